@@ -204,7 +204,7 @@ def choice_check(shape: Any) -> Check:
     constraint = f"Member must satisfy enum value set: [{listed}]"
 
     def check(value: Any) -> str:
-        text = value if type(value) is str else as_text(value)
+        text: str = value if type(value) is str else as_text(value)
         if text in choices:
             return text
         raise refused(text, constraint)
@@ -237,21 +237,21 @@ def each_check(shape: Any, path: str) -> Check:
     def problems(values: list[Any]) -> Iterable[Problem]:
         if len(values) > longest:
             yield Problem("", java_list(values), TOO_LONG.format(longest))
+        within: list[Problem] = []
         for place, value in enumerate(values, 1):
-            if value is None:
-                if not nullable:
-                    yield Problem(f"{place}.member", None, NOT_NULL)
-                continue
             try:
-                element(value)
+                if value is not None:
+                    element(value)
+                elif not nullable:
+                    raise Refused([Problem("", None, NOT_NULL)])
             except Refused as refusal:
-                if of_texts:
-                    yield Problem("", java_list(values), element_constraint(shape.member))
-                    return
-                yield from (problem.under(f"{place}.member") for problem in refusal.problems)
+                within += [problem.under(f"{place}.member") for problem in refusal.problems]
+        if of_texts and any(problem.value is not None for problem in within):
+            within = [Problem("", java_list(values), element_constraint(shape.member))]
+        yield from within
 
     def check(values: Any) -> list[Any]:
-        if values.__class__ is not list:
+        if type(values) is not list:
             values = as_list(values)
         try:
             if len(values) <= longest and (nullable or None not in values):

@@ -72,7 +72,7 @@ def test_the_result_shares_nothing_with_the_request() -> None:
 
 
 def test_unknown_and_null_members_are_left_out_at_every_level() -> None:
-    request = START | {
+    request: dict[Any, Any] = START | {
         "TaskList": {"name": "x"},
         "input": None,
         "taskList": {"name": "t", "colour": 5},
