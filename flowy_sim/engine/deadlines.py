@@ -1,0 +1,87 @@
+"""What happens by itself: a queue of instants and what is done at each."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+
+class Deadline(NamedTuple):
+    """Something that will happen by itself.
+
+    Attributes:
+        kind: what it is, such as ``timer`` or ``execution time-out``.
+        arguments: what it is about.
+    """
+
+    kind: str
+    arguments: tuple[Any, ...]
+
+
+class Deadlines:
+    """A queue of deadlines, with setting and cancelling in logarithmic time.
+
+    What was cancelled leaves the queue when it has come to outnumber what is left, so memory is
+    bounded by twice what is alive.
+    """
+
+    def __init__(self, choose: Callable[[str, int], int]) -> None:
+        """Start empty; `choose` picks among deadlines that fall due at one instant."""
+        self._choose = choose
+        self._queue: list[tuple[int, int]] = []
+        self._alive: dict[int, Deadline] = {}
+        self._next_key = 1
+        self._ready: list[int] = []
+        self._ready_at = 0
+
+    def __len__(self) -> int:
+        """Return how many deadlines are set."""
+        return len(self._alive)
+
+    def set(self, at: int, kind: str, *arguments: Any) -> int:
+        """Set a deadline at an instant in milliseconds; return the key that cancels it."""
+        key = self._next_key
+        self._next_key = key + 1
+        self._alive[key] = Deadline(kind, arguments)
+        heapq.heappush(self._queue, (at, key))
+        return key
+
+    def cancel(self, key: int) -> None:
+        """Cancel a deadline; one that has fired, or key 0, is ignored."""
+        if self._alive.pop(key, None) is not None and len(self._queue) > 64 + 2 * len(self._alive):
+            self._queue = [entry for entry in self._queue if entry[1] in self._alive]
+            heapq.heapify(self._queue)
+
+    def next_instant(self) -> int | None:
+        """Return the instant in milliseconds of the earliest deadline; None if there is none."""
+        self._ready = [key for key in self._ready if key in self._alive]
+        if self._ready:
+            return self._ready_at
+        queue = self._queue
+        while queue and queue[0][1] not in self._alive:
+            heapq.heappop(queue)
+        return queue[0][0] if queue else None
+
+    def pop(self, instant: int) -> Deadline:
+        """Take one of the deadlines of an instant that `next_instant` has just returned.
+
+        Where several fall due at one instant the schedule chooses which is first; by default
+        that is the one set first.
+        """
+        while self._queue and self._queue[0][0] == instant:
+            self._ready.append(heapq.heappop(self._queue)[1])
+        self._ready_at = instant
+        self._ready = [key for key in self._ready if key in self._alive]
+        count = len(self._ready)
+        index = self._choose("effect", count) if count > 1 else 0
+        return self._alive.pop(self._ready.pop(index))
+
+    def __iter__(self) -> Iterator[tuple[int, Deadline]]:
+        """Yield the instant and the deadline of everything that is set, in no order."""
+        for key in self._ready:
+            if key in self._alive:
+                yield self._ready_at, self._alive[key]
+        for at, key in self._queue:
+            if key in self._alive:
+                yield at, self._alive[key]

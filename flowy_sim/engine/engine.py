@@ -1,0 +1,206 @@
+"""Amazon SWF of one account in one region, as a state machine.
+
+``call`` takes an operation, a request and the present instant, and returns a reply or raises a
+fault; ``next_instant`` tells when something happens by itself, and ``run_until`` lets it happen.
+Nothing here reads a clock, draws chance from outside, waits, or opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from flowy_sim.engine import ending
+from flowy_sim.engine.actions import ACTIONS
+from flowy_sim.engine.deadlines import Deadlines
+from flowy_sim.engine.domains import Domain
+from flowy_sim.engine.execution import Execution, describe
+from flowy_sim.engine.faults import UnknownResourceFault
+from flowy_sim.engine.latency import DEFAULT, Latency
+from flowy_sim.engine.limits import Limits
+from flowy_sim.engine.operations import OPERATIONS
+from flowy_sim.engine.paging import PageTokens
+from flowy_sim.engine.throttle import Throttle
+from flowy_sim.engine.tokens import TaskToken, Tokens
+from flowy_sim.engine.validation import checked
+
+
+def first(kind: str, count: int) -> int:
+    """Choose the first of several possibilities, always."""
+    return 0
+
+
+class Engine:
+    """The service, with everything in it.
+
+    Args:
+        account: twelve digits; part of the names of its resources.
+        region: such as ``us-east-1``; tokens of another region are refused.
+        seed: run ids and tokens follow from it.
+        choose: called with what is to be chosen and the number of possibilities wherever the
+            service leaves an order or a delay open; returns the index of one.
+        limits: the quotas that hold.
+        latency: how long effects take that come after a call was answered.
+        lambdas: the Lambda functions that executions can call, by name.
+
+    Example:
+        >>> engine = Engine()
+        >>> request = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
+        >>> engine.call("RegisterDomain", request, now=0)
+        {}
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str = "123456789012",
+        region: str = "us-east-1",
+        seed: int = 0,
+        choose: Callable[[str, int], int] = first,
+        limits: Limits | None = None,
+        latency: Latency = DEFAULT,
+        lambdas: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Start with nothing registered."""
+        self.account = account
+        self.region = region
+        self.choose = choose
+        self.limits = limits or Limits()
+        self.latency = latency
+        self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
+        self.now = 0
+        self.domains: dict[str, Domain] = {}
+        self.executions: dict[str, Execution] = {}
+        self.deadlines = Deadlines(choose)
+        self.retentions = Deadlines(first)
+        self.full: set[Execution] = set()
+        self.throttle = Throttle(self.limits.throttling)
+        random = Random(f"{seed}/{account}/{region}")
+        self.tokens = Tokens(random, region)
+        self.page_tokens = PageTokens(random)
+
+    # The three things that can be done from outside
+
+    def call(self, operation: str, request: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Carry out one call, after all that fell due before it.
+
+        Args:
+            operation: such as ``StartWorkflowExecution``.
+            request: its members, as boto3 takes them. Nothing of it is kept or changed.
+            now: milliseconds since 1970. An instant before the last one counts as that one.
+
+        Returns:
+            The reply as boto3 gives it, without ``ResponseMetadata``: keys in alphabetical
+            order, times as aware datetimes, all of it fresh. A poll never waits.
+
+        Raises:
+            Fault: the call is refused and has changed nothing.
+        """
+        self.run_until(now)
+        request = checked(operation, request)
+        self.throttle.check(operation, self.now)
+        reply = OPERATIONS[operation](self, request)
+        if self.full:
+            self._terminate_full()
+        return reply
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        The end of a closed execution's retention is not such a thing. None if nothing will.
+        """
+        return self.deadlines.next_instant()
+
+    def run_until(self, now: int) -> None:
+        """Let everything happen that falls due up to an instant, each at its own."""
+        while (instant := self.deadlines.next_instant()) is not None and instant <= now:
+            self.now = max(self.now, instant)
+            kind, arguments = self.deadlines.pop(instant)
+            ACTIONS[kind](*arguments)
+            if self.full:
+                self._terminate_full()
+        self.now = max(self.now, now)
+        while (expiry := self.retentions.next_instant()) is not None and expiry <= now:
+            kind, arguments = self.retentions.pop(expiry)
+            ACTIONS[kind](*arguments)
+
+    # What operations and effects use
+
+    def domain(self, name: str) -> Domain:
+        """Return a domain, registered or deprecated.
+
+        Raises:
+            UnknownResourceFault: there is none of that name.
+        """
+        found = self.domains.get(name)
+        if found is None:
+            raise UnknownResourceFault(f"Unknown domain: {name}")
+        return found
+
+    def execution(self, domain: str, structure: Mapping[str, str]) -> Execution:
+        """Return an execution, open or closed, by its workflow id and run id.
+
+        Raises:
+            UnknownResourceFault: the domain or the execution is not there.
+        """
+        in_domain = self.domain(domain)
+        workflow_id, run_id = structure["workflowId"], structure["runId"]
+        found = self.executions.get(run_id)
+        if found is None or found.domain is not in_domain or found.workflow_id != workflow_id:
+            raise UnknownResourceFault(f"Unknown execution: {describe(workflow_id, run_id)}")
+        return found
+
+    def open_execution(self, domain: str, workflow_id: str, run_id: str | None) -> Execution:
+        """Return the open execution of a workflow id, if its run id is the one given, if any.
+
+        Raises:
+            UnknownResourceFault: the domain is not there, or no such execution is open.
+        """
+        found = self.domain(domain).open_executions.get(workflow_id)
+        if found is not None and (not run_id or found.run_id == run_id):
+            return found
+        if run_id:
+            raise UnknownResourceFault(f"Unknown execution: {describe(workflow_id, run_id)}")
+        raise UnknownResourceFault(f"Unknown execution, workflowId = {workflow_id}")
+
+    def open_execution_of(self, token: TaskToken) -> Execution:
+        """Return the execution whose task a token was handed out for.
+
+        Raises:
+            UnknownResourceFault: it is closed, or gone.
+        """
+        found = self.executions.get(token.run_id)
+        if found is None or not found.is_open:
+            raise UnknownResourceFault(
+                f"Unknown execution: {describe(token.workflow_id, token.run_id)}"
+            )
+        return found
+
+    def later(
+        self,
+        effect: str,
+        execution: Execution,
+        event_id: int,
+        *arguments: Any,
+    ) -> int:
+        """Let an effect happen as a transaction of its own; return the key that cancels it.
+
+        Args:
+            effect: one of `flowy_sim.engine.latency.EFFECTS`.
+            execution: the execution whose event is the cause.
+            event_id: that event.
+            arguments: what the effect is about.
+        """
+        delays = self.latency.delays(effect, execution.workflow_id, event_id)
+        index = self.choose(f"{effect} delay", len(delays)) if len(delays) > 1 else 0
+        return self.deadlines.set(self.now + delays[index], effect, *arguments)
+
+    def _terminate_full(self) -> None:
+        """Terminate the executions whose histories have reached the limit in this transaction."""
+        full = sorted(self.full, key=lambda execution: execution.run_id)
+        self.full.clear()
+        for execution in full:
+            if execution.is_open:
+                ending.terminate_full(execution)
+        self.full.clear()

@@ -1,0 +1,122 @@
+"""Lambda functions that an execution calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flowy_sim.engine.decision_tasks import schedule
+from flowy_sim.engine.execution import Execution, Open
+from flowy_sim.engine.lifecycle import LAMBDA_FUNCTION
+
+#: How long a function may take, in seconds, where the decision does not say, as documented.
+DEFAULT_TIMEOUT = 900
+
+
+@dataclass(frozen=True)
+class LambdaFunction:
+    """A function that executions can call by its name.
+
+    Attributes:
+        function: called with the decoded JSON payload; what it returns is encoded as JSON.
+            What it raises fails the task, as an unhandled error does in Lambda.
+        takes: how long a call lasts, in seconds of simulated time.
+    """
+
+    function: Callable[[Any], Any]
+    takes: float = 0
+
+
+class LambdaTask(Open):
+    """A call of a Lambda function."""
+
+    __slots__ = ()
+
+    table = LAMBDA_FUNCTION
+
+    def end(self, event: str, **attributes: Any) -> None:
+        """Close it with an event, and let the decider know."""
+        execution = self.execution
+        execution.engine.deadlines.cancel(self.deadline)
+        del execution.lambda_functions[self.opened("id")]
+        self.append(event, scheduledEventId=self.opened_id, **attributes)
+        schedule(execution)
+
+
+def schedule_lambda_function(
+    execution: Execution, decision: dict[str, Any], completed_id: int
+) -> str | None:
+    """Apply ScheduleLambdaFunction; return the cause if it fails at once."""
+    engine = execution.engine
+    # Assumption: lambda-id: an id is in use while its task is open.
+    if decision["id"] in execution.lambda_functions:
+        return "ID_ALREADY_IN_USE"
+    if len(execution.lambda_functions) >= engine.limits.open_lambda_functions:
+        return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
+    task = execution.lambda_functions[decision["id"]] = LambdaTask(execution)
+    task.opened_id = task.append(
+        "LambdaFunctionScheduled",
+        control=decision.get("control"),
+        decisionTaskCompletedEventId=completed_id,
+        id=decision["id"],
+        input=decision.get("input"),
+        name=decision["name"],
+        startToCloseTimeout=decision.get("startToCloseTimeout"),
+    )
+    task.deadline = engine.later("lambda start", execution, task.opened_id, task)
+    return None
+
+
+def start(task: LambdaTask) -> None:
+    """Call the function, if the execution has a role to do it with."""
+    execution = task.execution
+    engine = execution.engine
+    if execution.started("lambdaRole") is None:
+        task.end(
+            "StartLambdaFunctionFailed",
+            cause="ASSUME_ROLE_FAILED",
+            message="No IAM role is attached to the current workflow execution.",
+        )
+        return
+    task.started_id = task.append("LambdaFunctionStarted", scheduledEventId=task.opened_id)
+    takes, event, attributes = _outcome(task)
+    timeout = int(task.opened("startToCloseTimeout") or DEFAULT_TIMEOUT)
+    if takes >= timeout:
+        event, attributes = "LambdaFunctionTimedOut", {"timeoutType": "START_TO_CLOSE"}
+        at = engine.now + timeout * 1000
+        task.deadline = engine.deadlines.set(at, "lambda time-out", task, event, attributes)
+    elif takes:
+        at = engine.now + round(takes * 1000)
+        task.deadline = engine.deadlines.set(at, "lambda close", task, event, attributes)
+    else:
+        task.deadline = engine.later(
+            "lambda close", execution, task.started_id, task, event, attributes
+        )
+
+
+def end(task: LambdaTask, event: str, attributes: dict[str, Any]) -> None:
+    """End a call with the outcome that it has."""
+    task.end(event, startedEventId=task.started_id, **attributes)
+
+
+def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
+    """Call the function; return how long that takes, and the event it ends with."""
+    engine = task.execution.engine
+    name = task.opened("name")
+    known = engine.lambdas.get(name)
+    if known is None:
+        # Assumption: lambda-not-found-details: what Lambda itself says of an unknown function.
+        arn = f"arn:aws:lambda:{engine.region}:{engine.account}:function:{name}"
+        failure = {"reason": "ResourceNotFoundException", "details": f"Function not found: {arn}"}
+        return 0, "LambdaFunctionFailed", failure
+    if not isinstance(known, LambdaFunction):
+        known = LambdaFunction(known)
+    try:
+        result = json.dumps(known.function(json.loads(task.opened("input") or "{}")))
+    except Exception as error:
+        details = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
+        failure = {"reason": "UnhandledError", "details": details[:32768]}
+        return known.takes, "LambdaFunctionFailed", failure
+    return known.takes, "LambdaFunctionCompleted", {"result": result}
