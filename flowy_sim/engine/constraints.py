@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from flowy_sim.engine.coercion import (
@@ -185,7 +184,7 @@ def amount_check(shape: Any, amount: Amount) -> Check:
     def check(value: Any) -> str:
         if type(value) is str and value in usual:
             return value
-        text = fits(value)
+        text: str = fits(value)
         if not NUMBER.fullmatch(text):
             raise refused(text, unparsable)
         if int(text) > amount.highest:
@@ -358,11 +357,3 @@ def amount_of(shape: Any, path: str) -> Amount | None:
         if member in AMOUNTS_BY_MEMBER:
             return AMOUNTS_BY_MEMBER[member]
     return AMOUNTS_BY_SHAPE.get(shape.name)
-
-
-@cache
-def request_check(operation: str) -> Check:
-    """Return the check of an operation's request."""
-    from flowy_sim.engine.model import input_shape
-
-    return structure_check(input_shape(operation))

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
-from flowy_sim.engine.constraints import Problem, Refused, request_check
+from flowy_sim.engine.constraints import Check, Problem, Refused, structure_check
 from flowy_sim.engine.faults import UnknownOperationException, ValidationException
-from flowy_sim.engine.model import operation_names, service_model
+from flowy_sim.engine.model import enum, input_shape, operation_names, service_model
 
 Request = dict[str, Any]
+Rule = Callable[[Request], None]
+
+_kind = itemgetter("decisionType")
 
 CLOSING = frozenset(
     {
@@ -49,15 +53,22 @@ def checked(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
     >>> checked("PollForActivityTask", {"domain": "d", "taskList": {"name": "t"}, "x": 1})
     {'domain': 'd', 'taskList': {'name': 't'}}
     """
-    if operation not in operation_names():
-        raise UnknownOperationException
+    check, rule = _compiled(operation)
     try:
-        kept: Request = request_check(operation)(request)
+        kept: Request = check(request)
     except Refused as refusal:
         raise ValidationException(message(refusal.problems)) from None
-    if operation in RULES:
-        RULES[operation](kept)
+    if rule is not None:
+        rule(kept)
     return kept
+
+
+@cache
+def _compiled(operation: str) -> tuple[Check, Rule | None]:
+    """Return the check of an operation's request, and the rule between its members if any."""
+    if operation not in operation_names():
+        raise UnknownOperationException
+    return structure_check(input_shape(operation)), RULES.get(operation)
 
 
 def message(problems: Iterable[Problem]) -> str:
@@ -68,34 +79,38 @@ def message(problems: Iterable[Problem]) -> str:
 
 
 @cache
-def attributes_name(decision_type: str) -> str:
-    """Return the member of a decision that holds the attributes of a type."""
-    return f"{decision_type[0].lower()}{decision_type[1:]}DecisionAttributes"
-
-
-@cache
-def needs_attributes(decision_type: str) -> bool:
-    """Return whether a decision of the type must carry its attributes."""
-    # Assumption: optional-attributes: it need not where no member of them is required.
-    decision = service_model().shape_for("Decision")
-    return bool(decision.members[attributes_name(decision_type)].required_members)
+def needed_attributes() -> dict[str, str]:
+    """Return the member that a decision must carry, by the decision's type."""
+    members = service_model().shape_for("Decision").members
+    names = {
+        kind: f"{kind[0].lower()}{kind[1:]}DecisionAttributes" for kind in enum("DecisionType")
+    }
+    # Assumption: optional-attributes: a decision needs none where no member of them is required.
+    return {kind: name for kind, name in names.items() if members[name].required_members}
 
 
 def decisions_fit(request: Request) -> None:
     """Check a batch of decisions: a closing one stands last, each brings what it needs."""
-    # Assumption: close-first: a misplaced closing decision is reported before missing attributes.
     decisions = request.get("decisions", ())
-    types = [decision["decisionType"] for decision in decisions]
-    if not CLOSING.isdisjoint(types[:-1]):
-        raise ValidationException("Close must be last decision in list")
-    if types and types[-1] in CLOSING and not NEVER_WITH_CLOSING.isdisjoint(types):
-        raise ValidationException("Specified decision is incompatible with close decision")
-    for decision_type, decision in zip(types, decisions, strict=True):
-        if attributes_name(decision_type) not in decision and needs_attributes(decision_type):
+    kinds = list(map(_kind, decisions))
+    # Assumption: close-first: a misplaced closing decision is reported before missing attributes.
+    if not CLOSING.isdisjoint(kinds):
+        closing_fits(kinds)
+    needed = needed_attributes()
+    for decision in decisions:
+        kind = decision["decisionType"]
+        if kind in needed and needed[kind] not in decision:
             raise ValidationException(
-                f"{decision_type}DecisionAttributes must be specified for decision of type "
-                f"{decision_type}"
+                f"{kind}DecisionAttributes must be specified for decision of type {kind}"
             )
+
+
+def closing_fits(kinds: list[str]) -> None:
+    """Check a batch with a closing decision: nothing follows it, nothing is begun before it."""
+    if not CLOSING.isdisjoint(kinds[:-1]):
+        raise ValidationException("Close must be last decision in list")
+    if not NEVER_WITH_CLOSING.isdisjoint(kinds):
+        raise ValidationException("Specified decision is incompatible with close decision")
 
 
 def filters_fit(request: Request) -> None:
@@ -119,7 +134,7 @@ def closed_filters_fit(request: Request) -> None:
     filters_fit(request)
 
 
-RULES: dict[str, Callable[[Request], None]] = {
+RULES: dict[str, Rule] = {
     "RespondDecisionTaskCompleted": decisions_fit,
     "ListOpenWorkflowExecutions": filters_fit,
     "CountOpenWorkflowExecutions": filters_fit,
