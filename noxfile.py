@@ -1,0 +1,86 @@
+"""Sessions: `nox` runs the tests on every Python found, and lint; `nox --list` shows the others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint"]
+
+# Only packages are ever downloaded, never an interpreter.
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+LOWEST_PYTHON = PYTHONS[0]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+EVERYTHING = ".[cli,tutorial,pytest,hypothesis]"
+
+
+def show_pyenv_versions() -> None:
+    """Where pyenv manages the Pythons, let `python3.12` and the like be found."""
+    if "PYENV_VERSION" in os.environ or shutil.which("pyenv") is None:
+        return
+    listed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
+    wanted = [v for v in listed.stdout.split() if v.rpartition(".")[0] in PYTHONS]
+    current = [v for v in wanted if v.startswith(THIS_PYTHON)]
+    if wanted:
+        os.environ["PYENV_VERSION"] = ":".join(current + [v for v in wanted if v not in current])
+
+
+show_pyenv_versions()
+
+
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests."""
+    session.install(EVERYTHING, *group("test"))
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(python=LOWEST_PYTHON, venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions of everything that the package allows."""
+    session.install("--resolution", "lowest-direct", EVERYTHING, *group("test"))
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(python=THIS_PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=THIS_PYTHON)
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    session.install(EVERYTHING, *group("types"))
+    session.run("mypy")
+
+
+@nox.session(python=THIS_PYTHON)
+def soak(session: nox.Session) -> None:
+    """Run the long campaigns of the state machines."""
+    session.install(EVERYTHING, *group("test"))
+    session.run("pytest", "-n", "auto", "-m", "", *session.posargs, env={"FLOWY_SOAK": "1"})
+
+
+@nox.session(python=THIS_PYTHON)
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory beside moto, and print the tables."""
+    session.install(EVERYTHING, *group("bench"))
+    session.run("python", "-m", "bench", *session.posargs)
