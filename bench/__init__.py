@@ -1,0 +1,1 @@
+"""Speed and memory of the simulator, measured beside moto in one run."""
