@@ -1,0 +1,222 @@
+"""Where photographs come from, and what a user reads when they do not."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import IO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from photo_server import PhotoServer
+
+from flowy.tutorial import SAMPLE, sources
+from flowy.tutorial.errors import ImageError
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder for temporary files."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def refusal(source: object) -> str:
+    with pytest.raises(ImageError) as refused, sources.fetched(source):  # type: ignore[arg-type]
+        pass
+    return str(refused.value)
+
+
+def test_a_local_file_is_read_where_it_is() -> None:
+    with sources.fetched(str(SAMPLE)) as path:
+        assert path == SAMPLE
+
+
+def test_a_download_is_whole_and_gone_afterwards(
+    photo_server: PhotoServer, downloads: Path
+) -> None:
+    with sources.fetched(f"{photo_server.url}/lake.jpg") as path:
+        assert path.parent == downloads
+        assert path.read_bytes() == SAMPLE.read_bytes()
+    assert list(downloads.iterdir()) == []
+
+
+def test_a_download_is_gone_when_the_work_on_it_fails(
+    photo_server: PhotoServer, downloads: Path
+) -> None:
+    with pytest.raises(ZeroDivisionError), sources.fetched(f"{photo_server.url}/lake.jpg"):
+        raise ZeroDivisionError
+    assert list(downloads.iterdir()) == []
+
+
+def test_what_is_wrong_with_a_photograph_is_said_with_its_source(photo_server: PhotoServer) -> None:
+    url = f"{photo_server.url}/lake.jpg"
+    with pytest.raises(ImageError) as refused, sources.fetched(url):
+        raise ImageError("This is no image.")
+    assert str(refused.value) == f"{url}: This is no image."
+
+
+def test_redirections_are_followed(photo_server: PhotoServer) -> None:
+    def elsewhere(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/lake.jpg")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    photo_server.answers["/old"] = elsewhere
+    with sources.fetched(f"{photo_server.url}/old") as path:
+        assert path.read_bytes() == SAMPLE.read_bytes()
+
+
+def test_a_redirection_without_end_is_refused(photo_server: PhotoServer) -> None:
+    def in_circles(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/circle")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    photo_server.answers["/circle"] = in_circles
+    url = f"{photo_server.url}/circle"
+    assert refusal(url) == f"{url}: The download failed: Exceeded 30 redirects."
+
+
+def test_a_missing_page_is_a_sentence(photo_server: PhotoServer, downloads: Path) -> None:
+    photo_server.answers["/none.jpg"] = lambda handler: handler.send_error(404)
+    url = f"{photo_server.url}/none.jpg"
+    assert refusal(url) == f"{url}: The server answered 404 Not Found."
+    assert list(downloads.iterdir()) == []
+
+
+def test_an_unreachable_server_is_a_sentence() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # and nobody listens
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}/lake.jpg"
+        assert refusal(url) == (
+            f"{url}: The server cannot be reached: is the address right, and is there a network?"
+        )
+
+
+def test_a_silent_server_is_a_sentence(
+    photo_server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+    photo_server.answers["/slow.jpg"] = lambda handler: (told.wait(10), None)[1]
+    monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.05)
+    try:
+        assert "The server was silent for" in refusal(f"{photo_server.url}/slow.jpg")
+    finally:
+        told.set()
+
+
+def begun(handler: BaseHTTPRequestHandler) -> None:
+    """Send the first byte of 50."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "50")
+    handler.end_headers()
+    handler.wfile.write(b"1")
+
+
+def test_a_server_that_falls_silent_in_the_middle_is_a_sentence(
+    photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+    photo_server.answers["/slow.jpg"] = lambda handler: (begun(handler), told.wait(10), None)[2]
+    monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.05)
+    try:
+        assert "The server was silent for" in refusal(f"{photo_server.url}/slow.jpg")
+    finally:
+        told.set()
+    assert list(downloads.iterdir()) == []
+
+
+def test_a_download_that_only_trickles_is_given_up(
+    photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+    photo_server.answers["/slow.jpg"] = lambda handler: (begun(handler), told.wait(10), None)[2]
+    monkeypatch.setattr(sources, "DOWNLOAD_SECONDS", 0.0)
+    try:
+        assert "The download took more than 0 seconds." in refusal(f"{photo_server.url}/slow.jpg")
+    finally:
+        told.set()
+    assert list(downloads.iterdir()) == []
+
+
+def test_a_connection_that_breaks_is_a_sentence(photo_server: PhotoServer, downloads: Path) -> None:
+    photo_server.answers["/half.jpg"] = begun
+    url = f"{photo_server.url}/half.jpg"
+    assert refusal(url) == f"{url}: The connection broke before the end of the file."
+    assert list(downloads.iterdir()) == []
+
+
+def test_too_large_a_file_is_given_up(
+    photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MAXIMUM_BYTES", 10_000)
+    assert "The file has more than" in refusal(f"{photo_server.url}/lake.jpg")
+    assert list(downloads.iterdir()) == []
+
+
+def test_a_full_disk_is_a_sentence(
+    photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(response: object, file: IO[bytes]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sources, "_copy", full)
+    url = f"{photo_server.url}/lake.jpg"
+    assert refusal(url) == f"{url}: The download cannot be kept: No space left on device."
+    assert list(downloads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("ftp://127.0.0.1/lake.jpg", "Only http and https URLs can be fetched."),
+        ("s3://bucket/lake.jpg", "Only http and https URLs can be fetched."),
+        ("http://", "This is not a URL that can be fetched."),
+        ("http://[::1/lake.jpg", "This is not a URL that can be fetched."),
+        ("http://127.0.0.1:port/lake.jpg", "This is not a URL that can be fetched."),
+        ("no-such.jpg", "There is no such file."),
+        (".", "This is not a file."),
+        ("/dev/null", "This is not a file."),
+        ("", "A photograph must be given as a URL or a path."),
+        (17, "A photograph must be given as a URL or a path."),
+        (None, "A photograph must be given as a URL or a path."),
+        ("x" * 5000, "The file cannot be opened: File name too long."),
+    ],
+)
+def test_what_cannot_be_fetched_is_a_sentence(source: object, sentence: str) -> None:
+    assert refusal(source) == f"{source}: {sentence}"
+
+
+@given(st.text(alphabet="htps:/.@[]%?#\0 ü1", max_size=20))
+def test_no_text_at_all_raises_anything_but_a_sentence(text: str) -> None:
+    # The host of a URL stays away: a test must not reach out.
+    source = text if "://" not in text else f"http://[{text}"
+    assert refusal(source).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/photos/My cat.jpeg", "My-cat"),
+        ("https://example.com/albums/My%20cat.jpeg?width=800#top", "My-cat"),
+        ("https://example.com", "image"),
+        ("https://example.com/", "image"),
+        ("../..", "image"),
+        (".hidden", "hidden"),
+        ("Ünïcode.png", "Ünïcode"),
+        ("x" * 300, "x" * 40),
+        ("a/b\\c:d*.jpg", "b-c-d"),
+    ],
+)
+def test_a_result_is_named_after_its_photograph(source: str, name: str) -> None:
+    assert sources.stem(source) == name
