@@ -234,8 +234,8 @@ def _started_task(engine: Engine, request: dict[str, Any]) -> ActivityTask:
 
 def _watch(task: ActivityTask) -> None:
     """Set the earliest of the task's time-outs, in place of the one that was set."""
-    deadlines = task.execution.engine.deadlines
-    deadlines.cancel(task.deadline)
+    engine = task.execution.engine
+    engine.deadlines.cancel(task.deadline)
     task.deadline = 0
     # Assumption: equal-time-outs: of several that fall due at one instant, this order decides.
     scheduled_at = task.execution.time(task.opened_id)
@@ -253,7 +253,9 @@ def _watch(task: ActivityTask) -> None:
     ]
     if instants:
         at, timeout_type = min(instants, key=lambda entry: entry[0])
-        task.deadline = deadlines.set(at, "activity task time-out", task, timeout_type)
+        task.deadline = engine.at(
+            at, "activity task time-out", task.execution, task.opened_id, task, timeout_type
+        )
 
 
 def time_out(task: ActivityTask, timeout_type: str) -> None:

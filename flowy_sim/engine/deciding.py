@@ -36,9 +36,8 @@ def poll_for_decision_task(engine: Engine, request: dict[str, Any]) -> dict[str,
     task.deadline = 0
     timeout = task.opened("startToCloseTimeout")
     if timeout != NO_TIMEOUT:
-        task.deadline = engine.deadlines.set(
-            engine.now + int(timeout) * 1000, "decision task time-out", task
-        )
+        due = engine.now + int(timeout) * 1000
+        task.deadline = engine.at(due, "decision task time-out", execution, task.started_id, task)
     previous = execution.last_completed_start
     first = previous if previous and request.get("startAtPreviousStartedEvent") else 1
     return _reply(engine, request, task, previous, (first, task.started_id), 0)

@@ -60,11 +60,8 @@ def schedule(execution: Execution) -> None:
         taskPriority=execution.started("taskPriority"),
     )
     if patience != NO_TIMEOUT:
-        task.deadline = engine.deadlines.set(
-            engine.now + int(patience) * 1000,
-            "decision task time-out",
-            task,
-        )
+        due = engine.now + int(patience) * 1000
+        task.deadline = engine.at(due, "decision task time-out", execution, task.opened_id, task)
     if execution.running_decision_task is None:
         _offer(task)
 

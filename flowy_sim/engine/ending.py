@@ -33,7 +33,7 @@ def close(execution: Execution, event: str, **attributes: Any) -> None:
     _apply_policy(execution, attributes["childPolicy"] if terminated else own_policy)
     child = children.as_child(execution)
     if child is not None and event != "WorkflowExecutionContinuedAsNew":
-        engine.later("child close", execution, len(execution), child, execution)
+        engine.later("child close", child.execution, child.opened_id, child, execution)
     if domain.retention == 0:
         forget(execution)
     else:

@@ -187,14 +187,26 @@ class Engine:
         """Let an effect happen as a transaction of its own; return the key that cancels it.
 
         Args:
-            effect: one of `flowy_sim.engine.latency.EFFECTS`.
+            effect: one of `flowy_sim.engine.latency.KINDS`.
             execution: the execution whose event is the cause.
             event_id: that event.
             arguments: what the effect is about.
         """
-        delays = self.latency.delays(effect, execution.workflow_id, event_id)
-        index = self.choose(f"{effect} delay", len(delays)) if len(delays) > 1 else 0
-        return self.deadlines.set(self.now + delays[index], effect, *arguments)
+        return self.at(self.now, effect, execution, event_id, *arguments)
+
+    def at(self, due: int, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
+        """Let something happen at an instant, or as late as the service is; return its key.
+
+        Args:
+            due: the instant, in milliseconds since 1970.
+            kind: one of `flowy_sim.engine.latency.KINDS`.
+            execution: the execution whose event is the cause.
+            event_id: that event.
+            arguments: what it is about.
+        """
+        delays = self.latency.delays(kind, execution.workflow_id, event_id, due)
+        index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0
+        return self.deadlines.set(due + delays[index], kind, *arguments)
 
     def _terminate_full(self) -> None:
         """Terminate the executions whose histories have reached the limit in this transaction."""

@@ -21,12 +21,25 @@ class LambdaFunction:
 
     Attributes:
         function: called with the decoded JSON payload; what it returns is encoded as JSON.
-            What it raises fails the task, as an unhandled error does in Lambda.
-        takes: how long a call lasts, in seconds of simulated time.
+            What it raises fails the task, as an unhandled error does in Lambda; a
+            `LambdaError` says with which reason and details.
+        takes: how long a call lasts, in seconds of simulated time; infinity for ever.
+        text: whether the function takes and returns the payloads as JSON text instead.
     """
 
     function: Callable[[Any], Any]
     takes: float = 0
+    text: bool = False
+
+
+class LambdaError(Exception):
+    """Raised by a function to fail with a reason and details of its own choice."""
+
+    def __init__(self, reason: str, details: str) -> None:
+        """Take what the LambdaFunctionFailed event will say."""
+        super().__init__(reason, details)
+        self.reason = reason
+        self.details = details
 
 
 class LambdaTask(Open):
@@ -85,15 +98,10 @@ def start(task: LambdaTask) -> None:
     timeout = int(task.opened("startToCloseTimeout") or DEFAULT_TIMEOUT)
     if takes >= timeout:
         event, attributes = "LambdaFunctionTimedOut", {"timeoutType": "START_TO_CLOSE"}
-        at = engine.now + timeout * 1000
-        task.deadline = engine.deadlines.set(at, "lambda time-out", task, event, attributes)
-    elif takes:
-        at = engine.now + round(takes * 1000)
-        task.deadline = engine.deadlines.set(at, "lambda close", task, event, attributes)
+        kind, due = "lambda time-out", engine.now + timeout * 1000
     else:
-        task.deadline = engine.later(
-            "lambda close", execution, task.started_id, task, event, attributes
-        )
+        kind, due = "lambda close", engine.now + round(takes * 1000)
+    task.deadline = engine.at(due, kind, execution, task.opened_id, task, event, attributes)
 
 
 def end(task: LambdaTask, event: str, attributes: dict[str, Any]) -> None:
@@ -113,8 +121,15 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
         return 0, "LambdaFunctionFailed", failure
     if not isinstance(known, LambdaFunction):
         known = LambdaFunction(known)
+    payload = task.opened("input") or "{}"
     try:
-        result = json.dumps(known.function(json.loads(task.opened("input") or "{}")))
+        if known.text:
+            result = known.function(payload)
+        else:
+            result = json.dumps(known.function(json.loads(payload)))
+    except LambdaError as error:
+        failure = {"reason": error.reason, "details": error.details}
+        return known.takes, "LambdaFunctionFailed", failure
     except Exception as error:
         details = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
         failure = {"reason": "UnhandledError", "details": details[:32768]}

@@ -1,12 +1,13 @@
-"""How long the service takes over what it does after a call has been answered."""
+"""How late the service is: with effects that come after their cause, and with what falls due."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
-#: The effects that are transactions of their own, each with how long after its cause it lands.
-EFFECTS = (
+#: What happens by itself. First effects that follow their cause as transactions of their own,
+#: then what falls due at an instant that a request or a decision has set.
+KINDS = (
     "zero timer",
     "activity cancel",
     "external request",
@@ -17,54 +18,63 @@ EFFECTS = (
     "child policy",
     "lambda start",
     "lambda close",
+    "timer",
+    "activity task time-out",
+    "decision task time-out",
+    "execution time-out",
+    "lambda time-out",
 )
 
 
 class Latency(Protocol):
-    """Says which delays an effect may have; the schedule chooses one of them."""
+    """Says how late something may be; the schedule chooses one of the delays."""
 
-    def delays(self, effect: str, workflow_id: str, event_id: int) -> tuple[int, ...]:
+    def delays(self, kind: str, workflow_id: str, event_id: int, due: int) -> tuple[int, ...]:
         """Return the delays in milliseconds that may be chosen.
 
         Args:
-            effect: one of `EFFECTS`.
-            workflow_id: the execution whose event is the cause.
-            event_id: the event that is the cause.
+            kind: one of `KINDS`.
+            workflow_id: the execution whose event is the cause; for what a child does, the
+                parent.
+            event_id: the event that is the cause: the one that scheduled, initiated or
+                started what this is about.
+            due: when it would happen without delay, in milliseconds since 1970.
         """
         ...
+
+
+_ON_TIME = (0,)
 
 
 class Delays:
     """The same delays for every execution.
 
     Example:
-        >>> Delays({"child start": (20,)}).delays("child start", "order-1", 5)
+        >>> Delays({"child start": (20,)}).delays("child start", "order-1", 5, due=0)
         (20,)
-        >>> ZERO.delays("child start", "order-1", 5)
+        >>> ZERO.delays("child start", "order-1", 5, due=0)
         (0,)
     """
 
     def __init__(self, table: Mapping[str, tuple[int, ...]]) -> None:
-        """Take the delays in milliseconds by effect; an effect not named has none.
+        """Take the delays in milliseconds by kind; a kind not named has none.
 
         Raises:
-            ValueError: an effect is unknown, or a delay is not a number of milliseconds.
+            ValueError: a kind is unknown, or a delay is not a number of milliseconds.
         """
-        for effect, delays in table.items():
-            if effect not in EFFECTS:
-                raise ValueError(
-                    f"There is no effect {effect!r}; the effects are {', '.join(EFFECTS)}."
-                )
+        for kind, delays in table.items():
+            if kind not in KINDS:
+                raise ValueError(f"There is no kind {kind!r}; the kinds are {', '.join(KINDS)}.")
             if not delays or min(delays) < 0:
                 raise ValueError(
-                    f"The delays of {effect!r} are {delays!r}; "
+                    f"The delays of {kind!r} are {delays!r}; "
                     "they have to be one or more whole numbers of milliseconds."
                 )
         self._table = dict(table)
 
-    def delays(self, effect: str, workflow_id: str, event_id: int) -> tuple[int, ...]:
-        """Return the delays in milliseconds that may be chosen for an effect."""
-        return self._table.get(effect, (0,))
+    def delays(self, kind: str, workflow_id: str, event_id: int, due: int) -> tuple[int, ...]:
+        """Return the delays in milliseconds that may be chosen for a kind."""
+        return self._table.get(kind, _ON_TIME)
 
 
 #: A few milliseconds each, in the order that recordings show: timers and signals, then
@@ -100,5 +110,10 @@ RECORDED = Delays(
         "child policy": (20, 50, 250),
         "lambda start": (26,),
         "lambda close": (20,),
+        "timer": (1, 5, 15),
+        "activity task time-out": (1, 6, 19),
+        "decision task time-out": (6, 19),
+        "execution time-out": (1, 6, 19),
+        "lambda time-out": (1, 6, 19),
     }
 )

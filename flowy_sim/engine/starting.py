@@ -133,9 +133,7 @@ def start(
     engine.executions[run_id] = execution
     domain.open_executions[workflow_id] = execution
     domain.visibility.opened(execution)
-    seconds = int(attributes["executionStartToCloseTimeout"])
-    execution.deadline = engine.deadlines.set(
-        engine.now + seconds * 1000, "execution time-out", execution
-    )
+    due = engine.now + int(attributes["executionStartToCloseTimeout"]) * 1000
+    execution.deadline = engine.at(due, "execution time-out", execution, 1, execution)
     decision_tasks.schedule(execution)
     return execution

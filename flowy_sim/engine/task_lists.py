@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -52,6 +52,15 @@ class TaskLists(Generic[Task]):
             task = waiting.pop(next(islice(waiting, index, None)))
         self._tidy(name, priority)
         return task
+
+    def waiting(self, name: str) -> Iterator[Task]:
+        """Yield the tasks of a list: the greatest priority first, among equals by arrival.
+
+        Those of the greatest priority are the ones that `take` lets the schedule choose from.
+        """
+        by_priority = self._lists.get(name, {})
+        for priority in sorted(by_priority, reverse=True):
+            yield from by_priority[priority].values()
 
     def count(self, name: str) -> int:
         """Return how many tasks wait on the list."""

@@ -36,11 +36,9 @@ def start_timer(execution: Execution, decision: dict[str, Any], completed_id: in
         timerId=timer_id,
     )
     seconds = int(decision["startToFireTimeout"])
-    if seconds:
-        at = engine.now + seconds * 1000
-        timer.deadline = engine.deadlines.set(at, "timer", timer)
-    else:
-        timer.deadline = engine.later("zero timer", execution, timer.opened_id, timer)
+    due = engine.now + seconds * 1000
+    kind = "timer" if seconds else "zero timer"
+    timer.deadline = engine.at(due, kind, execution, timer.opened_id, timer)
     return None
 
 
