@@ -55,9 +55,10 @@ class Deadlines:
 
     def next_instant(self) -> int | None:
         """Return the instant in milliseconds of the earliest deadline; None if there is none."""
-        self._ready = [key for key in self._ready if key in self._alive]
         if self._ready:
-            return self._ready_at
+            self._ready = [key for key in self._ready if key in self._alive]
+            if self._ready:
+                return self._ready_at
         queue = self._queue
         while queue and queue[0][1] not in self._alive:
             heapq.heappop(queue)

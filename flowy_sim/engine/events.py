@@ -113,10 +113,13 @@ def event_types() -> dict[str, EventType]:
 
 
 def _freezer(shape: Any) -> Callable[[Any], Any] | None:
-    """Return what makes an immutable value of a request's value; None where it is one already."""
+    """Return what makes an immutable value of a request's value; None where it is one already.
+
+    All members of the structures inside an event are required ones.
+    """
     if shape.type_name == "structure":
         members = tuple(sorted(shape.members))
-        return lambda value: tuple([value.get(member) for member in members])
+        return lambda value: tuple([value[member] for member in members])
     if shape.type_name == "list":
         return tuple
     return None
@@ -126,9 +129,7 @@ def _thawer(shape: Any) -> Callable[[Any], Any] | None:
     """Return the inverse of the freezer of the same shape."""
     if shape.type_name == "structure":
         members = tuple(sorted(shape.members))
-        return lambda value: {
-            member: v for member, v in zip(members, value, strict=True) if v is not None
-        }
+        return lambda value: dict(zip(members, value, strict=True))
     if shape.type_name == "list":
         return list
     return None
