@@ -1,0 +1,88 @@
+"""Write workflows for Amazon SWF in plain Python, and run them.
+
+Activities are classes with a ``run`` method under `activity`, workflows the same under
+`workflow`, with an `ActivityProxy` for each activity they use. `ActivityWorker` and
+`WorkflowWorker` wait for tasks and do them, `start` starts executions, `flowy.replay.replay`
+tells whether changed code still decides as it did. All of it talks to the service through an SWF
+client, such as ``boto3.client("swf")``.
+
+Example:
+    ::
+
+        @activity("double", 1, "numbers")
+        class Double(Activity):
+            def run(self, number):
+                return 2 * number
+
+        @workflow("quadruple", 1, "decisions")
+        class Quadruple(Workflow):
+            double = ActivityProxy(Double)
+
+            def run(self, number):
+                return self.double(self.double(number))
+"""
+
+from flowy import errors, replay
+from flowy.activity import Activity, activity
+from flowy.client import SwfClient, connect
+from flowy.errors import (
+    ConfigurationError,
+    DecisionRefusedError,
+    DependencyFailed,
+    FlowyError,
+    HistoryError,
+    NonDeterminismError,
+    RegistrationError,
+    SerializationError,
+    StartError,
+    TaskCanceled,
+    TaskError,
+    TaskFailed,
+    TaskNotScheduled,
+    TaskTimedOut,
+)
+from flowy.options import Retry
+from flowy.proxy import ActivityProxy
+from flowy.registry import Found, scan
+from flowy.result import Result
+from flowy.starter import Execution, Outcome, outcome, start
+from flowy.worker import ActivityWorker, Worker, WorkflowWorker, run_workers
+from flowy.workflow import Workflow, workflow
+
+__all__ = [
+    "Activity",
+    "ActivityProxy",
+    "ActivityWorker",
+    "ConfigurationError",
+    "DecisionRefusedError",
+    "DependencyFailed",
+    "Execution",
+    "FlowyError",
+    "Found",
+    "HistoryError",
+    "NonDeterminismError",
+    "Outcome",
+    "RegistrationError",
+    "Result",
+    "Retry",
+    "SerializationError",
+    "StartError",
+    "SwfClient",
+    "TaskCanceled",
+    "TaskError",
+    "TaskFailed",
+    "TaskNotScheduled",
+    "TaskTimedOut",
+    "Worker",
+    "Workflow",
+    "WorkflowWorker",
+    "activity",
+    "connect",
+    "errors",
+    "outcome",
+    "replay",
+    "run_workers",
+    "scan",
+    "start",
+    "workflow",
+]

@@ -1,0 +1,187 @@
+"""Every error of flowy, under one base class.
+
+The tree::
+
+    FlowyError
+    ├── ConfigurationError        a decorator, proxy, worker or starter was given something wrong
+    ├── RegistrationError         the service holds a type with other defaults, or no such domain
+    ├── StartError                the service refused to start an execution
+    ├── SerializationError        a value cannot be sent, or a text cannot be read
+    ├── HistoryError              what was given as a history is none
+    ├── NonDeterminismError       the workflow's code decides otherwise than its history shows
+    ├── DecisionRefusedError      the service refuses to close the execution
+    └── TaskError                 what was asked of the service ended without a result
+        ├── TaskFailed            the activity raised an exception
+        ├── TaskTimedOut          one of the four time-outs of an activity passed
+        ├── TaskCanceled          the activity was canceled
+        ├── TaskNotScheduled      it was never scheduled: the decision failed, or its input
+        └── DependencyFailed      it was never scheduled: a result among its arguments is an error
+"""
+
+from __future__ import annotations
+
+import traceback
+
+from flowy.limits import DATA_LIMIT, REASON_LIMIT, cut
+
+
+class FlowyError(Exception):
+    """The base of all errors that flowy raises."""
+
+
+class ConfigurationError(FlowyError):
+    """A decorator, proxy, worker or starter was given something it cannot work with."""
+
+
+class RegistrationError(FlowyError):
+    """The domain is unknown, or it holds a type with other defaults than the code has."""
+
+
+class StartError(FlowyError):
+    """The service refused to start an execution."""
+
+
+class SerializationError(FlowyError):
+    """A value cannot be sent as JSON, is too long for Amazon SWF, or a text cannot be read."""
+
+
+class HistoryError(FlowyError):
+    """What was given as the history of an execution is not one, or not all of it."""
+
+
+class DecisionRefusedError(FlowyError):
+    """The service refuses to close the execution, for another reason than news meanwhile."""
+
+
+class NonDeterminismError(FlowyError):
+    """A workflow's code decides otherwise than the history of the execution shows.
+
+    Nothing is answered to the service then, so that going back to the code which wrote the
+    history saves the execution.
+
+    Args:
+        event_id: the event at which history and code part.
+        expected: what the history holds there.
+        got: what the code decided instead.
+    """
+
+    def __init__(self, event_id: int, expected: str, got: str) -> None:
+        """Keep the three and make the sentence."""
+        super().__init__(
+            f"event {event_id} of the history shows {expected}, but the workflow's code decided "
+            f"{got}; run the code that wrote this history, or give changed code a new version"
+        )
+        self.event_id = event_id
+        self.expected = expected
+        self.got = got
+
+    def __reduce__(self) -> tuple[type, tuple[int, str, str]]:
+        """Let the error travel between processes."""
+        return type(self), (self.event_id, self.expected, self.got)
+
+
+class TaskError(FlowyError):
+    """Something the workflow asked for ended without a result.
+
+    Args:
+        type: name and version of its type, such as ``resize 1``.
+        task_id: its id in the history, such as ``resize-1``.
+        attempt: which attempt it was, from 1.
+        reason: why, in a few words.
+        details: more about it; after an exception in an activity the remote traceback.
+    """
+
+    verb = "ended without a result"
+
+    def __init__(
+        self, type: str, task_id: str, attempt: int, reason: str = "", details: str = ""
+    ) -> None:
+        """Keep all and make the sentence."""
+        sentence = f"{type} ({task_id}) {self.verb}"
+        super().__init__(f"{sentence}: {reason}" if reason else sentence)
+        self.type = type
+        self.task_id = task_id
+        self.attempt = attempt
+        self.reason = reason
+        self.details = details
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, int, str, str]]:
+        """Let the error travel between processes."""
+        arguments = (self.type, self.task_id, self.attempt, self.reason, self.details)
+        return self.__class__, arguments
+
+
+class TaskFailed(TaskError):
+    """The activity failed: it raised an exception, or what it returned cannot be read."""
+
+    verb = "failed"
+
+
+class TaskTimedOut(TaskError):
+    """A time-out of the activity passed.
+
+    ``reason`` says which: ``SCHEDULE_TO_START``, ``SCHEDULE_TO_CLOSE``, ``START_TO_CLOSE`` or
+    ``HEARTBEAT``; ``details`` are those of its last heartbeat.
+    """
+
+    verb = "timed out"
+
+
+class TaskCanceled(TaskError):
+    """The activity was canceled; ``details`` are what it gave."""
+
+    verb = "was canceled"
+
+
+class TaskNotScheduled(TaskError):
+    """It was never scheduled.
+
+    ``reason`` is the cause as Amazon SWF names it, such as ``ACTIVITY_TYPE_DOES_NOT_EXIST``, or
+    says what is wrong with the input.
+    """
+
+    verb = "was not scheduled"
+
+
+class DependencyFailed(TaskError):
+    """It was never scheduled, as a result among its arguments is an error (``__cause__``)."""
+
+    verb = "was not scheduled, as one of its arguments failed"
+
+
+def reason_and_details(error: Exception) -> tuple[str, str]:
+    """Say of an exception what a failure in Amazon SWF has room for.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        A reason of at most 256 characters (the exception's class and message; of flowy's own
+        errors the message, which is a sentence) and details of at most 32,768: the traceback,
+        where something happened far away the remote one.
+    """
+    message = str(error)
+    if not isinstance(error, FlowyError):
+        message = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    details = _remote_details(error) or _traceback(error)
+    return cut(message, REASON_LIMIT), cut(details, DATA_LIMIT, keep_end=0.75)
+
+
+def _remote_details(error: BaseException | None) -> str:
+    """The details of the task error at the bottom of a chain of failed arguments, or none."""
+    while isinstance(error, DependencyFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    return error.details if isinstance(error, TaskError) else ""
+
+
+def _traceback(error: Exception) -> str:
+    """Write the traceback of an exception, from the first frame that is the author's own."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__") in _CALLERS:
+        frames = frames.tb_next
+    lines = traceback.format_exception(type(error), error, frames or error.__traceback__)
+    return "".join(lines)
+
+
+_CALLERS = ("flowy.decider", "flowy.worker")
+"""The modules that call what authors of activities and workflows write."""

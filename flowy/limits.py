@@ -1,0 +1,49 @@
+"""How long the texts may be that Amazon SWF carries, and how to shorten them.
+
+Lengths are in UTF-16 units, as the service's language counts characters: one for nearly all, two
+for those beyond U+FFFF.
+"""
+
+from __future__ import annotations
+
+DATA_LIMIT = 32_768
+"""An input, a result, the details of a failure."""
+
+REASON_LIMIT = 256
+"""The reason of a failure."""
+
+HEARTBEAT_LIMIT = 2_048
+"""The details of a heartbeat."""
+
+_MARK = " … "
+
+
+def length(text: str) -> int:
+    """Count the characters of a text as the service does."""
+    return len(text) if text.isascii() else len(_units(text)) // 2
+
+
+def cut(text: str, limit: int, keep_end: float = 0.0) -> str:
+    """Shorten a text that is too long, leaving a mark where something is missing.
+
+    Args:
+        text: any text.
+        limit: the most characters the outcome may have, a few dozen at least.
+        keep_end: the share of the outcome that comes from the end of the text: 0 for a sentence,
+            more for a traceback, whose last line says what happened.
+
+    Returns:
+        The text itself if it is short enough, else its beginning, a mark and its end.
+    """
+    if length(text) <= limit:
+        return text
+    units = _units(text)
+    room = limit - len(_MARK)
+    end = int(room * keep_end)
+    first, last = units[: 2 * (room - end)], units[len(units) - 2 * end :]
+    # A character cut in half is dropped.
+    return first.decode("utf-16-le", "ignore") + _MARK + last.decode("utf-16-le", "ignore")
+
+
+def _units(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")

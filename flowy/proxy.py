@@ -1,0 +1,258 @@
+"""Proxies: attributes of a workflow that stand for what it can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from flowy import options
+from flowy.activity import Activity, ActivityType
+from flowy.decisions import Decision, start_timer
+from flowy.errors import (
+    ConfigurationError,
+    SerializationError,
+    TaskCanceled,
+    TaskError,
+    TaskFailed,
+    TaskNotScheduled,
+    TaskTimedOut,
+)
+from flowy.options import ActivityOverrides, Retry
+from flowy.result import Call, Result
+from flowy.serialization import decode_result, encode_input
+
+if TYPE_CHECKING:
+    from flowy.decider import Execution
+    from flowy.workflow import Workflow
+
+_PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
+
+
+class ActivityProxy:
+    """An activity, as a class attribute of a workflow.
+
+    Calling it in ``run`` asks for the activity and returns a `Result` at once. Arguments may be
+    results of other proxies: the activity is then scheduled as soon as these are there.
+
+    Args:
+        activity: the class of the activity, or the name of its type where the class is not at
+            hand.
+        version: the version of its type, where a name was given.
+        **overrides: what is to be otherwise than the registered defaults: ``task_list``,
+            ``heartbeat``, ``schedule_to_close``, ``schedule_to_start``, ``start_to_close``, in
+            seconds or None, and otherwise than the class says: ``retry``, ``error_handling``.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+
+    Example:
+        ``resize = ActivityProxy(ResizeImage, retry=3)`` or
+        ``resize = ActivityProxy("resize", 1, error_handling=True)``
+    """
+
+    @overload
+    def __init__(
+        self, activity: type[Activity], /, **overrides: Unpack[ActivityOverrides]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, name: str, version: str | int | float, /, **overrides: Unpack[ActivityOverrides]
+    ) -> None: ...
+
+    def __init__(
+        self,
+        activity: type[Activity] | str,
+        version: str | int | float | None = None,
+        /,
+        **overrides: Unpack[ActivityOverrides],
+    ) -> None:
+        """Check the arguments and prepare what all calls have in common."""
+        others: dict[str, object] = {**overrides}
+        retry = others.pop("retry", None)
+        error_handling = others.pop("error_handling", None)
+        declared = _declared(activity, version)
+        self.label = str(declared)
+        self.retry = declared.retry if retry is None else options.retry_policy(retry)
+        self.error_handling = (
+            declared.error_handling
+            if error_handling is None
+            else options.truth("error_handling", error_handling)
+        )
+        self.id_prefix = declared.name[:_PREFIX_LIMIT]
+        self.attributes = {
+            "activityType": {"name": declared.name, "version": declared.version},
+            **options.members(options.ACTIVITY, others),
+        }
+
+    @overload
+    def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy: ...
+
+    @overload
+    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundProxy: ...
+
+    def __get__(
+        self, workflow: Workflow | None, owner: type[Workflow]
+    ) -> ActivityProxy | BoundProxy:
+        """Bind the proxy to the execution that a workflow is being run for."""
+        return self if workflow is None else BoundProxy(self, workflow._execution)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Result[Any]:
+        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
+        raise _misplaced(self.label)
+
+
+class BoundProxy:
+    """A proxy together with the execution it asks for."""
+
+    __slots__ = ("_execution", "_proxy")
+
+    def __init__(self, proxy: ActivityProxy, execution: Execution | None) -> None:
+        """Keep both."""
+        self._proxy = proxy
+        self._execution = execution
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Result[Any]:
+        """Ask for the activity.
+
+        Args:
+            *args: what its ``run`` gets: anything JSON can hold, and results.
+            **kwargs: the same by keyword.
+
+        Returns:
+            What will come of it.
+
+        Raises:
+            SerializationError: an argument cannot be sent.
+            ConfigurationError: the workflow is not being run by a worker.
+        """
+        if self._execution is None:
+            raise _misplaced(self._proxy.label)
+        call = ActivityCall(self._execution, self._proxy, args, kwargs)
+        self._execution.begin(call)
+        return Result(call)
+
+
+class ActivityCall(Call):
+    """An activity that a workflow asked for, through all its attempts."""
+
+    __slots__ = ("args", "attempt", "input", "kwargs", "proxy")
+
+    def __init__(
+        self,
+        execution: Execution,
+        proxy: ActivityProxy,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> None:
+        """Keep the call; nothing is asked for yet."""
+        super().__init__(execution, proxy.error_handling)
+        self.proxy = proxy
+        self.args = args
+        self.kwargs = kwargs
+        self.attempt = 1
+        self.input = ""
+
+    @property
+    def task_id(self) -> str:
+        """The id of the present attempt: ``resize-1``, then ``resize-1.2``.
+
+        It is made of the number of the call in ``run`` and never used again, though the service
+        lets a closed activity's id be used again: so that each id in a history means one thing.
+        """
+        first = f"{self.proxy.id_prefix}-{self.number}"
+        return first if self.attempt == 1 else f"{first}.{self.attempt}"
+
+    def prepare(self) -> None:
+        """Write the input."""
+        self.input = encode_input(self.proxy.label, self.args, self.kwargs, self.execution.encode)
+
+    def start(self) -> None:
+        """Schedule the present attempt."""
+        task_id = self.task_id
+        attributes = {"activityId": task_id, "input": self.input, **self.proxy.attributes}
+        self.execution.decide(Decision("ScheduleActivityTask", attributes), task_id, self)
+
+    def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
+        """Make an error that names the present attempt."""
+        return kind(self.proxy.label, self.task_id, self.attempt, reason, details)
+
+    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+        """Take in what became of the present attempt, or of the wait before it."""
+        _MEANING[event_type](self, attributes)
+
+    def _completed(self, attributes: Mapping[str, Any]) -> None:
+        try:
+            value = decode_result(self.proxy.label, attributes.get("result"))
+        except SerializationError as error:
+            self.execution.settle(self, error=self.failure(TaskFailed, str(error)))
+        else:
+            self.execution.settle(self, value)
+
+    def _failed(self, attributes: Mapping[str, Any]) -> None:
+        reason, details = attributes.get("reason", ""), attributes.get("details", "")
+        self._try_again(self.failure(TaskFailed, reason, details))
+
+    def _timed_out(self, attributes: Mapping[str, Any]) -> None:
+        reason, details = attributes["timeoutType"], attributes.get("details", "")
+        self._try_again(self.failure(TaskTimedOut, reason, details))
+
+    def _canceled(self, attributes: Mapping[str, Any]) -> None:
+        error = self.failure(TaskCanceled, details=attributes.get("details", ""))
+        self.execution.settle(self, error=error)
+
+    def _refused(self, attributes: Mapping[str, Any]) -> None:
+        self.execution.settle(self, error=self.failure(TaskNotScheduled, attributes["cause"]))
+
+    def _waited(self, attributes: Mapping[str, Any]) -> None:
+        self.start()
+
+    def _try_again(self, error: TaskError) -> None:
+        retry = self.proxy.retry
+        if self.attempt >= retry.attempts:
+            self.execution.settle(self, error=error)
+            return
+        self.attempt += 1
+        if retry.delay:
+            timer_id = f"{self.task_id}-delay"
+            self.execution.decide(start_timer(timer_id, retry.delay), timer_id, self)
+        else:
+            self.start()
+
+
+_MEANING: dict[str, Callable[[ActivityCall, Mapping[str, Any]], None]] = {
+    "ActivityTaskCompleted": ActivityCall._completed,
+    "ActivityTaskFailed": ActivityCall._failed,
+    "ActivityTaskTimedOut": ActivityCall._timed_out,
+    "ActivityTaskCanceled": ActivityCall._canceled,
+    "ScheduleActivityTaskFailed": ActivityCall._refused,
+    "StartTimerFailed": ActivityCall._refused,
+    "TimerFired": ActivityCall._waited,
+}
+"""What each event means for the call it is about."""
+
+
+def _declared(activity: type[Activity] | str, version: object) -> ActivityType:
+    """Find or make the type that a proxy was given."""
+    if isinstance(activity, str):
+        name = options.text("the name of an activity", activity)
+        return ActivityType(name, options.version_text(version), {}, Retry(1), False)
+    declared = getattr(activity, "flowy_type", None)
+    if not isinstance(declared, ActivityType):
+        raise ConfigurationError(
+            f"a proxy needs a class decorated with @activity, or a name and a version, not "
+            f"{activity!r}"
+        )
+    if version is not None:
+        raise ConfigurationError(
+            f"a proxy for the class {activity.__name__} takes its version from there; leave "
+            f"{version!r} out"
+        )
+    return declared
+
+
+def _misplaced(label: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the proxy of {label} works only in the run method of a workflow that a worker decides; "
+        "make it a class attribute of the workflow and call it as self.…"
+    )

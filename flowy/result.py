@@ -1,0 +1,99 @@
+"""What a proxy call returns: the promise of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from flowy.decider import Execution
+    from flowy.errors import TaskError
+
+T = TypeVar("T")
+
+
+class Suspended(BaseException):
+    """Leaves ``run`` until the history holds more; no `Exception`, so nobody handles it."""
+
+
+class Call:
+    """Something a workflow asked for, and what became of it.
+
+    Each kind of thing to ask for is a subclass, which says how it is begun and what the events of
+    the history mean for it.
+    """
+
+    __slots__ = (
+        "dependents",
+        "done",
+        "error",
+        "error_handling",
+        "execution",
+        "missing",
+        "number",
+        "value",
+    )
+
+    def __init__(self, execution: Execution, error_handling: bool) -> None:
+        """Make a call of which nothing is known yet."""
+        self.execution = execution
+        self.error_handling = error_handling
+        self.number = 0
+        self.missing = 0
+        self.dependents: list[Call] = []
+        self.done = False
+        self.value: Any = None
+        self.error: TaskError | None = None
+
+    def prepare(self) -> None:
+        """Encode the arguments; the execution notes which results are not there yet."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Decide to begin: no argument is missing."""
+        raise NotImplementedError
+
+    def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
+        """Make an error that names this call."""
+        raise NotImplementedError
+
+    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+        """Take in an event of the history that is about this call."""
+        raise NotImplementedError
+
+
+class Result(Generic[T]):
+    """What a proxy call returns at once; the value may come later.
+
+    Pass it to other proxies, in an argument or anywhere within one: what they ask for is
+    scheduled as soon as the value is there. Return it from ``run``, and its value is returned.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        """Make the promise of what comes of a call."""
+        self._call = call
+
+    def result(self) -> T:
+        """Wait for the value.
+
+        Returns:
+            What the activity returned.
+
+        Raises:
+            TaskError: it ended without a result, and its errors are handed to the workflow
+                (``error_handling=True``).
+        """
+        call = self._call
+        if not call.done:
+            call.execution.wait(call)
+        if call.error is not None:
+            raise call.error
+        value: T = call.value
+        return value
+
+
+def call_of(value: object) -> Call | None:
+    """The call behind a result, or None for any other value."""
+    return value._call if isinstance(value, Result) else None

@@ -1,0 +1,122 @@
+"""Workflows: which activities run, with what, and after which.
+
+Example:
+    A class with a ``run`` method and proxies for its activities::
+
+        @workflow("imagecateg", 1, "image_decisions")
+        class ImageCategory(Workflow):
+            resize = ActivityProxy(ResizeImage)
+            colour = ActivityProxy("predominantcolor", 1)
+
+            def run(self, source):
+                small = self.resize(source, 64)
+                return self.colour(small).result()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from flowy import options
+from flowy.activity import check_class
+
+if TYPE_CHECKING:
+    from flowy.decider import Execution
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowType:
+    """What `workflow` was told: the type as Amazon SWF knows it."""
+
+    name: str
+    version: str
+    defaults: dict[str, Any]
+    """The members of RegisterWorkflowType that begin with ``default``."""
+
+    kind: ClassVar[str] = "workflow"
+
+    def __str__(self) -> str:
+        """Name and version, such as ``imagecateg 1``."""
+        return f"{self.name} {self.version}"
+
+
+class Workflow:
+    """The base of all workflows.
+
+    For each decision, a worker makes a new instance and replays ``run`` with the arguments the
+    execution was started with: calls that the history knows get what came of them, calls that it
+    does not know become decisions. So ``run`` must do the same each time it is given the same
+    results: no clock, no chance, no input or output of its own; all that belongs in activities.
+
+    What ``run`` returns is the execution's result, once all activities that it called have
+    ended; an exception that it raises fails the execution with a reason and details.
+    """
+
+    flowy_type: ClassVar[WorkflowType]
+    """Set by the decorator."""
+
+    _execution: Execution | None = None
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Decide what is done; to be written by the author of the workflow."""
+        raise NotImplementedError
+
+
+W = TypeVar("W", bound=Workflow)
+
+
+def workflow(
+    name: str,
+    version: str | int | float,
+    task_list: str,
+    execution_start_to_close: int = 86_400,
+    task_start_to_close: int | None = 60,
+    child_policy: str = "TERMINATE",
+) -> Callable[[type[W]], type[W]]:
+    """Declare a subclass of `Workflow` as a workflow type of Amazon SWF.
+
+    The options become the registered defaults of the type, which cannot be changed without a new
+    version; starting an execution may set others.
+
+    Args:
+        name: the type's name, 1 to 256 characters.
+        version: the type's version, a number or text.
+        task_list: the list on which workers wait for its decision tasks.
+        execution_start_to_close: the longest an execution may last, in seconds; at most a year.
+        task_start_to_close: the longest one decision may take, in seconds, or None for no limit;
+            then the service hands the decision to another worker.
+        child_policy: what becomes of open children when an execution ends: ``TERMINATE``,
+            ``REQUEST_CANCEL`` or ``ABANDON``.
+
+    Returns:
+        The decorator, which returns the class itself.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or the class is no workflow.
+
+    Example:
+        ``@workflow("imagecateg", 1, "image_decisions", execution_start_to_close=3600)``
+    """
+    wire = options.members(
+        options.WORKFLOW,
+        {
+            "task_list": task_list,
+            "execution_start_to_close": execution_start_to_close,
+            "task_start_to_close": task_start_to_close,
+            "child_policy": child_policy,
+        },
+    )
+    declared = WorkflowType(
+        name=options.text("the name of a workflow", name),
+        version=options.version_text(version),
+        defaults=options.default_members(wire),
+    )
+
+    def decorate(cls: type[W]) -> type[W]:
+        check_class(cls, Workflow)
+        cls.flowy_type = declared
+        return cls
+
+    return decorate
