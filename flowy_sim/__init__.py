@@ -1,0 +1,55 @@
+"""Amazon SWF in memory and on a fake clock, and what it takes to test with it.
+
+>>> from flowy_sim import Simulation
+>>> Simulation().clock.now.isoformat()
+'2024-01-01T00:00:00+00:00'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowy_sim.botocore import mock_swf as mock_swf
+    from flowy_sim.clock import Clock as Clock
+    from flowy_sim.clock import RealClock as RealClock
+    from flowy_sim.clock import ScaledClock as ScaledClock
+    from flowy_sim.clock import VirtualClock as VirtualClock
+    from flowy_sim.engine.faults import Fault as Fault
+    from flowy_sim.engine.latency import Latency as Latency
+    from flowy_sim.engine.limits import Limits as Limits
+    from flowy_sim.schedule import FirstChoice as FirstChoice
+    from flowy_sim.schedule import RandomChoice as RandomChoice
+    from flowy_sim.schedule import Schedule as Schedule
+    from flowy_sim.simulation import Simulation as Simulation
+
+# Where each public name lives; its module is imported when the name is first used.
+_MODULES = {
+    "Clock": "clock",
+    "FirstChoice": "schedule",
+    "RandomChoice": "schedule",
+    "RealClock": "clock",
+    "ScaledClock": "clock",
+    "Schedule": "schedule",
+    "Simulation": "simulation",
+    "VirtualClock": "clock",
+    "mock_swf": "botocore",
+    "Fault": "engine.faults",
+    "Latency": "engine.latency",
+    "Limits": "engine.limits",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

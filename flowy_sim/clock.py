@@ -1,0 +1,289 @@
+"""Time as a simulation sees it: virtual (it jumps), scaled (it runs faster) or real.
+
+A clock belongs to one simulation. On the virtual clock time stands still until somebody moves it;
+the other two run by themselves. All of them count whole milliseconds, as the service does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any, Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+
+#: Where a simulation starts when nothing else is said.
+DEFAULT_START = "2024-01-01T00:00:00Z"
+
+
+class Clock(Protocol):
+    """What a simulation needs of a clock.
+
+    Attributes:
+        runs: whether it runs by itself; otherwise it stands still until it is moved.
+    """
+
+    runs: bool
+
+    @property
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        ...
+
+    @property
+    def milliseconds(self) -> int:
+        """The present instant in milliseconds since the epoch."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what falls due on the way happens, each at its own instant."""
+        ...
+
+    def seconds_until(self, instant: int) -> float:
+        """Return how long this clock, if it runs, really takes to reach an instant."""
+        ...
+
+    def reach(self, instant: int) -> None:
+        """Be at an instant in milliseconds; a clock that runs by itself is there already."""
+        ...
+
+    def belong_to(
+        self, lock: AbstractContextManager[Any], pass_until: Callable[[int], None]
+    ) -> None:
+        """Become the clock of a simulation.
+
+        Args:
+            lock: what to hold while time is moved.
+            pass_until: makes everything happen up to an instant in milliseconds.
+        """
+        ...
+
+
+class _Owned:
+    """A clock that belongs to at most one simulation."""
+
+    _lock: AbstractContextManager[Any] = nullcontext()
+    _pass_until: Callable[[int], None] | None = None
+
+    @property
+    def milliseconds(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return from_milliseconds(self.milliseconds)
+
+    def belong_to(
+        self, lock: AbstractContextManager[Any], pass_until: Callable[[int], None]
+    ) -> None:
+        """Become the clock of a simulation.
+
+        Args:
+            lock: what to hold while time is moved.
+            pass_until: makes everything happen up to an instant in milliseconds.
+
+        Raises:
+            ValueError: it already is the clock of one.
+        """
+        if self._pass_until is not None:
+            raise ValueError("This clock belongs to another simulation; give each its own.")
+        self._lock = lock
+        self._pass_until = pass_until
+
+
+class VirtualClock(_Owned):
+    """Stands still until it is moved, then jumps.
+
+    Example:
+        >>> clock = VirtualClock("2024-01-01T00:00:00Z")
+        >>> clock.advance(1.5)
+        >>> clock.now.isoformat()
+        '2024-01-01T00:00:01.500000+00:00'
+    """
+
+    runs = False
+
+    def __init__(self, start: datetime | str = DEFAULT_START) -> None:
+        """Stand at an instant: a datetime with a time zone or an ISO 8601 string with one."""
+        self._milliseconds = parse_instant(start)
+
+    @property
+    def milliseconds(self) -> int:
+        """The present instant in milliseconds since the epoch."""
+        return self._milliseconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what falls due on the way happens, each at its own instant.
+
+        Raises:
+            ValueError: `seconds` is not a number of at least 0.
+        """
+        with self._lock:
+            target = later(self._milliseconds, seconds)
+            if self._pass_until is not None:
+                self._pass_until(target)
+            self.reach(target)
+
+    def seconds_until(self, instant: int) -> float:
+        """Return infinity: this clock reaches nothing by itself."""
+        return inf
+
+    def reach(self, instant: int) -> None:
+        """Jump to an instant in milliseconds; one that has passed is ignored."""
+        self._milliseconds = max(self._milliseconds, instant)
+
+
+class ScaledClock(_Owned):
+    """Runs by itself, `rate` times as fast as real time; `advance` puts it forward.
+
+    Example:
+        >>> ScaledClock(60, real_seconds=lambda: 0.0).seconds_until(1704067200000 + 60_000)
+        1.0
+    """
+
+    runs = True
+
+    def __init__(
+        self,
+        rate: float,
+        start: datetime | str = DEFAULT_START,
+        real_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start running.
+
+        Args:
+            rate: simulated seconds per real second, greater than 0.
+            start: where it starts; a datetime or an ISO 8601 string, with a time zone.
+            real_seconds: what real time is read from.
+
+        Raises:
+            ValueError: `rate` is not a number greater than 0, or `start` is not an instant.
+        """
+        if not _is_number(rate) or rate <= 0:
+            raise ValueError(f"rate={rate!r}: a clock's rate is a number greater than 0.")
+        self._rate = rate
+        self._milliseconds_at_start = parse_instant(start)
+        self._real_seconds = real_seconds
+        self._started = real_seconds()
+
+    @property
+    def milliseconds(self) -> int:
+        """The present instant in milliseconds since the epoch."""
+        passed = (self._real_seconds() - self._started) * self._rate
+        return self._milliseconds_at_start + int(passed * 1000)
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward; what falls due on the way happens, each at its own instant.
+
+        Raises:
+            ValueError: `seconds` is not a number of at least 0.
+        """
+        with self._lock:
+            now = self.milliseconds
+            self._milliseconds_at_start += later(now, seconds) - now
+            if self._pass_until is not None:
+                self._pass_until(self.milliseconds)
+
+    def seconds_until(self, instant: int) -> float:
+        """Return the real seconds until an instant in milliseconds."""
+        return max(0.0, (instant - self.milliseconds) / 1000 / self._rate)
+
+    def reach(self, instant: int) -> None:
+        """Do nothing: this clock runs by itself."""
+
+
+class RealClock(_Owned):
+    """The machine's own time. It never runs backwards, even where the machine's does."""
+
+    runs = True
+
+    def __init__(self, real_seconds: Callable[[], float] = time.time) -> None:
+        """Follow a clock that counts seconds since the epoch."""
+        self._real_seconds = real_seconds
+        self._latest = 0
+
+    @property
+    def milliseconds(self) -> int:
+        """The present instant in milliseconds since the epoch."""
+        self._latest = max(self._latest, int(self._real_seconds() * 1000))
+        return self._latest
+
+    def advance(self, seconds: float) -> None:
+        """Refuse: nobody moves real time.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "Real time cannot be advanced; give the simulation a VirtualClock or a ScaledClock."
+        )
+
+    def seconds_until(self, instant: int) -> float:
+        """Return the real seconds until an instant in milliseconds."""
+        return max(0.0, (instant - self.milliseconds) / 1000)
+
+    def reach(self, instant: int) -> None:
+        """Do nothing: this clock runs by itself."""
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """Return an instant in milliseconds since the epoch as a datetime in UTC."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def parse_instant(instant: datetime | str) -> int:
+    """Return milliseconds since the epoch of a datetime or an ISO 8601 string.
+
+    Raises:
+        ValueError: it is neither, or it names no time zone.
+
+    >>> parse_instant("1970-01-01T00:00:01Z")
+    1000
+    """
+    moment = instant
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise ValueError(_no_instant(instant)) from None
+    if not isinstance(moment, datetime):
+        raise ValueError(_no_instant(instant))
+    if moment.utcoffset() is None:
+        raise ValueError(
+            f"{instant!r} names no time zone; "
+            "give a datetime with tzinfo=UTC, or a string such as '2024-01-01T00:00:00Z'."
+        )
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def later(instant: int, seconds: float) -> int:
+    """Return the instant that lies so many seconds after another, both in milliseconds.
+
+    Raises:
+        ValueError: `seconds` is not a number of at least 0, or too many for a datetime.
+    """
+    if not _is_number(seconds) or not seconds >= 0:
+        raise ValueError(
+            f"Time cannot pass by {seconds!r} seconds: it runs forwards only; "
+            "give a number of at least 0."
+        )
+    if seconds * 1000 > _LATEST - instant:
+        raise ValueError(f"Time cannot pass by {seconds!r} seconds: that is after the year 9999.")
+    return instant + round(seconds * 1000)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _no_instant(value: object) -> str:
+    return (
+        f"{value!r} is not an instant; "
+        "give a datetime with a time zone, or a string such as '2024-01-01T00:00:00Z'."
+    )

@@ -1,0 +1,56 @@
+"""The service in all regions: one engine each, made when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flowy_sim.engine.engine import Engine
+from flowy_sim.participants import TaskList
+from flowy_sim.polls import ACTIVITY_POLL, DECISION_POLL
+
+
+class Engines:
+    """The engines of a simulation, taken together."""
+
+    def __init__(self, make: Callable[[str], Engine]) -> None:
+        """Start with none; `make` makes the engine of a region."""
+        self._make = make
+        self._by_region: dict[str, Engine] = {}
+
+    def of(self, region: str) -> Engine:
+        """Return the engine of a region."""
+        engine = self._by_region.get(region)
+        if engine is None:
+            engine = self._by_region[region] = self._make(region)
+        return engine
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds; None if never."""
+        instants = [engine.next_instant() for engine in self._by_region.values()]
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def run_until(self, instant: int) -> None:
+        """Let everything happen up to an instant."""
+        for engine in self._by_region.values():
+            engine.run_until(instant)
+
+    def poll(self, task_list: TaskList, request: dict[str, Any], instant: int) -> dict[str, Any]:
+        """Poll once, without waiting."""
+        return self.of(task_list.region).call(task_list.poll, request, instant)
+
+    def has_task(self, task_list: TaskList) -> bool:
+        """Return whether a poll of the list would find a task."""
+        domain = self.of(task_list.region).domains[task_list.domain]
+        decisions = task_list.poll == DECISION_POLL
+        lists = domain.decision_lists if decisions else domain.activity_lists
+        return lists.count(task_list.name) > 0
+
+    def lists_with_tasks(self) -> Iterator[TaskList]:
+        """Yield the lists on which a poll would find a task."""
+        for region, engine in self._by_region.items():
+            for domain in engine.domains.values():
+                for name in domain.decision_lists.names():
+                    yield TaskList(region, DECISION_POLL, domain.name, name)
+                for name in domain.activity_lists.names():
+                    yield TaskList(region, ACTIVITY_POLL, domain.name, name)

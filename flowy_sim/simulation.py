@@ -1,0 +1,166 @@
+"""A simulation: Amazon SWF in memory, on a clock of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from flowy_sim.clock import DEFAULT_START, Clock, VirtualClock
+from flowy_sim.engine.engine import Engine
+from flowy_sim.engine.latency import DEFAULT, Latency
+from flowy_sim.engine.limits import Limits
+from flowy_sim.engines import Engines
+from flowy_sim.participants import Participants
+from flowy_sim.passage import Passage
+from flowy_sim.polls import Polls
+from flowy_sim.schedule import FirstChoice, Schedule
+from flowy_sim.threads import Threads
+
+if TYPE_CHECKING:
+    from flowy_sim.client import Client
+
+
+class Simulation:
+    """Amazon SWF in memory. Its time, its contents and its choices are its own.
+
+    Args:
+        seed: run ids, tokens and request ids follow from it and from the calls made.
+        start: where the virtual clock starts, a datetime with a time zone or an ISO 8601 string
+            with one; 2024-01-01T00:00:00Z by default.
+        region: the region of clients that name none.
+        account: twelve digits; part of the names of resources.
+        clock: a clock of its own, instead of a virtual one; it knows itself where it starts.
+        schedule: makes the choices that the service leaves open; the first possibility by default.
+        limits: the service's quotas.
+        latency: how long effects take that come after a call was answered.
+
+    Attributes:
+        seed, region, account: as given.
+        clock: tells the time; ``clock.advance(seconds)`` lets time pass.
+        schedule: as given.
+        lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
+
+    Example:
+        >>> simulation = Simulation(start="2024-02-29T12:00:00Z")
+        >>> request = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
+        >>> simulation.call("RegisterDomain", request)
+        {}
+        >>> simulation.clock.now.isoformat()
+        '2024-02-29T12:00:00+00:00'
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        start: datetime | str | None = None,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        clock: Clock | None = None,
+        schedule: Schedule | None = None,
+        limits: Limits | None = None,
+        latency: Latency | None = None,
+    ) -> None:
+        """Start with nothing registered.
+
+        Raises:
+            ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
+        """
+        if clock is not None and start is not None:
+            raise ValueError("Give the simulation a clock or a start, not both.")
+        self.seed = seed
+        self.region = region
+        self.account = account
+        self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
+        self.schedule = schedule or FirstChoice()
+        self.lambdas: dict[str, Callable[..., Any]] = {}
+        self._limits = limits or Limits()
+        self._latency = latency or DEFAULT
+        self._lock = threading.RLock()
+        self._requests = count(1)
+        random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
+        self._request_prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
+        self._engines = Engines(self._make_engine)
+        participants = Participants()
+        polls = Polls(self._engines, participants, self.schedule.choose, self._limits.polls)
+        self._passage = Passage(self.clock, self._engines, participants, polls, _alone)
+        self.threads = Threads(
+            self._lock, self.clock, self.call, participants, polls, self._passage
+        )
+        self.clock.belong_to(self._lock, self._passage.advance_to)
+
+    def call(
+        self, operation: str, request: Mapping[str, Any], region: str | None = None
+    ) -> dict[str, Any]:
+        """Carry out one call at this instant.
+
+        Args:
+            operation: such as ``StartWorkflowExecution``.
+            request: its members, as boto3 takes them.
+            region: whose service is called; the simulation's region by default.
+
+        Returns:
+            The reply as boto3 gives it, without ``ResponseMetadata``. A poll never waits.
+
+        Raises:
+            flowy_sim.engine.faults.Fault: the call is refused and has changed nothing.
+        """
+        with self._lock:
+            now = self._passage.present()
+            reply = self._engines.of(region or self.region).call(operation, request, now)
+            self._passage.called(operation, reply)
+            return reply
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        Waiting polls do not count. None if nothing will happen until somebody calls.
+        """
+        with self._lock:
+            return self._engines.next_instant()
+
+    def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
+        """Return an object with the methods of ``boto3.client("swf")``.
+
+        Args:
+            region: whose service it calls; the simulation's region by default.
+            poll_seconds: for how many simulated seconds its polls wait for a task.
+        """
+        from flowy_sim.client import Client
+
+        return Client(self, region or self.region, poll_seconds)
+
+    def boto3_client(self, wire: bool = False, poll_seconds: float = 60, **arguments: Any) -> Any:
+        """Return a real boto3 client that this simulation answers.
+
+        Args:
+            wire: whether every byte of request and response is really made and parsed.
+            poll_seconds: for how many simulated seconds its polls wait for a task.
+            arguments: passed on to ``boto3.client``. Region and credentials need not be given;
+                those of the user are not read.
+        """
+        from flowy_sim.botocore import boto3_client
+
+        return boto3_client(self, wire, poll_seconds, arguments)
+
+    def request_id(self) -> str:
+        """Return the id of one more request: a UUID that follows from the seed."""
+        return f"{self._request_prefix}{next(self._requests):012x}"
+
+    def _make_engine(self, region: str) -> Engine:
+        return Engine(
+            account=self.account,
+            region=region,
+            seed=self.seed,
+            choose=self.schedule.choose,
+            limits=self._limits,
+            latency=self._latency,
+            lambdas=self.lambdas,
+        )
+
+
+def _alone() -> bool:
+    return threading.active_count() == 1

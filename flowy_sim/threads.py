@@ -1,0 +1,143 @@
+"""Calls from threads: long polls block the thread that makes them, as they would at the service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from flowy_sim.clock import Clock
+from flowy_sim.engine.faults import UnknownResourceFault
+from flowy_sim.participants import Participant, Participants, TaskList
+from flowy_sim.passage import Passage
+from flowy_sim.polls import POLLS, QUESTIONS, Poll, Polls, Reply
+
+
+class Threads:
+    """The threads that call a simulation; each is a participant.
+
+    Args:
+        lock: held by whoever uses the simulation.
+        clock: the simulation's clock.
+        carry_out: carries out a call at once, given operation, request and region.
+        participants: who is busy.
+        polls: the polls that wait.
+        passage: lets time pass.
+    """
+
+    def __init__(
+        self,
+        lock: threading.RLock,
+        clock: Clock,
+        carry_out: Callable[[str, Reply, str], Reply],
+        participants: Participants,
+        polls: Polls,
+        passage: Passage,
+    ) -> None:
+        """Start with none."""
+        self._lock = lock
+        self._clock = clock
+        self._carry_out = carry_out
+        self._participants = participants
+        self._polls = polls
+        self._passage = passage
+        self._local = threading.local()
+        self._watched: Poll | None = None
+
+    def call(self, operation: str, request: Reply, region: str, poll_seconds: float) -> Reply:
+        """Carry out a call of the present thread; a poll waits for a task.
+
+        Args:
+            operation: such as ``PollForActivityTask``.
+            request: its members.
+            region: whose service is called.
+            poll_seconds: for how many simulated seconds a poll waits.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        with self._lock:
+            if operation in POLLS and not request.get("nextPageToken"):
+                return self._poll(operation, request, region, poll_seconds)
+            if operation.startswith(QUESTIONS):
+                return self._carry_out(operation, request, region)
+            return self._act(operation, request, region)
+
+    def _act(self, operation: str, request: Reply, region: str) -> Reply:
+        participants = self._participants
+        participant = self._present()
+        participants.acts(participant)
+        try:
+            reply = self._carry_out(operation, request, region)
+        except UnknownResourceFault:
+            participants.task_is_over(request.get("taskToken", ""))
+            raise
+        if operation.startswith("Respond"):
+            participants.task_is_over(request["taskToken"])
+        elif operation in POLLS:
+            participants.holds(participant, reply["taskToken"])
+        return reply
+
+    def _poll(self, operation: str, request: Reply, region: str, seconds: float) -> Reply:
+        participant = self._present()
+        reply = self._carry_out(operation, request, region)
+        task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
+        self._participants.polls(participant, task_list)
+        if reply.get("taskToken") or not seconds:
+            self._participants.answered(participant, task_list, reply)
+            return reply
+        self._polls.check_limit(task_list)
+        condition = threading.Condition(self._lock)
+        poll = Poll(
+            participant,
+            task_list,
+            request,
+            empty=reply,
+            began=self._clock.milliseconds,
+            lasts=round(seconds * 1000),
+            wake=condition.notify,
+        )
+        self._passage.add(poll)
+        try:
+            self._wait(poll, condition)
+        except BaseException:
+            self._participants.drops(participant)
+            raise
+        finally:
+            self._polls.remove(poll)
+            if self._watched is poll:
+                self._hand_over_watch()
+        if poll.fault is not None:
+            raise poll.fault
+        return poll.reply or {}
+
+    def _wait(self, poll: Poll, condition: threading.Condition) -> None:
+        """Block until a poll is answered.
+
+        Of all threads that wait, the one that came first watches: it alone wakes up from time to
+        time to see whether time may pass.
+        """
+        waited = 0.0
+        while True:
+            pause = self._passage.settle(waited)
+            if poll.answered:
+                return
+            watches = self._polls.first() is poll
+            if watches:
+                self._watched = poll
+            woken = condition.wait(pause if watches else None)
+            waited = 0.0 if woken or pause is None else pause
+
+    def _hand_over_watch(self) -> None:
+        self._watched = None
+        following = self._polls.first()
+        if following is not None:
+            following.wake()
+
+    def _present(self) -> Participant:
+        try:
+            participant: Participant = self._local.participant
+        except AttributeError:
+            thread = threading.current_thread()
+            participant = Participant(f"thread {thread.name!r}", thread.is_alive)
+            self._local.participant = participant
+        return participant
