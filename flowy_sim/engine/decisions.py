@@ -68,7 +68,8 @@ def apply(execution: Execution, decisions: Iterable[dict[str, Any]], completed_i
     """Apply decisions in their order, each as one event.
 
     A decision that fails does not keep the others from being applied; if one did, the decider
-    is given one more task at the end, unless one waits already, as recorded.
+    is given one more task at the end, unless one waits already, as recorded, or the last one has
+    closed the execution.
     """
     failed = False
     for decision in decisions:
@@ -86,5 +87,5 @@ def apply(execution: Execution, decisions: Iterable[dict[str, Any]], completed_i
                 **{member: attributes.get(member) for member in named},
                 **_ALSO_SAID.get(decision_type, {}),
             )
-    if failed:
+    if failed and execution.is_open:
         schedule(execution)
