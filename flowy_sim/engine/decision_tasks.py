@@ -78,20 +78,20 @@ def _offer(task: DecisionTask) -> None:
 
 
 def offer_held_back(execution: Execution) -> None:
-    """Hand out the decision task that had to wait for the one before it."""
+    """Hand out the decision task that had to wait for the one before it, if that one is over."""
     task = execution.decision_task
-    if task is not None and task.waits_under == 0:
+    if task is not None and task.waits_under == 0 and execution.running_decision_task is None:
         _offer(task)
 
 
 def time_out(task: DecisionTask) -> None:
     """End a task whose time is up, and schedule it anew.
 
-    A list that was to be left if nobody came in time is left, as documented.
+    A list on which it was to wait for a limited time is left, as documented.
     """
     execution = task.execution
-    override = execution.task_list_override
-    if override is not None and override[1] != NO_TIMEOUT:
+    patience = task.opened("scheduleToStartTimeout")
+    if patience != NO_TIMEOUT and execution.task_list_override == (task.task_list, patience):
         execution.task_list_override = None
     if task.state == SCHEDULED:
         withdraw(task)
