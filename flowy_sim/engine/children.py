@@ -25,7 +25,7 @@ class Child(Open):
     """A child execution, seen from its parent.
 
     Attributes:
-        run_id: the run that stands for it now; empty until it has started.
+        run_id: its first run; empty until it has started.
     """
 
     __slots__ = ("run_id",)
@@ -85,6 +85,11 @@ def start(child: Child) -> None:
     if workflow_id in domain.open_executions:
         _fail_to_start(child, "WORKFLOW_ALREADY_RUNNING")
         return
+    if len(domain.open_executions) >= engine.limits.open_executions:
+        # Assumption: late-open-limit: children of one batch that are too many together fail
+        # when they are to start.
+        _fail_to_start(child, "OPEN_WORKFLOWS_LIMIT_EXCEEDED")
+        return
     settings = {
         name: initiated.get(name)
         for name in (*starting.REQUIRED_SETTINGS, *starting.OPTIONAL_SETTINGS)
@@ -107,7 +112,7 @@ def start(child: Child) -> None:
     else:
         # Assumption: orphan-start: a parent's end does not keep an initiated child from
         # starting; its child policy is applied to it then.
-        engine.later("child policy", parent, child.opened_id, execution, parent)
+        engine.later("child policy", parent, child.opened_id, child)
 
 
 def _fail_to_start(child: Child, cause: str) -> None:
@@ -164,12 +169,13 @@ def report_close(child: Child, execution: Execution) -> None:
     schedule(parent)
 
 
-def hand_over(execution: Execution, run_id: str) -> None:
-    """Let another run stand for a child that continues as new."""
-    child = as_child(execution)
-    if child is not None:
-        report_start(child)
-        child.run_id = run_id
+def running(child: Child) -> Execution | None:
+    """Return the open execution that a child is now: its first run or one that continues it."""
+    parent = child.execution
+    execution = parent.domain.open_executions.get(child.opened("workflowId"))
+    if execution is None or execution.parent != (parent.run_id, parent.workflow_id):
+        return None
+    return execution if execution.started("parentInitiatedEventId") == child.opened_id else None
 
 
 def as_child(execution: Execution) -> Child | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowy_sim.engine import children, ending, starting
+from flowy_sim.engine import ending, starting
 from flowy_sim.engine.execution import Execution
 
 UNHANDLED = "UNHANDLED_DECISION"
@@ -85,7 +85,6 @@ def continue_as_new_workflow_execution(
     }
     parent_initiated_id = execution.started("parentInitiatedEventId")
     parent = execution.parent
-    children.hand_over(execution, run_id)
     ending.close(
         execution,
         "WorkflowExecutionContinuedAsNew",

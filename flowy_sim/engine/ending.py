@@ -66,17 +66,17 @@ def _apply_policy(parent: Execution, policy: str) -> None:
     It is applied however the parent closes, as recorded for completion.
     """
     parent.applied_child_policy = policy
-    engine = parent.engine
     for child in parent.children.values():
-        execution = engine.executions.get(child.run_id)
-        if execution is not None and execution.is_open:
-            engine.later("child policy", parent, child.opened_id, execution, parent)
+        if child.run_id:
+            parent.engine.later("child policy", parent, child.opened_id, child)
     parent.children = {}
 
 
-def meet_policy(execution: Execution, parent: Execution) -> None:
+def meet_policy(child: children.Child) -> None:
     """Do to a child what the child policy of its closed parent says."""
-    if not execution.is_open:
+    parent = child.execution
+    execution = children.running(child)
+    if execution is None:
         return
     if parent.applied_child_policy == "TERMINATE":
         close(
