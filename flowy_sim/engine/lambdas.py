@@ -68,6 +68,8 @@ def schedule_lambda_function(
         return "ID_ALREADY_IN_USE"
     if len(execution.lambda_functions) >= engine.limits.open_lambda_functions:
         return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
+    if not engine.throttle.allows("ScheduleLambdaFunction", engine.now):
+        return "LAMBDA_FUNCTION_CREATION_RATE_EXCEEDED"
     task = execution.lambda_functions[decision["id"]] = LambdaTask(execution)
     task.opened_id = task.append(
         "LambdaFunctionScheduled",
@@ -95,6 +97,8 @@ def start(task: LambdaTask) -> None:
         return
     task.started_id = task.append("LambdaFunctionStarted", scheduledEventId=task.opened_id)
     takes, event, attributes = _outcome(task)
+    if not execution.is_open:  # The function itself has called the service.
+        return
     timeout = int(task.opened("startToCloseTimeout") or DEFAULT_TIMEOUT)
     if takes >= timeout:
         event, attributes = "LambdaFunctionTimedOut", {"timeoutType": "START_TO_CLOSE"}
