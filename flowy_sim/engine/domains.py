@@ -153,7 +153,7 @@ def list_tags_for_resource(engine: Engine, request: dict[str, Any]) -> dict[str,
 
 def _tagged_domain(engine: Engine, request: dict[str, Any]) -> Domain:
     arn: str = request["resourceArn"]
-    domain = engine.domains.get(arn.rpartition("/domain/")[2])
+    domain = engine.domains.get(arn.partition("/domain/")[2])
     if domain is None or domain.arn != arn:
         # Assumption: unknown-arn-text: the service's text is not known.
         raise UnknownResourceFault(f"Unknown resource: {arn}")
