@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 
@@ -32,12 +34,13 @@ class Deadlines:
         self._queue: list[tuple[int, int]] = []
         self._alive: dict[int, Deadline] = {}
         self._next_key = 1
-        self._ready: list[int] = []
+        # Those of the instant that is being worked on, in the order in which they were set.
+        self._ready: OrderedDict[int, Deadline] = OrderedDict()
         self._ready_at = 0
 
     def __len__(self) -> int:
         """Return how many deadlines are set."""
-        return len(self._alive)
+        return len(self._alive) + len(self._ready)
 
     def set(self, at: int, kind: str, *arguments: Any) -> int:
         """Set a deadline at an instant in milliseconds; return the key that cancels it."""
@@ -49,16 +52,16 @@ class Deadlines:
 
     def cancel(self, key: int) -> None:
         """Cancel a deadline; one that has fired, or key 0, is ignored."""
-        if self._alive.pop(key, None) is not None and len(self._queue) > 64 + 2 * len(self._alive):
+        if self._alive.pop(key, None) is None:
+            self._ready.pop(key, None)
+        elif len(self._queue) > 64 + 2 * len(self._alive):
             self._queue = [entry for entry in self._queue if entry[1] in self._alive]
             heapq.heapify(self._queue)
 
     def next_instant(self) -> int | None:
         """Return the instant in milliseconds of the earliest deadline; None if there is none."""
         if self._ready:
-            self._ready = [key for key in self._ready if key in self._alive]
-            if self._ready:
-                return self._ready_at
+            return self._ready_at
         queue = self._queue
         while queue and queue[0][1] not in self._alive:
             heapq.heappop(queue)
@@ -71,18 +74,20 @@ class Deadlines:
         that is the one set first.
         """
         while self._queue and self._queue[0][0] == instant:
-            self._ready.append(heapq.heappop(self._queue)[1])
+            _, key = heapq.heappop(self._queue)
+            if key in self._alive:
+                self._ready[key] = self._alive.pop(key)
         self._ready_at = instant
-        self._ready = [key for key in self._ready if key in self._alive]
         count = len(self._ready)
         index = self._choose("effect", count) if count > 1 else 0
-        return self._alive.pop(self._ready.pop(index))
+        if index == 0:
+            return self._ready.popitem(last=False)[1]
+        return self._ready.pop(next(islice(self._ready, index, None)))
 
     def __iter__(self) -> Iterator[tuple[int, Deadline]]:
         """Yield the instant and the deadline of everything that is set, in no order."""
-        for key in self._ready:
-            if key in self._alive:
-                yield self._ready_at, self._alive[key]
+        for deadline in self._ready.values():
+            yield self._ready_at, deadline
         for at, key in self._queue:
             if key in self._alive:
                 yield at, self._alive[key]

@@ -1,0 +1,94 @@
+"""What happens by itself, and in which order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowy_sim.engine import first
+from flowy_sim.engine.deadlines import Deadlines
+
+
+def last(kind: str, count: int) -> int:
+    return count - 1
+
+
+def test_deadlines_of_one_instant_happen_in_the_order_in_which_they_were_set() -> None:
+    deadlines = Deadlines(first)
+    for kind in ("a", "b", "c"):
+        deadlines.set(5, kind)
+    assert [deadlines.pop(5).kind for _ in range(3)] == ["a", "b", "c"]
+    assert deadlines.next_instant() is None
+
+
+def test_the_schedule_may_choose_another_order() -> None:
+    deadlines = Deadlines(last)
+    for kind in ("a", "b", "c"):
+        deadlines.set(5, kind)
+    assert deadlines.pop(5).kind == "c"
+    deadlines.set(5, "d")
+    assert [deadlines.pop(5).kind for _ in range(3)] == ["d", "b", "a"]
+
+
+def test_a_deadline_can_be_cancelled_while_others_of_its_instant_happen() -> None:
+    deadlines = Deadlines(first)
+    keys = [deadlines.set(5, kind) for kind in ("a", "b", "c")]
+    assert deadlines.pop(5).kind == "a"
+    deadlines.cancel(keys[0])
+    deadlines.cancel(keys[1])
+    assert len(deadlines) == 1
+    assert deadlines.pop(5).kind == "c"
+    assert deadlines.next_instant() is None
+
+
+def test_what_was_cancelled_takes_no_room() -> None:
+    deadlines = Deadlines(first)
+    for instant in range(10_000):
+        deadlines.cancel(deadlines.set(instant, "timer"))
+    assert len(deadlines) == 0
+    assert len(deadlines._queue) < 100
+
+
+def test_choices_are_asked_for_only_where_there_is_one() -> None:
+    asked = []
+
+    def choose(kind: str, count: int) -> int:
+        asked.append((kind, count))
+        return 0
+
+    deadlines = Deadlines(choose)
+    for instant in (1, 2, 2, 3):
+        deadlines.set(instant, "timer")
+    while (instant_ := deadlines.next_instant()) is not None:
+        deadlines.pop(instant_)
+    assert asked == [("effect", 2)]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("set"), st.integers(0, 20)),
+            st.tuples(st.just("cancel"), st.integers(0, 30)),
+            st.tuples(st.just("pop"), st.just(0)),
+        )
+    )
+)
+def test_the_queue_agrees_with_a_sorted_list(steps: list[tuple[str, int]]) -> None:
+    deadlines = Deadlines(first)
+    model: list[tuple[int, int]] = []
+    now = 0
+    for what, number in steps:
+        if what == "set":
+            at = now + number
+            model.append((at, deadlines.set(at, "timer", number)))
+        elif what == "cancel":
+            deadlines.cancel(number)
+            model = [entry for entry in model if entry[1] != number]
+        elif model:
+            now, key = min(model)
+            assert deadlines.next_instant() == now
+            deadlines.pop(now)
+            model.remove((now, key))
+        assert len(deadlines) == len(model)
+        assert sorted(at for at, _ in deadlines) == sorted(at for at, _ in model)
+        assert deadlines.next_instant() == (min(model)[0] if model else None)
