@@ -100,6 +100,7 @@ def meet_policy(child: children.Child) -> None:
 def forget(execution: Execution) -> None:
     """Delete a closed execution and its history."""
     execution.engine.executions.pop(execution.run_id, None)
+    execution.engine.throttle.forget(execution)
     execution.domain.visibility.removed(execution)
 
 

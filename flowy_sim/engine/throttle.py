@@ -74,7 +74,7 @@ class Throttle:
     def __init__(self, enabled: bool) -> None:
         """Start with full buckets."""
         self._enabled = enabled
-        self._buckets: dict[tuple[str, str], tuple[float, int]] = {}
+        self._buckets: dict[str, dict[str, tuple[float, int]]] = {}
 
     def check(self, operation: str, now: int) -> None:
         """Take a token for a call.
@@ -99,9 +99,14 @@ class Throttle:
         """Take a token for a decision; return whether there was one."""
         return not self._enabled or self._take(decision, "", DECISION_RATES[decision], now)
 
+    def forget(self, execution: Execution) -> None:
+        """Let go of the buckets that an execution has for itself."""
+        self._buckets.pop(execution.run_id, None)
+
     def _take(self, name: str, owner: str, rate: Rate, now: int) -> bool:
-        tokens, since = self._buckets.get((name, owner), (float(rate.burst), now))
+        buckets = self._buckets.setdefault(owner, {})
+        tokens, since = buckets.get(name, (float(rate.burst), now))
         tokens = min(rate.burst, tokens + (now - since) * rate.refill / 1000)
         taken = tokens >= 1
-        self._buckets[name, owner] = (tokens - taken, now)
+        buckets[name] = (tokens - taken, now)
         return taken
