@@ -158,9 +158,10 @@ def check_class(cls: Any, base: type[Any]) -> None:
         raise ConfigurationError(
             f"@{decorator} goes on a subclass of flowy.{base.__name__}, not on {cls!r}"
         )
-    if cls.run is base.run:
+    run = getattr(cls, "run", None)
+    if run is base.run:
         raise ConfigurationError(f"{cls.__name__} has no method run; write what it does there")
-    if inspect.iscoroutinefunction(cls.run) or inspect.isgeneratorfunction(cls.run):
+    if inspect.iscoroutinefunction(run) or inspect.isgeneratorfunction(run):
         raise ConfigurationError(
             f"{cls.__name__}.run is a coroutine or generator; flowy calls an ordinary method"
         )

@@ -20,6 +20,9 @@ class SwfClient(Protocol):
     def register_domain(self, **request: Any) -> Reply:
         """Register a domain."""
 
+    def describe_domain(self, **request: Any) -> Reply:
+        """Tell the settings of a domain."""
+
     def register_activity_type(self, **request: Any) -> Reply:
         """Register an activity type."""
 
@@ -34,9 +37,6 @@ class SwfClient(Protocol):
 
     def start_workflow_execution(self, **request: Any) -> Reply:
         """Start an execution."""
-
-    def describe_workflow_execution(self, **request: Any) -> Reply:
-        """Tell how an execution stands."""
 
     def get_workflow_execution_history(self, **request: Any) -> Reply:
         """Tell what happened in an execution."""

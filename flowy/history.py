@@ -73,18 +73,8 @@ def _attributes_member(event_type: str) -> str:
 
 _MEMBERS = {name: _attributes_member(name) for name in (*SHOWN, *LINKS)}
 
-_SILENT = frozenset(
-    {
-        "DecisionTaskScheduled",
-        "DecisionTaskTimedOut",
-        "ActivityTaskStarted",
-        "WorkflowExecutionSignaled",
-        "WorkflowExecutionCancelRequested",
-        "WorkflowExecutionTerminated",
-        "WorkflowExecutionTimedOut",
-    }
-)
-"""Events that neither tell a workflow anything nor come of its decisions."""
+_SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted"})
+"""The frequent ones of the events that neither tell a workflow anything nor come of decisions."""
 
 
 def read(events: Iterable[Event]) -> History:
@@ -113,13 +103,15 @@ def read(events: Iterable[Event]) -> History:
     for event in events:
         event_type = event["eventType"]
         if event_type in _SILENT:
-            deciding = deciding and event_type != "DecisionTaskTimedOut"
-        elif event_type == "DecisionTaskStarted":
+            continue
+        if event_type == "DecisionTaskStarted":
             known, deciding = len(news), True
         elif event_type == "DecisionTaskCompleted":
             shown, deciding = [], False
             turns.append(Turn(news[:known], shown, event["eventId"]))
             del news[:known]
+        elif event_type == "DecisionTaskTimedOut":
+            deciding = False
         else:
             attributes = event[_MEMBERS.get(event_type) or _attributes_member(event_type)]
             if event_type in LINKS:

@@ -42,7 +42,7 @@ def scan(*sources: str | ModuleType) -> Found:
         What was found.
 
     Raises:
-        ImportError: there is no such module, or something it imports.
+        ConfigurationError: a module cannot be imported.
 
     Example:
         ``ActivityWorker(client, "photos", "image_processing", scan("flowy.tutorial").activities)``
@@ -59,6 +59,31 @@ def scan(*sources: str | ModuleType) -> Found:
         tuple(cls for cls in ordered if issubclass(cls, Activity)),
         tuple(cls for cls in ordered if issubclass(cls, Workflow)),
     )
+
+
+def load_workflow(path: str) -> type[Workflow]:
+    """Import a workflow's class.
+
+    Args:
+        path: its module and name, such as ``flowy.tutorial.workflows:ImageCategory``.
+
+    Returns:
+        The class.
+
+    Raises:
+        ConfigurationError: the path has another form, or leads to no workflow.
+    """
+    module_name, colon, class_name = path.partition(":")
+    if not (module_name and colon and class_name):
+        raise ConfigurationError(f"a workflow is named as module:Class, not {path!r}")
+    found: Any = getattr(_imported(module_name), class_name, None)
+    if not isinstance(getattr(found, "flowy_type", None), WorkflowType):
+        known = ", ".join(cls.__name__ for cls in scan(module_name).workflows) or "none"
+        raise ConfigurationError(
+            f"{class_name!r} is no workflow of the module {module_name!r}; its workflows: {known}"
+        )
+    workflow: type[Workflow] = found
+    return workflow
 
 
 def by_type(kind: type[Type], classes: Iterable[type[C]]) -> dict[tuple[str, str], type[C]]:
@@ -118,12 +143,21 @@ def register(client: SwfClient, domain: str, types: Iterable[Type]) -> None:
 
 
 def _modules(source: str | ModuleType) -> Iterator[ModuleType]:
-    module = importlib.import_module(source) if isinstance(source, str) else source
+    module = _imported(source) if isinstance(source, str) else source
     yield module
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}."):
         # Importing a package's main module would run it.
         if found.name.rpartition(".")[2] != "__main__":
-            yield importlib.import_module(found.name)
+            yield _imported(found.name)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ConfigurationError(
+            f"the module {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _registered_defaults(client: SwfClient, domain: str, declared: Type) -> dict[str, Any] | None:

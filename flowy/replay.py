@@ -38,7 +38,11 @@ def replay(workflow: type[Workflow], history: HistorySource) -> None:
     """
     if not isinstance(getattr(workflow, "flowy_type", None), WorkflowType):
         raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
-    Execution(workflow, read(_events(history))).replay()
+    try:
+        past = read(_events(history))
+    except (KeyError, TypeError) as error:
+        raise HistoryError(f"these events are not as Amazon SWF writes them: {error!r}") from error
+    Execution(workflow, past).replay()
 
 
 def _events(history: HistorySource) -> list[Event]:

@@ -1,0 +1,20 @@
+"""The command ``flowy``, also as ``python -m flowy``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say how to install what it needs."""
+    try:
+        from flowy.cli import cli
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.exit("flowy's command line needs click; install it: pip install 'flowy-sim[cli]'")
+    cli()
+
+
+if __name__ == "__main__":
+    main()
