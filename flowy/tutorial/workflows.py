@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowy import ActivityProxy, Workflow, workflow
 
 
-@workflow("imagecateg", 1, "image_decisions", execution_start_to_close=3600)
+@workflow("imagecateg", 1, "image_processing", execution_start_to_close=3600)
 class ImageCategorization(Workflow):
     """Shrink a photograph and file it under its predominant colour."""
 

@@ -33,7 +33,7 @@ def carried_out(swf: Any, *arguments: object) -> flowy.Outcome:
     """Start the workflow and work on its tasks until it has ended."""
     found = flowy.scan("flowy.tutorial")
     workers = [
-        flowy.WorkflowWorker(swf, DOMAIN, "image_decisions", found.workflows),
+        flowy.WorkflowWorker(swf, DOMAIN, "image_processing", found.workflows),
         flowy.ActivityWorker(swf, DOMAIN, "image_processing", found.activities),
     ]
     for worker in workers:
