@@ -6,6 +6,7 @@ import errno
 import socket
 import tempfile
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO
@@ -103,18 +104,6 @@ def test_an_unreachable_server_is_a_sentence() -> None:
         )
 
 
-def test_a_silent_server_is_a_sentence(
-    photo_server: PhotoServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = threading.Event()
-    photo_server.answers["/slow.jpg"] = lambda handler: (told.wait(10), None)[1]
-    monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.05)
-    try:
-        assert "The server was silent for" in refusal(f"{photo_server.url}/slow.jpg")
-    finally:
-        told.set()
-
-
 def begun(handler: BaseHTTPRequestHandler) -> None:
     """Send the first byte of 50."""
     handler.send_response(200)
@@ -123,29 +112,40 @@ def begun(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"1")
 
 
-def test_a_server_that_falls_silent_in_the_middle_is_a_sentence(
-    photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def stuck(photo_server: PhotoServer) -> Iterator[PhotoServer]:
+    """A server that sends nothing of one photograph and the first byte of another."""
+    over = threading.Event()
+
+    def silent(handler: BaseHTTPRequestHandler) -> None:
+        over.wait(10)
+
+    def silent_after_a_byte(handler: BaseHTTPRequestHandler) -> None:
+        begun(handler)
+        over.wait(10)
+
+    photo_server.answers["/silent.jpg"] = silent
+    photo_server.answers["/byte.jpg"] = silent_after_a_byte
+    yield photo_server
+    over.set()
+
+
+@pytest.mark.parametrize("name", ["silent", "byte"])
+def test_a_server_that_falls_silent_is_a_sentence(
+    name: str, stuck: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = threading.Event()
-    photo_server.answers["/slow.jpg"] = lambda handler: (begun(handler), told.wait(10), None)[2]
     monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.05)
-    try:
-        assert "The server was silent for" in refusal(f"{photo_server.url}/slow.jpg")
-    finally:
-        told.set()
+    url = f"{stuck.url}/{name}.jpg"
+    assert refusal(url) == f"{url}: The server was silent for 0 seconds."
     assert list(downloads.iterdir()) == []
 
 
 def test_a_download_that_only_trickles_is_given_up(
-    photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
+    stuck: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = threading.Event()
-    photo_server.answers["/slow.jpg"] = lambda handler: (begun(handler), told.wait(10), None)[2]
     monkeypatch.setattr(sources, "DOWNLOAD_SECONDS", 0.0)
-    try:
-        assert "The download took more than 0 seconds." in refusal(f"{photo_server.url}/slow.jpg")
-    finally:
-        told.set()
+    url = f"{stuck.url}/byte.jpg"
+    assert refusal(url) == f"{url}: The download took more than 0 seconds."
     assert list(downloads.iterdir()) == []
 
 
