@@ -90,7 +90,7 @@ def thumbnail(path: Path, size: int) -> bytes:
     small = reduced.resize(_fitted(reduced, size), Image.Resampling.LANCZOS)
     small.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
     ImageOps.exif_transpose(small, in_place=True)
-    # A colour profile made for CMYK or gray values would be wrong for the RGB values of today.
+    # A colour profile made for CMYK or gray values is wrong for RGB values.
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
     output = io.BytesIO()
     small.save(output, "JPEG", quality=85, icc_profile=profile)
