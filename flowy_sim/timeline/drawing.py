@@ -198,12 +198,14 @@ def _header(story: Story, width: int, glyphs: Glyphs) -> Line:
         facts.insert(0, passed if story.milliseconds else "all at one instant")
     point = f" {glyphs.point} "
     rest = f"{point}{point.join(facts)}"
-    name = cut(name, max(8, width - len(rest) - len(story.outcome) - 3), glyphs.ellipsis)
-    rest = cut(rest, width - columns(name) - len(story.outcome) - 3, glyphs.ellipsis)
+    others = len(f"{point}{story.outcome}{rest}")
+    name = cut(name, max(8, width - others), glyphs.ellipsis)
+    outcome = cut(story.outcome, width - columns(name) - len(point), glyphs.ellipsis)
+    rest = cut(rest, width - columns(name) - len(point) - len(outcome), glyphs.ellipsis)
     return [
         (name, STRONG),
         (point, FAINT),
-        (story.outcome, STYLES[story.outcome]),
+        (outcome, STYLES[story.outcome]),
         (rest, FAINT),
     ]
 
