@@ -68,16 +68,12 @@ class ActivityProxy:
         **overrides: Unpack[ActivityOverrides],
     ) -> None:
         """Check the arguments and prepare what all calls have in common."""
-        others: dict[str, object] = {**overrides}
-        retry = others.pop("retry", None)
-        error_handling = others.pop("error_handling", None)
         declared = _declared(activity, version)
+        others: dict[str, object] = {**overrides}
         self.label = str(declared)
-        self.retry = declared.retry if retry is None else options.retry_policy(retry)
-        self.error_handling = (
-            declared.error_handling
-            if error_handling is None
-            else options.truth("error_handling", error_handling)
+        self.retry = options.retry_policy(others.pop("retry", declared.retry))
+        self.error_handling = options.truth(
+            "error_handling", others.pop("error_handling", declared.error_handling)
         )
         self.id_prefix = declared.name[:_PREFIX_LIMIT]
         self.attributes = {

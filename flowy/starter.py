@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -177,10 +178,15 @@ def _name_and_version(workflow: type[Workflow] | NameAndVersion) -> tuple[str, s
 def _check_arguments(
     workflow: type[Workflow], args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> None:
+    signature = _signature(workflow.run)
     try:
-        inspect.signature(workflow.run).bind(None, *args, **kwargs)
+        signature.bind(None, *args, **kwargs)
     except TypeError as error:
         raise ConfigurationError(
-            f"{workflow.__name__}.run{inspect.signature(workflow.run)} does not take these "
-            f"arguments: {error}"
+            f"{workflow.__name__}.run{signature} does not take these arguments: {error}"
         ) from error
+
+
+@cache
+def _signature(run: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(run)
