@@ -1,0 +1,135 @@
+"""Lambda functions that executions call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scenarios import World, call_function, produces
+
+from flowy_sim.engine.lambdas import LambdaFunction
+from flowy_sim.engine.limits import Limits
+
+ROLE = {"lambdaRole": "arn:aws:iam::123456789012:role/swf"}
+
+
+@produces(
+    "decision ScheduleLambdaFunction",
+    "EventType LambdaFunctionScheduled",
+    "EventType LambdaFunctionStarted",
+    "EventType LambdaFunctionCompleted",
+)
+def test_a_function_is_called_with_its_payload_and_answers_json(world: World) -> None:
+    world.simulation.lambdas["f"] = lambda payload: {"got": payload}
+    world.start(**ROLE)
+    world.decide(call_function(control="c", input='{"a": 1}', startToCloseTimeout="60"))
+    assert world.event("LambdaFunctionScheduled") == {
+        "control": "c",
+        "decisionTaskCompletedEventId": 4,
+        "id": "f",
+        "input": '{"a": 1}',
+        "name": "f",
+        "startToCloseTimeout": "60",
+    }
+    world.wait()
+    assert world.types()[5:] == [
+        "LambdaFunctionStarted",
+        "LambdaFunctionCompleted",
+        "DecisionTaskScheduled",
+    ]
+    assert world.event("LambdaFunctionStarted") == {"scheduledEventId": 5}
+    assert world.event("LambdaFunctionCompleted") == {
+        "result": '{"got": {"a": 1}}',
+        "scheduledEventId": 5,
+        "startedEventId": 6,
+    }
+    assert world.same_time(7, 8)
+
+
+def test_a_function_without_input_gets_an_empty_object(world: World) -> None:
+    world.simulation.lambdas["f"] = lambda payload: payload
+    world.start(**ROLE)
+    world.decide(call_function())
+    assert set(world.event("LambdaFunctionScheduled")) == {
+        "decisionTaskCompletedEventId",
+        "id",
+        "name",
+    }
+    world.wait()
+    assert world.event("LambdaFunctionCompleted")["result"] == "{}"
+
+
+@produces("EventType LambdaFunctionFailed")
+def test_an_error_of_the_function_fails_its_task(world: World) -> None:
+    def fail(payload: Any) -> None:
+        raise ValueError("no")
+
+    world.simulation.lambdas["f"] = fail
+    world.start(**ROLE)
+    world.decide(call_function("a"), call_function("b", "unknown"))
+    world.wait()
+    failures = [
+        event["lambdaFunctionFailedEventAttributes"]
+        for event in world.history()
+        if event["eventType"] == "LambdaFunctionFailed"
+    ]
+    assert [failure["reason"] for failure in failures] == [
+        "UnhandledError",
+        "ResourceNotFoundException",
+    ]
+    assert '"errorMessage": "no"' in failures[0]["details"]
+    assert {"scheduledEventId", "startedEventId"} < set(failures[0])
+
+
+@produces("EventType LambdaFunctionTimedOut", "LambdaFunctionTimeoutType START_TO_CLOSE")
+def test_a_function_that_takes_too_long_times_out(world: World) -> None:
+    world.simulation.lambdas["f"] = LambdaFunction(lambda payload: 1, takes=100)
+    world.start(**ROLE)
+    world.decide(call_function("a", startToCloseTimeout="60"), call_function("b"))
+    world.wait(70)
+    assert world.event("LambdaFunctionTimedOut") == {
+        "scheduledEventId": 5,
+        "startedEventId": 7,
+        "timeoutType": "START_TO_CLOSE",
+    }
+    world.wait(40)
+    assert world.event("LambdaFunctionCompleted")["scheduledEventId"] == 6
+
+
+@produces(
+    "EventType StartLambdaFunctionFailed", "StartLambdaFunctionFailedCause ASSUME_ROLE_FAILED"
+)
+def test_without_a_role_no_function_is_called(world: World) -> None:
+    world.start()
+    world.decide(call_function())
+    world.wait()
+    assert world.types()[5:] == ["StartLambdaFunctionFailed", "DecisionTaskScheduled"]
+    assert world.event("StartLambdaFunctionFailed") == {
+        "cause": "ASSUME_ROLE_FAILED",
+        "message": "No IAM role is attached to the current workflow execution.",
+        "scheduledEventId": 5,
+    }
+
+
+@produces(
+    "EventType ScheduleLambdaFunctionFailed",
+    "ScheduleLambdaFunctionFailedCause ID_ALREADY_IN_USE",
+    "ScheduleLambdaFunctionFailedCause OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED",
+)
+def test_ids_are_unique_while_open_and_so_many_are_open(make_world: Any) -> None:
+    world = make_world(limits=Limits(open_lambda_functions=2))
+    world.start(**ROLE)
+    world.decide(*(call_function(task_id) for task_id in "aabc"))
+    failures = [
+        event["scheduleLambdaFunctionFailedEventAttributes"]
+        for event in world.history()
+        if event["eventType"] == "ScheduleLambdaFunctionFailed"
+    ]
+    common = {"decisionTaskCompletedEventId": 4, "name": "f"}
+    assert failures == [
+        {"cause": "ID_ALREADY_IN_USE", "id": "a", **common},
+        {"cause": "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED", "id": "c", **common},
+    ]
+    assert world.types()[-1] == "DecisionTaskScheduled"
+    world.wait()
+    world.decide(call_function("a"))
+    assert world.types()[-1] == "LambdaFunctionScheduled"

@@ -1,0 +1,152 @@
+"""What can be seen of executions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scenarios import (
+    ACTIVITY,
+    EVER,
+    TASK_LIST,
+    WORKFLOW,
+    WORKFLOW_DEFAULTS,
+    World,
+    decision,
+    produces,
+    schedule,
+    timer,
+)
+
+
+@produces("operation DescribeWorkflowExecution")
+def test_a_description_counts_what_is_open_and_remembers_the_context(world: World) -> None:
+    world.start(tagList=["a"], taskPriority="1", lambdaRole="arn:role")
+    described = world.describe()
+    assert described["openCounts"]["openDecisionTasks"] == 1
+    assert "latestExecutionContext" not in described
+    assert "latestActivityTaskTimestamp" not in described
+    task = world.poll()
+    assert world.describe()["openCounts"]["openDecisionTasks"] == 0
+    world.wait()
+    world.answer(task, schedule(), timer(), executionContext="")
+    described = world.describe()
+    assert described["latestExecutionContext"] == ""
+    assert described["latestActivityTaskTimestamp"].isoformat() == "2024-01-01T00:00:01+00:00"
+    assert described["executionConfiguration"] == {
+        "childPolicy": "TERMINATE",
+        "executionStartToCloseTimeout": "31536000",
+        "lambdaRole": "arn:role",
+        "taskList": TASK_LIST,
+        "taskPriority": "1",
+        "taskStartToCloseTimeout": "NONE",
+    }
+    assert described["openCounts"] == {
+        "openActivityTasks": 1,
+        "openChildWorkflowExecutions": 0,
+        "openDecisionTasks": 0,
+        "openLambdaFunctions": 0,
+        "openTimers": 1,
+    }
+    world.call("RequestCancelWorkflowExecution", workflowId="order")
+    assert world.describe()["executionInfo"]["cancelRequested"] is True
+    world.decide()
+    assert world.describe()["latestExecutionContext"] == ""
+
+
+@produces(
+    "operation ListOpenWorkflowExecutions",
+    "operation ListClosedWorkflowExecutions",
+    "operation CountOpenWorkflowExecutions",
+    "operation CountClosedWorkflowExecutions",
+)
+def test_executions_are_listed_and_counted_as_they_open_and_close(world: World) -> None:
+    for workflow_id in ("a", "b"):
+        world.start(workflow_id, tagList=[workflow_id])
+        world.wait()
+    page = world.call("ListOpenWorkflowExecutions", startTimeFilter=EVER, maximumPageSize=1)
+    assert page["executionInfos"][0]["execution"]["workflowId"] == "b"
+    rest = {"startTimeFilter": EVER, "nextPageToken": page["nextPageToken"]}
+    (info,) = world.call("ListOpenWorkflowExecutions", **rest)["executionInfos"]
+    assert info["execution"]["workflowId"] == "a"
+    world.call("TerminateWorkflowExecution", workflowId="a")
+    (info,) = world.call("ListOpenWorkflowExecutions", startTimeFilter=EVER)["executionInfos"]
+    assert info["execution"]["workflowId"] == "b"
+    assert set(info) == {
+        "cancelRequested",
+        "execution",
+        "executionStatus",
+        "startTimestamp",
+        "tagList",
+        "workflowType",
+    }
+    status = {"closeTimeFilter": EVER, "closeStatusFilter": {"status": "TERMINATED"}}
+    (info,) = world.call("ListClosedWorkflowExecutions", **status)["executionInfos"]
+    assert info["closeTimestamp"].isoformat() == "2024-01-01T00:00:02+00:00"
+    tagged = {"tagFilter": {"tag": "b"}}
+    count = world.call("CountOpenWorkflowExecutions", startTimeFilter=EVER, **tagged)
+    assert count == {"count": 1, "truncated": False}
+    count = world.call("CountClosedWorkflowExecutions", startTimeFilter=EVER, **tagged)
+    assert count == {"count": 0, "truncated": False}
+
+
+@produces("fault DescribeWorkflowExecution UnknownResourceFault")
+def test_a_closed_execution_is_forgotten_when_its_retention_ends(world: World) -> None:
+    run_id = world.start()
+    world.call("TerminateWorkflowExecution", workflowId="order")
+    execution = {"workflowId": "order", "runId": run_id}
+    world.wait(7 * 24 * 3600 - 1)
+    world.call("DescribeWorkflowExecution", execution=execution)
+    world.wait(1)
+    gone = f"Unknown execution: WorkflowExecution=[workflowId=order, runId={run_id}]"
+    for operation in ("DescribeWorkflowExecution", "GetWorkflowExecutionHistory"):
+        assert world.refusal("UnknownResourceFault", operation, execution=execution) == gone
+    assert world.executions() == []
+
+
+def test_without_retention_a_closed_execution_is_forgotten_at_once(world: World) -> None:
+    world.call("RegisterDomain", name="x", workflowExecutionRetentionPeriodInDays="NONE")
+    world.call("RegisterWorkflowType", domain="x", **WORKFLOW, **WORKFLOW_DEFAULTS)
+    world.start(domain="x")
+    world.call("TerminateWorkflowExecution", domain="x", workflowId="order")
+    listed = world.call("ListClosedWorkflowExecutions", domain="x", startTimeFilter=EVER)
+    assert listed == {"executionInfos": []}
+
+
+@produces("operation GetWorkflowExecutionHistory")
+def test_a_history_comes_in_pages_in_either_direction(world: World) -> None:
+    execution = {"workflowId": "order", "runId": world.start()}
+    world.decide(*(decision("RecordMarker", markerName=str(n)) for n in range(3)))
+
+    def pages(**request: Any) -> list[list[int]]:
+        found = []
+        reply: dict[str, Any] = {"nextPageToken": None}
+        while "nextPageToken" in reply:
+            token = {"nextPageToken": reply["nextPageToken"]}
+            reply = world.call(
+                "GetWorkflowExecutionHistory", execution=execution, **request, **token
+            )
+            found.append([event["eventId"] for event in reply["events"]])
+        return found
+
+    assert pages() == [[1, 2, 3, 4, 5, 6, 7]]
+    assert pages(maximumPageSize=7) == [[1, 2, 3, 4, 5, 6, 7]]
+    assert pages(maximumPageSize=3) == [[1, 2, 3], [4, 5, 6], [7]]
+    assert pages(maximumPageSize=4, reverseOrder=True) == [[7, 6, 5, 4], [3, 2, 1]]
+
+
+def test_changing_a_reply_changes_no_history(world: World) -> None:
+    world.start(tagList=["a"])
+    before = world.history()
+    reply = world.history()
+    reply[0]["workflowExecutionStartedEventAttributes"]["tagList"].append("b")
+    reply[0]["workflowExecutionStartedEventAttributes"]["taskList"]["name"] = "x"
+    del reply[1:]
+    assert world.history() == before
+
+
+def test_activities_named_in_a_request_are_not_shared_with_history(world: World) -> None:
+    world.start()
+    given = schedule(activityType=dict(ACTIVITY))
+    world.decide(given)
+    given["scheduleActivityTaskDecisionAttributes"]["activityType"]["name"] = "x"
+    assert world.event("ActivityTaskScheduled")["activityType"] == ACTIVITY

@@ -1,0 +1,167 @@
+"""Everything in the service model comes up in some test, or cannot come up in a simulation.
+
+The items are read from the model, so a member that the model gains has no test yet and fails here.
+The tests say with `produces` what comes up in them, and are held to it. To see which test brings
+up what: ``python -m pytest tests/engine/test_matrix.py -v``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import cache
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scenarios import SUCCESSES, World
+
+from flowy_sim.engine.faults import Fault
+from flowy_sim.engine.model import enum, operation_names, service_model
+
+NO_PERMISSIONS = "a simulation has no permissions, so nothing is forbidden"
+NO_SUCH_LIMIT = "the service documents no limit that this operation could exceed"
+EVERYWHERE = "Lambda functions can be called in every region of a simulation"
+
+IMPOSSIBLE = {
+    "ScheduleLambdaFunctionFailedCause LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION": EVERYWHERE,
+    "EventType RecordMarkerFailed": NO_PERMISSIONS,
+    "fault TagResource LimitExceededFault": NO_SUCH_LIMIT,
+    "fault UntagResource LimitExceededFault": NO_SUCH_LIMIT,
+    "fault ListTagsForResource LimitExceededFault": NO_SUCH_LIMIT,
+}
+
+
+def items() -> Iterator[str]:
+    """Yield every item of the model."""
+    model = service_model()
+    for operation in sorted(operation_names()):
+        yield f"operation {operation}"
+        for fault in model.operation_model(operation).error_shapes:
+            yield f"fault {operation} {fault.name}"
+    for decision_type in enum("DecisionType"):
+        yield f"decision {decision_type}"
+    for name in sorted(output_enums()):
+        for value in enum(name):
+            yield f"{name} {value}"
+
+
+@cache
+def output_shapes() -> dict[str, Any]:
+    """Return the shapes that a reply can have parts of, by name."""
+    found: dict[str, Any] = {}
+
+    def look_at(shape: Any) -> None:
+        if shape.name not in found:
+            found[shape.name] = shape
+            for member in getattr(shape, "members", {}).values():
+                look_at(member)
+            if shape.type_name == "list":
+                look_at(shape.member)
+
+    for operation in operation_names():
+        output = service_model().operation_model(operation).output_shape
+        if output:
+            look_at(output)
+    return found
+
+
+def output_enums() -> set[str]:
+    shapes = output_shapes().values()
+    return {shape.name for shape in shapes if getattr(shape, "enum", None)}
+
+
+@cache
+def producers() -> dict[str, list[str]]:
+    """Return the tests that say they bring up an item, by item."""
+    found = defaultdict(list)
+    for test in neighbours():
+        for item in getattr(test, "produces", ()):
+            found[item].append(f"{test.__module__}.{test.__name__}")
+    return found
+
+
+@cache
+def neighbours() -> list[Callable[..., Any]]:
+    """Return the tests beside this one."""
+    paths = sorted(Path(__file__).parent.glob("test_*.py"))
+    modules = [importlib.import_module(path.stem) for path in paths if path.stem != __name__]
+    return [
+        member
+        for module in modules
+        for name, member in vars(module).items()
+        if name.startswith("test_")
+    ]
+
+
+def stories() -> list[Callable[..., Any]]:
+    """Return those of them that need a world and nothing else."""
+    return [
+        test
+        for test in neighbours()
+        if not hasattr(test, "pytestmark")
+        and signature(test).parameters.keys() in ({"world"}, {"make_world"})
+    ]
+
+
+def impossible(item: str) -> bool:
+    """Say whether an item cannot come up in a simulation."""
+    forbidden = item.endswith(("OPERATION_NOT_PERMITTED", "OperationNotPermittedFault"))
+    return forbidden or item in IMPOSSIBLE
+
+
+@pytest.mark.parametrize("item", list(items()))
+def test_it_comes_up_in_a_test_or_has_a_reason_not_to(item: str) -> None:
+    if impossible(item):
+        assert item not in producers(), "it does come up: take it off the list"
+    else:
+        assert producers()[item], "no test brings it up"
+
+
+def test_nothing_is_promised_that_the_model_does_not_know() -> None:
+    known = set(items())
+    assert set(IMPOSSIBLE) <= known
+    unknown = set(producers()) - known
+    assert {item.split()[-1] for item in unknown} <= {fault.__name__ for fault in own_faults()}
+
+
+def own_faults() -> set[type[Fault]]:
+    """The faults that the model does not declare: those of the framework."""
+    declared = {
+        fault.name
+        for operation in operation_names()
+        for fault in service_model().operation_model(operation).error_shapes
+    }
+    return {fault for fault in Fault.__subclasses__() if fault.__name__ not in declared}
+
+
+@pytest.mark.parametrize("code", sorted(fault.__name__ for fault in own_faults()))
+def test_a_fault_of_the_framework_comes_up_in_a_test(code: str) -> None:
+    assert any(item.startswith("fault ") and item.endswith(code) for item in producers())
+
+
+def test_every_decision_has_one_event_that_says_it_succeeded() -> None:
+    assert sorted(SUCCESSES.values()) == sorted(enum("DecisionType"))
+    assert set(SUCCESSES) <= set(enum("EventType"))
+
+
+def test_every_member_of_every_reply_and_event_comes_up() -> None:
+    seen: set[str] = set()
+    for story in stories():
+        worlds: list[World] = []
+
+        def make(worlds: list[World] = worlds, **settings: Any) -> World:
+            worlds.append(World(**settings))
+            return worlds[-1]
+
+        story(make() if "world" in signature(story).parameters else make)
+        seen.update(*(world.look_around() for world in worlds))
+    missing = {
+        f"{shape.name}.{member}"
+        for shape in output_shapes().values()
+        if shape.type_name == "structure"
+        for member in shape.members
+    } - seen
+    assert {member for member in missing if "recordmarkerfailed" not in member.lower()} == set()
