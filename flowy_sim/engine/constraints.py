@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
+from flowy_sim.engine.amounts import Amount, amount_of
 from flowy_sim.engine.coercion import (
     as_flag,
     as_integer,
@@ -21,16 +21,20 @@ from flowy_sim.engine.coercion import (
     as_text,
 )
 from flowy_sim.engine.faults import Fault, SerializationException
+from flowy_sim.engine.problems import (
+    NOT_NULL,
+    TOO_LARGE,
+    TOO_LONG,
+    TOO_SHORT,
+    TOO_SMALL,
+    Problem,
+    Refused,
+    refused,
+)
 
 Check = Callable[[Any], Any]
 
-ONE_YEAR = 31_536_000
 NUMBER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
-NOT_NULL = "Member must not be null"
-TOO_LONG = "Member must have length less than or equal to {}"
-TOO_SHORT = "Member must have length greater than or equal to {}"
-TOO_LARGE = "Member must have value less than or equal to {}"
-TOO_SMALL = "Member must have value greater than or equal to {}"
 
 # The service prints enums in an order of its own (reported and measured). Assumption:
 # child-policy-order: the order of ChildPolicy is not known, the model's stands in.
@@ -71,80 +75,6 @@ EMPTY_IS_ABSENT = {
 }
 
 NULLABLE_ELEMENTS = {"TagList"}  # `[null]` was accepted and echoed (recorded).
-
-
-@dataclass(frozen=True)
-class Amount:
-    """What numbers a member holds that travels as text.
-
-    Attributes:
-        lowest: the smallest number allowed.
-        highest: the largest.
-        none: whether ``NONE`` is allowed too.
-        unit: what is counted, for the message.
-    """
-
-    lowest: int
-    highest: int
-    none: bool
-    unit: str = "number of seconds"
-
-
-# As documented. Assumption: unparsable-amounts: the service's texts for durations, priorities and
-# retention periods that it refuses are unknown; they are reported like every other constraint.
-AMOUNTS_BY_SHAPE = {
-    "DurationInSecondsOptional": Amount(0, 10**8, none=True),
-    "DurationInSeconds": Amount(0, 10**8, none=False),
-    "DurationInDays": Amount(0, 90, none=True, unit="number of days"),
-    "TaskPriority": Amount(-(2**31), 2**31 - 1, none=False, unit="number"),
-}
-AMOUNTS_BY_MEMBER = {
-    "executionStartToCloseTimeout": Amount(0, ONE_YEAR, none=False),
-    "defaultExecutionStartToCloseTimeout": Amount(0, ONE_YEAR, none=False),
-    "scheduleLambdaFunctionDecisionAttributes.startToCloseTimeout": Amount(1, 900, none=False),
-}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One broken constraint.
-
-    Attributes:
-        path: where, from the place of the check; empty for the value itself.
-        value: the value as the service prints it, or None for null.
-        constraint: the rule it breaks, in the service's words.
-    """
-
-    path: str
-    value: str | None
-    constraint: str
-
-    def __str__(self) -> str:
-        """Return the sentence of the service (as reported)."""
-        value = "null" if self.value is None else f"'{self.value}'"
-        return f"Value {value} at '{self.path}' failed to satisfy constraint: {self.constraint}"
-
-    def under(self, step: str) -> Problem:
-        """Return the problem as seen from the enclosing structure or list."""
-        return replace(self, path=f"{step}.{self.path}" if self.path else step)
-
-
-class Refused(Exception):
-    """A value breaks constraints.
-
-    Args:
-        problems: all of them, in the model's order.
-    """
-
-    def __init__(self, problems: list[Problem]) -> None:
-        """Keep the problems."""
-        super().__init__(problems)
-        self.problems = problems
-
-
-def refused(value: object, constraint: str) -> Refused:
-    """Return the refusal of a single value."""
-    return Refused([Problem("", str(value), constraint)])
 
 
 def units(value: str) -> int:
@@ -348,12 +278,3 @@ def compiled(shape: Any, path: str = "") -> Check:
         return choice_check(shape)
     amount = amount_of(shape, path)
     return amount_check(shape, amount) if amount else text_check(shape)
-
-
-def amount_of(shape: Any, path: str) -> Amount | None:
-    """Return the numbers a text member may hold, or None where it is free text."""
-    for depth in (1, 2):
-        member = ".".join(path.split(".")[-depth:])
-        if member in AMOUNTS_BY_MEMBER:
-            return AMOUNTS_BY_MEMBER[member]
-    return AMOUNTS_BY_SHAPE.get(shape.name)

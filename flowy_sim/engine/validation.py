@@ -8,14 +8,15 @@ ValidationException in free text).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from flowy_sim.engine.constraints import Check, Problem, Refused, structure_check
+from flowy_sim.engine.constraints import Check, structure_check
 from flowy_sim.engine.faults import UnknownOperationException, ValidationException
 from flowy_sim.engine.model import enum, input_shape, operation_names, service_model
+from flowy_sim.engine.problems import Refused
 
 Request = dict[str, Any]
 Rule = Callable[[Request], None]
@@ -57,7 +58,7 @@ def checked(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         kept: Request = check(request)
     except Refused as refusal:
-        raise ValidationException(message(refusal.problems)) from None
+        raise ValidationException(refusal.message) from None
     if rule is not None:
         rule(kept)
     return kept
@@ -69,13 +70,6 @@ def _compiled(operation: str) -> tuple[Check, Rule | None]:
     if operation not in operation_names():
         raise UnknownOperationException
     return structure_check(input_shape(operation)), RULES.get(operation)
-
-
-def message(problems: Iterable[Problem]) -> str:
-    """Return the service's one message for all problems (as reported)."""
-    sentences = [str(problem) for problem in problems]
-    noun = "error" if len(sentences) == 1 else "errors"
-    return f"{len(sentences)} validation {noun} detected: {'; '.join(sentences)}"
 
 
 @cache

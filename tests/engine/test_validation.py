@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from flowy_sim.engine.constraints import ENUM_ORDERS
 from flowy_sim.engine.faults import (
     Fault,
     SerializationException,
     UnknownOperationException,
     ValidationException,
 )
-from flowy_sim.engine.model import operation_names
+from flowy_sim.engine.model import enum, operation_names
 from flowy_sim.engine.validation import checked
 
 EXECUTION = {"workflowId": "w", "runId": "r"}
@@ -297,6 +298,11 @@ def test_enums_are_listed_in_the_order_of_the_service(
     assert constraint(operation, request_) == f"Member must satisfy enum value set: [{values}]"
 
 
+@pytest.mark.parametrize("name", ENUM_ORDERS)
+def test_the_order_of_an_enum_has_exactly_its_values(name: str) -> None:
+    assert sorted(ENUM_ORDERS[name]) == sorted(enum(name))
+
+
 def test_lengths_are_counted_in_utf_16_units() -> None:
     def with_input(text: str) -> dict[str, Any]:
         return START | {"input": text}
@@ -328,6 +334,11 @@ def test_a_bad_element_of_a_list_of_texts_is_reported_with_the_whole_list() -> N
         "Member must satisfy constraint: [Member must have length less than or equal to 128, "
         "Member must have length greater than or equal to 1]"
     )
+
+
+def test_types_in_a_list_are_looked_at_before_its_constraints() -> None:
+    for keys in (["", 5], ["k" * 200, None, 5]):
+        assert serialization("UntagResource", {"resourceArn": "a", "tagKeys": keys})
 
 
 def test_null_elements_are_only_allowed_among_tags() -> None:
