@@ -106,18 +106,24 @@ def stories() -> list[Callable[..., Any]]:
     ]
 
 
-def impossible(item: str) -> bool:
-    """Say whether an item cannot come up in a simulation."""
-    forbidden = item.endswith(("OPERATION_NOT_PERMITTED", "OperationNotPermittedFault"))
-    return forbidden or item in IMPOSSIBLE
+def reason_why_not(item: str) -> str | None:
+    """Return why an item cannot come up in a simulation; None if it can."""
+    if item.endswith(("OPERATION_NOT_PERMITTED", "OperationNotPermittedFault")):
+        return NO_PERMISSIONS
+    return IMPOSSIBLE.get(item)
 
 
-@pytest.mark.parametrize("item", list(items()))
+def with_its_test(item: str) -> str:
+    """Return an item with the first test that brings it up, or the reason why none does."""
+    return f"{item}: {reason_why_not(item) or producers().get(item, ['nothing'])[0]}"
+
+
+@pytest.mark.parametrize("item", list(items()), ids=with_its_test)
 def test_it_comes_up_in_a_test_or_has_a_reason_not_to(item: str) -> None:
-    if impossible(item):
+    if reason_why_not(item):
         assert item not in producers(), "it does come up: take it off the list"
     else:
-        assert producers()[item], "no test brings it up"
+        assert item in producers(), "no test brings it up"
 
 
 def test_nothing_is_promised_that_the_model_does_not_know() -> None:
