@@ -130,12 +130,12 @@ def parts(shape: Any, value: Any) -> Iterator[str]:
     """Yield the members and the enum values of the model that a value of a shape has."""
     if shape.type_name == "structure":
         for name, member in value.items():
-            yield f"{shape.name}.{name}"
-            yield from parts(shape.members[name], member)
+            if member is not None:
+                yield f"{shape.name}.{name}"
+                yield from parts(shape.members[name], member)
     elif shape.type_name == "list":
         for element in value:
-            if element is not None:
-                yield from parts(shape.member, element)
+            yield from parts(shape.member, element)
     elif shape.type_name == "string" and shape.enum:
         yield f"{shape.name} {value}"
 
@@ -166,6 +166,7 @@ class World:
             self.seen.add(f"fault {operation} {fault.code}")
             raise
         self.seen.add(f"operation {operation}")
+        self.seen.update(f"asked {part}" for part in parts(input_shape(operation), request))
         output = service_model().operation_model(operation).output_shape
         self.seen.update(parts(output, reply) if output else ())
         return reply

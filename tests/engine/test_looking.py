@@ -150,3 +150,38 @@ def test_activities_named_in_a_request_are_not_shared_with_history(world: World)
     world.decide(given)
     given["scheduleActivityTaskDecisionAttributes"]["activityType"]["name"] = "x"
     assert world.event("ActivityTaskScheduled")["activityType"] == ACTIVITY
+
+
+def test_every_filter_finds_what_it_names_and_counts_it(world: World) -> None:
+    for workflow_id in ("a", "b"):
+        world.start(workflow_id, tagList=[workflow_id])
+    for workflow_id in ("a", "b", "c"):
+        if workflow_id != "c":
+            world.call("TerminateWorkflowExecution", workflowId=workflow_id)
+        world.start(workflow_id, tagList=[workflow_id])
+    time = {"oldestDate": 0, "latestDate": 4_102_444_800}
+    filters: list[tuple[dict[str, Any], int, int]] = [
+        ({"executionFilter": {"workflowId": "a"}}, 1, 1),
+        ({"typeFilter": {"name": "Order", "version": "1"}}, 3, 2),
+        ({"typeFilter": {"name": "Order", "version": "2"}}, 0, 0),
+        ({"tagFilter": {"tag": "c"}}, 1, 0),
+        ({"closeStatusFilter": {"status": "TERMINATED"}}, 0, 2),
+    ]
+    for given, open_ones, closed_ones in filters:
+        for state, when, expected in (
+            ("Open", "startTimeFilter", open_ones),
+            ("Closed", "startTimeFilter", closed_ones),
+            ("Closed", "closeTimeFilter", closed_ones),
+        ):
+            if state == "Open" and "closeStatusFilter" in given:
+                continue
+            request = {when: time, **given}
+            count = world.call(f"Count{state}WorkflowExecutions", **request)
+            assert count == {"count": expected, "truncated": False}
+            found = 0
+            page: dict[str, Any] = {"nextPageToken": None}
+            while "nextPageToken" in page:
+                request |= {"maximumPageSize": 1, "nextPageToken": page["nextPageToken"]}
+                page = world.call(f"List{state}WorkflowExecutions", **request)
+                found += len(page["executionInfos"])
+            assert found == expected

@@ -49,28 +49,36 @@ def items() -> Iterator[str]:
 
 
 @cache
-def output_shapes() -> dict[str, Any]:
-    """Return the shapes that a reply can have parts of, by name."""
+def shapes(side: str) -> dict[str, Any]:
+    """Return the shapes that an ``input_shape`` or an ``output_shape`` can have parts of."""
     found: dict[str, Any] = {}
 
     def look_at(shape: Any) -> None:
-        if shape.name not in found:
+        if shape is not None and shape.name not in found:
             found[shape.name] = shape
             for member in getattr(shape, "members", {}).values():
                 look_at(member)
-            if shape.type_name == "list":
-                look_at(shape.member)
+            look_at(getattr(shape, "member", None))
 
     for operation in operation_names():
-        output = service_model().operation_model(operation).output_shape
-        if output:
-            look_at(output)
+        look_at(getattr(service_model().operation_model(operation), side))
     return found
 
 
+def members(side: str) -> set[str]:
+    """Return the members of all structures on one side."""
+    return {
+        f"{shape.name}.{member}"
+        for shape in shapes(side).values()
+        if shape.type_name == "structure"
+        for member in shape.members
+    }
+
+
 def output_enums() -> set[str]:
-    shapes = output_shapes().values()
-    return {shape.name for shape in shapes if getattr(shape, "enum", None)}
+    """Return the names of the enums that replies and histories have values of."""
+    outputs = shapes("output_shape").values()
+    return {shape.name for shape in outputs if getattr(shape, "enum", None)}
 
 
 @cache
@@ -153,7 +161,9 @@ def test_every_decision_has_one_event_that_says_it_succeeded() -> None:
     assert set(SUCCESSES) <= set(enum("EventType"))
 
 
-def test_every_member_of_every_reply_and_event_comes_up() -> None:
+@pytest.fixture(scope="module")
+def everything() -> set[str]:
+    """Live through all stories; return what comes up in them."""
     seen: set[str] = set()
     for story in stories():
         worlds: list[World] = []
@@ -164,10 +174,15 @@ def test_every_member_of_every_reply_and_event_comes_up() -> None:
 
         story(make() if "world" in signature(story).parameters else make)
         seen.update(*(world.look_around() for world in worlds))
-    missing = {
-        f"{shape.name}.{member}"
-        for shape in output_shapes().values()
-        if shape.type_name == "structure"
-        for member in shape.members
-    } - seen
+    return seen
+
+
+def test_every_member_of_every_reply_and_event_comes_up(everything: set[str]) -> None:
+    missing = members("output_shape") - everything
     assert {member for member in missing if "recordmarkerfailed" not in member.lower()} == set()
+
+
+def test_every_member_of_every_request_is_used(everything: set[str]) -> None:
+    used = {item.removeprefix("asked ") for item in everything if item.startswith("asked ")}
+    missing = sorted(members("input_shape") - used)
+    assert not missing, missing
