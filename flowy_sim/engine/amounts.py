@@ -25,8 +25,9 @@ class Amount:
     unit: str = "number of seconds"
 
 
-# As documented. Assumption: unparsable-amounts: the service's texts for durations, priorities and
-# retention periods that it refuses are unknown; they are reported like every other constraint.
+# As documented.
+# Assumption: unparsable-amounts: the service's texts for durations, priorities and retention
+# periods that it refuses are unknown; they are reported like every other broken constraint.
 AMOUNTS_BY_SHAPE = {
     "DurationInSecondsOptional": Amount(0, 10**8, none=True),
     "DurationInSeconds": Amount(0, 10**8, none=False),

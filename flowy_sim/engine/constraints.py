@@ -36,8 +36,8 @@ Check = Callable[[Any], Any]
 
 NUMBER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 
-# The service prints enums in an order of its own (reported and measured). Assumption:
-# child-policy-order: the order of ChildPolicy is not known, the model's stands in.
+# The service prints enums in an order of its own (reported and measured).
+# Assumption: child-policy-order: that of ChildPolicy is not known, the model's stands in.
 ENUM_ORDERS = {
     "DecisionType": (
         "CompleteWorkflowExecution",
