@@ -81,24 +81,22 @@ def start(
         _check_arguments(workflow, args, kwargs)
     if workflow_id is None:
         workflow_id = f"{name}-{uuid4()}"
-    request = options.members(
-        options.WORKFLOW,
-        {
-            "task_list": task_list,
-            "execution_start_to_close": execution_start_to_close,
-            "task_start_to_close": task_start_to_close,
-            "child_policy": child_policy,
-            "tags": tags,
-        },
-    )
+    given = {
+        "task_list": task_list,
+        "execution_start_to_close": execution_start_to_close,
+        "task_start_to_close": task_start_to_close,
+        "child_policy": child_policy,
+        "tags": tags,
+    }
+    request = {
+        "domain": options.text("domain", domain),
+        "workflowId": options.text("workflow_id", workflow_id),
+        "workflowType": {"name": name, "version": version},
+        "input": encode_input(f"{name} {version}", args, kwargs),
+        **options.members(options.WORKFLOW, given),
+    }
     try:
-        reply = client.start_workflow_execution(
-            domain=domain,
-            workflowId=options.text("workflow_id", workflow_id),
-            workflowType={"name": name, "version": version},
-            input=encode_input(f"{name} {version}", args, kwargs),
-            **request,
-        )
+        reply = client.start_workflow_execution(**request)
     except Exception as error:
         sentence = _REFUSALS.get(fault_code(error) or "")
         if sentence is None:

@@ -1,0 +1,5 @@
+"""A package to scan."""
+
+from example_workflows import Double
+
+__all__ = ["Double"]

@@ -1,0 +1,1 @@
+raise AssertionError("scanning a package must not run it")
