@@ -25,6 +25,7 @@ from botocore.session import Session
 from flowy_sim import wire
 from flowy_sim.engine.faults import Fault
 from flowy_sim.parsed import metadata, parsed_fault
+from flowy_sim.polls import waiting_time
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager
@@ -49,10 +50,14 @@ class Answers:
     """
 
     def __init__(self, simulation: Simulation, wire: bool, poll_seconds: float) -> None:
-        """Answer from a simulation."""
+        """Answer from a simulation.
+
+        Raises:
+            ValueError: `poll_seconds` is not a number of at least 0.
+        """
         self._simulation = simulation
         self._wire = wire
-        self._poll_seconds = poll_seconds
+        self._poll_seconds = waiting_time(poll_seconds)
 
     def make_request(
         self, client: Any, operation_model: Any, request: dict[str, Any], context: Any = None

@@ -20,6 +20,7 @@ from flowy_sim.engine.faults import Fault
 from flowy_sim.engine.model import service_model
 from flowy_sim.parameters import request
 from flowy_sim.parsed import metadata, parsed_fault
+from flowy_sim.polls import waiting_time
 
 if TYPE_CHECKING:
     from flowy_sim.simulation import Simulation
@@ -75,12 +76,10 @@ class Client:
         Raises:
             ValueError: `poll_seconds` is not a number of at least 0.
         """
-        if not poll_seconds >= 0:
-            raise ValueError(f"poll_seconds={poll_seconds!r}: give a number of at least 0.")
         self.meta = ClientMeta(region, f"https://swf.{region}.amazonaws.com")
         self._simulation = simulation
         self._region = region
-        self._poll_seconds = poll_seconds
+        self._poll_seconds = waiting_time(poll_seconds)
 
     if TYPE_CHECKING:
 

@@ -165,7 +165,7 @@ class ScaledClock(_Owned):
         Raises:
             ValueError: `rate` is not a number greater than 0, or `start` is not an instant.
         """
-        if not _is_number(rate) or rate <= 0:
+        if not _is_number(rate) or not rate > 0:
             raise ValueError(f"rate={rate!r}: a clock's rate is a number greater than 0.")
         self._rate = rate
         self._milliseconds_at_start = parse_instant(start)

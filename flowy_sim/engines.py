@@ -27,8 +27,12 @@ class Engines:
 
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds; None if never."""
-        instants = [engine.next_instant() for engine in self._by_region.values()]
-        return min((instant for instant in instants if instant is not None), default=None)
+        earliest = None
+        for engine in self._by_region.values():
+            instant = engine.next_instant()
+            if instant is not None and (earliest is None or instant < earliest):
+                earliest = instant
+        return earliest
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to an instant."""

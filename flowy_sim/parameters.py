@@ -87,7 +87,7 @@ def _boolean(shape: Any) -> Check:
 
 
 def _timestamp(shape: Any) -> Check:
-    # boto3 takes datetimes, numbers and text, and sends whole seconds.
+    # boto3 takes datetimes, numbers and text, and sends numbers.
     return lambda value: False
 
 

@@ -67,11 +67,13 @@ class Participants:
 
     Attributes:
         quiet: for how many real seconds somebody has watched without anything happening.
+        polled: the lists that anybody has ever polled, or that nobody is expected to poll.
     """
 
     def __init__(self) -> None:
         """Start with nobody."""
         self.quiet = 0.0
+        self.polled: set[TaskList] = set()
         self._busy: dict[Participant, None] = {}
         self._holders: dict[str, Participant] = {}
         self._next_warning = WARNING
@@ -80,6 +82,7 @@ class Participants:
         """Note that somebody polls: a task it held it has dropped, or given to others."""
         self.drops(participant)
         participant.polled.add(task_list)
+        self.polled.add(task_list)
 
     def waits(self, participant: Participant) -> None:
         """Note that somebody's poll has found nothing and waits."""

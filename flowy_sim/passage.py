@@ -79,7 +79,6 @@ class Passage:
         self._polls = polls
         self._alone = alone
         self._changes = 1
-        self._known: set[TaskList] = set()
 
     def present(self) -> int:
         """Return the present instant in milliseconds; all that falls due by then has happened."""
@@ -105,7 +104,6 @@ class Passage:
 
     def add(self, poll: Poll) -> None:
         """Let a poll wait."""
-        self._known.add(poll.task_list)
         patient = poll.participant.empties.get(poll.task_list, 0) >= PATIENCE
         self._polls.add(poll, endless=patient and not self._clock.runs)
 
@@ -137,13 +135,17 @@ class Passage:
     def pass_until(self, instant: int) -> None:
         """Let everything happen up to an instant in milliseconds, each at its own."""
         while (following := self._next_instant()) is not None and following <= instant:
-            self._clock.reach(following)
-            happening = self._service.next_instant()
-            if happening is not None and happening <= following:
-                self._changes += 1
-                self._service.run_until(following)
-            self._polls.serve(following)
-            self._polls.end(following)
+            self._reach(following)
+
+    def _reach(self, instant: int) -> None:
+        """Let happen what happens at the next instant at which something does."""
+        self._clock.reach(instant)
+        happening = self._service.next_instant()
+        if happening is not None and happening <= instant:
+            self._changes += 1
+            self._service.run_until(instant)
+            self._polls.serve(instant)
+        self._polls.end(instant)
 
     def _look_again(self) -> None:
         """Wake whoever waits for the next instant: it may have changed."""
@@ -167,11 +169,11 @@ class Passage:
             if poll is not None:
                 self._polls.answer_empty(poll)
                 return self._participants.pause()
-        strangers = [each for each in untaken if each not in self._known]
+        strangers = [each for each in untaken if each not in self._participants.polled]
         if strangers and not self._alone():
             if self._participants.quiet < GRACE:
                 return GRACE - self._participants.quiet
-            self._known.update(strangers)
+            self._participants.polled.update(strangers)
         return None
 
     def _who_comes_round(self, task_list: TaskList) -> Poll | None:
@@ -194,5 +196,5 @@ class Passage:
             self._polls.set_ends(self._clock.milliseconds)
             instant = self._next_instant()
         if instant is not None:
-            self.pass_until(instant)
+            self._reach(instant)
         return None

@@ -20,6 +20,17 @@ POLLS = frozenset({DECISION_POLL, ACTIVITY_POLL})
 QUESTIONS = ("Count", "Describe", "Get", "List")
 
 
+def waiting_time(seconds: float) -> float:
+    """Return for how many seconds polls are to wait.
+
+    Raises:
+        ValueError: it is not a number of at least 0.
+    """
+    if not seconds >= 0:
+        raise ValueError(f"Polls cannot wait for {seconds!r} seconds; give a number of at least 0.")
+    return seconds
+
+
 class Service(Protocol):
     """What polls need of the service."""
 
@@ -113,9 +124,9 @@ class Polls:
         self._ends = Deadlines(first)
         self._endless: dict[Poll, None] = {}
 
-    def __bool__(self) -> bool:
-        """Return whether any poll waits."""
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        """Return how many polls wait."""
+        return len(self._waiting)
 
     def __iter__(self) -> Iterator[Poll]:
         """Yield the polls in the order in which they came."""

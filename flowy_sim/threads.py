@@ -20,7 +20,7 @@ class Threads:
         clock: the simulation's clock.
         carry_out: carries out a call at once, given operation, request and region.
         participants: who is busy.
-        polls: the polls that wait.
+        polls: the polls that wait, an attribute too.
         passage: lets time pass.
     """
 
@@ -38,7 +38,7 @@ class Threads:
         self._clock = clock
         self._carry_out = carry_out
         self._participants = participants
-        self._polls = polls
+        self.polls = polls
         self._passage = passage
         self._local = threading.local()
         self._watched: Poll | None = None
@@ -81,11 +81,13 @@ class Threads:
         participant = self._present()
         reply = self._carry_out(operation, request, region)
         task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
+        waits = seconds and not reply.get("taskToken")
+        if waits:
+            self.polls.check_limit(task_list)
         self._participants.polls(participant, task_list)
-        if reply.get("taskToken") or not seconds:
+        if not waits:
             self._participants.answered(participant, task_list, reply)
             return reply
-        self._polls.check_limit(task_list)
         condition = threading.Condition(self._lock)
         poll = Poll(
             participant,
@@ -103,9 +105,8 @@ class Threads:
             self._participants.drops(participant)
             raise
         finally:
-            self._polls.remove(poll)
-            if self._watched is poll:
-                self._hand_over_watch()
+            self.polls.remove(poll)
+            self._hand_over_watch(poll)
         if poll.fault is not None:
             raise poll.fault
         return poll.reply or {}
@@ -121,16 +122,18 @@ class Threads:
             pause = self._passage.settle(waited)
             if poll.answered:
                 return
-            watches = self._polls.first() is poll
+            watches = self.polls.first() is poll
             if watches:
                 self._watched = poll
             woken = condition.wait(pause if watches else None)
             waited = 0.0 if woken or pause is None else pause
 
-    def _hand_over_watch(self) -> None:
-        self._watched = None
-        following = self._polls.first()
-        if following is not None:
+    def _hand_over_watch(self, poll: Poll) -> None:
+        """Let another thread watch, if the one that leaves did so, or was about to."""
+        if self._watched is poll:
+            self._watched = None
+        following = self.polls.first()
+        if following is not None and self._watched is None:
             following.wake()
 
     def _present(self) -> Participant:
