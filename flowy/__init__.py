@@ -45,8 +45,9 @@ from flowy.options import Retry
 from flowy.proxy import ActivityProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
+from flowy.running import run_workers
 from flowy.starter import Execution, Outcome, outcome, start
-from flowy.worker import ActivityWorker, Worker, WorkflowWorker, run_workers
+from flowy.worker import ActivityWorker, Worker, WorkflowWorker
 from flowy.workflow import Workflow, workflow
 
 __all__ = [

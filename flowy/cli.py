@@ -17,8 +17,9 @@ from flowy.client import connect, fault_code
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.options import Default
 from flowy.registry import load_workflow, scan
+from flowy.running import run_workers
 from flowy.starter import start
-from flowy.worker import ActivityWorker, Worker, WorkflowWorker, run_workers
+from flowy.worker import ActivityWorker, Worker, WorkflowWorker
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,7 +88,9 @@ def worker(
     Types that the domain does not know are registered. If one is registered with other defaults,
     nothing starts.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     with one_sentence():
         found = scan(*packages)
         client = connect(endpoint_url, region)

@@ -47,10 +47,10 @@ def decide(workflow: type[Workflow], events: Iterable[Event]) -> list[Decision]:
     history = read(events)
     if not history.turns or history.turns[-1].completed_event_id is not None:
         raise HistoryError("there is nothing to decide: no decision task of this history is open")
-    return Execution(workflow, history).replay()
+    return Decider(workflow, history).replay()
 
 
-class Execution:
+class Decider:
     """One replay of one execution: what ``run`` asks for, and what it knows of it."""
 
     def __init__(self, workflow: type[Workflow], history: History) -> None:
@@ -145,7 +145,7 @@ class Execution:
         name = str(self._workflow.flowy_type)
         args, kwargs = decode_input(name, self._input)
         workflow = self._workflow()
-        workflow._execution = self
+        workflow._decider = self
         value = workflow.run(*args, **kwargs)
         while self._open:
             self._pass_turn()
@@ -201,7 +201,7 @@ class Execution:
         call = call_of(value)
         if call is None:
             raise TypeError(f"{type(value).__name__} has no form in JSON")
-        if call.execution is not self:
+        if call.decider is not self:
             raise TypeError("it is a result of another execution")
         if not call.done or call.error is not None:
             self._needed.append(call)

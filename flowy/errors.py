@@ -160,11 +160,18 @@ def reason_and_details(error: Exception) -> tuple[str, str]:
         errors the message, which is a sentence) and details of at most 32,768: the traceback,
         where something happened far away the remote one.
     """
-    message = str(error)
+    message = _message(error)
     if not isinstance(error, FlowyError):
         message = f"{type(error).__name__}: {message}" if message else type(error).__name__
     details = _remote_details(error) or _traceback(error)
     return cut(message, REASON_LIMIT), cut(details, DATA_LIMIT, keep_end=0.75)
+
+
+def _message(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be shown"
 
 
 def _remote_details(error: BaseException | None) -> str:

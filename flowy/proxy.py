@@ -22,7 +22,7 @@ from flowy.result import Call, Result
 from flowy.serialization import decode_result, encode_input
 
 if TYPE_CHECKING:
-    from flowy.decider import Execution
+    from flowy.decider import Decider
     from flowy.workflow import Workflow
 
 _PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
@@ -35,9 +35,8 @@ class ActivityProxy:
     results of other proxies: the activity is then scheduled as soon as these are there.
 
     Args:
-        activity: the class of the activity, or the name of its type where the class is not at
-            hand.
-        version: the version of its type, where a name was given.
+        name: the name of the activity's type, or its class, which says name and version.
+        version: the version of its type.
         **overrides: what is to be otherwise than the registered defaults: ``task_list``,
             ``heartbeat``, ``schedule_to_close``, ``schedule_to_start``, ``start_to_close``, in
             seconds or None, and otherwise than the class says: ``retry``, ``error_handling``.
@@ -51,24 +50,21 @@ class ActivityProxy:
     """
 
     @overload
-    def __init__(
-        self, activity: type[Activity], /, **overrides: Unpack[ActivityOverrides]
-    ) -> None: ...
+    def __init__(self, name: type[Activity], **overrides: Unpack[ActivityOverrides]) -> None: ...
 
     @overload
     def __init__(
-        self, name: str, version: str | int | float, /, **overrides: Unpack[ActivityOverrides]
+        self, name: str, version: str | int | float, **overrides: Unpack[ActivityOverrides]
     ) -> None: ...
 
     def __init__(
         self,
-        activity: type[Activity] | str,
+        name: type[Activity] | str,
         version: str | int | float | None = None,
-        /,
         **overrides: Unpack[ActivityOverrides],
     ) -> None:
         """Check the arguments and prepare what all calls have in common."""
-        declared = _declared(activity, version)
+        declared = _declared(name, version)
         others: dict[str, object] = {**overrides}
         self.label = str(declared)
         self.retry = options.retry_policy(others.pop("retry", declared.retry))
@@ -91,7 +87,7 @@ class ActivityProxy:
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> ActivityProxy | BoundProxy:
         """Bind the proxy to the execution that a workflow is being run for."""
-        return self if workflow is None else BoundProxy(self, workflow._execution)
+        return self if workflow is None else BoundProxy(self, workflow._decider)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Result[Any]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
@@ -101,12 +97,12 @@ class ActivityProxy:
 class BoundProxy:
     """A proxy together with the execution it asks for."""
 
-    __slots__ = ("_execution", "_proxy")
+    __slots__ = ("_decider", "_proxy")
 
-    def __init__(self, proxy: ActivityProxy, execution: Execution | None) -> None:
+    def __init__(self, proxy: ActivityProxy, decider: Decider | None) -> None:
         """Keep both."""
         self._proxy = proxy
-        self._execution = execution
+        self._decider = decider
 
     def __call__(self, *args: Any, **kwargs: Any) -> Result[Any]:
         """Ask for the activity.
@@ -122,10 +118,10 @@ class BoundProxy:
             SerializationError: an argument cannot be sent.
             ConfigurationError: the workflow is not being run by a worker.
         """
-        if self._execution is None:
+        if self._decider is None:
             raise _misplaced(self._proxy.label)
-        call = ActivityCall(self._execution, self._proxy, args, kwargs)
-        self._execution.begin(call)
+        call = ActivityCall(self._decider, self._proxy, args, kwargs)
+        self._decider.begin(call)
         return Result(call)
 
 
@@ -136,13 +132,13 @@ class ActivityCall(Call):
 
     def __init__(
         self,
-        execution: Execution,
+        decider: Decider,
         proxy: ActivityProxy,
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
         """Keep the call; nothing is asked for yet."""
-        super().__init__(execution, proxy.error_handling)
+        super().__init__(decider, proxy.error_handling)
         self.proxy = proxy
         self.args = args
         self.kwargs = kwargs
@@ -161,13 +157,13 @@ class ActivityCall(Call):
 
     def prepare(self) -> None:
         """Write the input."""
-        self.input = encode_input(self.proxy.label, self.args, self.kwargs, self.execution.encode)
+        self.input = encode_input(self.proxy.label, self.args, self.kwargs, self.decider.encode)
 
     def start(self) -> None:
         """Schedule the present attempt."""
         task_id = self.task_id
         attributes = {"activityId": task_id, "input": self.input, **self.proxy.attributes}
-        self.execution.decide(Decision("ScheduleActivityTask", attributes), task_id, self)
+        self.decider.decide(Decision("ScheduleActivityTask", attributes), task_id, self)
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
         """Make an error that names the present attempt."""
@@ -181,9 +177,9 @@ class ActivityCall(Call):
         try:
             value = decode_result(self.proxy.label, attributes.get("result"))
         except SerializationError as error:
-            self.execution.settle(self, error=self.failure(TaskFailed, str(error)))
+            self.decider.settle(self, error=self.failure(TaskFailed, str(error)))
         else:
-            self.execution.settle(self, value)
+            self.decider.settle(self, value)
 
     def _failed(self, attributes: Mapping[str, Any]) -> None:
         reason, details = attributes.get("reason", ""), attributes.get("details", "")
@@ -195,10 +191,10 @@ class ActivityCall(Call):
 
     def _canceled(self, attributes: Mapping[str, Any]) -> None:
         error = self.failure(TaskCanceled, details=attributes.get("details", ""))
-        self.execution.settle(self, error=error)
+        self.decider.settle(self, error=error)
 
     def _refused(self, attributes: Mapping[str, Any]) -> None:
-        self.execution.settle(self, error=self.failure(TaskNotScheduled, attributes["cause"]))
+        self.decider.settle(self, error=self.failure(TaskNotScheduled, attributes["cause"]))
 
     def _waited(self, attributes: Mapping[str, Any]) -> None:
         self.start()
@@ -206,12 +202,12 @@ class ActivityCall(Call):
     def _try_again(self, error: TaskError) -> None:
         retry = self.proxy.retry
         if self.attempt >= retry.attempts:
-            self.execution.settle(self, error=error)
+            self.decider.settle(self, error=error)
             return
         self.attempt += 1
         if retry.delay:
             timer_id = f"{self.task_id}-delay"
-            self.execution.decide(start_timer(timer_id, retry.delay), timer_id, self)
+            self.decider.decide(start_timer(timer_id, retry.delay), timer_id, self)
         else:
             self.start()
 

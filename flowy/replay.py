@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from flowy.decider import Execution
+from flowy.decider import Decider
 from flowy.errors import ConfigurationError, HistoryError
 from flowy.history import Event, read
 from flowy.workflow import Workflow, WorkflowType
@@ -42,7 +42,7 @@ def replay(workflow: type[Workflow], history: HistorySource) -> None:
         past = read(_events(history))
     except (KeyError, TypeError) as error:
         raise HistoryError(f"these events are not as Amazon SWF writes them: {error!r}") from error
-    Execution(workflow, past).replay()
+    Decider(workflow, past).replay()
 
 
 def _events(history: HistorySource) -> list[Event]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from flowy.decider import Execution
+    from flowy.decider import Decider
     from flowy.errors import TaskError
 
 T = TypeVar("T")
@@ -24,19 +24,19 @@ class Call:
     """
 
     __slots__ = (
+        "decider",
         "dependents",
         "done",
         "error",
         "error_handling",
-        "execution",
         "missing",
         "number",
         "value",
     )
 
-    def __init__(self, execution: Execution, error_handling: bool) -> None:
+    def __init__(self, decider: Decider, error_handling: bool) -> None:
         """Make a call of which nothing is known yet."""
-        self.execution = execution
+        self.decider = decider
         self.error_handling = error_handling
         self.number = 0
         self.missing = 0
@@ -46,7 +46,7 @@ class Call:
         self.error: TaskError | None = None
 
     def prepare(self) -> None:
-        """Encode the arguments; the execution notes which results are not there yet."""
+        """Encode the arguments; the decider notes which results are not there yet."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class Result(Generic[T]):
         """
         call = self._call
         if not call.done:
-            call.execution.wait(call)
+            call.decider.wait(call)
         if call.error is not None:
             raise call.error
         value: T = call.value

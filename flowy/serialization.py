@@ -16,6 +16,7 @@ from flowy.limits import DATA_LIMIT, length
 Encode = Callable[[object], str]
 
 encode_json: Encode = json.JSONEncoder(allow_nan=False).encode
+_decode_json = json.JSONDecoder().decode
 
 _UNENCODABLE = (TypeError, ValueError, RecursionError)
 
@@ -104,7 +105,7 @@ def decode_input(owner: str, text: str | None) -> tuple[list[Any], dict[str, Any
     if text is None:
         return [], {}
     try:
-        match json.loads(text):
+        match _decode_json(text):
             case [list() as args, dict() as kwargs]:
                 return args, kwargs
     except (ValueError, RecursionError):
@@ -131,7 +132,7 @@ def decode_result(owner: str, text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return _decode_json(text)
     except (ValueError, RecursionError) as error:
         raise SerializationError(
             f"the result of {owner} is not JSON: {error}: {text[:80]!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from flowy.errors import ConfigurationError, StartError
 from flowy.options import Default
 from flowy.serialization import decode_result, encode_input
 from flowy.workflow import Workflow, WorkflowType
+
+logger = logging.getLogger(__name__)
 
 NameAndVersion = tuple[str, str | int | float]
 
@@ -106,6 +109,7 @@ def start(
             + sentence.format(domain=domain, workflow_id=workflow_id)
             + f" ({error})"
         ) from error
+    logger.info("started %s %s as %s", name, version, workflow_id)
     return Execution(workflow_id, reply["runId"])
 
 

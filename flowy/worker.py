@@ -6,10 +6,7 @@ Any number of workers may wait on one task list, in threads, processes or machin
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from flowy import options
@@ -20,6 +17,7 @@ from flowy.decisions import Decision, fail_workflow
 from flowy.errors import ConfigurationError, NonDeterminismError, reason_and_details
 from flowy.limits import HEARTBEAT_LIMIT, cut
 from flowy.registry import Type, by_type, register
+from flowy.running import run_workers
 from flowy.serialization import decode_input, encode_result
 from flowy.workflow import Workflow, WorkflowType
 
@@ -193,7 +191,8 @@ class WorkflowWorker(Worker):
     """Works on decision tasks.
 
     A workflow whose code decides otherwise than its history shows is not answered for: the task
-    times out and comes again, until a worker with the right code takes it.
+    times out and comes again, until a worker with the right code takes it. An execution of a type
+    that the worker does not know is failed; all workers on a list must know all its types.
 
     Args:
         client: an SWF client.
@@ -272,68 +271,6 @@ class WorkflowWorker(Worker):
             )
             events = events + page["events"]
         return events
-
-
-def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> None:
-    """Let several workers work until all are stopped, each in a thread of its own.
-
-    If one ends with an error, the others are stopped as well.
-
-    Args:
-        workers: the workers.
-        handle_signals: whether SIGINT and SIGTERM stop them, after the poll and the task each
-            has in hand; the second one ends the process at once. Only in the main thread.
-
-    Raises:
-        Exception: the first that a worker ended with.
-    """
-    with _stopped_by_signals(workers) if handle_signals else nullcontext():
-        if len(workers) == 1:
-            workers[0].loop()
-            return
-        errors: list[Exception] = []
-
-        def work(worker: Worker) -> None:
-            try:
-                worker.loop()
-            except Exception as error:
-                errors.append(error)
-                for other in workers:
-                    other.stop()
-
-        threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if errors:
-            raise errors[0]
-
-
-@contextmanager
-def _stopped_by_signals(workers: Iterable[Worker]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in signals}
-
-    def restore() -> None:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-    def stop(number: int, frame: object) -> None:
-        restore()
-        logger.info("stopping after the poll and the task in hand; once more to stop at once")
-        for worker in workers:
-            worker.stop()
-
-    for number in signals:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        restore()
 
 
 def _unknown(worker: Worker, label: str) -> ConfigurationError:

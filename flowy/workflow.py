@@ -23,7 +23,7 @@ from flowy import options
 from flowy.activity import check_class
 
 if TYPE_CHECKING:
-    from flowy.decider import Execution
+    from flowy.decider import Decider
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Workflow:
     flowy_type: ClassVar[WorkflowType]
     """Set by the decorator."""
 
-    _execution: Execution | None = None
+    _decider: Decider | None = None
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Decide what is done; to be written by the author of the workflow."""

@@ -112,6 +112,14 @@ def test_a_reason_is_the_exceptions_class_and_message_and_details_are_its_traceb
     assert reason_and_details(ValueError())[0] == "ValueError"
 
 
+def test_an_exception_whose_message_cannot_be_shown_still_has_a_reason() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert reason_and_details(Mute())[0] == "Mute: its message cannot be shown"
+
+
 def test_long_reasons_and_tracebacks_are_cut_and_keep_what_matters() -> None:
     reason, details = reason_and_details(ValueError("why " + "x" * 100_000 + " the end"))
     assert (length(reason), reason[:15]) == (REASON_LIMIT, "ValueError: why")

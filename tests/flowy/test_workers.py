@@ -123,7 +123,7 @@ def test_an_exception_without_end_is_cut_to_what_the_service_takes(client: Any) 
     assert failed["details"].endswith("xxx\n")
 
 
-def test_a_heartbeat_is_recorded_and_says_to_go_on(simulated: Any) -> None:
+def test_a_heartbeat_is_recorded_and_says_to_go_on(client: Any) -> None:
     went_on: list[bool] = []
 
     @activity("beating", 1, "numbers", heartbeat=5)
@@ -132,7 +132,7 @@ def test_a_heartbeat_is_recorded_and_says_to_go_on(simulated: Any) -> None:
             went_on.append(self.heartbeat())
             went_on.append(self.heartbeat("x" * 3_000))
 
-    assert ended(simulated, Beating).status == "COMPLETED"
+    assert ended(client, Beating).status == "COMPLETED"
     assert went_on == [True, True]
 
 
