@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -121,3 +123,11 @@ def test_limits_and_settings_that_are_named_are_the_real_ones() -> None:
     assert f"more than {images.MAXIMUM_PIXELS // 1_000_000} million pixels" in DOCUMENT
     assert f"too large ({sources.MAXIMUM_BYTES // 1_000_000} MB)" in DOCUMENT
     assert sources.DOWNLOAD_SECONDS == 60
+
+
+def test_a_worker_that_only_decides_needs_no_image_library() -> None:
+    program = (
+        "import sys; sys.modules.update(PIL=None, requests=None); import flowy; "
+        "assert flowy.scan('flowy.tutorial.workflows').workflows"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
