@@ -1,0 +1,167 @@
+"""What became of an execution, as its history tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flowy.client import SwfClient
+from flowy.serialization import decode_result
+from flowy.starter import Execution
+from flowy_sim import timeline
+from flowy_sim.timeline.vocabulary import attributes_of
+
+if TYPE_CHECKING:
+    from flowy_sim.client import Client
+
+Event = dict[str, Any]
+
+OPEN = "OPEN"
+COMPLETED = "COMPLETED"
+
+STATUS = {
+    "WorkflowExecutionCompleted": COMPLETED,
+    "WorkflowExecutionFailed": "FAILED",
+    "WorkflowExecutionCanceled": "CANCELED",
+    "WorkflowExecutionTerminated": "TERMINATED",
+    "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
+    "WorkflowExecutionTimedOut": "TIMED_OUT",
+}
+"""The status of an execution by its last event; with any other event it is open."""
+
+_WIDTH = 88
+
+
+class NoResultError(Exception):
+    """An execution was asked for its result and did not complete; says why, with a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An execution that was run, up to its end or to where it got stuck.
+
+    Attributes:
+        workflow_id, run_id: the execution.
+        history: its events, oldest first, as GetWorkflowExecutionHistory gives them.
+    """
+
+    workflow_id: str
+    run_id: str
+    history: Sequence[Event] = field(repr=False)
+
+    @property
+    def type(self) -> str:
+        """Name and version of the workflow's type, such as ``imagecateg 1``."""
+        named = attributes_of(self.history[0])["workflowType"]
+        return f"{named['name']} {named['version']}"
+
+    @property
+    def status(self) -> str:
+        """``COMPLETED``, ``FAILED``, … as the service names it; ``OPEN`` while it is not closed."""
+        return STATUS.get(self.history[-1]["eventType"], OPEN)
+
+    @property
+    def result(self) -> Any:
+        """What the workflow returned.
+
+        Raises:
+            NoResultError: the execution did not complete.
+        """
+        __tracebackhide__ = True
+        if self.status != COMPLETED:
+            parts = (self.describe(), self.timeline(), self.details)
+            raise NoResultError("\n\n".join(filter(None, parts)))
+        return decode_result(self.type, self._last.get("result"))
+
+    @property
+    def reason(self) -> str:
+        """Why the execution failed, or which time-out closed it; empty if nothing of this is so."""
+        reason: str = self._last.get("reason") or self._last.get("timeoutType") or ""
+        return reason
+
+    @property
+    def details(self) -> str:
+        """More about the reason, such as the traceback of an activity; empty if there is none."""
+        details: str = self._last.get("details") or ""
+        return details
+
+    @property
+    def simulated_seconds(self) -> float:
+        """How long it took, from its first event to its last."""
+        lasted: timedelta = self.history[-1]["eventTimestamp"] - self.history[0]["eventTimestamp"]
+        return lasted / timedelta(seconds=1)
+
+    def describe(self) -> str:
+        """Say in a line what became of it."""
+        lasted = timeline.duration(self.simulated_seconds * 1000)
+        line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
+        return f"{line}: {self.reason}" if self.reason else line
+
+    def timeline(self, width: int = _WIDTH) -> str:
+        """Draw what ran when, as text of so many columns."""
+        return timeline.text(self.history, width)
+
+    @property
+    def _last(self) -> Mapping[str, Any]:
+        return attributes_of(self.history[-1]) if self.status != OPEN else {}
+
+
+def _words(status: str) -> str:
+    return "is open" if status == OPEN else status.lower().replace("_", " ")
+
+
+def history(client: SwfClient, domain: str, execution: Execution, after: int = 0) -> list[Event]:
+    """Fetch the events of an execution, oldest first.
+
+    Args:
+        client: an SWF client.
+        domain: the execution's domain.
+        execution: its ids.
+        after: the newest event that is not wanted.
+    """
+    request: dict[str, Any] = {
+        "domain": domain,
+        "execution": {"workflowId": execution.workflow_id, "runId": execution.run_id},
+        "maximumPageSize": 20 if after else 1000,
+        "reverseOrder": True,
+    }
+    newest_first: list[Event] = []
+    while not newest_first or newest_first[-1]["eventId"] > after + 1:
+        page = client.get_workflow_execution_history(**request)
+        newest_first += page["events"]
+        if "nextPageToken" not in page:
+            break
+        request["nextPageToken"] = page["nextPageToken"]
+    return [event for event in reversed(newest_first) if event["eventId"] > after]
+
+
+def fetch(client: SwfClient, domain: str, execution: Execution) -> Run:
+    """Ask a service what has become of an execution so far.
+
+    Args:
+        client: an SWF client.
+        domain: the execution's domain.
+        execution: its ids, as `flowy.start` returns them.
+    """
+    events = history(client, domain, execution)
+    return Run(execution.workflow_id, execution.run_id, events)
+
+
+def open_executions(client: Client, domain: str, most: int) -> list[Execution]:
+    """Ask a simulation which executions are open.
+
+    Args:
+        client: the simulation's client.
+        domain: whose executions.
+        most: at most so many are returned, those that started first.
+    """
+    reply = client.list_open_workflow_executions(
+        domain=domain,
+        startTimeFilter={"oldestDate": datetime.fromtimestamp(0, UTC)},
+        reverseOrder=True,
+        maximumPageSize=most,
+    )
+    infos = [info["execution"] for info in reply["executionInfos"]]
+    return [Execution(info["workflowId"], info["runId"]) for info in infos]

@@ -1,0 +1,197 @@
+"""What open executions wait for, in words: read from their histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from flowy_sim.run import Event, Run
+from flowy_sim.timeline import reading
+from flowy_sim.timeline.vocabulary import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
+
+_NEVER = "NONE"
+_TIME_OUTS = ("scheduleToCloseTimeout", "startToCloseTimeout", "heartbeatTimeout")
+
+
+class StuckError(Exception):
+    """Nothing moves any more and an execution is still open; the message says what waits for what.
+
+    Attributes:
+        run: the execution that was to come to its end.
+    """
+
+    def __init__(self, message: str, run: Run) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.run = run
+
+    def __reduce__(self) -> tuple[type, tuple[str, Run]]:
+        """Let the error travel between processes."""
+        return type(self), (str(self), self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who is there to take tasks.
+
+    Attributes:
+        decision_lists, activity_lists: the task lists that are polled.
+        activities: the types that can be worked on, such as ``resize 1``.
+    """
+
+    decision_lists: Sequence[str]
+    activity_lists: Sequence[str]
+    activities: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing that an execution waits for.
+
+    Attributes:
+        sentence: what it is.
+        ends: whether it comes to an end by itself, at some time.
+    """
+
+    sentence: str
+    ends: bool = False
+
+
+def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
+    """Say what an open execution waits for, other than its own time-out.
+
+    Args:
+        history: its events so far.
+        workers: who is there to take tasks.
+    """
+    found = []
+    for row in reading.read(history).rows:
+        span = row.spans[-1]
+        describe = _WAITS.get(span.kind)
+        if span.ended is None and describe is not None:
+            begun = history[span.begun - 1]
+            started = None if span.started is None else history[span.started - 1]
+            found.append(describe(begun, started, workers))
+    return found or [Wait(_nothing_open(history))]
+
+
+def explain(run: Run, others: Iterable[Run], workers: Workers, now: datetime) -> str:
+    """Say why nothing moves any more.
+
+    Args:
+        run: the execution that was to come to its end.
+        others: what else is open.
+        workers: who is there to take tasks.
+        now: the present instant.
+    """
+    lines = [f"Nothing moves any more at {_instant(now)}, and {run.describe()}:"]
+    for each in (run, *others):
+        if each is not run:
+            lines.append(f"{each.describe()}:")
+        lines += [f"- {wait.sentence}" for wait in waits(each.history, workers)]
+        lines.append(f"- as a whole it times out at {_instant(times_out_at(each.history))}")
+    return "\n".join(lines)
+
+
+def times_out_at(history: Sequence[Event]) -> datetime:
+    """Return when an execution times out as a whole."""
+    started: datetime = history[0]["eventTimestamp"]
+    timeout = attributes_of(history[0])["executionStartToCloseTimeout"]
+    return started + timedelta(seconds=int(timeout))
+
+
+def _decision(begun: Event, started: Event | None, workers: Workers) -> Wait:
+    if started is not None:
+        return Wait(
+            f"a decider has had its decision task since {_time(started)} and never answered"
+        )
+    task_list = attributes_of(begun)["taskList"]["name"]
+    return Wait(
+        f"its decision task has been on the list {task_list!r} since {_time(begun)}; "
+        + _nobody_polls(task_list, workers.decision_lists)
+    )
+
+
+def _activity(begun: Event, started: Event | None, workers: Workers) -> Wait:
+    task = attributes_of(begun)
+    label = _label(task["activityType"])
+    if started is not None:
+        worker = attributes_of(started).get("identity", "a worker")
+        ends = any(task[timeout] != _NEVER for timeout in _TIME_OUTS)
+        return Wait(
+            f"activity {label} ({task['activityId']}) was taken by {worker} at {_time(started)} "
+            f"and never answered{'' if ends else '; it has no time-out'}",
+            ends,
+        )
+    task_list = task["taskList"]["name"]
+    if label in workers.activities:
+        where = f"on the list {task_list!r}"
+        why = _nobody_polls(task_list, workers.activity_lists)
+    else:
+        where, why = "waiting", _not_implemented(label, workers.activities)
+    ends = any(task[name] != _NEVER for name in ("scheduleToStartTimeout", _TIME_OUTS[0]))
+    return Wait(
+        f"activity {label} ({task['activityId']}) has been {where} since {_time(begun)}; {why}",
+        ends,
+    )
+
+
+def _timer(begun: Event, started: Event | None, workers: Workers) -> Wait:
+    timer = attributes_of(begun)
+    fires = begun["eventTimestamp"] + timedelta(seconds=int(timer["startToFireTimeout"]))
+    return Wait(f"timer {timer['timerId']} fires at {_instant(fires)}", ends=True)
+
+
+def _child(begun: Event, started: Event | None, workers: Workers) -> Wait:
+    child = attributes_of(begun)
+    return Wait(f"child {_label(child['workflowType'])} ({child['workflowId']}) is open", ends=True)
+
+
+_WAITS: Mapping[str, Callable[[Event, Event | None, Workers], Wait]] = {
+    DECISIONS: _decision,
+    ACTIVITY: _activity,
+    TIMER: _timer,
+    CHILD: _child,
+}
+"""How to speak of what is open, by the kind of its row in a timeline."""
+
+
+def _nothing_open(history: Sequence[Event]) -> str:
+    for event in reversed(history):
+        if event["eventType"] == "DecisionTaskCompleted":
+            return (
+                "nothing is scheduled: when it was last decided on, at "
+                f"{_time(event)} (event {event['eventId']}), its decider decided nothing"
+            )
+    return "nothing is scheduled"
+
+
+def _nobody_polls(task_list: str, polled: Sequence[str]) -> str:
+    if task_list in polled:
+        return "all workers of that list are busy for ever"
+    others = ", ".join(map(repr, polled))
+    return f"no worker polls that list, only {others}" if others else "no worker polls any list"
+
+
+def _not_implemented(label: str, implemented: Sequence[str]) -> str:
+    sentence = "it is neither implemented nor stubbed"
+    nearest = get_close_matches(label, implemented, n=3)
+    if nearest:
+        return f"{sentence} (nearest: {', '.join(nearest)})"
+    return f"{sentence} (known: {', '.join(implemented) or 'none'})"
+
+
+def _label(named: Mapping[str, Any]) -> str:
+    return f"{named['name']} {named['version']}"
+
+
+def _time(event: Event) -> str:
+    return _instant(event["eventTimestamp"])
+
+
+def _instant(moment: datetime) -> str:
+    text = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return f"{text}.{moment.microsecond // 1000:03}" if moment.microsecond else text
