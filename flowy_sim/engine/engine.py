@@ -206,7 +206,7 @@ class Engine:
         """
         delays = self.latency.delays(kind, execution.workflow_id, event_id, due)
         index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0
-        return self.deadlines.set(due + delays[index], kind, *arguments)
+        return self.deadlines.set(max(self.now, due + delays[index]), kind, *arguments)
 
     def _terminate_full(self) -> None:
         """Terminate the executions whose histories have reached the limit in this transaction."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from driver import DOMAIN, ORDER, Driver, decision
+from driver import DOMAIN, ORDER, PACK, Driver, decision
 
-from flowy_sim.engine import Limits
+from flowy_sim.engine import Delays, Limits
 from flowy_sim.engine.latency import ZERO
 
 CHILD = decision("StartChildWorkflowExecution", workflowId="child", workflowType=ORDER)
@@ -135,3 +135,22 @@ def test_a_domain_can_be_tagged_whatever_its_name() -> None:
     assert service.call("ListTagsForResource", resourceArn=arn) == {
         "tags": [{"key": "k", "value": "v"}]
     }
+
+
+def test_a_time_out_that_is_late_already_is_not_set_in_the_past() -> None:
+    late = Delays({"activity task time-out": (19,)})
+    service = Driver(latency=late)
+    run_id = service.start()
+    service.decide(
+        decision(
+            "ScheduleActivityTask", activityId="1", activityType=PACK, scheduleToCloseTimeout="0"
+        )
+    )
+    service.advance(10)
+    service.engine.latency = ZERO
+    assert "taskToken" in service.call(
+        "PollForActivityTask", domain=DOMAIN, taskList={"name": "work"}
+    )
+    assert service.engine.next_instant() == service.now
+    service.advance(0)
+    assert service.types(run_id)[-2] == "ActivityTaskTimedOut"
