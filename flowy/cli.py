@@ -91,6 +91,7 @@ def worker(
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     with one_sentence():
         found = scan(*packages)
         client = connect(endpoint_url, region)

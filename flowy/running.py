@@ -38,6 +38,7 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
             try:
                 worker.loop()
             except Exception as error:
+                logger.error("the worker on %s ended: %s", worker.task_list, error)
                 errors.append(error)
                 for other in workers:
                     other.stop()

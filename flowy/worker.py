@@ -159,7 +159,7 @@ class ActivityWorker(Worker):
                 details=details,
             )
         else:
-            logger.debug("%s: %s is done", label, task["activityId"])
+            logger.info("%s: %s is done", label, task["activityId"])
             self._answer("respond_activity_task_completed", label, taskToken=token, result=result)
         return True
 

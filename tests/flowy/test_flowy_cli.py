@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -57,6 +58,18 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules.pop(name, None)
 
 
+@pytest.fixture
+def _logging() -> Iterator[None]:
+    """Let a command set up logging, and undo it."""
+    botocore = logging.getLogger("botocore")
+    handlers, levels = [*logging.root.handlers], (logging.root.level, botocore.level)
+    logging.root.handlers.clear()
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(levels[0])
+    botocore.setLevel(levels[1])
+
+
 def flowy(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments)
 
@@ -76,7 +89,7 @@ def test_a_domain_is_registered_once(client: Any) -> None:
     assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 
 
-@pytest.mark.usefixtures("_project")
+@pytest.mark.usefixtures("_project", "_logging")
 def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     flowy("register-domain", DOMAIN)
     found = scan("work")
@@ -91,6 +104,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     before = signal.getsignal(signal.SIGTERM)
     worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
     assert worked.exit_code == 0, worked.output
+    assert "INFO flowy.worker: greet 1: greet-1 is done" in worked.stderr
     assert signal.getsignal(signal.SIGTERM) is before
     events = history(client, Execution(workflow_id, run_id))
     assert attributes(events, "WorkflowExecutionStarted")[0]["input"] == '[["you", 3], {}]'
@@ -99,7 +113,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     assert identity.endswith(f":{os.getpid()}")
 
 
-@pytest.mark.usefixtures("client", "_project")
+@pytest.mark.usefixtures("client", "_project", "_logging")
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
