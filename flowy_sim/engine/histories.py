@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowy_sim.engine.faults import ValidationException
 from flowy_sim.engine.paging import page_size
 
 if TYPE_CHECKING:
@@ -20,14 +21,18 @@ def get_workflow_execution_history(engine: Engine, request: dict[str, Any]) -> d
     first, last = 1, len(execution)
     token = request.get("nextPageToken")
     if token is not None:
-        first, last = engine.page_tokens.read(OPERATION, engine.now, token)
+        run_id, first, last = engine.page_tokens.read(OPERATION, engine.now, token)
+        if run_id != execution.run_id:
+            raise ValidationException("Invalid token")
     reverse = bool(request.get("reverseOrder"))
     if token is not None and not reverse:
         last = len(execution)
     events, rest = page(execution, first, last, reverse, page_size(request, engine.limits.page))
     reply: dict[str, Any] = {"events": events}
     if rest is not None:
-        reply["nextPageToken"] = engine.page_tokens.write(OPERATION, engine.now, [*rest])
+        reply["nextPageToken"] = engine.page_tokens.write(
+            OPERATION, engine.now, [execution.run_id, *rest]
+        )
     return reply
 
 
