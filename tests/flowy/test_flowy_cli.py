@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,9 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules.pop(name, None)
 
 
-@pytest.fixture
-def _logging() -> Iterator[None]:
-    """Let a command set up logging, and undo it."""
+@contextmanager
+def logging_not_set_up() -> Iterator[None]:
+    """Let a command set up logging as in a process of its own, and undo it."""
     botocore = logging.getLogger("botocore")
     handlers, levels = [*logging.root.handlers], (logging.root.level, botocore.level)
     logging.root.handlers.clear()
@@ -89,7 +90,7 @@ def test_a_domain_is_registered_once(client: Any) -> None:
     assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 
 
-@pytest.mark.usefixtures("_project", "_logging")
+@pytest.mark.usefixtures("_project")
 def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     flowy("register-domain", DOMAIN)
     found = scan("work")
@@ -102,7 +103,8 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     assert workflow_id == "one"
 
     before = signal.getsignal(signal.SIGTERM)
-    worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
+    with logging_not_set_up():
+        worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
     assert worked.exit_code == 0, worked.output
     assert "INFO flowy.worker: greet 1: greet-1 is done" in worked.stderr
     assert signal.getsignal(signal.SIGTERM) is before
@@ -113,7 +115,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     assert identity.endswith(f":{os.getpid()}")
 
 
-@pytest.mark.usefixtures("client", "_project", "_logging")
+@pytest.mark.usefixtures("client", "_project")
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
