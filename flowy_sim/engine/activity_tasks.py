@@ -149,6 +149,7 @@ def request_cancel_activity_task(
 
 def cancel_unstarted(task: ActivityTask) -> None:
     """Cancel a task that no worker has, because the decider asked for it."""
+    # Assumption: unstarted-cancel: startedEventId is 0, and the request is named.
     if task.state == SCHEDULED and task.execution.is_open:
         task.end("ActivityTaskCanceled", latestCancelRequestedEventId=task.cancel_requested_id)
 
@@ -172,6 +173,7 @@ def poll_for_activity_task(engine: Engine, request: dict[str, Any]) -> dict[str,
         "activityType": {"name": name, "version": version},
     }
     task_input = task.opened("input")
+    # Assumption: absent-input: it is left out; every recorded task had one.
     if task_input is not None:
         reply["input"] = task_input
     reply["startedEventId"] = task.started_id
@@ -215,6 +217,7 @@ def record_activity_task_heartbeat(engine: Engine, request: dict[str, Any]) -> d
     task = _started_task(engine, request)
     engine.throttle.check_execution("RecordActivityTaskHeartbeat", task.execution, engine.now)
     task.heartbeat_at = engine.now
+    # Assumption: heartbeat-without-details: it leaves what an earlier one said.
     if "details" in request:
         task.heartbeat_details = request["details"]
     _watch(task)
@@ -237,6 +240,7 @@ def _watch(task: ActivityTask) -> None:
     engine = task.execution.engine
     engine.deadlines.cancel(task.deadline)
     task.deadline = 0
+    # Assumption: zero-time-out: 0 seconds are over at once.
     # Assumption: equal-time-outs: of several that fall due at one instant, this order decides.
     scheduled_at = task.execution.time(task.opened_id)
     due = [("SCHEDULE_TO_CLOSE", "scheduleToCloseTimeout", scheduled_at)]

@@ -54,6 +54,7 @@ def start_child_workflow_execution(
         )
     except starting.UndefinedSettingError as undefined:
         return undefined.cause
+    # Assumption: child-limits-last: limits and rates are looked at after the defaults.
     if len(execution.children) >= engine.limits.open_children:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
     if len(domain.open_executions) >= engine.limits.open_executions:
@@ -156,6 +157,7 @@ def report_close(child: Child, execution: Execution) -> None:
     report_start(child)
     event, members = PARENT_EVENTS[str(execution.close_status)]
     closing = execution.attributes(len(execution))
+    # Assumption: successor-run: of a child that has continued as new, the last run is named.
     name, version = execution.workflow_type
     del parent.children[child.opened_id]
     child.append(

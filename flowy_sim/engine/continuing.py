@@ -43,6 +43,8 @@ def _close(
     completed_id: int,
 ) -> str | None:
     """Close, unless something that the decider has not seen waits to be decided on, as recorded."""
+    # Assumption: what-blocks-closing: a waiting decision task, so an activity that has just been
+    # started does not, and a child that has just started does.
     if execution.decision_task is not None:
         return UNHANDLED
     told = {member: decision.get(member) for member in members}
@@ -58,6 +60,7 @@ def continue_as_new_workflow_execution(
     What the decision leaves out comes from the type's defaults, not from the run that ends;
     only the link to a parent is carried over, as documented.
     """
+    # Assumption: continue-causes: the causes are tested in this order.
     if execution.decision_task is not None:
         return UNHANDLED
     engine, domain = execution.engine, execution.domain
@@ -92,6 +95,7 @@ def continue_as_new_workflow_execution(
         newExecutionRunId=run_id,
         **carried,
     )
+    # Assumption: override-ends: a list that a decider moved decision tasks to is left behind.
     starting.start(
         engine,
         domain,

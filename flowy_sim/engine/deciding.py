@@ -24,6 +24,7 @@ def poll_for_decision_task(engine: Engine, request: dict[str, Any]) -> dict[str,
         return _next_page(engine, request, page_token)
     task = domain.decision_lists.take(request["taskList"]["name"])
     if task is None:
+        # Assumption: empty-poll: no taskToken, as recorded; the documentation says an empty one.
         return {"previousStartedEventId": 0, "startedEventId": 0}
     execution = task.execution
     task.waits_under = 0
@@ -116,6 +117,7 @@ def respond_decision_task_completed(engine: Engine, request: dict[str, Any]) -> 
     if "executionContext" in request:
         execution.context_id = completed_id
     if task_list is not None:
+        # Assumption: queued-task-stays: a task that waits already stays on its list.
         execution.task_list_override = (task_list["name"], patience or NO_TIMEOUT)
     execution.last_completed_start = task.started_id
     execution.running_decision_task = None

@@ -60,6 +60,7 @@ def schedule(execution: Execution) -> None:
         taskPriority=execution.started("taskPriority"),
     )
     if patience != NO_TIMEOUT:
+        # Assumption: held-back-patience: the time to start runs also while the task is held back.
         due = engine.now + int(patience) * 1000
         task.deadline = engine.at(due, "decision task time-out", execution, task.opened_id, task)
     if execution.running_decision_task is None:
@@ -106,5 +107,6 @@ def time_out(task: DecisionTask) -> None:
         startedEventId=task.started_id,
         timeoutType=timeout_type,
     )
+    # Assumption: time-out-beside-queued: a task that waits already takes the place of a new one.
     schedule(execution)
     offer_held_back(execution)

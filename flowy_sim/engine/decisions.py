@@ -71,6 +71,8 @@ def apply(execution: Execution, decisions: Iterable[dict[str, Any]], completed_i
     is given one more task at the end, unless one waits already, as recorded, or the last one has
     closed the execution.
     """
+    # Assumption: applied-before-refused-close: what stands before a close that fails is applied,
+    # and what fails before a close does not keep it from happening.
     failed = False
     for decision in decisions:
         decision_type = decision["decisionType"]

@@ -84,6 +84,8 @@ class Domain:
 
 def register_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out RegisterDomain."""
+    # Assumption: names-unchecked: no name of any kind is refused for its characters or trimmed;
+    # ':' was accepted against the documentation, as recorded.
     name = request["name"]
     if name in engine.domains:
         raise DomainAlreadyExistsFault(name)
@@ -140,6 +142,7 @@ def tag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 def untag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out UntagResource; keys that are not there are ignored."""
     domain = _tagged_domain(engine, request)
+    # Assumption: untag-unknown: a key that is not there is no error.
     for key in request["tagKeys"]:
         domain.tags.pop(key, None)
     return {}

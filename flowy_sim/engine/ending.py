@@ -65,6 +65,8 @@ def _apply_policy(parent: Execution, policy: str) -> None:
 
     It is applied however the parent closes, as recorded for completion.
     """
+    # Assumption: policy-on-any-close: recorded for completion, documented for termination and
+    # time-out, taken to hold for failure and cancellation.
     parent.applied_child_policy = policy
     for child in parent.children.values():
         if child.run_id:

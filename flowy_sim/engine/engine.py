@@ -98,6 +98,8 @@ class Engine:
             Fault: the call is refused and has changed nothing.
         """
         self.run_until(now)
+        # Assumption: order-of-checks: types, constraints in the model's order, rules between
+        # members, rates, and only then what the engine holds.
         request = checked(operation, request)
         self.throttle.check(operation, self.now)
         reply = OPERATIONS[operation](self, request)
@@ -210,6 +212,8 @@ class Engine:
 
     def _terminate_full(self) -> None:
         """Terminate the executions whose histories have reached the limit in this transaction."""
+        # Assumption: event-limit: at the end of the transaction that reaches it, so a history can
+        # be a little longer than the limit, as reported; the child policy is applied.
         full = sorted(self.full, key=lambda execution: execution.run_id)
         self.full.clear()
         for execution in full:

@@ -213,6 +213,8 @@ class Execution:
 
     def info(self) -> dict[str, Any]:
         """Return the ``executionInfo`` of a reply."""
+        # Assumption: cancel-requested: true while it is open, false afterwards as recorded.
+        # Assumption: undocumented-members: reopenable and the like, seen once, are left out.
         info: dict[str, Any] = {"cancelRequested": self.cancel_requested and self.is_open}
         if self.closed_at is not None:
             info["closeStatus"] = self.close_status
@@ -222,6 +224,7 @@ class Execution:
         if self.parent is not None:
             info["parent"] = {"runId": self.parent[0], "workflowId": self.parent[1]}
         info["startTimestamp"] = instant(self.started_at)
+        # Assumption: empty-tag-list: left out here, repeated in the events that were given one.
         if self.tags:
             info["tagList"] = list(self.tags)
         name, version = self.workflow_type
@@ -266,6 +269,8 @@ class Execution:
 
     def _count_open(self) -> dict[str, int]:
         waiting = self.decision_task is not None and self.decision_task.state == SCHEDULED
+        # Assumption: counted-at-once: a child counts from its initiation, a Lambda task from its
+        # scheduling.
         return {
             "openActivityTasks": len(self.activities),
             "openChildWorkflowExecutions": len(self.children),

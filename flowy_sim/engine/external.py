@@ -125,6 +125,7 @@ def _deliver_later(sender: Execution, initiated_id: int, kind: str) -> None:
 
 def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) -> None:
     """Let the receiver have what was sent, then let the sender know, each by itself."""
+    # Assumption: closed-sender: what an execution has sent arrives also if it has closed since.
     workflow_id = sender.member(initiated_id, "workflowId")
     run_id = sender.member(initiated_id, "runId")
     receiver = sender.domain.open_executions.get(workflow_id)

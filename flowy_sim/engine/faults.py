@@ -111,4 +111,6 @@ class ThrottlingException(Fault):
 class UnknownOperationException(Fault):
     """There is no such operation."""
 
+    # Assumption: unknown-operation: an HTTP 400 without a message, as of other services of the
+    # same framework.
     namespace = "com.amazon.coral.service"

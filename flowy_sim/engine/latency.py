@@ -78,7 +78,7 @@ class Delays:
 
 
 #: A few milliseconds each, in the order that recordings show: timers and signals, then
-#: children, then Lambda functions.
+#: children, then Lambda functions. Assumption: effect-order: the service promises no order.
 DEFAULT = Delays(
     {
         "zero timer": (5,),

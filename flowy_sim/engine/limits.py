@@ -41,6 +41,8 @@ class Limits:
     polls: int = 1_000
     # Assumption: count-maximum: the service documents that there is one, not which.
     counted: int = 100_000
+    # Assumption: page-sizes: the documented maximum for all lists and histories, the recorded
+    # one for decision tasks.
     page: int = 1_000
     decision_poll_page: int = 100
     throttling: bool = False

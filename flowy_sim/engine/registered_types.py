@@ -98,6 +98,7 @@ class RegisteredTypes:
         """Start empty; `limit` bounds how many there may be."""
         self._kind = kind
         self._limit = limit
+        # Assumption: type-order: by name, then by version.
         self._types: dict[TypeKey, RegisteredType] = {}
         self._order: list[TypeKey] = []
 
@@ -152,6 +153,8 @@ class RegisteredTypes:
         found = self.require(key)
         if found.deprecated_at is None:
             raise TypeAlreadyExistsFault(found.describe())
+        # Assumption: undeprecated-in-deprecated: also in a deprecated domain, where executions
+        # that run can then use it.
         found.deprecated_at = None
 
     def delete(self, key: TypeKey) -> None:

@@ -84,6 +84,7 @@ def resolve(
 
 def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out StartWorkflowExecution."""
+    # Assumption: order-of-starting: domain, type, deprecation, defaults, open execution, limit.
     domain = engine.domain(request["domain"])
     # Assumption: deprecated-domain-start: the domain's fault comes before its types' faults.
     if domain.deprecated:

@@ -18,6 +18,8 @@ class TaskLists(Generic[Task]):
     the task that has waited longest.
     """
 
+    # Assumption: hand-out-order: the longest waiting first, by default.
+
     def __init__(self, kind: str, choose: Callable[[str, int], int]) -> None:
         """Start empty; `kind` names the choice, such as ``decision task``."""
         self._kind = kind

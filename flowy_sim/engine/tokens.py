@@ -18,7 +18,8 @@ _HEADER = bytes.fromhex("0000002a000000020000000000000002")
 _NUMBERS = struct.Struct(">BQQI")
 _RUN_ID_LENGTH = 46
 _DIGEST_LENGTH = 8
-#: The two characters before a run id's base64, by region, as recorded.
+#: The two characters before a run id's base64, by region, as recorded. Assumption: run-id-prefix:
+#: all other regions share one.
 _RUN_ID_PREFIX = {"us-east-1": "22", "eu-central-1": "21"}
 
 
