@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from math import inf
 from typing import Any, Protocol
 
 from flowy_sim.engine.deadlines import Deadlines
@@ -26,7 +27,7 @@ def waiting_time(seconds: float) -> float:
     Raises:
         ValueError: it is not a number of at least 0.
     """
-    if not seconds >= 0:
+    if not 0 <= seconds < inf:
         raise ValueError(f"Polls cannot wait for {seconds!r} seconds; give a number of at least 0.")
     return seconds
 

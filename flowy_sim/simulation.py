@@ -88,7 +88,7 @@ class Simulation:
         polls = Polls(self._engines, participants, self.schedule.choose, self._limits.polls)
         self._passage = Passage(self.clock, self._engines, participants, polls, _alone)
         self.threads = Threads(
-            self._lock, self.clock, self.call, participants, polls, self._passage
+            self._lock, self.clock, self._carry_out, participants, polls, self._passage
         )
         self.clock.belong_to(self._lock, self._passage.advance_to)
 
@@ -109,10 +109,7 @@ class Simulation:
             flowy_sim.engine.faults.Fault: the call is refused and has changed nothing.
         """
         with self._lock:
-            now = self._passage.present()
-            reply = self._engines.of(region or self.region).call(operation, request, now)
-            self._passage.called(operation, reply)
-            return reply
+            return self._carry_out(operation, request, region or self.region)
 
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
@@ -149,6 +146,12 @@ class Simulation:
     def request_id(self) -> str:
         """Return the id of one more request: a UUID that follows from the seed."""
         return f"{self._request_prefix}{next(self._requests):012x}"
+
+    def _carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
+        now = self._passage.present()
+        reply = self._engines.of(region).call(operation, request, now)
+        self._passage.called(operation, reply)
+        return reply
 
     def _make_engine(self, region: str) -> Engine:
         return Engine(

@@ -9,7 +9,7 @@ from flowy_sim.clock import Clock
 from flowy_sim.engine.faults import UnknownResourceFault
 from flowy_sim.participants import Participant, Participants, TaskList
 from flowy_sim.passage import Passage
-from flowy_sim.polls import POLLS, QUESTIONS, Poll, Polls, Reply
+from flowy_sim.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
 
 
 class Threads:
@@ -56,10 +56,11 @@ class Threads:
             Fault: the call is refused.
         """
         with self._lock:
-            if operation in POLLS and not request.get("nextPageToken"):
-                return self._poll(operation, request, region, poll_seconds)
             if operation.startswith(QUESTIONS):
                 return self._carry_out(operation, request, region)
+            next_page = operation == DECISION_POLL and request.get("nextPageToken")
+            if operation in POLLS and not next_page:
+                return self._poll(operation, request, region, poll_seconds)
             return self._act(operation, request, region)
 
     def _act(self, operation: str, request: Reply, region: str) -> Reply:
@@ -73,7 +74,7 @@ class Threads:
             raise
         if operation.startswith("Respond"):
             participants.task_is_over(request["taskToken"])
-        elif operation in POLLS:
+        elif operation == DECISION_POLL:
             participants.holds(participant, reply["taskToken"])
         return reply
 
@@ -81,7 +82,7 @@ class Threads:
         participant = self._present()
         reply = self._carry_out(operation, request, region)
         task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
-        waits = seconds and not reply.get("taskToken")
+        waits = seconds > 0 and not reply.get("taskToken")
         if waits:
             self.polls.check_limit(task_list)
         self._participants.polls(participant, task_list)
@@ -95,7 +96,7 @@ class Threads:
             request,
             empty=reply,
             began=self._clock.milliseconds,
-            lasts=round(seconds * 1000),
+            lasts=max(1, round(seconds * 1000)),
             wake=condition.notify,
         )
         self._passage.add(poll)

@@ -245,12 +245,19 @@ def test_polls_can_be_told_not_to_wait(simulation: Simulation, kind: str) -> Non
     assert simulation.clock.now == before
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
-def test_a_negative_wait_is_refused(simulation: Simulation, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_a_wait_that_is_none_is_refused(simulation: Simulation, seconds: float) -> None:
     with pytest.raises(ValueError, match="give a number of at least 0"):
         simulation.client(poll_seconds=seconds)
     with pytest.raises(ValueError, match="give a number of at least 0"):
         simulation.boto3_client(poll_seconds=seconds)
+
+
+def test_an_activity_poll_knows_no_pages(simulation: Simulation, client: Any) -> None:
+    """On the wire members that the model does not know are ignored."""
+    request = {"domain": DOMAIN, "taskList": ACTIVITIES, "nextPageToken": "x"}
+    reply = simulation.threads.call("PollForActivityTask", request, "us-east-1", 60)
+    assert reply == {"startedEventId": 0}
 
 
 def test_a_heartbeat_is_answered(any_client: Any) -> None:

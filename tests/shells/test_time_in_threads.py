@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from shop import (
+    ACTIVITY,
     COMPLETE,
     DAY,
     DOMAIN,
@@ -28,7 +29,7 @@ from shop import (
     work_once,
 )
 
-from flowy_sim import Limits, Simulation, participants
+from flowy_sim import Limits, Simulation, participants, passage
 
 SECONDS = 30  # How long a test waits before it fails instead of hanging.
 
@@ -184,6 +185,68 @@ def test_a_task_may_be_answered_by_another_thread(simulation: Simulation, client
         assert decide_once(client)
         assert not poll_for_decision(client).get("taskToken")
     assert not is_open(client, run_id)
+
+
+def test_a_task_waits_for_a_thread_that_is_about_to_start(
+    simulation: Simulation, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has ever polled the list of the task, and all who run already wait."""
+    monkeypatch.setattr(passage, "GRACE", SECONDS)
+    run_id = start(client, steps=1)
+    decided = threading.Event()
+
+    def decider() -> None:
+        assert decide_once(client)
+        assert decide_once(client)
+        decided.set()
+        while is_open(client, run_id):
+            decide_once(client)
+
+    def worker() -> None:
+        assert work_once(client)
+
+    with running(decider):
+        assert decided.wait(SECONDS)
+        wait_for_polls(simulation, 1)
+        with running(worker):
+            pass
+    assert event_types(client, run_id)["WorkflowExecutionCompleted"] == 1
+
+
+def test_time_waits_for_a_thread_between_two_calls(
+    simulation: Simulation, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(participants, "GRACE", SECONDS)
+    before = simulation.clock.now
+    tasks: list[dict[str, Any]] = []
+
+    def wait() -> None:
+        tasks.append(poll_for_decision(client))
+
+    client.deprecate_activity_type(domain=DOMAIN, activityType=ACTIVITY)
+    with running(wait):
+        wait_for_polls(simulation, 1)
+        start(client)
+    assert tasks[0]["taskToken"]
+    assert simulation.clock.now == before
+
+
+def test_two_threads_that_each_do_everything_finish_every_order(
+    simulation: Simulation, client: Any
+) -> None:
+    runs = {f"order-{n}": start(client, f"order-{n}", steps=3, pause=n * DAY) for n in range(5)}
+
+    def everything() -> None:
+        while any(is_open(client, run_id, name) for name, run_id in runs.items()):
+            decide_once(client)
+            work_once(client)
+
+    with running(everything, everything):
+        pass
+    for name, run_id in runs.items():
+        types = event_types(client, run_id, name)
+        assert types["WorkflowExecutionCompleted"] == 1
+        assert types["ActivityTaskTimedOut"] == types["DecisionTaskTimedOut"] == 0
 
 
 def test_a_warning_names_who_holds_up_time(
