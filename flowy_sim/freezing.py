@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from importlib import import_module
+from types import ModuleType
 
 from flowy_sim.clock import Clock
-
-#: Modules whose own time stays real.
-LEFT_ALONE = ["flowy_sim", "asyncio"]
 
 
 @contextmanager
 def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
-    """Let everybody but the simulation and asyncio see a clock's time.
+    """Let user code see a clock's time.
 
-    Time stands still until it is asked to follow the clock. Like everything freezegun does this
-    holds for the whole process, and a freeze around it holds again afterwards.
+    It stands still until it is asked to follow the clock. Like everything freezegun does this
+    holds for the whole process, and a freeze around it holds again afterwards. Simulations ask
+    nobody for the time, and the loops of asyncio go on in real time.
 
     Args:
         clock: whose time is seen.
@@ -39,7 +38,7 @@ def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
         '2024-02-29T12:01:30'
     """
     # Entering costs milliseconds, moving on microseconds: one freeze serves a whole run.
-    with _freeze_time()(clock.now, ignore=LEFT_ALONE, real_asyncio=True) as frozen:
+    with freezegun().freeze_time(clock.now, real_asyncio=True) as frozen:
         seen = clock.milliseconds
 
         def follow() -> None:
@@ -51,12 +50,16 @@ def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
         yield follow
 
 
-def _freeze_time() -> Any:
+def freezegun() -> ModuleType:
+    """Return the library.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
-        from freezegun import freeze_time
+        return import_module("freezegun")
     except ImportError as error:
         raise ImportError(
             "user code sees simulated time by freezegun, which is not installed: "
             "pip install 'flowy-sim[pytest]'"
         ) from error
-    return freeze_time

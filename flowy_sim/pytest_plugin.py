@@ -36,6 +36,7 @@ SIMULATION = ("seed", "start", "latency", "limits")
 RUNNER = ("activities", "workflows", "workers", "freeze")
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in (*SIMULATION, *RUNNER))})"
+_SHOWN = 5
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 
 
@@ -121,7 +122,7 @@ def pytest_runtest_makereport(
     runner = item.stash.get(_RUNNER, None)
     if runner is None or report.when != "call" or not report.failed:
         return report
-    for run in runner.runs:
+    for run in runner.runs[-_SHOWN:]:
         picture = run.timeline()
         if picture.splitlines()[0] not in report.longreprtext:
             title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"

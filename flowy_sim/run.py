@@ -32,6 +32,7 @@ STATUS = {
 """The status of an execution by its last event; with any other event it is open."""
 
 _WIDTH = 88
+_BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 class NoResultError(Exception):
@@ -159,7 +160,7 @@ def open_executions(client: Client, domain: str, most: int) -> list[Execution]:
     """
     reply = client.list_open_workflow_executions(
         domain=domain,
-        startTimeFilter={"oldestDate": datetime.fromtimestamp(0, UTC)},
+        startTimeFilter={"oldestDate": _BEGINNING},
         reverseOrder=True,
         maximumPageSize=most,
     )

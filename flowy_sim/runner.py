@@ -32,7 +32,7 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.agenda import Agenda
 from flowy_sim.clock import parse_instant
 from flowy_sim.crews import Crew, Desk
-from flowy_sim.freezing import frozen_to
+from flowy_sim.freezing import freezegun, frozen_to
 from flowy_sim.repertoire import Repertoire, Sources, activities_in, module_of, workflows_in
 from flowy_sim.run import Event, Run, fetch, history, open_executions
 from flowy_sim.simulation import Simulation
@@ -90,11 +90,12 @@ class Runner:
             history of an execution that was started here, as soon as it is.
 
     Attributes:
-        simulation: as given.
+        simulation, domain: as given.
         runs: the executions that were run, in order, those that got stuck among them.
 
     Raises:
         ConfigurationError: an argument is wrong.
+        ImportError: freezegun is wanted and not installed.
     """
 
     def __init__(
@@ -112,10 +113,12 @@ class Runner:
         """Check the arguments; nothing is asked of the simulation yet."""
         self.runs: list[Run] = []
         self.simulation = simulation
+        self.domain = domain
         self._clock = simulation.clock
-        self._domain = domain
         self._size = None if workers is None else whole_number("workers", workers, least=1)
         self._freeze = freeze
+        if freeze:
+            freezegun()
         self._on_event = on_event
         self._told: dict[Execution, int] = {}
         self._activities = None if activities is None else activities_in(activities)
@@ -124,6 +127,7 @@ class Runner:
         self._client = simulation.client(poll_seconds=0)
         self._desk = Desk(simulation, self._task_taken, self._tell)
         self._agenda = Agenda(self._clock, self._desk, simulation.schedule.choose)
+        self._crews: list[Crew] = []
         self._follow: Callable[[], None] = _stand_still
         self._started = 0
 
@@ -170,7 +174,7 @@ class Runner:
         self._staff()
         self._started += 1
         kwargs.setdefault("workflow_id", f"{declared.name}-{self._started}")
-        execution = start(self._client, self._domain, workflow, *args, **kwargs)
+        execution = start(self._client, self.domain, workflow, *args, **kwargs)
         self._told[execution] = 0
         self._tell()
         return execution
@@ -179,7 +183,7 @@ class Runner:
         """Work on tasks and let time pass until an execution is closed.
 
         Args:
-            execution: what `start` has returned.
+            execution: what `start` has returned, or one that somebody else has started.
 
         Returns:
             What became of it.
@@ -189,12 +193,14 @@ class Runner:
             FlowyError: a decider cannot decide.
         """
         __tracebackhide__ = True
-        times_out = parse_instant(times_out_at(history(self._client, self._domain, execution)))
+        if not self._crews:
+            self._staff()
+        times_out = parse_instant(times_out_at(history(self._client, self.domain, execution)))
         with self._seen_time():
             while self._is_open(execution):
                 if not self._work():
                     self._pass_time(execution, times_out)
-        ended = fetch(self._client, self._domain, execution)
+        ended = fetch(self._client, self.domain, execution)
         self.runs.append(ended)
         self._told.pop(execution, None)
         return ended
@@ -209,7 +215,7 @@ class Runner:
             modules = dict.fromkeys(module_of(workflow) for workflow in self._workflows)
             activities = list(dict.fromkeys(activities_in(modules)))
         self._repertoire = can = Repertoire(
-            self._client, self._domain, self._workflows, activities, self._stubs, self._desk.hold
+            self._client, self.domain, self._workflows, activities, self._stubs, self._desk.hold
         )
         can.register()
         self._crews = [
@@ -220,7 +226,7 @@ class Runner:
     def _register_domain(self) -> None:
         try:
             self._client.register_domain(
-                name=self._domain, workflowExecutionRetentionPeriodInDays="90"
+                name=self.domain, workflowExecutionRetentionPeriodInDays="90"
             )
         except Exception as error:
             if fault_code(error) != "DomainAlreadyExistsFault":
@@ -230,7 +236,7 @@ class Runner:
         workflows = self._repertoire.workflows.values()
         return Crew(
             lambda number: WorkflowWorker(
-                self._desk, self._domain, task_list, workflows, identity=f"decider {number}"
+                self._desk, self.domain, task_list, workflows, identity=f"decider {number}"
             ),
             self._size,
         )
@@ -239,7 +245,7 @@ class Runner:
         activities = self._repertoire.activities.values()
         return Crew(
             lambda number: ActivityWorker(
-                self._desk, self._domain, task_list, activities, identity=f"worker {number}"
+                self._desk, self.domain, task_list, activities, identity=f"worker {number}"
             ),
             self._size,
         )
@@ -258,14 +264,14 @@ class Runner:
         desk = self._desk
         desk.clear()
         got_task = worker.run_once()
-        if desk.refusal is not None:
-            raise desk.refusal
-        if desk.task is not None:
-            self._decide_again(desk.task)
         if desk.held is None:
             crew.come_back(worker)
         else:
             self._agenda.hold(desk.held, lambda: crew.come_back(worker))
+        if desk.refusal is not None:
+            raise desk.refusal
+        if desk.task is not None:
+            self._decide_again(desk.task)
         return got_task
 
     def _decide_again(self, task: dict[str, Any]) -> None:
@@ -278,7 +284,7 @@ class Runner:
         workflow = self._repertoire.workflows[named["name"], named["version"]]
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
-        decide(workflow, history(self._client, self._domain, execution)[: task["startedEventId"]])
+        decide(workflow, history(self._client, self.domain, execution)[: task["startedEventId"]])
 
     # Time
 
@@ -303,15 +309,14 @@ class Runner:
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""
         __tracebackhide__ = True
-        stuck = fetch(self._client, self._domain, execution)
+        stuck = fetch(self._client, self.domain, execution)
         others = [
-            fetch(self._client, self._domain, other)
-            for other in open_executions(self._client, self._domain, _OTHERS)
+            fetch(self._client, self.domain, other)
+            for other in open_executions(self._client, self.domain, _OTHERS)
             if other != execution
         ]
         can = self._repertoire
-        activities = [str(cls.flowy_type) for cls in can.activities.values()]
-        workers = Workers(can.decision_lists, can.activity_lists, activities)
+        workers = Workers(can.decision_lists, can.activity_lists, list(can.activities))
         open_waits = [wait for each in (stuck, *others) for wait in waits(each.history, workers)]
         if not any(wait.ends for wait in open_waits):
             self.runs.append(stuck)
@@ -320,7 +325,7 @@ class Runner:
 
     def _is_open(self, execution: Execution) -> bool:
         reply = self._client.describe_workflow_execution(
-            domain=self._domain,
+            domain=self.domain,
             execution={"workflowId": execution.workflow_id, "runId": execution.run_id},
         )
         return bool(reply["executionInfo"]["executionStatus"] == "OPEN")
@@ -330,7 +335,6 @@ class Runner:
         with frozen_to(self._clock) if self._freeze else nullcontext(_stand_still) as follow:
             self._follow = follow
             yield
-        self._follow = _stand_still
 
     # Telling
 
@@ -343,7 +347,7 @@ class Runner:
         if self._on_event is None:
             return
         for execution, told in self._told.items():
-            for event in history(self._client, self._domain, execution, after=told):
+            for event in history(self._client, self.domain, execution, after=told):
                 self._told[execution] = event["eventId"]
                 self._on_event(execution.workflow_id, event)
 

@@ -39,12 +39,12 @@ class Workers:
 
     Attributes:
         decision_lists, activity_lists: the task lists that are polled.
-        activities: the types that can be worked on, such as ``resize 1``.
+        activities: the types that can be worked on, by name and version.
     """
 
     decision_lists: Sequence[str]
     activity_lists: Sequence[str]
-    activities: Sequence[str]
+    activities: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,8 @@ def _decision(begun: Event, started: Event | None, workers: Workers) -> Wait:
 
 def _activity(begun: Event, started: Event | None, workers: Workers) -> Wait:
     task = attributes_of(begun)
-    label = _label(task["activityType"])
+    named = task["activityType"]
+    label = _label(named)
     if started is not None:
         worker = attributes_of(started).get("identity", "a worker")
         ends = any(task[timeout] != _NEVER for timeout in _TIME_OUTS)
@@ -127,11 +128,11 @@ def _activity(begun: Event, started: Event | None, workers: Workers) -> Wait:
             ends,
         )
     task_list = task["taskList"]["name"]
-    if label in workers.activities:
+    if (named["name"], named["version"]) in workers.activities:
         where = f"on the list {task_list!r}"
         why = _nobody_polls(task_list, workers.activity_lists)
     else:
-        where, why = "waiting", _not_implemented(label, workers.activities)
+        where, why = "waiting", _not_implemented(named["name"], workers.activities)
     ends = any(task[name] != _NEVER for name in ("scheduleToStartTimeout", _TIME_OUTS[0]))
     return Wait(
         f"activity {label} ({task['activityId']}) has been {where} since {_time(begun)}; {why}",
@@ -176,12 +177,14 @@ def _nobody_polls(task_list: str, polled: Sequence[str]) -> str:
     return f"no worker polls that list, only {others}" if others else "no worker polls any list"
 
 
-def _not_implemented(label: str, implemented: Sequence[str]) -> str:
+def _not_implemented(name: str, implemented: Sequence[tuple[str, str]]) -> str:
     sentence = "it is neither implemented nor stubbed"
-    nearest = get_close_matches(label, implemented, n=3)
+    near = get_close_matches(name, [name for name, _ in implemented])
+    nearest = [f"{name} {version}" for name, version in implemented if name in near]
     if nearest:
         return f"{sentence} (nearest: {', '.join(nearest)})"
-    return f"{sentence} (known: {', '.join(implemented) or 'none'})"
+    known = ", ".join(f"{name} {version}" for name, version in implemented)
+    return f"{sentence} (known: {known or 'none'})"
 
 
 def _label(named: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from flowy_sim.run import Event
 from flowy_sim.runner import DOMAIN, Runner, run
 from flowy_sim.stubs import Stubs
 from flowy_sim.timeline.vocabulary import attributes_of
+from flowy_sim.waiting import StuckError
 
 
 def types(events: list[Event] | None = None) -> Counter[str]:
@@ -112,6 +113,29 @@ def test_two_executions_can_be_open_at_once() -> None:
     first, second = runner.start(Bread, 1), runner.start(Wide, 1)
     assert runner.finish(second).result == ["dough of 1 g"]
     assert runner.finish(first).result == "bread of dough of 1 g at 220"
+
+
+def test_executions_that_others_start_are_worked_on_too() -> None:
+    runner = Runner(Simulation(), activities=Knead, workflows=[Wide])
+    first = runner.start(Wide, 1)
+    other = flowy.start(runner.simulation.client(), runner.domain, Wide, 2)
+    assert runner.finish(other).result == ["dough of 1 g", "dough of 2 g"]
+    assert runner.finish(first).result == ["dough of 1 g"]
+
+
+def test_a_runner_can_finish_what_another_has_started() -> None:
+    simulation = Simulation()
+    execution = Runner(simulation).start(Bread, 1)
+    assert Runner(simulation, workflows=Bread).finish(execution).status == "COMPLETED"
+
+
+def test_workflows_can_be_given_that_are_not_started_here() -> None:
+    runner = Runner(Simulation(), activities=Knead, workflows=Wide)
+    open_bread = runner.start(Bread, 1)
+    other = flowy.start(runner.simulation.client(), runner.domain, Wide, 1)
+    assert runner.finish(other).result == ["dough of 1 g"]
+    with pytest.raises(StuckError):
+        runner.finish(open_bread)
 
 
 def test_as_many_workers_as_needed_work_at_once() -> None:
