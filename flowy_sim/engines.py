@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flowy_sim.engine.engine import Engine
+from flowy_sim.engine.task_lists import ACTIVITY, DECISION, ListName
 from flowy_sim.participants import TaskList
 from flowy_sim.polls import ACTIVITY_POLL, DECISION_POLL
 
@@ -45,16 +46,23 @@ class Engines:
 
     def has_task(self, task_list: TaskList) -> bool:
         """Return whether a poll of the list would find a task."""
-        domain = self.of(task_list.region).domains[task_list.domain]
-        decisions = task_list.poll == DECISION_POLL
-        lists = domain.decision_lists if decisions else domain.activity_lists
-        return lists.count(task_list.name) > 0
+        kind = DECISION if task_list.poll == DECISION_POLL else ACTIVITY
+        engine = self.of(task_list.region)
+        return engine.has_task(ListName(kind, task_list.domain, task_list.name))
 
     def lists_with_tasks(self) -> Iterator[TaskList]:
         """Yield the lists on which a poll would find a task."""
         for region, engine in self._by_region.items():
-            for domain in engine.domains.values():
-                for name in domain.decision_lists.names():
-                    yield TaskList(region, DECISION_POLL, domain.name, name)
-                for name in domain.activity_lists.names():
-                    yield TaskList(region, ACTIVITY_POLL, domain.name, name)
+            for found in engine.lists_with_tasks():
+                yield _polled(region, found)
+
+    def drain_arrivals(self) -> Iterator[TaskList]:
+        """Yield the lists to which tasks have come since this was last called."""
+        for region, engine in self._by_region.items():
+            for arrived in engine.drain_arrivals():
+                yield _polled(region, arrived)
+
+
+def _polled(region: str, found: ListName) -> TaskList:
+    poll = DECISION_POLL if found.kind == DECISION else ACTIVITY_POLL
+    return TaskList(region, poll, found.domain, found.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from math import inf
 from typing import Any, Protocol
@@ -41,6 +41,10 @@ class Service(Protocol):
 
     def has_task(self, task_list: TaskList) -> bool:
         """Return whether a poll of the list would find a task."""
+        ...
+
+    def drain_arrivals(self) -> Iterable[TaskList]:
+        """Return the lists to which tasks have come since this was last called."""
         ...
 
 
@@ -177,7 +181,8 @@ class Polls:
     def serve(self, instant: int) -> bool:
         """Hand out tasks that have come to lists on which polls wait; return whether any had."""
         served = False
-        for task_list, queue in list(self._by_list.items()):
+        for task_list in list(self._service.drain_arrivals()):
+            queue = self._by_list.get(task_list, {})
             while queue and self._service.has_task(task_list):
                 index = self._choose("poll", len(queue)) if len(queue) > 1 else 0
                 self._hand_out(next(islice(queue, index, None)), instant)

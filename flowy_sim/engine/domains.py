@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowy_sim.engine import task_lists
 from flowy_sim.engine.faults import (
     DomainAlreadyExistsFault,
     DomainDeprecatedFault,
@@ -51,8 +52,12 @@ class Domain:
         limits = engine.limits
         self.workflow_types = RegisteredTypes(WORKFLOW, limits.workflow_types)
         self.activity_types = RegisteredTypes(ACTIVITY, limits.activity_types)
-        self.decision_lists: TaskLists[DecisionTask] = TaskLists("decision task", engine.choose)
-        self.activity_lists: TaskLists[ActivityTask] = TaskLists("activity task", engine.choose)
+        self.decision_lists: TaskLists[DecisionTask] = TaskLists(
+            task_lists.DECISION, self.name, engine.choose, engine.arrivals
+        )
+        self.activity_lists: TaskLists[ActivityTask] = TaskLists(
+            task_lists.ACTIVITY, self.name, engine.choose, engine.arrivals
+        )
         self.open_executions: dict[str, Execution] = {}
         self.visibility = Visibility(limits)
         self._started = 0
@@ -61,6 +66,10 @@ class Domain:
     def types(self, kind: str) -> RegisteredTypes:
         """Return the registered types of a kind."""
         return self.workflow_types if kind == WORKFLOW else self.activity_types
+
+    def task_lists(self, kind: str) -> TaskLists[Any]:
+        """Return the task lists of a kind."""
+        return self.decision_lists if kind == task_lists.DECISION else self.activity_lists
 
     def next_number(self) -> int:
         """Count one more execution started."""

@@ -7,7 +7,7 @@ Nothing here reads a clock, draws chance from outside, waits, or opens anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -21,6 +21,7 @@ from flowy_sim.engine.latency import DEFAULT, Latency
 from flowy_sim.engine.limits import Limits
 from flowy_sim.engine.operations import OPERATIONS
 from flowy_sim.engine.paging import PageTokens
+from flowy_sim.engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
 from flowy_sim.engine.throttle import Throttle
 from flowy_sim.engine.tokens import TaskToken, Tokens
 from flowy_sim.engine.validation import checked
@@ -75,6 +76,7 @@ class Engine:
         self.deadlines = Deadlines(choose)
         self.retentions = Deadlines(first)
         self.full: set[Execution] = set()
+        self.arrivals: Arrivals = {}
         self.throttle = Throttle(self.limits.throttling)
         random = Random(f"{seed}/{account}/{region}")
         self.tokens = Tokens(random, region)
@@ -126,6 +128,24 @@ class Engine:
         while (expiry := self.retentions.next_instant()) is not None and expiry <= now:
             kind, arguments = self.retentions.pop(expiry)
             ACTIONS[kind](*arguments)
+
+    def lists_with_tasks(self) -> Iterator[ListName]:
+        """Yield the task lists on which a poll would find a task."""
+        for domain in self.domains.values():
+            for kind in (DECISION, ACTIVITY):
+                for name in domain.task_lists(kind).names():
+                    yield ListName(kind, domain.name, name)
+
+    def has_task(self, task_list: ListName) -> bool:
+        """Return whether a poll of the list would find a task."""
+        lists = self.domains[task_list.domain].task_lists(task_list.kind)
+        return lists.count(task_list.name) > 0
+
+    def drain_arrivals(self) -> list[ListName]:
+        """Return the lists to which tasks have come since this was last called."""
+        arrived = list(self.arrivals)
+        self.arrivals.clear()
+        return arrived
 
     # What operations and effects use
 

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Task = TypeVar("Task")
+
+DECISION = "decision task"
+ACTIVITY = "activity task"
+
+
+class ListName(NamedTuple):
+    """Which task list: of which kind, in which domain, under which name."""
+
+    kind: str
+    domain: str
+    name: str
+
+
+#: Lists to which tasks have come, in that order.
+Arrivals = dict[ListName, None]
 
 
 class TaskLists(Generic[Task]):
@@ -20,10 +35,14 @@ class TaskLists(Generic[Task]):
 
     # Assumption: hand-out-order: the longest waiting first, by default.
 
-    def __init__(self, kind: str, choose: Callable[[str, int], int]) -> None:
-        """Start empty; `kind` names the choice, such as ``decision task``."""
+    def __init__(
+        self, kind: str, domain: str, choose: Callable[[str, int], int], arrivals: Arrivals
+    ) -> None:
+        """Start empty; what comes to a list is noted in `arrivals`."""
         self._kind = kind
+        self._domain = domain
         self._choose = choose
+        self._arrivals = arrivals
         self._lists: dict[str, dict[int, OrderedDict[int, Task]]] = {}
         self._next_key = 1
 
@@ -31,6 +50,7 @@ class TaskLists(Generic[Task]):
         """Let a task wait on the list of that name; return the key that withdraws it."""
         key = self._next_key
         self._next_key = key + 1
+        self._arrivals[ListName(self._kind, self._domain, name)] = None
         self._lists.setdefault(name, {}).setdefault(priority, OrderedDict())[key] = task
         return key
 
