@@ -53,7 +53,7 @@ def text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = Fal
         ValueError: one of the events has no ``eventId`` or ``eventType``.
     """
     lines = draw(read(events), width, rows, ASCII if ascii else UNICODE)
-    return "\n".join("".join(piece for piece, _ in line).rstrip() for line in lines)
+    return "\n".join("".join(piece for piece, _ in line) for line in lines)
 
 
 def rich_text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = False) -> Text:

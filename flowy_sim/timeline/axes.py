@@ -22,10 +22,12 @@ class Axis(NamedTuple):
     Attributes:
         columns: the column of each event, from 0.
         marks: what is written above, from left to right, none touching another.
+        title: what to write before them.
     """
 
     columns: dict[int, int]
     marks: list[Mark]
+    title: str = ""
 
 
 def axis_for(story: Story, width: int, room: int) -> Axis:
@@ -61,11 +63,11 @@ def _order_axis(story: Story, width: int, room: int) -> Axis:
     columns = {event_id: index * (width - 1) // last for index, event_id in enumerate(story.events)}
     step = next((step for step in STEPS if step * width >= 5 * last), last)
     marks = [
-        Mark(column, str(event_id) if column else f"event {event_id}")
+        Mark(column, str(event_id))
         for event_id, column in columns.items()
         if not column or not event_id % step
     ]
-    return Axis(columns, _apart(marks, room))
+    return Axis(columns, _apart(marks, room), title="event")
 
 
 def _apart(marks: list[Mark], room: int) -> list[Mark]:

@@ -211,10 +211,11 @@ def _header(story: Story, width: int, glyphs: Glyphs) -> Line:
 
 
 def _axis_line(axis: Axis, layout: _Layout) -> Line:
-    line = ""
+    margin = layout.label + layout.ids
+    line = (axis.title + "  ").rjust(margin)
     for mark in axis.marks:
-        line = line.ljust(mark.column) + mark.label
-    return [(" " * (layout.label + layout.ids) + line, FAINT)]
+        line = line.ljust(margin + mark.column) + mark.label
+    return [(line, FAINT)]
 
 
 def _row_line(text: _Texts, axis: Axis, layout: _Layout, glyphs: Glyphs) -> Line:
@@ -229,7 +230,7 @@ def _row_line(text: _Texts, axis: Axis, layout: _Layout, glyphs: Glyphs) -> Line
         line.append(("  " + padded(note, layout.note - 2), style))
     if layout.length:
         line.append((text.length.rjust(layout.length), FAINT))
-    return line
+    return _trimmed(line)
 
 
 def _picture(row: Row, axis: Axis, width: int, glyphs: Glyphs) -> Line:
@@ -269,6 +270,13 @@ def _joined(cells: list[Piece]) -> Line:
         else:
             line.append((character, style))
     return line
+
+
+def _trimmed(line: Line) -> Line:
+    """Take the blanks at the end away."""
+    while line and not line[-1][0].rstrip():
+        line.pop()
+    return [*line[:-1], (line[-1][0].rstrip(), line[-1][1])] if line else line
 
 
 def _trouble_lines(story: Story, width: int, glyphs: Glyphs) -> list[Line]:

@@ -79,10 +79,17 @@ class Row:
 
 @dataclass(slots=True)
 class Trouble:
-    """What went wrong at an event, in words."""
+    """What went wrong at an event.
+
+    Attributes:
+        event_id: the event.
+        sentence: what went wrong, in words.
+        reason: why, as far as that was not told just before.
+    """
 
     event_id: int
     sentence: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -180,8 +187,11 @@ class _Reader:
     def _tell(self, event_id: int, what: str, outcome: str, attributes: Attributes) -> None:
         if outcome in TROUBLES:
             reason = reason_of(attributes)
+            told = self.story.troubles and self.story.troubles[-1].reason
+            if told and told in reason:
+                reason = ""
             sentence = f"{what} {outcome}: {reason}" if reason else f"{what} {outcome}"
-            self.story.troubles.append(Trouble(event_id, sentence))
+            self.story.troubles.append(Trouble(event_id, sentence, reason))
 
     def _begin(self, event_id: int, opening: Opening, attributes: Attributes) -> None:
         span = Span(opening.kind, event_id)

@@ -42,7 +42,7 @@ def test_what_happened_at_one_instant_is_drawn_in_the_order_of_events():
     picture = timeline.text(history.events, width=64)
 
     assert "all at one instant" in picture
-    assert "event 1" in picture
+    assert "  event  1 " in picture
     drawn = rows(history, 64)
     assert drawn["resize-1"].rindex("━") < drawn["resize-2"].index("━")
 
@@ -55,7 +55,7 @@ def test_a_history_without_timestamps_is_drawn_in_the_order_of_events():
     picture = timeline.text(history.events)
 
     assert picture.startswith("photo 7 · open · 7 events\n")
-    assert "event 1" in picture
+    assert "  event  1 " in picture
 
 
 def test_timestamps_may_be_datetimes_numbers_or_iso_text():
@@ -251,9 +251,7 @@ def test_colours_change_nothing_but_colours():
 
     coloured = timeline.rich_text(history.events, 70)
 
-    assert [line.rstrip() for line in coloured.plain.splitlines()] == timeline.text(
-        history.events, 70
-    ).splitlines()
+    assert coloured.plain == timeline.text(history.events, 70)
     console = Console(width=70, force_terminal=True, color_system="standard")
     with console.capture() as capture:
         console.print(coloured)

@@ -1,0 +1,29 @@
+"""The command ``flowy-sim``, also as ``python -m flowy_sim``."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say how to install what it needs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A result that the terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        from flowy_sim.cli import cli
+
+        cli(prog_name="flowy-sim")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("click", "rich"):
+            raise
+        sys.exit(
+            f"flowy-sim's command line needs {missing}; install it: pip install 'flowy-sim[cli]'"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The command line ``flowy-sim``. Whatever is slow to import is imported when it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from flowy_sim.cli.run import run
+from flowy_sim.cli.verify import verify
+
+
+def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"flowy-sim {version('flowy-sim')}")
+        context.exit()
+
+
+_EXAMPLES = """\b
+Examples:
+  flowy-sim run                   the tutorial's image workflow, on a sample
+  flowy-sim run photo.jpg         the same on a photograph of yours
+  flowy-sim run shop:Order 42     a workflow of yours"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Amazon SWF in memory and on a clock of its own: run workflows without AWS."""
+    # Modules are named as seen from here, also by an installed script.
+    sys.path.insert(0, os.getcwd())
+
+
+cli.add_command(run)
+cli.add_command(verify)

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flowy import replay
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import timeline
+
+
+def sentence(result) -> str:
+    """Return the one sentence that a command ended with, and nothing else."""
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def photograph(name: str = "photo.jpg") -> str:
+    Image.new("RGB", (300, 200), "red").save(name)
+    return name
+
+
+# The tutorial's workflow
+
+
+def test_without_arguments_the_sample_is_filed_and_it_is_said_what_to_try_next(invoke, folder):
+    result = invoke("run")
+
+    assert result.exit_code == 0
+    filed = Path(result.stdout.splitlines()[0].removeprefix("Filed as "))
+    assert filed.is_file()
+    assert filed.is_relative_to(folder / "flowy-images")
+    assert "imagecateg 1 · completed" in result.stdout
+    assert "predominantcolor-2" in result.stdout
+    assert "0 s of simulated time passed in " in result.stdout
+    assert "Try next:\n  flowy-sim run photo.jpg" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_photograph_is_filed_under_its_colour(invoke, folder):
+    result = invoke("run", photograph(), "64", "pictures")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Filed as {folder}/pictures/red/photo-")
+    assert "Try next" not in result.stdout
+
+
+def test_what_is_no_image_fails_the_execution_with_a_sentence_and_no_traceback(invoke, folder):
+    (folder / "rubbish.jpg").write_text("rubbish")
+
+    result = invoke("run", "rubbish.jpg")
+
+    assert result.exit_code == 1
+    assert "ImageError: rubbish.jpg: This is no image" in result.stdout.splitlines()[0]
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "word", ["nope.jpg", r"C:\photo.jpg", "C:photo.jpg", "shop.orders", "shop/orders:Order", ":X"]
+)
+def test_a_word_that_is_neither_a_file_nor_a_url_nor_a_workflow_is_named(invoke, word):
+    assert f"{word} is neither a file nor a URL" in sentence(invoke("run", word))
+
+
+def test_a_folder_is_no_photograph(invoke, folder):
+    (folder / "pictures").mkdir()
+
+    assert "pictures is a folder" in sentence(invoke("run", "pictures"))
+
+
+def test_a_url_goes_to_the_tutorials_workflow(invoke):
+    result = invoke("run", "http://127.0.0.1:1/photo.jpg")
+
+    assert result.exit_code == 1
+    assert "http://127.0.0.1:1/photo.jpg: The server cannot be reached" in result.stdout
+
+
+def test_a_file_may_be_called_like_a_number(invoke):
+    Path(photograph()).rename("42")
+
+    assert invoke("run", "42").exit_code == 0
+
+
+def test_too_many_arguments_are_refused_in_a_sentence(invoke):
+    refused = sentence(invoke("run", photograph(), "64", "pictures", "more"))
+
+    assert "does not take these arguments: too many positional arguments" in refused
+
+
+def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
+    from flowy_sim.cli import targets
+
+    def scan(package):
+        from flowy.errors import ConfigurationError
+
+        raise ConfigurationError("…") from ModuleNotFoundError("…", name="PIL")
+
+    monkeypatch.setattr(targets, "scan", scan)
+
+    assert "needs PIL; install it: pip install 'flowy-sim[cli,tutorial]'" in sentence(invoke("run"))
+
+
+# Workflows of one's own
+
+
+@pytest.mark.usefixtures("shop")
+class TestAWorkflowOfOnesOwn:
+    def test_runs_with_the_activities_of_its_package(self, invoke):
+        result = invoke("run", "shop.orders:Order", "apple", "pear")
+
+        assert result.exit_code == 0
+        assert '"price": 20' in result.stdout
+        assert "order 1 · completed" in result.stdout
+
+    def test_gets_arguments_as_json_where_they_are_json(self, invoke):
+        words = ["1", "-2.5", "true", "null", '"3"', "[4, {}]", "pear", "NaN", "{", "--", "- x"]
+
+        result = invoke("run", "shop.orders:Order", "--json", "--", *words)
+
+        items = [1, -2.5, True, None, "3", [4, {}], "pear", "NaN", "{", "--", "- x"]
+        assert json.loads(result.stdout)["result"]["items"] == items
+
+    def test_finds_activities_in_other_modules_that_are_named(self, invoke, write):
+        write(
+            "couriers.py",
+            """\
+            from flowy import Activity, activity
+
+            @activity("courier", 1, "couriers")
+            class Courier(Activity):
+                def run(self):
+                    return "delivered"
+            """,
+        )
+
+        result = invoke("run", "shop.orders:Lost", "--activities", "couriers")
+
+        assert result.stdout.startswith("delivered\n")
+
+    def test_that_waits_for_ever_is_told_for_what(self, invoke):
+        result = invoke("run", "shop.orders:Lost")
+
+        assert result.exit_code == 1
+        assert "courier 1 (courier-1)" in result.stdout
+        assert "--activities MODULE names another place" in result.stdout
+        assert "lost 1 · open" in result.stdout
+
+    def test_that_fails_shows_reason_traceback_and_attempts(self, invoke):
+        result = invoke("run", "shop.orders:Refund")
+
+        assert result.exit_code == 1
+        assert "RuntimeError: sold out" in result.stdout.splitlines()[0]
+        assert "activities.py" in result.stdout
+        assert "failed, try 2" in result.stdout
+        assert "1 h of simulated time passed in " in result.stdout
+
+    def test_whose_code_ends_the_program_has_not_completed(self, invoke):
+        refused = sentence(invoke("run", "shop.orders:Leaver"))
+
+        assert "ended the program with status 0" in refused
+
+    def test_can_be_interrupted(self, invoke):
+        result = invoke("run", "shop.orders:Interrupted")
+
+        assert result.exit_code == 130
+        assert result.stderr == "Interrupted.\n"
+
+    def test_that_is_not_there_is_one_sentence(self, invoke):
+        refused = sentence(invoke("run", "shop.orders:Orders"))
+
+        assert "'Orders' is no workflow of the module 'shop.orders'" in refused
+        assert "Order, Refund" in refused
+
+    def test_that_is_not_decorated_is_one_sentence(self, invoke):
+        assert "'Undecorated' is no workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
+
+    def test_in_a_module_that_is_not_there_is_one_sentence(self, invoke):
+        assert "there is no module 'shop.order'" in sentence(invoke("run", "shop.order:Order"))
+
+    def test_in_a_file_instead_of_a_module_is_told_the_difference(self, invoke):
+        assert "write it without .py" in sentence(invoke("run", "shop.orders.py:Order"))
+
+    def test_runs_in_real_time(self, invoke):
+        result = invoke("run", "shop.orders:Order", "apple", "--realtime", "--workers", "1")
+
+        assert result.exit_code == 0
+        assert '"price": 10' in result.stdout
+        assert "It took " in result.stdout
+
+    def test_that_waits_for_ever_in_real_time_is_told_for_what(self, invoke, monkeypatch):
+        monkeypatch.setattr("flowy_sim.cli.live._QUIET_SECONDS", 0.0)
+
+        result = invoke("run", "shop.orders:Lost", "--realtime")
+
+        assert result.exit_code == 1
+        assert "courier 1 (courier-1)" in result.stdout
+
+    def test_whose_code_ends_the_program_in_real_time_has_not_completed(self, invoke):
+        refused = sentence(invoke("run", "shop.orders:Leaver", "--realtime"))
+
+        assert "ended the program with status 0" in refused
+
+    def test_prints_nothing_but_json_where_json_is_wanted(self, invoke):
+        result = invoke("run", "shop.orders:Order", "apple", "--json")
+
+        printed = json.loads(result.stdout)
+        assert list(printed) == [
+            "status",
+            "result",
+            "workflowId",
+            "runId",
+            "events",
+            "simulatedSeconds",
+            "realSeconds",
+        ]
+        assert printed["status"] == "COMPLETED"
+        assert printed["result"] == {"items": ["apple"], "price": 10}
+        assert printed["workflowId"] == "order-1"
+        assert printed["simulatedSeconds"] == 0
+        assert printed["realSeconds"] >= 0
+        assert timeline.text(printed["events"]).startswith("order 1 · completed")
+        assert result.stderr == "pricing apple\n"
+
+    def test_that_fails_says_why_in_json(self, invoke):
+        result = invoke("run", "shop.orders:Refund", "--json")
+
+        assert result.exit_code == 1
+        printed = json.loads(result.stdout)
+        assert (printed["status"], printed["result"]) == ("FAILED", None)
+        assert "RuntimeError: sold out" in printed["error"]["reason"]
+        assert printed["simulatedSeconds"] == 3600
+
+    def test_that_waits_for_ever_says_so_in_json(self, invoke):
+        result = invoke("run", "shop.orders:Lost", "--json")
+
+        assert result.exit_code == 1
+        printed = json.loads(result.stdout)
+        assert printed["status"] == "OPEN"
+        assert "courier 1" in printed["error"]["reason"]
+
+
+# Modules that cannot be imported
+
+
+def test_a_mistake_in_a_module_is_shown_where_it_is(invoke, write):
+    write("mistaken.py", "def help():\n    return unknown_name\n\nhelp()\n")
+
+    result = invoke("run", "mistaken:Order")
+
+    assert result.exit_code == 1
+    assert 'mistaken.py", line 2, in help' in result.stderr
+    assert "importlib" not in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: the module 'mistaken' cannot be imported: NameError")
+
+
+def test_a_module_that_needs_another_one_is_one_sentence(invoke, write):
+    write("needy.py", "import not_installed\n")
+
+    refused = sentence(invoke("run", "needy:Order"))
+
+    assert "the module 'needy' needs 'not_installed', which is not installed" in refused
+
+
+def test_a_module_that_ends_the_program_is_one_sentence(invoke, write):
+    write("script.py", "raise SystemExit(0)\n")
+
+    assert "importing the module 'script' ends the program" in sentence(invoke("run", "script:X"))
+
+
+# Histories
+
+
+def test_a_saved_history_can_be_replayed(invoke):
+    invoke("run", "--history", "history.json")
+
+    document = json.loads(Path("history.json").read_text())
+    assert list(document) == ["events"]
+    assert document["events"][0]["eventTimestamp"] == "2024-01-01T00:00:00+00:00"
+    replay.replay(ImageCategorization, "history.json")
+
+
+def test_a_saved_history_can_be_verified(invoke):
+    invoke("run", "--history", "history.json")
+
+    result = invoke("verify", "history.json")
+
+    assert result.exit_code == 0, result.output
+
+
+def test_the_history_of_a_failure_is_saved_too(invoke, folder):
+    (folder / "rubbish.jpg").write_text("rubbish")
+
+    invoke("run", "rubbish.jpg", "--history", "history.json")
+
+    last = json.loads(Path("history.json").read_text())["events"][-1]
+    assert last["eventType"] == "WorkflowExecutionFailed"
+
+
+def test_a_history_that_could_not_be_saved_is_refused_before_anything_runs(invoke, folder):
+    result = invoke("run", "--history", "nowhere/history.json")
+
+    assert result.exit_code == 2
+    assert "There is no folder for the history: nowhere/history.json" in result.stderr
+    assert not (folder / "flowy-images").exists()
+
+
+def test_the_same_seed_writes_the_same_history(invoke):
+    for name, seed in (("one", "1"), ("other", "1"), ("different", "2")):
+        invoke("run", "--seed", seed, "--history", f"{name}.json")
+    same = Path("one.json").read_bytes()
+
+    assert same == Path("other.json").read_bytes()
+    one, different = (
+        json.loads(invoke("run", "--json", "--seed", seed).stdout)["runId"] for seed in "12"
+    )
+    assert one != different
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--aws", "--endpoint-url", "http://127.0.0.1:1"], "two services"),
+        (["--aws", "--realtime"], "leave --realtime out"),
+        (["--endpoint-url", "http://127.0.0.1:1", "--seed", "1"], "--seed is for simulations"),
+        (["--workers", "0"], "0 is not in the range"),
+        (["--quick"], "No such option"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(invoke, options, complaint):
+    result = invoke("run", *options)
+
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_one_worker_is_enough(invoke):
+    assert invoke("run", "--workers", "1").exit_code == 0
+
+
+def test_verbose_tells_what_workers_do(invoke, monkeypatch):
+    import logging
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+
+    result = invoke("run", "--verbose")
+
+    assert "registered the activity resize 1" in result.stderr
