@@ -40,7 +40,7 @@ class Interrupted(Exception):
 
     def __init__(self, run: Run) -> None:
         """Keep the run."""
-        super().__init__(f"interrupted; {run.describe()}")
+        super().__init__(f"interrupted while {run.workflow_id} was open")
         self.run = run
 
 

@@ -186,7 +186,7 @@ def _simulated(simulation: Simulation, target: Target, options: Options, tell: O
 
 def _farewell(run: Run, options: Options) -> str:
     if not options.remote:
-        return f"Interrupted; {run.describe()}."
+        return f"Interrupted while {run.workflow_id} was open."
     return (
         f"Interrupted. The execution {run.workflow_id} (run {run.run_id}) goes on in the domain "
         f"{options.domain}; to end it: aws swf terminate-workflow-execution "

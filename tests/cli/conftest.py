@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,6 +11,9 @@ from click.testing import CliRunner, Result
 
 from flowy.tutorial import storage
 from flowy_sim.cli import cli
+
+# Before click 8.2 standard error is mixed with the output unless this is said.
+APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
 Invoke = Callable[..., Result]
 Write = Callable[[str, str], None]
@@ -48,7 +52,7 @@ def invoke() -> Invoke:
     """Run a command of ``flowy-sim`` in this process."""
 
     def invoke(*words: str, **options: object) -> Result:
-        return CliRunner().invoke(cli, list(words), **options)
+        return CliRunner(**APART).invoke(cli, list(words), **options)
 
     return invoke
 

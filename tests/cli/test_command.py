@@ -147,7 +147,7 @@ def test_json_goes_through_a_pipe_whatever_activities_print(write):
 
 @pytest.mark.parametrize(
     ("options", "farewell"),
-    [([], "Interrupted.\n"), (["--realtime"], "Interrupted; order 1 (order-1) is open after ")],
+    [([], "Interrupted.\n"), (["--realtime"], "Interrupted while order-1 was open.\n")],
 )
 def test_ctrl_c_ends_a_run_with_a_sentence(write, options, farewell):
     write(

@@ -63,6 +63,19 @@ def test_no_domain_is_registered_at_amazon_swf_without_asking(invoke, simulation
     assert not simulation.client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
 
 
+def test_whoever_sits_at_a_terminal_is_asked_whether_to_register_the_domain(
+    simulation, monkeypatch
+):
+    client = boto3.client("swf")
+    service = services.Service(client, "shop", look_seconds=1, patient=True)
+    monkeypatch.setattr(services.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(services.click, "confirm", lambda question, err: "'shop'" in question)
+
+    services.prepare_domain(service)
+
+    assert client.describe_domain(name="shop")["domainInfo"]["status"] == "REGISTERED"
+
+
 def test_a_deprecated_domain_is_refused(invoke, simulation):
     client = simulation.client()
     client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
