@@ -27,7 +27,7 @@ Try next:
   flowy-sim run --json            for programs; --history FILE keeps every event
   flowy-sim run shop:Order 42     a workflow of yours: module, class, arguments
   flowy-sim run --help            all options
-FLOWY_TUTORIAL_RESULTS names another folder for the pictures, or s3://bucket/prefix."""
+FLOWY_TUTORIAL_RESULTS names another folder for pictures, or s3://bucket/prefix."""
 
 
 def show(
