@@ -73,6 +73,9 @@ class Deadlines:
         Where several fall due at one instant the schedule chooses which is first; by default
         that is the one set first.
         """
+        return self._take(instant)[1]
+
+    def _take(self, instant: int) -> tuple[int, Deadline]:
         while self._queue and self._queue[0][0] == instant:
             _, key = heapq.heappop(self._queue)
             if key in self._alive:
@@ -81,8 +84,9 @@ class Deadlines:
         count = len(self._ready)
         index = self._choose("effect", count) if count > 1 else 0
         if index == 0:
-            return self._ready.popitem(last=False)[1]
-        return self._ready.pop(next(islice(self._ready, index, None)))
+            return self._ready.popitem(last=False)
+        key = next(islice(self._ready, index, None))
+        return key, self._ready.pop(key)
 
     def __iter__(self) -> Iterator[tuple[int, Deadline]]:
         """Yield the instant and the deadline of everything that is set, in no order."""

@@ -38,6 +38,7 @@ class Domain:
         decision_lists, activity_lists: the tasks that wait.
         open_executions: by workflow id.
         visibility: the lists of open and closed executions.
+        started, closed: how many executions ever were.
     """
 
     def __init__(self, engine: Engine, request: dict[str, Any]) -> None:
@@ -60,8 +61,8 @@ class Domain:
         )
         self.open_executions: dict[str, Execution] = {}
         self.visibility = Visibility(limits)
-        self._started = 0
-        self._closed = 0
+        self.started = 0
+        self.closed = 0
 
     def types(self, kind: str) -> RegisteredTypes:
         """Return the registered types of a kind."""
@@ -73,13 +74,13 @@ class Domain:
 
     def next_number(self) -> int:
         """Count one more execution started."""
-        self._started += 1
-        return self._started
+        self.started += 1
+        return self.started
 
     def next_close_number(self) -> int:
         """Count one more execution closed."""
-        self._closed += 1
-        return self._closed
+        self.closed += 1
+        return self.closed
 
     def info(self) -> dict[str, Any]:
         """Return the ``domainInfo`` of a reply."""

@@ -15,6 +15,7 @@ from flowy_sim.engine import ending
 from flowy_sim.engine.actions import ACTIONS
 from flowy_sim.engine.deadlines import Deadlines
 from flowy_sim.engine.domains import Domain
+from flowy_sim.engine.events import Event
 from flowy_sim.engine.execution import Execution, describe
 from flowy_sim.engine.faults import UnknownResourceFault
 from flowy_sim.engine.latency import DEFAULT, Latency
@@ -45,6 +46,10 @@ class Engine:
         latency: how long effects take that come after a call was answered.
         lambdas: the Lambda functions that executions can call, by name.
 
+    Attributes:
+        now: the latest instant that it was told of, in milliseconds since 1970.
+        observe: called with each event as it is written, and whose it is; None for nobody.
+
     Example:
         >>> engine = Engine()
         >>> request = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
@@ -71,6 +76,7 @@ class Engine:
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
         self.now = 0
+        self.observe: Callable[[Execution, Event], None] | None = None
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}
         self.deadlines = Deadlines(choose)

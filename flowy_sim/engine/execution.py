@@ -242,11 +242,19 @@ class Execution:
     def append(self, event: str, **attributes: Any) -> int:
         """Write an event at the engine's present instant and return its id."""
         engine = self.engine
-        self._events.append(event_types()[event].freeze(engine.now, attributes))
-        event_id = len(self._events)
+        written = event_types()[event].freeze(engine.now, attributes)
+        event_id = self.add(written)
         if event_id >= engine.limits.events:
             engine.full.add(self)
-        if event.startswith("ActivityTask"):
+        if engine.observe is not None:
+            engine.observe(self, written)
+        return event_id
+
+    def add(self, event: Event) -> int:
+        """Add an event that is or was written, and return its id."""
+        self._events.append(event)
+        event_id = len(self._events)
+        if event[TYPE].startswith("ActivityTask"):
             self.latest_activity_event_id = event_id
         return event_id
 
@@ -262,10 +270,14 @@ class Execution:
         """
         self.state = step(EXECUTION, self.state, event)
         self.append(event, **attributes)
+        self.closed_by(event, self.domain.next_close_number())
+
+    def closed_by(self, event: str, close_number: int) -> None:
+        """Note that the newest event has closed it."""
         self._open_counts = self._count_open()
         self.close_status = CLOSE_STATUS[event]
-        self.closed_at = self.engine.now
-        self.close_number = self.domain.next_close_number()
+        self.closed_at = self.time(len(self))
+        self.close_number = close_number
 
     def _count_open(self) -> dict[str, int]:
         waiting = self.decision_task is not None and self.decision_task.state == SCHEDULED

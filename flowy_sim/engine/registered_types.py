@@ -138,8 +138,12 @@ class RegisteredTypes:
         if len(self._types) >= self._limit:
             # Assumption: limit-texts: the service's texts for these limits are not known.
             raise LimitExceededFault(f"Limit on the number of {self._kind}s per domain reached")
-        self._types[key] = RegisteredType(self._kind, request, now)
-        insort(self._order, key)
+        self.add(RegisteredType(self._kind, request, now))
+
+    def add(self, registered: RegisteredType) -> None:
+        """Add a type that is or was registered."""
+        self._types[registered.key] = registered
+        insort(self._order, registered.key)
 
     def deprecate(self, key: TypeKey, now: int) -> None:
         """Deprecate a type; a deprecated one is a TypeDeprecatedFault."""
