@@ -1,156 +1,344 @@
-"""Values as text: JSON, within what Amazon SWF can carry.
+"""Values as text, within what Amazon SWF can carry.
 
-The input of a workflow or an activity is a JSON array of two: its arguments and its keyword
-arguments, such as ``[[10], {}]``. A result is any JSON value. NaN and the infinities are no JSON.
+The input of a workflow or an activity is an array of two: its arguments and its keyword
+arguments, such as ``[[10], {}]``. A result is any value. NaN and the infinities are no JSON.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from flowy.errors import SerializationError
 from flowy.limits import DATA_LIMIT, length
+from flowy.payloads import Store, fetched, keep, store_at
+from flowy.plain import UNREADABLE, Convert, hints_of, plain
+from flowy.result import Result
 
 Encode = Callable[[object], str]
 
-encode_json: Encode = json.JSONEncoder(allow_nan=False).encode
-_decode_json = json.JSONDecoder().decode
 
-_UNENCODABLE = (TypeError, ValueError, RecursionError)
+class Serializer(Protocol):
+    """Makes text of values and values of text: two methods.
+
+    The same value must always become the same text, or replay takes it for a difference.
+    """
+
+    def dumps(self, value: Any) -> str:
+        """Write a value; raises any exception if that cannot be."""
+
+    def loads(self, text: str) -> Any:
+        """Read what was written; raises any exception if it is not."""
 
 
-def encode_input(
-    owner: str,
-    args: Sequence[object],
-    kwargs: Mapping[str, object],
-    encode: Encode = encode_json,
-) -> str:
-    """Write the input of a workflow or an activity.
+class Json:
+    """The serializer that is used where no other is given."""
+
+    dumps = staticmethod(json.JSONEncoder(default=plain, allow_nan=False).encode)
+    loads = staticmethod(json.JSONDecoder().decode)
+
+    def __str__(self) -> str:
+        """Its name."""
+        return "JSON"
+
+
+class Payloads:
+    """How arguments and results travel: who makes text of them, and where long ones are kept.
+
+    All processes that work on the same executions need the same: workers of both kinds, and
+    those that start executions or ask for results.
 
     Args:
-        owner: whose input it is, for the message of an error, such as ``resize 1``.
-        args: the arguments.
-        kwargs: the keyword arguments.
-        encode: makes JSON of a value.
-
-    Returns:
-        The text, such as ``[["photo.jpg", 64], {"store": "/tmp"}]``.
+        serializer: an object with the two methods of `Serializer`; JSON by default. Values come
+            back from it as they are, and from JSON by the type hints of ``run``.
+        store: an object with the two methods of `flowy.payloads.Store`, a folder, or
+            ``s3://bucket/prefix``: where values go that are too long for Amazon SWF. None for
+            nowhere; they are then an error.
 
     Raises:
-        SerializationError: an argument cannot be sent, or all are too long; it is named.
+        ConfigurationError: the store's location is wrong.
+
+    Example:
+        ``ActivityWorker(…, payloads=Payloads(store="s3://my-bucket/payloads"))``
     """
-    try:
-        text = encode((args, kwargs))
-    except _UNENCODABLE as error:
-        raise _unencodable_argument(owner, args, kwargs, encode) or SerializationError(
-            f"the input of {owner} cannot be sent as JSON: {error}"
-        ) from error
-    if len(text) > DATA_LIMIT:
+
+    def __init__(
+        self,
+        serializer: Serializer | None = None,
+        store: Store | str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Check the arguments; nothing is asked of the store yet."""
+        self._serializer: Serializer = Json() if serializer is None else serializer
+        self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
+        self.encode: Encode = self._serializer.dumps
+        self._language = str(self._serializer) if serializer is None else type(serializer).__name__
+
+    def encoder(self, stand_in: Callable[[Result[Any]], object]) -> Encode:
+        """Make a function that encodes values in which results are found.
+
+        Args:
+            stand_in: gives the value that is written in place of a result.
+
+        Returns:
+            The function.
+        """
+        if not isinstance(self._serializer, Json):
+            return lambda value: self._serializer.dumps(replaced(value, stand_in))
+
+        def default(value: object) -> object:
+            return stand_in(value) if isinstance(value, Result) else plain(value)
+
+        return json.JSONEncoder(default=default, allow_nan=False).encode
+
+    def encode_input(
+        self,
+        owner: str,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        encode: Encode | None = None,
+    ) -> str:
+        """Write the input of a workflow or an activity.
+
+        Args:
+            owner: whose input it is, for the message of an error, such as ``resize 1``.
+            args: the arguments.
+            kwargs: the keyword arguments.
+            encode: makes text of a value, if not the serializer alone; see `encoder`.
+
+        Returns:
+            The text, such as ``[["photo.jpg", 64], {"store": "/tmp"}]``, or a reference to it.
+
+        Raises:
+            SerializationError: an argument cannot be sent, or all are too long; it is named.
+        """
+        encode = encode or self.encode
+        try:
+            text = encode((args, kwargs))
+        except Exception as error:
+            raise self._unencodable(owner, args, kwargs, encode) or SerializationError(
+                f"the input of {owner} cannot be sent as {self._language}: {error}"
+            ) from error
+        if length(text) <= DATA_LIMIT:
+            return text
+        if self._store is not None:
+            return keep(self._store, f"the input of {owner}", text)
         name, size = max(
-            ((name, len(encode(value))) for name, value in _named(args, kwargs)),
+            ((name, length(encode(value))) for name, value in _named(args, kwargs)),
             key=lambda named: named[1],
         )
         raise SerializationError(
-            f"the input of {owner} takes {length(text):,} characters as JSON, {name} alone "
-            f"{size:,}, and Amazon SWF carries {DATA_LIMIT:,}: store the value elsewhere and "
-            "pass where it is"
+            f"the input of {owner} takes {length(text):,} characters as {self._language}, {name} "
+            f"alone {size:,}, and Amazon SWF carries {DATA_LIMIT:,}: give workers and starters "
+            "Payloads(store=…), or store the value elsewhere and pass where it is"
         )
-    return text
 
+    def encode_result(self, owner: str, value: object, encode: Encode | None = None) -> str:
+        """Write what a workflow or an activity returned.
 
-def encode_result(owner: str, value: object, encode: Encode = encode_json) -> str:
-    """Write what a workflow or an activity returned.
+        Args:
+            owner: whose result it is, for the message of an error.
+            value: the result.
+            encode: makes text of a value, if not the serializer alone; see `encoder`.
 
-    Args:
-        owner: whose result it is, for the message of an error.
-        value: the result.
-        encode: makes JSON of a value.
+        Returns:
+            The text, or a reference to it.
 
-    Returns:
-        The text.
+        Raises:
+            SerializationError: the value cannot be sent, or is too long.
+        """
+        return self.encode_value(f"the result of {owner}", value, encode)
 
-    Raises:
-        SerializationError: the value cannot be sent, or is too long.
-    """
-    try:
-        text = encode(value)
-    except _UNENCODABLE as error:
-        raise SerializationError(
-            f"the result of {owner} cannot be sent as JSON: {error}; return numbers, text, "
-            "lists and dictionaries"
-        ) from error
-    if len(text) > DATA_LIMIT:
-        raise SerializationError(
-            f"the result of {owner} takes {length(text):,} characters as JSON, and Amazon SWF "
-            f"carries {DATA_LIMIT:,}: store the value elsewhere and return where it is"
-        )
-    return text
+    def encode_value(self, what: str, value: object, encode: Encode | None = None) -> str:
+        """Write any one value, such as what a signal carries.
 
+        Args:
+            what: what the value is, for the message of an error, such as ``the signal 'stop'``.
+            value: the value.
+            encode: makes text of a value, if not the serializer alone; see `encoder`.
 
-def decode_input(owner: str, text: str | None) -> tuple[list[Any], dict[str, Any]]:
-    """Read the input of a workflow or an activity; none at all means no arguments.
+        Returns:
+            The text, or a reference to it.
 
-    Args:
-        owner: whose input it is, for the message of an error.
-        text: the input as the service gave it, or None.
-
-    Returns:
-        The arguments and the keyword arguments.
-
-    Raises:
-        SerializationError: it is no JSON array of a list and an object.
-    """
-    if text is None:
-        return [], {}
-    try:
-        match _decode_json(text):
-            case [list() as args, dict() as kwargs]:
-                return args, kwargs
-    except (ValueError, RecursionError):
-        pass
-    raise SerializationError(
-        f"the input of {owner} is not what flowy sends, a JSON array of arguments and keyword "
-        f"arguments such as [[10], {{}}]: {text[:80]!r}"
-    )
-
-
-def decode_result(owner: str, text: str | None) -> Any:
-    """Read what a workflow or an activity returned; nothing at all is read as None.
-
-    Args:
-        owner: whose result it is, for the message of an error.
-        text: the result as the service gave it, or None.
-
-    Returns:
-        The value.
-
-    Raises:
-        SerializationError: it is no JSON.
-    """
-    if text is None:
-        return None
-    try:
-        return _decode_json(text)
-    except (ValueError, RecursionError) as error:
-        raise SerializationError(
-            f"the result of {owner} is not JSON: {error}: {text[:80]!r}"
-        ) from error
-
-
-def _unencodable_argument(
-    owner: str, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode
-) -> SerializationError | None:
-    for name, value in _named(args, kwargs):
+        Raises:
+            SerializationError: the value cannot be sent, or is too long.
+        """
         try:
-            encode(value)
-        except _UNENCODABLE as error:
-            return SerializationError(
-                f"{name} of {owner} cannot be sent as JSON: {error}; pass numbers, text, lists "
-                "and dictionaries"
-            )
-    return None
+            text = (encode or self.encode)(value)
+        except Exception as error:
+            raise SerializationError(
+                f"{what} cannot be sent as {self._language}: {error}; {self._mend('use')}"
+            ) from error
+        if length(text) <= DATA_LIMIT:
+            return text
+        if self._store is not None:
+            return keep(self._store, what, text)
+        raise SerializationError(
+            f"{what} takes {length(text):,} characters as {self._language}, and Amazon SWF "
+            f"carries {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
+            "value elsewhere and hand on where it is"
+        )
+
+    def decode_input(
+        self, owner: str, text: str | None, hinted: type | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Read the input of a workflow or an activity; none at all means no arguments.
+
+        Args:
+            owner: whose input it is, for the message of an error.
+            text: the input as the service gave it, or None.
+            hinted: the class whose ``run`` takes the arguments and says by its type hints what
+                they are; None to leave them as they come.
+
+        Returns:
+            The arguments and the keyword arguments.
+
+        Raises:
+            SerializationError: it is no array of a list and an object, or an argument is not
+                what its type hint says.
+        """
+        if text is None:
+            return [], {}
+        what = f"the input of {owner}"
+        text = fetched(self._store, what, text)
+        try:
+            match self._serializer.loads(text):
+                case [list() | tuple() as args, dict() as kwargs]:
+                    return _hinted(owner, list(args), kwargs, hinted)
+        except SerializationError:
+            raise
+        except Exception:
+            pass
+        raise SerializationError(
+            f"{what} is not what flowy sends, a {self._language} array of arguments and keyword "
+            f"arguments such as [[10], {{}}]: {text[:80]!r}"
+        )
+
+    def decode_result(self, owner: str, text: str | None, hinted: type | None = None) -> Any:
+        """Read what a workflow or an activity returned; nothing at all is read as None.
+
+        Args:
+            owner: whose result it is, for the message of an error.
+            text: the result as the service gave it, or None.
+            hinted: the class whose ``run`` says by its type hint what it returns; None to leave
+                it as it comes.
+
+        Returns:
+            The value.
+
+        Raises:
+            SerializationError: it cannot be read, or is not what the type hint says.
+        """
+        what = f"the result of {owner}"
+        return self.decode_value(what, text, None if hinted is None else hints_of(hinted).result)
+
+    def decode_value(self, what: str, text: str | None, convert: Convert | None = None) -> Any:
+        """Read any one value; nothing at all is read as None.
+
+        Args:
+            what: what the value is, for the message of an error.
+            text: the value as the service gave it, or None.
+            convert: what `flowy.plain.converter` made of its type hint; None for none.
+
+        Returns:
+            The value.
+
+        Raises:
+            SerializationError: it cannot be read, or is not what the type hint says.
+        """
+        if text is None:
+            return None
+        text = fetched(self._store, what, text)
+        try:
+            value = self._serializer.loads(text)
+        except Exception as error:
+            raise SerializationError(
+                f"{what} is not {self._language}: {error}: {text[:80]!r}"
+            ) from error
+        return value if convert is None else _converted(what, value, convert)
+
+    def _unencodable(
+        self, owner: str, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode
+    ) -> SerializationError | None:
+        for name, value in _named(args, kwargs):
+            try:
+                encode(value)
+            except Exception as error:
+                return SerializationError(
+                    f"{name} of {owner} cannot be sent as {self._language}: {error}; "
+                    f"{self._mend('pass')}"
+                )
+        return None
+
+    def _mend(self, verb: str) -> str:
+        if not isinstance(self._serializer, Json):
+            return f"{verb} what the serializer takes"
+        return (
+            f"{verb} numbers, text, lists, dictionaries, dataclasses, dates, Decimal, bytes, "
+            "paths, or another serializer"
+        )
+
+
+def replaced(value: Any, stand_in: Callable[[Result[Any]], object]) -> Any:
+    """Put something else in place of the results in a value.
+
+    Args:
+        value: any value; lists, tuples, dictionaries and dataclasses are searched.
+        stand_in: gives what is put in place of a result.
+
+    Returns:
+        The value itself if it holds none, else a copy.
+    """
+    match value:
+        case Result():
+            return stand_in(value)
+        case list() | tuple():
+            items = [replaced(item, stand_in) for item in value]
+            if all(new is old for new, old in zip(items, value, strict=True)):
+                return value
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        case dict():
+            return {key: replaced(item, stand_in) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {
+            field.name: new
+            for field in dataclasses.fields(value)
+            if (new := replaced(old := getattr(value, field.name), stand_in)) is not old
+        }
+        return dataclasses.replace(value, **changes) if changes else value
+    return value
+
+
+def _hinted(
+    owner: str, args: list[Any], kwargs: dict[str, Any], hinted: type | None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Make of arguments what the hints of ``run`` say."""
+    if hinted is None:
+        return args, kwargs
+    hints = hints_of(hinted)
+    for index, value in enumerate(args):
+        name, convert = "", hints.rest
+        if index < len(hints.positional):
+            name, convert = hints.positional[index]
+        if convert is not None:
+            named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
+            args[index] = _converted(named, value, convert)
+    for name, value in kwargs.items():
+        convert = hints.named.get(name, hints.others)
+        if convert is not None:
+            kwargs[name] = _converted(f"argument {name!r} of {owner}", value, convert)
+    return args, kwargs
+
+
+def _converted(what: str, value: Any, convert: Convert) -> Any:
+    try:
+        return convert(value)
+    except UNREADABLE as error:
+        raise SerializationError(
+            f"{what} is not what its type hint says: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _named(args: Sequence[object], kwargs: Mapping[str, object]) -> Iterable[tuple[str, object]]:
@@ -158,3 +346,13 @@ def _named(args: Sequence[object], kwargs: Mapping[str, object]) -> Iterable[tup
         yield f"argument {position}", value
     for keyword, value in kwargs.items():
         yield f"argument {keyword!r}", value
+
+
+PLAIN = Payloads()
+"""JSON, and no store: what is used where nothing else is given."""
+
+encode_json = PLAIN.encode
+encode_input = PLAIN.encode_input
+encode_result = PLAIN.encode_result
+decode_input = PLAIN.decode_input
+decode_result = PLAIN.decode_result

@@ -50,8 +50,8 @@ LOOP.append(LOOP)
 @pytest.mark.parametrize(
     ("args", "kwargs", "sentence"),
     [
-        ((1, {1}), {}, "argument 2 of a 1 cannot be sent as JSON: .*set"),
-        ((), {"when": b""}, "argument 'when' of a 1 cannot be sent as JSON: .*bytes"),
+        ((1, object()), {}, "argument 2 of a 1 cannot be sent as JSON: object has no form"),
+        ((), {"when": 1j}, "argument 'when' of a 1 cannot be sent as JSON: complex has no form"),
         ((float("nan"),), {}, "argument 1 of a 1 cannot be sent as JSON"),
         ((LOOP,), {}, "argument 1 of a 1 cannot be sent as JSON: Circular"),
         (({(1, 2): 3},), {}, "argument 1 of a 1 cannot be sent as JSON: keys"),

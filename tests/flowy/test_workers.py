@@ -63,7 +63,7 @@ def test_a_result_that_cannot_be_sent_fails_the_activity(client: Any) -> None:
     @activity("odd", 1, "numbers")
     class Odd(Activity):
         def run(self) -> Any:
-            return {1, 2}
+            return object()
 
     reason = ended(client, Odd).reason
     assert reason.startswith("odd 1 (odd-1) failed: the result of odd 1 cannot be sent as JSON: ")
