@@ -24,8 +24,10 @@ Example:
 
 from flowy import errors, replay
 from flowy.activity import Activity, activity
+from flowy.activity_context import LATER, ActivityContext
 from flowy.client import SwfClient, connect
 from flowy.errors import (
+    ActivityCanceled,
     ConfigurationError,
     DecisionRefusedError,
     DependencyFailed,
@@ -46,12 +48,16 @@ from flowy.proxy import ActivityProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
 from flowy.running import run_workers
+from flowy.serialization import Payloads
 from flowy.starter import Execution, Outcome, outcome, start
 from flowy.worker import ActivityWorker, Worker, WorkflowWorker
 from flowy.workflow import Workflow, workflow
 
 __all__ = [
+    "LATER",
     "Activity",
+    "ActivityCanceled",
+    "ActivityContext",
     "ActivityProxy",
     "ActivityWorker",
     "ConfigurationError",
@@ -63,6 +69,7 @@ __all__ = [
     "HistoryError",
     "NonDeterminismError",
     "Outcome",
+    "Payloads",
     "RegistrationError",
     "Result",
     "Retry",

@@ -8,20 +8,26 @@ Example:
             def run(self, source, width):
                 ...
                 return path
+
+    A small one may be a function, whose first parameter is the task if it is annotated so::
+
+        @activity("delete", 1, "image_processing")
+        def delete(context: ActivityContext, path):
+            ...
 """
 
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from flowy import options
+from flowy.activity_context import ActivityContext
 from flowy.errors import ConfigurationError
 from flowy.options import Retry
-
-Heartbeat = Callable[[str | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class ActivityType:
     """The members of RegisterActivityType that begin with ``default``."""
     retry: Retry
     error_handling: bool
+    automatic_heartbeat: float | None = None
+    """Seconds between two heartbeats that the worker sends by itself; None for none."""
 
     kind: ClassVar[str] = "activity"
 
@@ -48,13 +56,18 @@ class Activity:
     A worker makes a new instance for each task and calls ``run`` with the arguments that the
     workflow passed. What ``run`` returns is the result; an exception that it raises fails the
     activity with a reason (its class and message) and details (the traceback). Arguments and
-    result travel as JSON.
+    result travel as JSON, and come back as the type hints of ``run`` say.
+
+    Instead of a result, ``run`` may return `flowy.LATER`, if another process is to finish the
+    activity (see `flowy.elsewhere`), or raise `flowy.ActivityCanceled`, once a heartbeat has said
+    that the workflow wants it canceled.
     """
 
     flowy_type: ClassVar[ActivityType]
     """Set by the decorator."""
 
-    _send_heartbeat: Heartbeat | None = None
+    context = ActivityContext()
+    """The task that it is run for."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do the work; to be written by the author of the activity."""
@@ -74,10 +87,10 @@ class Activity:
             Whether to go on: False once the workflow has asked for the activity's cancellation,
             or no longer waits for it, as after a time-out or its own end.
         """
-        return self._send_heartbeat is None or self._send_heartbeat(details)
+        return self.context.heartbeat(details)
 
 
-A = TypeVar("A", bound=Activity)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def activity(
@@ -90,8 +103,9 @@ def activity(
     start_to_close: int | None = 300,
     retry: int | Retry = 1,
     error_handling: bool = False,
-) -> Callable[[type[A]], type[A]]:
-    """Declare a subclass of `Activity` as an activity type of Amazon SWF.
+    automatic_heartbeat: bool = False,
+) -> Callable[[F], F]:
+    """Declare a subclass of `Activity`, or a function, as an activity type of Amazon SWF.
 
     Time-outs are whole seconds, or None for no limit. They become the registered defaults of the
     type, which cannot be changed without a new version; a proxy may set others.
@@ -107,9 +121,12 @@ def activity(
         retry: how many attempts there are in all if one fails or times out, or a `Retry`.
         error_handling: whether an error is handed to the workflow, which gets it from
             ``.result()``; otherwise an error fails the workflow at once.
+        automatic_heartbeat: whether the worker sends heartbeats by itself while ``run`` works,
+            three in the time that ``heartbeat`` says. What they hear of a cancellation is told by
+            ``self.heartbeat()`` and ``self.context.cancel_requested``.
 
     Returns:
-        The decorator, which returns the class itself.
+        The decorator, which returns the class or function itself.
 
     Raises:
         ConfigurationError: an argument is wrong, or the class is no activity.
@@ -133,14 +150,90 @@ def activity(
         defaults=options.default_members(wire, infix="Task"),
         retry=options.retry_policy(retry),
         error_handling=options.truth("error_handling", error_handling),
+        automatic_heartbeat=_interval(heartbeat, automatic_heartbeat),
     )
 
-    def decorate(cls: type[A]) -> type[A]:
+    def decorate(target: F) -> F:
+        cls: Any = target if isinstance(target, type) else _class_of_function(target)
         check_class(cls, Activity)
         cls.flowy_type = declared
-        return cls
+        if cls is not target:
+            target.flowy_activity = cls  # type: ignore[attr-defined]
+        return target
 
     return decorate
+
+
+def activity_class(target: Any) -> Any:
+    """Find the class of an activity that may be a function under `activity`.
+
+    Args:
+        target: a class, a function, or anything else.
+
+    Returns:
+        The class that a worker makes an instance of; anything else as it is.
+    """
+    return vars(target).get("flowy_activity", target) if inspect.isfunction(target) else target
+
+
+def _interval(heartbeat: int | None, automatic: bool) -> float | None:
+    if not options.truth("automatic_heartbeat", automatic):
+        return None
+    if not heartbeat:
+        raise ConfigurationError(
+            "automatic_heartbeat needs a heartbeat time-out to keep, such as heartbeat=60"
+        )
+    return heartbeat / 3
+
+
+def _class_of_function(function: Any) -> type[Activity]:
+    """Make an activity's class that calls a function."""
+    if not inspect.isfunction(function):
+        raise ConfigurationError(
+            f"@activity goes on a subclass of flowy.Activity or on a function, not on {function!r}"
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise ConfigurationError(
+            f"{function.__name__} is a coroutine or generator; flowy calls an ordinary function"
+        )
+    wants_context = _wants_context(function)
+
+    def run(self: Activity, *args: Any, **kwargs: Any) -> Any:
+        if wants_context:
+            return function(self.context, *args, **kwargs)
+        return function(*args, **kwargs)
+
+    # Its hints and parameters are those of the function.
+    instance = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    shown = inspect.signature(function)
+    parameters = list(shown.parameters.values())[wants_context:]
+    if parameters and parameters[0].kind is not inspect.Parameter.POSITIONAL_ONLY:
+        instance = instance.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__wrapped__ = function  # type: ignore[attr-defined]
+    run.__annotations__ = function.__annotations__
+    run.__signature__ = shown.replace(  # type: ignore[attr-defined]
+        parameters=[instance, *parameters]
+    )
+    members = {
+        "run": run,
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "__doc__": function.__doc__,
+    }
+    return type(function.__name__, (Activity,), members)
+
+
+def _wants_context(function: Callable[..., Any]) -> bool:
+    """Whether the first parameter of a function is annotated as the task."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None:
+        return False
+    if isinstance(first.annotation, str):
+        try:
+            return typing.get_type_hints(function).get(first.name) is ActivityContext
+        except NameError:  # a name that only type checkers see
+            return first.annotation.rpartition(".")[2] == ActivityContext.__name__
+    return first.annotation is ActivityContext
 
 
 def check_class(cls: Any, base: type[Any]) -> None:

@@ -56,6 +56,9 @@ class SwfClient(Protocol):
     def respond_activity_task_failed(self, **request: Any) -> Reply:
         """Say that an activity failed."""
 
+    def respond_activity_task_canceled(self, **request: Any) -> Reply:
+        """Say that an activity stopped as it was asked to."""
+
     def respond_decision_task_completed(self, **request: Any) -> Reply:
         """Give the decisions of a decision task."""
 

@@ -9,7 +9,6 @@ the last turn is the answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -24,17 +23,20 @@ from flowy.errors import (
     reason_and_details,
 )
 from flowy.history import Event, History, News, Turn, read
-from flowy.result import Call, Suspended, call_of
-from flowy.serialization import decode_input, encode_result
+from flowy.result import Call, Result, Suspended, call_of
+from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 
 
-def decide(workflow: type[Workflow], events: Iterable[Event]) -> list[Decision]:
+def decide(
+    workflow: type[Workflow], events: Iterable[Event], payloads: Payloads = PLAIN
+) -> list[Decision]:
     """Decide what an execution does next.
 
     Args:
         workflow: the workflow's class.
         events: the whole history, up to the DecisionTaskStarted of the task to be decided.
+        payloads: how arguments and results travel.
 
     Returns:
         The decisions, in order; none if all that can be done now is to wait.
@@ -47,15 +49,18 @@ def decide(workflow: type[Workflow], events: Iterable[Event]) -> list[Decision]:
     history = read(events)
     if not history.turns or history.turns[-1].completed_event_id is not None:
         raise HistoryError("there is nothing to decide: no decision task of this history is open")
-    return Decider(workflow, history).replay()
+    return Decider(workflow, history, payloads).replay()
 
 
 class Decider:
     """One replay of one execution: what ``run`` asks for, and what it knows of it."""
 
-    def __init__(self, workflow: type[Workflow], history: History) -> None:
+    def __init__(
+        self, workflow: type[Workflow], history: History, payloads: Payloads = PLAIN
+    ) -> None:
         """Get ready to replay a history from its beginning."""
-        self.encode = json.JSONEncoder(default=self._stand_in, allow_nan=False).encode
+        self.payloads = payloads
+        self.encode = payloads.encoder(self._stand_in)
         self._workflow = workflow
         self._input = history.input
         self._turns = iter(history.turns)
@@ -143,14 +148,14 @@ class Decider:
 
     def _run(self) -> Decision:
         name = str(self._workflow.flowy_type)
-        args, kwargs = decode_input(name, self._input)
+        args, kwargs = self.payloads.decode_input(name, self._input, self._workflow)
         workflow = self._workflow()
         workflow._decider = self
         value = workflow.run(*args, **kwargs)
         while self._open:
             self._pass_turn()
         self._needed = []
-        result = encode_result(name, value, self.encode)
+        result = self.payloads.encode_result(name, value, self.encode)
         for failed in self._needed:
             if failed.error is not None:
                 raise failed.error
@@ -196,11 +201,9 @@ class Decider:
 
     # Arguments that come later.
 
-    def _stand_in(self, value: object) -> object:
-        """Put into JSON what came of a result; note it if that is no value."""
-        call = call_of(value)
-        if call is None:
-            raise TypeError(f"{type(value).__name__} has no form in JSON")
+    def _stand_in(self, result: Result[object]) -> object:
+        """Put into an argument what came of a result; note it if that is no value."""
+        call = call_of(result)
         if call.decider is not self:
             raise TypeError("it is a result of another execution")
         if not call.done or call.error is not None:

@@ -10,6 +10,7 @@ The tree::
     ├── HistoryError              what was given as a history is none
     ├── NonDeterminismError       the workflow's code decides otherwise than its history shows
     ├── DecisionRefusedError      the service refuses to close the execution
+    ├── ActivityCanceled          raised by an activity that stops as it was asked to
     └── TaskError                 what was asked of the service ended without a result
         ├── TaskFailed            the activity raised an exception
         ├── TaskTimedOut          one of the four time-outs of an activity passed
@@ -51,6 +52,22 @@ class HistoryError(FlowyError):
 
 class DecisionRefusedError(FlowyError):
     """The service refuses to close the execution, for another reason than news meanwhile."""
+
+
+class ActivityCanceled(FlowyError):
+    """Raised by an activity that stops, once a heartbeat has said that it is to be canceled.
+
+    Args:
+        details: what the workflow is to know, such as what was undone.
+
+    Example:
+        ``if not self.heartbeat(): raise ActivityCanceled("nothing was sent")``
+    """
+
+    def __init__(self, details: str = "") -> None:
+        """Keep the details."""
+        super().__init__(details or "the activity was canceled")
+        self.details = details
 
 
 class NonDeterminismError(FlowyError):
@@ -149,7 +166,7 @@ class DependencyFailed(TaskError):
     verb = "was not scheduled, as one of its arguments failed"
 
 
-def reason_and_details(error: Exception) -> tuple[str, str]:
+def reason_and_details(error: Exception | SystemExit) -> tuple[str, str]:
     """Say of an exception what a failure in Amazon SWF has room for.
 
     Args:
@@ -167,7 +184,7 @@ def reason_and_details(error: Exception) -> tuple[str, str]:
     return cut(message, REASON_LIMIT), cut(details, DATA_LIMIT, keep_end=0.75)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:
@@ -181,7 +198,7 @@ def _remote_details(error: BaseException | None) -> str:
     return error.details if isinstance(error, TaskError) else ""
 
 
-def _traceback(error: Exception) -> str:
+def _traceback(error: BaseException) -> str:
     """Write the traceback of an exception, from the first frame that is the author's own."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals.get("__name__") in _CALLERS:

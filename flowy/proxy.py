@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from flowy import options
-from flowy.activity import Activity, ActivityType
+from flowy.activity import Activity, ActivityType, activity_class
 from flowy.decisions import Decision, start_timer
 from flowy.errors import (
     ConfigurationError,
@@ -19,7 +19,6 @@ from flowy.errors import (
 )
 from flowy.options import ActivityOverrides, Retry
 from flowy.result import Call, Result
-from flowy.serialization import decode_result, encode_input
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
@@ -64,7 +63,9 @@ class ActivityProxy:
         **overrides: Unpack[ActivityOverrides],
     ) -> None:
         """Check the arguments and prepare what all calls have in common."""
+        name = activity_class(name)
         declared = _declared(name, version)
+        self.activity = None if isinstance(name, str) else name
         others: dict[str, object] = {**overrides}
         self.label = str(declared)
         self.retry = options.retry_policy(others.pop("retry", declared.retry))
@@ -157,7 +158,9 @@ class ActivityCall(Call):
 
     def prepare(self) -> None:
         """Write the input."""
-        self.input = encode_input(self.proxy.label, self.args, self.kwargs, self.decider.encode)
+        self.input = self.decider.payloads.encode_input(
+            self.proxy.label, self.args, self.kwargs, self.decider.encode
+        )
 
     def start(self) -> None:
         """Schedule the present attempt."""
@@ -175,7 +178,9 @@ class ActivityCall(Call):
 
     def _completed(self, attributes: Mapping[str, Any]) -> None:
         try:
-            value = decode_result(self.proxy.label, attributes.get("result"))
+            value = self.decider.payloads.decode_result(
+                self.proxy.label, attributes.get("result"), self.proxy.activity
+            )
         except SerializationError as error:
             self.decider.settle(self, error=self.failure(TaskFailed, str(error)))
         else:

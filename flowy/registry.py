@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-from flowy.activity import Activity, ActivityType
+from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
 from flowy.errors import ConfigurationError, RegistrationError
 from flowy.workflow import Workflow, WorkflowType
@@ -50,7 +50,8 @@ def scan(*sources: str | ModuleType) -> Found:
     found: dict[type, Type] = {}
     for source in sources:
         for module in _modules(source):
-            for value in vars(module).values():
+            for named in vars(module).values():
+                value = activity_class(named)
                 declared = vars(value).get("flowy_type") if isinstance(value, type) else None
                 if isinstance(declared, Type):
                     found[value] = declared

@@ -11,12 +11,13 @@ from typing import Any
 from flowy.decider import Decider
 from flowy.errors import ConfigurationError, HistoryError
 from flowy.history import Event, read
+from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 HistorySource = Iterable[Event] | Mapping[str, Any] | str | PathLike[str]
 
 
-def replay(workflow: type[Workflow], history: HistorySource) -> None:
+def replay(workflow: type[Workflow], history: HistorySource, payloads: Payloads = PLAIN) -> None:
     """Decide again what was decided in a history, and compare.
 
     For each decision task that was completed, the code decides from the events that were known
@@ -26,6 +27,7 @@ def replay(workflow: type[Workflow], history: HistorySource) -> None:
         workflow: the workflow's class.
         history: a list of events, a reply of GetWorkflowExecutionHistory, or the path of a JSON
             file of either, with timestamps as numbers or as ISO 8601 text.
+        payloads: how its arguments and results travelled.
 
     Raises:
         NonDeterminismError: at the first difference; it names the event, what the history holds
@@ -42,7 +44,7 @@ def replay(workflow: type[Workflow], history: HistorySource) -> None:
         past = read(_events(history))
     except (KeyError, TypeError) as error:
         raise HistoryError(f"these events are not as Amazon SWF writes them: {error!r}") from error
-    Decider(workflow, past).replay()
+    Decider(workflow, past, payloads).replay()
 
 
 def _events(history: HistorySource) -> list[Event]:

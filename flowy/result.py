@@ -94,6 +94,6 @@ class Result(Generic[T]):
         return value
 
 
-def call_of(value: object) -> Call | None:
-    """The call behind a result, or None for any other value."""
-    return value._call if isinstance(value, Result) else None
+def call_of(result: Result[Any]) -> Call:
+    """The call behind a result."""
+    return result._call

@@ -13,7 +13,7 @@ from flowy import options
 from flowy.client import SwfClient, fault_code
 from flowy.errors import ConfigurationError, StartError
 from flowy.options import Default
-from flowy.serialization import decode_result, encode_input
+from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def start(
     task_start_to_close: int | Default | None = Default.REGISTERED,
     child_policy: str | Default = Default.REGISTERED,
     tags: Iterable[str] | Default = Default.REGISTERED,
+    payloads: Payloads = PLAIN,
     **kwargs: object,
 ) -> Execution:
     """Start an execution of a workflow.
@@ -65,6 +66,7 @@ def start(
         task_start_to_close: the longest one decision may take, in seconds, or None for no limit.
         child_policy: what becomes of its open children when it ends.
         tags: at most five texts to find it by.
+        payloads: how arguments travel.
         **kwargs: the keyword arguments of ``run``, but for those named as options above.
 
     Returns:
@@ -95,7 +97,7 @@ def start(
         "domain": options.text("domain", domain),
         "workflowId": options.text("workflow_id", workflow_id),
         "workflowType": {"name": name, "version": version},
-        "input": encode_input(f"{name} {version}", args, kwargs),
+        "input": payloads.encode_input(f"{name} {version}", args, kwargs),
         **options.members(options.WORKFLOW, given),
     }
     try:
@@ -113,13 +115,23 @@ def start(
     return Execution(workflow_id, reply["runId"])
 
 
-def outcome(client: SwfClient, domain: str, execution: Execution) -> Outcome | None:
+def outcome(
+    client: SwfClient,
+    domain: str,
+    execution: Execution,
+    *,
+    workflow: type[Workflow] | None = None,
+    payloads: Payloads = PLAIN,
+) -> Outcome | None:
     """Ask how an execution ended.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
         execution: what `start` returned.
+        workflow: the workflow's class, whose ``run`` says by its type hint what its result is;
+            None to leave it as plain JSON.
+        payloads: how its result travelled.
 
     Returns:
         The outcome, or None while the execution is open.
@@ -141,7 +153,7 @@ def outcome(client: SwfClient, domain: str, execution: Execution) -> Outcome | N
     attributes: Mapping[str, Any] = last.get(member, {})
     return Outcome(
         status,
-        decode_result(execution.workflow_id, attributes.get("result")),
+        payloads.decode_result(execution.workflow_id, attributes.get("result"), workflow),
         attributes.get("reason", ""),
         attributes.get("details", ""),
     )

@@ -456,7 +456,7 @@ def test_a_run_that_handles_the_error_of_an_unsendable_value_goes_on() -> None:
     class Careful(Base):
         def run(self) -> Any:
             try:
-                self.two({1, 2})
+                self.two(object())
             except Exception:
                 return self.one("instead")
 
@@ -482,7 +482,7 @@ def test_a_result_that_cannot_be_sent_fails_the_execution() -> None:
     @workflow("unsendable", 1, "decisions")
     class Unsendable(Workflow):
         def run(self) -> Any:
-            return {1, 2}
+            return object()
 
     reason = failure(Unsendable, first_turn())["reason"]
     assert reason.startswith("the result of unsendable 1 cannot be sent as JSON")

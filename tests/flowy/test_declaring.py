@@ -145,8 +145,8 @@ def test_a_class_that_a_worker_could_not_run_is_refused(
         decorate(fresh(base))
     with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}, not on"):
         decorate(object)
-    with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}, not on"):
-        decorate(lambda: None)
+    with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}.* not on"):
+        decorate("a class")
     for run in (coroutine, generator):
         with pytest.raises(ConfigurationError, match="an ordinary method"):
             decorate(type("Fresh", (base,), {"run": run}))

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from service_calls import DOMAIN, attributes, carried_out, history, types, worke
 
 from flowy import (
     Activity,
+    ActivityContext,
     ActivityProxy,
     ActivityWorker,
     ConfigurationError,
@@ -136,30 +138,58 @@ def test_a_heartbeat_is_recorded_and_says_to_go_on(client: Any) -> None:
     assert went_on == [True, True]
 
 
-def test_a_heartbeat_says_to_stop_when_cancellation_is_requested() -> None:
-    class Asking:
-        def record_activity_task_heartbeat(self, **request: Any) -> Any:
-            return {"cancelRequested": True}
+class Heard:
+    """A client that hears heartbeats, and answers or raises what it was given."""
 
-    assert beating(Asking()) is False
+    def __init__(self, answer: bool | Exception = False) -> None:
+        self.answer = answer
+        self.details: list[str | None] = []
+
+    def record_activity_task_heartbeat(self, **request: Any) -> Any:
+        self.details.append(request.get("details"))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"cancelRequested": self.answer}
+
+
+def beating(client: Heard) -> ActivityContext:
+    worker = ActivityWorker(client, DOMAIN, "numbers", [Double])  # type: ignore[arg-type]
+    task = {"taskToken": "t", "activityId": "double-1"}
+    send = partial(worker._heartbeat, task, "double 1")
+    return ActivityContext("double 1", "double-1", send=send)
+
+
+def test_a_heartbeat_says_to_stop_when_cancellation_is_requested() -> None:
+    context = beating(Heard(True))
+    assert not context.cancel_requested
+    assert not context.heartbeat()
+    assert context.cancel_requested
+
+
+def test_a_heartbeat_that_gets_lost_on_the_way_is_no_reason_to_stop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = beating(Heard(fault("ThrottlingException")))
+    assert context.heartbeat()
+    assert "double 1: a heartbeat was lost" in caplog.text
 
 
 def test_a_heartbeat_that_the_service_refuses_for_another_reason_is_an_error() -> None:
-    class Throttled(Exception):
-        response = {"Error": {"Code": "ThrottlingException"}}  # noqa: RUF012
-
-    class Throttling:
-        def record_activity_task_heartbeat(self, **request: Any) -> Any:
-            raise Throttled
-
-    with pytest.raises(Throttled):
-        beating(Throttling())
+    with pytest.raises(Exception, match="OperationNotPermitted"):
+        beating(Heard(fault("OperationNotPermittedFault"))).heartbeat()
 
 
-def beating(client: Any) -> bool:
-    worker = ActivityWorker(client, DOMAIN, "numbers", [Double])
-    task = {"taskToken": "t", "activityId": "double-1"}
-    return worker._heartbeat(task, "double 1", None)
+def test_nothing_is_sent_any_more_once_nobody_waits() -> None:
+    client = Heard(fault("UnknownResourceFault"))
+    context = beating(client)
+    assert [context.heartbeat(), context.heartbeat(), context.repeat()] == [False] * 3
+    assert not context.cancel_requested
+    assert len(client.details) == 1
+
+
+def test_an_activity_that_is_run_by_hand_has_a_task_that_hears_nothing() -> None:
+    assert Double().heartbeat("half") is True
+    assert ActivityContext().heartbeat() is True
 
 
 def test_an_activity_that_timed_out_is_told_to_stop_and_its_answer_is_not_missed(
