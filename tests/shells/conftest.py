@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shop import register
+from shell_shop import register
 
 from flowy_sim import Simulation
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, OperationNotPageableError, ParamValidationError
-from shop import (
+from shell_shop import (
     ACTIVITIES,
     DAY,
     DECISIONS,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import activity, event_types, history, poll_for_decision, register, start
+from shell_shop import activity, event_types, history, poll_for_decision, register, start
 
 from flowy_sim import RealClock, ScaledClock, Simulation, VirtualClock
 from flowy_sim.clock import from_milliseconds, parse_instant

@@ -9,7 +9,7 @@ from botocore.client import BaseClient
 from botocore.session import Session
 from botocore.stub import Stubber
 from moto import mock_aws
-from shop import DOMAIN, decide_once, event_types, is_open, register, start, work_once
+from shell_shop import DOMAIN, decide_once, event_types, is_open, register, start, work_once
 
 from flowy_sim import Simulation, mock_swf
 

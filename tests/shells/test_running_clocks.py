@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from shop import (
+from shell_shop import (
     decide_once,
     event_types,
     is_open,

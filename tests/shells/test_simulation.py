@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import decide_once, history, is_open, register, start, work_once
+from shell_shop import decide_once, history, is_open, register, start, work_once
 
 import flowy_sim
 from flowy_sim import Fault, FirstChoice, RandomChoice, Simulation

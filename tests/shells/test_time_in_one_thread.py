@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import (
+from shell_shop import (
     ACTIVITIES,
     DAY,
     DECISIONS,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from shop import (
+from shell_shop import (
     ACTIVITY,
     COMPLETE,
     DAY,
