@@ -22,7 +22,7 @@ Example:
                 return self.double(self.double(number))
 """
 
-from flowy import errors, replay
+from flowy import elsewhere, errors, replay
 from flowy.activity import Activity, activity
 from flowy.activity_context import LATER, ActivityContext
 from flowy.client import SwfClient, connect
@@ -34,6 +34,7 @@ from flowy.errors import (
     FlowyError,
     HistoryError,
     NonDeterminismError,
+    NotAwaitedError,
     RegistrationError,
     SerializationError,
     StartError,
@@ -68,6 +69,7 @@ __all__ = [
     "Found",
     "HistoryError",
     "NonDeterminismError",
+    "NotAwaitedError",
     "Outcome",
     "Payloads",
     "RegistrationError",
@@ -86,6 +88,7 @@ __all__ = [
     "WorkflowWorker",
     "activity",
     "connect",
+    "elsewhere",
     "errors",
     "outcome",
     "replay",

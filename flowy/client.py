@@ -38,6 +38,24 @@ class SwfClient(Protocol):
     def start_workflow_execution(self, **request: Any) -> Reply:
         """Start an execution."""
 
+    def signal_workflow_execution(self, **request: Any) -> Reply:
+        """Send a signal to an execution."""
+
+    def request_cancel_workflow_execution(self, **request: Any) -> Reply:
+        """Ask an execution to cancel itself."""
+
+    def terminate_workflow_execution(self, **request: Any) -> Reply:
+        """End an execution at once."""
+
+    def describe_workflow_execution(self, **request: Any) -> Reply:
+        """Tell how an execution stands."""
+
+    def list_open_workflow_executions(self, **request: Any) -> Reply:
+        """Find open executions."""
+
+    def list_closed_workflow_executions(self, **request: Any) -> Reply:
+        """Find closed executions."""
+
     def get_workflow_execution_history(self, **request: Any) -> Reply:
         """Tell what happened in an execution."""
 
@@ -63,13 +81,16 @@ class SwfClient(Protocol):
         """Give the decisions of a decision task."""
 
 
-def connect(endpoint_url: str | None = None, region: str | None = None) -> SwfClient:
+def connect(
+    endpoint_url: str | None = None, region: str | None = None, connections: int = 10
+) -> SwfClient:
     """Make a boto3 client that long polls suit.
 
     Args:
         endpoint_url: where another service than AWS's answers, such as
             ``http://127.0.0.1:5055``; None for what the environment says.
         region: an AWS region, such as ``eu-west-1``; None for what the environment says.
+        connections: how many calls there may be at once, one for each thread that polls.
 
     Returns:
         The client. It waits for an answer longer than the service holds a poll: one given up
@@ -81,7 +102,9 @@ def connect(endpoint_url: str | None = None, region: str | None = None) -> SwfCl
     import boto3
     from botocore.config import Config
 
-    config = Config(read_timeout=POLL_SECONDS + 10)
+    config = Config(
+        read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections
+    )
     client: SwfClient = boto3.client(
         "swf", endpoint_url=endpoint_url, region_name=region, config=config
     )

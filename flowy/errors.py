@@ -10,6 +10,8 @@ The tree::
     ├── HistoryError              what was given as a history is none
     ├── NonDeterminismError       the workflow's code decides otherwise than its history shows
     ├── DecisionRefusedError      the service refuses to close the execution
+    ├── UnknownExecutionError     there is no such execution, or it is not open
+    ├── NotAwaitedError           an activity to be finished elsewhere has ended already
     ├── ActivityCanceled          raised by an activity that stops as it was asked to
     └── TaskError                 what was asked of the service ended without a result
         ├── TaskFailed            the activity raised an exception
@@ -52,6 +54,14 @@ class HistoryError(FlowyError):
 
 class DecisionRefusedError(FlowyError):
     """The service refuses to close the execution, for another reason than news meanwhile."""
+
+
+class UnknownExecutionError(FlowyError):
+    """There is no such execution, or none that is open."""
+
+
+class NotAwaitedError(FlowyError):
+    """An activity that was to be finished elsewhere has ended already, or its execution has."""
 
 
 class ActivityCanceled(FlowyError):

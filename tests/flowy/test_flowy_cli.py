@@ -194,7 +194,7 @@ def test_a_service_that_does_not_answer_is_one_sentence() -> None:
 
 
 def test_an_error_of_flowys_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowy.cli.connect", lambda *arguments: None)
+    monkeypatch.setattr("flowy.cli.domains.connect", lambda *arguments: None)
     result = flowy("register-domain", DOMAIN)
     assert isinstance(result.exception, AttributeError)
 

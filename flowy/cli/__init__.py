@@ -1,0 +1,37 @@
+"""The command line ``flowy``: workers, executions and domains."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from flowy.cli.common import argument, one_sentence
+from flowy.cli.domains import register_domain
+from flowy.cli.executions import cancel, history, list_, show, signal, start, terminate
+from flowy.cli.workers import worker
+
+__all__ = ["argument", "cli", "one_sentence"]
+
+
+@click.group()
+@click.version_option(package_name="flowy-sim")
+def cli() -> None:
+    """Workflows for Amazon SWF in plain Python."""
+    # Modules are named as seen from here, also by an installed script.
+    sys.path.insert(0, os.getcwd())
+
+
+for command in (
+    register_domain,
+    worker,
+    start,
+    signal,
+    cancel,
+    terminate,
+    list_,
+    show,
+    history,
+):
+    cli.add_command(command)

@@ -1,0 +1,40 @@
+"""``flowy register-domain``."""
+
+from __future__ import annotations
+
+import click
+
+from flowy.cli.common import as_json, connection, one_sentence, say
+from flowy.client import connect, fault_code
+
+
+@click.command("register-domain")
+@click.argument("name")
+@click.option(
+    "--retention",
+    type=click.IntRange(1, 90),
+    default=7,
+    show_default=True,
+    help="Days for which closed executions are kept.",
+)
+@as_json
+@connection
+def register_domain(
+    name: str, retention: int, in_json: bool, endpoint_url: str | None, region: str | None
+) -> None:
+    """Register the domain NAME; one that exists is left as it is."""
+    with one_sentence():
+        client = connect(endpoint_url, region)
+        try:
+            client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
+        except Exception as error:
+            if fault_code(error) != "DomainAlreadyExistsFault":
+                raise
+            configuration = client.describe_domain(name=name)["configuration"]
+            kept = configuration["workflowExecutionRetentionPeriodInDays"]
+            text = f"The domain {name} exists; it keeps closed executions for {kept} days."
+            registered = False
+        else:
+            kept, registered = str(retention), True
+            text = f"Registered {name}; it keeps closed executions for {kept} days."
+    say(in_json, {"domain": name, "registered": registered, "retention_days": kept}, text)

@@ -1,0 +1,287 @@
+"""Executions from outside: finding them, their histories, signals, cancellation and termination.
+
+An execution is named by its workflow id; of several runs the one that is open is meant, or else
+the one that was started last, unless the run id is given as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+from flowy import options
+from flowy.client import Reply, SwfClient, fault_code
+from flowy.errors import ConfigurationError, UnknownExecutionError
+from flowy.options import CHILD_POLICIES, Default
+from flowy.serialization import PLAIN, Payloads
+from flowy.starter import Execution
+
+Event = dict[str, Any]
+
+_ANY_TIME = {"oldestDate": datetime(2000, 1, 1, tzinfo=UTC)}
+
+STATUSES = ("COMPLETED", "FAILED", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW", "TIMED_OUT")
+"""How an execution may be closed."""
+
+
+def signal(
+    client: SwfClient,
+    domain: str,
+    workflow_id: str,
+    name: str,
+    value: object = Default.REGISTERED,
+    *,
+    run_id: str | None = None,
+    payloads: Payloads = PLAIN,
+) -> None:
+    """Send a signal to an open execution.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        workflow_id: whom to send it to.
+        name: the signal's name, 1 to 256 characters.
+        value: what it carries; nothing if not given.
+        run_id: which run of it; None for the open one.
+        payloads: how values travel.
+
+    Raises:
+        SerializationError: the value cannot be sent.
+        UnknownExecutionError: no such execution is open.
+    """
+    request: dict[str, Any] = {"signalName": options.text("the name of a signal", name)}
+    if value is not Default.REGISTERED:
+        request["input"] = payloads.encode_value(f"the signal {name!r}", value)
+    _tell(client.signal_workflow_execution, domain, workflow_id, run_id, request)
+
+
+def request_cancel(
+    client: SwfClient, domain: str, workflow_id: str, *, run_id: str | None = None
+) -> None:
+    """Ask an open execution to cancel itself; it may clean up first, or go on.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        workflow_id: whom to ask.
+        run_id: which run of it; None for the open one.
+
+    Raises:
+        UnknownExecutionError: no such execution is open.
+    """
+    _tell(client.request_cancel_workflow_execution, domain, workflow_id, run_id, {})
+
+
+def terminate(
+    client: SwfClient,
+    domain: str,
+    workflow_id: str,
+    *,
+    run_id: str | None = None,
+    reason: str = "",
+    details: str = "",
+    child_policy: str | None = None,
+) -> None:
+    """End an open execution at once, without asking it.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        workflow_id: which one.
+        run_id: which run of it; None for the open one.
+        reason: why, at most 256 characters.
+        details: more about it, at most 32,768 characters.
+        child_policy: what becomes of its open children, if not as it was started with.
+
+    Raises:
+        ConfigurationError: there is no such child policy.
+        UnknownExecutionError: no such execution is open.
+    """
+    request = {name: text for name, text in (("reason", reason), ("details", details)) if text}
+    if child_policy is not None:
+        if child_policy not in CHILD_POLICIES:
+            raise ConfigurationError(
+                f"child_policy must be one of {', '.join(CHILD_POLICIES)}, not {child_policy!r}"
+            )
+        request["childPolicy"] = child_policy
+    _tell(client.terminate_workflow_execution, domain, workflow_id, run_id, request)
+
+
+def list_executions(
+    client: SwfClient,
+    domain: str,
+    *,
+    status: str | None = None,
+    workflow_id: str | None = None,
+    type_name: str | None = None,
+    tag: str | None = None,
+    since: datetime | None = None,
+) -> Iterator[Reply]:
+    """Find executions, those that are open first, each kind from the latest start on.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        status: ``OPEN``, ``CLOSED``, or how they were closed, such as ``FAILED``; None for all.
+        workflow_id: only those with this id.
+        type_name: only those of this type, in all its versions.
+        tag: only those with this tag. The service takes only one of the filters from the status
+            to this one; the others are applied to what it returns.
+        since: only those that were started since; a datetime with a timezone.
+
+    Yields:
+        Descriptions as ListOpenWorkflowExecutions gives them.
+
+    Raises:
+        ConfigurationError: there is no such status.
+        UnknownExecutionError: there is no such domain.
+    """
+    if status not in (None, "OPEN", "CLOSED", *STATUSES):
+        raise ConfigurationError(
+            f"status must be OPEN, CLOSED or one of {', '.join(STATUSES)}, not {status!r}"
+        )
+    request: dict[str, Any] = {
+        "domain": options.text("domain", domain),
+        "startTimeFilter": _ANY_TIME if since is None else {"oldestDate": since},
+    }
+    if workflow_id is not None:
+        request["executionFilter"] = {"workflowId": options.text("workflow_id", workflow_id)}
+    elif tag is not None:
+        request["tagFilter"] = {"tag": options.text("tag", tag)}
+    elif type_name is not None:
+        request["typeFilter"] = {"name": options.text("type_name", type_name)}
+    elif status in STATUSES:
+        request["closeStatusFilter"] = {"status": status}
+    both = []
+    if status in (None, "OPEN"):
+        both.append(_pages(client.list_open_workflow_executions, {**request}))
+    if status != "OPEN":
+        both.append(_pages(client.list_closed_workflow_executions, {**request}))
+    for found in chain.from_iterable(both):
+        if (
+            (status not in STATUSES or found.get("closeStatus") == status)
+            and (type_name is None or found["workflowType"]["name"] == type_name)
+            and (tag is None or tag in found.get("tagList", ()))
+        ):
+            yield found
+
+
+def latest(
+    client: SwfClient, domain: str, workflow_id: str, run_id: str | None = None
+) -> Execution:
+    """Find the run that is meant by a workflow id.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        workflow_id: the id.
+        run_id: the run, if it is known.
+
+    Returns:
+        The open run, or else the one that was started last.
+
+    Raises:
+        UnknownExecutionError: there is none.
+    """
+    if run_id is not None:
+        return Execution(workflow_id, run_id)
+    for found in list_executions(client, domain, workflow_id=workflow_id):
+        return Execution(workflow_id, found["execution"]["runId"])
+    raise _unknown(domain, workflow_id, None)
+
+
+def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
+    """Tell all that DescribeWorkflowExecution knows of an execution.
+
+    Raises:
+        UnknownExecutionError: there is none.
+    """
+    try:
+        return client.describe_workflow_execution(domain=domain, execution=_wire(execution))
+    except Exception as error:
+        if fault_code(error) != "UnknownResourceFault":
+            raise
+        raise _unknown(domain, *execution) from error
+
+
+def history(client: SwfClient, domain: str, execution: Execution) -> list[Event]:
+    """Get the whole history of an execution.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        execution: which one; see `latest`.
+
+    Returns:
+        Its events, oldest first, as `flowy.replay.replay` takes them.
+
+    Raises:
+        UnknownExecutionError: there is none.
+    """
+    request: dict[str, Any] = {"domain": domain, "execution": _wire(execution)}
+    events: list[Event] = []
+    while True:
+        try:
+            page = client.get_workflow_execution_history(**request)
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
+            raise _unknown(domain, *execution) from error
+        events += page["events"]
+        if not page.get("nextPageToken"):
+            return events
+        request["nextPageToken"] = page["nextPageToken"]
+
+
+def attributes(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes of an event, whatever its type."""
+    kind = event["eventType"]
+    found: Mapping[str, Any] = event.get(f"{kind[0].lower()}{kind[1:]}EventAttributes", {})
+    return found
+
+
+def _wire(execution: Execution) -> dict[str, str]:
+    return {"workflowId": execution.workflow_id, "runId": execution.run_id}
+
+
+def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
+    while True:
+        try:
+            page = call(**request)
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
+            raise UnknownExecutionError(
+                f"there is no domain {request['domain']!r}: {error}"
+            ) from error
+        yield from page["executionInfos"]
+        if not page.get("nextPageToken"):
+            return
+        request["nextPageToken"] = page["nextPageToken"]
+
+
+def _tell(
+    call: Any, domain: str, workflow_id: str, run_id: str | None, request: dict[str, Any]
+) -> None:
+    request["domain"] = options.text("domain", domain)
+    request["workflowId"] = options.text("workflow_id", workflow_id)
+    if run_id is not None:
+        request["runId"] = run_id
+    try:
+        call(**request)
+    except Exception as error:
+        if fault_code(error) != "UnknownResourceFault":
+            raise
+        raise _unknown(domain, workflow_id, run_id, "open ") from error
+
+
+def _unknown(
+    domain: str, workflow_id: str, run_id: str | None, which: str = ""
+) -> UnknownExecutionError:
+    run = f" and the run id {run_id!r}" if run_id else ""
+    return UnknownExecutionError(
+        f"there is no {which}execution with the workflow id {workflow_id!r}{run} in the domain "
+        f"{domain!r}"
+    )
