@@ -31,10 +31,10 @@ def register_domain(
             if fault_code(error) != "DomainAlreadyExistsFault":
                 raise
             configuration = client.describe_domain(name=name)["configuration"]
-            kept = configuration["workflowExecutionRetentionPeriodInDays"]
+            kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
             text = f"The domain {name} exists; it keeps closed executions for {kept} days."
             registered = False
         else:
-            kept, registered = str(retention), True
+            kept, registered = retention, True
             text = f"Registered {name}; it keeps closed executions for {kept} days."
     say(in_json, {"domain": name, "registered": registered, "retention_days": kept}, text)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -116,6 +118,29 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
 
 
 @pytest.mark.usefixtures("client", "_project")
+def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    flowy("register-domain", DOMAIN)
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        "flowy.cli.workers.run_processes", lambda *arguments: asked.append(arguments)
+    )
+    with logging_not_set_up():
+        result = flowy(
+            *("worker", "--domain", DOMAIN, "--task-list", "everything"),
+            *("--processes", "3", "--threads", "4", "--store", "kept", "work"),
+        )
+    assert result.exit_code == 0, result.output
+    ((processes, make_workers, staff),) = asked
+    assert processes == 3
+    with logging_not_set_up():
+        workers = make_workers(pickle.loads(pickle.dumps(staff)))
+    assert [each.kind for each in workers] == ["activity", "workflow"] * 4
+    identities = {each._poll_request["identity"] for each in workers}
+    assert len(identities) == 4
+    assert all(f":{os.getpid()}:" in identity for identity in identities)
+
+
+@pytest.mark.usefixtures("client", "_project")
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
@@ -123,6 +148,16 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
         (("register-domain",), 2, "Missing argument 'NAME'"),
         (("worker", "--domain", DOMAIN, "--task-list", "everything"), 2, "Missing argument"),
         (("worker", "--domain", DOMAIN, "work"), 2, "Missing option '--task-list'"),
+        (
+            ("worker", "--domain", DOMAIN, "--task-list", "x", "--threads", "0", "work"),
+            2,
+            "0 is not in the range x>=1",
+        ),
+        (
+            ("worker", "--domain", DOMAIN, "--task-list", "x", "--store", "ftp://x", "work"),
+            1,
+            "Error: a store is a folder or s3://bucket/prefix, not 'ftp://x'",
+        ),
         (
             ("worker", "--domain", "nowhere", "--task-list", "everything", "work"),
             1,
@@ -185,6 +220,15 @@ def test_a_missing_setting_says_what_to_set(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it knows what was set before
     result = flowy("register-domain", DOMAIN, "--endpoint-url", "http://127.0.0.1:1")
     assert (result.exit_code, result.output) == (1, f"Error: {sentence}\n")
+
+
+def test_a_registered_domain_is_told_in_json(client: Any) -> None:
+    assert json.loads(flowy("register-domain", "--json", DOMAIN).output) == {
+        "domain": DOMAIN,
+        "registered": True,
+        "retention_days": 7,
+    }
+    assert json.loads(flowy("register-domain", "--json", DOMAIN).output)["registered"] is False
 
 
 def test_a_service_that_does_not_answer_is_one_sentence() -> None:

@@ -1,0 +1,55 @@
+"""Workers in processes of their own."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes_at_work import always_crashing, crashing_once, stubborn
+
+from flowy.patience import Backoff
+from flowy.processes import run_processes
+
+
+@pytest.fixture(autouse=True)
+def _handlers(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Hold that signals are handled afterwards as before."""
+    caplog.set_level(logging.INFO, logger="flowy")
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in signals]
+    yield
+    assert [signal.getsignal(number) for number in signals] == before
+
+
+def test_a_process_that_dies_is_replaced_and_all_stop_gently_at_a_signal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_processes(2, crashing_once, tmp_path)
+    works = {path.name.partition("-")[2] for path in tmp_path.glob("works-*")}
+    stopped = {path.name.partition("-")[2] for path in tmp_path.glob("stopped-*")}
+    assert len(works) == 2
+    assert works == stopped
+    assert "ended with status 3; another takes its place in 0.0 s" in caplog.text
+    assert "stopping after the polls and tasks in hand" in caplog.text
+
+
+def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_processes(
+        1, always_crashing, tmp_path, backoff=lambda: Backoff(first=0.02, chance=lambda: 1.0)
+    )
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert messages[:3] == [
+        "worker process 1 was ended by SIGKILL; another takes its place in 0.0 s",
+        "worker process 1 was ended by SIGKILL; another takes its place in 0.0 s",
+        "worker process 1 was ended by SIGKILL; another takes its place in 0.1 s",
+    ]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_second_signal_ends_processes_that_do_not_stop(tmp_path: Path) -> None:
+    run_processes(1, stubborn, tmp_path)
