@@ -71,21 +71,26 @@ class Engine:
         """Start with nothing registered."""
         self.account = account
         self.region = region
+        self.seed = seed
         self.choose = choose
         self.limits = limits or Limits()
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
-        self.now = 0
         self.observe: Callable[[Execution, Event], None] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Start with nothing registered, or start so anew: all that was there is gone."""
+        self.now = 0
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}
-        self.deadlines = Deadlines(choose)
+        self.deadlines = Deadlines(self.choose)
         self.retentions = Deadlines(first)
         self.full: set[Execution] = set()
         self.arrivals: Arrivals = {}
         self.throttle = Throttle(self.limits.throttling)
-        random = Random(f"{seed}/{account}/{region}")
-        self.tokens = Tokens(random, region)
+        random = Random(f"{self.seed}/{self.account}/{self.region}")
+        self.tokens = Tokens(random, self.region)
         self.page_tokens = PageTokens(random)
 
     # The three things that can be done from outside

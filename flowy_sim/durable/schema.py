@@ -1,0 +1,91 @@
+"""The tables of a file: what stands in their rows, and how it is written.
+
+Every row ends with a checksum of the values before it: SQLite notices that a page is torn, but
+not that a byte of a text has changed. Texts are JSON in ASCII, except for kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from sqlite3 import Connection
+from typing import Any
+from zlib import crc32
+
+#: Marks a file as one of these, in its header.
+APPLICATION = 0x464C4F57
+#: The format of the tables; in the file's header too.
+FORMAT = 1
+
+Row = tuple[Any, ...]
+
+#: The columns of each table, those of its primary key before the bar, without the checksum.
+_TABLES = {
+    "about": "name | value",
+    "simulations": "id | state now",
+    "engines": "id | simulation region now",
+    "domains": "id | engine state",
+    "types": "domain kind name | state",
+    "executions": "domain number | state",
+    "history": "id | domain number events",
+    "deadlines": "domain number key | at kind arguments",
+    "heartbeats": "domain number scheduled | at details",
+}
+_TEXTS = {"name", "value", "state", "region", "kind", "events", "arguments", "details"}
+
+KEYS = {table: tuple(columns.partition("|")[0].split()) for table, columns in _TABLES.items()}
+COLUMNS = {table: tuple(columns.replace("|", "").split()) for table, columns in _TABLES.items()}
+
+
+def create_tables(connection: Connection) -> None:
+    """Make the tables of a new file."""
+    for table, columns in COLUMNS.items():
+        declared = [f"{name} {'TEXT' if name in _TEXTS else 'INTEGER'}" for name in columns]
+        declared += ["checksum INTEGER", f"PRIMARY KEY ({', '.join(KEYS[table])})"]
+        rest = "" if KEYS[table] == ("id",) else " WITHOUT ROWID"
+        connection.execute(f"CREATE TABLE {table} ({', '.join(declared)}){rest}")
+    connection.execute("CREATE INDEX history_of ON history (domain, number)")
+
+
+def read(connection: Connection, table: str) -> Iterator[Row]:
+    """Yield the rows of a table in the order of its key, without their checksums.
+
+    Raises:
+        ValueError: a checksum is wrong.
+    """
+    columns = ", ".join(COLUMNS[table])
+    query = f"SELECT {columns}, checksum FROM {table} ORDER BY {', '.join(KEYS[table])}"
+    for *row, checksum in connection.execute(query):
+        if _checksum(row) != checksum:
+            raise ValueError(f"a row of the table {table} is not as it was written")
+        yield tuple(row)
+
+
+def put(connection: Connection, table: str, rows: Iterable[Row]) -> None:
+    """Write rows, in place of those with the same key."""
+    places = "?, " * len(COLUMNS[table]) + "?"
+    sealed = [(*row, _checksum(row)) for row in rows]
+    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", sealed)
+
+
+def delete(
+    connection: Connection, table: str, columns: Sequence[str], values: Iterable[Row]
+) -> None:
+    """Delete the rows whose columns have the given values."""
+    condition = " AND ".join(f"{name} = ?" for name in columns)
+    connection.executemany(f"DELETE FROM {table} WHERE {condition}", values)
+
+
+def delete_simulations(connection: Connection, ids: Sequence[Row]) -> None:
+    """Delete simulations with all that is in them."""
+    engines = "SELECT id FROM engines WHERE simulation = ?"
+    domains = f"SELECT id FROM domains WHERE engine IN ({engines})"
+    for table, columns in COLUMNS.items():
+        if "domain" in columns:
+            connection.executemany(f"DELETE FROM {table} WHERE domain IN ({domains})", ids)
+    connection.executemany(f"DELETE FROM domains WHERE engine IN ({engines})", ids)
+    connection.executemany("DELETE FROM engines WHERE simulation = ?", ids)
+    connection.executemany("DELETE FROM simulations WHERE id = ?", ids)
+
+
+def _checksum(values: Sequence[Any]) -> int:
+    return crc32("|".join(map(str, values)).encode())
