@@ -77,11 +77,6 @@ def shop(write: Write) -> None:
             def run(self):
                 raise RuntimeError("sold out")
 
-        @activity("leave", 1, "shop")
-        class Leave(Activity):
-            def run(self):
-                raise SystemExit(0)
-
         @activity("interrupt", 1, "shop")
         class Interrupt(Activity):
             def run(self):
@@ -116,10 +111,8 @@ def shop(write: Write) -> None:
 
         @workflow("leaver", 1, "decisions")
         class Leaver(Workflow):
-            leave = ActivityProxy("leave", 1)
-
             def run(self):
-                return self.leave().result()
+                raise SystemExit(0)
 
         @workflow("interrupted", 1, "decisions")
         class Interrupted(Workflow):
