@@ -196,9 +196,14 @@ def _check_arguments(
     try:
         signature.bind(None, *args, **kwargs)
     except TypeError as error:
-        raise ConfigurationError(
-            f"{workflow.__name__}.run{signature} does not take these arguments: {error}"
-        ) from error
+        run = f"{workflow.__name__}.run{_without_self(signature)}"
+        raise ConfigurationError(f"{run} does not take these arguments: {error}") from error
+
+
+def _without_self(signature: inspect.Signature) -> str:
+    """Spell a signature as the caller of a bound method sees it, annotations without quotes."""
+    _, *parameters = signature.parameters.values()
+    return str(signature.replace(parameters=parameters)).replace("'", "")
 
 
 @cache
