@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from typing import Any
 
 from flowy_sim.durable import schema
@@ -20,6 +21,7 @@ class Keeper:
 
     def __init__(self, engine: Engine) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        weakref.finalize(self, self.connection.close)
         schema.create_tables(self.connection)
         self.ids = read_ids(self.connection)
         self.number = self.ids.new()

@@ -76,7 +76,7 @@ def test_executions_without_an_id_get_different_ones(ready: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
-        ((Chain, 1), {}, r"Chain.run\(self, number: 'int', times: 'int'\) .* missing .*'times'"),
+        ((Chain, 1), {}, r"Chain.run\(number: int, times: int\) .* missing .*'times'"),
         ((Chain, 1, 2, 3), {}, "does not take these arguments: too many"),
         ((Chain, 1, 2), {"time": 3}, "does not take these arguments: got an unexpected"),
         ((Double, 1), {}, "a class decorated with @workflow can be started"),
