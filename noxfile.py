@@ -22,7 +22,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
 LOWEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-EVERYTHING = ".[cli,tutorial,pytest,hypothesis]"
+EVERYTHING = ".[cli,tutorial,pytest,hypothesis,serve]"
 
 
 def show_pyenv_versions() -> None:
@@ -67,9 +67,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON)
 def types(session: nox.Session) -> None:
-    """Check the types."""
-    session.install(EVERYTHING, *group("types"))
+    """Check the types, and that they tell authors of workflows what is right and wrong."""
+    session.install(EVERYTHING, *group("types"), *group("test"))
     session.run("mypy")
+    session.run("pytest", "tests/flowy/test_types.py")
 
 
 @nox.session(python=THIS_PYTHON)

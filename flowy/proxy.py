@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from flowy import options
 from flowy.activity import Activity, ActivityType, activity_class
+from flowy.activity_context import ActivityContext
 from flowy.decisions import Decision, start_timer
 from flowy.errors import (
     ConfigurationError,
@@ -27,14 +38,28 @@ if TYPE_CHECKING:
 _PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
 
 
-class ActivityProxy:
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Runs(Protocol[P, R_co]):
+    """What has a method ``run``: an activity, as type checkers see it."""
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Do the work."""
+
+
+class ActivityProxy(Generic[P, R]):
     """An activity, as a class attribute of a workflow.
 
     Calling it in ``run`` asks for the activity and returns a `Result` at once. Arguments may be
     results of other proxies: the activity is then scheduled as soon as these are there.
 
     Args:
-        name: the name of the activity's type, or its class, which says name and version.
+        name: the name of the activity's type, or its class or function, which says name and
+            version. For type checkers a call has then the parameters of ``run``, each of which
+            may be the `Result` of another call, and its ``.result()`` what ``run`` returns.
         version: the version of its type.
         **overrides: what is to be otherwise than the registered defaults: ``task_list``,
             ``heartbeat``, ``schedule_to_close``, ``schedule_to_start``, ``start_to_close``, in
@@ -49,23 +74,36 @@ class ActivityProxy:
     """
 
     @overload
-    def __init__(self, name: type[Activity], **overrides: Unpack[ActivityOverrides]) -> None: ...
+    def __init__(self, name: type[Runs[P, R]], **overrides: Unpack[ActivityOverrides]) -> None: ...
 
     @overload
     def __init__(
-        self, name: str, version: str | int | float, **overrides: Unpack[ActivityOverrides]
+        self,
+        name: Callable[Concatenate[ActivityContext, P], R],
+        **overrides: Unpack[ActivityOverrides],
+    ) -> None: ...
+
+    @overload
+    def __init__(self, name: Callable[P, R], **overrides: Unpack[ActivityOverrides]) -> None: ...
+
+    @overload
+    def __init__(
+        self: ActivityProxy[..., Any],
+        name: str,
+        version: str | int | float,
+        **overrides: Unpack[ActivityOverrides],
     ) -> None: ...
 
     def __init__(
         self,
-        name: type[Activity] | str,
+        name: type[Any] | Callable[..., Any] | str,
         version: str | int | float | None = None,
         **overrides: Unpack[ActivityOverrides],
     ) -> None:
         """Check the arguments and prepare what all calls have in common."""
-        name = activity_class(name)
-        declared = _declared(name, version)
-        self.activity = None if isinstance(name, str) else name
+        cls: type[Activity] | str = activity_class(name)
+        declared = _declared(cls, version)
+        self.activity = None if isinstance(cls, str) else cls
         others: dict[str, object] = {**overrides}
         self.label = str(declared)
         self.retry = options.retry_policy(others.pop("retry", declared.retry))
@@ -79,33 +117,33 @@ class ActivityProxy:
         }
 
     @overload
-    def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy: ...
+    def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy[P, R]: ...
 
     @overload
-    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundProxy: ...
+    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundProxy[P, R]: ...
 
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
-    ) -> ActivityProxy | BoundProxy:
+    ) -> ActivityProxy[P, R] | BoundProxy[P, R]:
         """Bind the proxy to the execution that a workflow is being run for."""
         return self if workflow is None else BoundProxy(self, workflow._decider)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Result[Any]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
         raise _misplaced(self.label)
 
 
-class BoundProxy:
+class BoundProxy(Generic[P, R]):
     """A proxy together with the execution it asks for."""
 
     __slots__ = ("_decider", "_proxy")
 
-    def __init__(self, proxy: ActivityProxy, decider: Decider | None) -> None:
+    def __init__(self, proxy: ActivityProxy[P, R], decider: Decider | None) -> None:
         """Keep both."""
         self._proxy = proxy
         self._decider = decider
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Result[Any]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Ask for the activity.
 
         Args:
@@ -134,7 +172,7 @@ class ActivityCall(Call):
     def __init__(
         self,
         decider: Decider,
-        proxy: ActivityProxy,
+        proxy: ActivityProxy[..., Any],
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:

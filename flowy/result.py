@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from flowy.decider import Decider
     from flowy.errors import TaskError
 
+    class _AnyArgument(Any):  # type: ignore[misc]
+        """May stand wherever a value may."""
+else:
+
+    class _AnyArgument:
+        __slots__ = ()
+
+
 T = TypeVar("T")
 
 
@@ -62,11 +70,14 @@ class Call:
         raise NotImplementedError
 
 
-class Result(Generic[T]):
+class Result(_AnyArgument, Generic[T]):
     """What a proxy call returns at once; the value may come later.
 
     Pass it to other proxies, in an argument or anywhere within one: what they ask for is
     scheduled as soon as the value is there. Return it from ``run``, and its value is returned.
+
+    For type checkers a result may stand wherever a value may, so that it can be an argument; what
+    ``.result()`` returns is checked.
     """
 
     __slots__ = ("_call",)

@@ -134,7 +134,7 @@ def module_of(cls: type[Any]) -> ModuleType:
     return sys.modules[cls.__module__]
 
 
-def proxies(workflow: type[Workflow]) -> Iterator[ActivityProxy]:
+def proxies(workflow: type[Workflow]) -> Iterator[ActivityProxy[..., Any]]:
     """Yield the proxies that a workflow has as attributes."""
     for name in dir(workflow):
         proxy = getattr(workflow, name)
@@ -142,7 +142,7 @@ def proxies(workflow: type[Workflow]) -> Iterator[ActivityProxy]:
             yield proxy
 
 
-def type_of(proxy: ActivityProxy) -> NameAndVersion:
+def type_of(proxy: ActivityProxy[..., Any]) -> NameAndVersion:
     """Return name and version of the type that a proxy asks for."""
     named = proxy.attributes["activityType"]
     return named["name"], named["version"]
