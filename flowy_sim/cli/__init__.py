@@ -8,6 +8,7 @@ import sys
 import click
 
 from flowy_sim.cli.run import run
+from flowy_sim.cli.serve import serve
 from flowy_sim.cli.verify import verify
 
 
@@ -42,4 +43,5 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(serve)
 cli.add_command(verify)

@@ -1,0 +1,87 @@
+"""The ASGI application: who is let in, and what is a call and what is about a simulation."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+
+from flowy_sim.server.calls import Calls, Observe
+from flowy_sim.server.control import Control
+from flowy_sim.server.guard import Guard, NotAdmittedError
+from flowy_sim.server.http import Receive, Scope, Send, read_headers, respond
+from flowy_sim.server.observing import Metrics
+from flowy_sim.server.settings import ServerSettings
+from flowy_sim.server.signatures import Identification
+from flowy_sim.server.worlds import Worlds
+from flowy_sim.wire import Response
+
+#: The paths to which clients of Amazon SWF post: the root, or the name of a simulation.
+_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
+
+
+class Application:
+    """Answers HTTP requests.
+
+    Args:
+        worlds: the simulations.
+        settings: how the server is set up.
+        metrics: counts requests.
+        observers: are told of every call once it is answered, too.
+        is_ready: tells whether calls are taken.
+    """
+
+    def __init__(
+        self,
+        worlds: Worlds,
+        settings: ServerSettings,
+        metrics: Metrics,
+        observers: Iterable[Observe],
+        is_ready: Callable[[], bool],
+    ) -> None:
+        """Be there."""
+        self._guard = Guard(settings)
+        seed = settings.simulation.seed
+        self._calls = Calls(worlds, Identification(settings), seed, (metrics, *observers))
+        control = Control(worlds, settings, self._guard, metrics, is_ready)
+        self._others = Starlette(routes=control.routes())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        headers = read_headers(scope)
+        try:
+            self._guard.check((scope.get("client") or ("",))[0], headers)
+        except NotAdmittedError as error:
+            await respond(send, _refusal(str(error)))
+            return
+        found = _CALLS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
+            await self._others(scope, receive, send)
+        else:
+            await self._calls.answer(found[1] or "", headers, scope, receive, send)
+
+
+def with_origins(
+    application: Application, settings: ServerSettings
+) -> Application | CORSMiddleware:
+    """Return an application that lets the web pages call that may."""
+    if not settings.origins:
+        return application
+    return CORSMiddleware(
+        application,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-amzn-RequestId", "x-amzn-ErrorType"],
+    )
+
+
+def _refusal(sentence: str) -> Response:
+    body = json.dumps(
+        {"__type": "com.amazon.coral.service#AccessDeniedException", "message": sentence}
+    ).encode()
+    headers = {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(body))}
+    return Response(403, headers, body)

@@ -1,0 +1,141 @@
+"""Connections: what is known of the caller while a request of it waits.
+
+uvicorn runs the protocol; here it is made to tell at once, and without a task of its own, that
+a caller has hung up, and to refuse heads of requests that do not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+#: Bytes that the head of a request may have.
+MAX_HEAD = 65_536
+
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class Caller(NamedTuple):
+    """Who polls, as far as requests tell: the same for all connections of one program.
+
+    Attributes:
+        host: the address it calls from.
+        access_key: the id of its access key, or empty.
+        program: its ``User-Agent``.
+        identity: what it calls itself in its polls, or empty.
+    """
+
+    host: str
+    access_key: str
+    program: str
+    identity: str
+
+    def __str__(self) -> str:
+        """Return how a message calls it."""
+        return f"{self.identity or self.program.partition(' ')[0] or 'a client'} at {self.host}"
+
+
+class Guest(Protocol):
+    """What wants to know that a connection has ended."""
+
+    def left(self, connection: Connection) -> None:
+        """Take note that it has ended."""
+        ...
+
+
+class Connection(HttpToolsProtocol):
+    """A connection, as requests find it in their scope: ``scope["state"]["connection"]``.
+
+    Attributes:
+        caller: who has last polled on it, or None.
+        hung_up: whether the other side has ended it.
+        waiter: what to wake when it ends.
+        guests: who is told when it ends.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Be a connection that is about to be made."""
+        super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
+        self.caller: Caller | None = None
+        self.hung_up = False
+        self.waiter: asyncio.Future[None] | None = None
+        self.guests: set[Guest] = set()
+        self._in_head = False
+        self._head_size = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side is known to have ended it."""
+        return not self.hung_up and not self.transport.is_closing()
+
+    def is_there(self) -> bool:
+        """Return whether the other side is there: also what has not been read yet is looked at."""
+        if not self.is_open:
+            return False
+        peer: socket.socket = self.transport.get_extra_info("socket").dup()
+        try:
+            return peer.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            peer.close()
+
+    def all(self) -> Iterator[Connection]:
+        """Yield all connections of the server."""
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                yield connection
+
+    # What asyncio and the parser call
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, unless the head of a request becomes too large."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD and not self.transport.is_closing():
+                self.transport.write(_HEAD_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin with the head of a request."""
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body of a request."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def eof_received(self) -> None:
+        """Note that the other side has ended the connection."""
+        self.hung_up = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who wants to know."""
+        self.hung_up = self.hung_up or exc is not None
+        super().connection_lost(exc)
+        self.app_state.clear()
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+        for guest in self.guests:
+            guest.left(self)
+        self.guests.clear()
