@@ -24,7 +24,9 @@ _EXAMPLES = """\b
 Examples:
   flowy-sim run                   the tutorial's image workflow, on a sample
   flowy-sim run photo.jpg         the same on a photograph of yours
-  flowy-sim run shop:Order 42     a workflow of yours"""
+  flowy-sim run shop:Order 42     a workflow of yours
+  flowy-sim verify history.json   would the simulator write this history?
+  flowy-sim serve                 an endpoint for clients in any language"""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 _EXTRA = "flowy-sim[serve]"
 
 
-@click.command()
+_EXAMPLE = """\b
+Example:
+  flowy-sim serve --clock virtual
+  AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py"""
+
+
+@click.command(epilog=_EXAMPLE)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port",
@@ -56,11 +62,7 @@ _EXTRA = "flowy-sim[serve]"
 @click.option("--allow-origin", multiple=True, metavar="URL", help="Web pages that may call.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(host: str, port: int, log: bool, **options: Any) -> None:
-    r"""Serve Amazon SWF to any client, in any language.
-
-    \b
-      flowy-sim serve --clock virtual
-      AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
+    """Serve Amazon SWF to any client, in any language.
 
     Nothing is kept once the server has stopped.
     """

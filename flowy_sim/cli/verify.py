@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from flowy_sim.verify import Verdict
 
 
-@click.command()
+_EXAMPLE = """\b
+Example:
+  aws swf get-workflow-execution-history --domain shop \\
+      --execution workflowId=order-1,runId=22... > order-1.json
+  flowy-sim verify order-1.json"""
+
+
+@click.command(epilog=_EXAMPLE, short_help="Compare recorded histories with the simulator.")
 @click.argument(
     "paths",
     metavar="FILE-or-FOLDER...",
@@ -24,14 +31,10 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def verify(paths: tuple[Path, ...], as_json: bool) -> None:
-    r"""Check that the simulator writes the histories that Amazon SWF wrote.
+    """Check that the simulator writes the histories that Amazon SWF wrote.
 
-    A FILE is the JSON of an execution's history, a FOLDER holds such files:
-
-    \b
-      aws swf get-workflow-execution-history --domain shop \
-          --execution workflowId=order-1,runId=22... > order-1.json
-      flowy-sim verify order-1.json
+    A FILE is the JSON of an execution's history, as the AWS command line prints it; a FOLDER
+    holds such files.
 
     Each is driven through a fresh simulation with the same start, decisions, answers, signals and
     passing of time, and compared event by event. The first difference is shown in full. The
