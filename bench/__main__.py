@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from bench import engine, images
-from bench.backends import BACKENDS, MOTO
+from bench import engine, framework, images
+from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
+FRAMEWORK = "flowy_sim, client object, flowy's workers"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -39,13 +40,14 @@ def main(quick: bool, write: Path | None) -> None:
 
 def executions(sizes: list[int], rounds: int) -> str:
     """Return the table of executions per second by the number of open executions."""
-    rates: dict[str, dict[int, float]] = {name: {} for name in BACKENDS}
+    rates: dict[str, dict[int, float]] = {name: {} for name in (*BACKENDS, FRAMEWORK)}
     for size in sizes:
         cases: dict[str, Case] = {
             name: (backend, _work(size))
             for name, backend in BACKENDS.items()
             if name != MOTO or size <= 100
         }
+        cases[FRAMEWORK] = (BACKENDS[CLIENT_OBJECT], _framework_work(size))
         for name, seconds in medians(cases, rounds).items():
             rates[name][size] = size / seconds
     largest_of_both = max(rates[MOTO])
@@ -66,6 +68,14 @@ def _work(size: int) -> Callable[[object], None]:
     def work(client: object) -> None:
         images.register(client)
         images.run(client, size)
+
+    return work
+
+
+def _framework_work(size: int) -> Callable[[object], None]:
+    def work(client: object) -> None:
+        images.register(client)
+        framework.run(client, size)
 
     return work
 

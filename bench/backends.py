@@ -46,10 +46,12 @@ def moto_in_process() -> Iterator[Any]:
         yield boto3.client("swf", region_name=REGION, **CREDENTIALS)
 
 
+CLIENT_OBJECT = "flowy_sim, client object"
+MOTO = "moto in process, boto3"
+
 BACKENDS: dict[str, Backend] = {
-    "flowy_sim, client object": client_object,
+    CLIENT_OBJECT: client_object,
     "flowy_sim, boto3 by before-call": before_call,
     "flowy_sim, boto3 by before-send": before_send,
-    "moto in process, boto3": moto_in_process,
+    MOTO: moto_in_process,
 }
-MOTO = "moto in process, boto3"
