@@ -166,19 +166,23 @@ def _how_it_ended(status: int | None) -> str:
 def _work(make_workers: Callable[..., Sequence[Worker]], arguments: tuple[Any, ...]) -> None:
     """Be one of the processes."""
     workers: list[Worker] = []
-    stopping = threading.Event()
+    asked: list[bool] = []
 
-    def stop(number: int = 0, frame: object = None) -> None:
-        stopping.set()
+    def stop() -> None:
+        asked.append(True)
         for worker in workers:
             worker.stop()
 
+    def stop_by_signal(number: int, frame: object) -> None:
+        # Not here: what the signal interrupts may hold a lock that this needs.
+        threading.Thread(target=stop, name="stopping").start()
+
     # A signal from a terminal reaches all processes; the one that watches hands it on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, stop_by_signal)
     threading.Thread(target=_stop_without_parent, args=(stop,), daemon=True).start()
     workers.extend(make_workers(*arguments))
-    if stopping.is_set():
+    if asked:
         stop()
     run_workers(workers)
 

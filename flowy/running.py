@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.5
+"""Seconds after which a signal is noticed at the latest."""
+
 
 def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> None:
     """Let several workers work until all are stopped, each in a thread of its own.
@@ -47,7 +50,9 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            # A signal that reaches another thread is handled when this one wakes up.
+            while thread.is_alive():
+                thread.join(_LOOK)
         if errors:
             raise errors[0]
 
@@ -64,11 +69,15 @@ def _stopped_by_signals(workers: Iterable[Worker]) -> Iterator[None]:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
-    def stop(number: int, frame: object) -> None:
-        restore()
+    def stop_all() -> None:
         logger.info("stopping after the poll and the task in hand; once more to stop at once")
         for worker in workers:
             worker.stop()
+
+    def stop(number: int, frame: object) -> None:
+        restore()
+        # Not here: what the signal interrupts may hold a lock that this needs.
+        threading.Thread(target=stop_all, name="stopping").start()
 
     for number in signals:
         signal.signal(number, stop)

@@ -490,6 +490,20 @@ def test_several_workers_work_side_by_side_until_a_signal_stops_them_all(
     assert [ended.result for ended in results if ended] == [32] * 10
 
 
+def test_a_signal_that_reaches_the_thread_of_a_worker_stops_all(
+    simulated: Any, handlers: None
+) -> None:
+    @activity("struck", 1, "numbers")
+    class Struck(Activity):
+        def run(self) -> None:
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    both = workers(simulated, [Struck], [single(Struck)])
+    execution = start(simulated, DOMAIN, ("single", 1))
+    run_workers(both, handle_signals=True)
+    assert "ActivityTaskCompleted" in types(history(simulated, execution))
+
+
 def test_signals_are_left_alone_in_other_threads(simulated: Any, handlers: None) -> None:
     _, worker = workers(simulated, [Double], [Chain])
     worker.stop()
