@@ -1,0 +1,206 @@
+"""Many deciders and workers at once over one service, some dying without warning in mid-task."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from service_calls import DOMAIN, history, types
+
+from flowy import (
+    Activity,
+    ActivityProxy,
+    ActivityWorker,
+    Execution,
+    Retry,
+    Worker,
+    Workflow,
+    WorkflowWorker,
+    activity,
+    outcome,
+    start,
+    workflow,
+)
+from flowy_sim import Simulation
+
+LONG = "FLOWY_SOAK" in os.environ
+EXECUTIONS = 2_000 if LONG else 150
+DEATHS = 400 if LONG else 40
+SECONDS = 1_800 if LONG else 60
+
+
+class Died(BaseException):
+    """The end of a worker; nothing handles it."""
+
+
+class Deaths:
+    """Says who dies and when: by chance, and not more often than is planned."""
+
+    def __init__(self, seed: int, planned: int) -> None:
+        self._chance = random.Random(seed)
+        self._left = planned
+        self._lock = threading.Lock()
+        self.after_poll = 0
+        self.died = 0
+
+    def strikes(self, after_poll: bool = False) -> bool:
+        with self._lock:
+            if not self._left or self._chance.random() > 0.1:
+                return False
+            self._left -= 1
+            self.died += 1
+            self.after_poll += after_poll
+            return True
+
+
+class Mortal:
+    """The client of one worker, which dies over some of its calls."""
+
+    def __init__(self, client: Any, deaths: Deaths, ended: Callable[[], None]) -> None:
+        self._client = client
+        self._deaths = deaths
+        self._ended = ended
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if name == "poll_for_activity_task":
+            return lambda **request: self._polled(call(**request))
+        if not name.startswith("respond"):
+            return call
+
+        def answer(**request: Any) -> Any:
+            if self._deaths.strikes():
+                raise Died  # the work is done and nobody hears of it
+            reply = call(**request)
+            decided = [decision["decisionType"] for decision in request.get("decisions", ())]
+            if "CompleteWorkflowExecution" in decided or "FailWorkflowExecution" in decided:
+                self._ended()
+            if self._deaths.strikes():
+                raise Died  # the answer is given and the worker is gone
+            return reply
+
+        return answer
+
+    def _polled(self, task: Any) -> Any:
+        if task.get("taskToken") and self._deaths.strikes(after_poll=True):
+            raise Died  # the task is handed out and nobody begins
+        return task
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(seed: int) -> None:
+    effects: Counter[str] = Counter()
+    counting = threading.Lock()
+
+    @activity("effect", 1, "numbers", start_to_close=30)
+    class Effect(Activity):
+        def run(self, number: int, by: int) -> int:
+            with counting:
+                effects[self.context.workflow_id] += 1
+            return number + by
+
+    @workflow("several", 1, "decisions", task_start_to_close=20)
+    class Several(Workflow):
+        effect = ActivityProxy(Effect, retry=Retry(attempts=50, delay=1))
+
+        def run(self, number: int) -> int:
+            first = self.effect(number, 1)
+            side_by_side = [self.effect(first, by) for by in range(3)]
+            return self.effect(sum(each.result() for each in side_by_side), 1).result()
+
+    simulation = Simulation(seed=seed)
+    client = simulation.client()
+    client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+    ActivityWorker(client, DOMAIN, "numbers", [Effect]).register()
+    WorkflowWorker(client, DOMAIN, "decisions", [Several]).register()
+
+    deaths = Deaths(seed, DEATHS)
+    left = threading.Semaphore(0)
+    crew = Crew(
+        lambda: ActivityWorker(
+            Mortal(client, deaths, left.release),  # type: ignore[arg-type]
+            DOMAIN,
+            "numbers",
+            [Effect],
+        ),
+        lambda: WorkflowWorker(
+            Mortal(client, deaths, left.release),  # type: ignore[arg-type]
+            DOMAIN,
+            "decisions",
+            [Several],
+        ),
+    )
+    executions = [
+        start(client, DOMAIN, Several, number, workflow_id=str(number))
+        for number in range(EXECUTIONS)
+    ]
+    crew.works(until=lambda: all(left.acquire(timeout=SECONDS) for _ in executions))
+
+    for number, execution in enumerate(executions):
+        ended = outcome(client, DOMAIN, execution)
+        assert ended is not None
+        assert (ended.status, ended.result) == ("COMPLETED", 3 * (number + 1) + 3 + 1)
+    assert deaths.died == DEATHS
+    started, completed = tasks(client, executions)
+    assert completed == dict.fromkeys(started, 5), "each activity has exactly one result"
+    missed = sum(started.values()) - sum(effects.values())
+    assert missed == deaths.after_poll, "each attempt that was begun has its effect exactly once"
+    assert all(started[name] >= effects[name] >= 5 for name in started)
+
+
+def tasks(client: Any, executions: list[Execution]) -> tuple[dict[str, int], dict[str, int]]:
+    """How many activity tasks of each execution were started, and completed.
+
+    An attempt that timed out has its ActivityTaskStarted written then.
+    """
+    started, completed = {}, {}
+    for execution in executions:
+        names = types(history(client, execution))
+        started[execution.workflow_id] = names.count("ActivityTaskStarted")
+        completed[execution.workflow_id] = names.count("ActivityTaskCompleted")
+    return started, completed
+
+
+class Crew:
+    """Workers in threads, each of whom is replaced when it dies."""
+
+    def __init__(self, *hires: Callable[[], Worker]) -> None:
+        self._hires = hires
+        self._threads: list[threading.Thread] = []
+        self._workers: list[Worker] = []
+        self._lock = threading.Lock()
+        self._over = False
+
+    def works(self, until: Callable[[], bool], each: int = 6) -> None:
+        for hire in self._hires * each:
+            self._begin(hire)
+        try:
+            assert until(), "the workers came to no end"
+        finally:
+            with self._lock:
+                self._over = True
+                for worker in self._workers:
+                    worker.stop()
+            for thread in self._threads:
+                thread.join(SECONDS)
+
+    def _begin(self, hire: Callable[[], Worker]) -> None:
+        with self._lock:
+            if self._over:
+                return
+            worker = hire()
+            self._workers.append(worker)
+            thread = threading.Thread(target=self._live, args=(worker, hire), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _live(self, worker: Worker, hire: Callable[[], Worker]) -> None:
+        try:
+            worker.loop()
+        except Died:
+            self._begin(hire)
