@@ -41,8 +41,9 @@ class Child:
         self.other = senders.other(self._started["workflowExecution"])
         named = self._ended or self._started
         self.last = senders.other(named["workflowExecution"])
-        missing = course.links.missed(initiated.id) or initiated
-        self.starts = max(course.at(missing), min(self._seen()))
+        missed = course.links.missed(initiated.id)
+        earliest = course.at(initiated) if missed is None else course.at(missed) + 1
+        self.starts = max(earliest, min(self._seen()))
         own_id = course.recording.workflow_id
         world.timetable.arrange("child start", own_id, initiated.id, self.starts)
 
@@ -68,9 +69,7 @@ class Child:
         if received is not None:
             yield self._course.at(received) - 1
         for request, answer in self._requests(failed=False):
-            # Who is addressed by a run id has one.
-            named = request["runId"] is not None
-            yield self._course.at(request) if named else self._course.at(answer) - 1
+            yield self._shows(request, answer)
         for event in self._course.recording.events[self._initiated.id : self._started.id]:
             # Another child of its workflow id found it running.
             if (
@@ -88,10 +87,7 @@ class Child:
         outlived = self._ended is None and due <= self._course.end
         if self.last == self.other and not outlived:
             return
-        latest = min(due - 1, closes_at)
-        received = self._senders.first_received(self.last)
-        if self.last != self.other and received is not None:
-            latest = min(latest, self._course.at(received) - 1)
+        latest = min([due - 1, closes_at, *self._last_run_seen()])
         lasts = LONGEST
         if self._timed_out and self._ended is not None:
             # The successor times out a whole number of seconds after it has started.
@@ -101,6 +97,23 @@ class Child:
         seen = self._course.links.last_seen(self._initiated.id)
         at = max(latest, self._course.at(seen))
         yield Duty(at, seen.id, partial(self._continue, lasts))
+
+    def _last_run_seen(self) -> Iterator[int]:
+        """Yield instants by which it has continued as its last run, if that is not its first."""
+        if self.last == self.other:
+            return
+        received = self._senders.first_received(self.last)
+        if received is not None:
+            yield self._course.at(received) - 1
+        for request, answer in self._course.links.requests(self._workflow_id):
+            receiver = answer["workflowExecution"]
+            if receiver is not None and self._senders.other(receiver) == self.last:
+                yield self._shows(request, answer)
+
+    def _shows(self, request: Event, answer: Event) -> int:
+        """Return by when who got a request is there; who is addressed by a run id has one."""
+        named = request["runId"] is not None
+        return self._course.at(request) if named else self._course.at(answer) - 1
 
     def _continue(self, lasts: int) -> None:
         """Let its first run continue as the last one, which sends what it sent."""

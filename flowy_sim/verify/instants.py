@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
 
 from flowy_sim.verify.links import Links
 from flowy_sim.verify.recording import Event, Recording
@@ -13,6 +12,10 @@ from flowy_sim.verify.steps import Step
 #: How late the service may be, in milliseconds, with what happens by itself. Recorded are up to
 #: 19 for time-outs and 250 for the other effects.
 LATENESS = 500
+
+#: How far what the service does by itself is kept from the step before, in milliseconds: others
+#: may have to do something in between.
+_APART = 2
 
 _CHILD_TIMEOUT = "executionStartToCloseTimeout"
 _TIMEOUT_TYPES = {
@@ -65,25 +68,27 @@ def instants(recording: Recording, steps: Sequence[Step]) -> list[int]:
             ending.setdefault(span.end, []).append(span)
     if recording.timed:
         at = [step.cause.at or 0 for step in steps]
-        # A step recorded well before it was due is left there, for the comparison to find.
-        _forward(at, steps, ending, LATENESS)
+        for index, leading in ending.items():
+            # A step recorded well before it was due is left there, for the comparison to find.
+            ending[index] = [
+                span
+                for span in leading
+                if span.milliseconds <= at[index] - at[span.start] + LATENESS
+            ]
+        _forward(at, steps, ending)
     else:
         at = [_INVENTED_START] * len(steps)
-        _forward(at, steps, ending, inf)
+        _forward(at, steps, ending)
         _invent(at, steps, spans, ending)
     return at
 
 
-def _forward(
-    at: list[int], steps: Sequence[Step], ending: dict[int, list[Span]], patience: float
-) -> None:
+def _forward(at: list[int], steps: Sequence[Step], ending: dict[int, list[Span]]) -> None:
     """Push steps later until each comes after the one before it and after what leads to it."""
     for index in range(1, len(steps)):
-        least = at[index - 1] + (1 if steps[index].is_effect else 0)
+        least = at[index - 1] + (_APART if steps[index].is_effect else 0)
         for span in ending.get(index, ()):
-            due = at[span.start] + span.milliseconds
-            if due - at[index] <= patience:
-                least = max(least, due)
+            least = max(least, at[span.start] + span.milliseconds)
         at[index] = max(at[index], least)
 
 
@@ -102,7 +107,7 @@ def _invent(
         if not changed:
             at[:] = attempt
             return
-        _forward(attempt, steps, ending, inf)
+        _forward(attempt, steps, ending)
 
 
 def _spans(recording: Recording, steps: Sequence[Step]) -> Iterator[Span]:
@@ -147,4 +152,6 @@ def _spans(recording: Recording, steps: Sequence[Step]) -> Iterator[Span]:
                 else:
                     # A run that it continued as has timed out, after a second at least.
                     start, timeout = links.last_seen(event.id), "1"
-                yield from spans_of(start, ended, timeout, True, False)
+                for span in spans_of(start, ended, timeout, True, False):
+                    # It started after that event, not with it.
+                    yield replace(span, milliseconds=span.milliseconds + 1)

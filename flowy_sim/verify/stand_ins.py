@@ -140,7 +140,8 @@ class StandIns:
         """Let some execution with a workflow id be open: the one that is needed next, if any."""
         if self._world.open_run(workflow_id) is None:
             needed = sorted(self._needed.get(workflow_id, ()))
-            others = [other for needed_at, other in needed if needed_at >= at]
+            children = [child.other for child in self._children.get(workflow_id, ())]
+            others = [other for time, other in needed if time >= at and other not in children]
             self.appear(others[0] if others else Other(workflow_id, None))
 
     def appear(self, other: Other) -> None:
