@@ -95,7 +95,14 @@ def growth(quick: bool) -> str:
         rows.append(
             [f"image workflow, {size:,} open executions", f"{seconds / size * 1e6:,.0f} µs each"]
         )
-    for length in (100, 1_000, 5_000 // scale):
+    for count in (10, 99_000 // scale):
+        seconds = engine.beside(count)
+        rows.append([f"beside {count:,} other open executions", f"{seconds * 1e3:,.0f} µs each"])
+    for length in (10, 24_000 // scale):
+        seconds = engine.long_history(length)
+        name = f"an activity after {length:,} events of its execution"
+        rows.append([name, f"{seconds * 1e4:,.0f} µs"])
+    for length in (100, 1_000, 4_000 // scale):
         seconds = engine.chain(length)
         rows.append([f"chain of {length:,} activities", f"{seconds / length * 1e6:,.0f} µs each"])
     count = 1_000_000 // scale

@@ -34,15 +34,42 @@ def chain(length: int) -> float:
     client.start_workflow_execution(
         domain=images.DOMAIN, workflowId="chain", workflowType=images.WORKFLOW
     )
-    started = time.perf_counter()
-    for number in range(length):
+    return _timed(lambda: _go_on(client, length))
+
+
+def beside(count: int) -> float:
+    """Return the seconds that 1,000 image workflows take beside so many open executions."""
+    client = Direct(Engine())
+    images.register(client)
+    for number in range(count):
+        client.start_workflow_execution(
+            domain=images.DOMAIN,
+            workflowId=f"open-{number}",
+            workflowType=images.WORKFLOW,
+            taskList={"name": "nobody"},
+        )
+    return _timed(lambda: images.run(client, 1_000))
+
+
+def long_history(length: int) -> float:
+    """Return the seconds that 100 activities take in an execution after so many events."""
+    client = Direct(Engine())
+    images.register(client)
+    client.start_workflow_execution(
+        domain=images.DOMAIN, workflowId="chain", workflowType=images.WORKFLOW
+    )
+    _go_on(client, length // 6)
+    return _timed(lambda: _go_on(client, 100))
+
+
+def _go_on(client: Direct, activities: int) -> None:
+    for number in range(activities):
         task = client.poll_for_decision_task(
             domain=images.DOMAIN, taskList=images.DECISIONS, startAtPreviousStartedEvent=True
         )
         decision = images.schedule(images.RESIZE, str(number))
         client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[decision])
         images.work(client)
-    return time.perf_counter() - started
 
 
 def timers(count: int, batch: int = 500) -> tuple[float, float]:
