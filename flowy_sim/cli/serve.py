@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from flowy_sim.server.settings import ServerSettings
 
 #: What the command needs beside click, with how it is installed.
 _EXTRA = "flowy-sim[serve]"
-
+#: Files that a process has open beside its connections, at most.
+_OTHER_FILES = 256
 
 _EXAMPLE = """\b
 Example:
@@ -51,6 +53,12 @@ Example:
     type=click.Choice(["default", "none", "recorded"]),
     help="How late effects are that follow a call.",
 )
+@click.option(
+    "--db",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep everything in this file, and go on with what is in it.",
+)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another quota.")
 @click.option(
     "--keys",
@@ -61,14 +69,18 @@ Example:
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name the server goes by.")
 @click.option("--allow-origin", multiple=True, metavar="URL", help="Web pages that may call.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
-def serve(host: str, port: int, log: bool, **options: Any) -> None:
+def serve(host: str, port: int, log: bool, db: Path | None, **options: Any) -> None:
     """Serve Amazon SWF to any client, in any language.
 
-    Nothing is kept once the server has stopped.
+    Without --db nothing is kept once the server has stopped. With it, all that was answered is
+    there when the server starts again, even if it was killed. What is in the file goes on as it
+    was begun; --clock, --seed, --start, --latency and --limit need not be given again.
     """
     try:
+        from flowy_sim.durable.files import FileRefusedError
+        from flowy_sim.durable.opening import recording_in
         from flowy_sim.server.observing import AccessLog, to_logger
-        from flowy_sim.server.serving import Server, listen, url_of
+        from flowy_sim.server.serving import Server, listen, open_nothing, url_of
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"serving needs {error.name}; install it: pip install '{_EXTRA}'"
@@ -81,9 +93,16 @@ def serve(host: str, port: int, log: bool, **options: Any) -> None:
             f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
         ) from error
     _warn(host, settings)
+    _make_room(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
-    server = Server(listener, settings, observers=observers)
-    asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+    open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
+    server = Server(listener, settings, open_recorder, observers)
+    try:
+        asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+    except FileRefusedError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        listener.close()
 
 
 def _settings(
@@ -93,9 +112,9 @@ def _settings(
     latency: str,
     limits: Iterable[str],
     keys: Path | None,
-    allow_remote: bool,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    **others: Any,
 ) -> ServerSettings:
     from flowy_sim.server.settings import ServerSettings, Settings, read_limit
 
@@ -108,29 +127,47 @@ def _settings(
             latency=latency,
             **given,
         )
+        secrets, accounts = ({}, {}) if keys is None else _read_keys(keys)
         return ServerSettings(
             simulation=simulation,
-            secrets={} if keys is None else _secrets(keys),
-            allow_remote=allow_remote,
+            secrets=secrets,
+            accounts=accounts,
             hosts=allow_host,
             origins=allow_origin,
+            **others,
         )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _secrets(path: Path) -> dict[str, str]:
+def _read_keys(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return secret keys and accounts, by access key id."""
     try:
-        secrets = json.loads(path.read_text(encoding="utf-8"))
+        keys = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(secrets, dict) or not all(isinstance(s, str) for s in secrets.values()):
-        raise ValueError(
-            f'{path} holds no keys; write them as {{"ACCESS KEY ID": "SECRET KEY", …}}'
+    secrets: dict[str, str] = {}
+    accounts: dict[str, str] = {}
+    for access_key, key in keys.items() if isinstance(keys, dict) else [("", None)]:
+        secret, account = (
+            (key.get("secret"), key.get("account"))
+            if isinstance(key, dict)
+            else (
+                key,
+                None,
+            )
         )
+        if not isinstance(secret, str) or not isinstance(account, str | None):
+            raise ValueError(
+                f'{path} holds no keys; write them as {{"ACCESS KEY ID": "SECRET KEY", …}}, or '
+                'with an account as {"ACCESS KEY ID": {"secret": "…", "account": "…"}, …}'
+            )
+        secrets[access_key] = secret
+        if account is not None:
+            accounts[access_key] = account
     if not secrets:
         raise ValueError(f"{path} holds no key, so nobody could call")
-    return secrets
+    return secrets, accounts
 
 
 def _warn(host: str, settings: ServerSettings) -> None:
@@ -148,6 +185,21 @@ def _warn(host: str, settings: ServerSettings) -> None:
     else:
         who = "their requests are refused; --keys or --allow-remote lets them in"
     click.echo(f"Warning: other machines can reach {host}; {who}.", err=True)
+
+
+def _make_room(connections: int) -> None:
+    """Let the process have a file descriptor for every connection, as far as the system allows."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        # Windows has no such limit.
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _greet(url: str) -> None:

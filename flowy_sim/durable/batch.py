@@ -17,14 +17,17 @@ class Ids:
 
     Args:
         highest: the highest number of a simulation, engine or domain in the file.
-        highest_row: the highest number of a row of history in the file.
+        rows: the lowest and the highest number of a row of history in the file.
         domains: the numbers of domains, by their engines' numbers and their names.
     """
 
-    def __init__(self, highest: int, highest_row: int, domains: dict[tuple[int, str], int]) -> None:
-        """Go on after those that are in the file."""
+    def __init__(
+        self, highest: int, rows: tuple[int, int], domains: dict[tuple[int, str], int]
+    ) -> None:
+        """Go on beside those that are in the file."""
         self._ids = count(highest + 1)
-        self._rows = count(highest_row + 1)
+        self._lowest_row = rows[0]
+        self._rows = count(rows[1] + 1)
         self._domains = domains
 
     def new(self) -> int:
@@ -34,6 +37,10 @@ class Ids:
     def new_row(self) -> int:
         """Return a number for a row of history, greater than all before."""
         return next(self._rows)
+
+    def go_before(self, rows: int) -> None:
+        """Let the next rows of history, so many at most, come before all that are there."""
+        self._rows = count(self._lowest_row - rows)
 
     def domain(self, engine: int, name: str) -> int:
         """Return the number of a domain."""

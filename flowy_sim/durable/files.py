@@ -93,6 +93,22 @@ def looking_at(path: Path) -> Iterator[Connection]:
         raise _damaged(path, error) from error
 
 
+@contextmanager
+def writing(path: Path, seen: Signature) -> Iterator[Connection]:
+    """Open a file for writing and close it; see `open_for_writing`.
+
+    Raises:
+        FileRefusedError: it cannot be opened or written.
+    """
+    connection = open_for_writing(path, seen)
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+    finally:
+        close(path, connection)
+
+
 def open_for_writing(path: Path, seen: Signature) -> Connection:
     """Open a file that has been looked at, for this process alone.
 

@@ -12,7 +12,8 @@ from flowy_sim.durable.batch import Ids
 from flowy_sim.durable.plain import decode_events
 from flowy_sim.durable.restoring import Restoring
 from flowy_sim.durable.schema import Row
-from flowy_sim.durable.tracking import Key
+from flowy_sim.durable.tracking import Key, Tracker
+from flowy_sim.engine.engine import Engine
 
 
 class KeptEngine(NamedTuple):
@@ -81,8 +82,8 @@ def read_ids(connection: Connection) -> Ids:
             highest = max(highest, number)
     for number, engine, state in schema.read(connection, "domains"):
         domains[engine, json.loads(state)["name"]] = number
-    (last,) = connection.execute("SELECT max(id) FROM history").fetchone()
-    return Ids(highest, last or 0, domains)
+    first, last = connection.execute("SELECT min(id), max(id) FROM history").fetchone()
+    return Ids(highest, (first or 0, last or 0), domains)
 
 
 def read_engines(connection: Connection, restorings: Mapping[int, Restoring]) -> None:
@@ -124,3 +125,34 @@ def read_engines(connection: Connection, restorings: Mapping[int, Restoring]) ->
     for engine, _, _, now in schema.read(connection, "engines"):
         if engine in restorings:
             restorings[engine].finish(now)
+
+
+class Loaded(NamedTuple):
+    """A simulation that was read from a file.
+
+    Attributes:
+        kept: all but what is in it.
+        engines: by their regions; nothing happens in them.
+    """
+
+    kept: KeptSimulation
+    engines: dict[str, Engine]
+
+
+def load(connection: Connection) -> list[Loaded]:
+    """Read all that is in a file.
+
+    Raises:
+        sqlite3.Error, LookupError, TypeError, ValueError, AssertionError: the file is damaged.
+    """
+    restorings = {}
+    loaded = []
+    for kept in read_simulations(connection):
+        engines = {}
+        for number, region, _ in kept.engines:
+            seed = kept.settings["seed"]
+            engines[region] = Engine(account=kept.account, region=region, seed=seed)
+            restorings[number] = Restoring(Tracker(engines[region]))
+        loaded.append(Loaded(kept, engines))
+    read_engines(connection, restorings)
+    return loaded

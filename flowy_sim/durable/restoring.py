@@ -7,7 +7,7 @@ from typing import Any
 
 from flowy_sim.durable.folding import fold
 from flowy_sim.durable.plain import EFFECTS, domain_from, type_from
-from flowy_sim.durable.tracking import Key, Tracker
+from flowy_sim.durable.tracking import Changes, Key, Tracker
 from flowy_sim.engine import ending
 from flowy_sim.engine.activity_tasks import ActivityTask
 from flowy_sim.engine.children import Child
@@ -18,6 +18,34 @@ from flowy_sim.engine.execution import Execution, Open
 from flowy_sim.engine.lifecycle import CLOSED
 from flowy_sim.engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim.engine.task_lists import TaskLists
+
+
+def restore(changes: Changes, tracker: Tracker) -> None:
+    """Let an engine be as changes tell that are all there ever were.
+
+    Args:
+        changes: with executions in an order in which no run of a workflow id comes before the
+            one before it has closed.
+        tracker: that of an engine with nothing in it.
+
+    Raises:
+        LookupError, TypeError, ValueError, AssertionError: such an engine cannot be.
+    """
+    restoring = Restoring(tracker)
+    for state in changes.domains:
+        restoring.add_domain(state)
+    for domain, kind, _, registered in changes.types:
+        if registered is not None:
+            restoring.add_type(domain, kind, registered)
+    for execution in changes.executions:
+        restoring.add_execution(*execution)
+    for written in changes.events:
+        restoring.add_events(*written)
+    for heartbeat in changes.heartbeats:
+        restoring.add_heartbeat(*heartbeat)
+    for owner, key, at, kind, arguments in changes.deadlines:
+        restoring.add_deadline(owner.domain, key, at, kind, arguments)
+    restoring.finish(changes.now)
 
 
 class Restoring:
@@ -39,6 +67,7 @@ class Restoring:
         self._engine = tracker.engine
         self._executions: dict[Key, Execution] = {}
         self._close_numbers: dict[Execution, int | None] = {}
+        self._places: dict[Execution, dict[str, int]] = {}
         self._counts: dict[Domain, tuple[int, int]] = {}
         self._set: list[tuple[int, int, Deadline]] = []
         self.events = 0
@@ -56,13 +85,28 @@ class Restoring:
         self._engine.domains[domain].types(kind).add(type_from(kind, state))
 
     def add_execution(
-        self, key: Key, workflow_id: str, run_id: str, close_number: int | None
+        self,
+        key: Key,
+        workflow_id: str,
+        run_id: str,
+        close_number: int | None,
+        places: dict[str, int],
     ) -> None:
-        """Add an execution, without its events."""
+        """Add an execution, without its events.
+
+        Args:
+            key: its own.
+            workflow_id: its workflow id.
+            run_id: its run id.
+            close_number: counts the executions of the domain in the order of their close.
+            places: tells in which order its tasks wait on their lists, by the events that
+                scheduled them; those that are not named, in the order of events.
+        """
         execution = Execution(self._engine, self._engine.domains[key.domain], workflow_id, run_id)
         execution.number = key.number
         self._executions[key] = execution
         self._close_numbers[execution] = close_number
+        self._places[execution] = places
 
     def add_events(self, key: Key, events: Iterable[Event]) -> None:
         """Add events to an execution, and all that follows from them."""
@@ -118,14 +162,17 @@ class Restoring:
     def _let_wait(self) -> None:
         """Let tasks wait on their lists, in the order in which they came to them."""
         waiting: list[tuple[int, TaskLists[Any], Any]] = []
-        for execution in self._executions.values():
+        for execution, places in self._places.items():
             domain = execution.domain
-            decision = execution.decision_task
-            if decision is not None and decision.waits_under:
-                waiting.append((decision.waits_under, domain.decision_lists, decision))
-            for activity in execution.activities.values():
-                if activity.waits_under:
-                    waiting.append((activity.waits_under, domain.activity_lists, activity))
+            decisions = () if execution.decision_task is None else (execution.decision_task,)
+            for lists, tasks in (
+                (domain.decision_lists, decisions),
+                (domain.activity_lists, execution.activities.values()),
+            ):
+                for task in tasks:
+                    if task.waits_under:
+                        place = places.get(str(task.opened_id), task.waits_under)
+                        waiting.append((place, lists, task))
         waiting.sort(key=lambda entry: entry[0])
         for _, lists, task in waiting:
             task.waits_under = lists.add(task.task_list, task.priority, task)

@@ -42,7 +42,8 @@ class Changes:
         now: the engine's latest instant, in milliseconds.
         domains: those that are new or different.
         types: domain, kind, name and version of types; None for those that were deleted.
-        executions: workflow id, run id and close number of those that have started or closed.
+        executions: workflow id, run id, close number and places of those that have started or
+            closed (see `Restoring.add_execution`).
         events: in the order in which they were written, with the execution that has them.
         deadlines_over: keys of what will not happen any more.
         deadlines: key, instant, kind and arguments of what will happen by itself.
@@ -53,7 +54,7 @@ class Changes:
     now: int
     domains: list[dict[str, Any]] = field(default_factory=list)
     types: list[tuple[str, str, TypeKey, dict[str, Any] | None]] = field(default_factory=list)
-    executions: list[tuple[Key, str, str, int | None]] = field(default_factory=list)
+    executions: list[tuple[Key, str, str, int | None, dict[str, int]]] = field(default_factory=list)
     events: list[tuple[Key, tuple[Event, ...]]] = field(default_factory=list)
     deadlines_over: list[tuple[Key, int]] = field(default_factory=list)
     deadlines: list[tuple[Key, int, int, str, list[list[Any]]]] = field(default_factory=list)
@@ -174,25 +175,25 @@ class Tracker:
 
     def forgotten(self, execution: Execution) -> None:
         """Take note of an execution that the engine does not retain any longer."""
-        self._leaving[_key(execution)] = len(execution)
+        self._leaving[key_of(execution)] = len(execution)
 
     def drain(self) -> Changes:
         """Return what has changed since this was last called."""
         changes = Changes(self.engine.now)
         self._drain_events(changes)
         self._drain_registrations(changes)
-        changes.deadlines_over = [
-            (_key(_execution(deadline.arguments[0])), key) for key, deadline in self.deadlines.over
-        ]
+        for key, deadline in self.deadlines.over:
+            subject = execution_of(deadline.arguments[0])
+            changes.deadlines_over.append((key_of(subject), key))
         self.deadlines.over.clear()
         for key, at, (kind, arguments) in self.deadlines.drain():
             state = [argument_state(argument) for argument in arguments]
-            changes.deadlines.append((_key(_execution(arguments[0])), key, at, kind, state))
+            changes.deadlines.append((key_of(execution_of(arguments[0])), key, at, kind, state))
         for execution, activity_id in self._heartbeats:
             task = execution.activities.get(activity_id)
             if task is not None and task.started_id:
                 changes.heartbeats.append(
-                    (_key(execution), task.opened_id, task.heartbeat_at, task.heartbeat_details)
+                    (key_of(execution), task.opened_id, task.heartbeat_at, task.heartbeat_details)
                 )
         self._heartbeats.clear()
         self._let_go(changes)
@@ -203,12 +204,12 @@ class Tracker:
         self._log.clear()
         for execution, written in groupby(log, itemgetter(0)):
             events = tuple([event for _, event in written])
-            key = _key(execution)
+            key = key_of(execution)
             changes.events.append((key, events))
             if any(event[TYPE] in _COUNTED for event in events):
                 self._domains[key.domain] = None
                 changes.executions.append(
-                    (key, execution.workflow_id, execution.run_id, execution.close_number)
+                    (key, execution.workflow_id, execution.run_id, execution.close_number, {})
                 )
                 if execution.run_id not in self.engine.executions:
                     self.forgotten(execution)
@@ -243,11 +244,12 @@ _DOMAIN_OPERATIONS = frozenset({"RegisterDomain", "DeprecateDomain", "Undeprecat
 _TAG_OPERATIONS = frozenset({"TagResource", "UntagResource"})
 
 
-def _key(execution: Execution) -> Key:
+def key_of(execution: Execution) -> Key:
+    """Return what an execution is found by."""
     return Key(execution.domain.name, execution.number)
 
 
-def _execution(subject: Any) -> Execution:
+def execution_of(subject: Any) -> Execution:
     """Return the execution that a deadline is about, or that holds what it is about."""
     return subject if isinstance(subject, Execution) else subject.execution
 
@@ -255,7 +257,7 @@ def _execution(subject: Any) -> Execution:
 def _referred(deadline: Deadline) -> set[Key]:
     """Return the executions that a deadline needs."""
     return {
-        _key(_execution(argument))
+        key_of(execution_of(argument))
         for argument in deadline.arguments
         if isinstance(argument, Execution | Open)
     }

@@ -90,8 +90,12 @@ class Deadlines:
 
     def __iter__(self) -> Iterator[tuple[int, Deadline]]:
         """Yield the instant and the deadline of everything that is set, in no order."""
-        for deadline in self._ready.values():
-            yield self._ready_at, deadline
+        return ((at, deadline) for at, _, deadline in self.entries())
+
+    def entries(self) -> Iterator[tuple[int, int, Deadline]]:
+        """Yield the instant, the key and the deadline of everything that is set, in no order."""
+        for key, deadline in self._ready.items():
+            yield self._ready_at, key, deadline
         for at, key in self._queue:
             if key in self._alive:
-                yield at, self._alive[key]
+                yield at, key, self._alive[key]

@@ -7,7 +7,7 @@ and go in between move no other. Every question is answered from an index that k
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import islice
@@ -141,7 +141,7 @@ class Visibility:
         labels.append(("status", str(execution.close_status)))
         self._closed.add(execution, labels)
         self._closed_by_close.add(execution, labels)
-        self._closed_runs.setdefault(execution.workflow_id, []).append(execution)
+        insort(self._closed_runs.setdefault(execution.workflow_id, []), execution, key=by_start)
 
     def removed(self, execution: Visible) -> None:
         """Show a closed execution no longer."""

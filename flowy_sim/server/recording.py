@@ -60,8 +60,9 @@ class Recorder(Protocol):
 
         Returns:
             Something that is over as soon as this record and all before it are durable, or that
-            raises `RecordingError`. Those who wait for several records await the last one only,
-            so it may be awaited by several at once, more than once, or by nobody: a future.
+            raises `RecordingError`: then all engines are again as they were when the last record
+            became durable. Those who wait for several records await the last one only, so it
+            may be awaited by several at once, more than once, or by nobody: a future.
         """
         ...
 

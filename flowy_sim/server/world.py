@@ -120,22 +120,17 @@ class World:
             The reply, when all that it tells of is durable.
 
         Raises:
-            Fault: the call is refused.
-            RecordingError: it changes something, and that cannot be recorded.
+            Fault: the call is refused; what it is refused for is durable.
+            RecordingError: what the answer would tell of cannot be recorded.
         """
-        recorded = self._recorded
-        if operation.startswith(QUESTIONS):
-            reply = self._ask(operation, request, region)
-        elif operation in POLLS and not is_next_page(operation, request):
-            reply = await self._poll(operation, request, region, connection)
-        else:
-            reply = self._act(operation, request, region, connection)
         try:
-            await self._recorded
-        except RecordingError:
-            if self._recorded is not recorded:
-                raise
-        return reply
+            if operation.startswith(QUESTIONS):
+                return self._ask(operation, request, region)
+            if operation in POLLS and not is_next_page(operation, request):
+                return await self._poll(operation, request, region, connection)
+            return self._act(operation, request, region, connection)
+        finally:
+            await self.durable()
 
     def _ask(self, operation: str, request: Reply, region: str) -> Reply:
         now = self._passage.present()
@@ -297,9 +292,15 @@ class World:
         """Wait until all changes are durable.
 
         Raises:
-            RecordingError: they cannot be recorded.
+            RecordingError: some could not be recorded, and are undone.
         """
-        await self._recorded
+        recorded = self._recorded
+        try:
+            await recorded
+        except RecordingError:
+            if self._recorded is recorded:
+                self._recorded = OVER
+            raise
 
     def close(self) -> None:
         """Answer the polls that wait: there is no task. Time passes no more."""

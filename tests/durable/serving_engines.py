@@ -1,0 +1,91 @@
+"""Simulations of a server that nobody reaches over a network, kept in a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from driver import DOMAIN, ORDER, PACK, Driver
+
+from flowy_sim.durable.opening import open_file
+from flowy_sim.engine import Engine
+from flowy_sim.server.settings import ServerSettings, Settings
+from flowy_sim.server.world import World
+from flowy_sim.server.worlds import Worlds
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+class Served(Driver):
+    """The simulations of a file, and what is done with one of them in one region."""
+
+    def __init__(self, path: Path, clock: str = "virtual") -> None:
+        self.path = path
+        self.worlds = Worlds(ServerSettings(simulation=Settings(clock=clock)))
+        self.recorder = open_file(path, self.worlds, {})
+        self.worlds.resume(self.recorder)
+        self.simulation = ""
+        self.region = REGION
+
+    async def __aenter__(self) -> Served:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.worlds.close()
+        await self.recorder.close()
+
+    @property
+    def world(self) -> World:
+        return self.worlds.of(self.simulation, ACCOUNT)
+
+    @property
+    def engine(self) -> Engine:  # type: ignore[override]
+        return self.world.engines.of(self.region)
+
+    def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
+        """Make a call, as a request would, but do not wait until it is durable."""
+        self.recorder.check()
+        world = self.world
+        return world.engines.call(self.region, operation, request, world.clock.milliseconds)
+
+    async def durable(self) -> None:
+        """Wait until all that was called is durable."""
+        await self.world.durable()
+
+    def advance(self, milliseconds: int) -> None:
+        self.world.advance(milliseconds / 1000)
+
+    def register(self) -> None:
+        """Register a domain and two types."""
+        self.call("RegisterDomain", name=DOMAIN, workflowExecutionRetentionPeriodInDays="7")
+        self.call(
+            "RegisterWorkflowType",
+            domain=DOMAIN,
+            **ORDER,
+            defaultChildPolicy="TERMINATE",
+            defaultExecutionStartToCloseTimeout="3600",
+            defaultTaskList={"name": "decisions"},
+            defaultTaskStartToCloseTimeout="60",
+        )
+        self.call(
+            "RegisterActivityType",
+            domain=DOMAIN,
+            **PACK,
+            defaultTaskList={"name": "work"},
+            defaultTaskHeartbeatTimeout="60",
+            defaultTaskScheduleToCloseTimeout="NONE",
+            defaultTaskScheduleToStartTimeout="NONE",
+            defaultTaskStartToCloseTimeout="NONE",
+        )
+
+
+def crash(path: Path, copied: Path | None = None) -> Path:
+    """Copy a file and its log as they are at this moment: as if the process had been killed."""
+    copied = copied or path.with_name("crashed.db")
+    for ending in ("", "-wal"):
+        source = path.with_name(path.name + ending)
+        if source.exists():
+            shutil.copyfile(source, copied.with_name(copied.name + ending))
+    return copied
