@@ -197,7 +197,7 @@ class Clients(Participants):
         if not holding.holder_is_there(now):
             reason = "has ended all its connections"
         elif now >= holding.sign + self._hold_seconds:
-            reason = f"has given no sign of life for {self._hold_seconds:.0f} real seconds"
+            reason = f"has given no sign of life for {self._hold_seconds:g} real seconds"
         else:
             return holding
         del self._holdings[key]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from callers import Program
+
+from flowy_sim.endpoint import Endpoint, serving
+from flowy_sim.server.settings import ServerSettings, Settings
+
+
+@pytest.fixture(scope="session")
+def virtual_server() -> Iterator[Endpoint]:
+    settings = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.3)
+    with serving(settings) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Iterator[Endpoint]:
+    with serving(ServerSettings()) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def virtual(virtual_server: Endpoint) -> Iterator[Endpoint]:
+    """A simulation on a virtual clock."""
+    yield from _fresh(virtual_server)
+
+
+@pytest.fixture
+def real(real_server: Endpoint) -> Iterator[Endpoint]:
+    """A simulation on a real clock."""
+    yield from _fresh(real_server)
+
+
+@pytest.fixture
+def program() -> Iterator[Callable[..., Program]]:
+    """Make programs, which end with the test: ``program(endpoint, agent="aws-cli/2")``."""
+    with ExitStack() as programs:
+
+        def make(endpoint: Endpoint, **options: str) -> Program:
+            made = Program(endpoint.url, **options)
+            programs.callback(made.hang_up)
+            return made
+
+        yield make
+
+
+_NUMBERS = iter(range(1, 1_000_000))
+
+
+def _fresh(server: Endpoint) -> Iterator[Endpoint]:
+    endpoint = server.named(f"test-{next(_NUMBERS)}")
+    endpoint.reset()
+    yield endpoint
+    endpoint.remove()

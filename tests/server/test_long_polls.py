@@ -1,0 +1,170 @@
+"""Polls that wait for a task on a real clock, over many connections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from callers import ACTIVITIES, COMPLETE, DECISIONS, DOMAIN, Program, pack, wait_until
+
+from flowy_sim.endpoint import Endpoint, serving
+from flowy_sim.server.settings import ServerSettings, Settings
+
+Make = Callable[..., Program]
+
+
+def waiting(endpoint: Endpoint) -> int:
+    """Return how many polls wait."""
+    return int(endpoint.describe()["waitingPolls"])
+
+
+def _waiting_are(endpoint: Endpoint, number: int) -> bool:
+    return waiting(endpoint) == number
+
+
+def test_tasks_go_to_those_who_have_waited_longest(real: Endpoint, program: Make) -> None:
+    starter = program(real)
+    starter.prepare()
+    pollers = [program(real) for _ in range(10)]
+    for number, poller in enumerate(pollers, 1):
+        poller.send("PollForDecisionTask", DECISIONS)
+        wait_until(partial(_waiting_are, real, number))
+    for number in range(10):
+        starter.start(f"order-{number}")
+    taken = [poller.receive().members["workflowExecution"]["workflowId"] for poller in pollers]
+    assert taken == [f"order-{number}" for number in range(10)]
+
+
+def test_a_poll_is_answered_within_milliseconds(real: Endpoint, program: Make) -> None:
+    starter, poller = program(real), program(real)
+    starter.prepare()
+    delays = []
+    for number in range(20):
+        poller.send("PollForDecisionTask", DECISIONS)
+        wait_until(lambda: waiting(real) == 1)
+        began = time.perf_counter()
+        starter.start(f"order-{number}")
+        assert poller.receive().members["taskToken"]
+        delays.append(time.perf_counter() - began)
+    assert sorted(delays)[10] < 0.02
+
+
+def test_no_task_is_lost_to_who_hangs_up_just_before_it_comes(
+    real: Endpoint, program: Make
+) -> None:
+    starter = program(real)
+    starter.prepare()
+    for number in range(50):
+        gone, there = program(real), program(real)
+        gone.send("PollForDecisionTask", DECISIONS)
+        wait_until(lambda: waiting(real) == 1)
+        there.send("PollForDecisionTask", DECISIONS)
+        wait_until(lambda: waiting(real) == 2)
+        gone.hang_up()
+        starter.start(f"order-{number}")
+        task = there.receive().members
+        assert task["workflowExecution"]["workflowId"] == f"order-{number}"
+        there.hang_up()
+
+
+def test_a_task_that_nobody_is_left_to_take_waits(real: Endpoint, program: Make) -> None:
+    starter = program(real)
+    starter.prepare()
+    gone = program(real)
+    gone.send("PollForDecisionTask", DECISIONS)
+    wait_until(lambda: waiting(real) == 1)
+    gone.hang_up()
+    starter.start()
+    assert starter.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
+
+
+def test_decisions_and_activities_of_one_answer_reach_those_who_wait(
+    real: Endpoint, program: Make
+) -> None:
+    decider, first, second = program(real), program(real), program(real)
+    decider.prepare()
+    run_id = decider.start()
+    first.send("PollForActivityTask", ACTIVITIES)
+    second.send("PollForActivityTask", ACTIVITIES)
+    wait_until(lambda: waiting(real) == 2)
+    decider.decide(pack("a"), pack("b"))
+    for worker in (first, second):
+        token = worker.receive().members["taskToken"]
+        worker.call("RespondActivityTaskCompleted", taskToken=token)
+    decider.decide(COMPLETE)
+    assert decider.events(run_id)[-1] == "WorkflowExecutionCompleted"
+
+
+def test_a_poll_ends_empty_when_its_time_is_over(program: Make) -> None:
+    with serving(ServerSettings(poll_seconds=0.04)) as endpoint:
+        poller = program(endpoint)
+        poller.prepare()
+        decision = poller.post("PollForDecisionTask", DECISIONS)
+        assert decision.body == b'{"previousStartedEventId":0,"startedEventId":0}'
+        activity = poller.post("PollForActivityTask", ACTIVITIES)
+        assert activity.body == b'{"startedEventId":0}'
+
+
+def test_a_time_out_reaches_a_decider_that_waits(program: Make) -> None:
+    scaled = ServerSettings(simulation=Settings(clock="x10000"))
+    with serving(scaled) as endpoint:
+        decider = program(endpoint)
+        decider.prepare()
+        run_id = decider.start()
+        decider.decide(pack())
+        task = decider.call("PollForDecisionTask", **DECISIONS)
+        while not task.get("taskToken"):
+            task = decider.call("PollForDecisionTask", **DECISIONS)
+        assert "ActivityTaskTimedOut" in decider.events(run_id)
+
+
+def test_polls_of_a_list_that_nobody_may_poll_any_more_are_refused(program: Make) -> None:
+    limited = ServerSettings(simulation=Settings(limits={"polls": 1}))
+    with serving(limited) as endpoint:
+        one, other = program(endpoint), program(endpoint)
+        one.prepare()
+        one.send("PollForDecisionTask", DECISIONS)
+        wait_until(lambda: waiting(endpoint) == 1)
+        reply = other.post("PollForDecisionTask", DECISIONS)
+        assert reply.status == 400
+        assert reply.members["__type"] == "com.amazonaws.swf.base.model#LimitExceededFault"
+
+
+def test_a_server_holds_so_many_polls_as_it_has_room_for(program: Make) -> None:
+    with serving(ServerSettings(max_polls=1)) as endpoint:
+        one, other = program(endpoint), program(endpoint)
+        one.prepare()
+        one.send("PollForDecisionTask", DECISIONS)
+        wait_until(lambda: waiting(endpoint) == 1)
+        reply = other.post("PollForActivityTask", ACTIVITIES)
+        assert reply.members["__type"] == "com.amazon.coral.availability#ThrottlingException"
+        one.hang_up()
+        wait_until(lambda: waiting(endpoint) == 0)
+        other.send("PollForActivityTask", ACTIVITIES)
+        wait_until(lambda: waiting(endpoint) == 1)
+
+
+def test_a_reset_answers_the_polls_that_wait(real: Endpoint, program: Make) -> None:
+    poller = program(real)
+    poller.prepare()
+    poller.send("PollForDecisionTask", DECISIONS)
+    wait_until(lambda: waiting(real) == 1)
+    real.reset()
+    assert poller.receive().members == {"previousStartedEventId": 0, "startedEventId": 0}
+
+
+def test_hundreds_of_polls_are_answered_when_the_server_stops(program: Make) -> None:
+    with serving(ServerSettings()) as endpoint:
+        pollers = [program(endpoint) for _ in range(300)]
+        pollers[0].prepare()
+        for poller in pollers:
+            poller.send("PollForActivityTask", ACTIVITIES)
+        wait_until(lambda: waiting(endpoint) == 300)
+    empty = {"startedEventId": 0}
+    assert all(poller.receive().members == empty for poller in pollers)
+
+
+def test_a_poll_of_an_unknown_domain_does_not_wait(real: Endpoint, program: Make) -> None:
+    reply = program(real).post("PollForDecisionTask", DECISIONS)
+    assert reply.members["message"] == f"Unknown domain: {DOMAIN}"
