@@ -328,7 +328,7 @@ def test_leaving_the_process_fails_the_activity_and_not_the_worker(client: Any) 
 
 def test_automatic_heartbeats_go_on_while_the_activity_works(simulated: Any) -> None:
     beats: list[Any] = []
-    enough, asked = threading.Event(), threading.Event()
+    begun, enough, asked = threading.Event(), threading.Event(), threading.Event()
     waits: list[float] = []
     executions: list[Execution] = []
 
@@ -349,12 +349,14 @@ def test_automatic_heartbeats_go_on_while_the_activity_works(simulated: Any) -> 
 
     def wait(event: threading.Event, seconds: float) -> bool:
         waits.append(seconds)
+        assert begun.wait(30)
         return event.wait(0.001)
 
     @activity("long", 1, "numbers", heartbeat=30, automatic_heartbeat=True)
     class Long(Activity):
         def run(self) -> str:
             self.heartbeat("half")
+            begun.set()
             assert enough.wait(30)
             enough.clear()
             asked_to_cancel(simulated, executions[0])
