@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Iterable
@@ -61,15 +60,62 @@ Example:
 )
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another quota.")
 @click.option(
+    "--account",
+    default="123456789012",
+    show_default=True,
+    help="Whose account it is if the access key is no account of twelve digits.",
+)
+@click.option("--region", default="us-east-1", show_default=True, help="If a request names none.")
+@click.option(
+    "--poll-seconds",
+    default=60.0,
+    show_default=True,
+    help="How long a poll waits for a task, in simulated seconds.",
+)
+@click.option(
+    "--hold-seconds",
+    default=300.0,
+    show_default=True,
+    help="How long a virtual clock waits for who holds a task and gives no sign of life.",
+)
+@click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON file of secret keys by access key id; requests then have to be signed.",
 )
-@click.option("--allow-remote", is_flag=True, help="Let other machines call without signing.")
+@click.option("--allow-remote", is_flag=True, help="Let other machines do all that this one may.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name the server goes by.")
 @click.option("--allow-origin", multiple=True, metavar="URL", help="Web pages that may call.")
+@click.option(
+    "--max-connections",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many connections may be open.",
+)
+@click.option(
+    "--max-polls",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many polls may wait.",
+)
+@click.option(
+    "--max-simulations",
+    default=1_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many paths and accounts may be in use.",
+)
+@click.option(
+    "--grace",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seconds for which requests in progress are waited for when the server stops.",
+)
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
-def serve(host: str, port: int, log: bool, db: Path | None, **options: Any) -> None:
+def serve(host: str, port: int, log: bool, db: Path | None, grace: int, **options: Any) -> None:
     """Serve Amazon SWF to any client, in any language.
 
     Without --db nothing is kept once the server has stopped. With it, all that was answered is
@@ -96,7 +142,7 @@ def serve(host: str, port: int, log: bool, db: Path | None, **options: Any) -> N
     _make_room(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
     open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
-    server = Server(listener, settings, open_recorder, observers)
+    server = Server(listener, settings, open_recorder, observers, grace)
     try:
         asyncio.run(server.serve(lambda: _greet(url_of(listener))))
     except FileRefusedError as error:
@@ -116,6 +162,7 @@ def _settings(
     allow_origin: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
+    from flowy_sim.server.keys import read_keys
     from flowy_sim.server.settings import ServerSettings, Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -127,7 +174,7 @@ def _settings(
             latency=latency,
             **given,
         )
-        secrets, accounts = ({}, {}) if keys is None else _read_keys(keys)
+        secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
         return ServerSettings(
             simulation=simulation,
             secrets=secrets,
@@ -140,34 +187,14 @@ def _settings(
         raise click.ClickException(str(error)) from error
 
 
-def _read_keys(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return secret keys and accounts, by access key id."""
-    try:
-        keys = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    secrets: dict[str, str] = {}
-    accounts: dict[str, str] = {}
-    for access_key, key in keys.items() if isinstance(keys, dict) else [("", None)]:
-        secret, account = (
-            (key.get("secret"), key.get("account"))
-            if isinstance(key, dict)
-            else (
-                key,
-                None,
-            )
-        )
-        if not isinstance(secret, str) or not isinstance(account, str | None):
-            raise ValueError(
-                f'{path} holds no keys; write them as {{"ACCESS KEY ID": "SECRET KEY", …}}, or '
-                'with an account as {"ACCESS KEY ID": {"secret": "…", "account": "…"}, …}'
-            )
-        secrets[access_key] = secret
-        if account is not None:
-            accounts[access_key] = account
-    if not secrets:
-        raise ValueError(f"{path} holds no key, so nobody could call")
-    return secrets, accounts
+def _given(settings: ServerSettings) -> dict[str, Any]:
+    """Return how the command line itself says that the simulation is set up."""
+    context = click.get_current_context()
+    return {
+        name: value
+        for name, value in settings.simulation.written().items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
 
 
 def _warn(host: str, settings: ServerSettings) -> None:
