@@ -41,6 +41,7 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     command fails if there is any.
     """
     from flowy_sim.verify import verify_paths
+    from flowy_sim.verify.verdict import count
 
     verdicts = []
     for verdict in verify_paths(*paths):
@@ -53,7 +54,7 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps({"histories": histories, "totals": totals}, indent=2))
     else:
         click.echo(
-            f"{totals['histories']:,} histories with {totals['events']:,} events: "
+            f"{count(totals['histories'], 'history')} with {count(totals['events'], 'event')}: "
             f"{totals['agree']:,} agree, {totals['differ']:,} differ, "
             f"{totals['unreadable']:,} unreadable"
         )

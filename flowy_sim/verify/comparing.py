@@ -124,8 +124,8 @@ class Comparison:
                 yield path + member, theirs, ours
 
     def _agree(self, member: str, recorded: Any, got: Any) -> bool:
-        if member in _RUN_IDS and isinstance(recorded, str) and got != ABSENT:
+        if recorded is ABSENT:
+            return self._lost.zeros and got == 0 and member.endswith("EventId")
+        if member in _RUN_IDS and isinstance(recorded, str) and got is not ABSENT:
             return self._run_ids.bind(recorded, got)
-        if recorded == ABSENT and got == 0 and member.endswith("EventId"):
-            return self._lost.zeros
         return bool(recorded == got)

@@ -2,43 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from flowy_sim.verify.recording import Event
 
-#: The events that start what was opened before, with the member that names the opening event.
-STARTS = {
-    "ActivityTaskStarted": "scheduledEventId",
-    "ChildWorkflowExecutionStarted": "initiatedEventId",
-    "DecisionTaskStarted": "scheduledEventId",
-    "LambdaFunctionStarted": "scheduledEventId",
-}
-#: The events that end it.
-ENDS = {
-    "ActivityTaskCanceled": "scheduledEventId",
-    "ActivityTaskCompleted": "scheduledEventId",
-    "ActivityTaskFailed": "scheduledEventId",
-    "ActivityTaskTimedOut": "scheduledEventId",
-    "ChildWorkflowExecutionCanceled": "initiatedEventId",
-    "ChildWorkflowExecutionCompleted": "initiatedEventId",
-    "ChildWorkflowExecutionFailed": "initiatedEventId",
-    "ChildWorkflowExecutionTerminated": "initiatedEventId",
-    "ChildWorkflowExecutionTimedOut": "initiatedEventId",
-    "DecisionTaskCompleted": "scheduledEventId",
-    "DecisionTaskTimedOut": "scheduledEventId",
-    "ExternalWorkflowExecutionCancelRequested": "initiatedEventId",
-    "ExternalWorkflowExecutionSignaled": "initiatedEventId",
-    "LambdaFunctionCompleted": "scheduledEventId",
-    "LambdaFunctionFailed": "scheduledEventId",
-    "LambdaFunctionTimedOut": "scheduledEventId",
-    "RequestCancelExternalWorkflowExecutionFailed": "initiatedEventId",
-    "SignalExternalWorkflowExecutionFailed": "initiatedEventId",
-    "StartChildWorkflowExecutionFailed": "initiatedEventId",
-    "StartLambdaFunctionFailed": "scheduledEventId",
-    "TimerCanceled": "startedEventId",
-    "TimerFired": "startedEventId",
-}
+
+class Lifecycle(NamedTuple):
+    """How something that an event opens goes on.
+
+    Attributes:
+        opens: the event that opens it.
+        link: the member by which later events name that event.
+        ends: the events that end it.
+        starts: the event that starts it before, if there is one.
+    """
+
+    opens: str
+    link: str
+    ends: tuple[str, ...]
+    starts: str = ""
+
+
+_LIFECYCLES = (
+    Lifecycle(
+        "ActivityTaskScheduled",
+        "scheduledEventId",
+        (
+            "ActivityTaskCanceled",
+            "ActivityTaskCompleted",
+            "ActivityTaskFailed",
+            "ActivityTaskTimedOut",
+        ),
+        "ActivityTaskStarted",
+    ),
+    Lifecycle(
+        "DecisionTaskScheduled",
+        "scheduledEventId",
+        ("DecisionTaskCompleted", "DecisionTaskTimedOut"),
+        "DecisionTaskStarted",
+    ),
+    Lifecycle(
+        "LambdaFunctionScheduled",
+        "scheduledEventId",
+        (
+            "LambdaFunctionCompleted",
+            "LambdaFunctionFailed",
+            "LambdaFunctionTimedOut",
+            "StartLambdaFunctionFailed",
+        ),
+        "LambdaFunctionStarted",
+    ),
+    Lifecycle("TimerStarted", "startedEventId", ("TimerCanceled", "TimerFired")),
+    Lifecycle(
+        "StartChildWorkflowExecutionInitiated",
+        "initiatedEventId",
+        (
+            "ChildWorkflowExecutionCanceled",
+            "ChildWorkflowExecutionCompleted",
+            "ChildWorkflowExecutionFailed",
+            "ChildWorkflowExecutionTerminated",
+            "ChildWorkflowExecutionTimedOut",
+            "StartChildWorkflowExecutionFailed",
+        ),
+        "ChildWorkflowExecutionStarted",
+    ),
+    Lifecycle(
+        "SignalExternalWorkflowExecutionInitiated",
+        "initiatedEventId",
+        ("ExternalWorkflowExecutionSignaled", "SignalExternalWorkflowExecutionFailed"),
+    ),
+    Lifecycle(
+        "RequestCancelExternalWorkflowExecutionInitiated",
+        "initiatedEventId",
+        (
+            "ExternalWorkflowExecutionCancelRequested",
+            "RequestCancelExternalWorkflowExecutionFailed",
+        ),
+    ),
+)
+_STARTS = {lifecycle.starts: lifecycle for lifecycle in _LIFECYCLES}
+_ENDS = {end: lifecycle for lifecycle in _LIFECYCLES for end in lifecycle.ends}
+
+#: The member by which an event names the one that opened what it is about.
+LINKS = {name: lifecycle.link for name, lifecycle in {**_STARTS, **_ENDS}.items()}
 
 
 class Links:
@@ -51,8 +98,9 @@ class Links:
 
     def __init__(self, events: Sequence[Event]) -> None:
         """Read the links of a history."""
-        self.started = self._by_link(events, STARTS)
-        self.ended = self._by_link(events, ENDS)
+        types = {event.id: event.type for event in events}
+        self.started = _by_opening(events, types, _STARTS)
+        self.ended = _by_opening(events, types, _ENDS)
         self._requests: dict[str, list[tuple[Event, Event]]] = {}
         for event in events:
             if event.type.endswith("ExternalWorkflowExecutionInitiated") and event.id in self.ended:
@@ -89,8 +137,16 @@ class Links:
                 seen = max(seen, answer, key=lambda event: event.id)
         return seen
 
-    @staticmethod
-    def _by_link(events: Sequence[Event], members: dict[str, str]) -> dict[int, Event]:
-        return {
-            event.link(member): event for event in events if (member := members.get(event.type, ""))
-        }
+
+def _by_opening(
+    events: Sequence[Event], types: Mapping[int, str], lifecycles: Mapping[str, Lifecycle]
+) -> dict[int, Event]:
+    """Return events by the event that opened what they are about, if it is of the right type."""
+    found: dict[int, Event] = {}
+    for event in events:
+        lifecycle = lifecycles.get(event.type)
+        if lifecycle is not None:
+            opening_id = event.link(lifecycle.link)
+            if types.get(opening_id) == lifecycle.opens:
+                found[opening_id] = event
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flowy_sim.verify.course import Course
 from flowy_sim.verify.instants import LATENESS
-from flowy_sim.verify.links import ENDS, STARTS
+from flowy_sim.verify.links import LINKS
 from flowy_sim.verify.recording import Event, Recording
 
 _REQUESTS_CONFIRMED = (
@@ -31,7 +31,13 @@ _WRITES = {
     "external confirmation": _REQUESTS_CONFIRMED,
     "child start": ("StartChildWorkflowExecutionFailed",),
     "child started": ("ChildWorkflowExecutionStarted",),
-    "child close": tuple(name for name in ENDS if name.startswith("ChildWorkflowExecution")),
+    "child close": (
+        "ChildWorkflowExecutionCanceled",
+        "ChildWorkflowExecutionCompleted",
+        "ChildWorkflowExecutionFailed",
+        "ChildWorkflowExecutionTerminated",
+        "ChildWorkflowExecutionTimedOut",
+    ),
     "lambda start": ("LambdaFunctionStarted", "StartLambdaFunctionFailed"),
     "lambda close": ("LambdaFunctionCompleted", "LambdaFunctionFailed"),
     "lambda time-out": ("LambdaFunctionTimedOut",),
@@ -102,9 +108,7 @@ def _causes(recording: Recording, event: Event) -> Iterator[int]:
             yield event.link("startedEventId") or event.link("scheduledEventId")
         case "ActivityTaskCanceled":
             yield event.link("latestCancelRequestedEventId")
-        case name if name in ENDS:
-            yield event.link(ENDS[name])
-        case name if name in STARTS:
-            yield event.link(STARTS[name])
+        case name if name in LINKS:
+            yield event.link(LINKS[name])
         case _ if recording.sent_itself(event):
             yield event.link("externalInitiatedEventId")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from flowy_sim.verify.comparing import Difference
@@ -36,9 +36,9 @@ class Verdict:
         if self.error:
             return f"unreadable: {self.name}: {self.error}"
         if self.difference is not None:
-            agreed = f"{self.agreed:,} of {count(self.events)} agree"
+            agreed = f"{self.agreed:,} of {count(self.events, 'event')} agree"
             return f"differs: {self.name}, {agreed}; {self.difference}"
-        return f"agrees: {self.name}, {count(self.events)}"
+        return f"agrees: {self.name}, {count(self.events, 'event')}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as an object for JSON."""
@@ -49,17 +49,24 @@ class Verdict:
             "agreed": self.agreed,
         }
         if self.difference is not None:
-            document["difference"] = asdict(self.difference)
+            document["difference"] = {
+                "eventId": self.difference.event_id,
+                "eventType": self.difference.event_type,
+                "field": self.difference.field,
+                "recorded": self.difference.recorded,
+                "got": self.difference.got,
+            }
         if self.error:
             document["error"] = self.error
         return document
 
 
-def count(events: int) -> str:
-    """Return a number of events in words.
+def count(number: int, noun: str) -> str:
+    """Return how many there are of something.
 
     Example:
-        >>> count(1), count(2040)
-        ('1 event', '2,040 events')
+        >>> count(1, "event"), count(2040, "event"), count(2, "history")
+        ('1 event', '2,040 events', '2 histories')
     """
-    return "1 event" if events == 1 else f"{events:,} events"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

@@ -26,6 +26,18 @@ ACTIVITY_DEFAULTS = {
     "defaultTaskScheduleToStartTimeout": "10",
     "defaultTaskStartToCloseTimeout": "20",
 }
+TYPE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "workflow": {
+        "Full@1": WORKFLOW_DEFAULTS,
+        "Full@2": {**WORKFLOW_DEFAULTS, "defaultTaskPriority": "3", "defaultLambdaRole": "arn:x"},
+        "Bare@1": {},
+    },
+    "activity": {
+        "Full@1": ACTIVITY_DEFAULTS,
+        "Partly@1": {"defaultTaskList": {"name": "A1"}},
+        "Urgent@1": {"defaultTaskPriority": "7"},
+    },
+}
 ROOTS = ("root-1", "root-2")
 CHILDREN = ("child-1", "child-2", "child-3")
 WORKFLOW_TYPES = (("Full", "1"), ("Full", "1"), ("Full", "2"), ("Bare", "1"), ("None", "1"))
@@ -62,14 +74,11 @@ class Life:
         self.decided: dict[str, dict[str, Any]] = {}
         retention = {"workflowExecutionRetentionPeriodInDays": "90"}
         self.engine.call("RegisterDomain", {"name": DOMAIN, **retention}, self.now)
-        more = {"defaultTaskPriority": "3", "defaultLambdaRole": "arn:role"}
-        workflow, activity = "RegisterWorkflowType", "RegisterActivityType"
-        self.call(workflow, name="Full", version="1", **WORKFLOW_DEFAULTS)
-        self.call(workflow, name="Full", version="2", **WORKFLOW_DEFAULTS, **more)
-        self.call(workflow, name="Bare", version="1")
-        self.call(activity, name="Full", version="1", **ACTIVITY_DEFAULTS)
-        self.call(activity, name="Partly", version="1", defaultTaskList={"name": "A1"})
-        self.call(activity, name="Urgent", version="1", defaultTaskPriority="7")
+        for kind, types in TYPE_DEFAULTS.items():
+            for named, defaults in types.items():
+                name, version = named.split("@")
+                operation = f"Register{kind.capitalize()}Type"
+                self.call(operation, name=name, version=version, **defaults)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         if "domain" in input_shape(operation).members:
@@ -104,6 +113,7 @@ class Life:
                 **execution.structure(),
                 "events": execution.events(1, len(execution)),
                 "recordedDecisions": self.decided.get(execution.run_id, {}),
+                "typeDefaults": TYPE_DEFAULTS,
             }
 
     # What may happen
