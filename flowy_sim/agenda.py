@@ -1,14 +1,19 @@
-"""What workers do later: the answers and heartbeats of tasks that take simulated time."""
+"""What is done later: answers and heartbeats of tasks that take simulated time, late deliveries."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from flowy.client import fault_code
 from flowy_sim.clock import Clock, later
 from flowy_sim.crews import Desk, Held
 from flowy_sim.engine.deadlines import Deadlines
+from flowy_sim.faults import is_injected
+
+_AGAIN = 1
+"""Seconds after which an answer that did not get through is given once more."""
 
 
 class Agenda:
@@ -24,51 +29,94 @@ class Agenda:
         """Start with nothing to do."""
         self._clock = clock
         self._desk = desk
-        self._due = Deadlines(choose)
+        self._choose = choose
+        self.clear()
 
-    def hold(self, held: Held, come_back: Callable[[], None]) -> None:
+    def clear(self) -> None:
+        """Forget everything."""
+        self._due = Deadlines(self._choose)
+
+    def hold(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
         """Keep an answer until it is due, and send heartbeats meanwhile.
 
         Args:
             held: the answer. One that takes for ever means that its worker has died: another
                 comes in its place at once.
             come_back: called when its worker has nothing to do any more.
+            lose: called when its worker has died.
         """
         due = math.inf
-        if math.isinf(held.answer.takes):
+        if math.isinf(held.takes):
             come_back()
         else:
-            instant = later(self._clock.milliseconds, held.answer.takes)
-            self._due.set(instant, "answer", self._give, held, come_back)
-            due = instant
+            due = self._set(held.takes, "answer", self._give, held, come_back, lose)
         self._plan_heartbeat(held, due)
+
+    def put_off(self, seconds: float, about: object, action: Callable[[], None]) -> None:
+        """Do something later; what it is about tells it from others."""
+        self._set(seconds, "delivery", action, about)
 
     def next_instant(self) -> int | None:
         """Return when something is due next, in milliseconds; None if nothing is."""
         return self._due.next_instant()
 
-    def catch_up(self) -> None:
-        """Do what is due by now."""
+    def catch_up(self) -> bool:
+        """Do what is due by now; return whether anything was."""
+        done = False
         while (instant := self.next_instant()) is not None and instant <= self._clock.milliseconds:
-            _, (action, *arguments) = self._due.pop(instant)
-            action(*arguments)
+            kind, (action, *arguments) = self._due.pop(instant)
+            if kind == "delivery":
+                action()
+            else:
+                action(*arguments)
+            done = True
+        return done
 
-    def _give(self, held: Held, come_back: Callable[[], None]) -> None:
-        self._desk.give(held)
-        come_back()
+    def entries(self) -> Iterator[tuple[int, str, object]]:
+        """Yield when, what kind of thing and about what is to be done, in no order."""
+        for at, (kind, (_, about, *_)) in self._due:
+            yield at, kind, about
+
+    def _give(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
+        self._desk.clear(held.call.worker)
+        try:
+            self._desk.give(held)
+        except BaseException as error:
+            if not is_injected(error):
+                raise
+            if isinstance(error, Exception):
+                self._set(_AGAIN, "answer", self._give, held, come_back, lose)
+            else:
+                lose()
+            return
+        finally:
+            self._desk.worker = ""
+        if self._desk.held is None:
+            come_back()
+        else:
+            self.hold(self._desk.held, come_back, lose)
 
     def _plan_heartbeat(self, held: Held, until: float) -> None:
-        if held.answer.heartbeat is None:
+        if held.heartbeat is None:
             return
-        instant = later(self._clock.milliseconds, held.answer.heartbeat)
+        instant = later(self._clock.milliseconds, held.heartbeat)
         if instant < until:
             self._due.set(instant, "heartbeat", self._beat, held, until)
 
     def _beat(self, held: Held, until: float) -> None:
+        self._desk.clear(held.call.worker)
         try:
-            self._desk.record_activity_task_heartbeat(taskToken=held.request["taskToken"])
+            self._desk.record_activity_task_heartbeat(taskToken=held.call.request["taskToken"])
         except Exception as error:
-            if fault_code(error) != "UnknownResourceFault":
+            if fault_code(error) == "UnknownResourceFault":
+                return
+            if not is_injected(error):
                 raise
-        else:
-            self._plan_heartbeat(held, until)
+        finally:
+            self._desk.worker = ""
+        self._plan_heartbeat(held, until)
+
+    def _set(self, seconds: float, kind: str, *arguments: Any) -> int:
+        instant = later(self._clock.milliseconds, seconds)
+        self._due.set(instant, kind, *arguments)
+        return instant

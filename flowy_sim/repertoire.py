@@ -49,7 +49,7 @@ class Repertoire:
         Args:
             client: what the domain is asked with.
             domain: the domain's name.
-            workflows: classes of workflows, at least one.
+            workflows: classes of workflows.
             activities: classes of activities.
             stubs: what stands in for activities.
             hold: told which answer of a stub is being given.
@@ -59,7 +59,8 @@ class Repertoire:
         """
         self._client = client
         self._domain = domain
-        self.workflows = by_type(WorkflowType, workflows)
+        declared = list(workflows)
+        self.workflows = by_type(WorkflowType, declared) if declared else {}
         self._proxies = [proxy for cls in self.workflows.values() for proxy in proxies(cls)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}

@@ -18,31 +18,34 @@ Example:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 from flowy.client import fault_code
-from flowy.decider import decide
 from flowy.errors import ConfigurationError
 from flowy.options import whole_number
 from flowy.starter import Execution, start
-from flowy.worker import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.agenda import Agenda
 from flowy_sim.clock import parse_instant
-from flowy_sim.crews import Crew, Desk
+from flowy_sim.faults import Fault
 from flowy_sim.freezing import freezegun, frozen_to
 from flowy_sim.repertoire import Repertoire, Sources, activities_in, module_of, workflows_in
 from flowy_sim.run import Event, Run, fetch, history, open_executions
 from flowy_sim.simulation import Simulation
+from flowy_sim.stage import Code, Stage
 from flowy_sim.stubs import Stubs
-from flowy_sim.waiting import StuckError, Workers, explain, times_out_at, waits
+from flowy_sim.waiting import StuckError, explain, times_out_at, waits
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
 
+MOST_FAULTS = 2
+"""How many faults strike in one run at most, if nothing else is said."""
+
 _OTHERS = 5
+
+C = TypeVar("C", bound=Callable[[], object])
 
 
 def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
@@ -88,9 +91,14 @@ class Runner:
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         on_event: called with the workflow id and the event for each event that is written to the
             history of an execution that was started here, as soon as it is.
+        faults: what may go wrong, if the simulation's schedule says so.
+        most_faults: how many faults strike in a run at most.
+        on_turn: called between two turns.
+        on_accident: told when a fault strikes, in a few words.
 
     Attributes:
-        simulation, domain: as given.
+        simulation, domain, stubs: as given.
+        stage: who takes turns.
         runs: the executions that were run, in order, those that got stuck among them.
 
     Raises:
@@ -109,27 +117,94 @@ class Runner:
         workers: int | None = None,
         freeze: bool = False,
         on_event: Callable[[str, Event], None] | None = None,
+        faults: Iterable[Fault] = (),
+        most_faults: int = MOST_FAULTS,
+        on_turn: Callable[[], None] | None = None,
+        on_accident: Callable[[str], None] | None = None,
     ) -> None:
         """Check the arguments; nothing is asked of the simulation yet."""
         self.runs: list[Run] = []
         self.simulation = simulation
         self.domain = domain
+        self.stubs = Stubs() if stubs is None else stubs
+        self.stage = Stage(
+            simulation,
+            domain,
+            None if workers is None else whole_number("workers", workers, least=1),
+            tuple(faults),
+            most_faults,
+            self._task_taken,
+            self._tell,
+            on_accident or _say_nothing,
+        )
         self._clock = simulation.clock
-        self._size = None if workers is None else whole_number("workers", workers, least=1)
         self._freeze = freeze
         if freeze:
             freezegun()
         self._on_event = on_event
+        self._on_turn = on_turn
         self._told: dict[Execution, int] = {}
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
-        self._stubs = Stubs() if stubs is None else stubs
-        self._client = simulation.client(poll_seconds=0)
-        self._desk = Desk(simulation, self._task_taken, self._tell)
-        self._agenda = Agenda(self._clock, self._desk, simulation.schedule.choose)
-        self._crews: list[Crew] = []
+        self._client = self.stage.client
+        self._invariants: list[Callable[[], object]] = []
+        self._looks: list[Callable[[], object]] = []
         self._follow: Callable[[], None] = _stand_still
         self._started = 0
+
+    def invariant(self, check: C) -> C:
+        """Hold something to be true after every turn; a decorator.
+
+        Args:
+            check: called without arguments; it asserts. Its name says what holds.
+
+        Example:
+            ::
+
+                filed = []
+                swf_stub(RenameImage, function=lambda path, color: filed.append(path))
+
+                @swf_run.invariant
+                def no_image_is_filed_twice():
+                    assert len(filed) == len(set(filed))
+        """
+        self._invariants.append(check)
+        return check
+
+    def watch(self, look: Callable[[], object]) -> None:
+        """Say what the world outside looks like, as far as it matters to what follows.
+
+        Exploring takes states for the same only if the world looks the same. If nobody says how
+        it looks, that is which work was done so far, in which order.
+
+        Args:
+            look: returns it, with a ``repr`` that tells it all: ``lambda: sorted(filed)``.
+        """
+        self._looks.append(look)
+
+    def world(self) -> object:
+        """Return what the world outside looks like, to be compared."""
+        if self._looks:
+            return tuple(repr(look()) for look in self._looks)
+        return tuple(self.stage.log)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many executions were started here and how many have been run to their end."""
+        return self._started, len(self.runs)
+
+    def loop(self, code: Code | type[Code], name: str | None = None) -> None:
+        """Let code take part that polls by itself: a decider or worker that does not use flowy.
+
+        It has one turn after the other, between those of other workers. A turn ends when the code
+        returns, or polls a list for the second time; so it may poll once, or be an endless loop.
+
+        Args:
+            code: called with an SWF client in each turn; or a class, of which an instance is
+                made for each worker, so that what it keeps is lost when it dies.
+            name: who it is; the name of the code by default.
+        """
+        self.stage.add(code, name or code.__name__)
 
     def run(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.
@@ -193,13 +268,16 @@ class Runner:
             FlowyError: a decider cannot decide.
         """
         __tracebackhide__ = True
-        if not self._crews:
+        if self.stage.can is None:
             self._staff()
         times_out = parse_instant(times_out_at(history(self._client, self.domain, execution)))
         with self._seen_time():
             while self._is_open(execution):
-                if not self._work():
+                self._turn_is_over()
+                self.stage.trouble.turn()
+                if not self.stage.take_turn() and self._is_open(execution):
                     self._pass_time(execution, times_out)
+            self._turn_is_over()
         ended = fetch(self._client, self.domain, execution)
         self.runs.append(ended)
         self._told.pop(execution, None)
@@ -214,14 +292,16 @@ class Runner:
         if activities is None:
             modules = dict.fromkeys(module_of(workflow) for workflow in self._workflows)
             activities = list(dict.fromkeys(activities_in(modules)))
-        self._repertoire = can = Repertoire(
-            self._client, self.domain, self._workflows, activities, self._stubs, self._desk.hold
+        can = Repertoire(
+            self._client,
+            self.domain,
+            self._workflows,
+            activities,
+            self.stubs,
+            self.stage.desk.hold,
         )
         can.register()
-        self._crews = [
-            *(self._deciders(task_list) for task_list in can.decision_lists),
-            *(self._workers(task_list) for task_list in can.activity_lists),
-        ]
+        self.stage.staff(can)
 
     def _register_domain(self) -> None:
         try:
@@ -232,59 +312,11 @@ class Runner:
             if fault_code(error) != "DomainAlreadyExistsFault":
                 raise
 
-    def _deciders(self, task_list: str) -> Crew:
-        workflows = self._repertoire.workflows.values()
-        return Crew(
-            lambda number: WorkflowWorker(
-                self._desk, self.domain, task_list, workflows, identity=f"decider {number}"
-            ),
-            self._size,
-        )
-
-    def _workers(self, task_list: str) -> Crew:
-        activities = self._repertoire.activities.values()
-        return Crew(
-            lambda number: ActivityWorker(
-                self._desk, self.domain, task_list, activities, identity=f"worker {number}"
-            ),
-            self._size,
-        )
-
-    def _work(self) -> bool:
-        """Let a worker of each crew poll; return whether any got a task."""
-        got_task = False
-        for crew in self._crews:
-            got_task |= self._turn(crew)
-        return got_task
-
-    def _turn(self, crew: Crew) -> bool:
-        worker = crew.leave()
-        if worker is None:
-            return False
-        desk = self._desk
-        desk.clear()
-        got_task = worker.run_once()
-        if desk.held is None:
-            crew.come_back(worker)
-        else:
-            self._agenda.hold(desk.held, lambda: crew.come_back(worker))
-        if desk.refusal is not None:
-            raise desk.refusal
-        if desk.task is not None:
-            self._decide_again(desk.task)
-        return got_task
-
-    def _decide_again(self, task: dict[str, Any]) -> None:
-        """Raise the error for which a decider did not answer.
-
-        A worker logs it and leaves the task to others. Here are no others: the task would time
-        out again and again.
-        """
-        named = task["workflowType"]
-        workflow = self._repertoire.workflows[named["name"], named["version"]]
-        ids = task["workflowExecution"]
-        execution = Execution(ids["workflowId"], ids["runId"])
-        decide(workflow, history(self._client, self.domain, execution)[: task["startedEventId"]])
+    def _turn_is_over(self) -> None:
+        for check in self._invariants:
+            check()
+        if self._on_turn is not None:
+            self._on_turn()
 
     # Time
 
@@ -295,8 +327,10 @@ class Runner:
             StuckError: nothing will, other than that the execution as a whole times out.
         """
         __tracebackhide__ = True
-        own, happens = self._agenda.next_instant(), self.simulation.next_instant()
+        own, happens = self.stage.agenda.next_instant(), self.simulation.next_instant()
         if own is None and (happens is None or happens >= times_out):
+            if self.stage.trouble.last_resort():
+                return
             self._check_that_something_ends(execution)
         instant = min(instant for instant in (own, happens) if instant is not None)
         if self._clock.runs:
@@ -304,7 +338,7 @@ class Runner:
         else:
             self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
         self._tell()
-        self._agenda.catch_up()
+        self.stage.agenda.catch_up()
 
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""
@@ -315,8 +349,7 @@ class Runner:
             for other in open_executions(self._client, self.domain, _OTHERS)
             if other != execution
         ]
-        can = self._repertoire
-        workers = Workers(can.decision_lists, can.activity_lists, list(can.activities))
+        workers = self.stage.workers()
         open_waits = [wait for each in (stuck, *others) for wait in waits(each.history, workers)]
         if not any(wait.ends for wait in open_waits):
             self.runs.append(stuck)
@@ -324,11 +357,8 @@ class Runner:
             raise StuckError(explain(stuck, others, workers, self._clock.now), stuck)
 
     def _is_open(self, execution: Execution) -> bool:
-        reply = self._client.describe_workflow_execution(
-            domain=self.domain,
-            execution={"workflowId": execution.workflow_id, "runId": execution.run_id},
-        )
-        return bool(reply["executionInfo"]["executionStatus"] == "OPEN")
+        found = self.simulation.engine().executions.get(execution.run_id)
+        return found is not None and found.is_open
 
     @contextmanager
     def _seen_time(self) -> Iterator[None]:
@@ -354,3 +384,7 @@ class Runner:
 
 def _stand_still() -> None:
     """Follow no clock."""
+
+
+def _say_nothing(accident: str) -> None:
+    """Keep what goes wrong to oneself."""

@@ -14,7 +14,7 @@ from flowy_sim.engine.engine import Engine
 from flowy_sim.engine.latency import DEFAULT, Latency
 from flowy_sim.engine.limits import Limits
 from flowy_sim.engines import Engines
-from flowy_sim.participants import Participants
+from flowy_sim.participants import Participants, TaskList
 from flowy_sim.passage import Passage
 from flowy_sim.polls import Polls
 from flowy_sim.schedule import FirstChoice, Schedule
@@ -118,6 +118,22 @@ class Simulation:
         """
         with self._lock:
             return self._engines.next_instant()
+
+    def has_task(self, poll: str, name: str, domain: str) -> bool:
+        """Return whether a poll would find a task now.
+
+        Args:
+            poll: ``PollForDecisionTask`` or ``PollForActivityTask``.
+            name: the task list's name.
+            domain: the domain's name, of the simulation's region.
+        """
+        with self._lock:
+            self._engines.run_until(self._passage.present())
+            return self._engines.has_task(TaskList(self.region, poll, domain, name))
+
+    def engine(self) -> Engine:
+        """Return the engine of the simulation's region, to look at."""
+        return self._engines.of(self.region)
 
     def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
         """Return an object with the methods of ``boto3.client("swf")``.

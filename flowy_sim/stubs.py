@@ -35,11 +35,13 @@ class Answer:
         takes: how many simulated seconds after it was taken up a task is answered; infinity for
             never.
         heartbeat: how many simulated seconds lie between two heartbeats; None for no heartbeats.
+        constant: whether the function does nothing but return or raise, always the same.
     """
 
     function: Callable[..., Any]
     takes: float = 0
     heartbeat: float | None = None
+    constant: bool = False
 
 
 class Stub:
@@ -104,6 +106,7 @@ class Stub:
                 None
                 if heartbeat is None
                 else _seconds(f"heartbeat of the stub of {self}", heartbeat, zero=False),
+                constant=function is None,
             )
         )
         return self

@@ -1,0 +1,21 @@
+"""Finding bugs: a workflow is run under many orders and faults, each run different.
+
+Example:
+    ::
+
+        def every_photograph_is_filed_once(runner):
+            filed = []
+            runner.stubs(Resize, result="small.jpg")
+            runner.stubs(PredominantColor, result="blue")
+            runner.stubs(RenameImage, function=lambda path, color: filed.append(path))
+            runner(ImageCategorization, "photo.jpg")
+            assert filed == ["small.jpg"]
+
+        explore(every_photograph_is_filed_once, faults=EVERYDAY)
+"""
+
+from __future__ import annotations
+
+from flowy_sim.explore.exploring import Exploration, Failure, FoundError, explore, find
+
+__all__ = ["Exploration", "Failure", "FoundError", "explore", "find"]

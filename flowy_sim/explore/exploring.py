@@ -1,0 +1,294 @@
+"""Exploring: a test is run under many orders and faults, until it fails or there are no more."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from flowy_sim.explore import choices as chosen
+from flowy_sim.explore.attempt import Attempt, PrunedError, Setting, Test, signature
+from flowy_sim.explore.choices import Deviating, Deviation, Given, deviations
+from flowy_sim.explore.processes import explore_in_processes
+from flowy_sim.explore.search import Search
+from flowy_sim.explore.shrinking import shrink
+from flowy_sim.explore.states import States
+from flowy_sim.explore.story import Story, blame
+from flowy_sim.faults import Fault
+from flowy_sim.runner import MOST_FAULTS, Runner
+
+RUNS = 10_000
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a test fails, with as few choices as lead to it.
+
+    Attributes:
+        error: what it failed with.
+        choices: the choices of that run that are not the first of their possibilities.
+        story: what happened, in a few lines.
+        repeat: the line that repeats it.
+    """
+
+    error: BaseException
+    choices: tuple[Deviation, ...]
+    story: tuple[str, ...]
+    repeat: str
+
+    def __str__(self) -> str:
+        """The story, what it failed with, and the line that repeats it."""
+        return "\n".join((blame(self.error), *self.story, f"repeat: {self.repeat}"))
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What exploring has come to.
+
+    Attributes:
+        runs: how many runs were made.
+        states: how many different states were seen between two turns.
+        seconds: how long it took.
+        share: the share of the space that was covered: how probable it is that a run at random,
+            in which faults strike one time in a hundred, is one of those made or equal to one.
+        complete: whether all runs were made.
+        failure: how the test fails; None if it did not.
+    """
+
+    runs: int
+    states: int
+    seconds: float
+    share: float
+    complete: bool
+    failure: Failure | None = field(default=None)
+
+    @property
+    def runs_per_second(self) -> float:
+        """How fast it was."""
+        return self.runs / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        """How much was explored, in a line."""
+        part = "all of the space" if self.complete else f"{self.share:.1%} of the space"
+        return (
+            f"{self.runs:,} runs and {self.states:,} states in {self.seconds:.1f} s "
+            f"({self.runs_per_second:,.0f} runs a second), {part}"
+        )
+
+
+class FoundError(AssertionError):
+    """A test fails under some order or fault; the message tells the story.
+
+    Attributes:
+        exploration: what exploring has come to.
+    """
+
+    def __init__(self, exploration: Exploration) -> None:
+        """Tell it."""
+        super().__init__(f"{exploration.failure}\nfound in {exploration}")
+        self.exploration = exploration
+
+
+def explore(test: Test, **options: Any) -> Exploration:
+    """Run a test under many orders and faults.
+
+    Args:
+        test: runs workflows with the `Runner` that it is given, and asserts what has to hold. It
+            has to do the same each time it is called, and to leave nothing behind.
+        **options: those of `find`.
+
+    Returns:
+        How much was explored.
+
+    Raises:
+        FoundError: it fails.
+
+    Example:
+        ::
+
+            def no_order_is_lost(runner):
+                runner.stubs("ship", 1, result="shipped")
+                assert runner(Order, 7).result == "shipped"
+
+            explore(no_order_is_lost, faults=[WorkerDies(), AnswerLost()])
+    """
+    __tracebackhide__ = True
+    found = find(test, **options)
+    if found.failure is not None:
+        raise FoundError(found) from found.failure.error
+    return found
+
+
+def find(
+    test: Test,
+    *,
+    faults: Iterable[Fault] = (),
+    most_faults: int = MOST_FAULTS,
+    runs: int = RUNS,
+    seconds: float = SECONDS,
+    processes: int = 1,
+    seed: int = 0,
+    choices: str | None = None,
+    repeat: Callable[[str], str] | None = None,
+    **others: Any,
+) -> Exploration:
+    """Run a test under many orders and faults; return what was found.
+
+    Args:
+        test: as for `explore`.
+        faults: what may go wrong.
+        most_faults: how many faults strike in a run at most.
+        runs: after how many runs to stop.
+        seconds: after how long to stop.
+        processes: in how many processes to explore.
+        seed: which samples of a large space are taken follows from it.
+        choices: make only the run with these choices, as a failure has named them.
+        repeat: makes the line that repeats a failure, given its choices.
+        **others: what `Simulation` (start, latency, limits) and `Runner` (activities, workflows,
+            workers, freeze) take, for each run.
+
+    Returns:
+        How much was explored, and how the test fails, if it does.
+    """
+    names = ("start", "latency", "limits", "region", "account")
+    setting = Setting(
+        tuple(faults),
+        most_faults,
+        {name: others.pop(name) for name in names if name in others},
+        others,
+    )
+    explorer = Explorer(test, setting, seed, repeat or partial(_call, test))
+    with _quiet():
+        if choices is not None:
+            return explorer.repeat(chosen.parse(choices))
+        if processes > 1:
+            return explore_in_processes(explorer, processes, runs, seconds)
+        return explorer.explore(runs, seconds)
+
+
+class Explorer:
+    """Explores one test.
+
+    Attributes:
+        search: what to try next.
+        states: the states that were seen.
+    """
+
+    def __init__(
+        self, test: Test, setting: Setting, seed: int, repeat: Callable[[str], str]
+    ) -> None:
+        """Start with nothing tried."""
+        self.search = Search(seed, {fault.describe() for fault in setting.faults})
+        self.states: set[int] = set()
+        self._test = test
+        self._setting = setting
+        self._repeat = repeat
+        self.runs = 0
+
+    def explore(self, runs: int, seconds: float, untried: int = 0) -> Exploration:
+        """Make runs until one fails, or all are made, or the time is over.
+
+        Args:
+            runs: how many at most.
+            seconds: for how long.
+            untried: stop when there are so many alternatives; 0 for never.
+        """
+        began = time.perf_counter()
+        failure = None
+        last = self.runs + runs
+        while self.search and self.runs < last and failure is None:
+            if time.perf_counter() - began >= seconds or 0 < untried <= len(self.search):
+                break
+            attempt = self._next()
+            if attempt.error is not None:
+                failure = self._failure(attempt)
+        return Exploration(
+            self.runs,
+            len(self.states),
+            time.perf_counter() - began,
+            self.search.covered,
+            not self.search and failure is None,
+            failure,
+        )
+
+    def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
+        """Make one run, with given choices."""
+        began = time.perf_counter()
+        attempt = Attempt(self._setting, Deviating(given)).make(self._test)
+        failure = None if attempt.error is None else self._tell(given)
+        return Exploration(1, 0, time.perf_counter() - began, 0.0, False, failure)
+
+    def _next(self) -> Attempt:
+        alternative, schedule = self.search.next()
+        self.runs += 1
+        look = _Look(self.states, schedule)
+        attempt = Attempt(self._setting, schedule, look).make(self._test)
+        self.search.learn(alternative, schedule.made)
+        return attempt
+
+    def _failure(self, attempt: Attempt) -> Failure:
+        assert attempt.error is not None
+        expected = signature(attempt.error)
+
+        def fails(given: tuple[Deviation, ...]) -> tuple[Deviation, ...] | None:
+            schedule = Deviating(given)
+            error = Attempt(self._setting, schedule).make(self._test).error
+            same = error is not None and signature(error) == expected
+            return deviations(schedule.made) if same else None
+
+        return self._tell(shrink(fails, deviations(attempt.schedule.made)))
+
+    def _tell(self, given: tuple[Deviation, ...]) -> Failure:
+        story = Story()
+        attempt: Attempt = Attempt(
+            self._setting,
+            Deviating(given),
+            story.listen,
+            lambda words: story.accident(attempt.runner, words),
+        )
+        attempt.make(self._test)
+        story.listen(attempt.runner)
+        error = attempt.error or AssertionError("it does not fail when it is repeated")
+        line = self._repeat(chosen.text(given))
+        return Failure(error, given, tuple(story.lines()), line)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let workers not log the accidents that they meet."""
+    logger = logging.getLogger("flowy")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+class _Look:
+    """Looks, between two turns, whether a state is new."""
+
+    def __init__(self, seen: set[int], schedule: Given) -> None:
+        self._seen = seen
+        self._schedule = schedule
+        self._states: States | None = None
+
+    def __call__(self, runner: Runner) -> None:
+        if not self._schedule.is_beyond:
+            return
+        if self._states is None:
+            self._states = States(runner)
+        state = self._states.print()
+        if state in self._seen:
+            raise PrunedError
+        self._seen.add(state)
+
+
+def _call(test: Test, written: str) -> str:
+    name = getattr(test, "__name__", "test")
+    return f"explore({name}, …, choices={written!r})"

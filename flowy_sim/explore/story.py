@@ -1,0 +1,195 @@
+"""A run told in a few lines, in the words of workflows."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flowy_sim.engine.execution import CLOSE_STATUS, Execution
+from flowy_sim.run import Event
+from flowy_sim.runner import Runner
+from flowy_sim.timeline.vocabulary import attributes_of
+
+MOST_LINES = 12
+_MOST_TOLD = MOST_LINES - 3
+_WIDTH = 96
+
+_ACCIDENT, _TURNING, _DECISION, _ENDING, _BEGINNING = 5, 4, 3, 2, 1
+"""How much a line tells; when there are too many, those that tell least are left out."""
+
+
+class Line(NamedTuple):
+    """Something that happened.
+
+    Attributes:
+        instant: when, in milliseconds.
+        weight: how much it tells.
+        words: what it was.
+    """
+
+    instant: int
+    weight: int
+    words: str
+
+
+class Story:
+    """Listens to a run, to tell of it."""
+
+    def __init__(self) -> None:
+        """Start with nothing heard."""
+        self._lines: list[Line] = []
+        self._heard: dict[str, int] = {}
+        self._runner: Runner | None = None
+        self._began = 0
+
+    def listen(self, runner: Runner) -> None:
+        """Hear what has happened since the last turn."""
+        if self._runner is None:
+            self._runner = runner
+            self._began = runner.simulation.clock.milliseconds
+        for execution in list(runner.simulation.engine().executions.values()):
+            heard = self._heard.get(execution.run_id, 0)
+            self._heard[execution.run_id] = len(execution)
+            self._lines += _told(execution, execution.events(heard + 1, len(execution)))
+
+    def accident(self, runner: Runner, words: str) -> None:
+        """Hear what went wrong on purpose."""
+        self.listen(runner)
+        self._lines.append(Line(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
+
+    def lines(self) -> list[str]:
+        """Tell it, in as many lines as there may be."""
+        order = sorted(range(len(self._lines)), key=lambda i: (-self._lines[i].weight, -i))
+        kept = sorted(order[:_MOST_TOLD])
+        told = []
+        for index in kept:
+            line = self._lines[index]
+            seconds = (line.instant - self._began) / 1000
+            told.append(f"{seconds:>8g} s  {line.words}"[:_WIDTH])
+        return told
+
+
+def blame(error: BaseException) -> str:
+    """Say in a line what a test failed with."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = str(error).strip().partition("\n")[0] or (frames[-1].line if frames else "") or ""
+    where = frames[-1].name.replace("_", " ") if frames else ""
+    is_assertion = type(error) is AssertionError
+    name = where if is_assertion and " " in where else type(error).__name__
+    return f"{name}: {first}"[:_WIDTH]
+
+
+def _told(execution: Execution, events: list[Event]) -> list[Line]:
+    lines: list[Line] = []
+    decided: list[str] = []
+    for event in events:
+        kind, attributes = event["eventType"], attributes_of(event)
+        instant = execution.time(event["eventId"])
+        if kind == "DecisionTaskCompleted":
+            decided = []
+            lines.append(Line(instant, _DECISION, ""))
+            place = len(lines) - 1
+            lines[place] = Line(instant, _BEGINNING, f"{execution.workflow_id} decides nothing yet")
+            continue
+        words = _DECIDED.get(kind)
+        if words is not None and lines and "decisionTaskCompletedEventId" in attributes:
+            decided.append(words(attributes))
+            whole = f"{execution.workflow_id} decides: {', '.join(decided)}"
+            lines[place] = Line(instant, _DECISION, whole)
+            continue
+        told = _HAPPENED.get(kind)
+        if told is not None:
+            weight, phrase = told
+            lines.append(Line(instant, weight, phrase(execution, attributes)))
+        elif kind in CLOSE_STATUS:
+            status = CLOSE_STATUS[kind].lower().replace("_", " ")
+            said = attributes.get("result") or attributes.get("reason") or ""
+            end = f"{execution.workflow_id} is {status}{said and ': '}{said}"
+            lines.append(Line(instant, _TURNING, end))
+        elif kind.endswith("Failed") and "cause" in attributes:
+            lines.append(Line(instant, _TURNING, f"{kind}: {attributes['cause']}"))
+    return lines
+
+
+Attributes = Mapping[str, Any]
+
+
+def _scheduled(execution: Execution, attributes: Attributes) -> str:
+    event_id = attributes["scheduledEventId"]
+    member = "id" if execution.event_type(event_id).startswith("Lambda") else "activityId"
+    return str(execution.member(event_id, member))
+
+
+def _reason(attributes: Attributes) -> str:
+    return str(attributes.get("reason") or attributes.get("timeoutType") or "")
+
+
+def _result(attributes: Attributes) -> str:
+    result = attributes.get("result")
+    if result is None:
+        return ""
+    try:
+        return f" = {json.loads(result)!r}"
+    except ValueError:
+        return f" = {result}"
+
+
+Words = Callable[[Execution, Attributes], str]
+
+_DECIDED: dict[str, Callable[[Attributes], str]] = {
+    "ActivityTaskScheduled": lambda it: str(it["activityId"]),
+    "ActivityTaskCancelRequested": lambda it: f"cancel {it['activityId']}",
+    "TimerStarted": lambda it: f"timer {it['timerId']} of {it['startToFireTimeout']} s",
+    "TimerCanceled": lambda it: f"cancel timer {it['timerId']}",
+    "MarkerRecorded": lambda it: f"marker {it['markerName']}",
+    "LambdaFunctionScheduled": lambda it: str(it["id"]),
+    "StartChildWorkflowExecutionInitiated": lambda it: f"child {it['workflowId']}",
+    "SignalExternalWorkflowExecutionInitiated": lambda it: (
+        f"signal {it['signalName']} to {it['workflowId']}"
+    ),
+    "RequestCancelExternalWorkflowExecutionInitiated": lambda it: f"cancel {it['workflowId']}",
+}
+
+_HAPPENED: dict[str, tuple[int, Words]] = {
+    "WorkflowExecutionStarted": (_DECISION, lambda who, it: f"{who.workflow_id} starts"),
+    "WorkflowExecutionSignaled": (
+        _TURNING,
+        lambda who, it: f"{who.workflow_id} is signaled: {it['signalName']}",
+    ),
+    "WorkflowExecutionCancelRequested": (
+        _TURNING,
+        lambda who, it: f"{who.workflow_id} is asked to cancel itself",
+    ),
+    "DecisionTaskTimedOut": (
+        _TURNING,
+        lambda who, it: f"a decision task of {who.workflow_id} times out",
+    ),
+    "ActivityTaskStarted": (
+        _BEGINNING,
+        lambda who, it: f"{it.get('identity') or 'a worker'} takes {_scheduled(who, it)}",
+    ),
+    "ActivityTaskCompleted": (
+        _ENDING,
+        lambda who, it: f"{_scheduled(who, it)} is done{_result(it)}",
+    ),
+    "ActivityTaskFailed": (
+        _TURNING,
+        lambda who, it: f"{_scheduled(who, it)} fails: {_reason(it)}",
+    ),
+    "ActivityTaskTimedOut": (
+        _TURNING,
+        lambda who, it: f"{_scheduled(who, it)} times out: {_reason(it)}",
+    ),
+    "ActivityTaskCanceled": (_TURNING, lambda who, it: f"{_scheduled(who, it)} is canceled"),
+    "TimerFired": (_ENDING, lambda who, it: f"timer {it['timerId']} fires"),
+    "LambdaFunctionCompleted": (
+        _ENDING,
+        lambda who, it: f"{_scheduled(who, it)} is done{_result(it)}",
+    ),
+    "LambdaFunctionFailed": (
+        _TURNING,
+        lambda who, it: f"{_scheduled(who, it)} fails: {_reason(it)}",
+    ),
+}

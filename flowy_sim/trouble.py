@@ -1,0 +1,99 @@
+"""Whether faults strike: each is asked for, of the schedule, wherever it could."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from flowy_sim.client import Reply
+from flowy_sim.faults import ANSWERS, Call, Fault, Moment, Stage
+
+Tell = Callable[[str], None]
+
+
+class Trouble:
+    """The faults of one run, and how often they have struck.
+
+    Args:
+        faults: what can go wrong.
+        most: how many faults strike in all, other than those that are sure to.
+        choose: decides whether one strikes: 1 for yes.
+        stage: where they strike.
+        tell: told who is struck by what.
+    """
+
+    def __init__(
+        self,
+        faults: Sequence[Fault],
+        most: int,
+        choose: Callable[[str, int], int],
+        stage: Stage,
+        tell: Tell,
+    ) -> None:
+        """Start with everything well."""
+        self._at: dict[Moment, list[int]] = {
+            moment: [i for i, fault in enumerate(faults) if fault.moment is moment]
+            for moment in Moment
+        }
+        self._faults = faults
+        self._left = [fault.most for fault in faults]
+        self._most = most
+        self._choose = choose
+        self._stage = stage
+        self._tell = tell
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """How often each may yet strike, and all of them together."""
+        return (self._most, *self._left)
+
+    def call(self, call: Call) -> Reply:
+        """Let a call be carried out, or something happen to it."""
+        if self._faults:
+            if call.operation.startswith(ANSWERS):
+                self.turn()
+            for number in self._at[Moment.CALL]:
+                if self._strikes(number, call):
+                    return self._faults[number].strike(self._stage, call)
+        return call.send()
+
+    def task(self, call: Call) -> Reply:
+        """Let a worker have a task that was polled, or something happen to it."""
+        for number in self._at[Moment.TASK]:
+            if self._strikes(number, call):
+                return self._faults[number].strike(self._stage, call)
+        return call.send()
+
+    def turn(self) -> None:
+        """Let things happen that happen to no call."""
+        for number in self._at[Moment.TURN]:
+            while self._strikes(number):
+                self._faults[number].befall(self._stage)
+
+    def last_resort(self) -> bool:
+        """Let something happen that is sure to, as nothing else does; return whether it did."""
+        for number, fault in enumerate(self._faults):
+            if fault.sure and self._left[number] and fault.fits(self._stage):
+                self._count(number, None)
+                fault.befall(self._stage)
+                return True
+        return False
+
+    def _strikes(self, number: int, call: Call | None = None) -> bool:
+        fault = self._faults[number]
+        possible = self._left[number] > 0 and (fault.sure or self._most > 0)
+        if call is not None and fault.operations:
+            possible = possible and call.operation.startswith(fault.operations)
+        if not possible or not fault.fits(self._stage):
+            return False
+        if not self._choose(fault.describe(), 2):
+            return False
+        self._count(number, call)
+        return True
+
+    def _count(self, number: int, call: Call | None) -> None:
+        fault = self._faults[number]
+        self._left[number] -= 1
+        if not fault.sure:
+            self._most -= 1
+        whose = "" if call is None else f"{call.worker}: "
+        self._tell(f"{whose}{fault.describe()}")

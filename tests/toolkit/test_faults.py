@@ -1,0 +1,207 @@
+"""Faults strike where the schedule says, and flowy's workers live with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy_sim import FirstChoice, RandomChoice, Simulation
+from flowy_sim.explore.choices import Deviating, Deviation
+from flowy_sim.faults import (
+    EVERYDAY,
+    AnsweredTwice,
+    AnswerLate,
+    AnswerLost,
+    CancelRequest,
+    ClockJumps,
+    DeciderDies,
+    Deploy,
+    Fault,
+    HeartbeatLate,
+    NetworkError,
+    ReplyLost,
+    Restart,
+    Signal,
+    TaskLate,
+    Termination,
+    Throttled,
+    WorkerDies,
+    WorkerDiesLate,
+    WorkFails,
+)
+from flowy_sim.run import Run
+from flowy_sim.runner import Runner
+
+
+@activity("pick", 1, "store", start_to_close=60, heartbeat=30, retry=3)
+class Pick(Activity):
+    def run(self, article: str) -> str:
+        self.heartbeat()
+        return f"one {article}"
+
+
+@workflow("delivery", 1, "deliveries", execution_start_to_close=86_400)
+class Delivery(Workflow):
+    pick = ActivityProxy(Pick)
+
+    def run(self, article: str) -> Any:
+        return self.pick(article).result()
+
+
+@workflow("delivery", 1, "deliveries", execution_start_to_close=86_400)
+class NewDelivery(Workflow):
+    pick = ActivityProxy(Pick)
+
+    def run(self, article: str) -> Any:
+        return f"{self.pick(article).result()}, wrapped"
+
+
+def struck(fault: Fault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
+    """Run a delivery during which a fault strikes where it could for the how manieth time."""
+    accidents: list[str] = []
+    schedule = Deviating([Deviation(fault.describe(), number, 1)])
+    runner = Runner(
+        Simulation(schedule=schedule),
+        activities=[Pick],
+        faults=[fault],
+        on_accident=accidents.append,
+    )
+    if takes:
+        runner.stubs(Pick, result="one lamp", takes=takes, heartbeat=20)
+    return runner(Delivery, "lamp"), accidents
+
+
+def causes(run: Run) -> list[str]:
+    return [event["eventType"] for event in run.history]
+
+
+@pytest.mark.parametrize("takes", [0, 45])
+@pytest.mark.parametrize("fault", EVERYDAY, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_workflow_with_retries_survives_every_everyday_fault(
+    fault: Fault, number: int, takes: float
+) -> None:
+    run, _ = struck(fault, number, takes)
+    assert run.result == "one lamp"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_survives_them_at_random(seed: int) -> None:
+    simulation = Simulation(schedule=RandomChoice(seed))
+    runner = Runner(simulation, activities=[Pick], faults=EVERYDAY)
+    assert runner(Delivery, "lamp").result == "one lamp"
+
+
+def test_nothing_goes_wrong_if_the_schedule_does_not_say_so() -> None:
+    plain = Runner(Simulation(), activities=[Pick])(Delivery, "lamp")
+    spared = Runner(Simulation(schedule=FirstChoice()), activities=[Pick], faults=EVERYDAY)
+    assert spared(Delivery, "lamp").history == plain.history
+
+
+@pytest.mark.parametrize("fault", [WorkerDies(), WorkerDiesLate()])
+def test_the_task_of_a_dead_worker_times_out(fault: Fault) -> None:
+    run, accidents = struck(fault)
+    assert "ActivityTaskTimedOut" in causes(run)
+    assert accidents == [f"worker 1: {fault.describe()}"]
+
+
+@pytest.mark.parametrize("fault", [DeciderDies(), AnswerLate(), TaskLate()])
+def test_the_task_of_a_dead_or_slow_decider_times_out(fault: Fault) -> None:
+    assert "DecisionTaskTimedOut" in causes(struck(fault)[0])
+
+
+def test_a_worker_that_dies_is_replaced_even_where_there_is_but_one() -> None:
+    schedule = Deviating([Deviation(WorkerDies.title, 1, 1)])
+    runner = Runner(
+        Simulation(schedule=schedule), activities=[Pick], faults=[WorkerDies()], workers=1
+    )
+    identities = {
+        event["activityTaskStartedEventAttributes"]["identity"]
+        for event in runner(Delivery, "lamp").history
+        if event["eventType"] == "ActivityTaskStarted"
+    }
+    assert identities == {"worker 1", "worker 2"}
+
+
+def test_work_can_fail_at_its_very_end() -> None:
+    assert "ActivityTaskFailed" in causes(struck(WorkFails())[0])
+
+
+def test_a_late_heartbeat_comes_after_the_time_out() -> None:
+    run, _ = struck(HeartbeatLate())
+    timed_out = next(e for e in run.history if e["eventType"] == "ActivityTaskTimedOut")
+    assert timed_out["activityTaskTimedOutEventAttributes"]["timeoutType"] == "HEARTBEAT"
+
+
+def test_a_little_lateness_does_no_harm() -> None:
+    run, _ = struck(TaskLate(seconds=5), number=2)
+    assert run.simulated_seconds == 5
+    assert "ActivityTaskTimedOut" not in causes(run)
+
+
+@pytest.mark.parametrize("fault", [AnswerLost(), NetworkError(), Throttled()])
+def test_an_answer_that_does_not_get_through_is_given_again(fault: Fault) -> None:
+    run, accidents = struck(fault, number=2)
+    assert causes(run).count("ActivityTaskScheduled") == 1
+    assert accidents
+
+
+@pytest.mark.parametrize("fault", [AnsweredTwice(), ReplyLost()])
+def test_a_second_answer_changes_nothing(fault: Fault) -> None:
+    run, _ = struck(fault, number=2)
+    assert causes(run).count("ActivityTaskCompleted") == 1
+
+
+def test_a_restart_loses_what_is_in_hand() -> None:
+    run, accidents = struck(Restart(), number=5, takes=45)
+    assert accidents == ["all workers are restarted"]
+    assert "ActivityTaskTimedOut" in causes(run)
+
+
+def test_new_code_decides_what_old_code_began() -> None:
+    run, _ = struck(Deploy((NewDelivery,)), number=5)
+    assert run.result == "one lamp, wrapped"
+
+
+def test_while_all_sleep_time_passes() -> None:
+    run, _ = struck(ClockJumps(100))
+    assert run.simulated_seconds >= 100
+
+
+def test_an_execution_can_be_terminated_at_any_moment() -> None:
+    assert struck(Termination())[0].status == "TERMINATED"
+
+
+def test_cancellation_can_be_asked_for_at_any_moment() -> None:
+    assert "WorkflowExecutionCancelRequested" in causes(struck(CancelRequest())[0])
+
+
+def test_a_signal_can_come_at_any_moment() -> None:
+    run, accidents = struck(Signal("hurry", input="now"), number=3)
+    assert "WorkflowExecutionSignaled" in causes(run)
+    assert accidents == ["the signal 'hurry' comes"]
+
+
+def test_no_more_faults_strike_than_may() -> None:
+    accidents: list[str] = []
+    always = Deviating(Deviation(NetworkError.title, number, 1) for number in range(1, 100))
+    runner = Runner(
+        Simulation(schedule=always),
+        activities=[Pick],
+        faults=[NetworkError(most=50)],
+        most_faults=3,
+        on_accident=accidents.append,
+    )
+    assert runner(Delivery, "lamp").status == "COMPLETED"
+    assert len([each for each in accidents if "crashes" not in each]) == 3
+
+
+def test_the_same_seed_brings_the_same_faults() -> None:
+    def history() -> object:
+        simulation = Simulation(schedule=RandomChoice(3))
+        runner = Runner(simulation, activities=[Pick], faults=[Throttled(), AnswerLost()])
+        return runner(Delivery, "lamp").history
+
+    assert history() == history()
