@@ -127,7 +127,6 @@ class Hints(NamedTuple):
 _NO_HINTS = Hints((), None, {}, None, None)
 
 
-@lru_cache(maxsize=512)
 def hints_of(cls: type) -> Hints:
     """Read the hints of a class's ``run``.
 
@@ -138,7 +137,11 @@ def hints_of(cls: type) -> Hints:
         How its arguments and result are read. Where a hint cannot be resolved, as it names
         something that is imported for type checkers only, all is plain JSON.
     """
-    run: Any = getattr(cls, "run", None)
+    return _hints_of(getattr(cls, "run", None))
+
+
+@lru_cache(maxsize=512)
+def _hints_of(run: Any) -> Hints:
     try:
         resolved = typing.get_type_hints(run, include_extras=True)
         parameters = list(signature(run).parameters.values())

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a simulation, running workflows on it, stubs, and replay.
+"""Fixtures for pytest: a simulation, running workflows on it, stubs, replay, and an endpoint.
 
 Installed with the package; nothing is imported before a fixture is used.
 
@@ -18,7 +18,10 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,7 @@ import pytest
 if TYPE_CHECKING:
     from flowy.replay import HistorySource
     from flowy.workflow import Workflow
+    from flowy_sim.endpoint import Endpoint
     from flowy_sim.run import Run
     from flowy_sim.runner import Runner
     from flowy_sim.simulation import Simulation
@@ -38,6 +42,7 @@ RUNNER = ("activities", "workflows", "workers", "freeze")
 _MARKER = f"swf({', '.join(f'{name}=…' for name in (*SIMULATION, *RUNNER))})"
 _SHOWN = 5
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
+_numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -113,6 +118,30 @@ def swf_replay(
     return swf_replay
 
 
+@pytest.fixture(scope="session")
+def _swf_server() -> Iterator[Endpoint]:
+    from flowy_sim.endpoint import serving
+
+    with serving() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Iterator[Endpoint]:
+    """Amazon SWF at an address of this machine, fresh, on a virtual clock of its own.
+
+    For deciders and workers in processes of their own, in any language: start them with
+    ``env={**os.environ, **swf_endpoint.environment}``. What is given is a
+    `flowy_sim.endpoint.Endpoint`; ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` says
+    how it is simulated. It needs the extra ``serve``.
+    """
+    settings = _served(_options(request, SIMULATION))
+    endpoint = _swf_server.named(f"test-{next(_numbers)}")
+    endpoint.reset(**settings)
+    yield endpoint
+    endpoint.remove()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -145,3 +174,24 @@ def _options(request: pytest.FixtureRequest, names: tuple[str, ...]) -> dict[str
             if name in marker.kwargs:
                 options.setdefault(name, marker.kwargs[name])
     return options
+
+
+def _served(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of a simulation as a server takes them."""
+    __tracebackhide__ = True
+    from flowy_sim.server.settings import LATENCIES
+
+    settings = dict(options)
+    if isinstance(settings.get("start"), datetime):
+        settings["start"] = settings["start"].isoformat()
+    if "limits" in settings:
+        settings["limits"] = asdict(settings["limits"])
+    if "latency" in settings:
+        names = [name for name, each in LATENCIES.items() if each is settings["latency"]]
+        if not names:
+            raise pytest.UsageError(
+                "a served simulation takes a latency of flowy_sim.engine.latency: DEFAULT, ZERO or "
+                "RECORDED"
+            )
+        settings["latency"] = names[0]
+    return settings

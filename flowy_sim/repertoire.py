@@ -83,17 +83,23 @@ class Repertoire:
         asked = [proxy.attributes.get("taskList", {}).get("name") for proxy in self._proxies]
         return _unique([*declared, *asked])
 
-    def register(self) -> None:
+    def register(self, is_new: bool = False) -> None:
         """Register all types that the domain does not know yet.
 
         Those that are missing are registered without time-outs, so that their tasks wait.
+
+        Args:
+            is_new: whether the domain knows no types at all, and need not be asked.
 
         Raises:
             RegistrationError: the domain knows one of them with other defaults.
         """
         types: list[Type] = [cls.flowy_type for cls in self.workflows.values()]
         types += [cls.flowy_type for cls in self.activities.values()]
-        register(self._client, self._domain, types)
+        if is_new:
+            self._register_all(types)
+        else:
+            register(self._client, self._domain, types)
         for name, version in self.missing:
             declared = _bare(name, version, MISSING_LIST)
             try:
@@ -103,6 +109,13 @@ class Repertoire:
             except Exception as error:
                 if fault_code(error) != "TypeAlreadyExistsFault":
                     raise
+
+    def _register_all(self, types: Iterable[Type]) -> None:
+        client = self._client
+        for each in types:
+            activity = each.kind == "activity"
+            call = client.register_activity_type if activity else client.register_workflow_type
+            call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
 
     def _declared(self, key: NameAndVersion) -> ActivityType:
         """Find the type of a stub that was given by name."""

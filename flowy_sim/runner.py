@@ -287,7 +287,7 @@ class Runner:
 
     def _staff(self) -> None:
         """Register everything that can be done, and put workers on all task lists."""
-        self._register_domain()
+        is_new = self._register_domain()
         activities = self._activities
         if activities is None:
             modules = dict.fromkeys(module_of(workflow) for workflow in self._workflows)
@@ -300,10 +300,11 @@ class Runner:
             self.stubs,
             self.stage.desk.hold,
         )
-        can.register()
+        can.register(is_new)
         self.stage.staff(can)
 
-    def _register_domain(self) -> None:
+    def _register_domain(self) -> bool:
+        """Register the domain; return whether it was not yet."""
         try:
             self._client.register_domain(
                 name=self.domain, workflowExecutionRetentionPeriodInDays="90"
@@ -311,6 +312,8 @@ class Runner:
         except Exception as error:
             if fault_code(error) != "DomainAlreadyExistsFault":
                 raise
+            return False
+        return True
 
     def _turn_is_over(self) -> None:
         for check in self._invariants:

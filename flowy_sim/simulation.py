@@ -128,7 +128,8 @@ class Simulation:
             domain: the domain's name, of the simulation's region.
         """
         with self._lock:
-            self._engines.run_until(self._passage.present())
+            if self.clock.runs:
+                self._engines.run_until(self._passage.present())
             return self._engines.has_task(TaskList(self.region, poll, domain, name))
 
     def engine(self) -> Engine:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from flowy import options
 from flowy.activity import Activity, ActivityType
@@ -124,17 +124,7 @@ class Stub:
             declared: the type as it is to be registered.
             hold: told which answer is being given, so that it is given in time.
         """
-        stub = self
-
-        class Stubbed(Activity):
-            flowy_type = declared
-
-            def run(self, *args: Any, **kwargs: Any) -> Any:
-                answer = stub.next_answer()
-                hold(answer)
-                return answer.function(*args, **kwargs)
-
-        return Stubbed
+        return type("Stubbed", (_Stubbed,), {"flowy_type": declared, "stub": self, "hold": [hold]})
 
     def _function(
         self, result: object, error: Exception | None, function: Callable[..., Any] | None
@@ -159,6 +149,19 @@ class Stub:
             raise raised.with_traceback(None)
 
         return fail
+
+
+class _Stubbed(Activity):
+    """An activity that answers as a stub does."""
+
+    stub: ClassVar[Stub]
+    hold: ClassVar[list[Callable[[Answer], None]]]
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the next answer."""
+        answer = self.stub.next_answer()
+        self.hold[0](answer)
+        return answer.function(*args, **kwargs)
 
 
 class Stubs:

@@ -30,11 +30,8 @@ class Trouble:
         tell: Tell,
     ) -> None:
         """Start with everything well."""
-        self._at: dict[Moment, list[int]] = {
-            moment: [i for i, fault in enumerate(faults) if fault.moment is moment]
-            for moment in Moment
-        }
         self._faults = faults
+        self._fitting: dict[tuple[Moment, str], list[int]] = {}
         self._left = [fault.most for fault in faults]
         self._most = most
         self._choose = choose
@@ -51,21 +48,21 @@ class Trouble:
         if self._faults:
             if call.operation.startswith(ANSWERS):
                 self.turn()
-            for number in self._at[Moment.CALL]:
+            for number in self._at(Moment.CALL, call.operation):
                 if self._strikes(number, call):
                     return self._faults[number].strike(self._stage, call)
         return call.send()
 
     def task(self, call: Call) -> Reply:
         """Let a worker have a task that was polled, or something happen to it."""
-        for number in self._at[Moment.TASK]:
+        for number in self._at(Moment.TASK, call.operation):
             if self._strikes(number, call):
                 return self._faults[number].strike(self._stage, call)
         return call.send()
 
     def turn(self) -> None:
         """Let things happen that happen to no call."""
-        for number in self._at[Moment.TURN]:
+        for number in self._at(Moment.TURN):
             while self._strikes(number):
                 self._faults[number].befall(self._stage)
 
@@ -78,11 +75,21 @@ class Trouble:
                 return True
         return False
 
+    def _at(self, moment: Moment, operation: str = "") -> list[int]:
+        """Return the faults that can strike at a moment of a call."""
+        found = self._fitting.get((moment, operation))
+        if found is None:
+            found = self._fitting[moment, operation] = [
+                number
+                for number, fault in enumerate(self._faults)
+                if fault.moment is moment
+                and (not fault.operations or operation.startswith(fault.operations))
+            ]
+        return found
+
     def _strikes(self, number: int, call: Call | None = None) -> bool:
         fault = self._faults[number]
-        possible = self._left[number] > 0 and (fault.sure or self._most > 0)
-        if call is not None and fault.operations:
-            possible = possible and call.operation.startswith(fault.operations)
+        possible = self._left[number] > 0 and (self._most > 0 or fault.sure)
         if not possible or not fault.fits(self._stage):
             return False
         if not self._choose(fault.describe(), 2):

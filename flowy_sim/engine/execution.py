@@ -199,6 +199,10 @@ class Execution:
             for event_id, event in enumerate(self._events[first - 1 : last], first)
         ]
 
+    def stored(self, after: int) -> list[Event]:
+        """Return the events after an id as they are stored, see `flowy_sim.engine.events`."""
+        return self._events[after:]
+
     def structure(self) -> dict[str, str]:
         """Return the ``workflowExecution`` of an event or reply."""
         return {"runId": self.run_id, "workflowId": self.workflow_id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,9 @@ from flowy_sim.runner import MOST_FAULTS, Runner
 
 RUNS = 10_000
 SECONDS = 10.0
+
+_TIDY = 200
+"""After so many runs what they have left is collected."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,8 @@ class Explorer:
         while self.search and self.runs < last and failure is None:
             if time.perf_counter() - began >= seconds or 0 < untried <= len(self.search):
                 break
+            if self.runs % _TIDY == 0:
+                gc.collect()
             attempt = self._next()
             if attempt.error is not None:
                 failure = self._failure(attempt)
@@ -220,7 +226,7 @@ class Explorer:
         """Make one run, with given choices."""
         began = time.perf_counter()
         attempt = Attempt(self._setting, Deviating(given)).make(self._test)
-        failure = None if attempt.error is None else self._tell(given)
+        failure = None if attempt.error is None else self._tell(given, attempt.error)
         return Exploration(1, 0, time.perf_counter() - began, 0.0, False, failure)
 
     def _next(self) -> Attempt:
@@ -241,9 +247,10 @@ class Explorer:
             same = error is not None and signature(error) == expected
             return deviations(schedule.made) if same else None
 
-        return self._tell(shrink(fails, deviations(attempt.schedule.made)))
+        return self._tell(shrink(fails, deviations(attempt.schedule.made)), attempt.error)
 
-    def _tell(self, given: tuple[Deviation, ...]) -> Failure:
+    def _tell(self, given: tuple[Deviation, ...], found: BaseException) -> Failure:
+        """Make a run once more to tell its story; `found` is what it has failed with before."""
         story = Story()
         attempt: Attempt = Attempt(
             self._setting,
@@ -253,21 +260,24 @@ class Explorer:
         )
         attempt.make(self._test)
         story.listen(attempt.runner)
-        error = attempt.error or AssertionError("it does not fail when it is repeated")
+        error = attempt.error or found
         line = self._repeat(chosen.text(given))
         return Failure(error, given, tuple(story.lines()), line)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let workers not log the accidents that they meet."""
+    """Let workers not log the accidents that they meet, and collect garbage only now and then."""
     logger = logging.getLogger("flowy")
-    level = logger.level
+    level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
+    gc.disable()
     try:
         yield
     finally:
         logger.setLevel(level)
+        if collects:
+            gc.enable()
 
 
 class _Look:

@@ -24,21 +24,21 @@ class Alternative(NamedTuple):
     """A run that has not been made.
 
     Attributes:
-        made: the choices of the run whose alternative it is.
+        chosen: the choices of the run whose alternative it is.
         position: which of these is made otherwise.
         taken: what is chosen there.
         weight: how probable it is that a run at random begins like this.
     """
 
-    made: Sequence[Made]
+    chosen: tuple[int, ...]
     position: int
     taken: int
     weight: float
 
     @property
-    def indices(self) -> list[int]:
+    def begins(self) -> list[int]:
         """What is chosen up to there."""
-        return [made.taken for made in self.made[: self.position]] + [self.taken]
+        return [*self.chosen[: self.position], self.taken]
 
 
 class Search:
@@ -77,21 +77,22 @@ class Search:
         level[index], level[-1] = level[-1], level[index]
         alternative = level.pop()
         self._size -= 1
-        indices = alternative.indices if alternative.made else []
+        begins = alternative.begins if alternative.chosen else []
         then = self._first if self._systematic else self._at_random
-        return alternative, Given(indices, then)
+        return alternative, Given(begins, then)
 
     def learn(self, alternative: Alternative, made: Sequence[Made]) -> None:
         """Add the alternatives of a run that was made to those untried."""
-        begins = alternative.position + 1 if alternative.made else 0
+        begins = alternative.position + 1 if alternative.chosen else 0
+        indices = tuple(each.taken for each in made)
         weight = alternative.weight
-        level = sum(1 for each in made[:begins] if each.taken)
+        level = sum(map(bool, indices[:begins]))
         for position in range(begins, len(made)):
             kind, count, chosen = made[position]
             for index in range(count):
                 if index != chosen:
                     share = weight * self._weight(kind, count, index)
-                    self._add(level + 1, Alternative(made, position, index, share))
+                    self._add(level + 1, Alternative(indices, position, index, share))
             weight *= self._weight(kind, count, chosen)
             level += chosen > 0
         self.covered += weight
@@ -106,7 +107,7 @@ class Search:
         """Take over alternatives in place of what is untried here."""
         self._levels, self._size = [[]], 0
         for each in hand:
-            self._add(sum(1 for made in each.made[: each.position] if made.taken) + 1, each)
+            self._add(sum(map(bool, each.begins)), each)
 
     def _add(self, level: int, alternative: Alternative) -> None:
         while len(self._levels) <= level:

@@ -1,0 +1,88 @@
+"""The fixture ``swf_endpoint``, as tests use it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from callers import DECISIONS, Program
+
+from flowy_sim.endpoint import Endpoint, EndpointError
+from flowy_sim.engine.latency import RECORDED
+from flowy_sim.engine.limits import Limits
+
+DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_each_test_has_a_simulation_of_its_own(swf_endpoint: Endpoint, time: int) -> None:
+    client = swf_endpoint.client()
+    assert client.list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
+    client.register_domain(**DOMAIN)
+    swf_endpoint.advance(60)
+    assert swf_endpoint.now == datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.swf(
+    seed=7,
+    start=datetime(2030, 1, 1, tzinfo=UTC),
+    latency=RECORDED,
+    limits=Limits(domains=1, throttling=True),
+)
+def test_a_marker_says_how_it_is_simulated(swf_endpoint: Endpoint) -> None:
+    assert swf_endpoint.now.year == 2030
+    settings = swf_endpoint.describe()["settings"]
+    assert (settings["seed"], settings["latency"]) == (7, "recorded")
+    client = swf_endpoint.client()
+    client.register_domain(**DOMAIN)
+    with pytest.raises(client.exceptions.LimitExceededFault):
+        client.register_domain(**DOMAIN | {"name": "other"})
+
+
+def test_a_latency_of_one_s_own_cannot_be_served(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from flowy_sim.engine.latency import Delays
+
+        @pytest.mark.swf(latency=Delays({"timer": (7,)}))
+        def test_it(swf_endpoint):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*a served simulation takes a latency of*"])
+
+
+def test_other_processes_call_it(swf_endpoint: Endpoint) -> None:
+    script = (
+        "import boto3; boto3.client('swf').register_domain("
+        "name='shop', workflowExecutionRetentionPeriodInDays='7')"
+    )
+    environment = {**os.environ, **swf_endpoint.environment}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    found = swf_endpoint.client().list_domains(registrationStatus="REGISTERED")
+    assert [each["name"] for each in found["domainInfos"]] == ["shop"]
+
+
+def test_the_same_seed_gives_the_same_run_ids(swf_endpoint: Endpoint) -> None:
+    run_ids = []
+    for seed in (3, 3, 4):
+        swf_endpoint.reset(seed=seed)
+        program = Program(swf_endpoint.url)
+        program.prepare()
+        run_ids.append(program.start())
+        assert program.call("PollForDecisionTask", **DECISIONS)["taskToken"]
+        program.hang_up()
+    assert run_ids[0] == run_ids[1] != run_ids[2]
+
+
+def test_what_cannot_be_is_refused_in_the_server_s_words(swf_endpoint: Endpoint) -> None:
+    with pytest.raises(EndpointError, match="There is no setting 'sed'"):
+        swf_endpoint.reset(sed=3)
+    with pytest.raises(EndpointError, match="There is no such simulation"):
+        swf_endpoint.named("nothing").remove()

@@ -1,0 +1,193 @@
+"""Exploring finds what goes wrong in some order or under some fault, and tells it shortly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim.explore import FoundError, explore, find
+from flowy_sim.explore.choices import Deviation, parse, text
+from flowy_sim.explore.shrinking import shrink
+from flowy_sim.explore.story import MOST_LINES
+from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
+from flowy_sim.runner import Runner
+
+
+@activity("charge", 1, "payments", start_to_close=60, retry=2)
+class Charge(Activity):
+    def run(self, amount: int) -> str:
+        raise NotImplementedError
+
+
+@workflow("purchase", 1, "purchases")
+class Purchase(Workflow):
+    charge = ActivityProxy(Charge)
+
+    def run(self, amount: int) -> Any:
+        return self.charge(amount)
+
+
+def images(runner: Runner) -> None:
+    runner.stubs(Resize, result="small.jpg", takes=40)
+    runner.stubs(PredominantColor, result="blue", takes=15)
+    runner.stubs(RenameImage, result="blue/small.jpg")
+    runner(ImageCategorization, "photo.jpg")
+
+
+def no_customer_pays_twice(runner: Runner) -> None:
+    paid: list[int] = []
+    runner.stubs(Charge, function=paid.append)
+
+    @runner.invariant
+    def nobody_has_paid_twice() -> None:
+        assert len(paid) < 2, f"paid {paid}"
+
+    runner(Purchase, 7)
+
+
+def each_customer_pays_once(runner: Runner) -> None:
+    paid: set[int] = set()
+    runner.stubs(Charge, function=paid.add)
+
+    @runner.invariant
+    def nobody_has_paid_twice() -> None:
+        assert len(paid) < 2
+
+    runner(Purchase, 7)
+
+
+def test_a_small_space_is_explored_to_its_end() -> None:
+    found = explore(images)
+    assert found.complete
+    assert found.share == pytest.approx(1)
+
+
+def test_orders_that_come_to_the_same_are_counted_once() -> None:
+    found = explore(images, faults=EVERYDAY, most_faults=1)
+    assert found.complete
+    assert found.runs < found.states
+
+
+def test_work_that_is_done_twice_is_found_and_told_shortly() -> None:
+    with pytest.raises(FoundError) as raised:
+        explore(no_customer_pays_twice, faults=EVERYDAY)
+    failure = raised.value.exploration.failure
+    assert failure is not None
+    assert len(failure.choices) == 1
+    story = str(failure).splitlines()
+    assert len(story) <= MOST_LINES
+    assert story[0] == "nobody has paid twice: paid [7, 7]"
+    assert any(line.lstrip().startswith("60 s") and "times out" in line for line in story)
+
+
+def test_the_mended_twin_is_found_clean() -> None:
+    assert explore(each_customer_pays_once, faults=EVERYDAY, most_faults=1).complete
+
+
+def test_a_failure_is_repeated_by_its_choices() -> None:
+    found = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()])
+    assert found.failure is not None
+    written = text(found.failure.choices)
+    assert written == "the worker dies after the work, before it answers 1=1"
+    assert repr(written) in found.failure.repeat
+    again = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()], choices=written)
+    assert again.runs == 1
+    assert again.failure is not None
+    assert again.failure.story == found.failure.story
+
+
+def test_several_processes_find_the_same() -> None:
+    alone = find(each_customer_pays_once, faults=[AnswerLate(), WorkerDiesLate()])
+    together = find(each_customer_pays_once, faults=[AnswerLate(), WorkerDiesLate()], processes=2)
+    assert alone.complete
+    assert together.complete
+    assert together.share == pytest.approx(1)
+
+
+def test_exploring_stops_after_so_many_runs() -> None:
+    found = find(images, faults=EVERYDAY, runs=5)
+    assert found.runs == 5
+    assert not found.complete
+    assert 0 < found.share < 1
+
+
+def test_a_plain_decider_that_takes_orders_for_granted_is_found() -> None:
+    def test(runner: Runner) -> None:
+        client = runner.simulation.client()
+        client.register_domain(name="simulated", workflowExecutionRetentionPeriodInDays="1")
+        client.register_workflow_type(domain="simulated", name="race", version="1")
+        client.register_activity_type(domain="simulated", name="step", version="1")
+        started = client.start_workflow_execution(
+            domain="simulated",
+            workflowId="race-1",
+            workflowType={"name": "race", "version": "1"},
+            taskList={"name": "races"},
+            executionStartToCloseTimeout="600",
+            taskStartToCloseTimeout="60",
+            childPolicy="TERMINATE",
+        )
+        from flowy.starter import Execution
+
+        done: list[str] = []
+
+        def decider(client: Any) -> None:
+            task = client.poll_for_decision_task(domain="simulated", taskList={"name": "races"})
+            if task.get("taskToken"):
+                answered = done or task["startedEventId"] > 3
+                decisions = [closing()] if answered and len(done) == 2 else []
+                if not answered:
+                    decisions = [step("first"), step("second")]
+                client.respond_decision_task_completed(
+                    taskToken=task["taskToken"], decisions=decisions
+                )
+
+        def worker(client: Any) -> None:
+            while True:
+                task = client.poll_for_activity_task(domain="simulated", taskList={"name": "steps"})
+                if not task.get("taskToken"):
+                    continue
+                done.append(task["activityId"])
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+        runner.loop(decider)
+        runner.loop(worker)
+        runner.finish(Execution("race-1", started["runId"]))
+        assert done == ["first", "second"]
+
+    failure = find(test).failure
+    assert failure is not None
+    assert text(failure.choices) == "activity task 1=1"
+
+
+def closing() -> dict[str, Any]:
+    return {"decisionType": "CompleteWorkflowExecution"}
+
+
+def step(name: str) -> dict[str, Any]:
+    times = ("scheduleToClose", "scheduleToStart", "startToClose", "heartbeat")
+    return {
+        "decisionType": "ScheduleActivityTask",
+        "scheduleActivityTaskDecisionAttributes": {
+            "activityId": name,
+            "activityType": {"name": "step", "version": "1"},
+            "taskList": {"name": "steps"},
+            **{f"{each}Timeout": "60" for each in times},
+        },
+    }
+
+
+def test_choices_are_written_and_read_back() -> None:
+    chosen = (Deviation("turn", 3, 1), Deviation("the work is done, but fails", 1, 1))
+    assert parse(text(chosen)) == chosen
+    with pytest.raises(ValueError, match="written like"):
+        parse("turn=1")
+
+
+def test_what_does_not_matter_is_shrunk_away() -> None:
+    needed = Deviation("turn", 5, 1)
+    found = (Deviation("turn", 2, 3), needed, Deviation("effect", 1, 2))
+    assert shrink(lambda given: given if needed in given else None, found) == (needed,)
