@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flowy.client import SwfClient
-from flowy.serialization import decode_result
+from flowy.serialization import PLAIN, Payloads
 from flowy.starter import Execution
 from flowy_sim import timeline
+from flowy_sim.past import Call, History, calls
+from flowy_sim.past import Event as Event
 from flowy_sim.timeline.vocabulary import attributes_of
 
 if TYPE_CHECKING:
     from flowy_sim.client import Client
-
-Event = dict[str, Any]
 
 OPEN = "OPEN"
 COMPLETED = "COMPLETED"
@@ -45,12 +45,15 @@ class Run:
 
     Attributes:
         workflow_id, run_id: the execution.
-        history: its events, oldest first, as GetWorkflowExecutionHistory gives them.
+        history: its events, oldest first, as GetWorkflowExecutionHistory gives them; see
+            `flowy_sim.past.History` for how to search them.
+        payloads: how its arguments and results travelled.
     """
 
     workflow_id: str
     run_id: str
-    history: Sequence[Event] = field(repr=False)
+    history: History = field(repr=False)
+    payloads: Payloads = field(default=PLAIN, repr=False, compare=False)
 
     @property
     def type(self) -> str:
@@ -74,7 +77,7 @@ class Run:
         if self.status != COMPLETED:
             parts = (self.describe(), self.timeline(), self.details)
             raise NoResultError("\n\n".join(filter(None, parts)))
-        return decode_result(self.type, self._last.get("result"))
+        return self.payloads.decode_result(self.type, self._last.get("result"))
 
     @property
     def reason(self) -> str:
@@ -93,6 +96,22 @@ class Run:
         """How long it took, from its first event to its last."""
         lasted: timedelta = self.history[-1]["eventTimestamp"] - self.history[0]["eventTimestamp"]
         return lasted / timedelta(seconds=1)
+
+    def calls(self, what: object = None) -> list[Call]:
+        """Return what the workflow called, each attempt by itself, in the order in which it was.
+
+        Args:
+            what: an activity or a child workflow, or the name of one or of a Lambda function;
+                None for all of these.
+
+        Example:
+            ::
+
+                [first, second] = run.calls(Resize)
+                assert first.args == ("photo.jpg", 150)
+                assert first.overlaps(second)
+        """
+        return calls(self.history, self.payloads, what)
 
     def describe(self) -> str:
         """Say in a line what became of it."""
@@ -113,7 +132,7 @@ def _words(status: str) -> str:
     return "is open" if status == OPEN else status.lower().replace("_", " ")
 
 
-def history(client: SwfClient, domain: str, execution: Execution, after: int = 0) -> list[Event]:
+def history(client: SwfClient, domain: str, execution: Execution, after: int = 0) -> History:
     """Fetch the events of an execution, oldest first.
 
     Args:
@@ -135,19 +154,20 @@ def history(client: SwfClient, domain: str, execution: Execution, after: int = 0
         if "nextPageToken" not in page:
             break
         request["nextPageToken"] = page["nextPageToken"]
-    return [event for event in reversed(newest_first) if event["eventId"] > after]
+    return History(event for event in reversed(newest_first) if event["eventId"] > after)
 
 
-def fetch(client: SwfClient, domain: str, execution: Execution) -> Run:
+def fetch(client: SwfClient, domain: str, execution: Execution, payloads: Payloads = PLAIN) -> Run:
     """Ask a service what has become of an execution so far.
 
     Args:
         client: an SWF client.
         domain: the execution's domain.
         execution: its ids, as `flowy.start` returns them.
+        payloads: how its arguments and results travel.
     """
     events = history(client, domain, execution)
-    return Run(execution.workflow_id, execution.run_id, events)
+    return Run(execution.workflow_id, execution.run_id, events, payloads)
 
 
 def open_executions(client: Client, domain: str, most: int) -> list[Execution]:

@@ -16,6 +16,7 @@ from flowy_sim.cli.services import Service
 from flowy_sim.cli.staff import Member, Staff
 from flowy_sim.cli.targets import Target
 from flowy_sim.clock import parse_instant
+from flowy_sim.past import History
 from flowy_sim.repertoire import Repertoire
 from flowy_sim.run import OPEN, Event, Run, history
 from flowy_sim.simulation import Simulation
@@ -120,7 +121,7 @@ class Company:
             click.echo(
                 f"Started {execution.workflow_id}, run {execution.run_id}, {where}.", err=True
             )
-        events: list[Event] = []
+        events = History()
         run = Run(execution.workflow_id, execution.run_id, events)
         quiet = 0.0
         try:
