@@ -26,6 +26,11 @@ class Engines:
             engine = self._by_region[region] = self._make(region)
         return engine
 
+    @property
+    def in_function(self) -> bool:
+        """Whether a Lambda function is being called."""
+        return any(engine.in_function for engine in self._by_region.values())
+
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds; None if never."""
         earliest = None

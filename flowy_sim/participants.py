@@ -17,6 +17,8 @@ _log = logging.getLogger("flowy_sim")
 LOOK = 0.05
 #: Real seconds for which somebody who holds no task may yet make a call.
 GRACE = 0.1
+#: Busy participants among whom nobody looks for those who cannot make calls any more.
+FEW = 64
 #: Real seconds of silence before the first warning that somebody holds a task.
 WARNING = 5.0
 
@@ -77,6 +79,7 @@ class Participants:
         self._busy: dict[Participant, None] = {}
         self._holders: dict[str, Participant] = {}
         self._next_warning = WARNING
+        self._many = FEW
 
     def polls(self, participant: Participant, task_list: TaskList) -> None:
         """Note that somebody polls: a task it held it has dropped, or given to others."""
@@ -122,10 +125,7 @@ class Participants:
         Who holds no task and makes no call for a while is not counted any more: it has gone on
         to other things, or waits for something itself.
         """
-        for participant in list(self._busy):
-            if not participant.alive():
-                del self._busy[participant]
-                self._drop(participant)
+        self._forget_the_dead()
         holders = [participant for participant in self._busy if participant.held]
         if holders:
             self._warn(holders)
@@ -144,6 +144,15 @@ class Participants:
         self._busy[participant] = None
         self.quiet = 0.0
         self._next_warning = WARNING
+        if len(self._busy) > self._many:
+            self._forget_the_dead()
+            self._many = max(FEW, 2 * len(self._busy))
+
+    def _forget_the_dead(self) -> None:
+        for participant in list(self._busy):
+            if not participant.alive():
+                del self._busy[participant]
+                self._drop(participant)
 
     def _drop(self, participant: Participant) -> None:
         for token in participant.tokens:

@@ -16,7 +16,7 @@ from flowy_sim.engine.limits import Limits
 from flowy_sim.engines import Engines
 from flowy_sim.participants import Participants, TaskList
 from flowy_sim.passage import Passage
-from flowy_sim.polls import Polls
+from flowy_sim.polls import POLLS, Polls
 from flowy_sim.schedule import FirstChoice, Schedule
 from flowy_sim.threads import Threads
 
@@ -43,6 +43,7 @@ class Simulation:
         clock: tells the time; ``clock.advance(seconds)`` lets time pass.
         schedule: as given.
         lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
+            They may call the simulation themselves, but not poll.
 
     Example:
         >>> simulation = Simulation(start="2024-02-29T12:00:00Z")
@@ -165,6 +166,11 @@ class Simulation:
         return f"{self._request_prefix}{next(self._requests):012x}"
 
     def _carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
+        if operation in POLLS and self._engines.in_function:
+            raise RuntimeError(
+                "A Lambda function cannot poll for tasks: time stands still while it runs; "
+                "let a decider or a worker poll."
+            )
         now = self._passage.present()
         reply = self._engines.of(region).call(operation, request, now)
         self._passage.called(operation, reply)

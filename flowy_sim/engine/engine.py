@@ -48,6 +48,8 @@ class Engine:
 
     Attributes:
         now: the latest instant that it was told of, in milliseconds since 1970.
+        in_function: whether a Lambda function is being called. It may call the service itself:
+            that happens at this instant, and nothing happens by itself in the meantime.
         observe: called with each event as it is written, and whose it is; None for nobody.
 
     Example:
@@ -82,6 +84,7 @@ class Engine:
     def begin(self) -> None:
         """Start with nothing registered, or start so anew: all that was there is gone."""
         self.now = 0
+        self.in_function = False
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}
         self.deadlines = Deadlines(self.choose)
@@ -123,12 +126,15 @@ class Engine:
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
 
-        The end of a closed execution's retention is not such a thing. None if nothing will.
+        The end of a closed execution's retention is not such a thing. None if nothing will, or
+        if a Lambda function is being called: first that has to return.
         """
-        return self.deadlines.next_instant()
+        return None if self.in_function else self.deadlines.next_instant()
 
     def run_until(self, now: int) -> None:
         """Let everything happen that falls due up to an instant, each at its own."""
+        if self.in_function:
+            return
         while (instant := self.deadlines.next_instant()) is not None and instant <= now:
             self.now = max(self.now, instant)
             kind, arguments = self.deadlines.pop(instant)

@@ -22,7 +22,8 @@ class LambdaFunction:
     Attributes:
         function: called with the decoded JSON payload; what it returns is encoded as JSON.
             What it raises fails the task, as an unhandled error does in Lambda; a
-            `LambdaError` says with which reason and details.
+            `LambdaError` says with which reason and details. It may call the service, but
+            not poll.
         takes: how long a call lasts, in seconds of simulated time; infinity for ever.
         text: whether the function takes and returns the payloads as JSON text instead.
     """
@@ -126,6 +127,7 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
     if not isinstance(known, LambdaFunction):
         known = LambdaFunction(known)
     payload = task.opened("input") or "{}"
+    engine.in_function = True
     try:
         if known.text:
             result = known.function(payload)
@@ -138,4 +140,6 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
         details = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
         failure = {"reason": "UnhandledError", "details": details[:32768]}
         return known.takes, "LambdaFunctionFailed", failure
+    finally:
+        engine.in_function = False
     return known.takes, "LambdaFunctionCompleted", {"result": result}

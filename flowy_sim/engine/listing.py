@@ -69,8 +69,8 @@ def _page(
     reverse = bool(request.get("reverseOrder"))
     rest: Sequence[Key] = keys
     if "nextPageToken" in request:
-        (last,) = engine.page_tokens.read(operation, engine.now, request["nextPageToken"])
-        position: Any = last if isinstance(last, str) else tuple(last)
+        last = engine.page_tokens.read(operation, engine.now, request["nextPageToken"])
+        position: Any = tuple(last) if len(last) > 1 else last[0]
         if reverse:
             rest = keys[: bisect_left(keys, position)]
         else:
@@ -80,5 +80,7 @@ def _page(
     if len(found) <= size:
         return found, {}
     shown = found[:size]
-    token = engine.page_tokens.write(operation, engine.now, [shown[-1]])
+    end: Any = shown[-1]
+    ends_at = end if isinstance(end, tuple) else (end,)
+    token = engine.page_tokens.write(operation, engine.now, ends_at)
     return shown, {"nextPageToken": token}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from scenarios import (
     undefined,
 )
 
+from flowy_sim.engine.latency import Delays
 from flowy_sim.engine.limits import Limits
 
 FAILED = "StartChildWorkflowExecutionFailed"
@@ -296,3 +298,18 @@ def test_a_child_that_continues_is_still_its_parents_child(world: World) -> None
     told = world.event("ChildWorkflowExecutionCompleted")
     assert told["workflowExecution"] == second["execution"]
     assert (told["initiatedEventId"], told["startedEventId"]) == (5, 6)
+
+
+def test_a_child_that_has_continued_is_announced_with_its_first_run(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(latency=Delays({"child started": (60_000,)}))
+    world.start(executionStartToCloseTimeout="3600")
+    world.decide(child(**CHILD_LIST))
+    world.wait()
+    decide_for_child(world, decision("ContinueAsNewWorkflowExecution", **CHILD_LIST))
+    assert "ChildWorkflowExecutionStarted" not in world.types()
+    world.wait(60)
+    first, second = world.executions("child")
+    assert world.event("ChildWorkflowExecutionStarted")["workflowExecution"] == first["execution"]
+    assert second["executionStatus"] == "OPEN"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from scenarios import ACTIVITY, ACTIVITY_DEFAULTS, DOMAIN, TASK_LIST, WORKFLOW, World, produces
 
 from flowy_sim.engine.limits import Limits
@@ -234,6 +235,29 @@ def test_types_are_listed_by_name_then_version_and_reversed_before_paging(world:
         rest = listed(reverseOrder=True, nextPageToken=token)
         assert rest == (in_order[-3::-1], None)
         assert listed(registrationStatus="DEPRECATED") == ([], None)
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1f", '"', "\\", ";", "字", "\ud800", "😀", "9"])
+def test_the_longest_names_of_any_characters_can_be_paged_through(
+    world: World, character: str
+) -> None:
+    width = len(character.encode("utf-16-le", "surrogatepass")) // 2
+    names = [character * ((256 - width * less) // width) for less in range(3)]
+    version = character * (64 // width)
+    for name in names:
+        world.call("RegisterActivityType", name=name, version=version)
+    found: list[str] = []
+    token: dict[str, str] = {}
+    while True:
+        reply = world.call(
+            "ListActivityTypes", registrationStatus="REGISTERED", maximumPageSize=1, **token
+        )
+        found += [info["activityType"]["name"] for info in reply["typeInfos"]]
+        if "nextPageToken" not in reply:
+            break
+        token = {"nextPageToken": reply["nextPageToken"]}
+        assert len(reply["nextPageToken"]) <= 2048
+    assert found == sorted([*names, "Charge"])
 
 
 @produces(

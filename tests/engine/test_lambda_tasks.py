@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenarios import World, call_function, produces
+from scenarios import DOMAIN, EVER, TASK_LIST, WORKFLOW, World, call_function, produces, timer
 
 from flowy_sim.engine.lambdas import LambdaFunction
+from flowy_sim.engine.latency import ZERO
 from flowy_sim.engine.limits import Limits
 
 ROLE = {"lambdaRole": "arn:aws:iam::123456789012:role/swf"}
@@ -133,3 +134,71 @@ def test_ids_are_unique_while_open_and_so_many_are_open(make_world: Any) -> None
     world.wait()
     world.decide(call_function("a"))
     assert world.types()[-1] == "LambdaFunctionScheduled"
+
+
+def test_functions_may_call_the_service_at_the_instant_at_which_they_are_called(
+    make_world: Any,
+) -> None:
+    world = make_world(latency=ZERO)
+    client = world.simulation.client()
+
+    def tell(payload: Any) -> Any:
+        client.signal_workflow_execution(domain=DOMAIN, workflowId="order", signalName="told")
+        reply = client.count_open_workflow_executions(domain=DOMAIN, startTimeFilter=EVER)
+        return reply["count"]
+
+    world.simulation.lambdas["f"] = tell
+    world.start(**ROLE)
+    names = [f"{number}" for number in range(200)]
+    world.decide(*map(call_function, names))
+    world.wait()
+    types = world.types()
+    assert types.count("LambdaFunctionCompleted") == 200
+    assert types.count("WorkflowExecutionSignaled") == 200
+    assert world.event("LambdaFunctionCompleted")["result"] == "1"
+
+
+def test_a_function_may_end_its_own_execution(world: World) -> None:
+    client = world.simulation.client()
+    world.simulation.lambdas["f"] = lambda payload: client.terminate_workflow_execution(
+        domain=DOMAIN, workflowId="order"
+    )
+    world.start(**ROLE)
+    world.decide(call_function())
+    world.wait()
+    assert world.types()[-2:] == ["LambdaFunctionStarted", "WorkflowExecutionTerminated"]
+
+
+def test_what_a_function_brings_about_reaches_polls_that_wait(world: World) -> None:
+    client = world.simulation.client()
+    world.simulation.lambdas["f"] = lambda payload: client.start_workflow_execution(
+        domain=DOMAIN,
+        workflowId="other",
+        workflowType=WORKFLOW,
+        taskList={"name": "others"},
+    )["runId"]
+    world.start(**ROLE)
+    world.decide(call_function())
+    task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "others"})
+    assert task["workflowExecution"]["workflowId"] == "other"
+
+
+def test_a_function_that_moves_the_clock_holds_up_what_falls_due_meanwhile(world: World) -> None:
+    world.simulation.lambdas["f"] = lambda payload: world.simulation.clock.advance(100)
+    world.start(**ROLE)
+    world.decide(call_function("a"), call_function("b"), timer())
+    world.wait()
+    world.wait(0)
+    assert world.types().count("LambdaFunctionCompleted") == 2
+    assert world.types()[-1] == "TimerFired"
+
+
+def test_a_function_cannot_poll(world: World) -> None:
+    client = world.simulation.client()
+    world.simulation.lambdas["f"] = lambda payload: client.poll_for_activity_task(
+        domain=DOMAIN, taskList=TASK_LIST
+    )
+    world.start(**ROLE)
+    world.decide(call_function())
+    world.wait()
+    assert "A Lambda function cannot poll" in world.event("LambdaFunctionFailed")["details"]

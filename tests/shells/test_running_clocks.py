@@ -18,6 +18,7 @@ from shell_shop import (
 )
 
 from flowy_sim import RealClock, ScaledClock, Simulation
+from flowy_sim.participants import FEW, Participant, Participants
 
 SECONDS = 30
 
@@ -104,6 +105,16 @@ def test_a_timer_set_while_a_poll_waits_answers_it_in_time() -> None:
     client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[decision])
     thread.join(SECONDS)
     assert tasks[0]["taskToken"]
+
+
+def test_threads_that_have_ended_are_forgotten() -> None:
+    participants = Participants()
+    living = Participant("somebody", lambda: True)
+    participants.acts(living)
+    for number in range(10 * FEW):
+        participants.acts(Participant(f"thread {number}", lambda: False))
+    assert living in participants._busy
+    assert len(participants._busy) <= 2 * FEW
 
 
 def test_threads_finish_an_order() -> None:
