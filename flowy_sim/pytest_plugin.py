@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 SIMULATION = ("seed", "start", "latency", "limits")
 RUNNER = ("activities", "workflows", "workers", "freeze")
 
-_MARKER = f"swf({', '.join(f'{name}=…' for name in (*SIMULATION, *RUNNER))})"
+KEYWORDS = (*SIMULATION, *RUNNER, "explore")
+
+_MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
 _SHOWN = 5
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 _numbers = count(1)
@@ -50,6 +52,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{_MARKER}: how Amazon SWF is simulated for this test.")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a failure that exploring has found be repeated."""
+    parser.getgroup("swf", "Amazon SWF, simulated").addoption(
+        "--swf-choices",
+        metavar="CHOICES",
+        help="of an explored test, make only the run with these choices, as its failure names them",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Explore a test that is marked so, in place of running it once."""
+    __tracebackhide__ = True
+    wanted = _options(pyfuncitem, ("explore",)).get("explore")
+    if not wanted:
+        return None
+    from flowy_sim.explore.marked import explore_item
+
+    explore_item(pyfuncitem, wanted, _options(pyfuncitem, (*SIMULATION, *RUNNER)))
+    return True
+
+
 @pytest.fixture
 def swf(request: pytest.FixtureRequest) -> Simulation:
     """Amazon SWF in memory, fresh, on a clock of its own.
@@ -58,7 +82,7 @@ def swf(request: pytest.FixtureRequest) -> Simulation:
     """
     from flowy_sim.simulation import Simulation
 
-    return Simulation(**_options(request, SIMULATION))
+    return Simulation(**_options(request.node, SIMULATION))
 
 
 @pytest.fixture
@@ -84,7 +108,7 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     """
     from flowy_sim.runner import Runner
 
-    runner = Runner(swf, stubs=swf_stub, **_options(request, RUNNER))
+    runner = Runner(swf, stubs=swf_stub, **_options(request.node, RUNNER))
     request.node.stash[_RUNNER] = runner
     return runner
 
@@ -135,7 +159,7 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
     `flowy_sim.endpoint.Endpoint`; ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` says
     how it is simulated. It needs the extra ``serve``.
     """
-    settings = _served(_options(request, SIMULATION))
+    settings = _served(_options(request.node, SIMULATION))
     endpoint = _swf_server.named(f"test-{next(_numbers)}")
     endpoint.reset(**settings)
     yield endpoint
@@ -159,16 +183,16 @@ def pytest_runtest_makereport(
     return report
 
 
-def _options(request: pytest.FixtureRequest, names: tuple[str, ...]) -> dict[str, Any]:
+def _options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
     """Return what the markers of a test say, the nearest one first."""
     __tracebackhide__ = True
     options: dict[str, Any] = {}
-    for marker in request.node.iter_markers("swf"):
-        unknown = [name for name in marker.kwargs if name not in (*SIMULATION, *RUNNER)]
+    for marker in test.iter_markers("swf"):
+        unknown = [name for name in marker.kwargs if name not in KEYWORDS]
         if marker.args or unknown:
             wrong = ", ".join([*map(repr, marker.args), *unknown])
             raise pytest.UsageError(
-                f"@pytest.mark.swf takes keywords {', '.join((*SIMULATION, *RUNNER))}, not {wrong}"
+                f"@pytest.mark.swf takes keywords {', '.join(KEYWORDS)}, not {wrong}"
             )
         for name in names:
             if name in marker.kwargs:

@@ -95,9 +95,7 @@ class Attempt:
             check(self.runner.simulation.engine())
         except PrunedError:
             self.pruned = True
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:
+        except Exception as error:
             self.error = error
         return self
 

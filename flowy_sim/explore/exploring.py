@@ -79,10 +79,8 @@ class Exploration:
     def __str__(self) -> str:
         """How much was explored, in a line."""
         part = "all of the space" if self.complete else f"{self.share:.1%} of the space"
-        return (
-            f"{self.runs:,} runs and {self.states:,} states in {self.seconds:.1f} s "
-            f"({self.runs_per_second:,.0f} runs a second), {part}"
-        )
+        made = f"{_count(self.runs, 'run')} and {_count(self.states, 'state')}"
+        return f"{made} in {self.seconds:.1f} s ({self.runs_per_second:,.0f} runs a second), {part}"
 
 
 class FoundError(AssertionError):
@@ -150,7 +148,7 @@ def find(
         runs: after how many runs to stop.
         seconds: after how long to stop.
         processes: in how many processes to explore.
-        seed: which samples of a large space are taken follows from it.
+        seed: of each simulation; and which samples of a large space are taken follows from it.
         choices: make only the run with these choices, as a failure has named them.
         repeat: makes the line that repeats a failure, given its choices.
         **others: what `Simulation` (start, latency, limits) and `Runner` (activities, workflows,
@@ -160,12 +158,8 @@ def find(
         How much was explored, and how the test fails, if it does.
     """
     names = ("start", "latency", "limits", "region", "account")
-    setting = Setting(
-        tuple(faults),
-        most_faults,
-        {name: others.pop(name) for name in names if name in others},
-        others,
-    )
+    made = {name: others.pop(name) for name in names if name in others}
+    setting = Setting(tuple(faults), most_faults, {"seed": seed, **made}, others)
     explorer = Explorer(test, setting, seed, repeat or partial(_call, test))
     with _quiet():
         if choices is not None:
@@ -302,3 +296,7 @@ class _Look:
 def _call(test: Test, written: str) -> str:
     name = getattr(test, "__name__", "test")
     return f"explore({name}, …, choices={written!r})"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

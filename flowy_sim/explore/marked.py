@@ -1,0 +1,76 @@
+"""Tests marked with ``@pytest.mark.swf(explore=…)``: each is explored, not only run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from shlex import quote
+from typing import Any
+
+import pytest
+
+from flowy_sim.explore.exploring import explore
+from flowy_sim.runner import Runner
+
+CHOICES = "--swf-choices"
+"""The option of pytest that makes one run of those which are explored."""
+
+_FRESH = ("swf", "swf_run", "swf_stub")
+
+
+def explore_item(item: pytest.Function, wanted: object, options: Mapping[str, Any]) -> None:
+    """Explore a test that pytest has collected and set up.
+
+    Args:
+        item: the test. Its arguments ``swf``, ``swf_run`` and ``swf_stub`` are new for each run;
+            what other fixtures gave it is the same in all.
+        wanted: what the marker says: True, or some of the options of `explore`.
+        options: what `Simulation` and `Runner` are to be given.
+
+    Raises:
+        FoundError: the test fails under some order or fault.
+    """
+    __tracebackhide__ = True
+    if wanted is not True and not isinstance(wanted, Mapping):
+        raise pytest.UsageError(
+            "@pytest.mark.swf(explore=…) takes True, or a dictionary of the options of "
+            f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {wanted!r}"
+        )
+    _refuse_what_keeps_hold(item)
+    names = inspect.signature(item.obj).parameters
+    arguments = {name: value for name, value in item.funcargs.items() if name in names}
+    chosen = item.config.getoption(CHOICES)
+
+    def test(runner: Runner) -> None:
+        fresh = zip(_FRESH, (runner.simulation, runner, runner.stubs), strict=True)
+        own = {name: value for name, value in fresh if name in arguments}
+        try:
+            item.obj(**{**arguments, **own})
+        except pytest.fail.Exception as error:
+            raise AssertionError(str(error)) from error
+
+    test.__name__ = item.name
+    found = explore(
+        test,
+        choices=chosen,
+        repeat=partial(_repeat, item.nodeid),
+        **{**options, **({} if wanted is True else wanted)},
+    )
+    item.add_report_section("call", "explored", str(found))
+
+
+def _repeat(nodeid: str, written: str) -> str:
+    return f"pytest {quote(nodeid)} {CHOICES}={quote(written)}"
+
+
+def _refuse_what_keeps_hold(item: pytest.Function) -> None:
+    """Refuse fixtures that were made with the simulation of one run and would be used in all."""
+    __tracebackhide__ = True
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        held = [each for each in definitions[-1].argnames if each in _FRESH]
+        if held and name not in _FRESH:
+            raise pytest.UsageError(
+                f"the fixture {name!r} uses {held[0]!r}, which is new in each run of an explored "
+                "test, while fixtures are made once; let the test call a function instead"
+            )
