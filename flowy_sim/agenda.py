@@ -10,7 +10,7 @@ from flowy.client import fault_code
 from flowy_sim.clock import Clock, later
 from flowy_sim.crews import Desk, Held
 from flowy_sim.engine.deadlines import Deadlines
-from flowy_sim.faults import is_injected
+from flowy_sim.faults.fault import is_injected
 
 _AGAIN = 1
 """Seconds after which an answer that did not get through is given once more."""

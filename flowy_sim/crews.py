@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from flowy.client import fault_code
 from flowy_sim.client import Client, Reply
-from flowy_sim.faults import HEARTBEAT, POLLS, Call
+from flowy_sim.faults.fault import HEARTBEAT, POLLS, Call
 from flowy_sim.simulation import Simulation
 from flowy_sim.stubs import Answer
 from flowy_sim.trouble import Trouble

@@ -28,7 +28,7 @@ from flowy.options import whole_number
 from flowy.starter import Execution, start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.clock import parse_instant
-from flowy_sim.faults import Fault
+from flowy_sim.faults.fault import Fault
 from flowy_sim.freezing import freezegun, frozen_to
 from flowy_sim.repertoire import Repertoire, Sources, activities_in, module_of, workflows_in
 from flowy_sim.run import Event, Run, fetch, history, open_executions

@@ -21,7 +21,7 @@ from flowy.workflow import Workflow
 from flowy_sim.agenda import Agenda
 from flowy_sim.client import Client, Reply
 from flowy_sim.crews import Crew, Desk, Staff, TurnIsOverError
-from flowy_sim.faults import (
+from flowy_sim.faults.fault import (
     ACTIVITY_POLL,
     DECISION_POLL,
     POLLS,

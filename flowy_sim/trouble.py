@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from flowy_sim.client import Reply
-from flowy_sim.faults import ANSWERS, Call, Fault, Moment, Stage
+from flowy_sim.faults.fault import ANSWERS, Call, Fault, Moment, Stage
 
 Tell = Callable[[str], None]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flowy_sim.explore.choices import Made
-from flowy_sim.faults import Fault
+from flowy_sim.faults.fault import Fault
 from flowy_sim.invariants import check
 from flowy_sim.runner import MOST_FAULTS, Runner
 from flowy_sim.schedule import Schedule

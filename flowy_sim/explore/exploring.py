@@ -19,7 +19,7 @@ from flowy_sim.explore.search import Search
 from flowy_sim.explore.shrinking import shrink
 from flowy_sim.explore.states import States
 from flowy_sim.explore.story import Story, blame
-from flowy_sim.faults import Fault
+from flowy_sim.faults.fault import Fault
 from flowy_sim.runner import MOST_FAULTS, Runner
 
 RUNS = 10_000
