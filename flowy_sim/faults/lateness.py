@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flowy_sim.client import Reply
 from flowy_sim.faults.fault import (
     ANSWERS,
