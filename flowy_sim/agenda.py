@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from flowy.client import fault_code
@@ -45,14 +46,15 @@ class Agenda:
             come_back: called when its worker has nothing to do any more.
             lose: called when its worker has died.
         """
-        due = math.inf
+        until, key = math.inf, 0
         if math.isinf(held.takes):
             come_back()
+            come_back = lose = _do_nothing
         else:
-            due = self._set(held.takes, "answer", self._give, held, come_back, lose)
-        self._plan_heartbeat(held, due)
+            until, key = self._set(held.takes, "answer", self._give, held, come_back, lose)
+        self._plan_heartbeat(held, until, partial(self._cancel, key, held, come_back, lose))
 
-    def put_off(self, seconds: float, about: object, action: Callable[[], None]) -> None:
+    def put_off(self, seconds: float, about: object, action: Callable[[], object]) -> None:
         """Do something later; what it is about tells it from others."""
         self._set(seconds, "delivery", action, about)
 
@@ -96,27 +98,43 @@ class Agenda:
         else:
             self.hold(self._desk.held, come_back, lose)
 
-    def _plan_heartbeat(self, held: Held, until: float) -> None:
+    def _plan_heartbeat(self, held: Held, until: float, cancel: Callable[[], None]) -> None:
         if held.heartbeat is None:
             return
         instant = later(self._clock.milliseconds, held.heartbeat)
         if instant < until:
-            self._due.set(instant, "heartbeat", self._beat, held, until)
+            self._due.set(instant, "heartbeat", self._beat, held, until, cancel)
 
-    def _beat(self, held: Held, until: float) -> None:
+    def _beat(self, held: Held, until: float, cancel: Callable[[], None]) -> None:
         self._desk.clear(held.call.worker)
+        token = held.call.request["taskToken"]
         try:
-            self._desk.record_activity_task_heartbeat(taskToken=held.call.request["taskToken"])
+            reply = self._desk.record_activity_task_heartbeat(taskToken=token)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 return
             if not is_injected(error):
                 raise
+        else:
+            if reply.get("cancelRequested"):
+                cancel()
+                return
         finally:
             self._desk.worker = ""
-        self._plan_heartbeat(held, until)
+        self._plan_heartbeat(held, until, cancel)
 
-    def _set(self, seconds: float, kind: str, *arguments: Any) -> int:
+    def _cancel(
+        self, key: int, held: Held, come_back: Callable[[], None], lose: Callable[[], None]
+    ) -> None:
+        """Give up what was worked on, as its workflow wants it."""
+        self._due.cancel(key)
+        self.hold(self._desk.cancellation(held), come_back, lose)
+
+    def _set(self, seconds: float, kind: str, *arguments: Any) -> tuple[int, int]:
+        """Set something; return when it is due, and the key that cancels it."""
         instant = later(self._clock.milliseconds, seconds)
-        self._due.set(instant, kind, *arguments)
-        return instant
+        return instant, self._due.set(instant, kind, *arguments)
+
+
+def _do_nothing() -> None:
+    """Do nothing for a worker who is not busy with the task any more."""

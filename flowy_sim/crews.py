@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from flowy.client import fault_code
+from flowy_sim.answers import Answer
 from flowy_sim.client import Client, Reply
 from flowy_sim.faults.fault import HEARTBEAT, POLLS, Call
 from flowy_sim.simulation import Simulation
-from flowy_sim.stubs import Answer
 from flowy_sim.trouble import Trouble
 
 List = tuple[str, str]
@@ -49,6 +50,7 @@ class Desk(Client):
 
     Attributes:
         trouble: what goes wrong.
+        arrange: given a decision task and the answer to it; returns what is sent.
         worker: who is at work; empty if nobody is.
         task: the task in hand; None once it is answered.
         held: the answer to it that is to be given later, if it is.
@@ -59,6 +61,7 @@ class Desk(Client):
     """
 
     trouble: Trouble
+    arrange: Callable[[Reply, Reply], Reply]
 
     def __init__(
         self, simulation: Simulation, on_task: Callable[[], None], on_answer: Callable[[], None]
@@ -106,12 +109,22 @@ class Desk(Client):
                 raise
         self._on_answer()
 
+    def cancellation(self, held: Held) -> Held:
+        """Return the answer that a task was canceled, to be given in place of another."""
+        operation = "RespondActivityTaskCanceled"
+        request = {"taskToken": held.call.request["taskToken"]}
+        send = partial(super()._call, operation, request)
+        call = replace(held.call, operation=operation, request=request, send=send)
+        return Held(call, 0, None)
+
     def put_off(self, call: Call, seconds: float) -> None:
         """Hold an answer back."""
         self.held = Held(call, seconds, None)
         self.task = None
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
+        if operation == "RespondDecisionTaskCompleted" and self._in_hand is not None:
+            arguments = self.arrange(self._in_hand, arguments)
         send = partial(super()._call, operation, arguments)
         call = Call(self.worker, operation, arguments, send, self._in_hand)
         if operation in POLLS and "nextPageToken" not in arguments:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-from flowy.activity import Activity, ActivityType
+from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
 from flowy.options import ACTIVITY, Retry, default_members, members
 from flowy.proxy import ActivityProxy
 from flowy.registry import Type, by_type, register, scan
+from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.stubs import Answer, NameAndVersion, Stubs
+from flowy_sim.standing_in import StandIns
+from flowy_sim.stubs import NameAndVersion
 
-Source = str | ModuleType | type[Any]
+logger = logging.getLogger(__name__)
+
+Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
 
 STUBS_LIST = "stubs"
@@ -33,6 +38,7 @@ class Repertoire:
         activities: the classes of activities, stubs among them, by name and version.
         missing: the activities that the workflows' proxies ask for and of which there is neither
             an implementation nor a stub.
+        payloads: how arguments and results travel.
     """
 
     def __init__(
@@ -41,8 +47,8 @@ class Repertoire:
         domain: str,
         workflows: Iterable[type[Workflow]],
         activities: Iterable[type[Activity]],
-        stubs: Stubs,
-        hold: Callable[[Answer], None],
+        stand_ins: StandIns | None = None,
+        payloads: Payloads = PLAIN,
     ) -> None:
         """Put classes and stubs together.
 
@@ -51,21 +57,25 @@ class Repertoire:
             domain: the domain's name.
             workflows: classes of workflows.
             activities: classes of activities.
-            stubs: what stands in for activities.
-            hold: told which answer of a stub is being given.
+            stand_ins: make activities of stubs, if there are any.
+            payloads: how arguments and results travel.
 
         Raises:
             ConfigurationError: a class is not decorated, or two declare the same type.
         """
         self._client = client
         self._domain = domain
-        declared = list(workflows)
-        self.workflows = by_type(WorkflowType, declared) if declared else {}
+        self.payloads = payloads
+        deciders = list(workflows)
+        self.workflows = by_type(WorkflowType, deciders) if deciders else {}
         self._proxies = [proxy for cls in self.workflows.values() for proxy in proxies(cls)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}
-        for key, stub in stubs.all().items():
-            self.activities[key] = stub.activity(stub.declared or self._declared(key), hold)
+        if stand_ins is not None:
+            for key, stub in stand_ins.stubs.all().items():
+                real = stub.activity
+                declared = self._declared(key) if real is None else real.flowy_type
+                self.activities[key] = stand_ins.activity(stub, declared)
         asked = dict.fromkeys(type_of(proxy) for proxy in self._proxies)
         self.missing = [key for key in asked if key not in self.activities]
 
@@ -116,6 +126,7 @@ class Repertoire:
             activity = each.kind == "activity"
             call = client.register_activity_type if activity else client.register_workflow_type
             call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
+            logger.info("registered the %s %s in %s", each.kind, each, self._domain)
 
     def _declared(self, key: NameAndVersion) -> ActivityType:
         """Find the type of a stub that was given by name."""
@@ -134,7 +145,7 @@ class Repertoire:
 
 
 def activities_in(sources: Sources) -> list[type[Activity]]:
-    """Return the activities among classes, and in modules and packages or the names of such."""
+    """Return activities, and those in modules and packages or the names of such."""
     return [cls for found in _expanded(sources) for cls in _classes(found, "activities")]
 
 
@@ -162,12 +173,13 @@ def type_of(proxy: ActivityProxy[..., Any]) -> NameAndVersion:
     return named["name"], named["version"]
 
 
-def _expanded(sources: Sources) -> list[Source]:
-    return [sources] if isinstance(sources, str | ModuleType | type) else list(sources)
+def _expanded(sources: Any) -> list[Source]:
+    one = isinstance(sources, str | ModuleType | type) or callable(sources)
+    return [activity_class(source) for source in ([sources] if one else sources)]
 
 
 def _classes(source: Source, kind: str) -> Iterable[Any]:
-    return [source] if isinstance(source, type) else getattr(scan(source), kind)
+    return getattr(scan(source), kind) if isinstance(source, str | ModuleType) else [source]
 
 
 def _bare(name: str, version: str, task_list: str) -> ActivityType:

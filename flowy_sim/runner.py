@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from flowy.client import fault_code
 from flowy.errors import ConfigurationError
 from flowy.options import whole_number
+from flowy.serialization import PLAIN, Payloads
 from flowy.starter import Execution, start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.clock import parse_instant
@@ -34,6 +35,7 @@ from flowy_sim.repertoire import Repertoire, Sources, activities_in, module_of, 
 from flowy_sim.run import Event, Run, fetch, history, open_executions
 from flowy_sim.simulation import Simulation
 from flowy_sim.stage import Code, Stage
+from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import Stubs
 from flowy_sim.waiting import StuckError, explain, times_out_at, waits
 
@@ -81,14 +83,16 @@ class Runner:
 
     Args:
         simulation: where workflows run.
-        activities: the activities that can be worked on: classes, modules or packages, or names
-            of these; by default those that the workflow's module has.
+        activities: the activities that can be worked on: classes, functions, modules or packages,
+            or names of the latter two; by default those that the workflow's module has.
         workflows: other workflows that can be decided on, such as children, given likewise.
         stubs: what stands in for activities.
         domain: the domain, registered if need be.
         workers: how many workers wait on each task list, and how many deciders; None for as many
             as there are tasks.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        payloads: how arguments and results travel; as JSON, and no longer than the service takes,
+            by default.
         on_event: called with the workflow id and the event for each event that is written to the
             history of an execution that was started here, as soon as it is.
         faults: what may go wrong, if the simulation's schedule says so.
@@ -99,6 +103,7 @@ class Runner:
     Attributes:
         simulation, domain, stubs: as given.
         stage: who takes turns.
+        stand_ins: gives the answers of stubs.
         runs: the executions that were run, in order, those that got stuck among them.
 
     Raises:
@@ -116,6 +121,7 @@ class Runner:
         domain: str = DOMAIN,
         workers: int | None = None,
         freeze: bool = False,
+        payloads: Payloads = PLAIN,
         on_event: Callable[[str, Event], None] | None = None,
         faults: Iterable[Fault] = (),
         most_faults: int = MOST_FAULTS,
@@ -137,7 +143,10 @@ class Runner:
             self._tell,
             on_accident or _say_nothing,
         )
+        self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
+        self.stage.desk.arrange = self.stand_ins.arrange
         self._clock = simulation.clock
+        self._payloads = payloads
         self._freeze = freeze
         if freeze:
             freezegun()
@@ -249,10 +258,23 @@ class Runner:
         self._staff()
         self._started += 1
         kwargs.setdefault("workflow_id", f"{declared.name}-{self._started}")
+        kwargs.setdefault("payloads", self._payloads)
         execution = start(self._client, self.domain, workflow, *args, **kwargs)
         self._told[execution] = 0
         self._tell()
         return execution
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something when so many simulated seconds have passed.
+
+        Args:
+            seconds: after how many, from now.
+            action: what is done then, between two turns: a signal, an answer from elsewhere.
+
+        Example:
+            ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
+        """
+        self.stage.agenda.put_off(seconds, None, action)
 
     def finish(self, execution: Execution) -> Run:
         """Work on tasks and let time pass until an execution is closed.
@@ -278,7 +300,7 @@ class Runner:
                 if not self.stage.take_turn() and self._is_open(execution):
                     self._pass_time(execution, times_out)
             self._turn_is_over()
-        ended = fetch(self._client, self.domain, execution)
+        ended = fetch(self._client, self.domain, execution, self._payloads)
         self.runs.append(ended)
         self._told.pop(execution, None)
         return ended
@@ -297,8 +319,8 @@ class Runner:
             self.domain,
             self._workflows,
             activities,
-            self.stubs,
-            self.stage.desk.hold,
+            self.stand_ins,
+            self._payloads,
         )
         can.register(is_new)
         self.stage.staff(can)
@@ -316,6 +338,9 @@ class Runner:
         return True
 
     def _turn_is_over(self) -> None:
+        __tracebackhide__ = True
+        if self.stand_ins.problem is not None:
+            raise self.stand_ins.problem.with_traceback(None)
         for check in self._invariants:
             check()
         if self._on_turn is not None:
@@ -346,7 +371,7 @@ class Runner:
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""
         __tracebackhide__ = True
-        stuck = fetch(self._client, self.domain, execution)
+        stuck = fetch(self._client, self.domain, execution, self._payloads)
         others = [
             fetch(self._client, self.domain, other)
             for other in open_executions(self._client, self.domain, _OTHERS)

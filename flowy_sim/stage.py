@@ -120,13 +120,25 @@ class Stage:
     def _decider(self, task_list: str, name: str) -> Staff:
         workflows = {**self._known.workflows, **self._deployed}.values()
         return WorkflowWorker(
-            self.desk, self.domain, task_list, workflows, identity=name, wait=self._wait
+            self.desk,
+            self.domain,
+            task_list,
+            workflows,
+            identity=name,
+            payloads=self._known.payloads,
+            wait=self._wait,
         )
 
     def _worker(self, task_list: str, name: str) -> Staff:
         activities = self._known.activities.values()
         return ActivityWorker(
-            self.desk, self.domain, task_list, activities, identity=name, wait=self._wait
+            self.desk,
+            self.domain,
+            task_list,
+            activities,
+            identity=name,
+            payloads=self._known.payloads,
+            wait=self._wait,
         )
 
     @property
@@ -137,7 +149,8 @@ class Stage:
     def _wait(self, event: threading.Event, seconds: float) -> bool:
         """Let a worker wait: the others do as well, as there is one thread."""
         if threading.get_ident() != self._thread:
-            return event.wait(seconds)
+            # Automatic heartbeats: time stands still while an activity works.
+            return event.wait()
         # A part of what a worker waits is left to chance; the power of two above is not.
         self.simulation.clock.advance(2 ** math.ceil(math.log2(max(seconds, 1e-3))))
         return event.is_set()
@@ -231,7 +244,8 @@ class Stage:
         workflow = self._deployed.get(key) or self._known.workflows[key]
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
-        decide(workflow, history(self.client, self.domain, execution)[: task["startedEventId"]])
+        past = history(self.client, self.domain, execution)[: task["startedEventId"]]
+        decide(workflow, past, self._known.payloads)
 
     # What faults do
 

@@ -20,7 +20,6 @@ from flowy_sim.past import History
 from flowy_sim.repertoire import Repertoire
 from flowy_sim.run import OPEN, Event, Run, history
 from flowy_sim.simulation import Simulation
-from flowy_sim.stubs import Stubs
 from flowy_sim.waiting import StuckError, Workers, explain, times_out_at, waits
 
 OnEvent = Callable[[str, Event], None]
@@ -72,8 +71,6 @@ class Company:
             service.domain,
             dict.fromkeys((target.workflow, *target.workflows)),
             target.activities,
-            Stubs(),
-            hold=lambda answer: None,
         )
         if service.simulation is not None:
             self._can.register()

@@ -187,8 +187,16 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
-        ((Nap,), {"result": 1, "error": OSError()}, "several of result, error and function"),
-        ((Nap,), {"result": None, "function": print}, "several of result, error and function"),
+        (
+            (Nap,),
+            {"result": 1, "error": OSError()},
+            "several of result, error, function",
+        ),
+        (
+            (Nap,),
+            {"result": None, "function": print},
+            "several of result, error, function",
+        ),
         ((Nap,), {"error": OSError}, "must be an exception such as OSError"),
         ((Nap,), {"error": "disk full"}, "must be an exception such as OSError"),
         ((Nap,), {"error": KeyboardInterrupt()}, "must be an exception such as OSError"),
@@ -201,9 +209,9 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
         ((Nap, 15), {}, "leave 15 out, and give a result as result=15"),
         (("nap",), {"result": 1}, r"needs a version beside the name: stub\('nap', 1, …\)"),
         (("", 1), {}, "the name of an activity must be text"),
-        ((Siesta,), {}, "stands in for a class decorated with @activity"),
-        ((Activity,), {}, "stands in for a class decorated with @activity"),
-        ((7,), {}, "stands in for a class decorated with @activity"),
+        ((Siesta,), {}, "stands in for a class or function decorated with @activity"),
+        ((Activity,), {}, "stands in for a class or function decorated with @activity"),
+        ((7,), {}, "stands in for a class or function decorated with @activity"),
     ],
 )
 def test_a_stub_that_makes_no_sense_is_refused(

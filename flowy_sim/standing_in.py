@@ -1,0 +1,223 @@
+"""Stand-ins: which answer of which stub is given to which task of a runner.
+
+A task has its answer as soon as it is scheduled: so the answers of a stub follow each other as the
+calls do in the workflow, whatever order workers take them up in, and a call that nobody expected
+is told at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any, ClassVar
+
+from flowy.activity import Activity, ActivityType
+from flowy.activity_context import ActivityContext
+from flowy.errors import ConfigurationError, SerializationError
+from flowy.serialization import Payloads
+from flowy_sim.answers import TIME_OUTS, Answer, time_out_first
+from flowy_sim.client import Client, Reply
+from flowy_sim.simulation import Simulation
+from flowy_sim.stubs import Stub, Stubs, UnexpectedCallError
+
+UNTAKEN_LIST = "nobody takes this up"
+"""Where tasks are put that are to time out before anybody takes them up."""
+
+_NEVER_TAKEN = "SCHEDULE_TO_START"
+_MEMBER = "scheduleActivityTaskDecisionAttributes"
+
+
+class StandIns:
+    """Gives the answers of stubs.
+
+    Args:
+        simulation: where.
+        domain: the domain that the tasks belong to.
+        stubs: whose answers.
+        payloads: how arguments travel.
+        hold: told which answer is being given to the task in hand, so that it is given in time.
+
+    Attributes:
+        stubs: as given.
+        called: what was scheduled, such as ``resize 1``.
+        problem: the first thing that the author of the test has to be told; None if there is none.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        domain: str,
+        stubs: Stubs,
+        payloads: Payloads,
+        hold: Callable[[Answer], None],
+    ) -> None:
+        """Start with no task."""
+        self.called: dict[str, None] = {}
+        self.problem: Exception | None = None
+        self._simulation = simulation
+        self._client: Client = simulation.client(poll_seconds=0)
+        self._domain = domain
+        self.stubs = stubs
+        self._payloads = payloads
+        self._hold = hold
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._arranged: tuple[str, list[Reply]] = ("", [])
+
+    def activity(self, stub: Stub, declared: ActivityType) -> type[Activity]:
+        """Make an activity that answers as a stub does.
+
+        Args:
+            stub: the stub.
+            declared: the type as it is to be registered.
+        """
+        # Heartbeats come from the agenda, for the time that the answer takes.
+        members = {"flowy_type": replace(declared, automatic_heartbeat=None)}
+        every = declared.automatic_heartbeat
+        return type(
+            "Stubbed",
+            (_Stubbed,),
+            {**members, "stub": stub, "stand_ins": self, "every": every, "run": _run_like(stub)},
+        )
+
+    def arrange(self, task: Reply, answer: Reply) -> Reply:
+        """Choose the answers to what a decider schedules.
+
+        Args:
+            task: the decision task.
+            answer: the request that answers it.
+
+        Returns:
+            The same, where tasks that nobody is to take up are on a list of their own.
+
+        Raises:
+            UnexpectedCallError: one of the calls is for none of the stubs.
+        """
+        token, decisions = self._arranged
+        if token != task["taskToken"]:  # else it is sent once more
+            run_id = task["workflowExecution"]["runId"]
+            try:
+                decisions = [self._choose(run_id, each) for each in answer.get("decisions", ())]
+            except (UnexpectedCallError, ConfigurationError) as error:
+                self.problem = self.problem or error
+                raise
+            self._arranged = task["taskToken"], decisions
+        return {**answer, "decisions": decisions}
+
+    def answer(
+        self,
+        stub: Stub,
+        every: float | None,
+        context: ActivityContext,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Answer:
+        """Return the answer to the task in hand, and see to it that it is given in time.
+
+        Args:
+            stub: what stands in for its activity.
+            every: after how many seconds a worker sends a heartbeat by itself; None for never.
+            context: the task.
+            args: the arguments.
+            kwargs: the keyword arguments.
+        """
+        try:
+            answer = self._answers.pop((context.run_id, context.activity_id), None)
+            if answer is None:
+                answer = stub.answer_to(args, kwargs)
+            answer = self._timed(answer, every, context)
+        except (UnexpectedCallError, ConfigurationError) as error:
+            self.problem = self.problem or error
+            raise
+        self._hold(answer)
+        return answer
+
+    def _choose(self, run_id: str, decision: Reply) -> Reply:
+        asked = decision.get(_MEMBER)
+        if asked is None:
+            return decision
+        named = asked["activityType"]
+        self.called[f"{named['name']} {named['version']}"] = None
+        stub = self.stubs.all().get((named["name"], named["version"]))
+        if stub is None:
+            return decision
+        try:
+            args, kwargs = self._payloads.decode_input(str(stub), asked.get("input"), stub.activity)
+            answer = stub.answer_to(tuple(args), kwargs)
+        except (SerializationError, TypeError):
+            return decision  # The activity will fail with this, as it would do itself.
+        if answer.timeout == _NEVER_TAKEN:
+            time_out_first(str(stub), _NEVER_TAKEN, self._limits_before_start(asked))
+            return {**decision, _MEMBER: {**asked, "taskList": {"name": UNTAKEN_LIST}}}
+        self._answers[run_id, asked["activityId"]] = answer
+        return decision
+
+    def _limits_before_start(self, asked: Reply) -> dict[str, float]:
+        defaults = self._client.describe_activity_type(
+            domain=self._domain, activityType=asked["activityType"]
+        )["configuration"]
+        return {
+            name: _seconds(asked.get(member, defaults.get(_default(member))))
+            for name, member in TIME_OUTS.items()
+            if name in (_NEVER_TAKEN, "SCHEDULE_TO_CLOSE")
+        }
+
+    def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
+        """Say when an answer is given, and how often there is a heartbeat before."""
+        if not answer.timeout:
+            finite = 0 < answer.takes < math.inf
+            return replace(answer, heartbeat=every) if finite and not answer.heartbeat else answer
+        limits = self._limits(context)
+        beats = limits["HEARTBEAT"] / 2
+        if answer.timeout != "HEARTBEAT":
+            limits["HEARTBEAT"] = math.inf
+        time_out_first(context.type, answer.timeout, limits)
+        needed = answer.timeout != "HEARTBEAT" and beats < math.inf
+        return replace(answer, takes=math.inf, heartbeat=beats if needed else None)
+
+    def _limits(self, context: ActivityContext) -> dict[str, float]:
+        """Return after how many seconds each time-out passes of a task that was taken up."""
+        execution = self._simulation.engine().executions[context.run_id]
+        task = execution.activities[context.activity_id]
+        limits = {name: _seconds(task.opened(member)) for name, member in TIME_OUTS.items()}
+        waited = self._simulation.clock.milliseconds - execution.time(task.opened_id)
+        limits["SCHEDULE_TO_CLOSE"] -= waited / 1000
+        limits[_NEVER_TAKEN] = math.inf
+        return limits
+
+
+class _Stubbed(Activity):
+    """An activity that answers as a stub does."""
+
+    stub: ClassVar[Stub]
+    stand_ins: ClassVar[StandIns]
+    every: ClassVar[float | None]
+
+
+def _run_like(stub: Stub) -> Callable[..., Any]:
+    return _run(None if stub.activity is None else stub.activity.run)
+
+
+@cache
+def _run(real: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Make a method that gives a stub's answer, with the type hints of the one it stands in for."""
+
+    def run(self: _Stubbed, *args: Any, **kwargs: Any) -> Any:
+        answer = self.stand_ins.answer(self.stub, self.every, self.context, args, kwargs)
+        return answer.function(*args, **kwargs)
+
+    if real is not None:
+        run.__wrapped__ = real  # type: ignore[attr-defined]
+        run.__annotations__ = real.__annotations__
+        run.__signature__ = getattr(real, "__signature__", None)  # type: ignore[attr-defined]
+    return run
+
+
+def _default(member: str) -> str:
+    """Return what a type calls the default of a time-out."""
+    return f"defaultTask{member[0].upper()}{member[1:]}"
+
+
+def _seconds(limit: str | None) -> float:
+    return math.inf if limit in (None, "NONE") else int(str(limit))
