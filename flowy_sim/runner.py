@@ -28,6 +28,7 @@ from flowy.options import whole_number
 from flowy.serialization import PLAIN, Payloads
 from flowy.starter import Execution, start
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.checks import Checks
 from flowy_sim.clock import parse_instant
 from flowy_sim.faults.fault import Fault
 from flowy_sim.freezing import freezegun, frozen_to
@@ -47,7 +48,7 @@ MOST_FAULTS = 2
 
 _OTHERS = 5
 
-C = TypeVar("C", bound=Callable[[], object])
+C = TypeVar("C", bound=Callable[..., object])
 
 
 def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
@@ -156,7 +157,7 @@ class Runner:
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
         self._client = self.stage.client
-        self._invariants: list[Callable[[], object]] = []
+        self._checks = Checks(simulation, self._client, domain)
         self._looks: list[Callable[[], object]] = []
         self._follow: Callable[[], None] = _stand_still
         self._started = 0
@@ -165,7 +166,8 @@ class Runner:
         """Hold something to be true after every turn; a decorator.
 
         Args:
-            check: called without arguments; it asserts. Its name says what holds.
+            check: called without arguments; it asserts. Its name says what holds. If it has a
+                parameter, it is called with each execution whose history has grown, as a `Run`.
 
         Example:
             ::
@@ -177,7 +179,7 @@ class Runner:
                 def no_image_is_filed_twice():
                     assert len(filed) == len(set(filed))
         """
-        self._invariants.append(check)
+        self._checks.add(check)
         return check
 
     def watch(self, look: Callable[[], object]) -> None:
@@ -341,8 +343,7 @@ class Runner:
         __tracebackhide__ = True
         if self.stand_ins.problem is not None:
             raise self.stand_ins.problem.with_traceback(None)
-        for check in self._invariants:
-            check()
+        self._checks.check()
         if self._on_turn is not None:
             self._on_turn()
 

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from flowy_sim.cli.explore import explore
 from flowy_sim.cli.run import run
 from flowy_sim.cli.serve import serve
 from flowy_sim.cli.verify import verify
@@ -25,6 +26,7 @@ Examples:
   flowy-sim run                   the tutorial's image workflow, on a sample
   flowy-sim run photo.jpg         the same on a photograph of yours
   flowy-sim run shop:Order 42     a workflow of yours
+  flowy-sim explore shop:Order 42 which orders and faults break it?
   flowy-sim verify history.json   would the simulator write this history?
   flowy-sim serve                 an endpoint for clients in any language"""
 
@@ -44,6 +46,7 @@ def cli() -> None:
     sys.path.insert(0, os.getcwd())
 
 
+cli.add_command(explore)
 cli.add_command(run)
 cli.add_command(serve)
 cli.add_command(verify)

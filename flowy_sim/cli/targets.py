@@ -45,11 +45,16 @@ class Target:
     is_tutorial: bool = False
 
     @property
+    def asked(self) -> list[str]:
+        """The activities that the workflow asks for, as ``resize 1``."""
+        types = dict.fromkeys(map(type_of, proxies(self.workflow)))
+        return [f"{name} {version}" for name, version in types]
+
+    @property
     def missing(self) -> list[str]:
-        """The activities that the workflow asks for and that were not found, as ``resize 1``."""
-        found = {(cls.flowy_type.name, cls.flowy_type.version) for cls in self.activities}
-        asked = dict.fromkeys(map(type_of, proxies(self.workflow)))
-        return [f"{name} {version}" for name, version in asked if (name, version) not in found]
+        """Those that were not found."""
+        found = {str(cls.flowy_type) for cls in self.activities}
+        return [each for each in self.asked if each not in found]
 
 
 def find(words: Sequence[str], modules: Sequence[str]) -> Target:
@@ -79,6 +84,20 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     return Target(
         target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
     )
+
+
+def found_at(path: str) -> object:
+    """Return what a module has under a name; None if the path is no ``module:name``.
+
+    Raises:
+        click.ClickException: the module cannot be imported.
+    """
+    if not _WORKFLOW.fullmatch(path):
+        return None
+    module, _, name = path.partition(":")
+    with _imports(module):
+        scan(module)
+    return getattr(sys.modules[module], name, None)
 
 
 def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:

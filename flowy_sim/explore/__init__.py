@@ -16,6 +16,7 @@ Example:
 
 from __future__ import annotations
 
+from flowy_sim.checks import invariant
 from flowy_sim.explore.exploring import Exploration, Failure, FoundError, explore, find
 
-__all__ = ["Exploration", "Failure", "FoundError", "explore", "find"]
+__all__ = ["Exploration", "Failure", "FoundError", "explore", "find", "invariant"]

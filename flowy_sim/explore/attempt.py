@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from flowy.errors import ConfigurationError
 from flowy_sim.explore.choices import Made
 from flowy_sim.faults.fault import Fault
 from flowy_sim.invariants import check
@@ -39,6 +40,7 @@ class Setting:
     Attributes:
         faults, most_faults: what may go wrong, and how often in a run.
         simulation, runner: other arguments of `Simulation` and `Runner`.
+        invariants: what is held to be true after every turn; see `flowy_sim.checks.invariant`.
         most_turns: after how many turns a run is taken to be endless.
     """
 
@@ -46,6 +48,7 @@ class Setting:
     most_faults: int = MOST_FAULTS
     simulation: Mapping[str, Any] = field(default_factory=dict)
     runner: Mapping[str, Any] = field(default_factory=dict)
+    invariants: Sequence[Callable[..., object]] = ()
     most_turns: int = 5_000
 
 
@@ -87,14 +90,22 @@ class Attempt:
             on_accident=on_accident,
             **setting.runner,
         )
+        for each in setting.invariants:
+            self.runner.invariant(each)
 
     def make(self, test: Test) -> Attempt:
-        """Run the test, and hold the service to its own invariants."""
+        """Run the test, and hold the service to its own invariants.
+
+        Raises:
+            ConfigurationError: the test itself is wrong.
+        """
         try:
             test(self.runner)
             check(self.runner.simulation.engine())
         except PrunedError:
             self.pruned = True
+        except ConfigurationError:
+            raise  # so would every other run
         except Exception as error:
             self.error = error
         return self

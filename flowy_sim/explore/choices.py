@@ -16,6 +16,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from flowy.errors import ConfigurationError
+
 _WRITTEN = re.compile(r"(?P<kind>.+) (?P<number>\d+)=(?P<index>\d+)")
 
 
@@ -119,12 +121,12 @@ def parse(written: str) -> tuple[Deviation, ...]:
     """Read what `text` has written.
 
     Raises:
-        ValueError: it has another form.
+        ConfigurationError: it has another form.
     """
     found = []
     for part in filter(None, written.split("; ")):
         match = _WRITTEN.fullmatch(part)
         if match is None:
-            raise ValueError(f"choices are written like 'turn 3=1; turn 7=2', not {part!r}")
+            raise ConfigurationError(f"choices are written like 'turn 3=1; turn 7=2', not {part!r}")
         found.append(Deviation(match["kind"], int(match["number"]), int(match["index"])))
     return tuple(found)

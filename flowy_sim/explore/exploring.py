@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +15,20 @@ from typing import Any
 from flowy_sim.explore import choices as chosen
 from flowy_sim.explore.attempt import Attempt, PrunedError, Setting, Test, signature
 from flowy_sim.explore.choices import Deviating, Deviation, Given, deviations
-from flowy_sim.explore.processes import explore_in_processes
+from flowy_sim.explore.processes import cores, explore_in_processes
 from flowy_sim.explore.search import Search
 from flowy_sim.explore.shrinking import shrink
 from flowy_sim.explore.states import States
 from flowy_sim.explore.story import Story, blame
 from flowy_sim.faults.fault import Fault
+from flowy_sim.run import Run
 from flowy_sim.runner import MOST_FAULTS, Runner
+from flowy_sim.timeline.vocabulary import attributes_of
 
 RUNS = 10_000
 SECONDS = 10.0
+
+_WIDTH = 160
 
 _TIDY = 200
 """After so many runs what they have left is collected."""
@@ -61,6 +66,7 @@ class Exploration:
         share: the share of the space that was covered: how probable it is that a run at random,
             in which faults strike one time in a hundred, is one of those made or equal to one.
         complete: whether all runs were made.
+        endings: how executions ended, and how often.
         failure: how the test fails; None if it did not.
     """
 
@@ -69,7 +75,8 @@ class Exploration:
     seconds: float
     share: float
     complete: bool
-    failure: Failure | None = field(default=None)
+    endings: Counter[str] = field(default_factory=Counter, compare=False)
+    failure: Failure | None = None
 
     @property
     def runs_per_second(self) -> float:
@@ -131,9 +138,10 @@ def find(
     *,
     faults: Iterable[Fault] = (),
     most_faults: int = MOST_FAULTS,
+    invariants: Iterable[Callable[..., object]] = (),
     runs: int = RUNS,
     seconds: float = SECONDS,
-    processes: int = 1,
+    processes: int | None = 1,
     seed: int = 0,
     choices: str | None = None,
     repeat: Callable[[str], str] | None = None,
@@ -145,9 +153,11 @@ def find(
         test: as for `explore`.
         faults: what may go wrong.
         most_faults: how many faults strike in a run at most.
+        invariants: what holds after every turn; see `flowy_sim.checks.invariant`.
         runs: after how many runs to stop.
         seconds: after how long to stop.
-        processes: in how many processes to explore.
+        processes: in how many processes to explore; None for one on each core. It is one where
+            processes cannot be forked, or other threads run.
         seed: of each simulation; and which samples of a large space are taken follows from it.
         choices: make only the run with these choices, as a failure has named them.
         repeat: makes the line that repeats a failure, given its choices.
@@ -159,13 +169,13 @@ def find(
     """
     names = ("start", "latency", "limits", "region", "account")
     made = {name: others.pop(name) for name in names if name in others}
-    setting = Setting(tuple(faults), most_faults, {"seed": seed, **made}, others)
+    setting = Setting(tuple(faults), most_faults, {"seed": seed, **made}, others, tuple(invariants))
     explorer = Explorer(test, setting, seed, repeat or partial(_call, test))
     with _quiet():
         if choices is not None:
             return explorer.repeat(chosen.parse(choices))
-        if processes > 1:
-            return explore_in_processes(explorer, processes, runs, seconds)
+        if processes != 1 and (most := cores()) > 1:
+            return explore_in_processes(explorer, processes or most, runs, seconds)
         return explorer.explore(runs, seconds)
 
 
@@ -187,6 +197,7 @@ class Explorer:
         self._setting = setting
         self._repeat = repeat
         self.runs = 0
+        self.endings: Counter[str] = Counter()
 
     def explore(self, runs: int, seconds: float, untried: int = 0) -> Exploration:
         """Make runs until one fails, or all are made, or the time is over.
@@ -213,6 +224,7 @@ class Explorer:
             time.perf_counter() - began,
             self.search.covered,
             not self.search and failure is None,
+            self.endings,
             failure,
         )
 
@@ -221,7 +233,9 @@ class Explorer:
         began = time.perf_counter()
         attempt = Attempt(self._setting, Deviating(given)).make(self._test)
         failure = None if attempt.error is None else self._tell(given, attempt.error)
-        return Exploration(1, 0, time.perf_counter() - began, 0.0, False, failure)
+        self.endings.update(map(_ending, attempt.runner.runs))
+        seconds = time.perf_counter() - began
+        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure)
 
     def _next(self) -> Attempt:
         alternative, schedule = self.search.next()
@@ -229,6 +243,7 @@ class Explorer:
         look = _Look(self.states, schedule)
         attempt = Attempt(self._setting, schedule, look).make(self._test)
         self.search.learn(alternative, schedule.made)
+        self.endings.update(map(_ending, attempt.runner.runs))
         return attempt
 
     def _failure(self, attempt: Attempt) -> Failure:
@@ -261,14 +276,19 @@ class Explorer:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let workers not log the accidents that they meet, and collect garbage only now and then."""
+    """Let workers not log the accidents that they meet, and collect garbage only now and then.
+
+    Then only what the runs have left is looked through, not all that was there before.
+    """
     logger = logging.getLogger("flowy")
     level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         logger.setLevel(level)
         if collects:
             gc.enable()
@@ -296,6 +316,12 @@ class _Look:
 def _call(test: Test, written: str) -> str:
     name = getattr(test, "__name__", "test")
     return f"explore({name}, …, choices={written!r})"
+
+
+def _ending(run: Run) -> str:
+    """Say how an execution ended; without its id, so that those that end alike are one."""
+    said = attributes_of(run.history[-1]).get("result") or run.reason
+    return f"{run.type} {run.status}: {said}"[:_WIDTH].removesuffix(": ")
 
 
 def _count(number: int, thing: str) -> str:

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 import time
-from collections.abc import Sequence
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy_sim.explore.choices import Deviation
 from flowy_sim.explore.search import Alternative
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from flowy_sim.explore.exploring import Exploration, Explorer
 
 _EACH = 16
 """So many alternatives for each process have to be known before they are dealt."""
 
-Part = tuple[int, int, float, bool, tuple[Deviation, ...] | None]
-"""Runs, states, share covered, whether all runs were made, and the choices of a failure."""
+
+class Part(NamedTuple):
+    """What one process has come to; `choices` are those of a failure."""
+
+    runs: int
+    states: int
+    share: float
+    complete: bool
+    endings: Counter[str]
+    choices: tuple[Deviation, ...] | None
+
+
+def cores() -> int:
+    """Return how many processes make use of all cores; 1 where processes cannot be forked.
+
+    Nobody forks a process in which other threads run: a lock that one of them holds would stay
+    locked for ever in the other process.
+    """
+    forks = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
+    return (os.cpu_count() or 1) if forks else 1
 
 
 def explore_in_processes(
@@ -41,36 +67,68 @@ def explore_in_processes(
     found = explorer.explore(runs, seconds, untried=_EACH * processes)
     if found.failure is not None or found.complete:
         return found
-    left = seconds - found.seconds
     hands = explorer.search.deal(processes)
-    parts = _gather(explorer, hands, max(1, (runs - found.runs) // processes), left)
-    failing = next((part[4] for part in parts if part[4] is not None), None)
+    each = max(1, (runs - found.runs) // processes)
+    parts = list(_parts(explorer, hands, each, seconds - found.seconds))
+    failing = next((part.choices for part in parts if part.choices is not None), None)
+    failure = None if failing is None else explorer.repeat(failing).failure
     return Exploration(
-        found.runs + sum(part[0] for part in parts),
-        found.states + sum(part[1] for part in parts),
+        found.runs + sum(part.runs for part in parts),
+        found.states + sum(part.states for part in parts),
         time.perf_counter() - began,
-        found.share + sum(part[2] for part in parts),
-        all(part[3] for part in parts),
-        None if failing is None else explorer.repeat(failing).failure,
+        found.share + sum(part.share for part in parts),
+        failure is None and all(part.complete for part in parts),
+        sum((part.endings for part in parts), found.endings),
+        failure,
     )
 
 
-def _gather(
+def _parts(
     explorer: Explorer, hands: Sequence[Sequence[Alternative]], runs: int, seconds: float
-) -> list[Part]:
+) -> Iterator[Part]:
+    """Let each process explore its hand; yield what they come to, up to the first failure."""
     context = multiprocessing.get_context("fork")
-    pipes = []
-    for hand in hands:
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(there, explorer, hand, runs, seconds))
-        process.start()
-        there.close()
-        pipes.append((process, here))
-    parts = []
-    for process, here in pipes:
-        parts.append(here.recv())
+    working: dict[Any, Any] = {}
+    with _forking():
+        for hand in hands:
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(there, explorer, hand, runs, seconds))
+            process.start()
+            there.close()
+            working[here] = process
+    try:
+        while working:
+            answers: list[Any] = wait(list(working))
+            for answer in answers:
+                process = working.pop(answer)
+                part = _heard(answer, process)
+                yield part
+                if part.choices is not None:
+                    return
+    finally:
+        for process in working.values():
+            process.terminate()
+            process.join()
+
+
+def _heard(answer: Connection, process: BaseProcess) -> Part:
+    try:
+        part: Part = answer.recv()
+    except EOFError:
         process.join()
-    return parts
+        raise RuntimeError(
+            f"a process that explored ended with status {process.exitcode} before it was done"
+        ) from None
+    process.join()
+    return part
+
+
+@contextmanager
+def _forking() -> Iterator[None]:
+    """Fork without being warned of threads: those of libraries, which `cores` cannot see, rest."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*use of fork.*", DeprecationWarning)
+        yield
 
 
 def _work(
@@ -80,16 +138,20 @@ def _work(
     runs: int,
     seconds: float,
 ) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for this one hears it
     states, made, covered = len(explorer.states), explorer.runs, explorer.search.covered
     explorer.search.take(hand)
+    explorer.endings.clear()
     found = explorer.explore(runs, seconds)
+    choices = None if found.failure is None else found.failure.choices
     answer.send(
-        (
+        Part(
             found.runs - made,
             found.states - states,
             found.share - covered,
             found.complete,
-            None if found.failure is None else found.failure.choices,
+            found.endings,
+            choices,
         )
     )
     answer.close()

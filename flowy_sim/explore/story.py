@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from flowy_sim.engine.execution import CLOSE_STATUS, Execution
@@ -14,7 +15,8 @@ from flowy_sim.timeline.vocabulary import attributes_of
 
 MOST_LINES = 12
 _MOST_TOLD = MOST_LINES - 3
-_WIDTH = 96
+_WIDTH = 84
+_LONGEST = 400
 
 _ACCIDENT, _TURNING, _DECISION, _ENDING, _BEGINNING = 5, 4, 3, 2, 1
 """How much a line tells; when there are too many, those that tell least are left out."""
@@ -67,7 +69,7 @@ class Story:
         for index in kept:
             line = self._lines[index]
             seconds = (line.instant - self._began) / 1000
-            told.append(f"{seconds:>8g} s  {line.words}"[:_WIDTH])
+            told.append(f"{seconds:>8g} s  {shorten(line.words, _WIDTH, placeholder=' …')}")
         return told
 
 
@@ -75,10 +77,10 @@ def blame(error: BaseException) -> str:
     """Say in a line what a test failed with."""
     frames = traceback.extract_tb(error.__traceback__)
     first = str(error).strip().partition("\n")[0] or (frames[-1].line if frames else "") or ""
-    where = frames[-1].name.replace("_", " ") if frames else ""
+    where = frames[-1].name.strip("_").replace("_", " ") if frames else ""
     is_assertion = type(error) is AssertionError
     name = where if is_assertion and " " in where else type(error).__name__
-    return f"{name}: {first}"[:_WIDTH]
+    return shorten(f"{name}: {first}".removesuffix(": "), _LONGEST, placeholder=" …")
 
 
 def _told(execution: Execution, events: list[Event]) -> list[Line]:
@@ -107,6 +109,8 @@ def _told(execution: Execution, events: list[Event]) -> list[Line]:
             status = CLOSE_STATUS[kind].lower().replace("_", " ")
             said = attributes.get("result") or attributes.get("reason") or ""
             end = f"{execution.workflow_id} is {status}{said and ': '}{said}"
+            if "decisionTaskCompletedEventId" in attributes and not decided:
+                lines.pop()
             lines.append(Line(instant, _TURNING, end))
         elif kind.endswith("Failed") and "cause" in attributes:
             lines.append(Line(instant, _TURNING, f"{kind}: {attributes['cause']}"))

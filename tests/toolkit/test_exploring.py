@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activity, workflow
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.explore import FoundError, explore, find
@@ -183,7 +183,7 @@ def step(name: str) -> dict[str, Any]:
 def test_choices_are_written_and_read_back() -> None:
     chosen = (Deviation("turn", 3, 1), Deviation("the work is done, but fails", 1, 1))
     assert parse(text(chosen)) == chosen
-    with pytest.raises(ValueError, match="written like"):
+    with pytest.raises(ConfigurationError, match="written like"):
         parse("turn=1")
 
 

@@ -1,0 +1,99 @@
+"""Activities that do nothing, for exploring a workflow by itself.
+
+What such an activity returns is the plainest value of the type that its ``run`` is annotated
+with.
+
+>>> plainest(list[int]), plainest(str | None), plainest(tuple[int, str])
+([1], 'text', (1, 'text'))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from flowy.activity import Activity
+from flowy_sim.repertoire import proxies, type_of
+from flowy_sim.stubs import Stubs
+
+_PLAINEST: dict[type[Any], Callable[[], Any]] = {
+    bool: lambda: True,
+    int: lambda: 1,
+    float: lambda: 1.0,
+    str: lambda: "text",
+    bytes: lambda: b"bytes",
+    datetime: lambda: datetime(2024, 1, 1, tzinfo=UTC),
+    date: lambda: date(2024, 1, 1),
+    time: time,
+    timedelta: lambda: timedelta(seconds=1),
+    Decimal: lambda: Decimal(1),
+    UUID: lambda: UUID(int=1),
+}
+
+
+def let_stand_in(stubs: Stubs, workflow: type[Any], activities: Iterable[type[Activity]]) -> None:
+    """Stub all activities that a workflow can ask for and that have no stub yet.
+
+    Args:
+        stubs: to them the stand-ins are added.
+        workflow: its proxies say what it asks for.
+        activities: their classes, as far as they are known.
+    """
+    present = stubs.all()
+    known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in activities}
+    for key in dict.fromkeys([*known, *map(type_of, proxies(workflow))]):
+        if key in present:
+            continue
+        if key in known:
+            stubs(known[key], result=plainest(_returned(known[key])))
+        else:
+            stubs(*key, result=None)
+
+
+def plainest(hint: Any) -> Any:
+    """Return the plainest value of a type; None if there is nothing better."""
+    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return plainest(arguments[0])
+    if origin in (typing.Annotated, typing.Final):
+        return plainest(arguments[0])
+    if origin is typing.Literal:
+        return arguments[0]
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, Mapping) and not typing.is_typeddict(origin):
+        return {plainest(arguments[0]): plainest(arguments[1])} if arguments else {}
+    if issubclass(origin, tuple) and not hasattr(origin, "_fields"):
+        return tuple(plainest(each) for each in arguments if each is not ...)
+    if issubclass(origin, list | set | frozenset):
+        return origin(map(plainest, arguments))
+    return _of_class(origin)
+
+
+def _of_class(cls: type[Any]) -> Any:
+    if issubclass(cls, Enum):
+        return next(iter(cls))
+    for plain, make in _PLAINEST.items():
+        if issubclass(cls, plain):
+            return make()
+    if issubclass(cls, PurePath):
+        return cls("path")
+    if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or hasattr(cls, "_fields"):
+        hints = typing.get_type_hints(cls)
+        return cls(**{name: plainest(hint) for name, hint in hints.items()})
+    return None
+
+
+def _returned(activity: type[Activity]) -> Any:
+    try:
+        return typing.get_type_hints(activity.run).get("return")
+    except (NameError, TypeError):
+        return None

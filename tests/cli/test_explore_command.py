@@ -1,0 +1,140 @@
+"""``flowy-sim explore`` as somebody types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+Invoke = Callable[..., Result]
+Write = Callable[[str, str], None]
+
+SHOP = """\
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy_sim.explore import invariant
+
+@activity("charge", 1, "payments", start_to_close=60, retry=2)
+class Charge(Activity):
+    def run(self, amount: int) -> str:
+        raise NotImplementedError("nobody is charged by a test")
+
+@workflow("purchase", 1, "purchases")
+class Purchase(Workflow):
+    charge = ActivityProxy(Charge)
+
+    def run(self, amount):
+        return self.charge(amount)
+
+def nobody_pays_twice(runner):
+    paid = []
+    runner.stubs(Charge, function=paid.append)
+    runner(Purchase, 7)
+    assert paid == [7], f"paid {paid}"
+"""
+CHECKS = """\
+from flowy_sim.explore import invariant
+
+@invariant
+def nothing_is_charged_twice(run):
+    assert len(run.calls("charge")) <= 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def shop(write: Write) -> None:
+    write("shop.py", SHOP)
+    write("checks.py", CHECKS)
+
+
+def test_a_workflow_that_always_ends_is_found_clean(invoke: Invoke) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", "--most-faults", "1")
+    assert ran.exit_code == 0
+    assert ran.stdout.startswith("Exploring purchase 1.\nStood in for: charge 1.\n")
+    assert "all of the space" in ran.stdout
+    assert re.search(r"How executions ended:\n +\d+  purchase 1 COMPLETED: \"text\"", ran.stdout)
+
+
+def test_a_failure_is_told_and_its_last_line_repeats_it(invoke: Invoke) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", "--invariants", "checks")
+    assert ran.exit_code == 1
+    _, _, story = ran.stdout.partition("\n\n")
+    assert len(story.splitlines()) <= 12
+    assert story.startswith("nothing is charged twice: assert len(run.calls(")
+    repeat = re.search(r"^repeat: flowy-sim (.+)$", story, re.MULTILINE)
+    assert repeat is not None
+    again = invoke(*shlex.split(repeat[1]))
+    assert again.exit_code == 1
+    told, _, _ = story.partition("found in")
+    assert told in again.stdout
+    assert "found in 1 run " in again.stdout
+
+
+def test_a_test_of_ones_own_is_explored(invoke: Invoke) -> None:
+    ran = invoke("explore", "shop:nobody_pays_twice", "--fault", "worker-dies-late")
+    assert ran.exit_code == 1
+    assert "nobody pays twice: paid [7, 7]" in ran.stdout
+    assert "! worker 1: the worker dies after the work, before it answers" in ran.stdout
+    assert invoke("explore", "shop:nobody_pays_twice", "--fault", "none").exit_code == 0
+
+
+def test_it_may_be_told_that_everything_has_to_complete(invoke: Invoke) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", "--completes", "--fault", "work-fails")
+    assert ran.exit_code == 0
+    ran = invoke("explore", "shop:Purchase", "7", "--completes")
+    assert ran.exit_code == 1
+    assert ran.stdout.count("charge-1.2 times out") == 1
+
+
+def test_signals_come_at_whatever_moment(invoke: Invoke) -> None:
+    words = ("explore", "shop:Purchase", "7", "--fault", "none", "--signal", "hurry=now")
+    ran = invoke(*words)
+    assert "the signal 'hurry' comes" in ran.stdout
+    assert ran.exit_code == 0
+
+
+def test_the_activities_work_themselves_if_wanted(invoke: Invoke) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", "--real", "--most-faults", "0")
+    assert "NotImplementedError: nobody is charged by a test" in ran.stdout
+
+
+def test_programs_read_json(invoke: Invoke) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", "--invariants", "checks", "--json")
+    told = json.loads(ran.stdout)
+    assert told["failure"]["repeat"].startswith("flowy-sim explore shop:Purchase 7 --invariants=")
+    assert told["runs"] >= 1
+    assert not told["complete"]
+
+
+def test_the_tutorial_is_explored_if_nothing_is_said(invoke: Invoke) -> None:
+    ran = invoke("explore", "--fault", "none")
+    assert ran.exit_code == 0
+    assert "Exploring imagecateg 1." in ran.stdout
+
+
+def test_faults_are_listed(invoke: Invoke) -> None:
+    ran = invoke("explore", "--fault", "help")
+    assert "worker-dies       the worker dies before it does the work\n" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["shop:Purchase", "--fault", "rain"], "There is no fault 'rain'"),
+        (["shop:Purchase", "7", "8"], "does not take these arguments"),
+        (["shop:Nothing"], "its workflows: Purchase"),
+        (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
+        (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
+        (["nowhere:Purchase"], "there is no module 'nowhere'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    invoke: Invoke, words: list[str], sentence: str
+) -> None:
+    ran = invoke("explore", *words)
+    assert ran.exit_code in (1, 2)
+    assert sentence in ran.stderr
+    assert "Traceback" not in ran.output
