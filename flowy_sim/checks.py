@@ -15,6 +15,7 @@ from inspect import signature
 from types import ModuleType
 from typing import Any, TypeVar
 
+from flowy.serialization import Payloads
 from flowy.starter import Execution
 from flowy_sim.run import Run, fetch
 from flowy_sim.simulation import Simulation
@@ -50,13 +51,17 @@ class Checks:
         simulation: where its executions are.
         client: calls it without ever failing.
         domain: the executions' domain.
+        payloads: how their arguments and results travel.
     """
 
-    def __init__(self, simulation: Simulation, client: Any, domain: str) -> None:
+    def __init__(
+        self, simulation: Simulation, client: Any, domain: str, payloads: Payloads
+    ) -> None:
         """Start with none."""
         self._simulation = simulation
         self._client = client
         self._domain = domain
+        self._payloads = payloads
         self._of_all: list[Callable[[], object]] = []
         self._of_each: list[Callable[[Run], object]] = []
         self._seen: dict[str, int] = {}
@@ -85,4 +90,4 @@ class Checks:
             if execution.domain.name == self._domain and len(execution) != known:
                 self._seen[execution.run_id] = len(execution)
                 ids = Execution(execution.workflow_id, execution.run_id)
-                yield fetch(self._client, self._domain, ids)
+                yield fetch(self._client, self._domain, ids, self._payloads)

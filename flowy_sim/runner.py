@@ -157,7 +157,7 @@ class Runner:
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
         self._client = self.stage.client
-        self._checks = Checks(simulation, self._client, domain)
+        self._checks = Checks(simulation, self._client, domain, payloads)
         self._looks: list[Callable[[], object]] = []
         self._follow: Callable[[], None] = _stand_still
         self._started = 0
