@@ -25,16 +25,20 @@ Example:
 from flowy import elsewhere, errors, replay
 from flowy.activity import Activity, activity
 from flowy.activity_context import LATER, ActivityContext
-from flowy.client import SwfClient, connect
+from flowy.client import Execution, SwfClient, connect
+from flowy.combining import finish_order, first, gather, parallel_reduce, wait
+from flowy.context import WorkflowContext
 from flowy.errors import (
     ActivityCanceled,
     ConfigurationError,
     DecisionRefusedError,
     DependencyFailed,
+    ExecutionCanceled,
     FlowyError,
     HistoryError,
     NonDeterminismError,
     NotAwaitedError,
+    NotDelivered,
     RegistrationError,
     SerializationError,
     StartError,
@@ -42,15 +46,16 @@ from flowy.errors import (
     TaskError,
     TaskFailed,
     TaskNotScheduled,
+    TaskTerminated,
     TaskTimedOut,
 )
-from flowy.options import Retry
-from flowy.proxy import ActivityProxy
+from flowy.proxy import ActivityProxy, ChildResult, WorkflowProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
+from flowy.retry import Retry
 from flowy.running import run_workers
 from flowy.serialization import Payloads
-from flowy.starter import Execution, Outcome, outcome, start
+from flowy.starter import Outcome, outcome, start
 from flowy.worker import ActivityWorker, Worker, WorkflowWorker
 from flowy.workflow import Workflow, workflow
 
@@ -61,15 +66,18 @@ __all__ = [
     "ActivityContext",
     "ActivityProxy",
     "ActivityWorker",
+    "ChildResult",
     "ConfigurationError",
     "DecisionRefusedError",
     "DependencyFailed",
     "Execution",
+    "ExecutionCanceled",
     "FlowyError",
     "Found",
     "HistoryError",
     "NonDeterminismError",
     "NotAwaitedError",
+    "NotDelivered",
     "Outcome",
     "Payloads",
     "RegistrationError",
@@ -82,18 +90,26 @@ __all__ = [
     "TaskError",
     "TaskFailed",
     "TaskNotScheduled",
+    "TaskTerminated",
     "TaskTimedOut",
     "Worker",
     "Workflow",
+    "WorkflowContext",
+    "WorkflowProxy",
     "WorkflowWorker",
     "activity",
     "connect",
     "elsewhere",
     "errors",
+    "finish_order",
+    "first",
+    "gather",
     "outcome",
+    "parallel_reduce",
     "replay",
     "run_workers",
     "scan",
     "start",
+    "wait",
     "workflow",
 ]

@@ -24,10 +24,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from flowy import options
+from flowy import checks, options
 from flowy.activity_context import ActivityContext
 from flowy.errors import ConfigurationError
-from flowy.options import Retry
+from flowy.options import Default
+from flowy.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def activity(
     schedule_to_start: int | None = None,
     start_to_close: int | None = 300,
     retry: int | Retry = 1,
+    delay: int | Default = Default.REGISTERED,
     error_handling: bool = False,
+    priority: int | Default = Default.REGISTERED,
     automatic_heartbeat: bool = False,
 ) -> Callable[[F], F]:
     """Declare a subclass of `Activity`, or a function, as an activity type of Amazon SWF.
@@ -119,8 +122,10 @@ def activity(
         schedule_to_start: the longest time an attempt may wait for a worker.
         start_to_close: the longest time an attempt may be worked on.
         retry: how many attempts there are in all if one fails or times out, or a `Retry`.
+        delay: seconds between two attempts, where ``retry`` is a number.
         error_handling: whether an error is handed to the workflow, which gets it from
             ``.result()``; otherwise an error fails the workflow at once.
+        priority: of its tasks among others on the list; greater ones come first.
         automatic_heartbeat: whether the worker sends heartbeats by itself while ``run`` works,
             three in the time that ``heartbeat`` says. What they hear of a cancellation is told by
             ``self.heartbeat()`` and ``self.context.cancel_requested``.
@@ -142,14 +147,15 @@ def activity(
             "schedule_to_close": schedule_to_close,
             "schedule_to_start": schedule_to_start,
             "start_to_close": start_to_close,
+            "priority": priority,
         },
     )
     declared = ActivityType(
-        name=options.text("the name of an activity", name),
-        version=options.version_text(version),
+        name=checks.text("the name of an activity", name),
+        version=checks.version_text(version),
         defaults=options.default_members(wire, infix="Task"),
-        retry=options.retry_policy(retry),
-        error_handling=options.truth("error_handling", error_handling),
+        retry=options.retry_policy(retry, delay),
+        error_handling=checks.truth("error_handling", error_handling),
         automatic_heartbeat=_interval(heartbeat, automatic_heartbeat),
     )
 
@@ -177,7 +183,7 @@ def activity_class(target: Any) -> Any:
 
 
 def _interval(heartbeat: int | None, automatic: bool) -> float | None:
-    if not options.truth("automatic_heartbeat", automatic):
+    if not checks.truth("automatic_heartbeat", automatic):
         return None
     if not heartbeat:
         raise ConfigurationError(

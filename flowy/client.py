@@ -6,9 +6,17 @@ that are listed here. Faults are exceptions with botocore's ``response`` diction
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Reply = dict[str, Any]
+
+
+class Execution(NamedTuple):
+    """One run of a workflow."""
+
+    workflow_id: str
+    run_id: str
+
 
 POLL_SECONDS = 60
 """The service holds a poll for so long when there is no task, as documented."""

@@ -5,31 +5,49 @@ waits for something that the turn at hand does not know. Then what it decided in
 against what the history shows, the next turn's news are given out, and ``run`` goes on; so each
 turn sees exactly what was known then, and its decisions are those it gave then. What it decides in
 the last turn is the answer.
+
+Where ``run`` is left when the last turn knows no more, there are two ways: it is left by an
+exception, and replayed from the beginning when there is more; or it is suspended there
+(`flowy.suspended`), and goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+from typing import Any, NoReturn, TypeVar
 
-from flowy.decisions import Decision, complete_workflow, fail_workflow, match
+from flowy.client import Execution
+from flowy.closing import Closing, canceled, completed, failed, restarted
+from flowy.decisions import Decision, match, record_marker
 from flowy.errors import (
     DecisionRefusedError,
     DependencyFailed,
+    ExecutionCanceled,
     HistoryError,
     SerializationError,
     TaskError,
     TaskNotScheduled,
-    reason_and_details,
 )
-from flowy.history import Event, History, News, Turn, read
-from flowy.result import Call, Result, Suspended, call_of
+from flowy.history import GOING_ON, Event, History, News, Turn
+from flowy.leaving import Restarting, Suspended
+from flowy.outbox import Outbox
+from flowy.result import Call, Result, call_of
 from flowy.serialization import PLAIN, Payloads
+from flowy.signals import Signals
 from flowy.workflow import Workflow
+
+T = TypeVar("T")
+
+UNKNOWN = Execution("an unknown execution", "")
+"""What is decided for if nobody says."""
 
 
 def decide(
-    workflow: type[Workflow], events: Iterable[Event], payloads: Payloads = PLAIN
+    workflow: type[Workflow],
+    events: Iterable[Event],
+    payloads: Payloads = PLAIN,
+    execution: Execution = UNKNOWN,
 ) -> list[Decision]:
     """Decide what an execution does next.
 
@@ -37,6 +55,7 @@ def decide(
         workflow: the workflow's class.
         events: the whole history, up to the DecisionTaskStarted of the task to be decided.
         payloads: how arguments and results travel.
+        execution: the execution, whose ids a history does not tell.
 
     Returns:
         The decisions, in order; none if all that can be done now is to wait.
@@ -46,33 +65,65 @@ def decide(
         DecisionRefusedError: the execution cannot be closed.
         HistoryError: the events are no history, or no decision task is to be decided.
     """
-    history = read(events)
-    if not history.turns or history.turns[-1].completed_event_id is not None:
+    history = History(events)
+    if history.open_turn is None:
         raise HistoryError("there is nothing to decide: no decision task of this history is open")
-    return Decider(workflow, history, payloads).replay()
+    return Decider(workflow, history, payloads, execution).replay()
 
 
 class Decider:
-    """One replay of one execution: what ``run`` asks for, and what it knows of it."""
+    """One replay of one execution: what ``run`` asks for, and what it knows of it.
+
+    Attributes:
+        payloads: how arguments and results travel.
+        encode: makes text of a value in which results are found.
+        execution: the execution that is decided for.
+        options: what is chosen for all calls at the moment, by option name.
+        signals: the signals that came and that nobody has taken.
+        cancel_requested: whether the execution was asked to cancel itself.
+    """
 
     def __init__(
-        self, workflow: type[Workflow], history: History, payloads: Payloads = PLAIN
+        self,
+        workflow: type[Workflow],
+        history: History,
+        payloads: Payloads = PLAIN,
+        execution: Execution = UNKNOWN,
+        pause: Callable[[], None] | None = None,
     ) -> None:
-        """Get ready to replay a history from its beginning."""
+        """Get ready to replay a history from its beginning.
+
+        Args:
+            workflow: the workflow's class.
+            history: the history.
+            payloads: how arguments and results travel.
+            execution: the execution.
+            pause: called when the last turn knows no more; returns when there are more turns, or
+                raises `Suspended`. None to leave ``run`` then.
+        """
         self.payloads = payloads
         self.encode = payloads.encoder(self._stand_in)
+        self.execution = execution
+        self.options: Mapping[str, object] = {}
+        self.signals = Signals()
+        self.cancel_requested = False
         self._workflow = workflow
-        self._input = history.input
-        self._turns = iter(history.turns)
+        self._history = history
+        self._pause = pause
         self._turn: Turn | None = None
-        self._decisions: list[Decision] = []
+        self._outbox = Outbox()
         self._calls = 0
-        self._open = 0
-        self._awaited: dict[str, Call] = {}
+        self._open: dict[int, Call] = {}
+        self._settlements = 0
         self._needed: list[Call] = []
         self._settled: list[Call] = []
+        self._watched: list[Call] = []
+        self._patches: dict[str, bool] = {}
+        self._random: Random | None = None
+        self._side_effects = 0
+        self._cancel_pending = False
         self._left = False
-        self._failure: TaskError | None = None
+        self._failure: Exception | None = None
         self._fault: Exception | None = None
 
     def replay(self) -> list[Decision]:
@@ -89,12 +140,83 @@ class Decider:
             closing = self._run_to_end()
             going_on = closing is not None
             while closing is not None and going_on:
-                # Nothing else is decided beside; and if news came meanwhile, close once more.
-                self._decisions = [closing]
+                # If news came meanwhile, it is closed once more.
+                self._outbox.close(closing())
                 going_on = self._next_turn()
         if self._fault is not None:
             raise self._fault
-        return self._decisions
+        return self.decisions
+
+    def abandon(self) -> None:
+        """Take nothing more from ``run``, which is being left for good."""
+        self._left = True
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """What is decided in the turn at hand."""
+        return self._outbox.finished()
+
+    # What the workflow asks of the turn at hand.
+
+    @property
+    def turn(self) -> Turn:
+        """The turn at hand."""
+        if self._turn is None:
+            raise HistoryError("there is nothing to decide yet")
+        return self._turn
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what is decided now was decided before."""
+        return self._turn is not None and self._turn.completed_event_id is not None
+
+    @property
+    def started(self) -> Mapping[str, Any]:
+        """The attributes of the WorkflowExecutionStarted event."""
+        return self._history.started
+
+    def random(self) -> Random:
+        """The execution's own source of chance; a marker keeps what it began with."""
+        if self._random is None:
+            workflow_id, run_id = self.execution
+            self._random = Random(self.recorded("random", lambda: f"{workflow_id} {run_id}") or "")
+        return self._random
+
+    def recorded(self, name: str, make: Callable[[], str]) -> str | None:
+        """Make something once, and keep it in a marker for all replays.
+
+        Args:
+            name: the marker's name, used only once in an execution.
+            make: makes it; not called in a replay.
+
+        Returns:
+            What was made, now or then.
+        """
+        if not self.replaying:
+            text: str | None = make()
+        else:
+            found = self.turn.marker(name)
+            text = None if found is None else found.get("details")
+            if found is None:
+                self.add(record_marker(name))
+                self._differ()
+        self.add(record_marker(name, text))
+        return text
+
+    def next_side_effect(self) -> int:
+        """Number a side effect, from 1."""
+        self._side_effects += 1
+        return self._side_effects
+
+    def patched(self, patch: str) -> bool:
+        """Tell whether a change of the code holds for this execution; a marker keeps that."""
+        if patch not in self._patches:
+            name = f"patched: {patch}"
+            holds = not self.replaying or self.turn.marker(name) is not None
+            self._patches[patch] = holds
+            if holds:
+                self.add(record_marker(name))
+        return self._patches[patch]
 
     # What proxies and their calls use.
 
@@ -104,99 +226,192 @@ class Decider:
             raise Suspended
         needed = self._prepare(call)
         self._calls += 1
-        self._open += 1
         call.number = self._calls
+        if call.awaited_at_the_end:
+            self._open[call.number] = call
         self._start_or_wait(call, needed)
         if self._failure is not None:
             self._leave()
 
-    def decide(self, decision: Decision, task_id: str, call: Call) -> None:
-        """Add a decision; the news about it are for a call."""
-        self._decisions.append(decision)
-        self._awaited[task_id] = call
+    def decide(self, decision: Decision, key: str, call: Call) -> None:
+        """Add a decision that begins something; the news about its key are for a call."""
+        self._outbox.begin(decision, key, call)
 
-    def settle(self, call: Call, value: object = None, error: TaskError | None = None) -> None:
+    def add(self, decision: Decision) -> None:
+        """Add a decision that begins nothing."""
+        if self._left:
+            raise Suspended
+        self._outbox.add(decision)
+
+    def withdraw(self, key: str) -> bool:
+        """Take back a decision that waits for its turn; tell whether there was one."""
+        return self._outbox.withdraw(key)
+
+    def stop_timer(self, key: str) -> None:
+        """Cancel a timer."""
+        if not self.withdraw(key):
+            self.add(Decision("CancelTimer", {"timerId": key}))
+
+    def settle(self, call: Call, value: object = None, error: Exception | None = None) -> None:
         """Say what came of a call in the end."""
+        self._settlements += 1
+        call.finished = self._settlements
         call.done = True
         call.value = value
         call.error = error
-        self._open -= 1
+        self._open.pop(call.number, None)
+        call.ended()
         if call.dependents:
             self._settled.append(call)
-        if error is not None and not call.error_handling and self._failure is None:
+        handled = call.error_handling or call.canceling
+        if error is not None and not handled and self._failure is None:
             self._failure = error
 
-    def wait(self, call: Call) -> None:
-        """Let turns pass until a call is settled, or leave ``run``."""
-        while not call.done:
+    def wait_for_any(self, calls: Sequence[Call]) -> None:
+        """Let turns pass until one of some calls is settled, or leave ``run``.
+
+        Raises:
+            ExecutionCanceled: the execution is asked to cancel itself.
+        """
+        while True:
+            for call in calls:
+                call.look()
+            if any(call.done for call in calls):
+                return
             self._pass_turn()
 
     # Running the workflow.
 
-    def _run_to_end(self) -> Decision | None:
-        """Run the workflow; return how it ends the execution, or None if it is still waiting."""
+    def _run_to_end(self) -> Closing | None:
+        """Run the workflow; tell how the execution is closed, or None if it is still waiting."""
         closing = None
         try:
             closing = self._run()
         except Suspended:
             pass
         except Exception as error:
-            closing = fail_workflow(*reason_and_details(error))
+            closing = failed(error)
         if self._failure is not None:
-            return fail_workflow(*reason_and_details(self._failure))
+            return failed(self._failure)
         return None if self._left else closing
 
-    def _run(self) -> Decision:
+    def _run(self) -> Closing:
         name = str(self._workflow.flowy_type)
-        args, kwargs = self.payloads.decode_input(name, self._input, self._workflow)
+        args, kwargs, signals = self.payloads.decode_start(
+            name, self.started.get("input"), self._workflow
+        )
+        self.signals.carried_over(signals)
         workflow = self._workflow()
         workflow._decider = self
-        value = workflow.run(*args, **kwargs)
+        try:
+            value = workflow.run(*args, **kwargs)
+            self._wait_for_all()
+            return completed(self._encoded(name, value))
+        except Restarting as restart:
+            self._wait_for_all()
+            closing = restarted(self, name, restart)
+            self._when_complete(closing)
+            return closing
+        except ExecutionCanceled as error:
+            for call in list(self._open.values()):
+                call.cancel()
+            self._wait_for_all()
+            return canceled(error.details)
+
+    def _wait_for_all(self) -> None:
         while self._open:
             self._pass_turn()
-        self._needed = []
-        result = self.payloads.encode_result(name, value, self.encode)
-        for failed in self._needed:
-            if failed.error is not None:
-                raise failed.error
-        return complete_workflow(result)
+
+    def _encoded(self, name: str, value: object) -> str:
+        """Encode what ``run`` returned, when all results in it are there."""
+        return self._when_complete(lambda: self.payloads.encode_result(name, value, self.encode))
+
+    def _when_complete(self, encoded: Callable[[], T]) -> T:
+        """Encode something as soon as all results in it are there.
+
+        Raises:
+            TaskError: one of them is an error.
+        """
+        while True:
+            self._needed = []
+            text = encoded()
+            for call in self._needed:
+                if call.error is not None:
+                    raise call.error
+            if not self._needed:
+                return text
+            self.wait_for_any(self._needed[:1])
 
     def _pass_turn(self) -> None:
-        if self._left or not self._next_turn() or self._failure is not None:
+        if not self._cancel_pending and (
+            self._left or not self._next_turn() or self._failure is not None
+        ):
             self._leave()
+        if self._cancel_pending:
+            self._cancel_pending = False
+            raise ExecutionCanceled
 
     def _leave(self) -> NoReturn:
         self._left = True
         raise Suspended
 
+    def _differ(self) -> NoReturn:
+        """Find where the code parts from the history, which lacks what was just decided."""
+        try:
+            self._match()
+        except Exception as error:
+            self._fault = error
+        self._leave()
+
     # Turns.
 
     def _next_turn(self) -> bool:
         """Finish the turn at hand and give out the next one's news, if there is a next one."""
-        turn = self._turn
         try:
-            if turn is not None and turn.completed_event_id is not None:
-                match(self._decisions, turn.shown, turn.completed_event_id)
-            self._turn = turn = next(self._turns, None)
+            turn = self._following()
             if turn is None:
                 return False
-            self._decisions = []
+            self._turn = turn
+            self._outbox.next_turn()
             for news in turn.news:
                 self._learn(news)
+            for call in self._watched:
+                call.look()
             self._hand_on()
+            self._outbox.release()
         except Exception as error:
             # The code of ``run``, which is being left, must not handle it.
             self._fault = error
             return False
         return True
 
+    def _following(self) -> Turn | None:
+        turns = self._history.turns
+        if self._turn is not None and not turns and self._pause is not None:
+            self._pause()
+        self._match()
+        return turns.popleft() if turns else None
+
+    def _match(self) -> None:
+        turn = self._turn
+        if turn is not None and turn.completed_event_id is not None:
+            match(self.decisions, turn.shown, turn.completed_event_id)
+
     def _learn(self, news: News) -> None:
+        event_type, attributes = news.event_type, news.attributes
         if news.about is not None:
-            self._awaited.pop(news.about).learn(news.event_type, news.attributes)
-        elif news.attributes["cause"] != "UNHANDLED_DECISION":
+            call = self._outbox.answered(news.about, last=event_type not in GOING_ON)
+            if call is not None and not call.done:
+                call.learn(event_type, attributes)
+        elif event_type == "WorkflowExecutionSignaled":
+            self.signals.arrived(attributes["signalName"], attributes.get("input"))
+        elif event_type == "WorkflowExecutionCancelRequested":
+            self._cancel_pending = not self.cancel_requested
+            self.cancel_requested = True
+        elif attributes["cause"] != "UNHANDLED_DECISION":
             raise DecisionRefusedError(
-                f"{news.event_type}: the service does not let the execution be closed: "
-                f"{news.attributes['cause']}"
+                f"{event_type}: the service does not let the execution be closed: "
+                f"{attributes['cause']}"
             )
 
     # Arguments that come later.
@@ -206,6 +421,7 @@ class Decider:
         call = call_of(result)
         if call.decider is not self:
             raise TypeError("it is a result of another execution")
+        call.look()
         if not call.done or call.error is not None:
             self._needed.append(call)
         return call.value
@@ -225,6 +441,8 @@ class Decider:
                 self._give_up(call, argument.error)
                 return
             argument.dependents.append(call)
+            if not argument.told:
+                self._watched.append(argument)
 
     def _hand_on(self) -> None:
         """Begin or give up the calls that waited for what is settled now."""
@@ -239,6 +457,7 @@ class Decider:
                 if not dependent.missing:
                     self._start_late(dependent)
         self._settled.clear()
+        self._watched = [call for call in self._watched if not call.done]
 
     def _start_late(self, call: Call) -> None:
         try:
@@ -248,7 +467,7 @@ class Decider:
         else:
             call.start()
 
-    def _give_up(self, call: Call, error: TaskError) -> None:
+    def _give_up(self, call: Call, error: Exception) -> None:
         if isinstance(error, DependencyFailed) and isinstance(error.__cause__, TaskError):
             error = error.__cause__
         given_up = call.failure(DependencyFailed, str(error))

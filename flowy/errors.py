@@ -13,11 +13,14 @@ The tree::
     ├── UnknownExecutionError     there is no such execution, or it is not open
     ├── NotAwaitedError           an activity to be finished elsewhere has ended already
     ├── ActivityCanceled          raised by an activity that stops as it was asked to
+    ├── ExecutionCanceled         raised in ``run`` when the execution is asked to cancel itself
     └── TaskError                 what was asked of the service ended without a result
-        ├── TaskFailed            the activity raised an exception
-        ├── TaskTimedOut          one of the four time-outs of an activity passed
-        ├── TaskCanceled          the activity was canceled
+        ├── TaskFailed            the activity raised an exception, or the child workflow failed
+        ├── TaskTimedOut          one of the time-outs of an activity or a child passed
+        ├── TaskCanceled          the activity or the child was canceled
+        ├── TaskTerminated        the child was terminated
         ├── TaskNotScheduled      it was never scheduled: the decision failed, or its input
+        ├── NotDelivered          a signal or a request to cancel found no open execution
         └── DependencyFailed      it was never scheduled: a result among its arguments is an error
 """
 
@@ -80,6 +83,32 @@ class ActivityCanceled(FlowyError):
         self.details = details
 
 
+class ExecutionCanceled(FlowyError):
+    """Raised in ``run``, where it waits, when the execution has been asked to cancel itself.
+
+    It is raised once; what handles it can clean up, with activities, timers and all else, and
+    raise it again. If it leaves ``run``, all that is open is asked to cancel too, and when that
+    has ended the execution is closed as canceled.
+
+    Args:
+        details: what is kept as the details of the cancellation; at most 32,768 characters.
+
+    Example:
+        ::
+
+            try:
+                self.copy(source).result()
+            except ExecutionCanceled:
+                self.delete(source).result()
+                raise
+    """
+
+    def __init__(self, details: str = "") -> None:
+        """Keep the details."""
+        super().__init__(details or "the execution was asked to cancel itself")
+        self.details = details
+
+
 class NonDeterminismError(FlowyError):
     """A workflow's code decides otherwise than the history of the execution shows.
 
@@ -111,8 +140,8 @@ class TaskError(FlowyError):
     """Something the workflow asked for ended without a result.
 
     Args:
-        type: name and version of its type, such as ``resize 1``.
-        task_id: its id in the history, such as ``resize-1``.
+        type: name and version of its type, such as ``resize 1``; or what it is.
+        task_id: its id in the history, such as ``resize-1``, or the workflow id of a child.
         attempt: which attempt it was, from 1.
         reason: why, in a few words.
         details: more about it; after an exception in an activity the remote traceback.
@@ -139,25 +168,42 @@ class TaskError(FlowyError):
 
 
 class TaskFailed(TaskError):
-    """The activity failed: it raised an exception, or what it returned cannot be read."""
+    """It failed: it raised an exception, or what it returned cannot be read."""
 
     verb = "failed"
 
+    @property
+    def remote_traceback(self) -> str:
+        """The traceback of the exception, as the worker wrote it; empty if it wrote none."""
+        return self.details
+
 
 class TaskTimedOut(TaskError):
-    """A time-out of the activity passed.
+    """A time-out passed.
 
     ``reason`` says which: ``SCHEDULE_TO_START``, ``SCHEDULE_TO_CLOSE``, ``START_TO_CLOSE`` or
-    ``HEARTBEAT``; ``details`` are those of its last heartbeat.
+    ``HEARTBEAT`` of an activity, ``START_TO_CLOSE`` of a child workflow; ``details`` are those of
+    an activity's last heartbeat.
     """
 
     verb = "timed out"
 
+    @property
+    def timeout_type(self) -> str:
+        """Which time-out passed."""
+        return self.reason
+
 
 class TaskCanceled(TaskError):
-    """The activity was canceled; ``details`` are what it gave."""
+    """It was canceled; ``details`` are what it gave."""
 
     verb = "was canceled"
+
+
+class TaskTerminated(TaskError):
+    """The child workflow was terminated; the service does not say why."""
+
+    verb = "was terminated"
 
 
 class TaskNotScheduled(TaskError):
@@ -168,6 +214,21 @@ class TaskNotScheduled(TaskError):
     """
 
     verb = "was not scheduled"
+
+    @property
+    def cause(self) -> str:
+        """The cause as Amazon SWF names it, or what is wrong with the input."""
+        return self.reason
+
+
+class NotDelivered(TaskError):
+    """A signal or a request to cancel found no open execution.
+
+    ``type`` says what was to be delivered, ``task_id`` to whom; ``reason`` is the cause as Amazon
+    SWF names it, such as ``UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION``.
+    """
+
+    verb = "was not delivered"
 
 
 class DependencyFailed(TaskError):
@@ -217,5 +278,5 @@ def _traceback(error: BaseException) -> str:
     return "".join(lines)
 
 
-_CALLERS = ("flowy.decider", "flowy.worker")
+_CALLERS = ("flowy.decider", "flowy.running_code", "flowy.worker")
 """The modules that call what authors of activities and workflows write."""

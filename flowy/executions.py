@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from flowy import options
-from flowy.client import Reply, SwfClient, fault_code
+from flowy import checks
+from flowy.client import Execution, Reply, SwfClient, fault_code
 from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.options import CHILD_POLICIES, Default
 from flowy.serialization import PLAIN, Payloads
-from flowy.starter import Execution
 
 Event = dict[str, Any]
 
@@ -51,7 +50,7 @@ def signal(
         SerializationError: the value cannot be sent.
         UnknownExecutionError: no such execution is open.
     """
-    request: dict[str, Any] = {"signalName": options.text("the name of a signal", name)}
+    request: dict[str, Any] = {"signalName": checks.text("the name of a signal", name)}
     if value is not Default.REGISTERED:
         request["input"] = payloads.encode_value(f"the signal {name!r}", value)
     _tell(client.signal_workflow_execution, domain, workflow_id, run_id, request)
@@ -143,15 +142,15 @@ def list_executions(
             f"status must be OPEN, CLOSED or one of {', '.join(STATUSES)}, not {status!r}"
         )
     request: dict[str, Any] = {
-        "domain": options.text("domain", domain),
+        "domain": checks.text("domain", domain),
         "startTimeFilter": _ANY_TIME if since is None else {"oldestDate": since},
     }
     if workflow_id is not None:
-        request["executionFilter"] = {"workflowId": options.text("workflow_id", workflow_id)}
+        request["executionFilter"] = {"workflowId": checks.text("workflow_id", workflow_id)}
     elif tag is not None:
-        request["tagFilter"] = {"tag": options.text("tag", tag)}
+        request["tagFilter"] = {"tag": checks.text("tag", tag)}
     elif type_name is not None:
-        request["typeFilter"] = {"name": options.text("type_name", type_name)}
+        request["typeFilter"] = {"name": checks.text("type_name", type_name)}
     elif status in STATUSES:
         request["closeStatusFilter"] = {"status": status}
     both = []
@@ -265,8 +264,8 @@ def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
 def _tell(
     call: Any, domain: str, workflow_id: str, run_id: str | None, request: dict[str, Any]
 ) -> None:
-    request["domain"] = options.text("domain", domain)
-    request["workflowId"] = options.text("workflow_id", workflow_id)
+    request["domain"] = checks.text("domain", domain)
+    request["workflowId"] = checks.text("workflow_id", workflow_id)
     if run_id is not None:
         request["runId"] = run_id
     try:

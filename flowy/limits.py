@@ -15,6 +15,9 @@ REASON_LIMIT = 256
 HEARTBEAT_LIMIT = 2_048
 """The details of a heartbeat."""
 
+HISTORY_LIMIT = 25_000
+"""The events of one run; the service terminates an execution that has more."""
+
 _MARK = " … "
 
 

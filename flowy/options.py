@@ -6,19 +6,19 @@ A time-out is a whole number of seconds, or None for no limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
+from flowy.checks import text, truth, whole_number
 from flowy.errors import ConfigurationError
+from flowy.retry import NO_RETRY, Retry
 
 CHILD_POLICIES = ("TERMINATE", "REQUEST_CANCEL", "ABANDON")
 """What becomes of an execution's open children when it ends."""
 
 YEAR = 31_536_000
 """The longest an execution may last, in seconds."""
-
-_LONGEST = 99_999_999  # eight digits, the most the service takes
 
 
 class Default(Enum):
@@ -27,96 +27,61 @@ class Default(Enum):
     REGISTERED = "the registered default"
 
 
-class ActivityOverrides(TypedDict, total=False):
-    """What a proxy may set otherwise than the activity's registered defaults."""
+class CallOverrides(TypedDict, total=False):
+    """What can be set for a call of any kind."""
 
     task_list: str
+    priority: int
+    retry: int | Retry
+    delay: int
+    error_handling: bool
+
+
+class ActivityOverrides(CallOverrides, total=False):
+    """What may be set otherwise than the activity's registered defaults."""
+
     heartbeat: int | None
     schedule_to_close: int | None
     schedule_to_start: int | None
     start_to_close: int | None
-    retry: int | Retry
-    error_handling: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often an activity that failed or timed out is tried.
+class WorkflowOverrides(CallOverrides, total=False):
+    """What may be set otherwise than a child workflow's registered defaults."""
+
+    execution_start_to_close: int
+    task_start_to_close: int | None
+    child_policy: str
+    tags: Iterable[str]
+    lambda_role: str
+    workflow_id: str
+
+
+class AllOverrides(ActivityOverrides, WorkflowOverrides, total=False):
+    """What may be set for all calls of a block."""
+
+
+def retry_policy(value: object, delay: object = Default.REGISTERED) -> Retry:
+    """Check a retry, of which two bare numbers are the short form.
 
     Args:
-        attempts: how many attempts there are in all, at least 1.
-        delay: seconds between two attempts, by a timer of Amazon SWF; 0 for none.
-
-    Example:
-        ``@activity("resize", 1, "image_processing", retry=Retry(attempts=3, delay=10))``
-    """
-
-    attempts: int = 3
-    delay: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        whole_number("attempts of a retry", self.attempts, least=1)
-        whole_number("delay of a retry", self.delay)
-
-
-def text(name: str, value: object, longest: int = 256) -> str:
-    """Check a name that the service keeps.
+        value: a `Retry`, or a number of attempts.
+        delay: seconds between two attempts, where the retry is a number.
 
     Raises:
-        ConfigurationError: it is no text, empty or too long.
+        ConfigurationError: it is neither, or a delay is given twice.
     """
-    if isinstance(value, str) and 1 <= len(value) <= longest:
-        return value
-    raise ConfigurationError(f"{name} must be text of 1 to {longest} characters, not {value!r}")
-
-
-def version_text(value: object) -> str:
-    """Check a version and write it as the service keeps it: ``1`` as ``"1"``.
-
-    Raises:
-        ConfigurationError: it is neither a number nor a text of 1 to 64 characters.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and 1 <= len(value) <= 64:
-        return value
-    raise ConfigurationError(
-        f"version must be a number or text of 1 to 64 characters, not {value!r}"
-    )
-
-
-def whole_number(name: str, value: object, least: int = 0, most: int = _LONGEST) -> int:
-    """Check a whole number.
-
-    Raises:
-        ConfigurationError: it is none, or out of range.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-        return value
-    raise ConfigurationError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
-
-
-def retry_policy(value: object) -> Retry:
-    """Check a retry, of which a bare number is the short form.
-
-    Raises:
-        ConfigurationError: it is neither a number of attempts nor a Retry.
-    """
+    given = not isinstance(delay, Default)
     if isinstance(value, Retry):
+        if given:
+            raise ConfigurationError("say the delay in the Retry, as in Retry(attempts=3, delay=1)")
         return value
-    return Retry(whole_number("retry, the number of attempts,", value, least=1))
+    attempts = whole_number("retry, the number of attempts,", value, least=1)
+    return Retry(attempts, whole_number("delay, in seconds,", delay) if given else 0)
 
 
-def truth(name: str, value: object) -> bool:
-    """Check a switch.
-
-    Raises:
-        ConfigurationError: it is neither True nor False.
-    """
-    if isinstance(value, bool):
-        return value
-    raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+def _priority(name: str, value: object) -> str:
+    return str(whole_number(name, value, least=-(2**31), most=2**31 - 1))
 
 
 def _time_out(name: str, value: object) -> str:
@@ -154,6 +119,7 @@ ACTIVITY: Settings = {
     "schedule_to_close": ("scheduleToCloseTimeout", _time_out),
     "schedule_to_start": ("scheduleToStartTimeout", _time_out),
     "start_to_close": ("startToCloseTimeout", _time_out),
+    "priority": ("taskPriority", _priority),
 }
 """Option of an activity: the decision's member, and how a value is checked and written."""
 
@@ -162,7 +128,9 @@ WORKFLOW: Settings = {
     "execution_start_to_close": ("executionStartToCloseTimeout", _execution_time_out),
     "task_start_to_close": ("taskStartToCloseTimeout", _time_out),
     "child_policy": ("childPolicy", _child_policy),
+    "priority": ("taskPriority", _priority),
     "tags": ("tagList", _tags),
+    "lambda_role": ("lambdaRole", text),
 }
 """Option of an execution: the request's member, and how a value is checked and written."""
 
@@ -180,16 +148,88 @@ def members(settings: Settings, options: Mapping[str, object]) -> dict[str, Any]
     Raises:
         ConfigurationError: an option does not exist or has a wrong value.
     """
-    unknown = sorted(set(options) - set(settings))
-    if unknown:
-        raise ConfigurationError(
-            f"there is no option {', '.join(unknown)}; there are {', '.join(settings)}"
-        )
+    _refuse_unknown(options, settings)
     return {
         settings[name][0]: settings[name][1](name, value)
         for name, value in options.items()
         if not isinstance(value, Default)
     }
+
+
+class Choices(NamedTuple):
+    """What is chosen for calls of one activity or child workflow."""
+
+    members: dict[str, Any]
+    """Members of the decision."""
+    retry: Retry
+    error_handling: bool
+    workflow_id: str | None = None
+    """The id of a child, if not one that is made for it."""
+
+    def over(self, settings: Settings, options: Mapping[str, object]) -> Choices:
+        """Choose otherwise.
+
+        Args:
+            settings: the table to read options by.
+            options: values by option name.
+
+        Returns:
+            These choices, but for what the options say.
+
+        Raises:
+            ConfigurationError: an option does not exist or has a wrong value.
+        """
+        _refuse_unknown(options, (*settings, *_own_options(settings)))
+        wire = {name: value for name, value in options.items() if name in settings}
+        workflow_id = options.get("workflow_id", self.workflow_id)
+        return Choices(
+            {**self.members, **members(settings, wire)},
+            _retry_over(self.retry, options),
+            truth("error_handling", options.get("error_handling", self.error_handling)),
+            None if workflow_id is None else text("workflow_id", workflow_id),
+        )
+
+
+_CALLING = ("retry", "delay", "error_handling")
+
+
+def _own_options(settings: Settings) -> tuple[str, ...]:
+    """The options that are no members of a decision."""
+    return _CALLING if settings is ACTIVITY else (*_CALLING, "workflow_id")
+
+
+def _retry_over(retry: Retry, options: Mapping[str, object]) -> Retry:
+    if "retry" in options:
+        return retry_policy(options["retry"], options.get("delay", Default.REGISTERED))
+    if "delay" in options:
+        return replace(retry, delay=whole_number("delay, in seconds,", options["delay"]))
+    return retry
+
+
+def checked_for_all(options: Mapping[str, object]) -> dict[str, object]:
+    """Check options that are for calls of every kind.
+
+    Raises:
+        ConfigurationError: an option does not exist or has a wrong value.
+    """
+    _refuse_unknown(options, (*ACTIVITY, *WORKFLOW, *_CALLING))
+    plain = Choices({}, NO_RETRY, False)
+    for settings in (ACTIVITY, WORKFLOW):
+        plain.over(settings, applicable(settings, options))
+    return dict(options)
+
+
+def applicable(settings: Settings, options: Mapping[str, object]) -> dict[str, object]:
+    """Of options for calls of every kind, find those that one kind has."""
+    return {name: value for name, value in options.items() if name in settings or name in _CALLING}
+
+
+def _refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ConfigurationError(
+            f"there is no option {', '.join(unknown)}; there are {', '.join(known)}"
+        )
 
 
 def default_members(wire: Mapping[str, Any], infix: str = "") -> dict[str, Any]:

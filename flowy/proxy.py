@@ -1,4 +1,4 @@
-"""Proxies: attributes of a workflow that stand for what it can ask for."""
+"""Proxies: attributes of a workflow that stand for the activities and workflows it can ask for."""
 
 from __future__ import annotations
 
@@ -15,28 +15,20 @@ from typing import (
     overload,
 )
 
-from flowy import options
+from flowy import checks, options
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import ActivityContext
-from flowy.decisions import Decision, start_timer
-from flowy.errors import (
-    ConfigurationError,
-    SerializationError,
-    TaskCanceled,
-    TaskError,
-    TaskFailed,
-    TaskNotScheduled,
-    TaskTimedOut,
-)
-from flowy.options import ActivityOverrides, Retry
-from flowy.result import Call, Result
+from flowy.calls.activities import ActivityCall
+from flowy.calls.children import ChildCall
+from flowy.calls.external import SendCall
+from flowy.errors import ConfigurationError
+from flowy.options import ActivityOverrides, Choices, Settings, WorkflowOverrides
+from flowy.result import Result
+from flowy.retry import Retry
+from flowy.workflow import Workflow, WorkflowType
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
-    from flowy.workflow import Workflow
-
-_PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
-
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +36,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Runs(Protocol[P, R_co]):
-    """What has a method ``run``: an activity, as type checkers see it."""
+    """What has a method ``run``: an activity or a workflow, as type checkers see it."""
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Do the work."""
@@ -63,7 +55,8 @@ class ActivityProxy(Generic[P, R]):
         version: the version of its type.
         **overrides: what is to be otherwise than the registered defaults: ``task_list``,
             ``heartbeat``, ``schedule_to_close``, ``schedule_to_start``, ``start_to_close``, in
-            seconds or None, and otherwise than the class says: ``retry``, ``error_handling``.
+            seconds or None, ``priority``, and otherwise than the class says: ``retry``,
+            ``delay``, ``error_handling``.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -102,52 +95,142 @@ class ActivityProxy(Generic[P, R]):
     ) -> None:
         """Check the arguments and prepare what all calls have in common."""
         cls: type[Activity] | str = activity_class(name)
-        declared = _declared(cls, version)
         self.activity = None if isinstance(cls, str) else cls
-        others: dict[str, object] = {**overrides}
-        self.label = str(declared)
-        self.retry = options.retry_policy(others.pop("retry", declared.retry))
-        self.error_handling = options.truth(
-            "error_handling", others.pop("error_handling", declared.error_handling)
-        )
-        self.id_prefix = declared.name[:_PREFIX_LIMIT]
-        self.attributes = {
-            "activityType": {"name": declared.name, "version": declared.version},
-            **options.members(options.ACTIVITY, others),
-        }
+        self.declared = _activity_type(cls, version)
+        declared = Choices({}, self.declared.retry, self.declared.error_handling)
+        self.choices = declared.over(options.ACTIVITY, overrides)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What all its decisions have in common, as the service spells it."""
+        declared = self.declared
+        named = {"name": declared.name, "version": declared.version}
+        return {"activityType": named, **self.choices.members}
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy[P, R]: ...
 
     @overload
-    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundProxy[P, R]: ...
+    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundActivity[P, R]: ...
 
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
-    ) -> ActivityProxy[P, R] | BoundProxy[P, R]:
+    ) -> ActivityProxy[P, R] | BoundActivity[P, R]:
         """Bind the proxy to the execution that a workflow is being run for."""
-        return self if workflow is None else BoundProxy(self, workflow._decider)
+        return self if workflow is None else BoundActivity(self, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise _misplaced(self.label)
+        raise _misplaced(self.declared)
 
 
-class BoundProxy(Generic[P, R]):
-    """A proxy together with the execution it asks for."""
+class WorkflowProxy(Generic[P, R]):
+    """A workflow to be run as a child, as a class attribute of another workflow.
 
-    __slots__ = ("_decider", "_proxy")
+    Calling it in ``run`` asks for a child and returns a `ChildResult` at once. Arguments may be
+    results of other proxies: the child is then started as soon as these are there.
 
-    def __init__(self, proxy: ActivityProxy[P, R], decider: Decider | None) -> None:
-        """Keep both."""
+    Args:
+        name: the name of the workflow's type, or its class, which says name and version. For
+            type checkers a call has then the parameters of ``run``, as with `ActivityProxy`.
+        version: the version of its type.
+        **overrides: what is to be otherwise than the registered defaults: ``task_list``,
+            ``execution_start_to_close`` and ``task_start_to_close`` in seconds, ``child_policy``,
+            ``tags``, ``priority``, ``lambda_role``, and otherwise than the class says: ``retry``,
+            ``delay``, ``error_handling``. ``workflow_id`` is the child's id, if not one that is
+            made of the parent's.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+
+    Example:
+        ``thumbnails = WorkflowProxy(Thumbnails, tags=["nightly"])`` or
+        ``thumbnails = WorkflowProxy("thumbnails", 1, error_handling=True)``
+    """
+
+    @overload
+    def __init__(self, name: type[Runs[P, R]], **overrides: Unpack[WorkflowOverrides]) -> None: ...
+
+    @overload
+    def __init__(
+        self: WorkflowProxy[..., Any],
+        name: str,
+        version: str | int | float,
+        **overrides: Unpack[WorkflowOverrides],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        name: type[Any] | str,
+        version: str | int | float | None = None,
+        **overrides: Unpack[WorkflowOverrides],
+    ) -> None:
+        """Check the arguments and prepare what all calls have in common."""
+        self.workflow = None if isinstance(name, str) else name
+        self.declared = _workflow_type(name, version)
+        declared = Choices({}, self.declared.retry, self.declared.error_handling)
+        self.choices = declared.over(options.WORKFLOW, overrides)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What all its decisions have in common, as the service spells it."""
+        declared = self.declared
+        named = {"name": declared.name, "version": declared.version}
+        return {"workflowType": named, **self.choices.members}
+
+    @overload
+    def __get__(self, workflow: None, owner: type[Workflow]) -> WorkflowProxy[P, R]: ...
+
+    @overload
+    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundWorkflow[P, R]: ...
+
+    def __get__(
+        self, workflow: Workflow | None, owner: type[Workflow]
+    ) -> WorkflowProxy[P, R] | BoundWorkflow[P, R]:
+        """Bind the proxy to the execution that a workflow is being run for."""
+        return self if workflow is None else BoundWorkflow(self, workflow._decider)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
+        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
+        raise _misplaced(self.declared)
+
+
+class BoundActivity(Generic[P, R]):
+    """An activity's proxy together with the execution it asks for."""
+
+    __slots__ = ("_decider", "_overrides", "_proxy")
+
+    def __init__(
+        self,
+        proxy: ActivityProxy[P, R],
+        decider: Decider | None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> None:
+        """Keep all."""
         self._proxy = proxy
         self._decider = decider
+        self._overrides = overrides
+
+    def options(self, **overrides: Unpack[ActivityOverrides]) -> BoundActivity[P, R]:
+        """Choose something for one call, such as ``self.resize.options(heartbeat=30)(source)``.
+
+        Args:
+            **overrides: see `ActivityProxy`.
+
+        Returns:
+            What is called in place of the proxy.
+
+        Raises:
+            ConfigurationError: there is no such option, or its value is wrong.
+        """
+        self._proxy.choices.over(options.ACTIVITY, overrides)
+        return BoundActivity(self._proxy, self._decider, {**(self._overrides or {}), **overrides})
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Ask for the activity.
 
         Args:
-            *args: what its ``run`` gets: anything JSON can hold, and results.
+            *args: what its ``run`` gets: anything that can be sent, and results.
             **kwargs: the same by keyword.
 
         Returns:
@@ -157,137 +240,159 @@ class BoundProxy(Generic[P, R]):
             SerializationError: an argument cannot be sent.
             ConfigurationError: the workflow is not being run by a worker.
         """
-        if self._decider is None:
-            raise _misplaced(self._proxy.label)
-        call = ActivityCall(self._decider, self._proxy, args, kwargs)
-        self._decider.begin(call)
+        proxy, decider = self._proxy, self._decider
+        if decider is None:
+            raise _misplaced(proxy.declared)
+        choices = _chosen(proxy.choices, options.ACTIVITY, decider, self._overrides)
+        call = ActivityCall(decider, proxy.declared, proxy.activity, choices, args, kwargs)
+        decider.begin(call)
         return Result(call)
 
 
-class ActivityCall(Call):
-    """An activity that a workflow asked for, through all its attempts."""
+class BoundWorkflow(Generic[P, R]):
+    """A child workflow's proxy together with the execution it asks for."""
 
-    __slots__ = ("args", "attempt", "input", "kwargs", "proxy")
+    __slots__ = ("_decider", "_overrides", "_proxy")
 
     def __init__(
         self,
-        decider: Decider,
-        proxy: ActivityProxy[..., Any],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
+        proxy: WorkflowProxy[P, R],
+        decider: Decider | None,
+        overrides: Mapping[str, object] | None = None,
     ) -> None:
-        """Keep the call; nothing is asked for yet."""
-        super().__init__(decider, proxy.error_handling)
-        self.proxy = proxy
-        self.args = args
-        self.kwargs = kwargs
-        self.attempt = 1
-        self.input = ""
+        """Keep all."""
+        self._proxy = proxy
+        self._decider = decider
+        self._overrides = overrides
+
+    def options(self, **overrides: Unpack[WorkflowOverrides]) -> BoundWorkflow[P, R]:
+        """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
+
+        Args:
+            **overrides: see `WorkflowProxy`.
+
+        Returns:
+            What is called in place of the proxy.
+
+        Raises:
+            ConfigurationError: there is no such option, or its value is wrong.
+        """
+        self._proxy.choices.over(options.WORKFLOW, overrides)
+        return BoundWorkflow(self._proxy, self._decider, {**(self._overrides or {}), **overrides})
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
+        """Ask for a child workflow.
+
+        Args:
+            *args: what its ``run`` gets: anything that can be sent, and results.
+            **kwargs: the same by keyword.
+
+        Returns:
+            What will come of it.
+
+        Raises:
+            SerializationError: an argument cannot be sent.
+            ConfigurationError: the workflow is not being run by a worker.
+        """
+        proxy, decider = self._proxy, self._decider
+        if decider is None:
+            raise _misplaced(proxy.declared)
+        choices = _chosen(proxy.choices, options.WORKFLOW, decider, self._overrides)
+        call = ChildCall(decider, proxy.declared, proxy.workflow, choices, args, kwargs)
+        decider.begin(call)
+        return ChildResult(call)
+
+
+class ChildResult(Result[R]):
+    """What comes of a child workflow, and how to reach it meanwhile."""
+
+    __slots__ = ("_child",)
+
+    def __init__(self, call: ChildCall) -> None:
+        """Make the promise of what comes of a child."""
+        super().__init__(call)
+        self._child = call
 
     @property
-    def task_id(self) -> str:
-        """The id of the present attempt: ``resize-1``, then ``resize-1.2``.
+    def workflow_id(self) -> str:
+        """The child's workflow id; of several attempts that of the present one."""
+        return self._child.workflow_id
 
-        It is made of the number of the call in ``run`` and never used again, though the service
-        lets a closed activity's id be used again: so that each id in a history means one thing.
+    def signal(
+        self, name: str, value: object = None, *, error_handling: bool = False
+    ) -> Result[None]:
+        """Send a signal to the child, as soon as it has started.
+
+        Args:
+            name: the signal's name, 1 to 256 characters.
+            value: what it carries; may hold results.
+            error_handling: whether the workflow handles it if the child has ended.
+
+        Returns:
+            A result without a value, which ends when the signal is delivered. It ends with
+            `flowy.NotDelivered` if the child has ended, or never starts.
+
+        Raises:
+            SerializationError: the value cannot be sent.
         """
-        first = f"{self.proxy.id_prefix}-{self.number}"
-        return first if self.attempt == 1 else f"{first}.{self.attempt}"
-
-    def prepare(self) -> None:
-        """Write the input."""
-        self.input = self.decider.payloads.encode_input(
-            self.proxy.label, self.args, self.kwargs, self.decider.encode
-        )
-
-    def start(self) -> None:
-        """Schedule the present attempt."""
-        task_id = self.task_id
-        attributes = {"activityId": task_id, "input": self.input, **self.proxy.attributes}
-        self.decider.decide(Decision("ScheduleActivityTask", attributes), task_id, self)
-
-    def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names the present attempt."""
-        return kind(self.proxy.label, self.task_id, self.attempt, reason, details)
-
-    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Take in what became of the present attempt, or of the wait before it."""
-        _MEANING[event_type](self, attributes)
-
-    def _completed(self, attributes: Mapping[str, Any]) -> None:
-        try:
-            value = self.decider.payloads.decode_result(
-                self.proxy.label, attributes.get("result"), self.proxy.activity
-            )
-        except SerializationError as error:
-            self.decider.settle(self, error=self.failure(TaskFailed, str(error)))
-        else:
-            self.decider.settle(self, value)
-
-    def _failed(self, attributes: Mapping[str, Any]) -> None:
-        reason, details = attributes.get("reason", ""), attributes.get("details", "")
-        self._try_again(self.failure(TaskFailed, reason, details))
-
-    def _timed_out(self, attributes: Mapping[str, Any]) -> None:
-        reason, details = attributes["timeoutType"], attributes.get("details", "")
-        self._try_again(self.failure(TaskTimedOut, reason, details))
-
-    def _canceled(self, attributes: Mapping[str, Any]) -> None:
-        error = self.failure(TaskCanceled, details=attributes.get("details", ""))
-        self.decider.settle(self, error=error)
-
-    def _refused(self, attributes: Mapping[str, Any]) -> None:
-        self.decider.settle(self, error=self.failure(TaskNotScheduled, attributes["cause"]))
-
-    def _waited(self, attributes: Mapping[str, Any]) -> None:
-        self.start()
-
-    def _try_again(self, error: TaskError) -> None:
-        retry = self.proxy.retry
-        if self.attempt >= retry.attempts:
-            self.decider.settle(self, error=error)
-            return
-        self.attempt += 1
-        if retry.delay:
-            timer_id = f"{self.task_id}-delay"
-            self.decider.decide(start_timer(timer_id, retry.delay), timer_id, self)
-        else:
-            self.start()
+        name = checks.text("the name of a signal", name)
+        call = SendCall(self._child.decider, self._child, error_handling, name, value)
+        call.decider.begin(call)
+        return Result(call)
 
 
-_MEANING: dict[str, Callable[[ActivityCall, Mapping[str, Any]], None]] = {
-    "ActivityTaskCompleted": ActivityCall._completed,
-    "ActivityTaskFailed": ActivityCall._failed,
-    "ActivityTaskTimedOut": ActivityCall._timed_out,
-    "ActivityTaskCanceled": ActivityCall._canceled,
-    "ScheduleActivityTaskFailed": ActivityCall._refused,
-    "StartTimerFailed": ActivityCall._refused,
-    "TimerFired": ActivityCall._waited,
-}
-"""What each event means for the call it is about."""
+def _chosen(
+    choices: Choices,
+    settings: Settings,
+    decider: Decider,
+    overrides: Mapping[str, object] | None,
+) -> Choices:
+    """Choose as the block around a call says, and then as the call itself says."""
+    if decider.options:
+        choices = choices.over(settings, options.applicable(settings, decider.options))
+    return choices.over(settings, overrides) if overrides else choices
 
 
-def _declared(activity: type[Activity] | str, version: object) -> ActivityType:
+def _activity_type(activity: type[Activity] | str, version: object) -> ActivityType:
     """Find or make the type that a proxy was given."""
     if isinstance(activity, str):
-        name = options.text("the name of an activity", activity)
-        return ActivityType(name, options.version_text(version), {}, Retry(1), False)
+        name = checks.text("the name of an activity", activity)
+        return ActivityType(name, checks.version_text(version), {}, Retry(1), False)
     declared = getattr(activity, "flowy_type", None)
     if not isinstance(declared, ActivityType):
         raise ConfigurationError(
             f"a proxy needs a class decorated with @activity, or a name and a version, not "
             f"{activity!r}"
         )
-    if version is not None:
-        raise ConfigurationError(
-            f"a proxy for the class {activity.__name__} takes its version from there; leave "
-            f"{version!r} out"
-        )
+    _refuse_version(activity, version)
     return declared
 
 
-def _misplaced(label: str) -> ConfigurationError:
+def _workflow_type(workflow: type[Any] | str, version: object) -> WorkflowType:
+    """Find or make the type that a proxy was given."""
+    if isinstance(workflow, str):
+        name = checks.text("the name of a workflow", workflow)
+        return WorkflowType(name, checks.version_text(version), {})
+    declared = getattr(workflow, "flowy_type", None)
+    if not isinstance(declared, WorkflowType):
+        raise ConfigurationError(
+            f"a proxy needs a class decorated with @workflow, or a name and a version, not "
+            f"{workflow!r}"
+        )
+    _refuse_version(workflow, version)
+    return declared
+
+
+def _refuse_version(cls: type[Any], version: object) -> None:
+    if version is not None:
+        raise ConfigurationError(
+            f"a proxy for the class {cls.__name__} takes its version from there; leave "
+            f"{version!r} out"
+        )
+
+
+def _misplaced(declared: ActivityType | WorkflowType) -> ConfigurationError:
     return ConfigurationError(
-        f"the proxy of {label} works only in the run method of a workflow that a worker decides; "
-        "make it a class attribute of the workflow and call it as self.…"
+        f"the proxy of {declared} works only in the run method of a workflow that a worker "
+        "decides; make it a class attribute of the workflow and call it as self.…"
     )

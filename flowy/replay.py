@@ -8,16 +8,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from flowy.decider import Decider
+from flowy.client import Execution
+from flowy.decider import UNKNOWN, Decider
 from flowy.errors import ConfigurationError, HistoryError
-from flowy.history import Event, read
+from flowy.history import Event, History
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 HistorySource = Iterable[Event] | Mapping[str, Any] | str | PathLike[str]
 
 
-def replay(workflow: type[Workflow], history: HistorySource, payloads: Payloads = PLAIN) -> None:
+def replay(
+    workflow: type[Workflow],
+    history: HistorySource,
+    payloads: Payloads = PLAIN,
+    execution: Execution = UNKNOWN,
+) -> None:
     """Decide again what was decided in a history, and compare.
 
     For each decision task that was completed, the code decides from the events that were known
@@ -28,6 +34,8 @@ def replay(workflow: type[Workflow], history: HistorySource, payloads: Payloads 
         history: a list of events, a reply of GetWorkflowExecutionHistory, or the path of a JSON
             file of either, with timestamps as numbers or as ISO 8601 text.
         payloads: how its arguments and results travelled.
+        execution: the execution, whose ids a history does not tell; needed only if ``run`` makes
+            use of them.
 
     Raises:
         NonDeterminismError: at the first difference; it names the event, what the history holds
@@ -41,10 +49,10 @@ def replay(workflow: type[Workflow], history: HistorySource, payloads: Payloads 
     if not isinstance(getattr(workflow, "flowy_type", None), WorkflowType):
         raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
     try:
-        past = read(_events(history))
+        past = History(_events(history))
     except (KeyError, TypeError) as error:
         raise HistoryError(f"these events are not as Amazon SWF writes them: {error!r}") from error
-    Decider(workflow, past, payloads).replay()
+    Decider(workflow, past, payloads, execution).replay()
 
 
 def _events(history: HistorySource) -> list[Event]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from flowy.errors import TaskCanceled
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
@@ -20,10 +22,6 @@ else:
 T = TypeVar("T")
 
 
-class Suspended(BaseException):
-    """Leaves ``run`` until the history holds more; no `Exception`, so nobody handles it."""
-
-
 class Call:
     """Something a workflow asked for, and what became of it.
 
@@ -32,15 +30,22 @@ class Call:
     """
 
     __slots__ = (
+        "canceling",
         "decider",
         "dependents",
         "done",
         "error",
         "error_handling",
+        "finished",
         "missing",
         "number",
         "value",
     )
+
+    awaited_at_the_end: ClassVar[bool] = True
+    """Whether the execution is not closed before it has ended."""
+    told: ClassVar[bool] = True
+    """Whether events tell its outcome, so that nobody has to `look`."""
 
     def __init__(self, decider: Decider, error_handling: bool) -> None:
         """Make a call of which nothing is known yet."""
@@ -50,12 +55,13 @@ class Call:
         self.missing = 0
         self.dependents: list[Call] = []
         self.done = False
+        self.canceling = False
+        self.finished = 0
         self.value: Any = None
-        self.error: TaskError | None = None
+        self.error: Exception | None = None
 
     def prepare(self) -> None:
-        """Encode the arguments; the decider notes which results are not there yet."""
-        raise NotImplementedError
+        """Encode the arguments, if any; the decider notes which results are not there yet."""
 
     def start(self) -> None:
         """Decide to begin: no argument is missing."""
@@ -68,6 +74,30 @@ class Call:
     def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in an event of the history that is about this call."""
         raise NotImplementedError
+
+    def look(self) -> None:
+        """Find out whether there is an outcome that nobody has told."""
+
+    def ended(self) -> None:
+        """Do what is left to do once it is settled."""
+
+    def cancel(self) -> None:
+        """Ask for its end, if it has not ended."""
+        if self.done or self.canceling:
+            return
+        self.canceling = True
+        if self.missing:
+            self.end_canceled()
+        else:
+            self.stop()
+
+    def stop(self) -> None:
+        """Decide to end what has begun."""
+        raise NotImplementedError
+
+    def end_canceled(self) -> None:
+        """Settle it as canceled."""
+        self.decider.settle(self, error=self.failure(TaskCanceled))
 
 
 class Result(_AnyArgument, Generic[T]):
@@ -94,15 +124,44 @@ class Result(_AnyArgument, Generic[T]):
 
         Raises:
             TaskError: it ended without a result, and its errors are handed to the workflow
-                (``error_handling=True``).
+                (``error_handling=True``), or it was canceled by `cancel`.
+            ExecutionCanceled: the execution is asked to cancel itself meanwhile.
         """
         call = self._call
+        call.look()
         if not call.done:
-            call.decider.wait(call)
+            call.decider.wait_for_any((call,))
         if call.error is not None:
             raise call.error
         value: T = call.value
         return value
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an outcome, a value or an error, by what is known now."""
+        self._call.look()
+        return self._call.done
+
+    @property
+    def error(self) -> Exception | None:
+        """The error it ended with; None if it has not ended, or with a value."""
+        return self._call.error
+
+    def cancel(self) -> None:
+        """Ask for its end: of an activity, a child workflow, a timer or the wait for a signal.
+
+        What was not begun yet, and timers and waits, end at once. An activity or a child is
+        asked, and may clean up, or go on and end as if it had not been. Its errors do not fail
+        the workflow any more; ``.result()`` raises them.
+        """
+        self._call.cancel()
+
+    def __bool__(self) -> bool:
+        """Refuse: whether there is a result says nothing about its value."""
+        raise TypeError(
+            "a result is neither true nor false; ask for its value with .result(), or whether it "
+            "has ended with .done"
+        )
 
 
 def call_of(result: Result[Any]) -> Call:

@@ -99,6 +99,7 @@ class Payloads:
         args: Sequence[object],
         kwargs: Mapping[str, object],
         encode: Encode | None = None,
+        signals: Sequence[object] = (),
     ) -> str:
         """Write the input of a workflow or an activity.
 
@@ -107,6 +108,7 @@ class Payloads:
             args: the arguments.
             kwargs: the keyword arguments.
             encode: makes text of a value, if not the serializer alone; see `encoder`.
+            signals: what a workflow hands on to its next run, if anything.
 
         Returns:
             The text, such as ``[["photo.jpg", 64], {"store": "/tmp"}]``, or a reference to it.
@@ -116,7 +118,7 @@ class Payloads:
         """
         encode = encode or self.encode
         try:
-            text = encode((args, kwargs))
+            text = encode((args, kwargs, signals) if signals else (args, kwargs))
         except Exception as error:
             raise self._unencodable(owner, args, kwargs, encode) or SerializationError(
                 f"the input of {owner} cannot be sent as {self._language}: {error}"
@@ -199,14 +201,36 @@ class Payloads:
             SerializationError: it is no array of a list and an object, or an argument is not
                 what its type hint says.
         """
+        args, kwargs, _ = self.decode_start(owner, text, hinted)
+        return args, kwargs
+
+    def decode_start(
+        self, owner: str, text: str | None, hinted: type | None = None
+    ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        """Read the input of a workflow, with what the run before it handed on.
+
+        Args:
+            owner: see `decode_input`.
+            text: see `decode_input`.
+            hinted: see `decode_input`.
+
+        Returns:
+            The arguments, the keyword arguments, and the signals that the run before did not
+            take, each as name and text.
+
+        Raises:
+            SerializationError: see `decode_input`.
+        """
         if text is None:
-            return [], {}
+            return [], {}, []
         what = f"the input of {owner}"
         text = fetched(self._store, what, text)
         try:
             match self._serializer.loads(text):
                 case [list() | tuple() as args, dict() as kwargs]:
-                    return _hinted(owner, list(args), kwargs, hinted)
+                    return *_hinted(owner, list(args), kwargs, hinted), []
+                case [list() | tuple() as args, dict() as kwargs, list() | tuple() as signals]:
+                    return *_hinted(owner, list(args), kwargs, hinted), list(signals)
         except SerializationError:
             raise
         except Exception:

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from flowy import options
-from flowy.client import SwfClient, fault_code
+from flowy import checks, options
+from flowy.client import Execution, SwfClient, fault_code
 from flowy.errors import ConfigurationError, StartError
 from flowy.options import Default
 from flowy.serialization import PLAIN, Payloads
@@ -19,13 +19,6 @@ from flowy.workflow import Workflow, WorkflowType
 logger = logging.getLogger(__name__)
 
 NameAndVersion = tuple[str, str | int | float]
-
-
-class Execution(NamedTuple):
-    """One run of a workflow."""
-
-    workflow_id: str
-    run_id: str
 
 
 class Outcome(NamedTuple):
@@ -94,8 +87,8 @@ def start(
         "tags": tags,
     }
     request = {
-        "domain": options.text("domain", domain),
-        "workflowId": options.text("workflow_id", workflow_id),
+        "domain": checks.text("domain", domain),
+        "workflowId": checks.text("workflow_id", workflow_id),
         "workflowType": {"name": name, "version": version},
         "input": payloads.encode_input(f"{name} {version}", args, kwargs),
         **options.members(options.WORKFLOW, given),
@@ -181,7 +174,7 @@ _STATUS = {
 def _name_and_version(workflow: type[Workflow] | NameAndVersion) -> tuple[str, str]:
     match workflow:
         case (name, version):
-            return options.text("the name of a workflow", name), options.version_text(version)
+            return checks.text("the name of a workflow", name), checks.version_text(version)
         case type(flowy_type=WorkflowType() as declared):
             return declared.name, declared.version
     raise ConfigurationError(

@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
-from flowy import options
+from flowy import checks
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import LATER, ActivityContext, Heartbeat, Wait, kept_alive
-from flowy.client import Reply, SwfClient, fault_code
+from flowy.client import Execution, Reply, SwfClient, fault_code
 from flowy.decider import decide
 from flowy.decisions import Decision, fail_workflow
 from flowy.errors import (
@@ -55,11 +55,11 @@ class Worker:
         self._client = client
         self._payloads = payloads
         self._wait = wait
-        self.domain = options.text("domain", domain)
-        self.task_list = options.text("task_list", task_list)
+        self.domain = checks.text("domain", domain)
+        self.task_list = checks.text("task_list", task_list)
         self._poll_request: dict[str, Any] = {"domain": domain, "taskList": {"name": task_list}}
         if identity is not None:
-            self._poll_request["identity"] = options.text("identity", identity)
+            self._poll_request["identity"] = checks.text("identity", identity)
         self._stopping = threading.Event()
 
     @property
@@ -346,7 +346,9 @@ class WorkflowWorker(Worker):
             unknown = _unknown(self, label)
             logger.error("%s", unknown)
             return [fail_workflow(*reason_and_details(unknown))]
-        return decide(cls, self._events(task), self._payloads)
+        named = task["workflowExecution"]
+        execution = Execution(named["workflowId"], named["runId"])
+        return decide(cls, self._events(task), self._payloads, execution)
 
     def _events(self, page: Reply) -> list[Any]:
         """All events of a task; the answer uses the first page's token, as was recorded."""

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from flowy import options
+from flowy import checks, options
 from flowy.activity import check_class
-
-if TYPE_CHECKING:
-    from flowy.decider import Decider
+from flowy.context import WorkflowContext
+from flowy.options import Default
+from flowy.retry import NO_RETRY, Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class WorkflowType:
     version: str
     defaults: dict[str, Any]
     """The members of RegisterWorkflowType that begin with ``default``."""
+    retry: Retry = NO_RETRY
+    """How often a parent tries it, if nothing else is said there."""
+    error_handling: bool = False
+    """Whether its errors are handed to its parent, if nothing else is said there."""
 
     kind: ClassVar[str] = "workflow"
 
@@ -42,7 +46,7 @@ class WorkflowType:
         return f"{self.name} {self.version}"
 
 
-class Workflow:
+class Workflow(WorkflowContext):
     """The base of all workflows.
 
     For each decision, a worker makes a new instance and replays ``run`` with the arguments the
@@ -51,13 +55,12 @@ class Workflow:
     results: no clock, no chance, no input or output of its own; all that belongs in activities.
 
     What ``run`` returns is the execution's result, once all activities that it called have
-    ended; an exception that it raises fails the execution with a reason and details.
+    ended; an exception that it raises fails the execution with a reason and details. What else it
+    can do, see `flowy.context.WorkflowContext`.
     """
 
     flowy_type: ClassVar[WorkflowType]
     """Set by the decorator."""
-
-    _decider: Decider | None = None
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Decide what is done; to be written by the author of the workflow."""
@@ -74,6 +77,11 @@ def workflow(
     execution_start_to_close: int = 86_400,
     task_start_to_close: int | None = 60,
     child_policy: str = "TERMINATE",
+    priority: int | Default = Default.REGISTERED,
+    lambda_role: str | Default = Default.REGISTERED,
+    retry: int | Retry = 1,
+    delay: int | Default = Default.REGISTERED,
+    error_handling: bool = False,
 ) -> Callable[[type[W]], type[W]]:
     """Declare a subclass of `Workflow` as a workflow type of Amazon SWF.
 
@@ -89,6 +97,13 @@ def workflow(
             then the service hands the decision to another worker.
         child_policy: what becomes of open children when an execution ends: ``TERMINATE``,
             ``REQUEST_CANCEL`` or ``ABANDON``.
+        priority: of its decision tasks among others on the list; greater ones come first.
+        lambda_role: the IAM role with which it may call Lambda functions.
+        retry: of a child of another workflow: how many attempts there are in all if it fails or
+            times out, or a `flowy.Retry`.
+        delay: of a child: seconds between two attempts, where ``retry`` is a number.
+        error_handling: of a child: whether an error is handed to the parent, which gets it from
+            ``.result()``; otherwise an error fails the parent at once.
 
     Returns:
         The decorator, which returns the class itself.
@@ -106,12 +121,16 @@ def workflow(
             "execution_start_to_close": execution_start_to_close,
             "task_start_to_close": task_start_to_close,
             "child_policy": child_policy,
+            "priority": priority,
+            "lambda_role": lambda_role,
         },
     )
     declared = WorkflowType(
-        name=options.text("the name of a workflow", name),
-        version=options.version_text(version),
+        name=checks.text("the name of a workflow", name),
+        version=checks.version_text(version),
         defaults=options.default_members(wire),
+        retry=options.retry_policy(retry, delay),
+        error_handling=checks.truth("error_handling", error_handling),
     )
 
     def decorate(cls: type[W]) -> type[W]:

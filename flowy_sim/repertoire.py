@@ -10,9 +10,10 @@ from typing import Any
 
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
-from flowy.options import ACTIVITY, Retry, default_members, members
+from flowy.options import ACTIVITY, default_members, members
 from flowy.proxy import ActivityProxy
 from flowy.registry import Type, by_type, register, scan
+from flowy.retry import Retry
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.standing_in import StandIns

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flowy.client import SwfClient
+from flowy.client import Execution, SwfClient
 from flowy.serialization import PLAIN, Payloads
-from flowy.starter import Execution
 from flowy_sim import timeline
 from flowy_sim.past import Call, History, calls
 from flowy_sim.past import Event as Event

@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
-from flowy.client import fault_code
+from flowy.checks import whole_number
+from flowy.client import Execution, fault_code
 from flowy.errors import ConfigurationError
-from flowy.options import whole_number
 from flowy.serialization import PLAIN, Payloads
-from flowy.starter import Execution, start
+from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.checks import Checks
 from flowy_sim.clock import parse_instant

@@ -13,9 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from flowy.client import SwfClient, fault_code
+from flowy.client import Execution, SwfClient, fault_code
 from flowy.decider import decide
-from flowy.starter import Execution
 from flowy.worker import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim.agenda import Agenda

@@ -18,8 +18,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flowy.errors import TaskError
-from flowy.options import Retry
 from flowy.proxy import ActivityProxy
+from flowy.retry import Retry
 from flowy.workflow import Workflow, workflow
 from flowy_sim.stubs import Stubs
 

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from flowy import options
+from flowy import checks
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
 from flowy_sim.answers import NOTHING, Answer, Answers
@@ -259,13 +259,13 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
 
 def _stub(activity: Any, version: str | int | float | None) -> Stub:
     if isinstance(activity, str):
-        name = options.text("the name of an activity", activity)
+        name = checks.text("the name of an activity", activity)
         if version is None:
             raise ConfigurationError(
                 f"a stub needs a version beside the name: stub({name!r}, 1, …), or the "
                 "activity's class"
             )
-        return Stub(name, options.version_text(version))
+        return Stub(name, checks.version_text(version))
     cls = activity_class(activity)
     declared = getattr(cls, "flowy_type", None)
     if not isinstance(declared, ActivityType):

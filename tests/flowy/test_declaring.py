@@ -201,10 +201,6 @@ def test_a_proxy_of_a_workflow_that_nobody_decides_says_so() -> None:
         Lone().double(1)
 
 
-def test_an_id_fits_though_the_name_takes_all_256_characters() -> None:
-    assert len(ActivityProxy("x" * 256, 1).id_prefix) == 200
-
-
 # Errors
 
 

@@ -206,11 +206,11 @@ def test_other_time_outs_are_no_difference(past: Past) -> None:
     replay(version(original), past.events)
 
 
-def test_a_decision_that_flowy_does_not_make_is_a_difference(past: Past) -> None:
+def test_a_decision_that_the_code_does_not_make_is_a_difference(past: Past) -> None:
     past.events.insert(4, {})
     past.events[4:] = []
     past.by_decision("MarkerRecorded", markerName="here")
-    assert difference(original, past)[:2] == (5, "MarkerRecorded()")
+    assert difference(original, past)[:2] == (5, "MarkerRecorded(here)")
 
 
 # Where histories come from

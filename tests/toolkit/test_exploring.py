@@ -130,7 +130,7 @@ def test_a_plain_decider_that_takes_orders_for_granted_is_found() -> None:
             taskStartToCloseTimeout="60",
             childPolicy="TERMINATE",
         )
-        from flowy.starter import Execution
+        from flowy.client import Execution
 
         done: list[str] = []
 

@@ -1,0 +1,1 @@
+"""What a workflow can ask for: one kind of call a module."""

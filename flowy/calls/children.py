@@ -1,0 +1,122 @@
+"""Child workflows that a workflow asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from flowy.calls.activities import PREFIX_LIMIT
+from flowy.calls.attempts import WAITS, TaskCall
+from flowy.calls.external import CancelCall, ExternalCall
+from flowy.decisions import Decision
+from flowy.options import Choices
+
+if TYPE_CHECKING:
+    from flowy.decider import Decider
+    from flowy.workflow import Workflow, WorkflowType
+
+
+_PARENT_LIMIT, _KEY_LIMIT = 150, 90  # of the 256 characters of an id
+
+
+class ChildCall(TaskCall):
+    """A child workflow that was asked for, through all its attempts."""
+
+    __slots__ = ("_messages", "_started", "_workflow_id", "declared")
+
+    meanings = WAITS | {
+        "ChildWorkflowExecutionStarted": "started",
+        "ChildWorkflowExecutionCompleted": "completed",
+        "ChildWorkflowExecutionFailed": "failed",
+        "ChildWorkflowExecutionTimedOut": "timed_out",
+        "ChildWorkflowExecutionCanceled": "canceled",
+        "ChildWorkflowExecutionTerminated": "terminated",
+        "StartChildWorkflowExecutionFailed": "refused",
+    }
+
+    def __init__(
+        self,
+        decider: Decider,
+        declared: WorkflowType,
+        cls: type[Workflow] | None,
+        choices: Choices,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> None:
+        """Keep the call; nothing is asked for yet."""
+        super().__init__(decider, str(declared), cls, choices, args, kwargs)
+        self.declared = declared
+        self._workflow_id = ""
+        self._started = False
+        self._messages: list[ExternalCall] = []
+
+    @property
+    def first_key(self) -> str:
+        """What the first attempt is called in the parent's history (``control``)."""
+        return f"{self.declared.name[:PREFIX_LIMIT]}-{self.number}"
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id of the present attempt.
+
+        If none was chosen, it is made of the parent's workflow id, its run and the number of the
+        call in ``run``.
+        """
+        if self._started:
+            return self._workflow_id
+        if self.choices.workflow_id is not None:
+            return self.choices.workflow_id
+        workflow_id, run_id = self.decider.execution
+        run = sha256(run_id.encode()).hexdigest()[:8]
+        return f"{workflow_id[:_PARENT_LIMIT]}-{run}-{self.key[-_KEY_LIMIT:]}"
+
+    @property
+    def task_id(self) -> str:
+        """What errors call the present attempt."""
+        return self.workflow_id
+
+    def decision(self) -> Decision:
+        """Start the present attempt."""
+        return Decision(
+            "StartChildWorkflowExecution",
+            {
+                "control": self.key,
+                "input": self.input,
+                "workflowId": self.workflow_id,
+                "workflowType": {"name": self.declared.name, "version": self.declared.version},
+                **self.choices.members,
+            },
+        )
+
+    def start(self) -> None:
+        """Begin the present attempt."""
+        self._started = False
+        super().start()
+
+    def send(self, message: ExternalCall) -> None:
+        """Send something to the child, as soon as it has started."""
+        if self._started:
+            message.send_to(self.workflow_id)
+        elif self.done:
+            message.undelivered("UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION")
+        else:
+            self._messages.append(message)
+
+    def started(self, attributes: Mapping[str, Any]) -> None:
+        """Take in that the child runs, under which id."""
+        self._workflow_id = attributes["workflowExecution"]["workflowId"]
+        self._started = True
+        messages, self._messages = self._messages, []
+        for message in messages:
+            message.send_to(self._workflow_id)
+
+    def stop_attempt(self) -> None:
+        """Ask the child to cancel itself."""
+        self.decider.begin(CancelCall(self.decider, self, error_handling=True))
+
+    def ended(self) -> None:
+        """Give back what could not be sent, as the child never started."""
+        messages, self._messages = self._messages, []
+        for message in messages:
+            message.undelivered("UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION")

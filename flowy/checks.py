@@ -1,0 +1,68 @@
+"""Checks of what decorators, proxies and workers are given."""
+
+from __future__ import annotations
+
+from flowy.errors import ConfigurationError
+
+LONGEST = 99_999_999
+"""The longest time-out or timer, in seconds: eight digits, the most the service takes."""
+
+
+def text(name: str, value: object, longest: int = 256) -> str:
+    """Check a name that the service keeps.
+
+    Raises:
+        ConfigurationError: it is no text, empty or too long.
+    """
+    if isinstance(value, str) and 1 <= len(value) <= longest:
+        return value
+    raise ConfigurationError(f"{name} must be text of 1 to {longest} characters, not {value!r}")
+
+
+def version_text(value: object) -> str:
+    """Check a version and write it as the service keeps it: ``1`` as ``"1"``.
+
+    Raises:
+        ConfigurationError: it is neither a number nor a text of 1 to 64 characters.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and 1 <= len(value) <= 64:
+        return value
+    raise ConfigurationError(
+        f"version must be a number or text of 1 to 64 characters, not {value!r}"
+    )
+
+
+def whole_number(name: str, value: object, least: int = 0, most: int = LONGEST) -> int:
+    """Check a whole number.
+
+    Raises:
+        ConfigurationError: it is none, or out of range.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise ConfigurationError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def number(name: str, value: object, least: float = 0, most: float = float("inf")) -> float:
+    """Check a number.
+
+    Raises:
+        ConfigurationError: it is none, or out of range.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    limits = f"from {least:g} to {most:g}" if most < float("inf") else f"of at least {least:g}"
+    raise ConfigurationError(f"{name} must be a number {limits}, not {value!r}")
+
+
+def truth(name: str, value: object) -> bool:
+    """Check a switch.
+
+    Raises:
+        ConfigurationError: it is neither True nor False.
+    """
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{name} must be True or False, not {value!r}")

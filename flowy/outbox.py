@@ -1,0 +1,140 @@
+"""What is decided in a turn, within the service's limits; and whom the news about it are for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from flowy.decisions import Decision, start_timer
+from flowy.result import Call
+
+OPEN_LIMITS = {
+    "ScheduleActivityTask": 1_000,
+    "StartTimer": 990,  # the rest is for timers of its own
+    "StartChildWorkflowExecution": 1_000,
+    "ScheduleLambdaFunction": 1_000,
+}
+"""How many things of a kind one execution may have open, as documented."""
+
+BATCH_LIMIT = 800_000
+"""Bytes of decisions that begin something, in one answer; a request may have 1 MiB."""
+
+_OVERHEAD = 600  # of the other members of a decision
+_TEXTS = ("input", "details", "result")
+
+_KEPT = frozenset(
+    {
+        "RecordMarker",
+        "CancelTimer",
+        "RequestCancelActivityTask",
+        "RequestCancelExternalWorkflowExecution",
+        "SignalExternalWorkflowExecution",
+    }
+)
+"""What may be decided together with the end of an execution, and makes sense then."""
+
+
+class Outbox:
+    """The decisions of the turn at hand.
+
+    What would exceed a limit of the service waits: for something of its kind to end, or for the
+    next turn, which a timer of no seconds brings about.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._decisions: list[Decision] = []
+        self._size = 0
+        self._open: Counter[str] = Counter()
+        self._awaited: dict[str, tuple[str, Call | None]] = {}
+        self._waiting: dict[str, dict[str, tuple[Decision, Call]]] = {}
+        self._finished = False
+        self._wakes = 0
+
+    def begin(self, decision: Decision, key: str, call: Call) -> None:
+        """Add a decision that begins something, now or as soon as the limits allow.
+
+        Args:
+            decision: the decision.
+            key: by which the history will tell of it.
+            call: whom the news about it are for.
+        """
+        waiting = self._waiting.setdefault(decision.type, {})
+        if waiting or self._crowded(decision.type) or self._full(decision):
+            waiting[key] = decision, call
+        else:
+            self._send(decision, key, call)
+
+    def _send(self, decision: Decision, key: str, call: Call | None) -> None:
+        self._size += _size(decision)
+        self._decisions.append(decision)
+        self._open[decision.type] += 1
+        self._awaited[key] = decision.type, call
+
+    def add(self, decision: Decision) -> None:
+        """Add a decision that begins nothing."""
+        self._decisions.append(decision)
+
+    def close(self, decision: Decision) -> None:
+        """Add the decision that closes the execution; nothing new is begun beside it."""
+        self._waiting.clear()
+        self._decisions = [kept for kept in self._decisions if kept.type in _KEPT]
+        self._decisions.append(decision)
+
+    def withdraw(self, key: str) -> bool:
+        """Take back a decision that waits; tell whether there was one."""
+        return any(waiting.pop(key, None) for waiting in self._waiting.values())
+
+    def answered(self, key: str, last: bool) -> Call | None:
+        """Tell whom the news about a key are for.
+
+        Args:
+            key: the key.
+            last: whether no more news come.
+        """
+        if not last:
+            return self._awaited.get(key, ("", None))[1]
+        kind, call = self._awaited.pop(key, ("", None))
+        if kind:
+            self._open[kind] -= 1
+        return call
+
+    def next_turn(self) -> None:
+        """Begin a turn; call it before the news are given out."""
+        self._decisions = []
+        self._size = 0
+        self._finished = False
+
+    def release(self) -> None:
+        """Begin what waited and may begin now; call it when the news are given out."""
+        for kind, waiting in self._waiting.items():
+            while waiting and not self._crowded(kind):
+                key, (decision, call) = next(iter(waiting.items()))
+                if self._full(decision):
+                    break
+                del waiting[key]
+                self._send(decision, key, call)
+
+    def finished(self) -> list[Decision]:
+        """What is decided in this turn, when ``run`` has nothing more to do in it."""
+        if not self._finished:
+            self._finished = True
+            if any(waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()):
+                self._wakes += 1
+                key = f"more-{self._wakes}"
+                self._send(start_timer(key, 0), key, None)
+        return self._decisions
+
+    def _crowded(self, kind: str) -> bool:
+        return kind in OPEN_LIMITS and self._open[kind] >= OPEN_LIMITS[kind]
+
+    def _full(self, decision: Decision) -> bool:
+        return bool(self._decisions) and self._size + _size(decision) > BATCH_LIMIT
+
+
+def _size(decision: Decision) -> int:
+    attributes: dict[str, Any] = decision.attributes
+    return _OVERHEAD + sum(
+        len(json.dumps(attributes[name])) for name in _TEXTS if attributes.get(name)
+    )

@@ -1,0 +1,96 @@
+"""How often, and when, what failed or timed out is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+
+from flowy.checks import LONGEST, number, whole_number
+from flowy.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often, and when, what failed or timed out is tried again.
+
+    Args:
+        attempts: how many attempts there are in all, at least 1.
+        delay: seconds between the first two attempts, by a timer of Amazon SWF; 0 for none.
+        backoff: by how much each delay is longer than the one before, 1 for not at all.
+        longest: the longest delay, in seconds; None for no limit.
+        jitter: the share of each delay that is left to chance, from 0 to 1: it is shortened by
+            up to so much. The chance is the workflow's own, so that a replay repeats it.
+        on: what is tried again: exceptions by class or class name (of the very class that was
+            raised, as no more is told of it), time-outs by name, such as ``"HEARTBEAT"``. None
+            for all.
+        unless: what is not tried again, in the same way.
+
+    Raises:
+        ConfigurationError: an argument makes no sense.
+
+    Example:
+        ``@activity("resize", 1, "image_processing", retry=Retry(attempts=3, delay=10, backoff=2,
+        unless=[ValueError]))``
+    """
+
+    attempts: int = 3
+    delay: int = 0
+    backoff: float = 1
+    longest: int | None = None
+    jitter: float = 0
+    on: Iterable[type[BaseException] | str] | None = None
+    unless: Iterable[type[BaseException] | str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        whole_number("attempts of a retry", self.attempts, least=1)
+        whole_number("delay of a retry, in seconds,", self.delay)
+        number("backoff of a retry", self.backoff, least=1)
+        if self.longest is not None:
+            whole_number("longest delay of a retry, in seconds,", self.longest, least=1)
+        number("jitter of a retry", self.jitter, most=1)
+        if self.on is not None:
+            object.__setattr__(self, "on", _error_names("on", self.on))
+        object.__setattr__(self, "unless", _error_names("unless", self.unless))
+
+    def covers(self, reason: str) -> bool:
+        """Tell whether what ended for a reason may be tried again.
+
+        Args:
+            reason: what a failure gives, such as ``ValueError: too wide``, or a time-out's name.
+        """
+        name = reason.partition(":")[0]
+        return (self.on is None or name in self.on) and name not in self.unless
+
+    def seconds_after(self, attempt: int, random: Callable[[], Random]) -> int:
+        """Tell how long to wait after an attempt, in seconds.
+
+        Args:
+            attempt: which it was, from 1.
+            random: gives the source of chance; only asked if there is a jitter.
+        """
+        longest = LONGEST if self.longest is None else self.longest
+        try:
+            seconds = min(self.delay * self.backoff ** (attempt - 1), longest)
+        except OverflowError:
+            seconds = longest
+        if self.jitter and seconds:
+            seconds *= 1 - self.jitter * random().random()
+        return round(seconds)
+
+
+def _error_names(name: str, errors: object) -> frozenset[str]:
+    """Write exceptions by their names."""
+    if not isinstance(errors, str) and isinstance(errors, Iterable):
+        named = [each.__name__ if isinstance(each, type) else each for each in errors]
+        if all(isinstance(each, str) and each for each in named):
+            return frozenset(named)
+    raise ConfigurationError(
+        f"{name} of a retry must list exceptions or time-outs, such as [ValueError, 'HEARTBEAT'], "
+        f"not {errors!r}"
+    )
+
+
+NO_RETRY = Retry(attempts=1)
+"""One attempt, and no other."""
