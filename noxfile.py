@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
 LOWEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
+NPM_OPTIONS = ["--silent", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,tutorial,pytest,hypothesis,serve]"
 
 
@@ -78,6 +81,24 @@ def soak(session: nox.Session) -> None:
     """Run the long campaigns of the state machines."""
     session.install(EVERYTHING, *group("test"))
     session.run("pytest", "-n", "auto", "-m", "", *session.posargs, env={"FLOWY_SOAK": "1"})
+
+
+@nox.session(python=THIS_PYTHON, venv_backend="uv")
+def clients(session: nox.Session) -> None:
+    """Run the tests with the AWS command line, the AWS SDK for JavaScript and simpleflow."""
+    session.install(EVERYTHING, *group("test"))
+    folder = pathlib.Path(session.virtualenv.location, "clients")
+    for name in ("awscli", "simpleflow"):
+        session.run_install("uv", "venv", "--quiet", "--allow-existing", str(folder / name))
+        python = ("--python", str(folder / name))
+        session.run_install("uv", "pip", "install", "--quiet", *python, *group(name))
+    if shutil.which("node") and shutil.which("npm"):
+        prefix = ("--prefix", str(folder / "node"))
+        session.run_install("npm", "install", *NPM_OPTIONS, *prefix, *JAVASCRIPT, external=True)
+    else:
+        session.warn("Node.js and npm are not there; the tests in JavaScript are skipped.")
+    found = {"FLOWY_CLIENTS": str(folder)}
+    session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
 
 
 @nox.session(python=THIS_PYTHON)

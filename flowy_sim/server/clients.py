@@ -37,6 +37,11 @@ _MANY = 1_000
 _NOBODY_KNOWN = Caller("", "", "", "")
 
 
+def makes_one_call(caller: Caller) -> bool:
+    """Return whether a caller is a program that ends with each call."""
+    return caller.program.startswith(ONE_CALL_EACH)
+
+
 class Key(NamedTuple):
     """What tells one task from another, as a token does."""
 
@@ -83,7 +88,7 @@ class Holding:
         # A connection that this side has ended tells nothing.
         if connection is None or not connection.hung_up:
             return True
-        if self.caller.program.startswith(ONE_CALL_EACH):
+        if makes_one_call(self.caller):
             return True
         return any(other.caller == self.caller and other.is_open for other in connection.all())
 
@@ -125,6 +130,7 @@ class Clients(Participants):
         self._visitors: dict[Connection, Visitor] = {}
         self._holdings: dict[Key, Holding] = {}
         self._many = _MANY
+        self._empties: dict[Caller, dict[TaskList, int]] = {}
 
     def visitor(self, connection: Connection) -> Visitor:
         """Return the participant that a connection is."""
@@ -138,6 +144,15 @@ class Clients(Participants):
         visitor = self._visitors.pop(connection, None)
         if visitor is not None:
             self.waits(visitor)
+
+    def polls(self, participant: Participant, task_list: TaskList) -> None:
+        """Note that somebody polls; one who ends with each call is known from the call before."""
+        super().polls(participant, task_list)
+        caller = participant.connection.caller if isinstance(participant, Visitor) else None
+        if caller is not None and makes_one_call(caller):
+            if len(self._empties) > _MANY:
+                self._empties.clear()
+            participant.empties = self._empties.setdefault(caller, {})
 
     def answered(
         self, participant: Participant, task_list: TaskList, reply: Mapping[str, Any]

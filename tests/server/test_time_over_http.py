@@ -153,6 +153,25 @@ def test_a_command_line_that_ends_after_each_call_keeps_its_task(
     assert "ActivityTaskTimedOut" not in program(virtual).events(run_id)
 
 
+def test_a_command_line_that_polls_in_a_loop_sleeps_through_a_day(
+    virtual: Endpoint, program: Make
+) -> None:
+    decider = program(virtual)
+    decider.prepare()
+    run_id = decider.start()
+    decider.decide(timer(80_000))
+    decider.hang_up()
+    polls = 0
+    task: dict[str, Any] = {}
+    while not task.get("taskToken"):
+        once = Program(virtual.url, agent="aws-cli/2.15.0 Python/3.11")
+        task = once.call("PollForDecisionTask", **DECISIONS)
+        once.hang_up()
+        polls += 1
+    assert polls == 11
+    assert program(virtual).events(run_id)[-3] == "TimerFired"
+
+
 def test_a_task_without_a_sign_of_life_is_given_up_at_last(
     program: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

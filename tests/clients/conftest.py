@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from programs import Programs
+
+from flowy_sim.endpoint import Endpoint
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Endpoint]:
+    """A server as a user starts it, but polls last a second: programs that stop end their polls."""
+    command = [sys.executable, "-m", "flowy_sim", "serve", "--port", "0", "--poll-seconds", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        _, _, url = process.stdout.readline().strip().partition("=")
+        yield Endpoint(url)
+        process.terminate()
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def real(server: Endpoint) -> Endpoint:
+    """A simulation in which time passes as it does."""
+    return _fresh(server, "real")
+
+
+@pytest.fixture
+def virtual(server: Endpoint) -> Endpoint:
+    """A simulation in which time jumps over whatever is waited for."""
+    return _fresh(server, "virtual")
+
+
+def _fresh(server: Endpoint, clock: str) -> Endpoint:
+    endpoint = server.named(f"test-{next(_NUMBERS)}")
+    endpoint.reset(clock=clock)
+    return endpoint
+
+
+@pytest.fixture
+def at_real(real: Endpoint, tmp_path: Path) -> Programs:
+    """Programs that call the simulation `real`."""
+    return Programs(real, tmp_path)
+
+
+@pytest.fixture
+def at_virtual(virtual: Endpoint, tmp_path: Path) -> Programs:
+    """Programs that call the simulation `virtual`."""
+    return Programs(virtual, tmp_path)

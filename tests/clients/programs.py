@@ -1,0 +1,98 @@
+"""Programs of others, each run as a process that is told where the endpoint is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from flowy_sim.endpoint import Endpoint
+
+#: Where `nox -s clients` has put the clients; nowhere in an ordinary run of the tests.
+CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))
+AWS = CLIENTS / "awscli" / "bin" / "aws"
+SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
+NODE_MODULES = CLIENTS / "node" / "node_modules"
+NODE = shutil.which("node")
+
+HERE = Path(__file__).parent
+SECONDS = 100  # How long a program may take before a test fails instead of hanging.
+
+
+def needs(what: str, is_there: bool) -> pytest.MarkDecorator:
+    """Skip tests whose client is not there, and say how it comes there."""
+    return pytest.mark.skipif(not is_there, reason=f"{what} is not there; run: nox -s clients")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look again and again until a condition holds."""
+    pause = threading.Event()
+    for _ in range(SECONDS * 20):
+        if condition():
+            return
+        pause.wait(0.05)
+    pytest.fail("it never came to that")
+
+
+class Programs:
+    """Runs programs against one endpoint.
+
+    Args:
+        endpoint: where Amazon SWF is.
+        folder: where they run, and their home.
+    """
+
+    def __init__(self, endpoint: Endpoint, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **endpoint.environment,
+            "HOME": str(folder),
+            "NODE_PATH": str(NODE_MODULES),
+            "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def run(self, *command: str | Path, **environment: str) -> str:
+        """Run a program that ends well; return what it wrote to its standard output."""
+        with self._started(command, environment) as process:
+            written, problems = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, f"{command} said: {written}{problems}"
+        return written
+
+    @contextmanager
+    def running(self, *command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a program run meanwhile; it then stops when it is asked to."""
+        with self._started(command, environment) as process:
+            yield process
+            assert process.poll() is None, f"{command} ended early: {process.communicate()}"
+            process.terminate()
+            written, problems = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, f"{command} said: {written}{problems}"
+
+    @contextmanager
+    def _started(
+        self, command: Sequence[str | Path], environment: dict[str, str]
+    ) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env={**self._environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                # Whatever it has started ends with it.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,180 @@
+"""The AWS command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore import xform_name
+from programs import AWS, HERE, Programs, needs
+
+from flowy_sim.endpoint import Endpoint
+from flowy_sim.engine.model import operation_names
+
+pytestmark = needs("the AWS command line", AWS.exists())
+
+
+class CommandLine:
+    """``aws swf``; every command ends well.
+
+    Attributes:
+        called: the operations called so far.
+    """
+
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
+        self.called: list[str] = []
+
+    def __call__(self, operation: str, **arguments: Any) -> Any:
+        """Call an operation; return its reply."""
+        self.called.append(operation)
+        options = []
+        for name, value in arguments.items():
+            options.append(f"--{xform_name(name, '-')}")
+            options.append(value if isinstance(value, str) else json.dumps(value))
+        command = xform_name(operation, "-")
+        written = self._programs.run(AWS, "swf", command, *options, "--output", "json")
+        return json.loads(written or "{}")
+
+
+def test_a_whole_workflow_can_be_done_by_hand(at_virtual: Programs, virtual: Endpoint) -> None:
+    path = f"{AWS.parent}:/usr/bin:/bin"
+    written = at_virtual.run("bash", HERE / "by_hand.sh", PATH=path)
+    assert json.loads(written) == [
+        "WorkflowExecutionStarted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "ActivityTaskScheduled",
+        "TimerStarted",
+        "ActivityTaskStarted",
+        "ActivityTaskCompleted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "TimerFired",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "WorkflowExecutionCompleted",
+    ]
+    assert virtual.now.hour == 1
+
+
+def test_every_operation_is_reached(at_virtual: Programs) -> None:
+    aws = CommandLine(at_virtual)
+    arn = _domains_and_tags(aws)
+    assert arn.endswith(":/domain/shop")
+    _types(aws)
+    _executions(aws)
+    aws("DeprecateDomain", name="shop")
+    aws("UndeprecateDomain", name="shop")
+    assert set(aws.called) == set(operation_names())
+
+
+def _domains_and_tags(aws: CommandLine) -> str:
+    aws("RegisterDomain", name="shop", workflowExecutionRetentionPeriodInDays="1")
+    arn: str = aws("DescribeDomain", name="shop")["domainInfo"]["arn"]
+    aws("TagResource", resourceArn=arn, tags=[{"key": "team", "value": "books"}])
+    assert aws("ListTagsForResource", resourceArn=arn)["tags"] == [
+        {"key": "team", "value": "books"}
+    ]
+    aws("UntagResource", resourceArn=arn, tagKeys=["team"])
+    assert len(aws("ListDomains", registrationStatus="REGISTERED")["domainInfos"]) == 1
+    return arn
+
+
+ORDER = {"name": "Order", "version": "1"}
+PACK = {"name": "Pack", "version": "1"}
+
+
+def _types(aws: CommandLine) -> None:
+    aws("RegisterWorkflowType", domain="shop", name="Order", workflowVersion="1")
+    aws("RegisterActivityType", domain="shop", name="Pack", activityVersion="1")
+    for kind, named in (("Workflow", ORDER), ("Activity", PACK)):
+        member = f"{kind.lower()}Type"
+        aws(f"Deprecate{kind}Type", domain="shop", **{member: named})
+        aws(f"Undeprecate{kind}Type", domain="shop", **{member: named})
+        described = aws(f"Describe{kind}Type", domain="shop", **{member: named})
+        assert described["typeInfo"]["status"] == "REGISTERED"
+        listed = aws(f"List{kind}Types", domain="shop", registrationStatus="REGISTERED")
+        assert [each[member] for each in listed["typeInfos"]] == [named]
+
+
+def _executions(aws: CommandLine) -> None:
+    started = aws(
+        "StartWorkflowExecution",
+        domain="shop",
+        workflowId="order-1",
+        workflowType=ORDER,
+        taskList={"name": "decisions"},
+        childPolicy="TERMINATE",
+        executionStartToCloseTimeout="86400",
+        taskStartToCloseTimeout="300",
+    )
+    decisions = {"domain": "shop", "taskList": {"name": "decisions"}}
+    assert aws("CountPendingDecisionTasks", **decisions)["count"] == 1
+    task = aws("PollForDecisionTask", **decisions)
+    assert task["workflowExecution"] == {"workflowId": "order-1", **started}
+    scheduled = [_pack(number) for number in range(3)]
+    aws("RespondDecisionTaskCompleted", taskToken=task["taskToken"], decisions=scheduled)
+    _activities(aws)
+    _looked_at(aws, task["workflowExecution"])
+
+
+def _pack(number: int) -> dict[str, Any]:
+    attributes = {
+        "activityId": f"pack-{number}",
+        "activityType": PACK,
+        "taskList": {"name": "work"},
+        **dict.fromkeys(
+            (
+                "heartbeatTimeout",
+                "scheduleToCloseTimeout",
+                "scheduleToStartTimeout",
+                "startToCloseTimeout",
+            ),
+            "600",
+        ),
+    }
+    return {
+        "decisionType": "ScheduleActivityTask",
+        "scheduleActivityTaskDecisionAttributes": attributes,
+    }
+
+
+def _activities(aws: CommandLine) -> None:
+    work = {"domain": "shop", "taskList": {"name": "work"}}
+    assert aws("CountPendingActivityTasks", **work)["count"] == 3
+    tokens = [aws("PollForActivityTask", **work)["taskToken"] for _ in range(3)]
+    aws("RequestCancelWorkflowExecution", domain="shop", workflowId="order-1")
+    beat = aws("RecordActivityTaskHeartbeat", taskToken=tokens[0], details="half of it")
+    assert beat == {"cancelRequested": False}
+    aws("RespondActivityTaskCompleted", taskToken=tokens[0], result="packed")
+    aws("RespondActivityTaskFailed", taskToken=tokens[1], reason="no box")
+    task = aws("PollForDecisionTask", domain="shop", taskList={"name": "decisions"})
+    cancel = {
+        "decisionType": "RequestCancelActivityTask",
+        "requestCancelActivityTaskDecisionAttributes": {"activityId": "pack-2"},
+    }
+    aws("RespondDecisionTaskCompleted", taskToken=task["taskToken"], decisions=[cancel])
+    aws("RespondActivityTaskCanceled", taskToken=tokens[2])
+
+
+def _looked_at(aws: CommandLine, execution: dict[str, str]) -> None:
+    aws("SignalWorkflowExecution", domain="shop", workflowId="order-1", signalName="hurry")
+    began = {"domain": "shop", "startTimeFilter": {"oldestDate": 0}}
+    assert len(aws("ListOpenWorkflowExecutions", **began)["executionInfos"]) == 1
+    assert aws("CountOpenWorkflowExecutions", **began)["count"] == 1
+    aws("TerminateWorkflowExecution", domain="shop", workflowId="order-1")
+    assert len(aws("ListClosedWorkflowExecutions", **began)["executionInfos"]) == 1
+    assert aws("CountClosedWorkflowExecutions", **began)["count"] == 1
+    described = aws("DescribeWorkflowExecution", domain="shop", execution=execution)
+    assert described["executionInfo"]["closeStatus"] == "TERMINATED"
+    history = aws("GetWorkflowExecutionHistory", domain="shop", execution=execution)
+    assert {"ActivityTaskCanceled", "ActivityTaskFailed"} <= {
+        event["eventType"] for event in history["events"]
+    }
+    for kind, named in (("Workflow", ORDER), ("Activity", PACK)):
+        aws(f"Deprecate{kind}Type", domain="shop", **{f"{kind.lower()}Type": named})
+        aws(f"Delete{kind}Type", domain="shop", **{f"{kind.lower()}Type": named})

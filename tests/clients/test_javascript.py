@@ -1,0 +1,118 @@
+"""The AWS SDK for JavaScript: half of a workflow is in each language."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from programs import HERE, NODE, NODE_MODULES, Programs, needs, wait_until
+
+from flowy import (
+    ActivityProxy,
+    ActivityWorker,
+    Execution,
+    Outcome,
+    Workflow,
+    WorkflowWorker,
+    activity,
+    outcome,
+    start,
+    workflow,
+)
+from flowy_sim.endpoint import Endpoint
+
+pytestmark = needs(
+    "Node.js with @aws-sdk/client-swf",
+    NODE is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
+)
+
+HALVES = HERE / "halves.cjs"
+
+
+@activity("measure", 1, "python")
+def measure(text: str) -> int:
+    return len(text)
+
+
+@activity("shout", 1, "javascript")
+def shout(text: str) -> str:
+    raise NotImplementedError("JavaScript does this.")
+
+
+@workflow("Echo", 1, "python-decisions")
+class Echo(Workflow):
+    """The other half of what the worker in JavaScript does."""
+
+    shout = ActivityProxy("shout", 1, error_handling=True)
+
+    def run(self, text: str | int) -> str:
+        shouted = self.shout(text)
+        try:
+            return f"{shouted.result()}!"
+        except Exception as error:
+            return f"not shouted: {error}"
+
+
+@workflow("Greeting", 1, "javascript-decisions", execution_start_to_close=200_000)
+class Greeting(Workflow):
+    """What there is to register; JavaScript decides."""
+
+    def run(self, text: str) -> tuple[str, int]:
+        raise NotImplementedError("JavaScript does this.")
+
+
+class Shop:
+    """A domain with all types."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.client = endpoint.client()
+        self.client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+        self.worker = ActivityWorker(self.client, "shop", "python", [measure])
+        self.decider = WorkflowWorker(self.client, "shop", "python-decisions", [Echo])
+        for each in (
+            self.worker,
+            self.decider,
+            ActivityWorker(self.client, "shop", "javascript", [shout]),
+            WorkflowWorker(self.client, "shop", "javascript-decisions", [Greeting]),
+        ):
+            each.register()
+
+    def outcome(self, execution: Execution) -> Outcome | None:
+        """Return how an execution ended; None while it is open."""
+        return outcome(self.client, "shop", execution)
+
+
+@pytest.fixture
+def shop(virtual: Endpoint) -> Shop:
+    return Shop(virtual)
+
+
+def test_javascript_decides_about_what_python_does(
+    shop: Shop, at_virtual: Programs, virtual: Endpoint
+) -> None:
+    began = virtual.now
+    with (
+        at_virtual.running("node", HALVES, "decider", "shop", "javascript-decisions"),
+        at_virtual.running("node", HALVES, "worker", "shop", "javascript"),
+    ):
+        execution = start(shop.client, "shop", Greeting, "hello")
+        assert shop.worker.run_once()
+        wait_until(lambda: shop.outcome(execution) is not None)
+    ended = shop.outcome(execution)
+    assert ended is not None
+    assert ended.result == ["HELLO", 5]
+    assert virtual.now - began >= timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("argument", "result"),
+    [("hello", "HELLO!"), (5, "not shouted: shout 1 (shout-1) failed: this is no text")],
+)
+def test_python_decides_about_what_javascript_does(
+    shop: Shop, at_virtual: Programs, argument: str | int, result: str
+) -> None:
+    with at_virtual.running("node", HALVES, "worker", "shop", "javascript"):
+        execution = start(shop.client, "shop", Echo, argument)
+        while (ended := shop.outcome(execution)) is None:
+            shop.decider.run_once()
+    assert ended.result == result
