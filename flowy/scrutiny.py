@@ -1,0 +1,277 @@
+"""Scrutiny: clocks, chance and files in the code of a workflow are found by reading it.
+
+What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
+not tell of such calls as it tells the `flowy.guard` of files and connections, and to patch them
+would touch every other user of the clock. But they can be read: the source of ``run``, and of the
+functions of the author's package that it calls, is searched for calls of names which in their
+module mean one of these functions, however they were imported. That is done once for each class,
+before anything is decided, and takes a millisecond or so for each function.
+
+There are no false alarms as long as what stands in the code is meant to be called: a name that a
+function gives a meaning of its own is passed over, and so are functions that are only mentioned, as
+in ``self.side_effect(time.time)`` or ``self.side_effect(lambda: random.random())``. Not found is
+what is called by another name, through an object or by a library.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import datetime
+import inspect
+import os
+import random
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+from flowy.guard import UnrepeatableError
+from flowy.sites import is_flowy
+
+
+def check(workflow: type[Any]) -> None:
+    """Refuse a workflow whose code asks for the time or for chance by itself.
+
+    Args:
+        workflow: the workflow's class. It is read the first time; after that, asking costs nothing.
+
+    Raises:
+        UnrepeatableError: it does so; the error names the first place.
+    """
+    if workflow not in _CHECKED:
+        for error in unrepeatable_calls(workflow):
+            raise error
+        _CHECKED.add(workflow)
+
+
+_CHECKED: WeakSet[type[Any]] = WeakSet()
+
+
+def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
+    """Find the calls in the code of a workflow that are not the same at each replay.
+
+    Args:
+        workflow: the workflow's class.
+
+    Returns:
+        The errors, one for each call, by file and line; none where there is no source to read.
+    """
+    known = _known()
+    found: list[UnrepeatableError] = []
+    run, _ = _function(vars(workflow).get("run", workflow.run), workflow)
+    if run is None:
+        return []
+    package = _package(run)
+    pending: list[tuple[FunctionType, type[Any] | None]] = [(run, workflow)]
+    seen: set[CodeType] = set()
+    while pending:
+        function, cls = pending.pop()
+        if function.__code__ in seen:
+            continue
+        seen.add(function.__code__)
+        for call in _calls(function, cls):
+            row = _row(known, call.target)
+            if row is not None and call.arguments < row.harmless_from:
+                file = function.__code__.co_filename
+                found.append(UnrepeatableError(f"{call.text}()", file, call.line, row.instead))
+                continue
+            called, of = _function(call.target, call.owner)
+            if (
+                called is not None
+                and _package(called) == package
+                and not is_flowy(called.__module__)
+            ):
+                pending.append((called, of))
+    return sorted(found, key=lambda error: (error.file, error.line))
+
+
+class Row(NamedTuple):
+    """Functions that are not the same each time."""
+
+    owner: Any
+    """The module or class they belong to."""
+    names: str
+    instead: str
+    harmless_from: int = 99
+    """With so many arguments they are the same each time."""
+
+
+def _rows() -> tuple[Row, ...]:
+    # The classes as they are now: freezegun exchanges them.
+    return (
+        Row(datetime.datetime, "now utcnow today", "self.now()"),
+        Row(datetime.date, "today", "self.now()"),
+        Row(time, "time time_ns monotonic monotonic_ns", "self.now()"),
+        Row(time, "perf_counter perf_counter_ns", "self.now()"),
+        Row(time, "localtime gmtime ctime", "self.now()", harmless_from=1),
+        Row(time, "strftime", "self.now()", harmless_from=2),
+        Row(time, "sleep", "self.sleep()"),
+        Row(random, "random uniform triangular randint randrange choice choices", "self.random"),
+        Row(random, "sample shuffle getrandbits randbytes seed binomialvariate", "self.random"),
+        Row(random, "betavariate expovariate gammavariate gauss lognormvariate", "self.random"),
+        Row(random, "normalvariate paretovariate vonmisesvariate", "self.random"),
+        Row(random, "weibullvariate", "self.random"),
+        Row(random, "Random", "self.random", harmless_from=1),
+        Row(random, "SystemRandom", "self.side_effect()"),
+        Row(uuid, "uuid1 uuid4 uuid6 uuid7", "self.uuid()"),
+        Row(os, "urandom getrandom", "self.side_effect()"),
+        Row(os, "listdir scandir walk", "an activity"),
+        Row(builtins, "open", "an activity"),
+        Row(builtins, "input", "a signal"),
+        Row(secrets, "choice randbelow randbits", "self.side_effect()"),
+        Row(secrets, "token_bytes token_hex token_urlsafe", "self.side_effect()"),
+    )
+
+
+def _known() -> dict[object, Row]:
+    return {
+        getattr(row.owner, name): row
+        for row in _rows()
+        for name in row.names.split()
+        if hasattr(row.owner, name)
+    }
+
+
+def _row(known: dict[object, Row], target: object) -> Row | None:
+    try:
+        return known.get(target)
+    except TypeError:  # it cannot be a key
+        return None
+
+
+def _package(function: FunctionType) -> str:
+    """The package in which a function was written, up to the first dot."""
+    return (function.__module__ or "").partition(".")[0]
+
+
+def _function(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:
+    """What is run when something is called, and the class of its first argument."""
+    if isinstance(target, type):
+        return _function(vars(target).get("__init__"), target)
+    if isinstance(target, staticmethod | classmethod):
+        return _function(target.__func__, owner if isinstance(target, classmethod) else None)
+    target = inspect.unwrap(target) if callable(target) else None
+    return (target, owner) if isinstance(target, FunctionType) else (None, None)
+
+
+class _Call(NamedTuple):
+    """A call that stands in the source of a function."""
+
+    text: str
+    line: int
+    arguments: int
+    target: object
+    owner: type[Any] | None
+    """The class on which the target was found."""
+
+
+def _calls(function: FunctionType, cls: type[Any] | None) -> Iterator[_Call]:
+    """Read the calls that are made when a function is called."""
+    tree, line_before = _source(function.__code__)
+    if tree is None:
+        return
+    names = _Names(function, cls, tree)
+    inner = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    pending: list[ast.AST] = [*tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue  # it is only mentioned here
+        pending.extend(ast.iter_child_nodes(node))
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in inner:
+            pending.extend(inner.pop(node.func.id).body)
+        else:
+            given = len(node.args) + len(node.keywords)
+            target, owner = names.meaning(node.func), None
+            if isinstance(node.func, ast.Attribute):
+                owner = names.meaning(node.func.value)
+            yield _Call(
+                ast.unparse(node.func),
+                node.lineno + line_before,
+                given,
+                target,
+                owner if isinstance(owner, type) else None,
+            )
+
+
+def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
+    """Parse the source of a function; also tell the number to be added to its lines."""
+    try:
+        lines, first = inspect.getsourcelines(code)
+        # What is indented is so as a block.
+        tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
+    except (OSError, SyntaxError):
+        return None, 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            return node, first - 1 - lines[0][:1].isspace()
+    return None, 0
+
+
+_UNKNOWN = None
+
+
+class _Names:
+    """What names mean in a function."""
+
+    def __init__(
+        self, function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
+    ) -> None:
+        code = function.__code__
+        self._outer = {**vars(builtins), **function.__globals__}
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            self._outer[name] = _content(cell)
+        self._own: dict[str, object] = dict.fromkeys(_own_names(code), _UNKNOWN)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._own.update(_imported(node))
+        if cls is not None and code.co_argcount:
+            self._own[code.co_varnames[0]] = cls
+
+    def meaning(self, node: ast.expr) -> object:
+        """Tell what an expression of names and dots means; of ``self``, tell the class."""
+        if isinstance(node, ast.Name):
+            return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
+        if not isinstance(node, ast.Attribute):
+            return _UNKNOWN
+        owner = self.meaning(node.value)
+        if isinstance(owner, ModuleType):
+            return vars(owner).get(node.attr, _UNKNOWN)
+        if isinstance(owner, type) and issubclass(owner, datetime.date):
+            return getattr(owner, node.attr, _UNKNOWN)  # bound, as those that are known
+        if isinstance(owner, type):
+            return inspect.getattr_static(owner, node.attr, _UNKNOWN)
+        return _UNKNOWN
+
+
+def _own_names(code: CodeType) -> Iterator[str]:
+    """The names that a function, or one within it, gives a meaning."""
+    yield from (*code.co_varnames, *code.co_cellvars)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _own_names(constant)
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, object]]:
+    """What an import in a function gives names to, of the modules that are loaded."""
+    for name in node.names:
+        if isinstance(node, ast.ImportFrom):
+            module = sys.modules.get(node.module or "") if not node.level else None
+            yield name.asname or name.name, getattr(module, name.name, _UNKNOWN)
+        else:
+            whole = name.name if name.asname else name.name.partition(".")[0]
+            yield name.asname or whole, sys.modules.get(whole, _UNKNOWN)
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is not filled yet
+        return _UNKNOWN
