@@ -3,7 +3,6 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-
 import pytest
 
 from flowy.sites import Site, call_site, is_flowy, located
