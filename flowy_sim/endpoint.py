@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Real seconds in which a server starts, stops and answers.
 _SECONDS = 30
+#: Real seconds in which it writes everything down.
+_EXPORT_SECONDS = 600
 
 
 class EndpointError(Exception):
@@ -137,19 +139,34 @@ class Endpoint:
         """Return its settings and what goes on in it: time, polls that wait, tasks held."""
         return self.ask("GET", "")
 
-    def ask(self, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
+    def export(self) -> dict[str, Any]:
+        """Return all that is in it, as ``flowy-sim import`` reads it.
+
+        Raises:
+            EndpointError: it has never been called.
+        """
+        return self.ask("GET", "/export", seconds=_EXPORT_SECONDS)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        members: dict[str, Any] | None = None,
+        seconds: float = _SECONDS,
+    ) -> dict[str, Any]:
         """Ask for something about it that is no call of Amazon SWF.
 
         Args:
             method: such as ``GET``.
             path: after ``/_flowy``, such as ``/clock``.
             members: of the request.
+            seconds: for how many real seconds to wait for the answer.
 
         Raises:
             EndpointError: it is refused.
         """
         parts = urlsplit(self.url)
-        wait = _SECONDS + float((members or {}).get("seconds", 0) if path == "/settle" else 0)
+        wait = seconds + float((members or {}).get("seconds", 0) if path == "/settle" else 0)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=wait)
         with closing(connection):
             connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))

@@ -8,6 +8,7 @@ import sys
 import click
 
 from flowy_sim.cli.explore import explore
+from flowy_sim.cli.moving import export, import_
 from flowy_sim.cli.run import run
 from flowy_sim.cli.serve import serve
 from flowy_sim.cli.verify import verify
@@ -28,7 +29,8 @@ Examples:
   flowy-sim run shop:Order 42     a workflow of yours
   flowy-sim explore shop:Order 42 which orders and faults break it?
   flowy-sim verify history.json   would the simulator write this history?
-  flowy-sim serve                 an endpoint for clients in any language"""
+  flowy-sim serve                 an endpoint for clients in any language
+  flowy-sim export --db swf.db    all that it has kept, as JSON"""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
@@ -47,6 +49,8 @@ def cli() -> None:
 
 
 cli.add_command(explore)
+cli.add_command(export)
+cli.add_command(import_)
 cli.add_command(run)
 cli.add_command(serve)
 cli.add_command(verify)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
-from flowy_sim.clock import parse_instant
 from flowy_sim.engine.domains import Domain
 from flowy_sim.engine.engine import Engine
 from flowy_sim.engine.events import FIRST_MEMBER, TYPE, Event, event_types
 from flowy_sim.engine.execution import Execution, Open
-from flowy_sim.engine.model import service_model
 from flowy_sim.engine.registered_types import RegisteredType
 
 #: Kinds of deadlines that may be set about what is over, and do nothing then.
@@ -71,36 +68,6 @@ def decode_events(text: str) -> list[Event]:
         values = [at, event_type.name, *map(members.get, event_type.members)]
         events.append(tuple([tuple(v) if v.__class__ is list else v for v in values]))
     return events
-
-
-def event_from(wire: dict[str, Any]) -> Event:
-    """Return an event as the service sends it, with a time in seconds or as text.
-
-    Raises:
-        ValueError: it is not as the service model says.
-    """
-    name = wire["eventType"]
-    event_type = event_types().get(name)
-    if event_type is None:
-        raise ValueError(f"there is no type {name!r} of events")
-    attributes = wire.get(event_type.attributes_key, {})
-    for member, value in attributes.items():
-        expected = _python_types(name).get(member)
-        if expected is None or type(value) is not expected:
-            raise ValueError(f"{name} cannot have {member}={value!r:.40}")
-    at = wire["eventTimestamp"]
-    now = parse_instant(at) if isinstance(at, str) else round(at * 1000)
-    return event_type.freeze(now, attributes)
-
-
-@cache
-def _python_types(name: str) -> dict[str, type[Any]]:
-    key = event_types()[name].attributes_key
-    members = service_model().shape_for("HistoryEvent").members[key].members
-    return {member: _PYTHON_TYPES[shape.type_name] for member, shape in members.items()}
-
-
-_PYTHON_TYPES = {"structure": dict, "list": list, "string": str, "long": int}
 
 
 def domain_state(domain: Domain) -> dict[str, Any]:

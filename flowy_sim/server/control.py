@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flowy_sim.clock import from_milliseconds
+from flowy_sim.durable.exporting import document, simulation_document
+from flowy_sim.durable.plain import encode
 from flowy_sim.engine.faults import Fault
 from flowy_sim.server.guard import Guard, NotAdmittedError
 from flowy_sim.server.http import BodyTooLargeError, read_body, read_headers
@@ -80,6 +82,7 @@ class Control:
                 for (method, path), answer in ANSWERS.items()
             ]
             routes.append(Route(f"{start}/reset", self._reset, methods=["POST"]))
+            routes.append(Route(f"{start}/export", self._export, methods=["GET"]))
         return routes
 
     async def _health(self, request: Request) -> Response:
@@ -119,6 +122,15 @@ class Control:
             return JSONResponse(describe(world))
 
         return await self._answered(request, reset)
+
+    async def _export(self, request: Request) -> Response:
+        async def export() -> Response:
+            world = self._worlds.find(*self._key(request))
+            if world is None:
+                return _error(404, "There is no such simulation.")
+            return Response(encode(exported(world)), media_type="application/json")
+
+        return await self._answered(request, export)
 
     def _about(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """Return what answers requests about one simulation."""
@@ -169,6 +181,19 @@ def describe(world: World) -> Members:
         "waitingPolls": len(world.polls),
         "heldTasks": [f"{each.caller} holds the {each.task}" for each in world.clients.held()],
     }
+
+
+def exported(world: World) -> Members:
+    """Return a simulation as `flowy-sim import` reads it."""
+    now = world.clock.milliseconds
+    settings = world.settings.written()
+    return document(
+        [
+            simulation_document(
+                world.name, world.account, settings, world.clock.mode, now, world.engines
+            )
+        ]
+    )
 
 
 def clock_of(world: World) -> Members:

@@ -14,6 +14,7 @@ from flowy_sim.server.clock import REAL, check_mode
 
 LATENCIES: dict[str, Latency] = {"default": DEFAULT, "none": ZERO, "recorded": RECORDED}
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -173,3 +174,17 @@ def check_account(account: str) -> str:
     if not _ACCOUNT.fullmatch(account):
         raise ValueError(f"{account!r} is no account; an account has twelve digits.")
     return account
+
+
+def check_name(name: str) -> str:
+    """Return the name of a simulation, if it can be one; empty for the one without a name.
+
+    Raises:
+        ValueError: it cannot be the name of one.
+    """
+    if name and not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a simulation; it has up to 64 letters, digits, "
+            "'.', '-' and '_', and begins with a letter or digit."
+        )
+    return name

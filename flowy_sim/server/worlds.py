@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from flowy_sim.engine.faults import LimitExceededFault
 from flowy_sim.server.recording import BEGIN, END, NullRecorder, Recorder
-from flowy_sim.server.settings import ServerSettings, Settings, check_account
+from flowy_sim.server.settings import ServerSettings, Settings, check_account, check_name
 from flowy_sim.server.world import Room, World
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Key(NamedTuple):
@@ -45,6 +42,10 @@ class Worlds:
         """Yield all simulations."""
         return iter(list(self._worlds.values()))
 
+    def find(self, name: str, account: str) -> World | None:
+        """Return a simulation; None if it is not there."""
+        return self._worlds.get(Key(name, account))
+
     def of(self, name: str, account: str) -> World:
         """Return a simulation, which begins with this if it is not there.
 
@@ -69,12 +70,7 @@ class Worlds:
             LimitExceededFault: there are as many as may be.
             RecordingError: nothing can be recorded at present.
         """
-        if name and not _NAME.fullmatch(name):
-            raise ValueError(
-                f"{name!r} cannot be the name of a simulation; it has up to 64 letters, digits, "
-                "'.', '-' and '_', and begins with a letter or digit."
-            )
-        key = Key(name, check_account(account))
+        key = Key(check_name(name), check_account(account))
         former = self._worlds.get(key)
         base = self._settings.simulation if former is None else former.settings
         chosen = Settings.read(settings, base)

@@ -1,0 +1,192 @@
+"""``flowy-sim export`` and ``flowy-sim import``, as they are used in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from inspect import signature
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from driver import DOMAIN
+from serving_engines import Served
+
+from flowy_sim.cli import cli
+from flowy_sim.endpoint import Endpoint, serving
+
+# Before click 8.2 standard error is mixed with the output unless this is said.
+APART: dict[str, Any] = (
+    {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def typed(*words: str, given: str | None = None) -> Result:
+    """What comes of a command."""
+    result = CliRunner(**APART).invoke(cli, words, input=given)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result
+    return result
+
+
+def complaint(*words: str, given: str | None = None) -> str:
+    """What a command that fails says, in one line."""
+    result = typed(*words, given=given)
+    assert result.exit_code > 0
+    assert not result.stdout
+    *_, said = result.stderr.splitlines()
+    return said
+
+
+@pytest.fixture
+def kept(folder: Path) -> str:
+    """A file with an execution that is open and has a task."""
+
+    async def story() -> None:
+        async with Served(folder / "kept.db") as served:
+            served.register()
+            served.start()
+            served.simulation = "other"
+            served.register()
+            await served.durable()
+
+    asyncio.run(story())
+    return "kept.db"
+
+
+@pytest.fixture
+def endpoint() -> Any:
+    with serving() as endpoint:
+        client = endpoint.client()
+        client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="7")
+        client.close()
+        yield endpoint
+
+
+def test_a_file_is_moved_by_two_commands(kept: str) -> None:
+    exported = typed("export", "--db", kept)
+    assert exported.exit_code == 0
+
+    imported = typed("import", "-", "--db", "moved.db", given=exported.stdout)
+
+    assert imported.stdout == "Imported into moved.db: 2 simulations, 1 execution, 2 events.\n"
+    assert typed("export", "--db", "moved.db").stdout == exported.stdout
+
+
+def test_a_server_is_moved_to_a_file(endpoint: Endpoint, folder: Path) -> None:
+    typed("export", "--endpoint-url", endpoint.url, "--output", "now.json")
+    typed("import", "now.json", "--db", "moved.db", "--as", "later")
+
+    (simulation,) = json.loads(typed("export", "--db", "moved.db").stdout)["simulations"]
+    assert simulation == {**endpoint.export()["simulations"][0], "name": "later"}
+
+
+def test_a_server_has_simulations_at_paths(endpoint: Endpoint) -> None:
+    url = f"{endpoint.url}/other"
+
+    said = complaint("export", "--endpoint-url", url)
+
+    assert said == f"Error: {url}: There is no such simulation."
+
+
+def test_one_simulation_of_a_file_is_enough(kept: str) -> None:
+    exported = json.loads(typed("export", "--db", kept, "--simulation", "other").stdout)
+
+    assert [each["name"] for each in exported["simulations"]] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Error: Say what to export: either --db or --endpoint-url."),
+        (("--db", "a.db", "--endpoint-url", "http://x"), "Error: Say what to export: either"),
+        (("--db", "kept.db", "--workflow-id", "a"), "Error: --workflow-id needs --domain."),
+        (("--db", "a.db"), "Error: a.db cannot be read: No such file or directory."),
+        (("--db", "."), "Error: . cannot be read: Is a directory."),
+        (("--db", "kept.db", "--simulation", "b"), "Error: There is no simulation 'b'; there are "),
+        (("--db", "kept.db", "--domain", "b"), "Error: There is no domain 'b'."),
+        (
+            ("--db", "kept.db", "--domain", DOMAIN, "--workflow-id", "b"),
+            f"Error: In the domain '{DOMAIN}' is no execution of 'b'.",
+        ),
+        (("--db", "kept.db", "-o", "no/a.json"), "Error: no/a.json cannot be written: No such"),
+        (("--endpoint-url", "kept.db"), "Error: 'kept.db' is no URL of a server, such as http"),
+        (("--endpoint-url", "http://127.0.0.1:1"), "Error: http://127.0.0.1:1 cannot be reached"),
+        (("--endpoint-url", "http://127.0.0.1:x"), "Error: http://127.0.0.1:x is no server of "),
+    ],
+)
+def test_what_cannot_be_exported_is_told_in_a_sentence(
+    kept: str, words: tuple[str, ...], said: str
+) -> None:
+    assert complaint("export", *words).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "said"),
+    [
+        (("no.json", "--db", "kept.db"), "", "Error: Invalid value for 'FILE': 'no.json': No "),
+        (("-",), "", "Error: Missing option '--db'."),
+        (("-", "--db", "a.db"), "", "Error: <stdin> is not JSON: Expecting value"),
+        (("-", "--db", "a.db"), "[" * 100_000, "Error: <stdin> is not JSON: "),
+        (("-", "--db", "a.db"), "[]", "Error: <stdin> cannot be imported: It is not what "),
+        (("-", "--db", "a.db", "--as", "b"), "[]", "Error: --as needs a document with one "),
+        (("-", "--db", "a.db"), '{"format": "flowy-sim export"}', "Error: <stdin> cannot be "),
+        (("kept.db", "--db", "a.db"), "", "Error: kept.db is not JSON: "),
+    ],
+)
+def test_what_cannot_be_imported_is_told_in_a_sentence(
+    kept: str, folder: Path, words: tuple[str, ...], given: str, said: str
+) -> None:
+    before = (folder / kept).read_bytes()
+
+    assert complaint("import", *words, given=given).startswith(said)
+    assert (folder / kept).read_bytes() == before
+    assert not (folder / "a.db").exists()
+
+
+def test_a_file_of_somebody_else_is_left_alone(kept: str, folder: Path) -> None:
+    exported = typed("export", "--db", kept).stdout
+    (folder / "mine.txt").write_text("mine")
+
+    said = complaint("import", "-", "--db", "mine.txt", given=exported)
+
+    assert said == "Error: mine.txt is not a file of flowy-sim; give another one."
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A web server that is no simulation: it answers the path that it is asked for."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.path.encode()[len("/") : -len("/_flowy/export")])
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def stranger() -> Any:
+    server = HTTPServer(("127.0.0.1", 0), Stranger)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("answer", ["<html>", "{}", "[]", "3"])
+def test_a_server_of_somebody_else_is_recognized(stranger: str, answer: str) -> None:
+    said = complaint("export", "--endpoint-url", f"{stranger}/{answer}")
+
+    assert said.startswith(f"Error: {stranger}/{answer} is no server of flowy-sim (")
