@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
@@ -157,7 +158,8 @@ def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 6
 
     Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
     made before or meanwhile; other services are left alone, so that it works inside moto's
-    ``mock_aws`` and around it. Of several, one in the other, the inner one answers.
+    ``mock_aws`` and around it. Of several, one in the other, the inner one answers; of several in
+    threads at once, each answers its own thread, and the clients made there wherever they are used.
 
     Args:
         simulation: what answers; a new one each time by default.
@@ -181,25 +183,81 @@ def _mocked(simulation: Simulation | None, wire: bool, poll_seconds: float) -> I
 
     answering = Simulation() if simulation is None else simulation
     answers = Answers(answering, wire, poll_seconds)
-    clients: Any = BaseClient
-    sessions: Any = Session
-    make_request, create_client = clients._make_request, sessions.create_client
-
-    def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
-        if operation_model.service_model.service_name == "swf":
-            return answers.make_request(client, operation_model, *arguments)
-        return make_request(client, operation_model, *arguments)
-
-    def create_client_here(session: Any, service_name: str, *arguments: Any, **given: Any) -> Any:
-        if service_name == "swf" and not arguments and not given.get("aws_access_key_id"):
-            given |= CREDENTIALS
-        return create_client(session, service_name, *arguments, **given)
-
-    clients._make_request, sessions.create_client = make_request_here, create_client_here
+    _mocks.enter(answers)
     try:
         yield answering
     finally:
-        clients._make_request, sessions.create_client = make_request, create_client
+        _mocks.leave(answers)
+
+
+class _Mocks:
+    """What answers all clients at present; any number of threads may have something of their own.
+
+    A call is answered by what its thread has entered last; in a thread that has entered nothing
+    by what answered when the client was made, else by what was entered last by any.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entered: list[tuple[int, Answers]] = []
+        self._real: tuple[Any, Any] = (None, None)
+
+    def enter(self, answers: Answers) -> None:
+        clients: Any = BaseClient
+        sessions: Any = Session
+        with self._lock:
+            if not self._entered:
+                self._real = clients._make_request, sessions.create_client
+                clients._make_request = self._maker(clients._make_request)
+                sessions.create_client = self._creator(sessions.create_client)
+            self._entered.append((threading.get_ident(), answers))
+
+    def leave(self, answers: Answers) -> None:
+        clients: Any = BaseClient
+        sessions: Any = Session
+        with self._lock:
+            self._entered = [entry for entry in self._entered if entry[1] is not answers]
+            if not self._entered:
+                clients._make_request, sessions.create_client = self._real
+
+    def _answering(self, client: Any = None) -> Answers | None:
+        entered = self._entered
+        own = [answers for thread, answers in entered if thread == threading.get_ident()]
+        if own:
+            return own[-1]
+        bound = getattr(client, _BOUND, None)
+        if any(answers is bound for _, answers in entered):
+            return bound
+        return entered[-1][1] if entered else None
+
+    def _maker(self, make_request: Any) -> Any:
+        def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
+            if operation_model.service_model.service_name == "swf":
+                answers = self._answering(client)
+                if answers is not None:
+                    return answers.make_request(client, operation_model, *arguments)
+            return make_request(client, operation_model, *arguments)
+
+        return make_request_here
+
+    def _creator(self, create_client: Any) -> Any:
+        def create_client_here(
+            session: Any, service_name: str, *arguments: Any, **given: Any
+        ) -> Any:
+            answers = self._answering() if service_name == "swf" else None
+            if answers is None:
+                return create_client(session, service_name, *arguments, **given)
+            if not arguments and not given.get("aws_access_key_id"):
+                given |= CREDENTIALS
+            client = create_client(session, service_name, *arguments, **given)
+            setattr(client, _BOUND, answers)
+            return client
+
+        return create_client_here
+
+
+_BOUND = "_flowy_sim_answers"
+_mocks = _Mocks()
 
 
 @cache

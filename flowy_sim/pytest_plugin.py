@@ -18,11 +18,13 @@ Example:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +32,9 @@ import pytest
 if TYPE_CHECKING:
     from flowy.replay import HistorySource
     from flowy.workflow import Workflow
+    from flowy_sim.alone import Alone
+    from flowy_sim.client import Client
+    from flowy_sim.coverage import Coverage
     from flowy_sim.endpoint import Endpoint
     from flowy_sim.run import Run
     from flowy_sim.runner import Runner
@@ -37,13 +42,17 @@ if TYPE_CHECKING:
     from flowy_sim.stubs import Stubs
 
 SIMULATION = ("seed", "start", "latency", "limits")
-RUNNER = ("activities", "workflows", "workers", "freeze")
+RUNNER = ("activities", "workflows", "workers", "freeze", "payloads")
+CHECKS = ("strict", "golden")
 
-KEYWORDS = (*SIMULATION, *RUNNER, "explore")
+KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
 _SHOWN = 5
+_SIMULATION: pytest.StashKey[Simulation] = pytest.StashKey()
+_STUBS: pytest.StashKey[Stubs] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
+_COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
 _numbers = count(1)
 
 
@@ -53,11 +62,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a failure that exploring has found be repeated."""
-    parser.getgroup("swf", "Amazon SWF, simulated").addoption(
+    """Add the options."""
+    group = parser.getgroup("swf", "Amazon SWF, simulated")
+    group.addoption(
         "--swf-choices",
         metavar="CHOICES",
         help="of an explored test, make only the run with these choices, as its failure names them",
+    )
+    group.addoption(
+        "--swf-record",
+        action="store_true",
+        help="keep the histories of tests marked with @pytest.mark.swf(golden=True) as files",
+    )
+    group.addoption(
+        "--swf-coverage",
+        action="store_true",
+        help="report what the activities and children of workflows have met, and what never",
     )
 
 
@@ -82,19 +102,58 @@ def swf(request: pytest.FixtureRequest) -> Simulation:
     """
     from flowy_sim.simulation import Simulation
 
-    return Simulation(**_options(request.node, SIMULATION))
+    simulation = Simulation(**_options(request.node, SIMULATION))
+    request.node.stash[_SIMULATION] = simulation
+    return simulation
 
 
 @pytest.fixture
-def swf_stub() -> Stubs:
-    """Let something stand in for an activity: ``swf_stub(ResizeImage, result="small.jpg")``.
+def swf_client(swf: Simulation) -> Client:
+    """An object with the methods of ``boto3.client("swf")``, which the simulation answers."""
+    return swf.client()
 
-    It is given a class, or name and version, and one of ``result``, ``error`` and ``function``,
-    and how many simulated seconds the activity ``takes``; see `flowy_sim.stubs.Stubs`.
+
+@pytest.fixture
+def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module boto3, whose SWF clients the simulation answers while the test runs.
+
+    For code that makes its own clients. Whatever region and credentials the user has, no SWF
+    client reaches Amazon; other services are left alone, so that moto can serve them.
+    """
+    import boto3
+
+    from flowy_sim.botocore import mock_swf
+
+    if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
+        monkeypatch.setenv("AWS_DEFAULT_REGION", swf.region)
+    with mock_swf(swf):
+        yield boto3
+
+
+@pytest.fixture
+def swf_stub(request: pytest.FixtureRequest) -> Stubs:
+    """Let something stand in for an activity: ``swf_stub(Resize, result="small.jpg")``.
+
+    It is given an activity, or name and version, one of ``result``, ``error``, ``function`` and
+    ``timeout``, and how many simulated seconds it ``takes``; see `flowy_sim.stubs.Stubs`. A stub
+    that was never used fails the test, unless it is marked ``swf(strict=False)``.
     """
     from flowy_sim.stubs import Stubs
 
-    return Stubs()
+    stubs = request.node.stash[_STUBS] = Stubs()
+    return stubs
+
+
+@pytest.fixture
+def swf_activity(request: pytest.FixtureRequest) -> Alone:
+    """Runs activities alone: ``swf_activity(Resize, "photo.jpg", 150)`` returns the result.
+
+    Heartbeats are kept in ``swf_activity.heartbeats``, and hear of a cancellation after
+    ``swf_activity.cancel(at=2)``; see `flowy_sim.alone.Alone`.
+    """
+    from flowy_sim.alone import Alone
+
+    return Alone(**_options(request.node, ("payloads",)))
 
 
 @pytest.fixture
@@ -164,6 +223,72 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
     endpoint.reset(**settings)
     yield endpoint
     endpoint.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """See to what is asked of a test beside what it says itself."""
+    __tracebackhide__ = True
+    try:
+        result = yield
+        _check(item)
+    finally:
+        if _SIMULATION in item.stash and item.config.getoption("--swf-coverage"):
+            from flowy_sim.coverage import observe
+
+            observe(_coverage(item.config), item.stash[_SIMULATION], item.stash.get(_RUNNER, None))
+    return result
+
+
+def _check(item: pytest.Item) -> None:
+    """Fail a test for stubs that were not used, and for histories that do not replay."""
+    options = _options(item, CHECKS)
+    runner = item.stash.get(_RUNNER, None)
+    if options.get("strict", True) and _STUBS in item.stash:
+        unused = item.stash[_STUBS].unused(runner.stand_ins.called if runner else ())
+        if unused:
+            pytest.fail("\n".join(unused), pytrace=False)
+    if options.get("golden"):
+        from flowy_sim.golden import GoldenError, check
+
+        if runner is None:
+            raise pytest.UsageError("@pytest.mark.swf(golden=True) is for tests that use swf_run")
+        record = bool(item.config.getoption("--swf-record"))
+        try:
+            check(item.path, item.nodeid.partition("::")[2], runner, record=record)
+        except GoldenError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the coverage on, if this is a worker of pytest-xdist."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None and _COVERAGE in session.config.stash:
+        output["swf_coverage"] = session.config.stash[_COVERAGE].rows()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the coverage of a worker of pytest-xdist."""
+    rows = getattr(node, "workeroutput", {}).get("swf_coverage")
+    if rows:
+        _coverage(node.config).merge(rows)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Report the coverage, if that is wanted."""
+    if _COVERAGE in config.stash:
+        terminalreporter.section("Amazon SWF: what workflows have met")
+        for line in config.stash[_COVERAGE].report():
+            terminalreporter.line(line)
+
+
+def _coverage(config: pytest.Config) -> Coverage:
+    from flowy_sim.coverage import Coverage
+
+    return config.stash.setdefault(_COVERAGE, Coverage())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -102,7 +102,7 @@ class Runner:
         on_accident: told when a fault strikes, in a few words.
 
     Attributes:
-        simulation, domain, stubs: as given.
+        simulation, domain, stubs, payloads: as given.
         stage: who takes turns.
         stand_ins: gives the answers of stubs.
         runs: the executions that were run, in order, those that got stuck among them.
@@ -147,7 +147,7 @@ class Runner:
         self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
         self.stage.desk.arrange = self.stand_ins.arrange
         self._clock = simulation.clock
-        self._payloads = payloads
+        self.payloads = payloads
         self._freeze = freeze
         if freeze:
             freezegun()
@@ -260,7 +260,7 @@ class Runner:
         self._staff()
         self._started += 1
         kwargs.setdefault("workflow_id", f"{declared.name}-{self._started}")
-        kwargs.setdefault("payloads", self._payloads)
+        kwargs.setdefault("payloads", self.payloads)
         execution = start(self._client, self.domain, workflow, *args, **kwargs)
         self._told[execution] = 0
         self._tell()
@@ -302,7 +302,7 @@ class Runner:
                 if not self.stage.take_turn() and self._is_open(execution):
                     self._pass_time(execution, times_out)
             self._turn_is_over()
-        ended = fetch(self._client, self.domain, execution, self._payloads)
+        ended = fetch(self._client, self.domain, execution, self.payloads)
         self.runs.append(ended)
         self._told.pop(execution, None)
         return ended
@@ -322,7 +322,7 @@ class Runner:
             self._workflows,
             activities,
             self.stand_ins,
-            self._payloads,
+            self.payloads,
         )
         can.register(is_new)
         self.stage.staff(can)
@@ -372,7 +372,7 @@ class Runner:
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""
         __tracebackhide__ = True
-        stuck = fetch(self._client, self.domain, execution, self._payloads)
+        stuck = fetch(self._client, self.domain, execution, self.payloads)
         others = [
             fetch(self._client, self.domain, other)
             for other in open_executions(self._client, self.domain, _OTHERS)

@@ -31,10 +31,6 @@ class UnexpectedCallError(AssertionError):
     """Something was called with arguments that none of its stubs is for."""
 
 
-class UnusedStubError(AssertionError):
-    """A stub stood in for something that was never called."""
-
-
 class Case(Answers):
     """The calls of something with certain arguments, and the answers to them."""
 

@@ -20,6 +20,7 @@ from flowy_sim.cli.run import LIVE_WORKERS, Options
 from flowy_sim.cli.services import Service, amazon, in_real_time, prepare_domain, service_at
 from flowy_sim.cli.targets import Target, find
 from flowy_sim.clock import RealClock
+from flowy_sim.history_files import save
 from flowy_sim.run import COMPLETED, Event, Run
 from flowy_sim.runner import Runner
 from flowy_sim.simulation import Simulation
@@ -156,7 +157,7 @@ class Performance:
         if path is None:
             return
         try:
-            reports.save(path, run.history)
+            save(path, run.history)
         except OSError as error:
             raise click.ClickException(
                 f"the history cannot be saved: {path}: {error.strerror}"

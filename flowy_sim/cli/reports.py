@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from flowy_sim import timeline
-from flowy_sim.run import COMPLETED, Event, Run
+from flowy_sim.history_files import iso
+from flowy_sim.run import COMPLETED, Run
 
 _DETAIL_LINES = 12
 
@@ -91,17 +89,7 @@ def as_json(run: Run, real_seconds: float, trouble: str = "") -> str:
     }
     if run.status != COMPLETED:
         document["error"] = {"reason": trouble or run.reason, "details": run.details}
-    return json.dumps(document, default=_iso)
-
-
-def save(path: Path, events: Sequence[Event]) -> None:
-    """Keep a history in a file, as GetWorkflowExecutionHistory gives it.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    text = json.dumps({"events": events}, default=_iso, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    return json.dumps(document, default=iso)
 
 
 def _end_of(details: str) -> str:
@@ -111,9 +99,3 @@ def _end_of(details: str) -> str:
 
 def _line(console: Console, text: str, style: str) -> None:
     console.print(Text(text, style), soft_wrap=True)
-
-
-def _iso(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{value!r} has no form in JSON")

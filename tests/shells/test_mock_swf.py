@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import boto3
@@ -197,3 +199,38 @@ def test_over_the_wire_every_byte_is_made(monkeypatch: pytest.MonkeyPatch) -> No
             b'"message":"Unknown domain: none"}',
         ),
     ]
+
+
+def register_named(client: Any, name: str) -> None:
+    client.register_domain(name=name, workflowExecutionRetentionPeriodInDays="7")
+
+
+def test_each_thread_has_its_own_whoever_leaves_first() -> None:
+    before = BaseClient._make_request, Session.create_client
+    together = Barrier(8)
+
+    def domains(number: int) -> list[str]:
+        with mock_swf():
+            together.wait(60)
+            client = boto3.Session().client("swf", region_name="us-east-1")
+            register_named(client, f"domain-{number}")
+            together.wait(60)
+            return names(client)
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(domains, range(8)))
+    assert found == [[f"domain-{number}"] for number in range(8)]
+    assert (BaseClient._make_request, Session.create_client) == before
+
+
+def test_a_client_is_answered_in_other_threads_as_where_it_was_made() -> None:
+    with ThreadPoolExecutor(1) as threads, ThreadPoolExecutor(1) as others, mock_swf() as first:
+        client = boto3.client("swf", region_name="us-east-1")
+
+        def with_another() -> list[str]:
+            with mock_swf() as other:
+                threads.submit(register_named, client, "shop").result(60)
+                return names(other.client())
+
+        assert others.submit(with_another).result(60) == []
+        assert names(first.client()) == ["shop"]

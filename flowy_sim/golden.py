@@ -1,0 +1,144 @@
+"""Golden histories: kept in files, and replayed by the code of today at every prefix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from flowy.errors import HistoryError, NonDeterminismError
+from flowy.replay import replay
+from flowy.serialization import PLAIN, Payloads
+from flowy.workflow import Workflow
+from flowy_sim.history_files import load, save
+from flowy_sim.past import Event
+from flowy_sim.run import Run
+from flowy_sim.runner import Runner
+from flowy_sim.timeline.vocabulary import attributes_of
+
+FOLDER = "histories"
+"""Where histories are kept, beside the tests."""
+
+Workflows = Mapping[tuple[str, str], type[Workflow]]
+
+
+class GoldenError(AssertionError):
+    """The history of a test does not replay any more, or there is none."""
+
+
+def replay_prefixes(
+    workflow: type[Workflow], events: Sequence[Event], payloads: Payloads = PLAIN
+) -> None:
+    """Replay a history, and each part of it that an execution had when it was decided on.
+
+    Args:
+        workflow: the workflow's class.
+        events: the history.
+        payloads: how its arguments and results travelled.
+
+    Raises:
+        NonDeterminismError: the code decides otherwise than the history shows.
+        HistoryError: that is no history.
+    """
+    for index, event in enumerate(events):
+        if index > 2 and event["eventType"] == "DecisionTaskStarted":
+            replay(workflow, events[: index + 1], payloads)
+    replay(workflow, events, payloads)
+
+
+def type_of(events: Sequence[Event]) -> tuple[str, str]:
+    """Return name and version of the workflow that a history is of.
+
+    Raises:
+        HistoryError: it does not begin with WorkflowExecutionStarted.
+    """
+    if events[0]["eventType"] != "WorkflowExecutionStarted":
+        raise HistoryError("a history begins with WorkflowExecutionStarted, event 1; this one not")
+    named = attributes_of(events[0])["workflowType"]
+    return named["name"], named["version"]
+
+
+def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
+    """Replay the golden histories of a test, or record them.
+
+    Args:
+        test: the file of the test.
+        name: the test's name in there.
+        runner: has run the test's workflows.
+        record: whether to record.
+
+    Raises:
+        GoldenError: the code decides otherwise than was recorded; nothing is kept; or it is of
+            a workflow that is not run any more.
+    """
+    golden = Golden(test, name)
+    if record:
+        golden.record(runner.runs)
+        return
+    known = runner.stage.can
+    golden.replay({} if known is None else known.workflows, runner.payloads)
+
+
+class Golden:
+    """The golden histories of one test.
+
+    Args:
+        test: the file of the test.
+        name: the test's name in there, such as ``TestOrders::test_gift[3]``.
+    """
+
+    def __init__(self, test: Path, name: str) -> None:
+        """Look for nothing yet."""
+        self._folder = test.parent / FOLDER / test.stem
+        self._stem = re.sub(r"[^\w.-]+", "_", name).strip("_")
+
+    def record(self, runs: Iterable[Run]) -> None:
+        """Keep the histories of runs, in place of those that were kept before."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self.paths():
+            path.unlink()
+        for number, run in enumerate(runs, 1):
+            save(self._path(number), run.history)
+
+    def replay(self, workflows: Workflows, payloads: Payloads = PLAIN) -> None:
+        """Replay what is kept.
+
+        Args:
+            workflows: the workflows that the test runs, by name and version.
+            payloads: how arguments and results travelled.
+
+        Raises:
+            GoldenError: the code decides otherwise than was recorded; nothing is kept; or it is
+                of a workflow that is not run any more.
+        """
+        paths = self.paths()
+        if not paths:
+            raise GoldenError(
+                f"no history of this test is kept as {self._path(1)}; record it once with "
+                "pytest --swf-record, and keep the file with the test"
+            )
+        for path in paths:
+            events = load(path)
+            workflow = workflows.get(type_of(events))
+            if workflow is None:
+                name, version = type_of(events)
+                raise GoldenError(
+                    f"{path} is a history of {name} {version}, which this test does not run; if "
+                    "that is meant, record it again with pytest --swf-record"
+                )
+            try:
+                replay_prefixes(workflow, events, payloads)
+            except NonDeterminismError as error:
+                raise GoldenError(f"{path} does not replay any more: {error}") from error
+
+    def paths(self) -> list[Path]:
+        """Return the files that are kept, in order."""
+        paths: list[Path] = []
+        while (path := self._path(len(paths) + 1)).exists():
+            paths.append(path)
+        return paths
+
+    def _path(self, number: int) -> Path:
+        return self._folder / (
+            f"{self._stem}.json" if number == 1 else f"{self._stem}.{number}.json"
+        )
