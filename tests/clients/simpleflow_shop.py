@@ -1,5 +1,8 @@
 """Workflows and activities for simpleflow, which imports this module in processes of its own."""
 
+# It ships no types.
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 from pathlib import Path
