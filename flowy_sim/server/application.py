@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable, Iterable
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from flowy_sim.server.calls import Calls, Observe
 from flowy_sim.server.control import Control
@@ -47,7 +50,9 @@ class Application:
         seed = settings.simulation.seed
         self._calls = Calls(worlds, Identification(settings), seed, (metrics, *observers))
         control = Control(worlds, settings, self._guard, metrics, is_ready)
-        self._others = Starlette(routes=control.routes())
+        self._others = Starlette(
+            routes=control.routes(), exception_handlers={HTTPException: _elsewhere}
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -77,6 +82,16 @@ def with_origins(
         allow_headers=["*"],
         expose_headers=["x-amzn-RequestId", "x-amzn-ErrorType"],
     )
+
+
+async def _elsewhere(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request of something that is not there."""
+    sentence = (
+        f"There is no {request.method} {request.url.path}. Clients of Amazon SWF post to / or to "
+        "the name of a simulation; what else can be asked for is under /_flowy."
+    )
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return JSONResponse({"error": sentence}, status_code=status)
 
 
 def _refusal(sentence: str) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from random import Random
@@ -168,6 +169,9 @@ class Calls:
             outcome, response = "RequestEntityTooLarge", too_large(call.request_id)
         except Fault as fault:
             outcome, response = fault.code, wire.refusal(fault, call.request_id, headers)
+        except CancelledError:
+            # The server stops, and has waited for this as long as it waits.
+            outcome, response = InternalFailure.__name__, _internal_failure(call)
         except Exception as error:
             outcome = InternalFailure.__name__
             response = self._failure(call, error)
@@ -205,8 +209,12 @@ class Calls:
             _log.error("%s was not recorded: %s", call.operation, error)
         else:
             _log.error("%s failed", call.operation or "A request", exc_info=error)
-        refusal = wire.refusal(InternalFailure(), call.request_id, call.headers)
-        return refusal._replace(status=500)
+        return _internal_failure(call)
+
+
+def _internal_failure(call: Call) -> wire.Response:
+    refusal = wire.refusal(InternalFailure(), call.request_id, call.headers)
+    return refusal._replace(status=500)
 
 
 def request_ids(seed: int) -> Iterator[str]:

@@ -51,6 +51,10 @@ class Guard:
             )
         host = _host_name(headers.get("host", ""))
         if not self._knows_host(host):
+            if not host:
+                raise NotAdmittedError(
+                    "The request does not say which host it calls; send a Host header."
+                )
             raise NotAdmittedError(
                 f"The server does not go by the name {host!r}; start it with --allow-host {host}."
             )

@@ -32,10 +32,12 @@ ORDER = {"name": "Order", "version": "1"}
 
 
 @contextmanager
-def served(settings: ServerSettings = VIRTUAL) -> Iterator[tuple[str, Server]]:
+def served(
+    settings: ServerSettings = VIRTUAL, grace_seconds: int = 2
+) -> Iterator[tuple[str, Server]]:
     """Serve from a thread; give the URL and the server."""
     listener = listen("127.0.0.1", 0)
-    server = Server(listener, settings, grace_seconds=2)
+    server = Server(listener, settings, grace_seconds=grace_seconds)
     started = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(started.set)))
     thread.start()
@@ -250,6 +252,22 @@ def test_polls_that_wait_are_answered_when_the_server_stops() -> None:
     assert "taskToken" not in answers[0]
 
 
+def test_a_request_that_does_not_end_is_answered_when_the_server_stops(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with served(grace_seconds=0) as (url, _):
+        unfinished, other = Wire(url), Wire(url)
+        unfinished.connection.putrequest("POST", "/")
+        unfinished.connection.putheader("Content-Length", "100")
+        unfinished.connection.endheaders(b"{")
+        other.ask("GET", "/_flowy/health")
+        other.connection.close()
+    status, _, body = unfinished.read()
+    unfinished.connection.close()
+    assert (status, body) == (500, b'{"__type":"com.amazon.coral.service#InternalFailure"}')
+    assert "Traceback" not in caplog.text
+
+
 def waiting(server: Server) -> int:
     """How many polls wait."""
     return sum(len(list(world.polls)) for world in server.worlds)
@@ -303,6 +321,22 @@ def test_who_calls_by_another_name_or_from_another_page_is_refused(wire: Wire) -
     status, _, body = wire.post(b"{}", Origin="http://evil.example")
     assert status == 403
     assert b"--allow-origin" in body
+
+
+def test_who_calls_by_no_name_at_all_is_refused(wire: Wire) -> None:
+    status, _, body = wire.post(b"{}", Host="")
+    assert status == 403
+    assert b"send a Host header" in body
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/x"), ("GET", "/_flowy/none")])
+def test_who_asks_for_something_else_is_told_where_to_go(
+    wire: Wire, method: str, path: str
+) -> None:
+    wire.connection.request(method, path)
+    status, _, body = wire.read()
+    assert status == 404
+    assert f"There is no {method} {path}." in json.loads(body)["error"]
 
 
 def test_signatures_are_checked_where_keys_are_configured() -> None:
