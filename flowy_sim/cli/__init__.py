@@ -8,6 +8,7 @@ import sys
 import click
 
 from flowy_sim.cli.explore import explore
+from flowy_sim.cli.history import history
 from flowy_sim.cli.moving import export, import_
 from flowy_sim.cli.run import run
 from flowy_sim.cli.serve import serve
@@ -50,6 +51,7 @@ def cli() -> None:
 
 cli.add_command(explore)
 cli.add_command(export)
+cli.add_command(history)
 cli.add_command(import_)
 cli.add_command(run)
 cli.add_command(serve)
