@@ -1,0 +1,307 @@
+"""What a served simulation bears, beside moto's server: calls, polls that wait, and ``--db``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from bench import images, servers
+from bench.connections import Connection, connected
+from bench.measure import table
+from bench.servers import Served
+
+OURS, MOTO, KEPT = "flowy-sim serve", "moto_server", "flowy-sim serve --db"
+CLIENTS = (1, 50)
+#: Real seconds after which a measurement is given up.
+PATIENCE = 300
+#: Real seconds between two tasks that wake somebody.
+PAUSE = 0.002
+
+Call = Callable[[Connection, int], Awaitable[object]]
+
+
+class Figures(NamedTuple):
+    """What was measured in one round.
+
+    Attributes:
+        rate: calls a second.
+        middle: the median of the delays, in milliseconds.
+        most: what 99 of 100 delays do not exceed, in milliseconds.
+    """
+
+    rate: float
+    middle: float
+    most: float
+
+
+# What is called
+
+
+async def start(connection: Connection, number: int) -> None:
+    """Start an execution: a call that changes something."""
+    await connection.call(
+        "StartWorkflowExecution",
+        domain=images.DOMAIN,
+        workflowId=f"order-{number}",
+        workflowType=images.WORKFLOW,
+        input="[1, 2]",
+    )
+
+
+async def signal(connection: Connection, number: int) -> None:
+    """Signal one of 50 executions, which are open: a call that changes something."""
+    await connection.call(
+        "SignalWorkflowExecution",
+        domain=images.DOMAIN,
+        workflowId=f"signalled-{number % 50}",
+        signalName="paid",
+    )
+
+
+async def describe(connection: Connection, number: int) -> None:
+    """Describe a workflow type: a call that changes nothing."""
+    await connection.call(
+        "DescribeWorkflowType", domain=images.DOMAIN, workflowType=images.WORKFLOW
+    )
+
+
+@contextmanager
+def kept() -> Iterator[Served]:
+    """A simulation that is kept in a file, in a folder for temporary files."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        servers.flowy_sim("--db", str(Path(folder) / "bench.db")) as served,
+    ):
+        yield served
+
+
+SERVERS: dict[str, Callable[[], AbstractContextManager[Served]]] = {
+    OURS: servers.flowy_sim,
+    KEPT: kept,
+    MOTO: servers.moto_server,
+}
+
+
+# Tables
+
+
+def calls(rounds: int, number: int) -> str:
+    """Return the table of single calls: so many are made to the fast servers in each round."""
+    asked: dict[str, Call] = {"StartWorkflowExecution": start, "DescribeWorkflowType": describe}
+    found = asyncio.run(_calls(asked, rounds, {OURS: number, KEPT: number, MOTO: number // 20}))
+    head = ["", *[f"{clients} client{'s' * (clients > 1)}" for clients in CLIENTS]]
+    rows = [
+        [
+            f"{operation}, {server}",
+            *[_shown(found[server, operation, clients]) for clients in CLIENTS],
+        ]
+        for operation in asked
+        for server in SERVERS
+    ]
+    return table(head, rows)
+
+
+def durable(rounds: int, number: int) -> str:
+    """Return the table of what it costs to keep every change in a file."""
+    asked: dict[str, Call] = {
+        "StartWorkflowExecution": start,
+        "SignalWorkflowExecution": signal,
+    }
+    found = asyncio.run(_calls(asked, rounds, {OURS: number, KEPT: number}))
+    rows = []
+    for operation in asked:
+        for clients in CLIENTS:
+            memory, file = (found[server, operation, clients].rate for server in (OURS, KEPT))
+            name = f"{operation}, {clients} client{'s' * (clients > 1)}"
+            rows.append([name, f"{memory:,.0f}", f"{file:,.0f}", f"{file / memory:.0%}"])
+    return table(["calls/s", "in memory", "with --db", ""], rows)
+
+
+def executions(rounds: int, sizes: list[int]) -> str:
+    """Return the table of the image workflow by boto3, one client after the other."""
+    rates: dict[str, dict[int, list[float]]] = {OURS: {}, MOTO: {}}
+    for size in sizes:
+        for _ in range(rounds):
+            for server, by_size in rates.items():
+                with SERVERS[server]() as served:
+                    by_size.setdefault(size, []).append(size / _boto3_seconds(served, size))
+    middle = {
+        server: [median(by_size[size]) for size in sizes] for server, by_size in rates.items()
+    }
+    times = [ours / moto for ours, moto in zip(middle[OURS], middle[MOTO], strict=True)]
+    rows = [
+        *[[server, *[f"{rate:,.1f}" for rate in of]] for server, of in middle.items()],
+        ["times as many", *[f"{each:.1f}" for each in times]],
+    ]
+    return table(["executions/s", *[f"N = {size:,}" for size in sizes]], rows)
+
+
+def polls(rounds: int, waiting: list[int], wakes: int) -> str:
+    """Return the table of polls that wait: how soon they are answered, and what they take."""
+    rows = []
+    for number in waiting:
+        found = [asyncio.run(_polls(number, wakes)) for _ in range(rounds)]
+        delays = [figures for figures, _ in found]
+        rows.append(
+            [
+                f"{number:,}",
+                f"{median(each.middle for each in delays):.1f} ms",
+                f"{median(each.most for each in delays):.1f} ms",
+                f"{median(memory for _, memory in found) / 1024:.0f} KiB" if number >= 100 else "",
+            ]
+        )
+    return table(["polls that wait", "answered after, median", "99 of 100", "memory each"], rows)
+
+
+# How it is measured
+
+
+async def _calls(
+    asked: dict[str, Call], rounds: int, numbers: dict[str, int]
+) -> dict[tuple[str, str, int], Figures]:
+    """Return the medians of all rounds by server, operation and number of clients."""
+    found: dict[tuple[str, str, int], list[Figures]] = {}
+    ids = count()
+    async with contextlib.AsyncExitStack() as stack:
+        running = {
+            server: await stack.enter_async_context(_prepared(SERVERS[server]))
+            for server in numbers
+        }
+        for _ in range(rounds):
+            for operation, call in asked.items():
+                for clients in CLIENTS:
+                    for server, number in numbers.items():
+                        figures = await _timed(running[server], clients, number, call, ids)
+                        found.setdefault((server, operation, clients), []).append(figures)
+    return {key: Figures(*map(median, zip(*of, strict=True))) for key, of in found.items()}
+
+
+@asynccontextmanager
+async def _prepared(
+    server: Callable[[], AbstractContextManager[Served]],
+) -> AsyncIterator[Served]:
+    with server() as served:
+        async with connected(served.port, 1) as (connection,):
+            await _prepare(connection)
+        yield served
+
+
+async def _prepare(connection: Connection) -> None:
+    """Register a domain and a type, and start the executions that are signalled."""
+    await connection.call(
+        "RegisterDomain", name=images.DOMAIN, workflowExecutionRetentionPeriodInDays="1"
+    )
+    await connection.call(
+        "RegisterWorkflowType",
+        domain=images.DOMAIN,
+        **images.WORKFLOW,
+        defaultTaskStartToCloseTimeout="3600",
+        defaultExecutionStartToCloseTimeout="3600",
+        defaultTaskList=images.DECISIONS,
+        defaultChildPolicy="TERMINATE",
+    )
+    for number in range(50):
+        await connection.call(
+            "StartWorkflowExecution",
+            domain=images.DOMAIN,
+            workflowId=f"signalled-{number}",
+            workflowType=images.WORKFLOW,
+            taskList={"name": "signalled"},
+        )
+
+
+async def _timed(
+    served: Served, clients: int, number: int, call: Call, ids: Iterator[int]
+) -> Figures:
+    """Make so many calls by so many clients, each of which waits for its response."""
+    delays: list[float] = []
+    left = iter(range(number))
+
+    async def client(connection: Connection) -> None:
+        for _ in left:
+            began = time.perf_counter()
+            await call(connection, next(ids))
+            delays.append(time.perf_counter() - began)
+
+    async with asyncio.timeout(PATIENCE), connected(served.port, clients) as connections:
+        began = time.perf_counter()
+        await asyncio.gather(*map(client, connections))
+        seconds = time.perf_counter() - began
+    return _figures(delays, seconds)
+
+
+async def _polls(number: int, wakes: int) -> tuple[Figures, float]:
+    """Let so many polls wait on one list, and tasks come to it.
+
+    Returns:
+        The delays between a call that makes a task and the answer to a poll; bytes of memory
+        that each poll takes.
+    """
+    woken: asyncio.Queue[float] = asyncio.Queue()
+
+    async def wait(connection: Connection) -> None:
+        while True:
+            await connection.call(
+                "PollForDecisionTask", domain=images.DOMAIN, taskList=images.DECISIONS
+            )
+            woken.put_nowait(time.perf_counter())
+
+    def server() -> AbstractContextManager[Served]:
+        return servers.flowy_sim("--limit", f"polls={number}", "--max-connections", "20000")
+
+    delays = []
+    async with (
+        asyncio.timeout(PATIENCE),
+        _prepared(server) as served,
+        connected(served.port, 1) as (starter,),
+    ):
+        before = served.memory()
+        async with connected(served.port, number) as connections, asyncio.TaskGroup() as group:
+            waiting = [group.create_task(wait(connection)) for connection in connections]
+            await _until_they_wait(served, number)
+            memory = (served.memory() - before) / number
+            began = time.perf_counter()
+            for each in range(wakes):
+                starts = time.perf_counter()
+                await start(starter, each)
+                delays.append(await woken.get() - starts)
+                await asyncio.sleep(PAUSE)
+            seconds = time.perf_counter() - began
+            for task in waiting:
+                task.cancel()
+    return _figures(delays, seconds), memory
+
+
+async def _until_they_wait(served: Served, number: int) -> None:
+    from flowy_sim.endpoint import Endpoint
+
+    endpoint = Endpoint(served.url)
+    while (await asyncio.to_thread(endpoint.describe))["waitingPolls"] < number:
+        await asyncio.sleep(0.1)
+
+
+def _boto3_seconds(served: Served, size: int) -> float:
+    from flowy_sim.endpoint import Endpoint
+
+    client = Endpoint(served.url).client()
+    images.register(client)
+    began = time.perf_counter()
+    images.run_counted(client, size)
+    return time.perf_counter() - began
+
+
+def _figures(delays: list[float], seconds: float) -> Figures:
+    hundredths = quantiles(delays, n=100, method="inclusive")
+    return Figures(len(delays) / seconds, hundredths[49] * 1000, hundredths[98] * 1000)
+
+
+def _shown(figures: Figures) -> str:
+    return f"{figures.rate:,.0f}/s, {figures.middle:.2f} ms, {figures.most:.1f} ms"
