@@ -101,6 +101,14 @@ def clients(session: nox.Session) -> None:
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
 
 
+@nox.session(name="soak-server", python=THIS_PYTHON)
+def soak_server(session: nox.Session) -> None:
+    """Let 50 clients do everything to a server that is killed and started again, for 30 s."""
+    session.install(EVERYTHING, *group("test"))
+    soaks = ("tests/server/test_soak.py", "tests/durable/test_killing.py")
+    session.run("pytest", *soaks, *session.posargs, env={"FLOWY_SOAK": "1"})
+
+
 @nox.session(python=THIS_PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure speed and memory beside moto, and print the tables."""
