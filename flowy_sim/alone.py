@@ -26,9 +26,9 @@ from typing import Any
 
 from flowy.activity import ActivityType, activity_class
 from flowy.activity_context import LATER, ActivityContext, Heartbeat
+from flowy.checks import whole_number
 from flowy.errors import ConfigurationError
 from flowy.limits import HEARTBEAT_LIMIT, cut
-from flowy.options import whole_number
 from flowy.serialization import PLAIN, Payloads
 
 

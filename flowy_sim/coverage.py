@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from flowy.starter import Execution
+from flowy.client import Execution
 from flowy_sim.answers import TIME_OUTS
 from flowy_sim.past import Event
 from flowy_sim.repertoire import proxies, type_of

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from flowy.errors import HistoryError, NonDeterminismError
-from flowy.replay import replay
+from flowy.client import Execution
+from flowy.errors import NonDeterminismError
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.history_files import load, save
-from flowy_sim.past import Event
+from flowy_sim.replaying import replay_prefixes, type_of
 from flowy_sim.run import Run
 from flowy_sim.runner import Runner
-from flowy_sim.timeline.vocabulary import attributes_of
 
 FOLDER = "histories"
 """Where histories are kept, beside the tests."""
@@ -24,38 +23,6 @@ Workflows = Mapping[tuple[str, str], type[Workflow]]
 
 class GoldenError(AssertionError):
     """The history of a test does not replay any more, or there is none."""
-
-
-def replay_prefixes(
-    workflow: type[Workflow], events: Sequence[Event], payloads: Payloads = PLAIN
-) -> None:
-    """Replay a history, and each part of it that an execution had when it was decided on.
-
-    Args:
-        workflow: the workflow's class.
-        events: the history.
-        payloads: how its arguments and results travelled.
-
-    Raises:
-        NonDeterminismError: the code decides otherwise than the history shows.
-        HistoryError: that is no history.
-    """
-    for index, event in enumerate(events):
-        if index > 2 and event["eventType"] == "DecisionTaskStarted":
-            replay(workflow, events[: index + 1], payloads)
-    replay(workflow, events, payloads)
-
-
-def type_of(events: Sequence[Event]) -> tuple[str, str]:
-    """Return name and version of the workflow that a history is of.
-
-    Raises:
-        HistoryError: it does not begin with WorkflowExecutionStarted.
-    """
-    if events[0]["eventType"] != "WorkflowExecutionStarted":
-        raise HistoryError("a history begins with WorkflowExecutionStarted, event 1; this one not")
-    named = attributes_of(events[0])["workflowType"]
-    return named["name"], named["version"]
 
 
 def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
@@ -98,7 +65,7 @@ class Golden:
         for path in self.paths():
             path.unlink()
         for number, run in enumerate(runs, 1):
-            save(self._path(number), run.history)
+            save(self._path(number), run.history, Execution(run.workflow_id, run.run_id))
 
     def replay(self, workflows: Workflows, payloads: Payloads = PLAIN) -> None:
         """Replay what is kept.
@@ -118,7 +85,7 @@ class Golden:
                 "pytest --swf-record, and keep the file with the test"
             )
         for path in paths:
-            events = load(path)
+            events, execution = load(path)
             workflow = workflows.get(type_of(events))
             if workflow is None:
                 name, version = type_of(events)
@@ -127,7 +94,7 @@ class Golden:
                     "that is meant, record it again with pytest --swf-record"
                 )
             try:
-                replay_prefixes(workflow, events, payloads)
+                replay_prefixes(workflow, events, payloads, execution)
             except NonDeterminismError as error:
                 raise GoldenError(f"{path} does not replay any more: {error}") from error
 

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from flowy.client import Execution
+from flowy.decider import UNKNOWN
 from flowy.errors import HistoryError
 from flowy_sim.past import Event, History
 
 
-def save(path: Path, events: Sequence[Event]) -> None:
+class Kept(NamedTuple):
+    """What a file holds."""
+
+    events: History
+    execution: Execution
+    """Whose it is; `flowy.decider.UNKNOWN` if the file does not tell, as Amazon SWF does not."""
+
+
+def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) -> None:
     """Keep a history in a file.
+
+    Args:
+        path: the file.
+        events: the history.
+        execution: whose it is.
 
     Raises:
         OSError: the file cannot be written.
     """
-    text = json.dumps({"events": events}, default=iso, indent=2)
+    ids = {"workflowId": execution.workflow_id, "runId": execution.run_id}
+    whose = {} if execution == UNKNOWN else {"execution": ids}
+    text = json.dumps({**whose, "events": events}, default=iso, indent=2)
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
-def load(path: Path) -> History:
+def load(path: Path) -> Kept:
     """Read the history of one execution.
 
     Args:
@@ -31,7 +48,7 @@ def load(path: Path) -> History:
             history, in either order.
 
     Returns:
-        The events, oldest first; their times are as they are in the file.
+        The events, oldest first, their times as they are in the file; and whose they are.
 
     Raises:
         HistoryError: it holds no history, or not the whole of one.
@@ -42,24 +59,39 @@ def load(path: Path) -> History:
         raise HistoryError(f"{path} cannot be read: {error}") from error
     except ValueError as error:
         raise HistoryError(f"{path} is not JSON: {error}") from error
+    return collect(str(path), documents)
+
+
+def collect(what: str, documents: Iterable[Any]) -> Kept:
+    """Put the history of one execution together.
+
+    Args:
+        what: what it comes from, for the message of an error.
+        documents: replies of GetWorkflowExecutionHistory, or lists of events.
+
+    Raises:
+        HistoryError: that is no history, or not the whole of one.
+    """
     pages = [page for document in documents for page in _pages(document)]
     if pages and all(page.get("nextPageToken") for page in pages):
         raise HistoryError(
-            f"{path} holds only a part of a history, as there is a page after the last; get all "
+            f"{what} holds only a part of a history, as there is a page after the last; get all "
             "pages"
         )
     events = [event for page in pages for event in page.get("events") or ()]
     if not events or not all(isinstance(e, dict) and "eventId" in e for e in events):
         raise HistoryError(
-            f"{path} holds no history: that is JSON with a list of events, each with an eventId"
+            f"{what} holds no history: that is JSON with a list of events, each with an eventId"
         )
     events.sort(key=lambda event: int(event["eventId"]))
     if [event["eventId"] for event in events] != list(range(1, len(events) + 1)):
         raise HistoryError(
-            f"{path} does not hold the whole history of one execution: its events must have the "
+            f"{what} does not hold the whole history of one execution: its events must have the "
             "ids 1, 2, 3, …"
         )
-    return History(events)
+    found = next((page["execution"] for page in pages if "execution" in page), None)
+    whose = Execution(found["workflowId"], found["runId"]) if found else UNKNOWN
+    return Kept(History(events), whose)
 
 
 def files(*paths: Path) -> Iterator[tuple[str, Path]]:
@@ -93,8 +125,9 @@ def _pages(document: Any) -> Iterator[Mapping[str, Any]]:
     """Yield replies of GetWorkflowExecutionHistory."""
     if isinstance(document, Mapping):
         yield document
-    elif isinstance(document, list):
-        if all(isinstance(each, Mapping) and "events" in each for each in document):
+    elif isinstance(document, Iterable) and not isinstance(document, str):
+        document = list(document)
+        if document and all(isinstance(each, Mapping) and "events" in each for each in document):
             yield from document
         else:
             yield {"events": document}

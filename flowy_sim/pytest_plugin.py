@@ -23,7 +23,6 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from itertools import count
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -182,18 +181,24 @@ def swf_replay(
     decides anything else. The history is a `flowy_sim.run.Run`, a list of events, a reply of
     GetWorkflowExecutionHistory, or the path of a JSON file, relative to the test's own file.
     """
+    from flowy.client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy.replay import replay
+    from flowy_sim.history_files import collect, load
+    from flowy_sim.replaying import replay_prefixes
     from flowy_sim.run import Run
+
+    payloads = _options(request.node, ("payloads",))
 
     def swf_replay(workflow: type[Workflow], history: HistorySource | Run) -> None:
         __tracebackhide__ = True
         if isinstance(history, Run):
-            history = history.history
-        elif isinstance(history, str | Path):
-            history = request.path.parent / history
+            events, execution = history.history, Execution(history.workflow_id, history.run_id)
+        elif isinstance(history, str | os.PathLike):
+            events, execution = load(request.path.parent / history)
+        else:
+            events, execution = collect("this", [history])
         try:
-            replay(workflow, history)
+            replay_prefixes(workflow, events, execution=execution, **payloads)
         except NonDeterminismError as error:
             # The code that replays is of no interest to whoever reads the report.
             raise error.with_traceback(None) from None

@@ -10,6 +10,7 @@ import click
 from flowy_sim.cli.explore import explore
 from flowy_sim.cli.history import history
 from flowy_sim.cli.moving import export, import_
+from flowy_sim.cli.replay import replay
 from flowy_sim.cli.run import run
 from flowy_sim.cli.serve import serve
 from flowy_sim.cli.verify import verify
@@ -29,6 +30,7 @@ Examples:
   flowy-sim run photo.jpg         the same on a photograph of yours
   flowy-sim run shop:Order 42     a workflow of yours
   flowy-sim explore shop:Order 42 which orders and faults break it?
+  flowy-sim replay shop hists/    would the code of today decide so, too?
   flowy-sim verify history.json   would the simulator write this history?
   flowy-sim serve                 an endpoint for clients in any language
   flowy-sim export --db swf.db    all that it has kept, as JSON"""
@@ -53,6 +55,7 @@ cli.add_command(explore)
 cli.add_command(export)
 cli.add_command(history)
 cli.add_command(import_)
+cli.add_command(replay)
 cli.add_command(run)
 cli.add_command(serve)
 cli.add_command(verify)

@@ -30,12 +30,12 @@ class Look(Activity):
 
 @workflow("night", 1, "orders")
 class Night(Workflow):
-    sleep = ActivityProxy(Sleep)
+    rest = ActivityProxy(Sleep)
     look = ActivityProxy(Look)
 
     def run(self) -> list[Any]:
         before = self.look().result()
-        self.sleep().result()
+        self.rest().result()
         # What a workflow must not do; but if it does, it sees simulated time.
         return [before, self.look().result(), time.time()]
 
@@ -78,10 +78,10 @@ def test_a_freeze_around_a_run_holds_again_afterwards(stubs: Stubs) -> None:
 def test_what_is_simulated_is_the_same_with_and_without(stubs: Stubs) -> None:
     @workflow("blind", 1, "orders")
     class Blind(Workflow):
-        sleep = ActivityProxy(Sleep)
+        rest = ActivityProxy(Sleep)
 
         def run(self) -> None:
-            self.sleep().result()
+            self.rest().result()
 
     frozen, free = (
         Runner(Simulation(), stubs=stubs, freeze=freeze).run(Blind) for freeze in (True, False)

@@ -1,0 +1,146 @@
+"""``flowy-sim replay``: histories from files, by the code of today."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import pytest
+
+from flowy_sim import Simulation
+from flowy_sim.history_files import iso
+from flowy_sim.runner import Runner
+
+SHOP = """
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+
+@activity("pack", 1, "shop")
+def pack(order: int) -> str:
+    return f"parcel {order}"
+
+@workflow("order", 1, "shop")
+class Order(Workflow):
+    pack = ActivityProxy(pack)
+
+    def run(self, order):
+        return [self.pack(order).result(), self.pack(order + 1).result()]
+"""
+
+
+@pytest.fixture
+def events(write, folder, monkeypatch):
+    """Events of a finished order."""
+    write("shop.py", SHOP)
+    monkeypatch.syspath_prepend(folder)
+    return Runner(Simulation()).run(import_module("shop").Order, 7).history
+
+
+@pytest.fixture
+def keep(folder):
+    def keep(name, document):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        text = document if isinstance(document, str) else json.dumps(document, default=iso)
+        path.write_text(text, encoding="utf-8")
+
+    return keep
+
+
+def test_histories_that_the_code_follows_are_replayed(invoke, events, keep):
+    keep("histories/a.json", {"events": events})
+    keep("histories/b.json", {"events": events[:9]})
+    keep("c.json", events)
+    result = invoke("replay", "shop:Order", "histories", "c.json")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "replays: a.json",
+        "replays: b.json",
+        "replays: c.json",
+        "3 histories: 3 replayed, 0 differ, 0 unreadable",
+    ]
+
+
+@pytest.mark.parametrize("how", ["one after the other", "in a list", "newest first"])
+def test_pages_are_put_together(invoke, events, keep, how):
+    pages = [{"events": events[:6], "nextPageToken": "x"}, {"events": events[6:]}]
+    texts = [json.dumps(page, default=iso) for page in pages]
+    keep(
+        "pages.json",
+        {
+            "one after the other": "\n".join(texts),
+            "in a list": f"[{', '.join(texts)}]",
+            "newest first": json.dumps(
+                [
+                    {"events": events[:5:-1], "nextPageToken": "x"},
+                    {"events": events[5::-1]},
+                ],
+                default=iso,
+            ),
+        }[how],
+    )
+    result = invoke("replay", "shop:Order", "pages.json")
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, "replays: pages.json")
+
+
+def test_code_that_decides_otherwise_is_told(invoke, events, keep, write):
+    keep("order.json", {"events": events})
+    write("newshop.py", SHOP.replace("order + 1", "order + 2"))
+    result = invoke("replay", "newshop:Order", "order.json")
+    assert result.exit_code == 1
+    assert result.output.startswith("differs: order.json: event 11 of the history shows")
+    assert "[[8], {}]" in result.output
+    assert "[[9], {}]" in result.output
+    assert "1 history: 0 replayed, 1 differ, 0 unreadable" in result.output
+
+
+def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):
+    write("other.py", SHOP.replace('"order", 1', '"order", 2'))
+    keep("histories/order.json", {"events": events})
+    result = invoke("replay", "other", "histories")
+    assert result.exit_code == 1
+    assert result.output == (
+        "1 history: 0 replayed, 0 differ, 0 unreadable, 1 of other workflows\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "x.json is not JSON"),
+        ("", "x.json holds no history"),
+        ("[]", "x.json holds no history"),
+        ("7", "x.json holds no history"),
+        ('{"events": [{"eventId": 2}]}', "does not hold the whole history of one execution"),
+        ('{"events": [{"eventId": 1}]}', "begins with WorkflowExecutionStarted"),
+        ('{"events": [{"eventId": 1}], "nextPageToken": "x"}', "holds only a part of a history"),
+    ],
+)
+def test_what_is_no_history_is_told(invoke, write, keep, text, sentence):
+    write("shop.py", SHOP)
+    keep("x.json", text)
+    result = invoke("replay", "shop", "x.json")
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert "Traceback" not in result.output
+
+
+def test_programs_get_json(invoke, events, keep):
+    keep("a.json", {"events": events})
+    result = invoke("replay", "shop", "a.json", "--json")
+    assert json.loads(result.output) == {
+        "histories": [
+            {"name": "a.json", "outcome": "replays", "events": len(events), "error": None}
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("nowhere", "cannot be imported"), ("json", "has no workflows"), ("shop:Pack", "no workflow")],
+)
+def test_a_workflow_that_is_not_there_is_told(invoke, write, keep, name, sentence):
+    write("shop.py", SHOP)
+    keep("a.json", "[]")
+    result = invoke("replay", name, "a.json")
+    assert result.exit_code == 2
+    assert sentence in result.stderr
