@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from flowy_sim.server.serving import Server
     from flowy_sim.server.settings import ServerSettings
 
 #: Real seconds in which a server starts, stops and answers.
@@ -190,21 +191,36 @@ def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
     if settings is None:
         settings = ServerSettings(simulation=Settings(clock="virtual"))
     listener = listen("127.0.0.1", 0)
-    server = Server(listener, settings)
+    with serving_in_thread(Server(listener, settings)):
+        yield Endpoint(url_of(listener))
+
+
+@contextmanager
+def serving_in_thread(server: Server) -> Iterator[None]:
+    """Let a server serve from a thread of this process; it has started when this is entered.
+
+    Raises:
+        Exception: why it could not start.
+    """
     started = threading.Event()
+    problems: list[Exception] = []
 
     def serve() -> None:
         try:
             asyncio.run(server.serve(started.set))
+        except Exception as error:
+            problems.append(error)
         finally:
             started.set()
 
     thread = threading.Thread(target=serve, name="flowy-sim", daemon=True)
     thread.start()
     try:
-        if not started.wait(_SECONDS) or not thread.is_alive():
+        if not started.wait(_SECONDS):
             raise EndpointError("The server did not start.")
-        yield Endpoint(url_of(listener))
+        if problems:
+            raise problems[0]
+        yield
     finally:
         server.stop()
         thread.join(_SECONDS)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from flowy_sim.cli.beside import run_beside
+
 if TYPE_CHECKING:
     from flowy_sim.server.settings import ServerSettings
 
@@ -24,17 +26,20 @@ _OTHER_FILES = 256
 _EXAMPLE = """\b
 Example:
   flowy-sim serve --clock virtual
-  AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py"""
+  AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
+  flowy-sim serve --clock virtual -- npm test"""
 
 
-@click.command(epilog=_EXAMPLE)
+# Options behind the command are its own.
+@click.command(epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False})
+@click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port",
     default=4567,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="0 takes a free one.",
+    help="0 takes a free one, and so does a server for one COMMAND.",
 )
 @click.option(
     "--clock",
@@ -115,8 +120,19 @@ Example:
     help="Seconds for which requests in progress are waited for when the server stops.",
 )
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
-def serve(host: str, port: int, log: bool, db: Path | None, grace: int, **options: Any) -> None:
+def serve(
+    command: tuple[str, ...],
+    host: str,
+    port: int,
+    log: bool,
+    db: Path | None,
+    grace: int,
+    **options: Any,
+) -> None:
     """Serve Amazon SWF to any client, in any language.
+
+    With COMMAND it serves for as long as that runs, at a free port. The command's environment says
+    where, with credentials and a region; its exit status becomes that of this one.
 
     Without --db nothing is kept once the server has stopped. With it, all that was answered is
     there when the server starts again, even if it was killed. What is in the file goes on as it
@@ -125,6 +141,7 @@ def serve(host: str, port: int, log: bool, db: Path | None, grace: int, **option
     try:
         from flowy_sim.durable.files import FileRefusedError
         from flowy_sim.durable.opening import recording_in
+        from flowy_sim.endpoint import Endpoint, serving_in_thread
         from flowy_sim.server.observing import AccessLog, to_logger
         from flowy_sim.server.serving import Server, listen, open_nothing, url_of
     except ModuleNotFoundError as error:
@@ -132,6 +149,8 @@ def serve(host: str, port: int, log: bool, db: Path | None, grace: int, **option
             f"serving needs {error.name}; install it: pip install '{_EXTRA}'"
         ) from error
     settings = _settings(**options)
+    if command and _source("port") is ParameterSource.DEFAULT:
+        port = 0
     try:
         listener = listen(host, port)
     except OSError as error:
@@ -144,7 +163,13 @@ def serve(host: str, port: int, log: bool, db: Path | None, grace: int, **option
     open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
     server = Server(listener, settings, open_recorder, observers, grace)
     try:
-        asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+        if not command:
+            asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+            return
+        with serving_in_thread(server):
+            there = Endpoint(url_of(listener)).environment
+            status = run_beside(command, {**there, **_credentials(settings)})
+        sys.exit(status)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -189,12 +214,25 @@ def _settings(
 
 def _given(settings: ServerSettings) -> dict[str, Any]:
     """Return how the command line itself says that the simulation is set up."""
-    context = click.get_current_context()
     return {
         name: value
         for name, value in settings.simulation.written().items()
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if _source(name) is ParameterSource.COMMANDLINE
     }
+
+
+def _source(name: str) -> ParameterSource | None:
+    """Return who has said what an option is."""
+    return click.get_current_context().get_parameter_source(name)
+
+
+def _credentials(settings: ServerSettings) -> dict[str, str]:
+    """Return the environment variables that let in whoever has them, and say the region."""
+    region = {"AWS_DEFAULT_REGION": settings.region, "AWS_REGION": settings.region}
+    if not settings.secrets:
+        return region
+    access_key, secret = next(iter(settings.secrets.items()))
+    return {**region, "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
 
 
 def _warn(host: str, settings: ServerSettings) -> None:
