@@ -20,15 +20,22 @@ CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))
 AWS = CLIENTS / "awscli" / "bin" / "aws"
 SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
 NODE_MODULES = CLIENTS / "node" / "node_modules"
-NODE = shutil.which("node")
 
 HERE = Path(__file__).parent
 SECONDS = 100  # How long a program may take before a test fails instead of hanging.
 
 
-def needs(what: str, is_there: bool) -> pytest.MarkDecorator:
+def _needs(what: str, is_there: bool) -> pytest.MarkDecorator:
     """Skip tests whose client is not there, and say how it comes there."""
     return pytest.mark.skipif(not is_there, reason=f"{what} is not there; run: nox -s clients")
+
+
+needs_aws = _needs("the AWS command line", AWS.exists())
+needs_simpleflow = _needs("simpleflow", SIMPLEFLOW.exists())
+needs_javascript = _needs(
+    "Node.js with @aws-sdk/client-swf",
+    shutil.which("node") is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
+)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from botocore import xform_name
-from programs import AWS, HERE, Programs, needs
+from programs import AWS, HERE, Programs, needs_aws
 
 from flowy_sim.endpoint import Endpoint
 from flowy_sim.engine.model import operation_names
 
-pytestmark = needs("the AWS command line", AWS.exists())
+pytestmark = needs_aws
 
 
 class CommandLine:

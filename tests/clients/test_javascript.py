@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from programs import HERE, NODE, NODE_MODULES, Programs, needs, wait_until
+from programs import HERE, Programs, needs_javascript, wait_until
 
 from flowy import (
     ActivityProxy,
@@ -21,10 +21,7 @@ from flowy import (
 )
 from flowy_sim.endpoint import Endpoint
 
-pytestmark = needs(
-    "Node.js with @aws-sdk/client-swf",
-    NODE is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
-)
+pytestmark = needs_javascript
 
 HALVES = HERE / "halves.cjs"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import HERE, SIMPLEFLOW, Programs, needs, wait_until
+from programs import HERE, SIMPLEFLOW, Programs, needs_simpleflow, wait_until
 
 from flowy_sim.endpoint import Endpoint
 
-pytestmark = needs("simpleflow", SIMPLEFLOW.exists())
+pytestmark = needs_simpleflow
 
 DOMAIN = ("--domain", "shop")
 MODULE = "simpleflow_shop"

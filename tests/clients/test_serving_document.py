@@ -1,0 +1,53 @@
+"""What docs/serving.md says about clients is true: its examples are run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from programs import AWS, SIMPLEFLOW, Programs, needs_aws, needs_javascript, needs_simpleflow
+
+from flowy_sim.endpoint import Endpoint
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+PATH = f"{AWS.parent}:{SIMPLEFLOW.parent}:/usr/bin:/bin"
+
+
+def example(name: str) -> str:
+    """Return an example of the document."""
+    found: list[str] = re.findall(rf"<!-- tested: {name} -->\n```\w+\n(.*?)```", DOCUMENT, re.S)
+    (code,) = found
+    return code
+
+
+def domains(endpoint: Endpoint) -> list[str]:
+    reply = endpoint.client().list_domains(registrationStatus="REGISTERED")
+    return [each["name"] for each in reply["domainInfos"]]
+
+
+def test_boto3_is_pointed_here(at_real: Programs, real: Endpoint) -> None:
+    at_real.run(sys.executable, "-c", example("boto3"))
+    assert domains(real) == ["shop"]
+
+
+@needs_aws
+def test_the_aws_command_line_is_pointed_here(at_real: Programs) -> None:
+    assert at_real.run("bash", "-ec", example("aws"), PATH=PATH) == "shop\n"
+
+
+@needs_javascript
+def test_javascript_is_pointed_here(at_real: Programs) -> None:
+    assert at_real.run("node", "-e", example("javascript")) == "no task\n"
+
+
+@needs_simpleflow
+def test_simpleflow_is_pointed_here(at_real: Programs, real: Endpoint, tmp_path: Path) -> None:
+    client = real.client()
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+    (tmp_path / "shop.py").write_text(example("simpleflow module"), encoding="utf-8")
+    at_real.run("bash", "-ec", example("simpleflow command"), PATH=PATH)
+    (closed,) = client.list_closed_workflow_executions(
+        domain="shop", startTimeFilter={"oldestDate": 0}
+    )["executionInfos"]
+    assert closed["closeStatus"] == "COMPLETED"
