@@ -114,3 +114,10 @@ def bench(session: nox.Session) -> None:
     """Measure speed and memory beside moto, and print the tables."""
     session.install(EVERYTHING, *group("bench"))
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session(python=THIS_PYTHON)
+def planted(session: nox.Session) -> None:
+    """Look for all planted bugs and print the table; name docs/exploring.md to have it there."""
+    session.install(EVERYTHING, *group("test"))
+    session.run("python", "tests/planted/planted_table.py", *session.posargs)

@@ -112,9 +112,16 @@ class Program:
         cls = type("RandomWorkflow", (Workflow,), {"run": run, **proxies})
         return workflow("random", 1, "random_decisions")(cls)
 
-    def stubs(self) -> Stubs:
-        """Return new stubs of its activities; a result is the sum of the arguments and a number."""
-        stubs = Stubs()
+    def stubs(self, stubs: Stubs | None = None) -> Stubs:
+        """Stub its activities; a result is the sum of the arguments and a number.
+
+        Args:
+            stubs: to which they are added; new ones by default.
+
+        Returns:
+            The stubs.
+        """
+        stubs = Stubs() if stubs is None else stubs
         for call in self.calls:
             stubs(call.name, 1, function=_work(call), takes=call.takes)
         return stubs

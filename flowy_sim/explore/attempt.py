@@ -49,7 +49,7 @@ class Setting:
     simulation: Mapping[str, Any] = field(default_factory=dict)
     runner: Mapping[str, Any] = field(default_factory=dict)
     invariants: Sequence[Callable[..., object]] = ()
-    most_turns: int = 5_000
+    most_turns: int = 1_000
 
 
 class Attempt:

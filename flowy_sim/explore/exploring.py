@@ -161,15 +161,15 @@ def find(
         seed: of each simulation; and which samples of a large space are taken follows from it.
         choices: make only the run with these choices, as a failure has named them.
         repeat: makes the line that repeats a failure, given its choices.
-        **others: what `Simulation` (start, latency, limits) and `Runner` (activities, workflows,
-            workers, freeze) take, for each run.
+        **others: ``most_turns``, after which a run is taken to be endless; and what `Simulation`
+            (start, latency, limits) and `Runner` (activities, workflows, workers, freeze) take.
 
     Returns:
         How much was explored, and how the test fails, if it does.
     """
-    names = ("start", "latency", "limits", "region", "account")
-    made = {name: others.pop(name) for name in names if name in others}
-    setting = Setting(tuple(faults), most_faults, {"seed": seed, **made}, others, tuple(invariants))
+    setting = setting_for(
+        faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others
+    )
     explorer = Explorer(test, setting, seed, repeat or partial(_call, test))
     with _quiet():
         if choices is not None:
@@ -177,6 +177,20 @@ def find(
         if processes != 1 and (most := cores()) > 1:
             return explore_in_processes(explorer, processes or most, runs, seconds)
         return explorer.explore(runs, seconds)
+
+
+def setting_for(
+    *,
+    faults: Iterable[Fault] = (),
+    most_faults: int = MOST_FAULTS,
+    invariants: Iterable[Callable[..., object]] = (),
+    **others: Any,
+) -> Setting:
+    """Put together how each run is set up, from options of `find`."""
+    names = ("seed", "start", "latency", "limits", "region", "account")
+    made = {name: others.pop(name) for name in names if name in others}
+    turns = {"most_turns": others.pop("most_turns")} if "most_turns" in others else {}
+    return Setting(tuple(faults), most_faults, made, others, tuple(invariants), **turns)
 
 
 class Explorer:

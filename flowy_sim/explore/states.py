@@ -55,7 +55,7 @@ class States:
                 plans & _MASK,
                 late & _MASK,
                 stage.trouble.left,
-                tuple(crew.has_idle for crew in stage.crews),
+                tuple((crew.has_idle, crew.unheard, len(crew.lists)) for crew in stage.crews),
                 runner.progress,
                 runner.world(),
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
 
@@ -15,11 +16,14 @@ from flowy_sim.timeline.vocabulary import attributes_of
 
 MOST_LINES = 12
 _MOST_TOLD = MOST_LINES - 3
-_WIDTH = 84
+_WIDTH = 100
 _LONGEST = 400
 
 _ACCIDENT, _TURNING, _DECISION, _ENDING, _BEGINNING = 5, 4, 3, 2, 1
 """How much a line tells; when there are too many, those that tell least are left out."""
+
+
+Attributes = Mapping[str, Any]
 
 
 class Line(NamedTuple):
@@ -63,20 +67,31 @@ class Story:
 
     def lines(self) -> list[str]:
         """Tell it, in as many lines as there may be."""
-        order = sorted(range(len(self._lines)), key=lambda i: (-self._lines[i].weight, -i))
-        kept = sorted(order[:_MOST_TOLD])
+        lines = list(_without_repeats(self._lines))
+        order = sorted(range(len(lines)), key=lambda i: (-lines[i].weight, -i))
         told = []
-        for index in kept:
-            line = self._lines[index]
+        for index in sorted(order[:_MOST_TOLD]):
+            line = lines[index]
             seconds = (line.instant - self._began) / 1000
             told.append(f"{seconds:>8g} s  {shorten(line.words, _WIDTH, placeholder=' …')}")
         return told
 
 
+def _without_repeats(lines: list[Line]) -> Iterator[Line]:
+    """Tell once what is the same again and again."""
+    for (_, words), same in groupby(lines, lambda line: (line.weight, line.words)):
+        first, *others = same
+        times = f", {len(others)} more times" if others else ""
+        yield first._replace(words=f"{words}{times}")
+
+
 def blame(error: BaseException) -> str:
     """Say in a line what a test failed with."""
     frames = traceback.extract_tb(error.__traceback__)
-    first = str(error).strip().partition("\n")[0] or (frames[-1].line if frames else "") or ""
+    first, _, more = str(error).strip().partition("\n")
+    if first.endswith(":"):
+        first += more.partition("\n")[0].removeprefix("-")
+    first = first or (frames[-1].line if frames else "") or ""
     where = frames[-1].name.strip("_").replace("_", " ") if frames else ""
     is_assertion = type(error) is AssertionError
     name = where if is_assertion and " " in where else type(error).__name__
@@ -86,38 +101,40 @@ def blame(error: BaseException) -> str:
 def _told(execution: Execution, events: list[Event]) -> list[Line]:
     lines: list[Line] = []
     decided: list[str] = []
+    answer = place = 0
+    who = execution.workflow_id
     for event in events:
         kind, attributes = event["eventType"], attributes_of(event)
         instant = execution.time(event["eventId"])
+        of_answer = answer > 0 and attributes.get("decisionTaskCompletedEventId") == answer
         if kind == "DecisionTaskCompleted":
-            decided = []
-            lines.append(Line(instant, _DECISION, ""))
-            place = len(lines) - 1
-            lines[place] = Line(instant, _BEGINNING, f"{execution.workflow_id} decides nothing yet")
-            continue
-        words = _DECIDED.get(kind)
-        if words is not None and lines and "decisionTaskCompletedEventId" in attributes:
-            decided.append(words(attributes))
-            whole = f"{execution.workflow_id} decides: {', '.join(decided)}"
-            lines[place] = Line(instant, _DECISION, whole)
-            continue
-        told = _HAPPENED.get(kind)
-        if told is not None:
-            weight, phrase = told
-            lines.append(Line(instant, weight, phrase(execution, attributes)))
+            answer, place, decided = event["eventId"], len(lines), []
+            lines.append(Line(instant, _BEGINNING, f"{who} decides nothing yet"))
         elif kind in CLOSE_STATUS:
-            status = CLOSE_STATUS[kind].lower().replace("_", " ")
-            said = attributes.get("result") or attributes.get("reason") or ""
-            end = f"{execution.workflow_id} is {status}{said and ': '}{said}"
-            if "decisionTaskCompletedEventId" in attributes and not decided:
-                lines.pop()
-            lines.append(Line(instant, _TURNING, end))
-        elif kind.endswith("Failed") and "cause" in attributes:
-            lines.append(Line(instant, _TURNING, f"{kind}: {attributes['cause']}"))
+            if of_answer and not decided:
+                del lines[place]
+            lines.append(Line(instant, _TURNING, _closing(who, kind, attributes)))
+        elif of_answer:
+            decided.append(
+                _DECIDED[kind](attributes) if kind in _DECIDED else _refused(kind, attributes)
+            )
+            lines[place] = Line(instant, _DECISION, f"{who} decides: {', '.join(decided)}")
+        elif kind in _HAPPENED:
+            weight, phrase = _HAPPENED[kind]
+            lines.append(Line(instant, weight, phrase(execution, attributes)))
+        elif "cause" in attributes:
+            lines.append(Line(instant, _TURNING, f"{who}: {_refused(kind, attributes)}"))
     return lines
 
 
-Attributes = Mapping[str, Any]
+def _closing(who: str, kind: str, attributes: Attributes) -> str:
+    status = CLOSE_STATUS[kind].lower().replace("_", " ")
+    said = attributes.get("result") or attributes.get("reason") or ""
+    return f"{who} is {status}: {said}".removesuffix(": ")
+
+
+def _refused(kind: str, attributes: Attributes) -> str:
+    return f"{kind.removesuffix('Failed')} ({attributes['cause']})"
 
 
 def _scheduled(execution: Execution, attributes: Attributes) -> str:
@@ -132,7 +149,7 @@ def _reason(attributes: Attributes) -> str:
 
 def _result(attributes: Attributes) -> str:
     result = attributes.get("result")
-    if result is None:
+    if not result:
         return ""
     try:
         return f" = {json.loads(result)!r}"

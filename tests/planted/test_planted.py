@@ -1,0 +1,35 @@
+"""Each planted bug is found soon and told shortly; without the bug nothing is found."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from planting import MODULES, PLANTED, Bug
+
+from flowy_sim.explore.story import MOST_LINES
+
+for name in MODULES:
+    import_module(name)
+
+SHORT = 60
+"""So many runs of each mended twin are made here; the session ``planted`` makes many more."""
+
+
+@pytest.mark.parametrize("bug", PLANTED, ids=str)
+def test_a_planted_bug_is_found_and_told_in_a_dozen_lines(bug: Bug) -> None:
+    failure = bug.find(runs=500, seconds=60).failure
+    assert failure is not None
+    assert len(str(failure).splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("bug", PLANTED, ids=str)
+def test_without_the_bug_nothing_is_found(bug: Bug) -> None:
+    found = bug.find(mended=True, runs=SHORT, seconds=60)
+    assert found.failure is None, str(found.failure)
+
+
+def test_there_are_many_of_every_kind() -> None:
+    kinds = [bug.kind for bug in PLANTED]
+    assert len(PLANTED) >= 40
+    assert all(kinds.count(kind) >= 4 for kind in kinds)

@@ -1,0 +1,76 @@
+"""Leaving off where a state was seen before hides nothing that could come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowy_sim.explore import exploring, find
+from flowy_sim.faults import (
+    AnswerLate,
+    CancelRequest,
+    ClockJumps,
+    DeciderDies,
+    Fault,
+    ReplyLost,
+    Restart,
+    Signal,
+    TaskLate,
+    WorkerDies,
+    WorkerDiesLate,
+)
+from flowy_sim.runner import Runner
+from flowy_sim.strategies import Program, workflows
+
+FAULTS: Sequence[Fault] = (
+    WorkerDies(),
+    WorkerDiesLate(),
+    DeciderDies(),
+    ReplyLost(),
+    AnswerLate(),
+    AnswerLate(seconds=7),
+    TaskLate(),
+    Restart(),
+    ClockJumps(100),
+    CancelRequest(),
+    Signal("hurry", surely=False),
+)
+
+
+class Blind:
+    """Looks at no state, so that each run is made to its end."""
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def __call__(self, runner: Runner) -> None:
+        pass
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    workflows(most_calls=3),
+    st.lists(st.sampled_from(FAULTS), max_size=2, unique_by=lambda fault: fault.describe()),
+)
+def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
+    monkeypatch: pytest.MonkeyPatch, program: Program, faults: list[Fault]
+) -> None:
+    has_memory = any(call.failures for call in program.calls)
+
+    def test(runner: Runner) -> None:
+        program.stubs(runner.stubs)
+        if not has_memory:
+            runner.watch(lambda: "nothing outside matters")
+        runner(program.workflow())
+
+    pruned = find(test, faults=faults, most_faults=1, runs=300)
+    with monkeypatch.context() as patched:
+        patched.setattr(exploring, "_Look", Blind)
+        whole = find(test, faults=faults, most_faults=1, runs=600)
+    if pruned.complete:
+        assert set(whole.endings) <= set(pruned.endings)
+        assert pruned.runs <= whole.runs or not whole.complete
