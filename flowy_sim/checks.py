@@ -15,8 +15,8 @@ from inspect import signature
 from types import ModuleType
 from typing import Any, TypeVar
 
+from flowy.client import Execution
 from flowy.serialization import Payloads
-from flowy.starter import Execution
 from flowy_sim.run import Run, fetch
 from flowy_sim.simulation import Simulation
 

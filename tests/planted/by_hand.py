@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowy.starter import Execution
+from flowy.client import Execution
 from flowy_sim.run import Event, Run
 from flowy_sim.runner import Runner
 from flowy_sim.timeline.vocabulary import attributes_of
