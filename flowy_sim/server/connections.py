@@ -1,12 +1,14 @@
 """Connections: what is known of the caller while a request of it waits.
 
 uvicorn runs the protocol; here it is made to tell at once, and without a task of its own, that
-a caller has hung up, and to refuse heads of requests that do not end.
+a caller has hung up, to send each response in one piece, and to refuse heads of requests that do
+not end and connections that are too many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
@@ -15,12 +17,25 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from flowy_sim.server.gathering import Gathering
+
 #: Bytes that the head of a request may have.
 MAX_HEAD = 65_536
 
 _HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+_TOO_MANY = json.dumps(
+    {
+        "__type": "com.amazon.coral.availability#ServiceUnavailableException",
+        "message": "As many connections are open as may be; close some, or start the server with "
+        "a greater --max-connections.",
+    }
+).encode()
+_TOO_MANY_CONNECTIONS = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/x-amz-json-1.0\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_TOO_MANY), _TOO_MANY)
 )
 
 
@@ -71,6 +86,8 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         """Be a connection that is about to be made."""
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
+        # uvicorn would go on accepting connections, and only refuse their requests.
+        self._most, self.limit_concurrency = self.limit_concurrency, None
         self.caller: Caller | None = None
         self.hung_up = False
         self.waiter: asyncio.Future[None] | None = None
@@ -104,6 +121,16 @@ class Connection(HttpToolsProtocol):
                 yield connection
 
     # What asyncio and the parser call
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be made, unless there are as many connections as may be."""
+        assert isinstance(transport, asyncio.Transport)
+        if self._most is None or len(self.connections) < self._most:
+            super().connection_made(Gathering(transport, self.loop))
+        else:
+            self.transport = transport
+            transport.write(_TOO_MANY_CONNECTIONS)
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, unless the head of a request becomes too large."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Callable
 from functools import partial
@@ -36,6 +38,37 @@ def test_tasks_go_to_those_who_have_waited_longest(real: Endpoint, program: Make
     assert taken == [f"order-{number}" for number in range(10)]
 
 
+def test_those_who_poll_again_and_again_get_as_many_tasks_each(
+    real: Endpoint, program: Make
+) -> None:
+    starter = program(real)
+    starter.prepare()
+    pollers = [program(real) for _ in range(4)]
+    for number, poller in enumerate(pollers, 1):
+        poller.send("PollForDecisionTask", DECISIONS)
+        wait_until(partial(_waiting_are, real, number))
+    for number in range(20):
+        starter.start(f"order-{number}")
+        poller = pollers[number % 4]
+        task = poller.receive().members
+        assert task["workflowExecution"]["workflowId"] == f"order-{number}"
+        poller.send("PollForDecisionTask", DECISIONS)
+        wait_until(partial(_waiting_are, real, 4))
+
+
+def test_who_waits_on_a_busy_list_is_not_in_the_way_of_who_waits_on_another(
+    real: Endpoint, program: Make
+) -> None:
+    decider, worker = program(real), program(real)
+    decider.prepare()
+    worker.send("PollForActivityTask", ACTIVITIES)
+    wait_until(partial(_waiting_are, real, 1))
+    for number in range(20):
+        decider.start(f"order-{number}")
+        decider.decide(*([pack()] if number == 19 else []))
+    assert worker.receive().members["activityId"] == "pack"
+
+
 def test_a_poll_is_answered_within_milliseconds(real: Endpoint, program: Make) -> None:
     starter, poller = program(real), program(real)
     starter.prepare()
@@ -66,6 +99,37 @@ def test_no_task_is_lost_to_who_hangs_up_just_before_it_comes(
         task = there.receive().members
         assert task["workflowExecution"]["workflowId"] == f"order-{number}"
         there.hang_up()
+
+
+def test_who_says_no_more_is_not_there_any_more(real: Endpoint, program: Make) -> None:
+    gone, there = program(real), program(real)
+    there.prepare()
+    gone.send("PollForDecisionTask", DECISIONS)
+    wait_until(lambda: waiting(real) == 1)
+    gone.connection.sock.shutdown(socket.SHUT_WR)
+    there.start()
+    assert there.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
+
+
+def test_no_task_is_lost_to_who_ends_without_a_farewell(real: Endpoint, program: Make) -> None:
+    gone, there = program(real), program(real)
+    there.prepare()
+    gone.send("PollForDecisionTask", DECISIONS)
+    wait_until(lambda: waiting(real) == 1)
+    gone.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.hang_up()
+    there.start()
+    assert there.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
+
+
+def test_who_begins_another_request_meanwhile_is_there(real: Endpoint, program: Make) -> None:
+    hasty, starter = program(real), program(real)
+    starter.prepare()
+    hasty.send("PollForDecisionTask", DECISIONS)
+    wait_until(lambda: waiting(real) == 1)
+    hasty.connection.sock.sendall(b"POST / HTTP/1.1\r\n")
+    starter.start()
+    assert hasty.receive().members["startedEventId"] == 3
 
 
 def test_a_task_that_nobody_is_left_to_take_waits(real: Endpoint, program: Make) -> None:
@@ -107,12 +171,13 @@ def test_a_poll_ends_empty_when_its_time_is_over(program: Make) -> None:
 
 
 def test_a_time_out_reaches_a_decider_that_waits(program: Make) -> None:
-    scaled = ServerSettings(simulation=Settings(clock="x10000"))
+    scaled = ServerSettings(simulation=Settings(clock="x1"))
     with serving(scaled) as endpoint:
         decider = program(endpoint)
         decider.prepare()
         run_id = decider.start()
         decider.decide(pack())
+        endpoint.set_clock("x10000")
         task = decider.call("PollForDecisionTask", **DECISIONS)
         while not task.get("taskToken"):
             task = decider.call("PollForDecisionTask", **DECISIONS)

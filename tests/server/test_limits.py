@@ -1,0 +1,233 @@
+"""How much a server takes: of one request, of connections, of simulations; and from whom."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from callers import Program, wait_until
+
+from flowy_sim.endpoint import Endpoint, EndpointError, serving
+from flowy_sim.server.connections import MAX_HEAD
+from flowy_sim.server.guard import Guard, NotAdmittedError
+from flowy_sim.server.http import MAX_BODY
+from flowy_sim.server.settings import ServerSettings
+
+Make = Callable[..., Program]
+
+REGISTERED = {"registrationStatus": "REGISTERED"}
+HERE = {"host": "127.0.0.1:4567"}
+
+
+def opened(endpoint: Endpoint) -> socket.socket:
+    """A connection on which bytes are sent by hand."""
+    parts = urlsplit(endpoint.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+
+
+def everything(connection: socket.socket) -> bytes:
+    """All that comes before the server ends the connection."""
+    parts = []
+    try:
+        while part := connection.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass  # It ends connections on which it does not read all that was sent.
+    return b"".join(parts)
+
+
+def head(*lines: str) -> bytes:
+    return "\r\n".join(["POST / HTTP/1.1", "Host: 127.0.0.1", *lines, "", ""]).encode()
+
+
+# One request
+
+
+@pytest.mark.parametrize(
+    "announced", [str(MAX_BODY + 1), "9" * 30, "1e3"], ids=["one byte", "many digits", "no number"]
+)
+def test_a_body_that_announces_itself_as_too_large_is_refused_unread(
+    real: Endpoint, announced: str
+) -> None:
+    with opened(real) as connection:
+        connection.sendall(head(f"Content-Length: {announced}"))
+        status = connection.recv(65_536).partition(b"\r\n")[0]
+    assert status.split()[1] in (b"400", b"413")
+
+
+def test_a_body_in_chunks_without_end_is_refused(real: Endpoint) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    with opened(real) as connection:
+        connection.sendall(head("Transfer-Encoding: chunked"))
+        for _ in range(MAX_BODY // 0x10000 + 1):
+            connection.sendall(chunk)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_of_all_the_bytes_that_it_may_have_is_taken(real: Endpoint, program: Make) -> None:
+    request = json.dumps(REGISTERED).encode()
+    reply = program(real).post("ListDomains", request + b" " * (MAX_BODY - len(request)))
+    assert reply.members == {"domainInfos": []}
+
+
+def test_a_head_without_end_is_refused(real: Endpoint) -> None:
+    with opened(real) as connection:
+        connection.sendall(head("X-Long: " + "x" * 2 * MAX_HEAD)[:-4])
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_request_that_is_never_finished_is_in_nobody_s_way(real: Endpoint, program: Make) -> None:
+    with opened(real) as slow:
+        slow.sendall(head("Content-Length: 100") + b"{")
+        assert program(real).call("ListDomains", **REGISTERED) == {"domainInfos": []}
+
+
+def test_what_a_request_says_is_neither_run_nor_used_as_a_path(
+    real: Endpoint, program: Make
+) -> None:
+    code = "__import__('os').abort()"
+    caller = program(real)
+    for text in (code, "../../etc/passwd", "cos\nsystem\n(S'true'\ntR.", "${jndi:ldap://x}"):
+        assert caller.post("RegisterDomain", {"name": text}).status == 400
+        assert caller.post(text.partition("\n")[0], {}).status == 400
+    caller.path = "/../../etc/passwd"
+    assert caller.post("ListDomains", REGISTERED).status == 404
+
+
+# Connections
+
+
+def test_as_many_connections_are_open_as_may_be(program: Make) -> None:
+    with serving(ServerSettings(max_connections=2)) as endpoint:
+        first, second, third = (program(endpoint) for _ in range(3))
+        for caller in (first, second):
+            assert caller.call("ListDomains", **REGISTERED) == {"domainInfos": []}
+        with opened(endpoint) as refused:
+            answer = everything(refused)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"--max-connections" in answer
+        assert second.call("ListDomains", **REGISTERED) == {"domainInfos": []}
+        first.hang_up()
+
+        def has_room() -> bool:
+            try:
+                return third.post("ListDomains", REGISTERED).status == 200
+            except OSError:
+                third.hang_up()
+                return False
+
+        wait_until(has_room)
+
+
+# Simulations
+
+
+def test_as_many_simulations_are_there_as_may_be(program: Make) -> None:
+    with serving(ServerSettings(max_simulations=2)) as endpoint:
+        for name in ("suite-a", "suite-b"):
+            program(endpoint.named(name)).prepare()
+        reply = program(endpoint.named("suite-c")).post("ListDomains", REGISTERED)
+        assert reply.members["__type"] == "com.amazonaws.swf.base.model#LimitExceededFault"
+        with pytest.raises(EndpointError, match="There are 2 simulations already; remove one"):
+            endpoint.named("suite-c").reset()
+        endpoint.named("suite-a").remove()
+        program(endpoint.named("suite-c")).prepare()
+
+
+def test_each_account_among_the_access_keys_has_a_simulation_of_its_own(
+    real: Endpoint, program: Make
+) -> None:
+    program(real, access_key="111122223333").prepare()
+    names = {
+        access_key: program(real, access_key=access_key).call("ListDomains", **REGISTERED)
+        for access_key in ("111122223333", "444455556666", "AKIDEXAMPLE")
+    }
+    assert [len(reply["domainInfos"]) for reply in names.values()] == [1, 0, 0]
+
+
+def test_a_reset_is_one_simulation_s_alone(real: Endpoint, program: Make) -> None:
+    other = real.named("beside")
+    for endpoint in (real, other):
+        program(endpoint).prepare()
+    real.reset()
+    assert program(real).call("ListDomains", **REGISTERED)["domainInfos"] == []
+    assert len(program(other).call("ListDomains", **REGISTERED)["domainInfos"]) == 1
+    other.remove()
+
+
+# From whom
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (ServerSettings(), True),
+        (ServerSettings(allow_remote=True), False),
+        (ServerSettings(secrets={"key": "secret"}), False),
+    ],
+)
+def test_other_machines_are_let_in_when_they_sign_or_everybody_may(
+    settings: ServerSettings, refused: bool
+) -> None:
+    guard = Guard(settings)
+    guard.check("127.0.0.1", HERE)
+    if refused:
+        with pytest.raises(NotAdmittedError, match=r"--allow-remote .* --keys"):
+            guard.check("192.0.2.1", HERE)
+    else:
+        guard.check("192.0.2.1", HERE)
+
+
+def test_who_signs_from_another_machine_may_not_move_the_clock() -> None:
+    guard = Guard(ServerSettings(secrets={"key": "secret"}))
+    with pytest.raises(NotAdmittedError, match="may call Amazon SWF only"):
+        guard.check_control("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("localhost:4567", True),
+        ("swf.localhost", True),
+        ("[::1]:4567", True),
+        ("10.1.2.3", True),
+        ("SWF.example:80", True),
+        ("rebound.example", False),
+        ("127.0.0.1.rebound.example", False),
+        ("localhost.rebound.example", False),
+        ("[", False),
+    ],
+)
+def test_the_server_goes_by_its_addresses_and_by_the_names_it_was_given(
+    host: str, known: bool
+) -> None:
+    guard = Guard(ServerSettings(hosts=("swf.example",)))
+    if known:
+        guard.check("127.0.0.1", {"host": host})
+    else:
+        with pytest.raises(NotAdmittedError):
+            guard.check("127.0.0.1", {"host": host})
+
+
+def test_web_pages_call_from_where_they_may(program: Make) -> None:
+    with serving(ServerSettings(origins=("http://localhost:3000",))) as endpoint:
+        caller = program(endpoint)
+        welcome = caller.post("ListDomains", REGISTERED, Origin="http://localhost:3000")
+        assert welcome.status == 200
+        assert welcome.headers["access-control-allow-origin"] == "http://localhost:3000"
+        stranger = caller.post("ListDomains", REGISTERED, Origin="http://evil.example")
+        assert stranger.status == 403
+        assert "access-control-allow-origin" not in stranger.headers
+
+
+def test_no_web_page_is_told_anything_unless_that_was_asked_for(
+    real: Endpoint, program: Make
+) -> None:
+    caller = program(real)
+    caller.connection.request("OPTIONS", "/", headers={"Origin": "http://localhost:3000"})
+    reply = caller.receive()
+    assert reply.status == 403
+    assert not [name for name in reply.headers if name.startswith("access-control")]
