@@ -40,8 +40,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from flowy_sim.verify.checking import HistoryError
 from flowy_sim.verify.comparing import Difference
-from flowy_sim.verify.recording import HistoryError, Recording, read, read_file
+from flowy_sim.verify.recording import Recording, read, read_file
 from flowy_sim.verify.redriving import Redrive
 from flowy_sim.verify.verdict import Verdict
 
@@ -58,11 +59,18 @@ def verify(history: object, name: str = "history") -> Verdict:
         name: what to call it in the verdict.
 
     Raises:
-        HistoryError: it is not a history, or has gaps.
+        HistoryError: it is not a history, has gaps, or does not hold together.
     """
     recording = history if isinstance(history, Recording) else read(history, name)
-    redrive = Redrive(recording)
-    difference = redrive.run()
+    try:
+        redrive = Redrive(recording)
+        difference = redrive.run()
+    except HistoryError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise HistoryError(
+            f"It does not hold together: {type(error).__name__}: {error}."
+        ) from error
     return Verdict(recording.name, len(recording.events), redrive.agreed, difference)
 
 

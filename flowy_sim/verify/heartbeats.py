@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flowy_sim.verify.checking import HistoryError
 from flowy_sim.verify.course import Course
 from flowy_sim.verify.instants import LATENESS, seconds
 from flowy_sim.verify.recording import Event, Recording
+
+#: More are not tried; one a minute for a year are about half as many.
+MOST_HEARTBEATS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,13 @@ def _times(scheduled: Event, ended: Event | None, begin: int, end: int, known: i
         last = max(begin, end - timeout * 1000)
         if not known and last - begin <= LATENESS:
             return []
-        count = max(known, (last - begin) // (timeout * 1000) + 1)
+        count = _possible(max(known, (last - begin) // (timeout * 1000) + 1))
         return [begin + (last - begin) * number // count for number in range(1, count + 1)]
-    count = max(known, (end - begin) // (timeout * 1000) if timeout else 0)
+    count = _possible(max(known, (end - begin) // (timeout * 1000) if timeout else 0))
     return [begin + (end - begin) * number // (count + 1) for number in range(1, count + 1)]
+
+
+def _possible(count: int) -> int:
+    if count > MOST_HEARTBEATS:
+        raise HistoryError(f"A task would have had to send {count:,} heartbeats.")
+    return count

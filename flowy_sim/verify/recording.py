@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from flowy_sim.engine.model import service_model
+from flowy_sim.verify.checking import HistoryError, check_beside, check_shape, structures
 
 #: The workflow id of an execution whose history does not tell it.
 UNKNOWN_WORKFLOW_ID = "verified-execution"
-
-
-class HistoryError(ValueError):
-    """What was given is not a history that can be verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,9 @@ def read_file(path: Path) -> Recording:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise HistoryError(f"It cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
         raise HistoryError(f"It is not JSON: {error}.") from None
     return read(document, path.name)
 
@@ -141,6 +140,7 @@ def read(document: object, name: str = "history") -> Recording:
         raise HistoryError(
             "It is not a history: neither a list of events nor an object with the member 'events'."
         )
+    check_beside(document)
     events = _events(document["events"])
     execution = document.get("workflowExecution") or document
     itself = _itself(events)
@@ -178,14 +178,19 @@ def milliseconds(timestamp: object) -> int | None:
             timestamp = datetime.fromisoformat(timestamp)
         except ValueError:
             raise HistoryError(f"The eventTimestamp {timestamp!r} is not a time.") from None
+    if timestamp is None:
+        return None
     if isinstance(timestamp, datetime):
         aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
-    if isinstance(timestamp, int | float):
+    if isinstance(timestamp, int | float) and _EARLIEST <= timestamp <= _LATEST:
         return round(timestamp * 1000)
-    if timestamp is None:
-        return None
-    raise HistoryError(f"The eventTimestamp {timestamp!r} is not a time.")
+    raise HistoryError(f"The eventTimestamp {timestamp!r:.40} is not a time.")
+
+
+#: Seconds since the epoch, with some days before and after them in which things can happen.
+_EARLIEST = datetime(2, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(9998, 1, 1, tzinfo=UTC).timestamp()
 
 
 def _events(listed: Sequence[Any]) -> tuple[Event, ...]:
@@ -203,14 +208,16 @@ def _events(listed: Sequence[Any]) -> tuple[Event, ...]:
 
 def _event(listed: Any) -> Event:
     shape = service_model().shape_for("HistoryEvent")
-    _check(shape, listed, "An event", required=("eventId", "eventType"))
+    check_shape(shape, listed, "An event", required=("eventId", "eventType"))
     event_id, event_type = listed["eventId"], listed["eventType"]
     key = attributes_key(event_type)
     modelled = shape.members.get(key)
+    name = f"Event {event_id} ({event_type})"
     attributes = listed.get(key) or {}
+    if not isinstance(attributes, Mapping):
+        raise HistoryError(f"{name} is {attributes!r:.40}, which is not a structure.")
     if modelled is not None:
-        name = f"Event {event_id} ({event_type})"
-        _check(modelled, attributes, name, required=_structures(modelled))
+        check_shape(modelled, attributes, name, required=structures(modelled))
         # Members that are not in the model were written now and then: nobody can rely on them.
         attributes = {
             member: value
@@ -218,36 +225,6 @@ def _event(listed: Any) -> Event:
             if value is not None and member in modelled.members
         }
     return Event(event_id, event_type, attributes, milliseconds(listed.get("eventTimestamp")))
-
-
-_PYTHON_TYPES: dict[str, type[Any]] = {
-    "structure": Mapping,
-    "list": Sequence,
-    "string": str,
-    "long": int,
-}
-
-
-def _check(shape: Any, value: Any, name: str, required: Sequence[str]) -> None:
-    """Refuse what the service cannot have written; scalar members may have been lost."""
-    if not isinstance(value, _PYTHON_TYPES.get(shape.type_name, object)):
-        raise HistoryError(f"{name} is {value!r}, which is not a {shape.type_name}.")
-    if not isinstance(value, Mapping):
-        return
-    for member in required:
-        if value.get(member) is None:
-            raise HistoryError(f"{name} has no {member}, which the service always writes.")
-    for member, inner in shape.members.items():
-        if value.get(member) is not None and not member.endswith("EventAttributes"):
-            _check(inner, value[member], f"{name}.{member}", _required(inner))
-
-
-def _required(shape: Any) -> Sequence[str]:
-    return shape.required_members if shape.type_name == "structure" else ()
-
-
-def _structures(shape: Any) -> list[str]:
-    return [name for name in shape.required_members if shape.members[name].type_name == "structure"]
 
 
 def attributes_key(event_type: str) -> str:
@@ -286,7 +263,7 @@ def _itself(events: Sequence[Event]) -> Mapping[str, str]:
     return {}
 
 
-def _by_event_id(recorded: Mapping[Any, Mapping[str, Any]] | None) -> dict[int, Any]:
+def _by_event_id(recorded: Mapping[str, Mapping[str, Any]] | None) -> dict[int, Any]:
     return {int(event_id): value for event_id, value in (recorded or {}).items()}
 
 
