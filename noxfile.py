@@ -25,7 +25,7 @@ LOWEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
 NPM_OPTIONS = ["--silent", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
-EVERYTHING = ".[cli,tutorial,pytest,hypothesis,serve]"
+EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
 
 
 def show_pyenv_versions() -> None:

@@ -25,6 +25,7 @@ Example:
 from flowy import elsewhere, errors, replay
 from flowy.activity import Activity, activity
 from flowy.activity_context import LATER, ActivityContext
+from flowy.activity_worker import ActivityWorker
 from flowy.client import Execution, SwfClient, connect
 from flowy.combining import finish_order, first, gather, parallel_reduce, wait
 from flowy.context import WorkflowContext
@@ -56,8 +57,9 @@ from flowy.retry import Retry
 from flowy.running import run_workers
 from flowy.serialization import Payloads
 from flowy.starter import Outcome, outcome, start
-from flowy.worker import ActivityWorker, Worker, WorkflowWorker
+from flowy.worker import Worker
 from flowy.workflow import Workflow, workflow
+from flowy.workflow_worker import WorkflowWorker
 
 __all__ = [
     "LATER",

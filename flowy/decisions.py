@@ -96,6 +96,17 @@ code.
 """
 
 
+CLOSING = frozenset(
+    {
+        "CompleteWorkflowExecution",
+        "FailWorkflowExecution",
+        "CancelWorkflowExecution",
+        "ContinueAsNewWorkflowExecution",
+    }
+)
+"""The decisions that close the execution."""
+
+
 class Trace(NamedTuple):
     """An event that a decision wrote."""
 

@@ -13,10 +13,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from flowy.activity_worker import ActivityWorker
 from flowy.client import Execution, SwfClient, fault_code
 from flowy.decider import decide
-from flowy.worker import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
+from flowy.workflow_worker import WorkflowWorker
 from flowy_sim.agenda import Agenda
 from flowy_sim.client import Client, Reply
 from flowy_sim.crews import Crew, Desk, Staff, TurnIsOverError
@@ -125,6 +126,7 @@ class Stage:
             workflows,
             identity=name,
             payloads=self._known.payloads,
+            suspended=0,  # a test is to find what a replay would find
             wait=self._wait,
         )
 

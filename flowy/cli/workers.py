@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import click
 
+from flowy.activity_worker import ActivityWorker
 from flowy.cli.common import in_domain, one_sentence, with_store
 from flowy.client import connect
 from flowy.errors import ConfigurationError
@@ -18,7 +19,8 @@ from flowy.processes import run_processes
 from flowy.registry import scan
 from flowy.running import run_workers
 from flowy.serialization import Payloads
-from flowy.worker import ActivityWorker, Worker, WorkflowWorker
+from flowy.worker import Worker
+from flowy.workflow_worker import WorkflowWorker
 
 
 class Staff(NamedTuple):

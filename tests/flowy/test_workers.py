@@ -293,7 +293,14 @@ def long_history() -> list[dict[str, Any]]:
 def test_a_history_of_several_pages_is_read_whole_and_answered_by_the_first_token() -> None:
     events = long_history()
     client = Canned(events[:20], events[20:40], events[40:])
-    worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain], identity="me")  # type: ignore[arg-type]
+    worker = WorkflowWorker(
+        client,  # type: ignore[arg-type]
+        DOMAIN,
+        "decisions",
+        [Chain],
+        identity="me",
+        suspended=0,
+    )
     assert worker.run_once()
     where = {"domain": DOMAIN, "taskList": {"name": "decisions"}, "identity": "me"}
     assert client.polls == [

@@ -231,7 +231,9 @@ def test_code_that_decides_otherwise_than_before_is_an_error_at_once() -> None:
 def test_an_answer_that_the_service_refuses_is_an_error_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flowy.worker.decide", lambda *arguments: [start_timer("timer", -1)])
+    monkeypatch.setattr(
+        "flowy.workflow_worker.decide", lambda *arguments: [start_timer("timer", -1)]
+    )
     runner = Runner(Simulation())
     with pytest.raises(ClientError, match="ValidationException"):
         runner.run(Bread, 1)
