@@ -13,6 +13,10 @@ from flowy.serialization import encode_result
 NOTHING: Any = object()
 """What was not given, where None can be."""
 
+ACTIVITY = "activity"
+CHILD = "workflow"
+FUNCTION = "Lambda function"
+
 TIME_OUTS = {
     "SCHEDULE_TO_START": "scheduleToStartTimeout",
     "SCHEDULE_TO_CLOSE": "scheduleToCloseTimeout",
@@ -20,6 +24,8 @@ TIME_OUTS = {
     "HEARTBEAT": "heartbeatTimeout",
 }
 """The four time-outs of an activity, and the attribute that says after how many seconds."""
+
+_START_TO_CLOSE = "START_TO_CLOSE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,13 @@ class Answers:
 
     Args:
         label: whose answers they are, for the message of an error, such as ``resize 1``.
-        time_outs: the time-outs that this can have.
+        kind: what it is: `ACTIVITY`, `CHILD` or `FUNCTION`.
     """
 
-    def __init__(self, label: str, time_outs: tuple[str, ...] = tuple(TIME_OUTS)) -> None:
+    def __init__(self, label: str, kind: str) -> None:
         """Start without any."""
         self.label = label
-        self.time_outs = time_outs
+        self.kind = kind
         self._answers: list[Answer] = []
         self._given = 0
 
@@ -77,9 +83,9 @@ class Answers:
             timeout: which time-out passes, as there is no answer: ``SCHEDULE_TO_START`` (nobody
                 takes it up), ``SCHEDULE_TO_CLOSE``, ``START_TO_CLOSE`` or ``HEARTBEAT``. A child
                 workflow and a Lambda function have ``START_TO_CLOSE`` only.
-            takes: how many simulated seconds it is worked on; ``math.inf`` for a worker that
-                dies over the task and never answers. What takes as long as one of its time-outs
-                times out.
+            takes: how many simulated seconds it is worked on, for a child workflow whole ones;
+                ``math.inf`` for a worker that dies over the task and never answers. What takes as
+                long as one of its time-outs times out.
             heartbeat: after how many simulated seconds there is a heartbeat, again and again,
                 while an activity takes so long; None for none, or those that the worker sends
                 by itself. A heartbeat that hears that the activity is to be canceled ends it so.
@@ -102,6 +108,15 @@ class Answers:
             raise ConfigurationError(
                 f"the stub of {self.label} was given a timeout and takes or heartbeat; when it "
                 "times out is what the time-out says, and heartbeats are sent as it needs them"
+            )
+        if self.kind != ACTIVITY and heartbeat is not None:
+            raise ConfigurationError(
+                f"the stub of {self.label} was given a heartbeat; only activities have heartbeats"
+            )
+        if self.kind == CHILD and 0 < takes < math.inf and takes % 1:
+            raise ConfigurationError(
+                f"takes of the stub of {self.label} must be a whole number of seconds, as it is a "
+                f"workflow, and timers of Amazon SWF have no parts of seconds: {takes!r}"
             )
         self._answers.append(
             Answer(
@@ -134,10 +149,10 @@ class Answers:
         return self._given > 0
 
     def _time_out(self, timeout: object) -> str:
-        if timeout not in self.time_outs:
+        known = tuple(TIME_OUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
+        if timeout not in known:
             raise ConfigurationError(
-                f"timeout of the stub of {self.label} must be {' or '.join(self.time_outs)}, not "
-                f"{timeout!r}"
+                f"timeout of the stub of {self.label} must be {' or '.join(known)}, not {timeout!r}"
             )
         return str(timeout)
 

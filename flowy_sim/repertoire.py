@@ -10,12 +10,13 @@ from typing import Any
 
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
-from flowy.options import ACTIVITY, default_members, members
-from flowy.proxy import ActivityProxy
+from flowy.options import ACTIVITY, WORKFLOW, YEAR, default_members, members
+from flowy.proxy import ActivityProxy, WorkflowProxy
 from flowy.registry import Type, by_type, register, scan
 from flowy.retry import Retry
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.answers import CHILD
 from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import NameAndVersion
 
@@ -39,6 +40,7 @@ class Repertoire:
         activities: the classes of activities, stubs among them, by name and version.
         missing: the activities that the workflows' proxies ask for and of which there is neither
             an implementation nor a stub.
+        missing_children: the children of which the same is true.
         payloads: how arguments and results travel.
     """
 
@@ -70,20 +72,22 @@ class Repertoire:
         deciders = list(workflows)
         self.workflows = by_type(WorkflowType, deciders) if deciders else {}
         self._proxies = [proxy for cls in self.workflows.values() for proxy in proxies(cls)]
+        self._children = [proxy for cls in self.workflows.values() for proxy in children(cls)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}
         if stand_ins is not None:
-            for key, stub in stand_ins.stubs.all().items():
-                real = stub.activity
-                declared = self._declared(key) if real is None else real.flowy_type
-                self.activities[key] = stand_ins.activity(stub, declared)
+            self._stub(stand_ins)
         asked = dict.fromkeys(type_of(proxy) for proxy in self._proxies)
         self.missing = [key for key in asked if key not in self.activities]
+        started = dict.fromkeys(map(type_of, self._children))
+        self.missing_children = [key for key in started if key not in self.workflows]
 
     @property
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows."""
-        return _unique(_task_list(cls.flowy_type.defaults) for cls in self.workflows.values())
+        declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
+        asked = [_task_list(proxy.attributes, "taskList") for proxy in self._children]
+        return _unique([*declared, *asked])
 
     @property
     def activity_lists(self) -> list[str]:
@@ -91,7 +95,7 @@ class Repertoire:
         if not self.activities:
             return []
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
-        asked = [proxy.attributes.get("taskList", {}).get("name") for proxy in self._proxies]
+        asked = [_task_list(proxy.attributes, "taskList") for proxy in self._proxies]
         return _unique([*declared, *asked])
 
     def register(self, is_new: bool = False) -> None:
@@ -111,23 +115,38 @@ class Repertoire:
             self._register_all(types)
         else:
             register(self._client, self._domain, types)
-        for name, version in self.missing:
-            declared = _bare(name, version, MISSING_LIST)
+        missing = [_bare_activity(*key, MISSING_LIST) for key in self.missing]
+        children = [_bare_workflow(*key, MISSING_LIST) for key in self.missing_children]
+        bare: list[Type] = [*missing, *children]
+        for each in bare:
             try:
-                self._client.register_activity_type(
-                    domain=self._domain, name=name, version=version, **declared.defaults
-                )
+                self._register(each)
             except Exception as error:
                 if fault_code(error) != "TypeAlreadyExistsFault":
                     raise
 
     def _register_all(self, types: Iterable[Type]) -> None:
-        client = self._client
         for each in types:
-            activity = each.kind == "activity"
-            call = client.register_activity_type if activity else client.register_workflow_type
-            call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
+            self._register(each)
             logger.info("registered the %s %s in %s", each.kind, each, self._domain)
+
+    def _register(self, each: Type) -> None:
+        client = self._client
+        activity = each.kind == "activity"
+        call = client.register_activity_type if activity else client.register_workflow_type
+        call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
+
+    def _stub(self, stand_ins: StandIns) -> None:
+        """Put stubs in place of what they stand in for."""
+        for key, stub in stand_ins.stubs.all().items():
+            declared = self._declared(key) if stub.cls is None else stub.cls.flowy_type
+            assert isinstance(declared, ActivityType)
+            self.activities[key] = stand_ins.activity(stub, declared)
+        for key, stub in stand_ins.stubs.all(CHILD).items():
+            started = self._started(key) if stub.cls is None else stub.cls.flowy_type
+            assert isinstance(started, WorkflowType)
+            self.workflows[key] = stand_ins.child(stub, started)
+        stand_ins.functions()
 
     def _declared(self, key: NameAndVersion) -> ActivityType:
         """Find the type of a stub that was given by name."""
@@ -141,8 +160,23 @@ class Repertoire:
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
-            return _bare(name, version, STUBS_LIST)
+            return _bare_activity(name, version, STUBS_LIST)
         return ActivityType(name, version, reply["configuration"], Retry(1), False)
+
+    def _started(self, key: NameAndVersion) -> WorkflowType:
+        """Find the type of a stub of a child that was given by name."""
+        if key in self.workflows:
+            return self.workflows[key].flowy_type
+        name, version = key
+        try:
+            reply = self._client.describe_workflow_type(
+                domain=self._domain, workflowType={"name": name, "version": version}
+            )
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
+            return _bare_workflow(name, version, STUBS_LIST)
+        return WorkflowType(name, version, reply["configuration"])
 
 
 def activities_in(sources: Sources) -> list[type[Activity]]:
@@ -168,10 +202,33 @@ def proxies(workflow: type[Workflow]) -> Iterator[ActivityProxy[..., Any]]:
             yield proxy
 
 
-def type_of(proxy: ActivityProxy[..., Any]) -> NameAndVersion:
+def children(workflow: type[Workflow]) -> Iterator[WorkflowProxy[..., Any]]:
+    """Yield the proxies of children that a workflow has as attributes."""
+    for name in dir(workflow):
+        proxy = getattr(workflow, name)
+        if isinstance(proxy, WorkflowProxy):
+            yield proxy
+
+
+def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
+    """Return workflows with those that they start as children, and that these start.
+
+    Where two classes declare the same type, the one counts that was found first.
+    """
+    found: dict[NameAndVersion, type[Workflow]] = {}
+    waiting = list(workflows)
+    while waiting:
+        cls = waiting.pop(0)
+        declared = cls.flowy_type
+        if found.setdefault((declared.name, declared.version), cls) is cls:
+            waiting += [each.workflow for each in children(cls) if each.workflow is not None]
+            waiting = [each for each in waiting if each not in found.values()]
+    return list(found.values())
+
+
+def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAndVersion:
     """Return name and version of the type that a proxy asks for."""
-    named = proxy.attributes["activityType"]
-    return named["name"], named["version"]
+    return proxy.declared.name, proxy.declared.version
 
 
 def _expanded(sources: Any) -> list[Source]:
@@ -183,7 +240,18 @@ def _classes(source: Source, kind: str) -> Iterable[Any]:
     return getattr(scan(source), kind) if isinstance(source, str | ModuleType) else [source]
 
 
-def _bare(name: str, version: str, task_list: str) -> ActivityType:
+def _bare_workflow(name: str, version: str, task_list: str) -> WorkflowType:
+    """Make a type of which nothing is known but the name."""
+    known = {
+        "task_list": task_list,
+        "execution_start_to_close": YEAR,
+        "task_start_to_close": None,
+        "child_policy": "TERMINATE",
+    }
+    return WorkflowType(name, version, default_members(members(WORKFLOW, known)))
+
+
+def _bare_activity(name: str, version: str, task_list: str) -> ActivityType:
     """Make a type of which nothing is known but the name."""
     unlimited = dict.fromkeys(
         ("heartbeat", "schedule_to_close", "schedule_to_start", "start_to_close")
@@ -192,8 +260,8 @@ def _bare(name: str, version: str, task_list: str) -> ActivityType:
     return ActivityType(name, version, default_members(wire, infix="Task"), Retry(1), False)
 
 
-def _task_list(defaults: dict[str, Any]) -> str | None:
-    name: str | None = defaults.get("defaultTaskList", {}).get("name")
+def _task_list(defaults: dict[str, Any], member: str = "defaultTaskList") -> str | None:
+    name: str | None = defaults.get(member, {}).get("name")
     return name
 
 

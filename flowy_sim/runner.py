@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from flowy.checks import whole_number
@@ -32,7 +33,14 @@ from flowy_sim.checks import Checks
 from flowy_sim.clock import parse_instant
 from flowy_sim.faults.fault import Fault
 from flowy_sim.freezing import freezegun, frozen_to
-from flowy_sim.repertoire import Repertoire, Sources, activities_in, module_of, workflows_in
+from flowy_sim.repertoire import (
+    Repertoire,
+    Sources,
+    activities_in,
+    families,
+    module_of,
+    workflows_in,
+)
 from flowy_sim.run import Event, Run, fetch, history, open_executions
 from flowy_sim.simulation import Simulation
 from flowy_sim.stage import Code, Stage
@@ -47,6 +55,7 @@ MOST_FAULTS = 2
 """How many faults strike in one run at most, if nothing else is said."""
 
 _OTHERS = 5
+_MOST_OPEN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -312,14 +321,15 @@ class Runner:
     def _staff(self) -> None:
         """Register everything that can be done, and put workers on all task lists."""
         is_new = self._register_domain()
+        workflows = families(self._workflows)
         activities = self._activities
         if activities is None:
-            modules = dict.fromkeys(module_of(workflow) for workflow in self._workflows)
+            modules = dict.fromkeys(map(module_of, workflows))
             activities = list(dict.fromkeys(activities_in(modules)))
         can = Repertoire(
             self._client,
             self.domain,
-            self._workflows,
+            workflows,
             activities,
             self.stand_ins,
             self.payloads,
@@ -378,12 +388,15 @@ class Runner:
             for other in open_executions(self._client, self.domain, _OTHERS)
             if other != execution
         ]
-        workers = self.stage.workers()
+        can = self.stage.can
+        workers = replace(
+            self.stage.workers(), workflows=can.workflows if can else {}, payloads=self.payloads
+        )
         open_waits = [wait for each in (stuck, *others) for wait in waits(each.history, workers)]
         if not any(wait.ends for wait in open_waits):
             self.runs.append(stuck)
             self._told.pop(execution, None)
-            raise StuckError(explain(stuck, others, workers, self._clock.now), stuck)
+            raise StuckError(explain(stuck, others[:_OTHERS], workers, self._clock.now), stuck)
 
     def _is_open(self, execution: Execution) -> bool:
         found = self.simulation.engine().executions.get(execution.run_id)
@@ -398,6 +411,9 @@ class Runner:
     # Telling
 
     def _task_taken(self) -> None:
+        task = self.stage.desk.task
+        if task is not None and "workflowType" in task:
+            self.stand_ins.begin(task)
         self._follow()
         self._tell()
 

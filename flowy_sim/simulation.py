@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowy_sim.clock import DEFAULT_START, Clock, VirtualClock
 from flowy_sim.engine.engine import Engine
+from flowy_sim.engine.lambdas import LambdaFunction
 from flowy_sim.engine.latency import DEFAULT, Latency
 from flowy_sim.engine.limits import Limits
 from flowy_sim.engines import Engines
@@ -77,7 +78,7 @@ class Simulation:
         self.account = account
         self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
         self.schedule = schedule or FirstChoice()
-        self.lambdas: dict[str, Callable[..., Any]] = {}
+        self.lambdas: dict[str, Callable[..., Any] | LambdaFunction] = {}
         self._limits = limits or Limits()
         self._latency = latency or DEFAULT
         self._lock = threading.RLock()

@@ -10,23 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 from flowy.activity import Activity, ActivityType
 from flowy.activity_context import ActivityContext
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.serialization import Payloads
-from flowy_sim.answers import TIME_OUTS, Answer, time_out_first
+from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.answers import ACTIVITY, CHILD, FUNCTION, TIME_OUTS, Answer, time_out_first
 from flowy_sim.client import Client, Reply
 from flowy_sim.simulation import Simulation
+from flowy_sim.stubbed import Outcome, Stubbed, StubbedChild, StubbedFunction, run_like
 from flowy_sim.stubs import Stub, Stubs, UnexpectedCallError
+from flowy_sim.timeline.vocabulary import attributes_of
 
 UNTAKEN_LIST = "nobody takes this up"
 """Where tasks are put that are to time out before anybody takes them up."""
 
 _NEVER_TAKEN = "SCHEDULE_TO_START"
-_MEMBER = "scheduleActivityTaskDecisionAttributes"
 
 
 class StandIns:
@@ -41,7 +42,7 @@ class StandIns:
 
     Attributes:
         stubs: as given.
-        called: what was scheduled, such as ``resize 1``.
+        called: what was scheduled, such as ``resize 1``; a child as ``child thumbnails 1``.
         problem: the first thing that the author of the test has to be told; None if there is none.
     """
 
@@ -63,6 +64,7 @@ class StandIns:
         self._payloads = payloads
         self._hold = hold
         self._answers: dict[tuple[str, str], Answer] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._arranged: tuple[str, list[Reply]] = ("", [])
 
     def activity(self, stub: Stub, declared: ActivityType) -> type[Activity]:
@@ -77,9 +79,52 @@ class StandIns:
         every = declared.automatic_heartbeat
         return type(
             "Stubbed",
-            (_Stubbed,),
-            {**members, "stub": stub, "stand_ins": self, "every": every, "run": _run_like(stub)},
+            (Stubbed,),
+            {**members, "stub": stub, "stand_ins": self, "every": every, "run": run_like(stub)},
         )
+
+    def child(self, stub: Stub, declared: WorkflowType) -> type[Workflow]:
+        """Make a workflow that answers as a stub does.
+
+        Args:
+            stub: the stub.
+            declared: the type as it is to be registered.
+        """
+        return type("StubbedChild", (StubbedChild,), {"flowy_type": declared, "stand_ins": self})
+
+    def functions(self) -> None:
+        """Let Lambda functions answer as their stubs do."""
+        for stub in self.stubs.all(FUNCTION).values():
+            self._simulation.lambdas[stub.name] = StubbedFunction(self, stub)
+
+    def begin(self, task: Reply) -> None:
+        """Choose what becomes of a child that a stub stands in for, when it is first decided on.
+
+        Args:
+            task: the decision task, of whatever workflow.
+        """
+        named, ids = task["workflowType"], task["workflowExecution"]
+        stub = self.stubs.find(CHILD, named["name"], named["version"])
+        if stub is None or ids["runId"] in self._outcomes:
+            return
+        text = attributes_of(task["events"][0]).get("input")
+        answer = self._answers.pop(("", ids["workflowId"]), None)
+        try:
+            args, kwargs, _ = self._payloads.decode_start(str(stub), text, stub.cls)
+            if answer is None:
+                answer = stub.answer_to(tuple(args), kwargs)
+            takes = math.inf if answer.timeout else answer.takes
+            outcome = Outcome(takes, answer.function(*args, **kwargs))
+        except UnexpectedCallError as error:
+            self.problem = self.problem or error
+            return
+        except Exception as error:
+            outcome = Outcome(answer.takes if answer else 0, error=error)
+        self._outcomes[ids["runId"]] = outcome
+
+    def outcome(self, run_id: str) -> Outcome:
+        """Return what was chosen for a child."""
+        return self._outcomes[run_id]
 
     def arrange(self, task: Reply, answer: Reply) -> Reply:
         """Choose the answers to what a decider schedules.
@@ -134,23 +179,27 @@ class StandIns:
         return answer
 
     def _choose(self, run_id: str, decision: Reply) -> Reply:
-        asked = decision.get(_MEMBER)
-        if asked is None:
+        """Choose the answer to what a decision asks for; return the decision that is sent."""
+        kind = _KINDS.get(decision["decisionType"])
+        if kind is None:
             return decision
-        named = asked["activityType"]
-        self.called[f"{named['name']} {named['version']}"] = None
-        stub = self.stubs.all().get((named["name"], named["version"]))
+        asked = decision[_member(decision)]
+        named = asked["workflowType" if kind == CHILD else "activityType"]
+        label = f"{named['name']} {named['version']}"
+        self.called[f"child {label}" if kind == CHILD else label] = None
+        stub = self.stubs.find(kind, named["name"], named["version"])
         if stub is None:
             return decision
         try:
-            args, kwargs = self._payloads.decode_input(str(stub), asked.get("input"), stub.activity)
+            args, kwargs = self._payloads.decode_input(label, asked.get("input"), stub.cls)
             answer = stub.answer_to(tuple(args), kwargs)
         except (SerializationError, TypeError):
-            return decision  # The activity will fail with this, as it would do itself.
+            return decision  # It will fail with this, as it would without a stub.
         if answer.timeout == _NEVER_TAKEN:
-            time_out_first(str(stub), _NEVER_TAKEN, self._limits_before_start(asked))
-            return {**decision, _MEMBER: {**asked, "taskList": {"name": UNTAKEN_LIST}}}
-        self._answers[run_id, asked["activityId"]] = answer
+            time_out_first(label, _NEVER_TAKEN, self._limits_before_start(asked))
+            return {**decision, _member(decision): {**asked, "taskList": {"name": UNTAKEN_LIST}}}
+        key = ("", asked["workflowId"]) if kind == CHILD else (run_id, asked["activityId"])
+        self._answers[key] = answer
         return decision
 
     def _limits_before_start(self, asked: Reply) -> dict[str, float]:
@@ -187,31 +236,13 @@ class StandIns:
         return limits
 
 
-class _Stubbed(Activity):
-    """An activity that answers as a stub does."""
-
-    stub: ClassVar[Stub]
-    stand_ins: ClassVar[StandIns]
-    every: ClassVar[float | None]
+_KINDS = {"ScheduleActivityTask": ACTIVITY, "StartChildWorkflowExecution": CHILD}
 
 
-def _run_like(stub: Stub) -> Callable[..., Any]:
-    return _run(None if stub.activity is None else stub.activity.run)
-
-
-@cache
-def _run(real: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Make a method that gives a stub's answer, with the type hints of the one it stands in for."""
-
-    def run(self: _Stubbed, *args: Any, **kwargs: Any) -> Any:
-        answer = self.stand_ins.answer(self.stub, self.every, self.context, args, kwargs)
-        return answer.function(*args, **kwargs)
-
-    if real is not None:
-        run.__wrapped__ = real  # type: ignore[attr-defined]
-        run.__annotations__ = real.__annotations__
-        run.__signature__ = getattr(real, "__signature__", None)  # type: ignore[attr-defined]
-    return run
+def _member(decision: Reply) -> str:
+    """Return the member that says more about a decision."""
+    kind = decision["decisionType"]
+    return f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
 
 
 def _default(member: str) -> str:

@@ -1,4 +1,4 @@
-"""Stubs: what an activity answers in a test, and how long it takes, in place of its code.
+"""Stubs: what activities, children and Lambda functions answer in a test, without their code.
 
 Example:
     An activity that fails twice and then has a result, each time after 40 simulated seconds::
@@ -16,15 +16,27 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from flowy import checks
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
-from flowy_sim.answers import NOTHING, Answer, Answers
+from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.answers import ACTIVITY, CHILD, FUNCTION, Answer, Answers
 
 NameAndVersion = tuple[str, str]
 Arguments = Mapping[str, object]
+
+
+class Given(TypedDict, total=False):
+    """An answer, as `flowy_sim.answers.Answers.then` takes it."""
+
+    result: object
+    error: Exception | None
+    function: Callable[..., Any] | None
+    timeout: str | None
+    takes: float
+    heartbeat: float | None
 
 
 class UnexpectedCallError(AssertionError):
@@ -36,7 +48,7 @@ class Case(Answers):
 
     def __init__(self, stub: Stub, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Begin without answers."""
-        super().__init__(stub.label, stub.time_outs)
+        super().__init__(stub.label, stub.kind)
         self._stub = stub
         self.expected = stub.named(args, kwargs, partly=True)
 
@@ -58,19 +70,19 @@ class Case(Answers):
 
 
 class Stub(Answers):
-    """What stands in for an activity.
+    """What stands in for an activity, a child workflow or a Lambda function.
 
     Attributes:
-        name, version: of its type.
-        activity: its class; None if only its name was given.
+        name, version: of its type; a function has no version.
+        cls: its class; None if only its name was given.
     """
 
-    def __init__(self, name: str, version: str, activity: type[Activity] | None = None) -> None:
+    def __init__(self, kind: str, name: str, version: str = "", cls: Any = None) -> None:
         """Stand in for a type, with no answer yet."""
-        super().__init__(f"{name} {version}")
+        super().__init__(f"{name} {version}".rstrip(), kind)
         self.name = name
         self.version = version
-        self.activity = activity
+        self.cls: type[Activity] | type[Workflow] | None = cls
         self._cases: list[Case] = []
 
     def __str__(self) -> str:
@@ -90,7 +102,7 @@ class Stub(Answers):
             none is answered as the stub itself says.
 
         Raises:
-            ConfigurationError: the activity does not take such arguments.
+            ConfigurationError: it does not take such arguments.
 
         Example:
             ``stubs(Resize, result="small.jpg").when("huge.tif").then(error=OSError("too big"))``
@@ -104,7 +116,7 @@ class Stub(Answers):
 
         Raises:
             UnexpectedCallError: the stub has none.
-            TypeError: the activity does not take such arguments.
+            TypeError: it does not take such arguments.
         """
         given = self.named(args, kwargs)
         for case in self._cases:
@@ -132,12 +144,12 @@ class Stub(Answers):
             partly: whether some may be missing.
 
         Raises:
-            TypeError: the activity does not take such arguments.
+            TypeError: it does not take such arguments.
             ConfigurationError: the same, where it is said for a case.
         """
-        if self.activity is None:
+        if self.cls is None:
             return {f"argument {place}": value for place, value in enumerate(args, 1)} | kwargs
-        shown = _signature(self.activity.run)
+        shown = _signature(self.cls.run)
         if not partly:
             return shown.bind(*args, **kwargs).arguments
         try:
@@ -156,7 +168,7 @@ class Stub(Answers):
 
 
 class Stubs:
-    """The stubs of a test, at most one for each activity type.
+    """The stubs of a test, at most one for each type of activity or workflow, or function.
 
     Calling it adds one, in place of an older one for the same type:
     ``stubs(Resize, result="small.jpg", takes=40)``.
@@ -164,33 +176,18 @@ class Stubs:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._stubs: dict[NameAndVersion, Stub] = {}
-        self._functions: dict[str, Stub] = {}
+        self._stubs: dict[tuple[str, NameAndVersion], Stub] = {}
 
     def __call__(
-        self,
-        activity: Any,
-        version: str | int | float | None = None,
-        *,
-        result: object = NOTHING,
-        error: Exception | None = None,
-        function: Callable[..., Any] | None = None,
-        timeout: str | None = None,
-        takes: float = 0,
-        heartbeat: float | None = None,
+        self, what: Any, version: str | int | float | None = None, **answer: Unpack[Given]
     ) -> Stub:
-        """Let something stand in for an activity.
+        """Let something stand in for an activity or a child workflow.
 
         Args:
-            activity: the activity's class or function, or the name of its type.
+            what: its class, a function under ``@activity``, or the name of an activity.
             version: the version of its type, where a name was given.
-            result: as in `Answers.then`, as are all that follow. Without any of them the result
-                is None, unless answers are added with ``.then(…)`` or ``.when(…)``.
-            error: see there.
-            function: see there.
-            timeout: see there.
-            takes: see there.
-            heartbeat: see there.
+            **answer: the first answer, as `Answers.then` takes it. Without any the result is
+                None, unless answers are added with ``.then(…)`` or ``.when(…)``.
 
         Returns:
             The stub; more answers can be added to it with ``.then(…)``, and answers to calls
@@ -200,23 +197,35 @@ class Stubs:
             ConfigurationError: there is no such activity, or an argument is wrong.
             SerializationError: the result cannot be sent as JSON.
         """
-        stub = _stub(activity, version)
-        answer = {"error": error, "function": function, "timeout": timeout, "heartbeat": heartbeat}
-        if takes or result is not NOTHING or any(value is not None for value in answer.values()):
-            stub.then(
-                result=result,
-                error=error,
-                function=function,
-                timeout=timeout,
-                takes=takes,
-                heartbeat=heartbeat,
-            )
-        self._stubs[stub.name, stub.version] = stub
-        return stub
+        return self._add(_stub(what, version), answer)
 
-    def all(self) -> dict[NameAndVersion, Stub]:
-        """Return the stubs by name and version of the types they stand in for."""
-        return dict(self._stubs)
+    def child(self, name: str, version: str | int | float, **answer: Unpack[Given]) -> Stub:
+        """Let something stand in for a child workflow of which there is only the name.
+
+        Args:
+            name: the name of its type.
+            version: the version of its type.
+            **answer: see `__call__`.
+        """
+        name = checks.text("the name of a workflow", name)
+        return self._add(Stub(CHILD, name, checks.version_text(version)), answer)
+
+    def lambda_function(self, name: str, **answer: Unpack[Given]) -> Stub:
+        """Let something stand in for a Lambda function; it is called with the decoded payload.
+
+        Args:
+            name: its name.
+            **answer: see `__call__`.
+        """
+        return self._add(Stub(FUNCTION, checks.text("the name of a function", name)), answer)
+
+    def all(self, kind: str = ACTIVITY) -> dict[NameAndVersion, Stub]:
+        """Return the stubs of a kind, by name and version of the types they stand in for."""
+        return {named: stub for (each, named), stub in self._stubs.items() if each == kind}
+
+    def find(self, kind: str, name: str, version: str) -> Stub | None:
+        """Return the stub of something; None if it has none."""
+        return self._stubs.get((kind, (name, version)))
 
     def unused(self, called: Iterable[str] = ()) -> list[str]:
         """Say which stubs were never used, each with the nearest that was called.
@@ -231,6 +240,12 @@ class Stubs:
             nearest = f"; the nearest that was called is {near[0]}" if near else ""
             sentences += [f"{what} was never used{nearest}" for what in stub.unused()]
         return sentences
+
+    def _add(self, stub: Stub, answer: Given) -> Stub:
+        if answer.get("takes") or answer.keys() - {"takes"}:
+            stub.then(**answer)
+        self._stubs[stub.kind, (stub.name, stub.version)] = stub
+        return stub
 
 
 def written(arguments: Arguments) -> str:
@@ -253,25 +268,25 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
     return shown.replace(parameters=list(shown.parameters.values())[1:])
 
 
-def _stub(activity: Any, version: str | int | float | None) -> Stub:
-    if isinstance(activity, str):
-        name = checks.text("the name of an activity", activity)
+def _stub(what: Any, version: str | int | float | None) -> Stub:
+    if isinstance(what, str):
+        name = checks.text("the name of an activity", what)
         if version is None:
             raise ConfigurationError(
                 f"a stub needs a version beside the name: stub({name!r}, 1, …), or the "
                 "activity's class"
             )
-        return Stub(name, checks.version_text(version))
-    cls = activity_class(activity)
+        return Stub(ACTIVITY, name, checks.version_text(version))
+    cls = activity_class(what)
     declared = getattr(cls, "flowy_type", None)
-    if not isinstance(declared, ActivityType):
+    if not isinstance(declared, ActivityType | WorkflowType):
         raise ConfigurationError(
-            f"a stub stands in for a class or function decorated with @activity, or for a name and "
-            f"a version, not for {activity!r}"
+            f"a stub stands in for what is decorated with @activity or @workflow, or for a name "
+            f"and a version, not for {what!r}"
         )
     if version is not None:
         raise ConfigurationError(
             f"the version of a stub for the class {cls.__name__} comes from there; leave "
             f"{version!r} out, and give a result as result={version!r}"
         )
-    return Stub(declared.name, declared.version, cls)
+    return Stub(declared.kind, declared.name, declared.version, cls)

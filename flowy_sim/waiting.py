@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
+from flowy.serialization import PLAIN, Payloads
+from flowy.workflow import Workflow
+from flowy_sim.awaiting import awaited_signals
+from flowy_sim.repertoire import MISSING_LIST
 from flowy_sim.run import Event, Run
 from flowy_sim.timeline import reading
 from flowy_sim.timeline.vocabulary import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
@@ -40,11 +44,15 @@ class Workers:
     Attributes:
         decision_lists, activity_lists: the task lists that are polled.
         activities: the types that can be worked on, by name and version.
+        workflows: the classes that decide, by name and version of their types.
+        payloads: how arguments and results travel.
     """
 
     decision_lists: Sequence[str]
     activity_lists: Sequence[str]
     activities: Sequence[tuple[str, str]]
+    workflows: Mapping[tuple[str, str], type[Workflow]] = field(default_factory=dict)
+    payloads: Payloads = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +62,49 @@ class Wait:
     Attributes:
         sentence: what it is.
         ends: whether it comes to an end by itself, at some time.
+        at: when it does, if that is known.
     """
 
     sentence: str
     ends: bool = False
+    at: datetime | None = None
 
 
 def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
-    """Say what an open execution waits for, other than its own time-out.
+    """Say what an open execution waits for, other than its own time-out and its children's ends.
 
     Args:
         history: its events so far.
         workers: who is there to take tasks.
     """
-    found = []
+    found = [Wait(sentence) for sentence in _signals(history, workers)]
     for row in reading.read(history).rows:
         span = row.spans[-1]
         describe = _WAITS.get(span.kind)
         if span.ended is None and describe is not None:
             begun = history[span.begun - 1]
             started = None if span.started is None else history[span.started - 1]
-            found.append(describe(begun, started, workers))
+            found.append(describe(begun, started, workers, history))
+    closing = times_out_at(history)
+    found = [_never(wait) if wait.at is not None and wait.at >= closing else wait for wait in found]
     return found or [Wait(_nothing_open(history))]
+
+
+def _never(wait: Wait) -> Wait:
+    return Wait(f"{wait.sentence}, when it has timed out as a whole")
+
+
+def _signals(history: Sequence[Event], workers: Workers) -> list[str]:
+    """Say which signals a workflow waits for."""
+    named = attributes_of(history[0])["workflowType"]
+    workflow = workers.workflows.get((named["name"], named["version"]))
+    last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
+    if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
+        return []
+    return [
+        f"it waits for {signal}, which nobody has sent"
+        for signal in awaited_signals(workflow, history, workers.payloads)
+    ]
 
 
 def explain(run: Run, others: Iterable[Run], workers: Workers, now: datetime) -> str:
@@ -103,19 +132,26 @@ def times_out_at(history: Sequence[Event]) -> datetime:
     return started + timedelta(seconds=int(timeout))
 
 
-def _decision(begun: Event, started: Event | None, workers: Workers) -> Wait:
+def _decision(
+    begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]
+) -> Wait:
     if started is not None:
         return Wait(
             f"a decider has had its decision task since {_time(started)} and never answered"
         )
     task_list = attributes_of(begun)["taskList"]["name"]
-    return Wait(
-        f"its decision task has been on the list {task_list!r} since {_time(begun)}; "
-        + _nobody_polls(task_list, workers.decision_lists)
-    )
+    if task_list == MISSING_LIST:
+        named = attributes_of(history[0])["workflowType"]["name"]
+        where, why = "waiting", _not_implemented(named, workers.workflows)
+    else:
+        where = f"on the list {task_list!r}"
+        why = _nobody_polls(task_list, workers.decision_lists)
+    return Wait(f"its decision task has been {where} since {_time(begun)}; {why}")
 
 
-def _activity(begun: Event, started: Event | None, workers: Workers) -> Wait:
+def _activity(
+    begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]
+) -> Wait:
     task = attributes_of(begun)
     named = task["activityType"]
     label = _label(named)
@@ -140,18 +176,18 @@ def _activity(begun: Event, started: Event | None, workers: Workers) -> Wait:
     )
 
 
-def _timer(begun: Event, started: Event | None, workers: Workers) -> Wait:
+def _timer(begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]) -> Wait:
     timer = attributes_of(begun)
     fires = begun["eventTimestamp"] + timedelta(seconds=int(timer["startToFireTimeout"]))
-    return Wait(f"timer {timer['timerId']} fires at {_instant(fires)}", ends=True)
+    return Wait(f"timer {timer['timerId']} fires at {_instant(fires)}", ends=True, at=fires)
 
 
-def _child(begun: Event, started: Event | None, workers: Workers) -> Wait:
+def _child(begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]) -> Wait:
     child = attributes_of(begun)
-    return Wait(f"child {_label(child['workflowType'])} ({child['workflowId']}) is open", ends=True)
+    return Wait(f"child {_label(child['workflowType'])} ({child['workflowId']}) is open")
 
 
-_WAITS: Mapping[str, Callable[[Event, Event | None, Workers], Wait]] = {
+_WAITS: Mapping[str, Callable[[Event, Event | None, Workers, Sequence[Event]], Wait]] = {
     DECISIONS: _decision,
     ACTIVITY: _activity,
     TIMER: _timer,
@@ -177,7 +213,7 @@ def _nobody_polls(task_list: str, polled: Sequence[str]) -> str:
     return f"no worker polls that list, only {others}" if others else "no worker polls any list"
 
 
-def _not_implemented(name: str, implemented: Sequence[tuple[str, str]]) -> str:
+def _not_implemented(name: str, implemented: Iterable[tuple[str, str]]) -> str:
     sentence = "it is neither implemented nor stubbed"
     near = get_close_matches(name, [name for name, _ in implemented])
     nearest = [f"{name} {version}" for name, version in implemented if name in near]

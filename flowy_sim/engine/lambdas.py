@@ -15,7 +15,7 @@ from flowy_sim.engine.lifecycle import LAMBDA_FUNCTION
 DEFAULT_TIMEOUT = 900
 
 
-@dataclass(frozen=True)
+@dataclass
 class LambdaFunction:
     """A function that executions can call by its name.
 
@@ -24,7 +24,8 @@ class LambdaFunction:
             What it raises fails the task, as an unhandled error does in Lambda; a
             `LambdaError` says with which reason and details. It may call the service, but
             not poll.
-        takes: how long a call lasts, in seconds of simulated time; infinity for ever.
+        takes: how long a call lasts, in seconds of simulated time; infinity for ever. The
+            function itself may set it while it is called.
         text: whether the function takes and returns the payloads as JSON text instead.
     """
 

@@ -209,9 +209,9 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
         ((Nap, 15), {}, "leave 15 out, and give a result as result=15"),
         (("nap",), {"result": 1}, r"needs a version beside the name: stub\('nap', 1, …\)"),
         (("", 1), {}, "the name of an activity must be text"),
-        ((Siesta,), {}, "stands in for a class or function decorated with @activity"),
-        ((Activity,), {}, "stands in for a class or function decorated with @activity"),
-        ((7,), {}, "stands in for a class or function decorated with @activity"),
+        ((Stubs,), {}, "stands in for what is decorated with @activity or @workflow"),
+        ((Activity,), {}, "stands in for what is decorated with @activity or @workflow"),
+        ((7,), {}, "stands in for what is decorated with @activity or @workflow"),
     ],
 )
 def test_a_stub_that_makes_no_sense_is_refused(

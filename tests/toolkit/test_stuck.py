@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 from typing import Any
 
 import pytest
 from bakery import Bread, Heat, Knead
 
-from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
+from flowy_sim.engine.latency import ZERO
 from flowy_sim.run import Run
-from flowy_sim.runner import DOMAIN, Runner
+from flowy_sim.runner import DOMAIN, Runner, run
 from flowy_sim.stubs import Stubs
 from flowy_sim.waiting import StuckError, Workers, waits
 
@@ -167,7 +169,7 @@ def test_timers_and_children_are_waited_for_in_words() -> None:
     assert timer_wait.sentence == "timer rest fires at 2024-01-01 00:01:30"
     assert child_wait.sentence == "child bread 1 (other) is open"
     assert timer_wait.ends
-    assert child_wait.ends
+    assert not child_wait.ends  # by itself: what it waits for itself decides
 
 
 def test_a_decision_task_that_is_held_is_named() -> None:
@@ -187,3 +189,58 @@ def test_a_decision_task_that_is_held_is_named() -> None:
     assert wait.sentence == (
         "a decider has had its decision task since 2024-01-01 00:00:00 and never answered"
     )
+
+
+@workflow("approval", 1, "approvals")
+class Approval(Workflow):
+    def run(self, name: str = "approval") -> Any:
+        return self.signal(name).result()
+
+
+@workflow("pair", 1, "approvals", execution_start_to_close=86_400)
+class Pair(Workflow):
+    one = WorkflowProxy(Approval)
+    other = WorkflowProxy(Approval)
+
+    def run(self) -> Any:
+        return [self.one("tick"), self.other("tock")]
+
+
+@workflow("patient", 1, "approvals", execution_start_to_close=3600)
+class Patient(Workflow):
+    def run(self, days: int) -> None:
+        self.sleep(days * 86_400)
+
+
+def test_a_signal_that_nobody_sends_is_named() -> None:
+    with pytest.raises(StuckError, match="- it waits for the signal 'approval', which nobody has"):
+        run(Simulation(), Approval)
+
+
+def test_children_that_wait_for_each_other_say_for_what() -> None:
+    with pytest.raises(StuckError) as caught:
+        run(Simulation(latency=ZERO), Pair)
+    lines = [re.sub(r"-[0-9a-f]{8}-", "-…-", line) for line in str(caught.value).splitlines()]
+    assert lines == [
+        "Nothing moves any more at 2024-01-01 00:00:00, and pair 1 (pair-1) is open after 0 s:",
+        "- child approval 1 (pair-1-…-approval-1) is open",
+        "- child approval 1 (pair-1-…-approval-2) is open",
+        "- as a whole it times out at 2024-01-02 00:00:00",
+        "approval 1 (pair-1-…-approval-1) is open after 0 s:",
+        "- it waits for the signal 'tick', which nobody has sent",
+        "- as a whole it times out at 2024-01-02 00:00:00",
+        "approval 1 (pair-1-…-approval-2) is open after 0 s:",
+        "- it waits for the signal 'tock', which nobody has sent",
+        "- as a whole it times out at 2024-01-02 00:00:00",
+    ]
+
+
+def test_a_timer_of_another_year_is_named() -> None:
+    with pytest.raises(
+        StuckError, match="timer timer-1 fires at 2026-09-27 00:00:00, when it has timed out as a"
+    ):
+        run(Simulation(), Patient, 1000)
+
+
+def test_a_timer_is_waited_for() -> None:
+    assert run(Simulation(), Patient, 0).status == "COMPLETED"
