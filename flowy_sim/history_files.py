@@ -34,7 +34,7 @@ def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) ->
         OSError: the file cannot be written.
     """
     ids = {"workflowId": execution.workflow_id, "runId": execution.run_id}
-    whose = {} if execution == UNKNOWN else {"execution": ids}
+    whose = {} if execution == UNKNOWN else ids
     text = json.dumps({**whose, "events": events}, default=iso, indent=2)
     path.write_text(f"{text}\n", encoding="utf-8")
 
@@ -67,7 +67,8 @@ def collect(what: str, documents: Iterable[Any]) -> Kept:
 
     Args:
         what: what it comes from, for the message of an error.
-        documents: replies of GetWorkflowExecutionHistory, or lists of events.
+        documents: replies of GetWorkflowExecutionHistory, also with ``workflowId`` and ``runId``
+            as ``flowy-sim history`` and ``flowy-sim run --json`` write them, or lists of events.
 
     Raises:
         HistoryError: that is no history, or not the whole of one.
@@ -89,8 +90,8 @@ def collect(what: str, documents: Iterable[Any]) -> Kept:
             f"{what} does not hold the whole history of one execution: its events must have the "
             "ids 1, 2, 3, …"
         )
-    found = next((page["execution"] for page in pages if "execution" in page), None)
-    whose = Execution(found["workflowId"], found["runId"]) if found else UNKNOWN
+    found = [page for page in pages if "workflowId" in page and "runId" in page]
+    whose = Execution(found[0]["workflowId"], found[0]["runId"]) if found else UNKNOWN
     return Kept(History(events), whose)
 
 

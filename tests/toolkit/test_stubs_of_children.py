@@ -151,7 +151,7 @@ class Caller(Workflow):
 
 def run_with_function(stubs: Stubs, payload: str) -> Any:
     """Run a decider that calls a Lambda function, and tell how that ended."""
-    runner = Runner(Simulation(), stubs=stubs)
+    runner = Runner(Simulation(latency=ZERO), stubs=stubs)
     execution = runner.start(Caller, task_list="by hand")
 
     def decider(client: Any) -> None:
