@@ -73,7 +73,7 @@ def types(session: nox.Session) -> None:
     """Check the types, and that they tell authors of workflows what is right and wrong."""
     session.install(EVERYTHING, *group("types"), *group("test"))
     session.run("mypy")
-    session.run("pytest", "tests/flowy/test_types.py")
+    session.run("pytest", "tests/flowy/test_types.py", "tests/flowy/test_workflows_document.py")
 
 
 @nox.session(python=THIS_PYTHON)
