@@ -188,16 +188,12 @@ def _calls(function: FunctionType, cls: type[Any] | None) -> Iterator[_Call]:
         if isinstance(node.func, ast.Name) and node.func.id in inner:
             pending.extend(inner.pop(node.func.id).body)
         else:
-            given = len(node.args) + len(node.keywords)
-            target, owner = names.meaning(node.func), None
-            if isinstance(node.func, ast.Attribute):
-                owner = names.meaning(node.func.value)
             yield _Call(
                 ast.unparse(node.func),
                 node.lineno + line_before,
-                given,
-                target,
-                owner if isinstance(owner, type) else None,
+                len(node.args) + len(node.keywords),
+                names.meaning(node.func),
+                names.owner(node.func),
             )
 
 
@@ -225,6 +221,7 @@ class _Names:
         self, function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
     ) -> None:
         code = function.__code__
+        self._function, self._cls = function, cls
         self._outer = {**vars(builtins), **function.__globals__}
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             self._outer[name] = _content(cell)
@@ -241,6 +238,8 @@ class _Names:
             return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
         if not isinstance(node, ast.Attribute):
             return _UNKNOWN
+        if _is_super(node.value):
+            return self._inherited(node.attr)
         owner = self.meaning(node.value)
         if isinstance(owner, ModuleType):
             return vars(owner).get(node.attr, _UNKNOWN)
@@ -249,6 +248,32 @@ class _Names:
         if isinstance(owner, type):
             return inspect.getattr_static(owner, node.attr, _UNKNOWN)
         return _UNKNOWN
+
+    def owner(self, node: ast.expr) -> type[Any] | None:
+        """Tell the class on which a method is found."""
+        if not isinstance(node, ast.Attribute):
+            return None
+        if _is_super(node.value):
+            return self._cls
+        found = self.meaning(node.value)
+        return found if isinstance(found, type) else None
+
+    def _inherited(self, name: str) -> object:
+        """Find what `super` finds: on a class after the one that has the function."""
+        classes = iter(self._cls.__mro__ if self._cls else ())
+        for cls in classes:
+            if self._function in vars(cls).values():
+                break
+        return next((vars(cls)[name] for cls in classes if name in vars(cls)), _UNKNOWN)
+
+
+def _is_super(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "super"
+        and not node.args
+    )
 
 
 def _own_names(code: CodeType) -> Iterator[str]:

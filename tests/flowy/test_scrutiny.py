@@ -227,6 +227,43 @@ def test_an_inherited_run_is_read() -> None:
     assert [error.what for error in unrepeatable_calls(Derived)] == ["time.time()"]
 
 
+def test_what_is_called_by_super_is_read() -> None:
+    class Base(Workflow):
+        def run(self) -> float:
+            return self.step() + self.other()
+
+        def step(self) -> float:
+            return 1.0
+
+        def other(self) -> float:
+            return random.random()
+
+    class Middle(Base):
+        def step(self) -> float:
+            return time.time()
+
+    class Derived(Middle):
+        def run(self) -> float:
+            return super().run()
+
+        def step(self) -> float:
+            return super().step()
+
+        def other(self) -> float:
+            return 2.0
+
+    class Orphan(Workflow):
+        def run(self) -> float:
+            return float(super().missing())  # type: ignore[misc]
+
+    assert [error.what for error in unrepeatable_calls(Derived)] == ["time.time()"]
+    assert [error.what for error in unrepeatable_calls(Middle)] == [
+        "random.random()",
+        "time.time()",
+    ]
+    assert unrepeatable_calls(Orphan) == []
+
+
 def test_a_run_behind_a_decorator_is_read() -> None:
     def noted(function: Any) -> Any:
         @functools.wraps(function)
