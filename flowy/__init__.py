@@ -49,7 +49,9 @@ from flowy.errors import (
     TaskNotScheduled,
     TaskTerminated,
     TaskTimedOut,
+    UnrepeatableError,
 )
+from flowy.logs import ExecutionFilter, WorkflowLogger
 from flowy.proxy import ActivityProxy, ChildResult, WorkflowProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
@@ -74,6 +76,7 @@ __all__ = [
     "DependencyFailed",
     "Execution",
     "ExecutionCanceled",
+    "ExecutionFilter",
     "FlowyError",
     "Found",
     "HistoryError",
@@ -94,9 +97,11 @@ __all__ = [
     "TaskNotScheduled",
     "TaskTerminated",
     "TaskTimedOut",
+    "UnrepeatableError",
     "Worker",
     "Workflow",
     "WorkflowContext",
+    "WorkflowLogger",
     "WorkflowProxy",
     "WorkflowWorker",
     "activity",

@@ -22,7 +22,8 @@ from flowy.client import Execution
 from flowy.decisions import record_marker
 from flowy.errors import ConfigurationError, HistoryError
 from flowy.leaving import Restarting
-from flowy.limits import HISTORY_LIMIT
+from flowy.limits import LONG_HISTORY
+from flowy.logs import WorkflowLogger
 from flowy.options import AllOverrides
 from flowy.plain import converter
 from flowy.result import Result
@@ -52,6 +53,14 @@ class WorkflowContext:
     def replaying(self) -> bool:
         """Whether ``run`` repeats what was decided before, rather than decide something new."""
         return self._deciding.replaying
+
+    @property
+    def logger(self) -> WorkflowLogger:
+        """A logger of the workflow's module, whose records tell of the execution.
+
+        What is logged appears once and not at each replay, by this logger and by all others.
+        """
+        return WorkflowLogger(type(self).__module__)
 
     # Time.
 
@@ -253,7 +262,7 @@ class WorkflowContext:
     @property
     def history_is_long(self) -> bool:
         """Whether it is time to `restart`: four fifths of the 25,000 events that may be, are."""
-        return self.history_length >= HISTORY_LIMIT * 4 // 5
+        return self.history_length >= LONG_HISTORY
 
     def restart(self, *args: object, **kwargs: object) -> NoReturn:
         """End this run of the execution and begin a new one, with an empty history.

@@ -13,29 +13,39 @@ exception, and replayed from the beginning when there is more; or it is suspende
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, NoReturn, TypeVar
 
 from flowy.client import Execution
 from flowy.closing import Closing, canceled, completed, failed, restarted
-from flowy.decisions import Decision, match, record_marker
+from flowy.decisions import Decision, record_marker
+from flowy.differences import explained
 from flowy.errors import (
     DecisionRefusedError,
     DependencyFailed,
     ExecutionCanceled,
     HistoryError,
+    NonDeterminismError,
     SerializationError,
     TaskError,
     TaskNotScheduled,
+    UnrepeatableError,
 )
+from flowy.guard import watched
 from flowy.history import GOING_ON, Event, History, News, Turn
 from flowy.leaving import Restarting, Suspended
+from flowy.limits import HISTORY_LIMIT, LONG_HISTORY
+from flowy.logs import Source, logging_for
 from flowy.outbox import Outbox
 from flowy.result import Call, Result, call_of
 from flowy.serialization import PLAIN, Payloads
 from flowy.signals import Signals
+from flowy.sites import call_site
 from flowy.workflow import Workflow
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -125,6 +135,7 @@ class Decider:
         self._left = False
         self._failure: Exception | None = None
         self._fault: Exception | None = None
+        self._unrepeatable: list[UnrepeatableError] = []
 
     def replay(self) -> list[Decision]:
         """Run through all turns of the history.
@@ -143,8 +154,6 @@ class Decider:
                 # If news came meanwhile, it is closed once more.
                 self._outbox.close(closing())
                 going_on = self._next_turn()
-        if self._fault is not None:
-            raise self._fault
         return self.decisions
 
     def abandon(self) -> None:
@@ -153,7 +162,15 @@ class Decider:
 
     @property
     def decisions(self) -> list[Decision]:
-        """What is decided in the turn at hand."""
+        """What is decided in the turn at hand.
+
+        Raises:
+            Exception: why nothing may be answered.
+        """
+        if self._fault is not None:
+            raise self._fault
+        for error in self._unrepeatable:
+            raise error
         return self._outbox.finished()
 
     # What the workflow asks of the turn at hand.
@@ -227,6 +244,7 @@ class Decider:
         needed = self._prepare(call)
         self._calls += 1
         call.number = self._calls
+        call.place = call_site()
         if call.awaited_at_the_end:
             self._open[call.number] = call
         self._start_or_wait(call, needed)
@@ -241,7 +259,7 @@ class Decider:
         """Add a decision that begins nothing."""
         if self._left:
             raise Suspended
-        self._outbox.add(decision)
+        self._outbox.add(decision, call_site())
 
     def withdraw(self, key: str) -> bool:
         """Take back a decision that waits for its turn; tell whether there was one."""
@@ -304,7 +322,7 @@ class Decider:
         workflow = self._workflow()
         workflow._decider = self
         try:
-            value = workflow.run(*args, **kwargs)
+            value = self._call(workflow, args, kwargs)
             self._wait_for_all()
             return completed(self._encoded(name, value))
         except Restarting as restart:
@@ -317,6 +335,13 @@ class Decider:
                 call.cancel()
             self._wait_for_all()
             return canceled(error.details)
+
+    def _call(self, workflow: Workflow, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        declared = self._workflow.flowy_type
+        with logging_for(Source(*self.execution, str(declared), lambda: self.replaying)):
+            if declared.guard:
+                return watched(workflow.run, tuple(args), kwargs, self._unrepeatable)
+            return workflow.run(*args, **kwargs)
 
     def _wait_for_all(self) -> None:
         while self._open:
@@ -371,6 +396,7 @@ class Decider:
             turn = self._following()
             if turn is None:
                 return False
+            self._warn_of_length(turn)
             self._turn = turn
             self._outbox.next_turn()
             for news in turn.news:
@@ -385,6 +411,17 @@ class Decider:
             return False
         return True
 
+    def _warn_of_length(self, turn: Turn) -> None:
+        before = 0 if self._turn is None else self._turn.started_event_id
+        if turn.completed_event_id is None and before < LONG_HISTORY <= turn.started_event_id:
+            logger.warning(
+                "%s: its history has %d events, and Amazon SWF terminates it at %d; let it "
+                "self.restart() where self.history_is_long",
+                self.execution.workflow_id,
+                turn.started_event_id,
+                HISTORY_LIMIT,
+            )
+
     def _following(self) -> Turn | None:
         turns = self._history.turns
         if self._turn is not None and not turns and self._pause is not None:
@@ -395,7 +432,11 @@ class Decider:
     def _match(self) -> None:
         turn = self._turn
         if turn is not None and turn.completed_event_id is not None:
-            match(self.decisions, turn.shown, turn.completed_event_id)
+            difference = explained(
+                self._outbox.finished(), turn.shown, turn.completed_event_id, self._outbox.sites
+            )
+            if difference is not None:
+                raise NonDeterminismError(difference)
 
     def _learn(self, news: News) -> None:
         event_type, attributes = news.event_type, news.attributes

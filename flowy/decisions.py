@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-from flowy.errors import NonDeterminismError
 
 
 class Decision(NamedTuple):
@@ -113,70 +110,3 @@ class Trace(NamedTuple):
     event_id: int
     event_type: str
     attributes: Mapping[str, Any]
-
-
-def match(decided: list[Decision], shown: list[Trace], completed_event_id: int) -> None:
-    """Hold what the code decided against what the history shows for the same decision task.
-
-    Args:
-        decided: the decisions of the code, in order.
-        shown: the events that the decisions of then wrote, in order.
-        completed_event_id: the DecisionTaskCompleted that came before them.
-
-    Raises:
-        NonDeterminismError: at the first difference.
-    """
-    for decision, trace in zip(decided, shown, strict=False):
-        if not _shows(trace, decision):
-            raise NonDeterminismError(trace.event_id, _event_text(trace), _decision_text(decision))
-    if len(shown) > len(decided):
-        trace = shown[len(decided)]
-        raise NonDeterminismError(trace.event_id, _event_text(trace), "nothing")
-    if len(decided) > len(shown):
-        last = shown[-1].event_id if shown else completed_event_id
-        extra = decided[len(shown)]
-        raise NonDeterminismError(last + 1, "no further decision", _decision_text(extra))
-
-
-def _shows(trace: Trace, decision: Decision) -> bool:
-    row = SHOWN.get(trace.event_type)
-    if row is None or row.decision != decision.type:
-        return False
-    there, here = trace.attributes, decision.attributes
-    for name in row.attributes:
-        if there.get(name) != here.get(name) and not _same_json(there.get(name), here.get(name)):
-            return False
-    return True
-
-
-def _same_json(one: object, other: object) -> bool:
-    """Whether two texts are the same JSON, though spaced or ordered otherwise."""
-    try:
-        return (
-            isinstance(one, str) and isinstance(other, str) and json.loads(one) == json.loads(other)
-        )
-    except (ValueError, RecursionError):
-        return False
-
-
-def _event_text(trace: Trace) -> str:
-    row = SHOWN.get(trace.event_type)
-    return _text(trace.event_type, trace.attributes, row.attributes if row else ())
-
-
-def _decision_text(decision: Decision) -> str:
-    names = max(
-        (row.attributes for row in SHOWN.values() if row.decision == decision.type), key=len
-    )
-    return _text(decision.type, decision.attributes, names)
-
-
-def _text(name: str, attributes: Mapping[str, Any], shown: tuple[str, ...]) -> str:
-    values = (_value_text(attributes[key]) for key in shown if key in attributes)
-    return f"{name}({', '.join(values)})"
-
-
-def _value_text(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(str(part) for part in value.values())
-    return str(value)

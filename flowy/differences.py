@@ -6,7 +6,7 @@ first pair that does not fit is explained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowy.decisions import SHOWN, Decision, Trace
@@ -59,7 +59,7 @@ def explained(
     decided: Sequence[Decision],
     shown: Sequence[Trace],
     completed_event_id: int,
-    sites: Sequence[Site | None] = (),
+    sites: Callable[[], Sequence[Site | None]] = tuple,
 ) -> Difference | None:
     """Explain how what the code decided in a turn differs from what the history shows.
 
@@ -67,7 +67,7 @@ def explained(
         decided: the decisions of the code, in order.
         shown: the events that the decisions of then wrote, in order.
         completed_event_id: the DecisionTaskCompleted that came before them.
-        sites: for each decision the place where it was asked for; may be shorter.
+        sites: gives for each decision the place where it was asked for; it may give fewer.
 
     Returns:
         The first difference, or None if there is none.
@@ -75,6 +75,7 @@ def explained(
     index = _first_difference(decided, shown)
     if index is None:
         return None
+    places = sites()
     here = decided[index] if index < len(decided) else None
     there = shown[index] if index < len(shown) else None
     last = shown[-1].event_id if shown else completed_event_id
@@ -87,11 +88,11 @@ def explained(
         event_id=last + 1 if there is None else there.event_id,
         expected="no further decision" if there is None else _event_text(there),
         got="nothing" if here is None else _decision_text(here),
-        site=sites[index] if here is not None and index < len(sites) else None,
+        site=places[index] if here is not None and index < len(places) else None,
         reason=reason,
         why=why,
         mend=_MENDS.get(reason, _MEND),
-        turn="\n".join(_lines(decided, shown, sites, index)),
+        turn="\n".join(_lines(decided, shown, places, index)),
     )
 
 

@@ -9,6 +9,7 @@ The tree::
     ├── SerializationError        a value cannot be sent, or a text cannot be read
     ├── HistoryError              what was given as a history is none
     ├── NonDeterminismError       the workflow's code decides otherwise than its history shows
+    ├── UnrepeatableError         the workflow's code does what is not the same at each replay
     ├── DecisionRefusedError      the service refuses to close the execution
     ├── UnknownExecutionError     there is no such execution, or it is not open
     ├── NotAwaitedError           an activity to be finished elsewhere has ended already
@@ -27,8 +28,12 @@ The tree::
 from __future__ import annotations
 
 import traceback
+from typing import TYPE_CHECKING
 
 from flowy.limits import DATA_LIMIT, REASON_LIMIT, cut
+
+if TYPE_CHECKING:
+    from flowy.differences import Difference
 
 
 class FlowyError(Exception):
@@ -116,24 +121,60 @@ class NonDeterminismError(FlowyError):
     history saves the execution.
 
     Args:
-        event_id: the event at which history and code part.
-        expected: what the history holds there.
-        got: what the code decided instead.
+        difference: where history and code part, why most likely, and what to do.
     """
 
-    def __init__(self, event_id: int, expected: str, got: str) -> None:
-        """Keep the three and make the sentence."""
-        super().__init__(
-            f"event {event_id} of the history shows {expected}, but the workflow's code decided "
-            f"{got}; run the code that wrote this history, or give changed code a new version"
-        )
-        self.event_id = event_id
-        self.expected = expected
-        self.got = got
+    def __init__(self, difference: Difference) -> None:
+        """Keep it; its text is the message."""
+        super().__init__(str(difference))
+        self.difference = difference
 
-    def __reduce__(self) -> tuple[type, tuple[int, str, str]]:
+    @property
+    def event_id(self) -> int:
+        """The event at which history and code part."""
+        return self.difference.event_id
+
+    @property
+    def expected(self) -> str:
+        """What the history holds there."""
+        return self.difference.expected
+
+    @property
+    def got(self) -> str:
+        """What the code decided instead."""
+        return self.difference.got
+
+    def __reduce__(self) -> tuple[type, tuple[Difference]]:
         """Let the error travel between processes."""
-        return type(self), (self.event_id, self.expected, self.got)
+        return type(self), (self.difference,)
+
+
+class UnrepeatableError(FlowyError):
+    """The code of a workflow does what is not the same at each replay, or is done again.
+
+    The decision task is not answered, so that mended code goes on with the execution.
+
+    Args:
+        what: what it does, such as ``time.time()``.
+        file: the file where the author's code does so.
+        line: the line.
+        instead: what to use instead.
+    """
+
+    def __init__(self, what: str, file: str, line: int, instead: str) -> None:
+        """Keep all and make the sentence."""
+        super().__init__(
+            f"{file}, line {line}: {what} in the run of a workflow, which is replayed for each "
+            f"decision; use {instead} instead"
+        )
+        self.what = what
+        self.file = file
+        self.line = line
+        self.instead = instead
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, int, str]]:
+        """Let the error travel between processes."""
+        return type(self), (self.what, self.file, self.line, self.instead)
 
 
 class TaskError(FlowyError):

@@ -33,37 +33,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from flowy.errors import FlowyError
+from flowy.errors import UnrepeatableError
 from flowy.sites import is_flowy
-
-
-class UnrepeatableError(FlowyError):
-    """The code of a workflow does what is not the same at each replay, or is done again.
-
-    The decision task is not answered, so that mended code goes on with the execution.
-
-    Args:
-        what: what it does, such as ``time.time()``.
-        file: the file where the author's code does so.
-        line: the line.
-        instead: what to use instead.
-    """
-
-    def __init__(self, what: str, file: str, line: int, instead: str) -> None:
-        """Keep all and make the sentence."""
-        super().__init__(
-            f"{file}, line {line}: {what} in the run of a workflow, which is replayed for each "
-            f"decision; use {instead} instead"
-        )
-        self.what = what
-        self.file = file
-        self.line = line
-        self.instead = instead
-
-    def __reduce__(self) -> tuple[type, tuple[str, str, int, str]]:
-        """Let the error travel between processes."""
-        return type(self), (self.what, self.file, self.line, self.instead)
-
 
 R = TypeVar("R")
 

@@ -18,6 +18,9 @@ HEARTBEAT_LIMIT = 2_048
 HISTORY_LIMIT = 25_000
 """The events of one run; the service terminates an execution that has more."""
 
+LONG_HISTORY = HISTORY_LIMIT * 4 // 5
+"""The events from which on an execution is warned."""
+
 _MARK = " … "
 
 

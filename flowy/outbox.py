@@ -8,6 +8,7 @@ from typing import Any
 
 from flowy.decisions import Decision, start_timer
 from flowy.result import Call
+from flowy.sites import CallSite, Site, located
 
 OPEN_LIMITS = {
     "ScheduleActivityTask": 1_000,
@@ -45,6 +46,7 @@ class Outbox:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._decisions: list[Decision] = []
+        self._places: list[CallSite | None] = []
         self._size = 0
         self._open: Counter[str] = Counter()
         self._awaited: dict[str, tuple[str, Call | None]] = {}
@@ -69,18 +71,31 @@ class Outbox:
     def _send(self, decision: Decision, key: str, call: Call | None) -> None:
         self._size += _size(decision)
         self._decisions.append(decision)
+        self._places.append(None if call is None else call.place)
         self._open[decision.type] += 1
         self._awaited[key] = decision.type, call
 
-    def add(self, decision: Decision) -> None:
-        """Add a decision that begins nothing."""
+    def add(self, decision: Decision, place: CallSite | None) -> None:
+        """Add a decision that begins nothing.
+
+        Args:
+            decision: the decision.
+            place: where the author's code asks for it, if it does.
+        """
         self._decisions.append(decision)
+        self._places.append(place)
 
     def close(self, decision: Decision) -> None:
         """Add the decision that closes the execution; nothing new is begun beside it."""
         self._waiting.clear()
-        self._decisions = [kept for kept in self._decisions if kept.type in _KEPT]
-        self._decisions.append(decision)
+        kept = [
+            (each, place)
+            for each, place in zip(self._decisions, self._places, strict=True)
+            if each.type in _KEPT
+        ]
+        self._decisions = [each for each, _ in kept]
+        self._places = [place for _, place in kept]
+        self.add(decision, None)
 
     def withdraw(self, key: str) -> bool:
         """Take back a decision that waits; tell whether there was one."""
@@ -103,6 +118,7 @@ class Outbox:
     def next_turn(self) -> None:
         """Begin a turn; call it before the news are given out."""
         self._decisions = []
+        self._places = []
         self._size = 0
         self._finished = False
 
@@ -125,6 +141,10 @@ class Outbox:
                 key = f"more-{self._wakes}"
                 self._send(start_timer(key, 0), key, None)
         return self._decisions
+
+    def sites(self) -> list[Site | None]:
+        """Where the author's code asks for each of the decisions, as far as it does."""
+        return [None if place is None else located(place) for place in self._places]
 
     def _crowded(self, kind: str) -> bool:
         return kind in OPEN_LIMITS and self._open[kind] >= OPEN_LIMITS[kind]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from flowy.errors import TaskCanceled
+from flowy.sites import CallSite
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
@@ -39,6 +40,7 @@ class Call:
         "finished",
         "missing",
         "number",
+        "place",
         "value",
     )
 
@@ -52,6 +54,7 @@ class Call:
         self.decider = decider
         self.error_handling = error_handling
         self.number = 0
+        self.place: CallSite | None = None
         self.missing = 0
         self.dependents: list[Call] = []
         self.done = False

@@ -30,7 +30,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from flowy.guard import UnrepeatableError
+from flowy.errors import UnrepeatableError
 from flowy.sites import is_flowy
 
 

@@ -38,6 +38,8 @@ class WorkflowType:
     """How often a parent tries it, if nothing else is said there."""
     error_handling: bool = False
     """Whether its errors are handed to its parent, if nothing else is said there."""
+    guard: bool = True
+    """Whether it is noticed what ``run`` must not do."""
 
     kind: ClassVar[str] = "workflow"
 
@@ -82,6 +84,7 @@ def workflow(
     retry: int | Retry = 1,
     delay: int | Default = Default.REGISTERED,
     error_handling: bool = False,
+    guard: bool = True,
 ) -> Callable[[type[W]], type[W]]:
     """Declare a subclass of `Workflow` as a workflow type of Amazon SWF.
 
@@ -104,6 +107,8 @@ def workflow(
         delay: of a child: seconds between two attempts, where ``retry`` is a number.
         error_handling: of a child: whether an error is handed to the parent, which gets it from
             ``.result()``; otherwise an error fails the parent at once.
+        guard: whether clocks, chance, sleep, files, connections and processes in ``run`` are
+            noticed, as far as they can be (see `flowy.scrutiny` and `flowy.guard`).
 
     Returns:
         The decorator, which returns the class itself.
@@ -131,6 +136,7 @@ def workflow(
         defaults=options.default_members(wire),
         retry=options.retry_policy(retry, delay),
         error_handling=checks.truth("error_handling", error_handling),
+        guard=checks.truth("guard", guard),
     )
 
     def decorate(cls: type[W]) -> type[W]:

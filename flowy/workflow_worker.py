@@ -16,6 +16,7 @@ from flowy.errors import (
     reason_and_details,
 )
 from flowy.registry import Type, by_type
+from flowy.scrutiny import check
 from flowy.serialization import PLAIN, Payloads
 from flowy.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy.worker import Worker
@@ -45,6 +46,7 @@ class WorkflowWorker(Worker):
 
     Raises:
         ConfigurationError: an argument is wrong.
+        UnrepeatableError: the code of a workflow asks for the time or for chance by itself.
 
     Example:
         ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
@@ -67,6 +69,9 @@ class WorkflowWorker(Worker):
         """Check the arguments; nothing is asked of the service yet."""
         super().__init__(client, domain, task_list, identity, payloads, wait)
         self._workflows = by_type(WorkflowType, workflows)
+        for cls in self._workflows.values():
+            if cls.flowy_type.guard:
+                check(cls)
         if not isinstance(suspended, SuspendedExecutions):
             suspended = SuspendedExecutions(suspended)
         self._suspended = suspended

@@ -17,10 +17,13 @@ from flowy import (
     NonDeterminismError,
     Retry,
     TaskTimedOut,
+    UnrepeatableError,
     Workflow,
     activity,
     workflow,
 )
+from flowy.differences import Difference
+from flowy.likely import Reason
 
 
 class Plain(Activity):
@@ -206,7 +209,13 @@ def test_a_proxy_of_a_workflow_that_nobody_decides_says_so() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [NonDeterminismError(5, "this", "that"), TaskTimedOut("a 1", "a-1", 2, "HEARTBEAT", "half")],
+    [
+        NonDeterminismError(
+            Difference(5, "this", "that", None, Reason.ADDED, "it was added", "take it away", "")
+        ),
+        UnrepeatableError("time.time()", "shop.py", 3, "self.now()"),
+        TaskTimedOut("a 1", "a-1", 2, "HEARTBEAT", "half"),
+    ],
 )
 def test_errors_travel_between_processes(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))

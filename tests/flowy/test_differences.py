@@ -68,7 +68,7 @@ def history(*decided: Decision) -> list[Trace]:
 def between(
     then: Sequence[Decision], now: Sequence[Decision], sites: Sequence[Site | None] = ()
 ) -> Difference:
-    difference = explained(now, history(*then), COMPLETED, sites)
+    difference = explained(now, history(*then), COMPLETED, lambda: sites)
     assert difference is not None
     return difference
 

@@ -28,7 +28,7 @@ class Look(Activity):
         return [time.time(), datetime.datetime.now().isoformat(), time.strftime("%H:%M:%S")]
 
 
-@workflow("night", 1, "orders")
+@workflow("night", 1, "orders", guard=False)
 class Night(Workflow):
     rest = ActivityProxy(Sleep)
     look = ActivityProxy(Look)
