@@ -22,7 +22,7 @@ SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
 NODE_MODULES = CLIENTS / "node" / "node_modules"
 
 HERE = Path(__file__).parent
-SECONDS = 100  # How long a program may take before a test fails instead of hanging.
+SECONDS = 200  # How long a program may take before a test fails instead of hanging.
 
 
 def _needs(what: str, is_there: bool) -> pytest.MarkDecorator:

@@ -89,9 +89,12 @@ class Wire:
     def post(
         self, body: bytes, operation: str = "ListDomains", **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
+        self.send(body, operation, **headers)
+        return self.read()
+
+    def send(self, body: bytes, operation: str, **headers: str) -> None:
         target = {"X-Amz-Target": f"SimpleWorkflowService.{operation}"}
         self.connection.request("POST", "/", body, {**MODERN, **target, **headers})
-        return self.read()
 
     def ask(self, method: str, path: str, **members: Any) -> Any:
         self.connection.request(method, path, json.dumps(members))
@@ -354,15 +357,25 @@ def test_signatures_are_checked_where_keys_are_configured() -> None:
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403)
 
 
-def test_the_command_says_where_it_serves_and_ends_well_when_it_is_terminated() -> None:
-    command = [sys.executable, "-m", "flowy_sim", "serve", "--port", "0", "--clock", "virtual"]
+def test_the_command_says_where_it_serves_and_answers_all_polls_when_it_is_terminated() -> None:
+    command = [sys.executable, "-m", "flowy_sim", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         greeting, export = process.stdout.readline(), process.stdout.readline()
         url = export.removeprefix("export AWS_ENDPOINT_URL_SWF=").strip()
         assert url in greeting
         register(client(url))
+        pollers = [Wire(url) for _ in range(100)]
+        for poller in pollers:
+            poller.send(json.dumps(DECISIONS).encode(), "PollForDecisionTask")
+        state = Wire(url)
+        wait_for(lambda: state.ask("GET", "/_flowy")["waitingPolls"] == 100)
+        state.connection.close()
         process.send_signal(signal.SIGTERM)
+        for poller in pollers:
+            status, _, body = poller.read()
+            assert (status, body) == (200, b'{"previousStartedEventId":0,"startedEventId":0}')
+            poller.connection.close()
         assert process.wait(20) == 0
 
 
