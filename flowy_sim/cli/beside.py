@@ -38,12 +38,19 @@ def run_beside(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     try:
-        process = subprocess.Popen(command, env={**kept, **environment})
+        process = subprocess.Popen(command, env={**kept, **_past_proxies(), **environment})
     except OSError as error:
         raise click.ClickException(f"cannot run {command[0]}: {error.strerror}") from error
     with process, _handing_on(process):
         status = process.wait()
     return status if status >= 0 else 128 - status
+
+
+def _past_proxies() -> dict[str, str]:
+    """Return the environment variables that keep calls to this machine from going elsewhere."""
+    others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = f"{others},127.0.0.1" if others else "127.0.0.1"
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
 
 
 @contextmanager

@@ -62,6 +62,8 @@ class Programs:
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             **endpoint.environment,
             "HOME": str(folder),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
             "NODE_PATH": str(NODE_MODULES),
             "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",

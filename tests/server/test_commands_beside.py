@@ -43,6 +43,7 @@ def test_a_command_finds_the_server_and_its_status_is_the_result(
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "somebody-else")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     command = [*SERVE, "--region", "eu-west-1", "--", sys.executable, "-c", REGISTER]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 7, ended.stderr
