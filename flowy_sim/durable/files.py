@@ -27,6 +27,8 @@ _HEADER_LENGTH = 100
 _CHECKPOINT_PAGES = 4_000
 _LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 32 * 1024
+#: A file has so many pages at least before it is made smaller.
+_COMPACTED_PAGES = 1_000
 #: Real seconds to wait for somebody who is only looking at the file.
 _PATIENCE = 1.0
 
@@ -138,12 +140,24 @@ def open_for_writing(path: Path, seen: Signature) -> Connection:
             connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             _write_model(connection)
+            _compact(connection)
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
         raise _refused(path, error) from error
     return connection
+
+
+def _compact(connection: Connection) -> None:
+    """Give back the room of what was forgotten, if it is more than half of a file."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    if pages >= _COMPACTED_PAGES and free > pages / 2:
+        # Without room for that on the disk the file stays as it is.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def close(path: Path, connection: Connection) -> None:

@@ -33,6 +33,9 @@ EFFECTS = frozenset(
 #: pair of surrogates.
 encode = json.JSONEncoder(separators=(",", ":")).encode
 
+#: Reads JSON without looking for space around it, of which there is none here.
+_read = json.JSONDecoder().raw_decode
+
 
 def encode_events(events: Iterable[Event]) -> str:
     """Return events as JSON text."""
@@ -62,12 +65,8 @@ def decode_events(text: str) -> list[Event]:
         LookupError, TypeError, ValueError: they are no events.
     """
     types = event_types()
-    events = []
-    for at, name, members in json.loads(text):
-        event_type = types[name]
-        values = [at, event_type.name, *map(members.get, event_type.members)]
-        events.append(tuple([tuple(v) if v.__class__ is list else v for v in values]))
-    return events
+    events, _ = _read(text)
+    return [types[name].load(at, members) for at, name, members in events]
 
 
 def domain_state(domain: Domain) -> dict[str, Any]:

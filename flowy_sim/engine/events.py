@@ -80,6 +80,19 @@ class EventType:
                 values[position] = freeze(values[position])
         return tuple(values)
 
+    def load(self, now: int, members: Mapping[str, Any]) -> Event:
+        """Make an event of this type from its members as they are stored, tuples as lists.
+
+        Args:
+            now: milliseconds since 1970.
+            members: the members by name.
+        """
+        values = [now, self.name, *map(members.get, self.members)]
+        for position, _ in self._structured:
+            if values[position] is not None:
+                values[position] = tuple(values[position])
+        return tuple(values)
+
     def thaw(self, event: Event, event_id: int) -> dict[str, Any]:
         """Return the event as the service sends it, keys in alphabetical order, all of it fresh."""
         attributes = self.attributes(event)

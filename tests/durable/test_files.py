@@ -224,3 +224,65 @@ def test_a_row_that_was_changed_by_somebody_else_is_refused(path: Path) -> None:
         connection.execute("UPDATE executions SET state = replace(state, 'order', 'older')")
 
     assert "a row of the table executions is not as it was written" in refused(path)
+
+
+def test_a_file_that_is_mostly_empty_is_made_smaller_when_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.db"
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            for number in range(200):
+                served.start(f"order-{number}", input="x" * 10_000)
+                served.call(
+                    "TerminateWorkflowExecution", domain=DOMAIN, workflowId=f"order-{number}"
+                )
+            await served.durable()
+            served.advance(7 * 24 * 60 * 60 * 1000)
+            served.start("last")
+            await served.durable()
+
+    asyncio.run(story())
+    large = path.stat().st_size
+    before = opened(path)
+    assert path.stat().st_size == large
+    monkeypatch.setattr(files, "_COMPACTED_PAGES", 100)
+
+    assert opened(path) == before
+    assert path.stat().st_size < large / 10
+
+
+def test_whatever_was_written_last_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    states: list[dict[str, Any]] = []
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            await served.durable()
+            states.append(describe(served.engine))
+            for together in range(4):
+                for number in range(5):
+                    served.start(f"order-{together}-{number}", input="x" * 2_000)
+                served.decide(decision("StartTimer", timerId="1", startToFireTimeout="30"))
+                await served.durable()
+                states.append(describe(served.engine))
+            crash(path)
+
+    asyncio.run(story())
+    log = tmp_path / "crashed.db-wal"
+    written = log.read_bytes()
+    reached = 0
+    # As if the process had been killed after so many bytes of the log, also within transactions.
+    (tmp_path / "cut").mkdir()
+    for length in [*range(32, len(written), len(written) // 60), len(written)]:
+        copied = crash(tmp_path / "crashed.db", tmp_path / "cut" / "cut.db")
+        copied.with_name("cut.db-wal").write_bytes(written[:length])
+        found = opened(copied)
+        if found["domains"]:
+            reached = max(reached, states.index(found))
+            assert states.index(found) == reached
+
+    assert reached == 4

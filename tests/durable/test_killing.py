@@ -168,6 +168,33 @@ def test_whatever_was_answered_is_there_after_the_server_was_killed(tmp_path: Pa
         told.check(client)
 
 
+def test_what_falls_due_while_the_server_is_down_has_happened_at_its_own_instant(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "kept.db"
+    with served(path) as (_, port), closing(Client(port)) as client:
+        register(client)
+        run_id = client.call(
+            "StartWorkflowExecution", domain=DOMAIN, workflowId="order", workflowType=ORDER
+        )["runId"]
+        timer = {"timerId": "1", "startToFireTimeout": "1"}
+        task = client.call("PollForDecisionTask", domain=DOMAIN, taskList={"name": "decisions"})
+        client.call(
+            "RespondDecisionTaskCompleted",
+            taskToken=task["taskToken"],
+            decisions=[{"decisionType": "StartTimer", "startTimerDecisionAttributes": timer}],
+        )
+        before = client.history("order", run_id)
+    # To start takes about as long as the timer.
+    with served(path) as (_, port), closing(Client(port)) as client:
+        task = client.call("PollForDecisionTask", domain=DOMAIN, taskList={"name": "decisions"})
+
+    *known, fired, _, _ = task["events"]
+    assert known == before
+    assert fired["eventType"] == "TimerFired"
+    assert fired["eventTimestamp"] == pytest.approx(known[-1]["eventTimestamp"] + 1, abs=1e-6)
+
+
 def open_executions(client: Client) -> set[str]:
     request = {"domain": DOMAIN, "startTimeFilter": {"oldestDate": 0}}
     reply = client.call("ListOpenWorkflowExecutions", **request)
