@@ -52,7 +52,7 @@ from flowy.errors import (
     UnrepeatableError,
 )
 from flowy.logs import ExecutionFilter, WorkflowLogger
-from flowy.proxy import ActivityProxy, ChildResult, WorkflowProxy
+from flowy.proxy import ActivityProxy, ChildResult, LambdaProxy, WorkflowProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
 from flowy.retry import Retry
@@ -80,6 +80,7 @@ __all__ = [
     "FlowyError",
     "Found",
     "HistoryError",
+    "LambdaProxy",
     "NonDeterminismError",
     "NotAwaitedError",
     "NotDelivered",

@@ -57,6 +57,15 @@ class WorkflowOverrides(CallOverrides, total=False):
     workflow_id: str
 
 
+class LambdaOverrides(TypedDict, total=False):
+    """What may be set for a Lambda function."""
+
+    start_to_close: int
+    retry: int | Retry
+    delay: int
+    error_handling: bool
+
+
 class AllOverrides(ActivityOverrides, WorkflowOverrides, total=False):
     """What may be set for all calls of a block."""
 
@@ -90,6 +99,10 @@ def _time_out(name: str, value: object) -> str:
 
 def _execution_time_out(name: str, value: object) -> str:
     return str(whole_number(f"{name}, in seconds,", value, least=1, most=YEAR))
+
+
+def _lambda_time_out(name: str, value: object) -> str:
+    return str(whole_number(f"{name} of a Lambda function, in seconds,", value, 1, 900))
 
 
 def _task_list(name: str, value: object) -> dict[str, str]:
@@ -133,6 +146,9 @@ WORKFLOW: Settings = {
     "lambda_role": ("lambdaRole", text),
 }
 """Option of an execution: the request's member, and how a value is checked and written."""
+
+LAMBDA: Settings = {"start_to_close": ("startToCloseTimeout", _lambda_time_out)}
+"""Option of a Lambda function: the decision's member, and how a value is checked and written."""
 
 
 def members(settings: Settings, options: Mapping[str, object]) -> dict[str, Any]:
@@ -195,7 +211,7 @@ _CALLING = ("retry", "delay", "error_handling")
 
 def _own_options(settings: Settings) -> tuple[str, ...]:
     """The options that are no members of a decision."""
-    return _CALLING if settings is ACTIVITY else (*_CALLING, "workflow_id")
+    return (*_CALLING, "workflow_id") if settings is WORKFLOW else _CALLING
 
 
 def _retry_over(retry: Retry, options: Mapping[str, object]) -> Retry:

@@ -21,10 +21,17 @@ from flowy.activity_context import ActivityContext
 from flowy.calls.activities import ActivityCall
 from flowy.calls.children import ChildCall
 from flowy.calls.external import SendCall
+from flowy.calls.lambdas import LambdaCall
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, Settings, WorkflowOverrides
+from flowy.options import (
+    ActivityOverrides,
+    Choices,
+    LambdaOverrides,
+    Settings,
+    WorkflowOverrides,
+)
 from flowy.result import Result
-from flowy.retry import Retry
+from flowy.retry import NO_RETRY, Retry
 from flowy.workflow import Workflow, WorkflowType
 
 if TYPE_CHECKING:
@@ -193,6 +200,100 @@ class WorkflowProxy(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
         raise _misplaced(self.declared)
+
+
+class LambdaProxy:
+    """An AWS Lambda function, as a class attribute of a workflow.
+
+    Calling it in ``run`` with one value, or a result, asks for the function and returns a
+    `Result`. The function gets the value as its event. The execution needs an IAM role for it: see
+    ``lambda_role`` of `flowy.workflow` and `flowy.start`.
+
+    Args:
+        name: the function's name or ARN, 1 to 64 characters.
+        **overrides: ``start_to_close``, the longest it may take, from 1 to 900 seconds;
+            ``retry``, ``delay``, ``error_handling`` as for activities.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+
+    Example:
+        ``thumbnail = LambdaProxy("thumbnail", start_to_close=60)``
+    """
+
+    def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
+        """Check the arguments and prepare what all calls have in common."""
+        self.name = checks.text("the name of a Lambda function", name, 64)
+        self.choices = Choices({}, NO_RETRY, False).over(options.LAMBDA, overrides)
+
+    @overload
+    def __get__(self, workflow: None, owner: type[Workflow]) -> LambdaProxy: ...
+
+    @overload
+    def __get__(self, workflow: Workflow, owner: type[Workflow]) -> BoundLambda: ...
+
+    def __get__(
+        self, workflow: Workflow | None, owner: type[Workflow]
+    ) -> LambdaProxy | BoundLambda:
+        """Bind the proxy to the execution that a workflow is being run for."""
+        return self if workflow is None else BoundLambda(self, workflow._decider)
+
+    def __call__(self, payload: object = None) -> Result[Any]:
+        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
+        raise _misplaced(self.name)
+
+
+class BoundLambda:
+    """A Lambda function's proxy together with the execution it asks for."""
+
+    __slots__ = ("_decider", "_overrides", "_proxy")
+
+    def __init__(
+        self,
+        proxy: LambdaProxy,
+        decider: Decider | None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> None:
+        """Keep all."""
+        self._proxy = proxy
+        self._decider = decider
+        self._overrides = overrides
+
+    def options(self, **overrides: Unpack[LambdaOverrides]) -> BoundLambda:
+        """Choose something for one call.
+
+        Args:
+            **overrides: see `LambdaProxy`.
+
+        Returns:
+            What is called in place of the proxy.
+
+        Raises:
+            ConfigurationError: there is no such option, or its value is wrong.
+        """
+        self._proxy.choices.over(options.LAMBDA, overrides)
+        return BoundLambda(self._proxy, self._decider, {**(self._overrides or {}), **overrides})
+
+    def __call__(self, payload: object = None) -> Result[Any]:
+        """Ask for the function.
+
+        Args:
+            payload: its event: anything that can be sent; may hold results.
+
+        Returns:
+            What will come of it.
+
+        Raises:
+            SerializationError: the payload cannot be sent.
+            ConfigurationError: the workflow is not being run by a worker.
+        """
+        proxy, decider = self._proxy, self._decider
+        if decider is None:
+            raise _misplaced(proxy.name)
+        choices = _chosen(proxy.choices, options.LAMBDA, decider, self._overrides)
+        call = LambdaCall(decider, proxy.name, choices, payload)
+        decider.begin(call)
+        return Result(call)
 
 
 class BoundActivity(Generic[P, R]):
@@ -391,7 +492,7 @@ def _refuse_version(cls: type[Any], version: object) -> None:
         )
 
 
-def _misplaced(declared: ActivityType | WorkflowType) -> ConfigurationError:
+def _misplaced(declared: ActivityType | WorkflowType | str) -> ConfigurationError:
     return ConfigurationError(
         f"the proxy of {declared} works only in the run method of a workflow that a worker "
         "decides; make it a class attribute of the workflow and call it as self.…"

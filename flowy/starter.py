@@ -43,6 +43,8 @@ def start(
     task_start_to_close: int | Default | None = Default.REGISTERED,
     child_policy: str | Default = Default.REGISTERED,
     tags: Iterable[str] | Default = Default.REGISTERED,
+    priority: int | Default = Default.REGISTERED,
+    lambda_role: str | Default = Default.REGISTERED,
     payloads: Payloads = PLAIN,
     **kwargs: object,
 ) -> Execution:
@@ -59,6 +61,8 @@ def start(
         task_start_to_close: the longest one decision may take, in seconds, or None for no limit.
         child_policy: what becomes of its open children when it ends.
         tags: at most five texts to find it by.
+        priority: of its decision tasks among others on the list; greater ones come first.
+        lambda_role: the IAM role with which it may call Lambda functions.
         payloads: how arguments travel.
         **kwargs: the keyword arguments of ``run``, but for those named as options above.
 
@@ -85,6 +89,8 @@ def start(
         "task_start_to_close": task_start_to_close,
         "child_policy": child_policy,
         "tags": tags,
+        "priority": priority,
+        "lambda_role": lambda_role,
     }
     request = {
         "domain": checks.text("domain", domain),

@@ -19,6 +19,7 @@ from flowy.processes import run_processes
 from flowy.registry import scan
 from flowy.running import run_workers
 from flowy.serialization import Payloads
+from flowy.suspended import DEFAULT_LIMIT
 from flowy.worker import Worker
 from flowy.workflow_worker import WorkflowWorker
 
@@ -32,6 +33,7 @@ class Staff(NamedTuple):
     activities: bool
     workflows: bool
     threads: int
+    suspended: int
     store: str | None
     endpoint_url: str | None
     region: str | None
@@ -70,6 +72,7 @@ class Staff(NamedTuple):
                         found.workflows,
                         identity=identity,
                         payloads=payloads,
+                        suspended=self.suspended,
                     )
                 )
         if not workers:
@@ -97,6 +100,13 @@ class Staff(NamedTuple):
     show_default=True,
     help="How many tasks of each kind each process works on at once.",
 )
+@click.option(
+    "--suspended",
+    type=click.IntRange(min=0),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="How many executions each thread keeps suspended between decisions, to spare replays.",
+)
 @click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True)
 @with_store
 @in_domain
@@ -107,6 +117,7 @@ def worker(
     workflows: bool,
     processes: int,
     threads: int,
+    suspended: int,
     packages: tuple[str, ...],
     store: str | None,
     endpoint_url: str | None,
@@ -120,7 +131,16 @@ def worker(
     """
     set_up_logging()
     staff = Staff(
-        domain, task_list, packages, activities, workflows, threads, store, endpoint_url, region
+        domain,
+        task_list,
+        packages,
+        activities,
+        workflows,
+        threads,
+        suspended,
+        store,
+        endpoint_url,
+        region,
     )
     with one_sentence():
         workers = staff.workers()

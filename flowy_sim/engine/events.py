@@ -87,7 +87,7 @@ class EventType:
             now: milliseconds since 1970.
             members: the members by name.
         """
-        values = [now, self.name, *map(members.get, self.members)]
+        values: list[Any] = [now, self.name, *map(members.get, self.members)]
         for position, _ in self._structured:
             if values[position] is not None:
                 values[position] = tuple(values[position])
