@@ -31,6 +31,8 @@ class Trouble:
     ) -> None:
         """Start with everything well."""
         self._faults = faults
+        self._names = [fault.describe() for fault in faults]
+        self._sure = [fault.sure for fault in faults]
         self._fitting: dict[tuple[Moment, str], list[int]] = {}
         self._left = [fault.most for fault in faults]
         self._most = most
@@ -69,7 +71,7 @@ class Trouble:
     def last_resort(self) -> bool:
         """Let something happen that is sure to, as nothing else does; return whether it did."""
         for number, fault in enumerate(self._faults):
-            if fault.sure and self._left[number] and fault.fits(self._stage):
+            if self._sure[number] and self._left[number] and fault.fits(self._stage):
                 self._count(number, None)
                 fault.befall(self._stage)
                 return True
@@ -88,19 +90,17 @@ class Trouble:
         return found
 
     def _strikes(self, number: int, call: Call | None = None) -> bool:
-        fault = self._faults[number]
-        possible = self._left[number] > 0 and (self._most > 0 or fault.sure)
-        if not possible or not fault.fits(self._stage):
+        possible = self._left[number] > 0 and (self._most > 0 or self._sure[number])
+        if not possible or not self._faults[number].fits(self._stage):
             return False
-        if not self._choose(fault.describe(), 2):
+        if not self._choose(self._names[number], 2):
             return False
         self._count(number, call)
         return True
 
     def _count(self, number: int, call: Call | None) -> None:
-        fault = self._faults[number]
         self._left[number] -= 1
-        if not fault.sure:
+        if not self._sure[number]:
             self._most -= 1
         whose = "" if call is None else f"{call.worker}: "
-        self._tell(f"{whose}{fault.describe()}")
+        self._tell(f"{whose}{self._names[number]}")
