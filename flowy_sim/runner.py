@@ -316,6 +316,41 @@ class Runner:
         self._told.pop(execution, None)
         return ended
 
+    def take_turn(self) -> bool:
+        """Let somebody take one turn, who has something to do.
+
+        `finish` does this, and lets time pass, until an execution is closed.
+
+        Returns:
+            Whether anybody had.
+        """
+        with self._seen_time():
+            self.stage.trouble.turn()
+            took = self.stage.take_turn()
+            self._turn_is_over()
+        return took
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        None if nothing will until somebody takes a turn.
+        """
+        instants = self.stage.agenda.next_instant(), self.simulation.next_instant()
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def let_time_pass(self, instant: int) -> None:
+        """Let time pass, and what happens by itself meanwhile happen.
+
+        Args:
+            instant: until when, in milliseconds since 1970.
+        """
+        if self._clock.runs:
+            time.sleep(self._clock.seconds_until(instant))
+        else:
+            self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
+        self._tell()
+        self.stage.agenda.catch_up()
+
     # Work
 
     def _staff(self) -> None:
@@ -371,13 +406,9 @@ class Runner:
             if self.stage.trouble.last_resort():
                 return
             self._check_that_something_ends(execution)
-        instant = min(instant for instant in (own, happens) if instant is not None)
-        if self._clock.runs:
-            time.sleep(self._clock.seconds_until(instant))
-        else:
-            self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
-        self._tell()
-        self.stage.agenda.catch_up()
+        instant = self.next_instant()
+        assert instant is not None
+        self.let_time_pass(instant)
 
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""

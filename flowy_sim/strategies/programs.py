@@ -1,13 +1,4 @@
-"""Strategies for Hypothesis: whole workflows, drawn at random.
-
-Example:
-    Whatever a workflow does, its history replays::
-
-        @given(workflows())
-        def test_histories_replay(program):
-            run = Runner(Simulation(), stubs=program.stubs()).run(program.workflow())
-            flowy.replay.replay(program.workflow(), run.history)
-"""
+"""Whole workflows, drawn at random."""
 
 from __future__ import annotations
 

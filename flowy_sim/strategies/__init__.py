@@ -1,0 +1,29 @@
+"""Strategies for Hypothesis: workflows, their inputs, decisions and histories, drawn at random.
+
+Example:
+    Whatever a workflow does, its history replays::
+
+        @given(workflows())
+        def test_histories_replay(program):
+            run = Runner(Simulation(), stubs=program.stubs()).run(program.workflow())
+            flowy.replay.replay(program.workflow(), run.history)
+"""
+
+from __future__ import annotations
+
+from flowy_sim.strategies.decisions import decisions
+from flowy_sim.strategies.histories import histories
+from flowy_sim.strategies.inputs import Input, inputs
+from flowy_sim.strategies.programs import Call, Program, Wait, When, workflows
+
+__all__ = [
+    "Call",
+    "Input",
+    "Program",
+    "Wait",
+    "When",
+    "decisions",
+    "histories",
+    "inputs",
+    "workflows",
+]

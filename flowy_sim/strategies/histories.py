@@ -1,0 +1,77 @@
+"""Histories, as the service writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import getstate, setstate
+from typing import Any
+
+from hypothesis import strategies as st
+
+from flowy.workflow import Workflow
+from flowy_sim.explore.stand_ins import let_stand_in
+from flowy_sim.faults import EVERYDAY, Fault
+from flowy_sim.repertoire import activities_in, module_of
+from flowy_sim.run import Event
+from flowy_sim.runner import Runner
+from flowy_sim.schedule import RandomChoice
+from flowy_sim.simulation import Simulation
+from flowy_sim.strategies.inputs import inputs
+from flowy_sim.strategies.programs import workflows
+
+
+def histories(
+    workflow: type[Workflow] | None = None,
+    *,
+    faults: Sequence[Fault] = EVERYDAY,
+    to_decide: bool = False,
+) -> st.SearchStrategy[list[Event]]:
+    """Draw histories: of a workflow that is run with drawn inputs, in drawn orders, with faults.
+
+    Its activities are stood in for, as `flowy-sim explore` does.
+
+    Args:
+        workflow: its class; any workflow, a new one each time, by default.
+        faults: what may go wrong; it goes wrong in about half of them.
+        to_decide: whether it ends with a DecisionTaskStarted that is to be answered, as the
+            history that a decider is given, and not with the execution's end.
+
+    Example:
+        ::
+
+            @given(histories(Order, to_decide=True))
+            def test_it_always_knows_what_to_decide(events):
+                flowy.decider.decide(Order, events)
+    """
+    return _histories(workflow, tuple(faults), to_decide)
+
+
+@st.composite
+def _histories(
+    draw: st.DrawFn, workflow: type[Workflow] | None, faults: tuple[Fault, ...], to_decide: bool
+) -> list[Event]:
+    seed = draw(st.integers(0, 2**32))
+    most = draw(st.integers(0, 2))
+    simulation = Simulation(seed=seed, schedule=RandomChoice(seed))
+    runner = Runner(simulation, faults=faults, most_faults=most)
+    given: tuple[Any, ...] = ()
+    named: dict[str, Any] = {}
+    if workflow is None:
+        program = draw(workflows())
+        workflow = program.workflow()
+        program.stubs(runner.stubs)
+    else:
+        args, kwargs = draw(inputs(workflow))
+        given, named = args, dict(kwargs)
+        let_stand_in(runner.stubs, workflow, activities_in(module_of(workflow)))
+    state = getstate()
+    events = list(runner.run(workflow, *given, **named).history)
+    setstate(state)  # workers that wait before they try again have drawn from it
+    if not to_decide:
+        return events
+    answered = [
+        event["decisionTaskCompletedEventAttributes"]["startedEventId"]
+        for event in events
+        if event["eventType"] == "DecisionTaskCompleted"
+    ]
+    return events[: draw(st.sampled_from(answered))]

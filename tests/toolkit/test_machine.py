@@ -1,0 +1,97 @@
+"""A state machine around a workflow finds what breaks it, in a few steps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
+
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim.faults import WorkerDies, WorkerDiesLate
+from flowy_sim.machine import WorkflowMachine
+from flowy_sim.run import Run
+
+
+@activity("charge", 1, "payments", start_to_close=60, retry=5)
+class Charge(Activity):
+    def run(self, order: str, amount: int) -> str:
+        raise NotImplementedError
+
+
+@workflow("purchase", 1, "purchases", execution_start_to_close=86_400)
+class Purchase(Workflow):
+    charge = ActivityProxy(Charge)
+
+    def run(self, order: str, amount: int = 1) -> Any:
+        return self.charge(order, amount)
+
+
+class Purchases(WorkflowMachine):
+    workflow = Purchase
+    charged: list[str]
+
+    def set_up(self) -> None:
+        self.charged = []
+        self.runner.stubs(Charge, function=self.charge)
+
+    def charge(self, order: str, amount: int) -> str:
+        self.charged.append(order)
+        return "paid"
+
+    @rule(name=st.sampled_from(["hurry", "wait"]))
+    def somebody_signals(self, name: str) -> None:
+        self.signal(name)
+
+    def ended(self, run: Run) -> None:
+        assert run.status == "COMPLETED"
+
+
+class CarefulPurchases(Purchases):
+    most_executions = 1
+
+    def charge(self, order: str, amount: int) -> str:
+        if order not in self.charged:
+            self.charged.append(order)
+        return "paid"
+
+    @invariant()
+    def nobody_is_charged_twice(self) -> None:
+        assert len(self.charged) == len(set(self.charged))
+
+
+class CarelessPurchases(CarefulPurchases):
+    faults = (WorkerDies(), WorkerDiesLate())
+    charge = Purchases.charge
+
+
+class Images(WorkflowMachine):
+    workflow = ImageCategorization
+    activities = "flowy.tutorial"
+
+
+@pytest.mark.parametrize("machine", [Purchases, CarefulPurchases, Images])
+def test_a_workflow_that_is_right_stands_it_all(machine: type[WorkflowMachine]) -> None:
+    run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=20))
+
+
+def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
+    with pytest.raises(AssertionError) as raised:
+        run_state_machine_as_test(
+            CarelessPurchases,
+            settings=settings(
+                max_examples=200,
+                stateful_step_count=12,
+                derandomize=True,
+                phases=[Phase.generate, Phase.shrink],
+            ),
+        )
+    program = "\n".join(raised.value.__notes__)
+    steps = re.findall(r"state\.(start|some\w+|time_passes)\(", program)
+    assert steps[0] == "start"
+    assert "something_goes_wrong" in steps
+    assert len(steps) <= 8

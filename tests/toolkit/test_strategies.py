@@ -1,0 +1,105 @@
+"""What is drawn for Hypothesis is what it is said to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from hypothesis import find, given, settings
+
+from flowy import Workflow, workflow
+from flowy.decider import decide
+from flowy.serialization import PLAIN
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import Simulation
+from flowy_sim.invariants import check
+from flowy_sim.run import Event
+from flowy_sim.strategies import Input, decisions, histories, inputs
+from flowy_sim.strategies.decisions import Decision
+
+
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+@dataclass
+class Address:
+    street: str
+    number: int | None
+
+
+@workflow("order", 1, "orders")
+class Order(Workflow):
+    def run(
+        self,
+        to: Address,
+        day: date,
+        *,
+        size: Size,
+        weights: list[float] | None = None,
+        note: str = "",
+    ) -> Any:
+        return to.street
+
+
+@given(inputs(Order))
+def test_inputs_are_of_the_types_that_run_names(given: Input) -> None:
+    to, day = given.args
+    assert isinstance(to, Address)
+    assert isinstance(day, date)
+    assert isinstance(given.kwargs["size"], Size)
+    text = PLAIN.encode_input("order 1", given.args, given.kwargs)
+    args, kwargs = PLAIN.decode_input("order 1", text, Order)
+    assert (tuple(args), kwargs) == (given.args, given.kwargs)
+
+
+def test_what_has_a_default_is_given_or_not() -> None:
+    assert find(inputs(Order), lambda given: "note" in given.kwargs)
+    assert find(inputs(Order), lambda given: "note" not in given.kwargs)
+
+
+@settings(max_examples=30)
+@given(histories(ImageCategorization, to_decide=True))
+def test_histories_of_a_workflow_can_be_decided(events: list[Event]) -> None:
+    assert events[-1]["eventType"] == "DecisionTaskStarted"
+    decide(ImageCategorization, events)
+
+
+@settings(max_examples=30)
+@given(histories())
+def test_histories_of_any_workflow_end(events: list[Event]) -> None:
+    assert [event["eventId"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["eventType"].startswith("WorkflowExecution")
+
+
+def test_in_some_histories_something_goes_wrong() -> None:
+    def timed_out(events: list[Event]) -> bool:
+        return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
+
+    assert find(histories(), timed_out, settings=settings(max_examples=2_000))
+
+
+@given(decisions())
+def test_the_service_takes_all_decisions(drawn: list[Decision]) -> None:
+    simulation = Simulation()
+    client = simulation.client()
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+    client.register_workflow_type(
+        domain="shop",
+        name="order",
+        version="1",
+        defaultTaskList={"name": "orders"},
+        defaultExecutionStartToCloseTimeout="60",
+        defaultTaskStartToCloseTimeout="60",
+        defaultChildPolicy="TERMINATE",
+    )
+    client.register_activity_type(domain="shop", name="step", version="1")
+    client.start_workflow_execution(
+        domain="shop", workflowId="order-1", workflowType={"name": "order", "version": "1"}
+    )
+    task = client.poll_for_decision_task(domain="shop", taskList={"name": "orders"})
+    client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=drawn)
+    check(simulation.engine())
