@@ -4,38 +4,101 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
-from bench import engine, framework, images
+from bench import engine, framework, images, load
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
+T = TypeVar("T")
+
 FRAMEWORK = "flowy_sim, client object, flowy's workers"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def in_process(quick: bool) -> str:
+    """Return what the simulator bears in the process that calls it."""
+    rounds = 1 if quick else 5
+    sizes = [10, 100] if quick else [10, 100, 1_000]
+    return "\n\n".join(
+        [
+            f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each.",
+            "### The image workflow, by plain poll loops",
+            executions(sizes, rounds),
+            "### The engine alone",
+            growth(quick),
+        ]
+    )
+
+
+def served(quick: bool) -> str:
+    """Return what a server bears."""
+    rounds = 1 if quick else 3
+    return "\n\n".join(
+        [
+            f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each.",
+            "### The image workflow, by plain poll loops, one call after the other",
+            load.executions(rounds, [10, 100] if quick else [10, 50, 100]),
+            "### Single calls: how many a second, the median of their delays, and 99 of 100",
+            load.calls(rounds, 400 if quick else 2_000),
+            "### What `--db` costs",
+            load.durable(rounds, 1_000 if quick else 3_000),
+            "### Long polls",
+            load.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400),
+        ]
+    )
+
+
+def workers(quick: bool) -> str:
+    """Return what flowy's own workers bear."""
+    rows = []
+    for length in (50, 100) if quick else (100, 200, 400):
+        seconds = _with_client(partial(framework.chain, length=length))
+        each = seconds / length * 1e6
+        rows.append([f"chain of {length:,} activities", f"{seconds:.2f} s, {each:,.0f} µs each"])
+    count = 100 if quick else 1_000
+    rates = _with_client(partial(framework.beside, executions=count, length=10))
+    for step in (1, 10):
+        name = f"decision tasks, {count:,} open executions, step {step} of each"
+        rows.append([name, f"{rates[step - 1]:,.0f}/s"])
+    return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], rows)])
+
+
+PARTS: dict[str, Callable[[bool], str]] = {
+    "in_process": in_process,
+    "workers": workers,
+    "served": served,
+}
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Fewer rounds and smaller numbers, to try it out.")
 @click.option("--write", type=click.Path(path_type=Path, exists=True), help="Put the tables there.")
-def main(quick: bool, write: Path | None) -> None:
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only these.")
+def main(quick: bool, write: Path | None, parts: tuple[str, ...]) -> None:
     """Measure speed and memory of the simulator beside moto, in one run."""
-    rounds = 1 if quick else 5
-    sizes = [10, 100] if quick else [10, 100, 1_000]
-    parts = [
-        f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each.",
-        "### The image workflow, by plain poll loops",
-        executions(sizes, rounds),
-        "### The engine alone",
-        growth(quick),
-    ]
-    text = "\n\n".join(parts)
-    click.echo(text)
-    if write is not None:
-        document = write.read_text()
-        head, tail = document.split(BEGIN)[0], document.split(END)[1]
-        write.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+    for name in parts or PARTS:
+        text = PARTS[name](quick)
+        click.echo(f"{text}\n")
+        if write is not None:
+            put(write, name, text)
+
+
+def put(document: Path, name: str, text: str) -> None:
+    """Put what was measured in its place in a document."""
+    begin, end = (f"<!-- measured {name}: {which} -->" for which in ("begin", "end"))
+    head, _, rest = document.read_text().partition(begin)
+    _, _, tail = rest.partition(end)
+    document.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+
+
+def _with_client(measure: Callable[[object], T]) -> T:
+    """Measure with a client object over a simulation with nothing in it."""
+    with BACKENDS[CLIENT_OBJECT]() as client:
+        return measure(client)
 
 
 def executions(sizes: list[int], rounds: int) -> str:

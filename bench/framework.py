@@ -1,7 +1,8 @@
-"""The same work by flowy's own decider and worker."""
+"""The image workflow, chains and many open executions, by flowy's own deciders and workers."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from bench import images
@@ -59,6 +60,29 @@ class Categorize(Workflow):
         return self.rename(self.resize(path, size), self.color(path))
 
 
+@activity("step", "bench", LIST)
+class Step(Activity):
+    """Counts on."""
+
+    def run(self, number: int) -> int:
+        """Return the next number."""
+        return number + 1
+
+
+@workflow("chain", "bench", LIST)
+class Chain(Workflow):
+    """Activities one after the other."""
+
+    step = ActivityProxy(Step)
+
+    def run(self, length: int) -> int:
+        """Count up to a number."""
+        number = 0
+        for _ in range(length):
+            number = self.step(number).result()
+        return number
+
+
 def run(client: Any, count: int) -> None:
     """Start `count` executions, then decide and work until nothing is left to do."""
     decider = WorkflowWorker(client, images.DOMAIN, LIST, [Categorize])
@@ -72,3 +96,45 @@ def run(client: Any, count: int) -> None:
             pass
         while worker.run_once():
             pass
+
+
+def chain(client: Any, length: int) -> float:
+    """Return the seconds that one execution with so many activities, one after another, takes."""
+    decider, worker = _staff(client)
+    start(client, images.DOMAIN, Chain, length)
+    began = time.perf_counter()
+    while decider.run_once() and worker.run_once():
+        pass
+    return time.perf_counter() - began
+
+
+def beside(client: Any, executions: int, length: int) -> list[float]:
+    """Return how many decision tasks a second are decided while so many executions are open.
+
+    All of them go through chains of activities, step by step; what the activities take is left
+    out.
+
+    Returns:
+        The rate at each step: histories grow from one to the next.
+    """
+    decider, worker = _staff(client)
+    for _ in range(executions):
+        start(client, images.DOMAIN, Chain, length)
+    rates = []
+    for _ in range(length):
+        began = time.perf_counter()
+        for _ in range(executions):
+            decider.run_once()
+        rates.append(executions / (time.perf_counter() - began))
+        for _ in range(executions):
+            worker.run_once()
+    return rates
+
+
+def _staff(client: Any) -> tuple[WorkflowWorker, ActivityWorker]:
+    images.register(client)
+    decider = WorkflowWorker(client, images.DOMAIN, LIST, [Chain])
+    worker = ActivityWorker(client, images.DOMAIN, LIST, [Step])
+    decider.register()
+    worker.register()
+    return decider, worker

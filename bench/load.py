@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from itertools import count
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import images, servers
-from bench.connections import Connection, connected
+from bench.connections import Connection, Plain, connected
 from bench.measure import table
 from bench.servers import Served
 
@@ -126,21 +126,24 @@ def durable(rounds: int, number: int) -> str:
 
 
 def executions(rounds: int, sizes: list[int]) -> str:
-    """Return the table of the image workflow by boto3, one client after the other."""
-    rates: dict[str, dict[int, list[float]]] = {OURS: {}, MOTO: {}}
+    """Return the table of the image workflow, one call after the other."""
+    rates: dict[tuple[str, str], dict[int, list[float]]] = {}
     for size in sizes:
         for _ in range(rounds):
-            for server, by_size in rates.items():
-                with SERVERS[server]() as served:
-                    by_size.setdefault(size, []).append(size / _boto3_seconds(served, size))
-    middle = {
-        server: [median(by_size[size]) for size in sizes] for server, by_size in rates.items()
-    }
-    times = [ours / moto for ours, moto in zip(middle[OURS], middle[MOTO], strict=True)]
-    rows = [
-        *[[server, *[f"{rate:,.1f}" for rate in of]] for server, of in middle.items()],
-        ["times as many", *[f"{each:.1f}" for each in times]],
-    ]
+            for kind, client in CLIENT_KINDS.items():
+                for server in (OURS, MOTO):
+                    with SERVERS[server]() as served:
+                        rate = size / _seconds(client(served), size)
+                    rates.setdefault((kind, server), {}).setdefault(size, []).append(rate)
+    rows = []
+    for kind in CLIENT_KINDS:
+        ours, moto = (
+            [median(rates[kind, server][size]) for size in sizes] for server in (OURS, MOTO)
+        )
+        times = [one / other for one, other in zip(ours, moto, strict=True)]
+        rows.append([f"{OURS}, {kind}", *[f"{rate:,.0f}" for rate in ours]])
+        rows.append([f"{MOTO}, {kind}", *[f"{rate:,.1f}" for rate in moto]])
+        rows.append(["x moto", *[f"{each:.1f}" for each in times]])
     return table(["executions/s", *[f"N = {size:,}" for size in sizes]], rows)
 
 
@@ -288,14 +291,26 @@ async def _until_they_wait(served: Served, number: int) -> None:
         await asyncio.sleep(0.1)
 
 
-def _boto3_seconds(served: Served, size: int) -> float:
-    from flowy_sim.endpoint import Endpoint
-
-    client = Endpoint(served.url).client()
+def _seconds(client: Any, size: int) -> float:
     images.register(client)
     began = time.perf_counter()
     images.run_counted(client, size)
-    return time.perf_counter() - began
+    seconds = time.perf_counter() - began
+    client.close()
+    return seconds
+
+
+def _boto3(served: Served) -> Any:
+    from flowy_sim.endpoint import Endpoint
+
+    return Endpoint(served.url).client()
+
+
+#: What the image workflow is driven by.
+CLIENT_KINDS: dict[str, Callable[[Served], Any]] = {
+    "boto3": _boto3,
+    "a client by hand": lambda served: Plain(served.port),
+}
 
 
 def _figures(delays: list[float], seconds: float) -> Figures:
