@@ -305,12 +305,15 @@ class Runner:
             self._staff()
         times_out = parse_instant(times_out_at(history(self._client, self.domain, execution)))
         with self._seen_time():
-            while self._is_open(execution):
+            try:
+                while self._is_open(execution):
+                    self._turn_is_over()
+                    self.stage.trouble.turn()
+                    if not self.stage.take_turn() and self._is_open(execution):
+                        self._pass_time(execution, times_out)
                 self._turn_is_over()
-                self.stage.trouble.turn()
-                if not self.stage.take_turn() and self._is_open(execution):
-                    self._pass_time(execution, times_out)
-            self._turn_is_over()
+            finally:
+                self.stage.suspended.clear()
         ended = fetch(self._client, self.domain, execution, self.payloads)
         self.runs.append(ended)
         self._told.pop(execution, None)

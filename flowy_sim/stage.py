@@ -30,6 +30,7 @@ from flowy_sim.faults.fault import (
     Killed,
     is_injected,
 )
+from flowy_sim.rehearsing import Rehearsed
 from flowy_sim.repertoire import Repertoire
 from flowy_sim.run import history, open_executions
 from flowy_sim.simulation import Simulation
@@ -51,6 +52,7 @@ class Stage:
     Attributes:
         simulation, client, domain: what they work on.
         can: what flowy's own workers can do; None before there are any.
+        suspended: the executions that deciders keep in memory.
         log: who was given which task, in order, where the work could have effects that no history
             shows; it is what the present state of the world may depend on.
     """
@@ -78,6 +80,7 @@ class Stage:
         self.agenda = Agenda(simulation.clock, self.desk, self._choose)
         self.trouble = Trouble(faults, most_faults, self._choose, self, tell)
         self.desk.trouble = self.trouble
+        self.suspended = Rehearsed()
         self._tell = tell
         self._deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._crews: list[Crew] = []
@@ -126,7 +129,7 @@ class Stage:
             workflows,
             identity=name,
             payloads=self._known.payloads,
-            suspended=0,  # a test is to find what a replay would find
+            suspended=self.suspended,
             wait=self._wait,
         )
 
@@ -225,6 +228,7 @@ class Stage:
         if isinstance(error, Exception):
             self._tell(f"{name} crashes: {type(error).__name__}")
         crew.lose(name)
+        self.suspended.clear()
         self._forget(name)
 
     def _forget(self, name: str) -> None:
@@ -246,7 +250,7 @@ class Stage:
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
         past = history(self.client, self.domain, execution)[: task["startedEventId"]]
-        decide(workflow, past, self._known.payloads)
+        decide(workflow, past, self._known.payloads, execution)
 
     # What faults do
 
@@ -283,6 +287,7 @@ class Stage:
         """Let all workers die and others begin in their place."""
         self.agenda.clear()
         self.desk.late.clear()
+        self.suspended.clear()
         self._forget("everybody")
         for crew in self.crews:
             crew.renew()

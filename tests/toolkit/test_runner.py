@@ -232,7 +232,7 @@ def test_an_answer_that_the_service_refuses_is_an_error_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "flowy.workflow_worker.decide", lambda *arguments: [start_timer("timer", -1)]
+        "flowy_sim.rehearsing.Rehearsed.decide", lambda *arguments: [start_timer("timer", -1)]
     )
     runner = Runner(Simulation())
     with pytest.raises(ClientError, match="ValidationException"):
