@@ -1,11 +1,11 @@
 """Logs: what ``run`` logs appears once, not once for each replay, and says for which execution.
 
-It holds for all loggers that are used within ``run``, the author's and those of libraries: a record
-that is made while decisions of the past are repeated gets a level below that of all handlers, so
-that none takes it. (A filter would have to be put on each logger, as filters of a logger do not
-hold for those below it; and one on a handler leaves out the other handlers.) What is logged at the
-end of the history appears, and appears again only if that decision is made again: if the worker
-died before it had answered, or news came meanwhile.
+It holds for all loggers that are used within ``run``, the author's and those of libraries, but not
+for flowy's own. A record that is made while decisions of the past are repeated gets a level below
+that of all handlers, so that none takes it. (A filter would have to be put on each logger, as
+filters of a logger do not hold for those below it; and one on a handler leaves out the other
+handlers.) What is logged at the end of the history appears, and appears again only if that decision
+is made again: if the worker died before it had answered, or news came meanwhile.
 
 ``self.logger`` gives each record ``workflow_id``, ``run_id`` and ``workflow_type``, for formatters
 and for log collectors; `ExecutionFilter` on a handler does it for the records of all loggers.
@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowy.sites import is_flowy
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[logging.Logger]
@@ -129,7 +131,7 @@ def _install() -> None:
     def make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         source = _source.get()
-        if source is not None and source.replaying():
+        if source is not None and source.replaying() and not is_flowy(str(record.name)):
             record.levelno = _BELOW_ALL_HANDLERS
         return record
 

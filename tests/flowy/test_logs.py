@@ -54,6 +54,14 @@ def test_what_is_logged_in_a_replay_is_dropped(
     assert messages(caplog) == ["now"] * 3
 
 
+def test_what_flowy_itself_says_in_a_replay_appears(
+    execution: Execution, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("flowy.decider").warning("the history is long")
+    logging.getLogger("flowy.tutorial.workflows").warning("then")
+    assert messages(caplog) == ["the history is long"]
+
+
 def test_every_handler_is_spared_what_is_replayed(execution: Execution) -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 import flowy
 from flowy import replay
+from flowy.scrutiny import unrepeatable_calls
 from flowy_sim import Simulation
 from flowy_sim.run import Run
 from flowy_sim.runner import Runner
@@ -208,6 +210,22 @@ def test_determinism(guide: Any, runner: Runner, monkeypatch: pytest.MonkeyPatch
     assert run.result["on"] == "Monday"
     assert run.result["id"] != runner.run(guide.Sample, ["a"]).result["id"]
     replay.replay(guide.Sample, run.history, execution=flowy.Execution(run.workflow_id, run.run_id))
+
+
+def test_logs_appear_once_and_tell_of_the_execution(
+    guide: Any, runner: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    run = runner.run(guide.Noted, "two words")
+    first, second = [record for record in caplog.records if record.name == "guide"]
+    assert first.getMessage() == "somebody wants something translated"
+    assert second.getMessage() == "translated 2 words"
+    assert (vars(second)["workflow_id"], vars(second)["run_id"]) == (run.workflow_id, run.run_id)
+
+
+def test_no_workflow_of_the_document_raises_an_alarm(guide: Any) -> None:
+    for name in re.findall(r"^class (\w+)\(Workflow\)", "\n".join(BLOCKS), re.MULTILINE):
+        assert unrepeatable_calls(getattr(guide, name)) == []
 
 
 def test_a_change_of_code_under_a_running_execution(guide: Any, runner: Runner) -> None:
