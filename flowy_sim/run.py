@@ -47,12 +47,20 @@ class Run:
         history: its events, oldest first, as GetWorkflowExecutionHistory gives them; see
             `flowy_sim.past.History` for how to search them.
         payloads: how its arguments and results travelled.
+        earlier: the runs before it, oldest first, each of which continued as new.
     """
 
     workflow_id: str
     run_id: str
     history: History = field(repr=False)
     payloads: Payloads = field(default=PLAIN, repr=False, compare=False)
+    earlier: tuple[Run, ...] = ()
+
+    @property
+    def successor(self) -> Execution | None:
+        """The run that came after it, if it continued as new."""
+        new = self._last.get("newExecutionRunId")
+        return None if new is None else Execution(self.workflow_id, new)
 
     @property
     def type(self) -> str:
@@ -92,12 +100,15 @@ class Run:
 
     @property
     def simulated_seconds(self) -> float:
-        """How long it took, from its first event to its last."""
-        lasted: timedelta = self.history[-1]["eventTimestamp"] - self.history[0]["eventTimestamp"]
+        """How long it took, from the first event of the first run to its last."""
+        first = self.earlier[0] if self.earlier else self
+        lasted: timedelta = self.history[-1]["eventTimestamp"] - first.history[0]["eventTimestamp"]
         return lasted / timedelta(seconds=1)
 
     def calls(self, what: object = None) -> list[Call]:
         """Return what the workflow called, each attempt by itself, in the order in which it was.
+
+        What the runs before it called comes first.
 
         Args:
             what: an activity or a child workflow, or the name of one or of a Lambda function;
@@ -110,7 +121,11 @@ class Run:
                 assert first.args == ("photo.jpg", 150)
                 assert first.overlaps(second)
         """
-        return calls(self.history, self.payloads, what)
+        return [
+            call
+            for run in (*self.earlier, self)
+            for call in calls(run.history, self.payloads, what)
+        ]
 
     def describe(self) -> str:
         """Say in a line what became of it."""

@@ -51,6 +51,9 @@ from flowy_sim.waiting import StuckError, explain, times_out_at, waits
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
 
+MOST_RESTARTS = 100
+"""How many restarts of a workflow are followed at most, if nothing else is said."""
+
 MOST_FAULTS = 2
 """How many faults strike in one run at most, if nothing else is said."""
 
@@ -100,6 +103,7 @@ class Runner:
         domain: the domain, registered if need be.
         workers: how many workers wait on each task list, and how many deciders; None for as many
             as there are tasks.
+        most_restarts: how many runs of an execution that continues as new are followed at most.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         payloads: how arguments and results travel; as JSON, and no longer than the service takes,
             by default.
@@ -130,6 +134,7 @@ class Runner:
         stubs: Stubs | None = None,
         domain: str = DOMAIN,
         workers: int | None = None,
+        most_restarts: int = MOST_RESTARTS,
         freeze: bool = False,
         payloads: Payloads = PLAIN,
         on_event: Callable[[str, Event], None] | None = None,
@@ -157,6 +162,7 @@ class Runner:
         self.stage.desk.arrange = self.stand_ins.arrange
         self._clock = simulation.clock
         self.payloads = payloads
+        self._most_restarts = whole_number("most_restarts", most_restarts)
         self._freeze = freeze
         if freeze:
             freezegun()
@@ -290,16 +296,26 @@ class Runner:
     def finish(self, execution: Execution) -> Run:
         """Work on tasks and let time pass until an execution is closed.
 
+        One that continues as new is followed, as often as ``most_restarts`` says.
+
         Args:
             execution: what `start` has returned, or one that somebody else has started.
 
         Returns:
-            What became of it.
+            What became of it, in its last run.
 
         Raises:
             StuckError: nothing moves any more and it is still open.
             FlowyError: a decider cannot decide.
         """
+        __tracebackhide__ = True
+        ended = self._finish_run(execution)
+        while ended.successor is not None and len(ended.earlier) < self._most_restarts:
+            later = self._finish_run(ended.successor)
+            ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
+        return ended
+
+    def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
         if self.stage.can is None:
             self._staff()
