@@ -226,6 +226,12 @@ def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
     return list(found.values())
 
 
+def implementations(workflows: Iterable[type[Workflow]]) -> list[type[Activity]]:
+    """Return the activities that the proxies of workflows were given."""
+    asked = [proxy.activity for workflow in workflows for proxy in proxies(workflow)]
+    return [activity for activity in asked if activity is not None]
+
+
 def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAndVersion:
     """Return name and version of the type that a proxy asks for."""
     return proxy.declared.name, proxy.declared.version

@@ -38,6 +38,7 @@ from flowy_sim.repertoire import (
     Sources,
     activities_in,
     families,
+    implementations,
     module_of,
     workflows_in,
 )
@@ -97,8 +98,10 @@ class Runner:
     Args:
         simulation: where workflows run.
         activities: the activities that can be worked on: classes, functions, modules or packages,
-            or names of the latter two; by default those that the workflow's module has.
-        workflows: other workflows that can be decided on, such as children, given likewise.
+            or names of the latter two; by default those that the workflows' proxies were given,
+            and that their modules have.
+        workflows: other workflows that can be decided on, given likewise, beside those that
+            proxies of children were given.
         stubs: what stands in for activities.
         domain: the domain, registered if need be.
         workers: how many workers wait on each task list, and how many deciders; None for as many
@@ -293,6 +296,36 @@ class Runner:
         """
         self.stage.agenda.put_off(seconds, None, action)
 
+    def advance(self, seconds: float = 0) -> None:
+        """Do all that there is to do now, and let simulated time pass.
+
+        For tests that look, or act, while an execution is open.
+
+        Args:
+            seconds: how much time passes; nobody waits for anything in it that comes later.
+
+        Raises:
+            FlowyError: a decider cannot decide.
+
+        Example:
+            ::
+
+                execution = swf_run.start(Approval, "a text")
+                swf_run.advance()
+                elsewhere.complete(swf_run.simulation.client(), tokens.pop(), "approved")
+                assert swf_run.finish(execution).result == "approved"
+        """
+        __tracebackhide__ = True
+        reached: list[bool] = []
+        self.after(seconds, lambda: reached.append(True))
+        while True:
+            while self.take_turn():
+                pass
+            instant = self.next_instant()
+            if reached or instant is None:
+                return
+            self.let_time_pass(instant)
+
     def finish(self, execution: Execution) -> Run:
         """Work on tasks and let time pass until an execution is closed.
 
@@ -379,7 +412,8 @@ class Runner:
         activities = self._activities
         if activities is None:
             modules = dict.fromkeys(map(module_of, workflows))
-            activities = list(dict.fromkeys(activities_in(modules)))
+            asked = implementations(workflows)
+            activities = list(dict.fromkeys([*activities_in(modules), *asked]))
         can = Repertoire(
             self._client,
             self.domain,
