@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from bench import engine, framework, images, load
+from bench import engine, framework, images, keeping, load
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -67,10 +67,16 @@ def workers(quick: bool) -> str:
     return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], rows)])
 
 
+def kept(quick: bool) -> str:
+    """Return what it costs to keep simulations in files."""
+    return f"Measured on {machine()}.\n\n{keeping.keeping(quick)}"
+
+
 PARTS: dict[str, Callable[[bool], str]] = {
     "in_process": in_process,
     "workers": workers,
     "served": served,
+    "kept": kept,
 }
 
 
