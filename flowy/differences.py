@@ -52,7 +52,10 @@ def shows(trace: Trace, decision: Decision) -> bool:
     if row is None or row.decision != decision.type:
         return False
     there, here = trace.attributes, decision.attributes
-    return all(same_text(there.get(name), here.get(name)) for name in row.attributes)
+    for name in row.attributes:
+        if there.get(name) != here.get(name) and not same_text(there.get(name), here.get(name)):
+            return False
+    return True
 
 
 def explained(
