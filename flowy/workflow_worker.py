@@ -13,6 +13,7 @@ from flowy.decider import decide
 from flowy.decisions import Decision, fail_workflow
 from flowy.errors import (
     NonDeterminismError,
+    UnrepeatableError,
     reason_and_details,
 )
 from flowy.registry import Type, by_type
@@ -96,7 +97,7 @@ class WorkflowWorker(Worker):
         label = task["workflowExecution"]["workflowId"]
         try:
             decisions = self._decide(task)
-        except NonDeterminismError as error:
+        except (NonDeterminismError, UnrepeatableError) as error:
             logger.error("%s: not answered: %s", label, error)
             return True
         except Exception:
