@@ -72,19 +72,23 @@ class Programs:
     def run(self, *command: str | Path, **environment: str) -> str:
         """Run a program that ends well; return what it wrote to its standard output."""
         with self._started(command, environment) as process:
-            written, problems = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, f"{command} said: {written}{problems}"
-        return written
+            return _end_of(process)
 
     @contextmanager
-    def running(self, *command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """Have a program run meanwhile; it then stops when it is asked to."""
+    def ending(self, *command: str | Path, **environment: str) -> Iterator[None]:
+        """Have a program run meanwhile; it then ends by itself."""
         with self._started(command, environment) as process:
-            yield process
-            assert process.poll() is None, f"{command} ended early: {process.communicate()}"
+            yield
+            _end_of(process)
+
+    @contextmanager
+    def running(self, *command: str | Path, **environment: str) -> Iterator[None]:
+        """Have a program run meanwhile; it then ends when it is asked to."""
+        with self._started(command, environment) as process:
+            yield
+            assert process.poll() is None, f"it ended early: {process.communicate()}"
             process.terminate()
-            written, problems = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, f"{command} said: {written}{problems}"
+            _end_of(process)
 
     @contextmanager
     def _started(
@@ -105,3 +109,10 @@ class Programs:
                 # Whatever it has started ends with it.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_of(process: subprocess.Popen[str]) -> str:
+    """Wait until a program has ended well; return what it wrote to its standard output."""
+    written, problems = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, f"{process.args!r} said: {written}{problems}"
+    return written
