@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from statistics import median
 
 import click
 
 from bench import engine, framework, images, keeping, load
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
-
-T = TypeVar("T")
 
 FRAMEWORK = "flowy_sim, client object, flowy's workers"
 
@@ -54,17 +51,45 @@ def served(quick: bool) -> str:
 
 def workers(quick: bool) -> str:
     """Return what flowy's own workers bear."""
+    rounds, scale = (1, 10) if quick else (3, 1)
+    head = ["", *WAYS]
     rows = []
-    for length in (50, 100) if quick else (100, 200, 400):
-        seconds = _with_client(partial(framework.chain, length=length))
-        each = seconds / length * 1e6
-        rows.append([f"chain of {length:,} activities", f"{seconds:.2f} s, {each:,.0f} µs each"])
-    count = 100 if quick else 1_000
-    rates = _with_client(partial(framework.beside, executions=count, length=10))
+    for length in (50, 100, 800) if quick else (100, 1_000, 8_000):
+        shown = []
+        for suspended in WAYS.values():
+            if length > 1_000 and not suspended:
+                shown.append("")
+                continue
+            # A replay of many is long enough to be measured once.
+            times = 1 if length >= 1_000 and not suspended else rounds
+            seconds = median(_chain(length, suspended) for _ in range(times))
+            shown.append(f"{seconds:.2f} s, {seconds / length * 1e6:,.0f} µs each")
+        rows.append([f"chain of {length:,} activities", *shown])
+    count = 1_000 // scale
+    rates = [[_beside(count, suspended) for _ in range(rounds)] for suspended in WAYS.values()]
     for step in (1, 10):
-        name = f"decision tasks, {count:,} open executions, step {step} of each"
-        rows.append([name, f"{rates[step - 1]:,.0f}/s"])
-    return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], rows)])
+        shown = [f"{median(each[step - 1] for each in of):,.0f}/s" for of in rates]
+        rows.append([f"decisions, {count:,} executions open, step {step} of each", *shown])
+    return f"Measured on {machine()}. Medians of {rounds} rounds.\n\n{table(head, rows)}"
+
+
+#: How many executions a decider keeps suspended.
+WAYS = {"kept suspended": 1_000, "replayed": 0}
+
+
+def _chain(length: int, suspended: int) -> float:
+    return framework.chain(_roomy(), length, suspended)
+
+
+def _beside(count: int, suspended: int) -> list[float]:
+    return framework.beside(_roomy(), count, 10, suspended)
+
+
+def _roomy() -> object:
+    """Return a client object over a simulation in which histories may be longer than usual."""
+    from flowy_sim import Limits, Simulation
+
+    return Simulation(limits=Limits(events=100_000)).client()
 
 
 def kept(quick: bool) -> str:
@@ -99,12 +124,6 @@ def put(document: Path, name: str, text: str) -> None:
     head, _, rest = document.read_text().partition(begin)
     _, _, tail = rest.partition(end)
     document.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
-
-
-def _with_client(measure: Callable[[object], T]) -> T:
-    """Measure with a client object over a simulation with nothing in it."""
-    with BACKENDS[CLIENT_OBJECT]() as client:
-        return measure(client)
 
 
 def executions(sizes: list[int], rounds: int) -> str:

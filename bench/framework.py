@@ -98,9 +98,16 @@ def run(client: Any, count: int) -> None:
             pass
 
 
-def chain(client: Any, length: int) -> float:
-    """Return the seconds that one execution with so many activities, one after another, takes."""
-    decider, worker = _staff(client)
+def chain(client: Any, length: int, suspended: int) -> float:
+    """Return the seconds that one execution with so many activities, one after another, takes.
+
+    Args:
+        client: an SWF client.
+        length: how many activities.
+        suspended: how many executions the decider keeps suspended; 0 for none, so that it replays
+            them from their beginnings for each decision.
+    """
+    decider, worker = _staff(client, suspended)
     start(client, images.DOMAIN, Chain, length)
     began = time.perf_counter()
     while decider.run_once() and worker.run_once():
@@ -108,16 +115,22 @@ def chain(client: Any, length: int) -> float:
     return time.perf_counter() - began
 
 
-def beside(client: Any, executions: int, length: int) -> list[float]:
+def beside(client: Any, executions: int, length: int, suspended: int) -> list[float]:
     """Return how many decision tasks a second are decided while so many executions are open.
 
     All of them go through chains of activities, step by step; what the activities take is left
     out.
 
+    Args:
+        client: an SWF client.
+        executions: how many are open.
+        length: how many activities each of them has.
+        suspended: as for `chain`.
+
     Returns:
         The rate at each step: histories grow from one to the next.
     """
-    decider, worker = _staff(client)
+    decider, worker = _staff(client, suspended)
     for _ in range(executions):
         start(client, images.DOMAIN, Chain, length)
     rates = []
@@ -131,9 +144,9 @@ def beside(client: Any, executions: int, length: int) -> list[float]:
     return rates
 
 
-def _staff(client: Any) -> tuple[WorkflowWorker, ActivityWorker]:
+def _staff(client: Any, suspended: int) -> tuple[WorkflowWorker, ActivityWorker]:
     images.register(client)
-    decider = WorkflowWorker(client, images.DOMAIN, LIST, [Chain])
+    decider = WorkflowWorker(client, images.DOMAIN, LIST, [Chain], suspended=suspended)
     worker = ActivityWorker(client, images.DOMAIN, LIST, [Step])
     decider.register()
     worker.register()
