@@ -109,10 +109,10 @@ def chain(client: Any, length: int, suspended: int) -> float:
     """
     decider, worker = _staff(client, suspended)
     start(client, images.DOMAIN, Chain, length)
-    began = time.perf_counter()
+    began = time.process_time()
     while decider.run_once() and worker.run_once():
         pass
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def beside(client: Any, executions: int, length: int, suspended: int) -> list[float]:
@@ -135,10 +135,10 @@ def beside(client: Any, executions: int, length: int, suspended: int) -> list[fl
         start(client, images.DOMAIN, Chain, length)
     rates = []
     for _ in range(length):
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(executions):
             decider.run_once()
-        rates.append(executions / (time.perf_counter() - began))
+        rates.append(executions / (time.process_time() - began))
         for _ in range(executions):
             worker.run_once()
     return rates
