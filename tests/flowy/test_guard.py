@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import importlib
 import json
 import logging
@@ -28,8 +29,8 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy import FlowyError
-from flowy.guard import UnrepeatableError, watched
+from flowy.errors import FlowyError, UnrepeatableError
+from flowy.guard import watched
 
 greenlet = pytest.importorskip("greenlet")
 
@@ -163,6 +164,17 @@ def test_starting_a_thread_is_noticed(start: Callable[[Any], None] | None) -> No
 
     with pytest.raises(UnrepeatableError, match="another thread"):
         run(own)
+
+
+def test_a_request_by_a_connection_that_was_open_before_is_noticed() -> None:
+    class Socket:
+        def sendall(self, data: object) -> None:
+            raise AssertionError("it was sent")
+
+    connection = http.client.HTTPConnection("example.com")
+    connection.sock = Socket()
+    with pytest.raises(UnrepeatableError, match="a network connection"):
+        run(lambda: connection.request("GET", "/"))
 
 
 def test_an_error_that_the_code_handles_is_found_nevertheless(author: Author) -> None:

@@ -22,8 +22,7 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy import FlowyError, Workflow
-from flowy.guard import UnrepeatableError
+from flowy import FlowyError, UnrepeatableError, Workflow
 from flowy.scrutiny import check, unrepeatable_calls
 from flowy.tutorial.workflows import ImageCategorization
 
