@@ -12,8 +12,9 @@ threads, and flowy's own work on behalf of ``run``, such as storing a long argum
 concerned.
 
 What it costs: one to four microseconds where a file is opened to write, or a connection, anywhere
-in the process, and a tenth to a fifth of one for what else the interpreter audits, such as ``id()``. An
-audit hook stays until the process ends, so it comes with the first workflow that is watched.
+in the process, and a tenth to a fifth of one for what else the interpreter audits, such as
+``id()``. An audit hook stays until the process ends, so it comes with the first workflow that is
+watched.
 
 What it cannot see: data on connections that were open before, other than HTTP; ``time.sleep``
 before Python 3.13; clocks and chance, which the interpreter does not audit. `flowy.scrutiny`
