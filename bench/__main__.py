@@ -70,7 +70,8 @@ def workers(quick: bool) -> str:
     for step in (1, 10):
         shown = [f"{median(each[step - 1] for each in of):,.0f}/s" for of in rates]
         rows.append([f"decisions, {count:,} executions open, step {step} of each", *shown])
-    return f"Measured on {machine()}. Medians of {rounds} rounds, processor time.\n\n{table(head, rows)}"
+    how = f"Measured on {machine()}. Medians of {rounds} rounds, processor time."
+    return f"{how}\n\n{table(head, rows)}"
 
 
 #: How many executions a decider keeps suspended.
