@@ -168,6 +168,11 @@ def test_children(guide: Any, runner: Runner) -> None:
     assert started[-1]["workflowId"] == "approval-of-the-book"
 
 
+def test_a_lambda_function(guide: Any, runner: Runner, stubs: Stubs) -> None:
+    stubs.lambda_function("summarize", function=lambda event: event["text"][: event["sentences"]])
+    assert runner.run(guide.Summary, "a long text").result == "a l"
+
+
 def test_cancellation(guide: Any, runner: Runner) -> None:
     execution = runner.start(guide.Copying, "a", workflow_id="c")
     client = runner.simulation.client()
