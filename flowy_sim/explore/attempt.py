@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flowy.errors import ConfigurationError
+from flowy.suspended import SuspendedExecutions
 from flowy_sim.explore.choices import Made
 from flowy_sim.faults.fault import Fault
 from flowy_sim.invariants import check
@@ -90,6 +91,8 @@ class Attempt:
             on_accident=on_accident,
             **setting.runner,
         )
+        # Every decision is a replay: the strictest, and of short executions the fastest.
+        self.runner.stage.suspended = SuspendedExecutions(0)
         for each in setting.invariants:
             self.runner.invariant(each)
 

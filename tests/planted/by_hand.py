@@ -177,6 +177,12 @@ def by_hand(
     return [runner.finish(each) for each in started]
 
 
+def known_to(run: Run, decided: Attributes) -> list[str]:
+    """The types of the events that were known when something was decided."""
+    completed = attributes_of(run.history[decided["decisionTaskCompletedEventId"] - 1])
+    return [event["eventType"] for event in run.history[: completed["startedEventId"]]]
+
+
 def _one(each: Any) -> Any:
     return each() if isinstance(each, type) else each
 

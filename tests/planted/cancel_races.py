@@ -10,15 +10,14 @@ from by_hand import (
     cancel_task,
     cancel_timer,
     complete,
+    known_to,
     schedule,
     timer,
 )
 from planting import planted
 
 from flowy_sim.faults import AnswerLate, CancelRequest, Signal
-from flowy_sim.run import Run
 from flowy_sim.runner import Runner
-from flowy_sim.timeline.vocabulary import attributes_of
 
 
 @planted([CancelRequest()])
@@ -38,7 +37,7 @@ def a_request_beside_a_result_is_overlooked(runner: Runner, mended: bool) -> Non
     for event in run.history:
         scheduled = event.get("activityTaskScheduledEventAttributes", {})
         if scheduled.get("activityId") == "ship":
-            known = _known_to(run, scheduled["decisionTaskCompletedEventId"])
+            known = known_to(run, scheduled)
             assert "WorkflowExecutionCancelRequested" not in known, "it is shipped all the same"
 
 
@@ -124,9 +123,3 @@ def a_refused_cancellation_is_forgotten(runner: Runner, mended: bool) -> None:
     [run] = by_hand(runner, decide)
     tried = any(e["eventType"] == "CancelWorkflowExecutionFailed" for e in run.history)
     assert not tried or run.status == "CANCELED", "it completes although it was cancelled"
-
-
-def _known_to(run: Run, completed_id: int) -> list[str]:
-    """The types of the events that were known when a decision task was answered."""
-    completed = attributes_of(run.history[completed_id - 1])
-    return [event["eventType"] for event in run.history[: completed["startedEventId"]]]

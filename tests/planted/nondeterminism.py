@@ -118,7 +118,7 @@ def the_environment_decides(runner: Runner, mended: bool) -> None:
     runner.stubs(Pack, function=pack)
     runner.stubs(Wrap, result="wrapped")
     try:
-        runner(workflow("order", 1, "orders")(Order), False)
+        runner(workflow("order", 1, "orders", guard=False)(Order), False)
     finally:
         os.environ.pop("WRAP_FIRST", None)
 
@@ -136,7 +136,7 @@ def what_others_have_done_decides(runner: Runner, mended: bool) -> None:
 
     runner.stubs(Pack, function=lambda what=None: table.append("packed"))
     runner.stubs(Wrap, result="wrapped")
-    runner(workflow("order", 1, "orders")(Order))
+    runner(workflow("order", 1, "orders", guard=False)(Order))
 
 
 @planted()
@@ -185,19 +185,19 @@ def where_things_lie_in_memory_decides(runner: Runner, mended: bool) -> None:
     run_both(runner, Order)
 
 
-@workflow("order", 1, "orders")
+@workflow("order", 1, "orders", guard=False)
 class OldOrder(Packing):
     def run(self) -> Any:
         return self.pack().result(), self.wrap().result()
 
 
-@workflow("order", 1, "orders")
+@workflow("order", 1, "orders", guard=False)
 class OtherOrder(Packing):
     def run(self) -> Any:
         return self.wrap().result(), self.pack().result()
 
 
-@workflow("order", 1, "orders")
+@workflow("order", 1, "orders", guard=False)
 class SameOrder(Packing):
     def run(self) -> Any:
         return [call().result() for call in (self.pack, self.wrap)]

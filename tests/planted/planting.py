@@ -25,6 +25,7 @@ MODULES = (
     "refused_decisions",
     "orders",
     "nondeterminism",
+    "waiting_workflows",
 )
 """Where they are."""
 
