@@ -16,6 +16,7 @@ from typing import Any
 from flowy.activity_worker import ActivityWorker
 from flowy.client import Execution, SwfClient, fault_code
 from flowy.decider import decide
+from flowy.suspended import SuspendedExecutions
 from flowy.workflow import Workflow
 from flowy.workflow_worker import WorkflowWorker
 from flowy_sim.agenda import Agenda
@@ -80,7 +81,7 @@ class Stage:
         self.agenda = Agenda(simulation.clock, self.desk, self._choose)
         self.trouble = Trouble(faults, most_faults, self._choose, self, tell)
         self.desk.trouble = self.trouble
-        self.suspended = Rehearsed()
+        self.suspended: SuspendedExecutions = Rehearsed()
         self._tell = tell
         self._deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._crews: list[Crew] = []
