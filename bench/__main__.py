@@ -32,21 +32,32 @@ def in_process(quick: bool) -> str:
 
 
 def served(quick: bool) -> str:
-    """Return what a server bears."""
+    """Return what the image workflow takes by a server, one call after the other."""
     rounds = 1 if quick else 3
-    return "\n\n".join(
-        [
-            f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each.",
-            "### The image workflow, by plain poll loops, one call after the other",
-            load.executions(rounds, [10, 100] if quick else [10, 50, 100]),
-            "### Single calls: how many a second, the median of their delays, and 99 of 100",
-            load.calls(rounds, 400 if quick else 2_000),
-            "### What `--db` costs",
-            load.durable(rounds, 1_000 if quick else 3_000),
-            "### Long polls",
-            load.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400),
-        ]
-    )
+    return _in_turn(rounds, load.executions(rounds, [10, 100] if quick else [10, 50, 100]))
+
+
+def calls(quick: bool) -> str:
+    """Return what single calls to a server take."""
+    rounds = 1 if quick else 3
+    return _in_turn(rounds, load.calls(rounds, 400 if quick else 2_000))
+
+
+def durable(quick: bool) -> str:
+    """Return what it costs that calls are durable."""
+    rounds = 1 if quick else 3
+    return _in_turn(rounds, load.durable(rounds, 1_000 if quick else 3_000))
+
+
+def polls(quick: bool) -> str:
+    """Return what polls take that wait."""
+    rounds = 1 if quick else 3
+    return _in_turn(rounds, load.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400))
+
+
+def _in_turn(rounds: int, table_of_it: str) -> str:
+    how = f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each."
+    return f"{how}\n\n{table_of_it}"
 
 
 def workers(quick: bool) -> str:
@@ -102,6 +113,9 @@ PARTS: dict[str, Callable[[bool], str]] = {
     "in_process": in_process,
     "workers": workers,
     "served": served,
+    "calls": calls,
+    "polls": polls,
+    "durable": durable,
     "kept": kept,
 }
 
