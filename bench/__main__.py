@@ -9,7 +9,7 @@ from statistics import median
 
 import click
 
-from bench import engine, framework, images, keeping, load
+from bench import engine, framework, images, keeping, load, toolkit
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -109,6 +109,11 @@ def kept(quick: bool) -> str:
     return f"Measured on {machine()}.\n\n{keeping.keeping(quick)}"
 
 
+def testing(quick: bool) -> str:
+    """Return what tests of workflows cost."""
+    return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], toolkit.costs(quick))])
+
+
 PARTS: dict[str, Callable[[bool], str]] = {
     "in_process": in_process,
     "workers": workers,
@@ -117,6 +122,7 @@ PARTS: dict[str, Callable[[bool], str]] = {
     "polls": polls,
     "durable": durable,
     "kept": kept,
+    "testing": testing,
 }
 
 

@@ -1,0 +1,128 @@
+"""What tests of workflows cost: the plugin, a typical test, a year."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flowy import ActivityProxy, Workflow, activity, workflow
+from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import Simulation
+from flowy_sim.run import Run
+from flowy_sim.runner import Runner
+from flowy_sim.stubs import Stubs
+
+_START = """
+import sys, time
+import pytest, {also}
+before = time.perf_counter()
+import flowy_sim.pytest_plugin
+print(time.perf_counter() - before)
+assert "boto3" not in sys.modules
+"""
+
+
+@activity("look", 1, "days", heartbeat=1200, start_to_close=7200)
+def look(day: int) -> int:
+    """Look at a day."""
+    return day
+
+
+@workflow("year", 1, "years", execution_start_to_close=31_536_000)
+class Year(Workflow):
+    """Does something each day, for an hour."""
+
+    look = ActivityProxy(look, retry=3)
+
+    def run(self) -> int:
+        """Count the days."""
+        for day in range(365):
+            if day:
+                self.sleep(82_000)
+            self.look(day).result()
+        return 365
+
+
+def image() -> Run:
+    """Run the image workflow with stubs, as a test would."""
+    stubs = Stubs()
+    stubs(Resize, result="small.jpg", takes=40)
+    stubs(PredominantColor, result="blue", takes=15)
+    stubs(RenameImage, function=lambda path, color: f"{color}/{path}")
+    run = Runner(Simulation(), stubs=stubs).run(ImageCategorization, "photo.jpg", 150)
+    assert run.result == "blue/small.jpg"
+    return run
+
+
+def year() -> Run:
+    """Run a year: an hour's work each day, three heartbeats in each, and five time-outs."""
+    stubs = Stubs()
+    stub = stubs(look, result=1, takes=3599, heartbeat=900)
+    for day in (7, 77, 177, 277, 364):
+        stub.when(day).then(timeout="HEARTBEAT").then(result=1, takes=3599, heartbeat=900)
+    run = Runner(Simulation(), stubs=stubs).run(Year)
+    assert run.result == 365
+    assert len(run.history.find("ActivityTaskTimedOut")) == 5
+    return run
+
+
+def costs(quick: bool) -> list[list[str]]:
+    """Return rows: what is measured, and its cost, the best of several rounds."""
+    image()
+    few, many = (2, 20) if quick else (7, 200)
+    typical = _milliseconds(image, many)
+    whole_year = _milliseconds(year, few)
+    events = len(year().history)
+    return [
+        ["importing the pytest plugin, as pytest starts", f"{_plugin(few):.1f} ms"],
+        ["500 tests of the image workflow with stubs, by pytest", f"{_tests(500):.1f} s"],
+        ["the same in a test, after the first", f"{typical:.1f} ms"],
+        [f"a year: 365 activities and timers, {events:,} events", f"{whole_year:,.0f} ms"],
+    ]
+
+
+def _milliseconds(action: Callable[[], object], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        before = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - before)
+    return min(taken) * 1e3
+
+
+def _plugin(times: int) -> float:
+    """Return the milliseconds of importing what pytest imports of the package."""
+    code = _START.format(also="dataclasses")
+    taken = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(times)
+    ]
+    return min(taken) * 1e3
+
+
+def _tests(count: int) -> float:
+    """Return the seconds that pytest takes for so many tests, with its start."""
+    test = f"""
+import pytest
+from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from flowy.tutorial.workflows import ImageCategorization
+
+@pytest.mark.parametrize("number", range({count}))
+def test_a_photograph_is_filed_under_its_color(swf_run, swf_stub, number):
+    swf_stub(Resize, result="small.jpg", takes=40)
+    swf_stub(PredominantColor, result="blue", takes=15)
+    swf_stub(RenameImage, function=lambda path, color: f"{{color}}/{{path}}")
+    assert swf_run(ImageCategorization, "photo.jpg", 150).result == "blue/small.jpg"
+"""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "test_photographs.py"
+        path.write_text(test, encoding="utf-8")
+        before = time.perf_counter()
+        arguments = ["-q", "-p", "no:cacheprovider", str(path)]
+        subprocess.run([sys.executable, "-m", "pytest", *arguments], check=True, cwd=folder)
+        return time.perf_counter() - before
