@@ -147,10 +147,23 @@ def observe(coverage: Coverage, simulation: Simulation, runner: Runner | None = 
 
 
 def _sentence(met: Counter[str], never: Sequence[str]) -> str:
-    if not met:
-        return "never called" if not never else f"never {', '.join(never)}"
+    if not met and not never:
+        return "never called"
     counts = ", ".join(f"{outcome} {count}" for outcome, count in met.most_common())
-    return f"{counts}; never {', '.join(never)}" if never else counts
+    missing = f"never {', '.join(_grouped(never))}" if never else ""
+    return "; ".join(filter(None, (counts, missing)))
+
+
+def _grouped(outcomes: Sequence[str]) -> Iterator[str]:
+    """Yield outcomes, those time-outs together of which there are several."""
+    beginning = f"{TIMED_OUT} ("
+    time_outs = [each.removeprefix(beginning)[:-1] for each in outcomes if each[-1] == ")"]
+    for outcome in outcomes:
+        if outcome[-1] != ")":
+            yield outcome
+        elif time_outs:
+            yield f"{beginning}{', '.join(time_outs)})"
+            time_outs.clear()
 
 
 def _outcome(span: reading.Span, ended: Event) -> str:

@@ -1,4 +1,4 @@
-"""What docs/testing.md shows is true: its examples are run."""
+"""What docs/testing.md, the pages below it and docs/comparison.md show is true: it is run."""
 
 from __future__ import annotations
 
@@ -13,26 +13,108 @@ from flowy_sim import Simulation
 from flowy_sim.runner import Runner
 from flowy_sim.stubs import Stubs
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-MESSAGE = re.findall(r"<!-- what the test above says -->\n```text\n(.*?)```", DOCUMENT, re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [
+    "testing.md",
+    "comparison.md",
+    *sorted(f"testing/{p.name}" for p in (DOCS / "testing").iterdir()),
+]
 
-# What a reader would import without being told.
+# What a reader would import without being told, and what other pages define.
 IMPORTS = """
+import json
 import math
 from datetime import datetime
 from pathlib import Path
 
+import boto3
 import pytest
 from PIL import Image
 
-from flowy import Activity, ActivityProxy, Retry, Workflow, activity, workflow
-from flowy_sim import Simulation
+import flowy
+from flowy import (
+    Activity, ActivityCanceled, ActivityContext, ActivityProxy, ExecutionCanceled, Retry, TaskError,
+    Workflow, WorkflowProxy, activity, workflow,
+)
+from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import Simulation, mock_swf
 from flowy_sim.runner import Runner
 from flowy_sim.stubs import Stubs
+
+
+@workflow("stubborn", 1, "image_processing")
+class Stubborn(Workflow):
+    resize = ActivityProxy(Resize, retry=Retry(attempts=3, delay=10))
+
+    def run(self, source):
+        return self.resize(source)
+
+
+@workflow("gallery", 1, "image_processing")
+class Gallery(Workflow):
+    resize = ActivityProxy(Resize)
+
+    def run(self, sources, size=64):
+        return [self.resize(source, size) for source in sources]
+
+
+@workflow("impatient", 1, "image_processing")
+class Impatient(Workflow):
+    resize = ActivityProxy(Resize, error_handling=True)
+
+    def run(self, source, patience):
+        small, deadline = self.resize(source), self.timer(patience)
+        if flowy.first(small, deadline) is deadline:
+            small.cancel()
+            flowy.wait(small)
+            return "too late"
+        return small.result()
+
+
+@workflow("exhibition", 1, "image_processing")
+class Exhibition(Workflow):
+    gallery = WorkflowProxy(Gallery, error_handling=True)
+
+    def run(self, walls):
+        shown = []
+        for wall in walls:
+            try:
+                shown.append(self.gallery(wall).result())
+            except TaskError as error:
+                shown.append(f"failed: {error.reason}")
+        return shown
 """
 
-STUCK = next(block for block in BLOCKS if "predominatcolor" in block)
+# Examples that are to fail, by a word in them.
+FAILING = ("predominatcolor", "at_once(", "nobody_expected", "nobody_needs")
+
+
+MOTO = "from moto import mock_aws\n"
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[str]:
+    """Return the tests and what they need that a page shows."""
+    return re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
+
+
+def is_failing(block: str) -> bool:
+    return any(word in block for word in FAILING)
+
+
+def failing(page: str) -> list[tuple[str, list[str]]]:
+    """Return the examples that are to fail, each with what the page says that they say."""
+    found = re.findall(
+        r"```python\n((?:(?!```).)*)```\n\n<!-- what the tests? above says? -->\n"
+        r"((?:```text\n(?:(?!```).)*```\n?)+)",
+        text_of(page),
+        re.DOTALL,
+    )
+    return [(code, re.findall(r"```text\n(.*?)```", said, re.DOTALL)) for code, said in found]
 
 
 def record(path: Path) -> None:
@@ -46,17 +128,54 @@ def record(path: Path) -> None:
     path.write_text(json.dumps({"events": run.history}, default=str), encoding="utf-8")
 
 
-def test_every_example_passes(pytester: pytest.Pytester) -> None:
-    examples = [block for block in BLOCKS if block != STUCK]
-    pytester.makepyfile(test_document_examples=IMPORTS + "\n".join(examples))
+@pytest.mark.parametrize("page", PAGES)
+def test_every_example_passes(pytester: pytest.Pytester, page: str) -> None:
+    examples = [block for block in blocks(page) if not is_failing(block)]
+    moto = "mock_aws" in text_of(page)
+    pytester.makepyfile(test_document_examples=MOTO * moto + IMPORTS + "\n".join(examples))
     record(pytester.path / "histories" / "photo.json")
-    result = pytester.runpytest_inprocess("--strict-markers")
-    result.assert_outcomes(passed=sum(block.count("def test_") for block in examples))
+    tests = sum(block.count("def test_") for block in examples)
+    assert tests
+    # moto stays in a process, and must be imported there only once.
+    run = pytester.runpytest_subprocess if moto else pytester.runpytest_inprocess
+    run("--strict-markers", "--swf-record").assert_outcomes(passed=tests)
+    run("--strict-markers").assert_outcomes(passed=tests)
 
 
-def test_a_stuck_workflow_says_what_the_document_shows(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_stuck_example=f"{IMPORTS}\n{BLOCKS[0]}\n{STUCK}")
-    result = pytester.runpytest_inprocess()
-    result.assert_outcomes(passed=1, failed=1)
-    report = re.sub(r"^E +", "", str(result.stdout), flags=re.MULTILINE)
-    assert f"flowy_sim.waiting.{MESSAGE[0]}" in report
+@pytest.mark.parametrize("page", PAGES)
+def test_what_fails_says_what_the_document_shows(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    examples = failing(page)
+    assert len(examples) == sum(map(is_failing, blocks(page)))
+    for code, said in examples:
+        pytester.makepyfile(test_failing_examples=f"{IMPORTS}\n{code}")
+        result = pytester.runpytest_inprocess()
+        result.assert_outcomes(failed=code.count("def test_"))
+        report = re.sub(r"^E +", "", str(result.stdout), flags=re.MULTILINE)
+        for text in said:
+            assert re.sub(r"^\w+Error: ", "", text) in report
+
+
+def test_coverage_reports_what_the_document_shows(pytester: pytest.Pytester) -> None:
+    page = "testing/coverage.md"
+    [said] = re.findall(r"tests below report -->\n```text\n(.*?)```", text_of(page), re.DOTALL)
+    pytester.makepyfile(test_document_examples=IMPORTS + "\n".join(blocks(page)))
+    assert said in str(pytester.runpytest_inprocess("--swf-coverage").stdout)
+
+
+def test_the_commands_of_the_documents_are_there() -> None:
+    from flowy_sim.cli import cli
+
+    texts = "".join(map(text_of, PAGES))
+    named = set(re.findall(r"^flowy-sim ([a-z]+)|`flowy-sim ([a-z]+)", texts, re.MULTILINE))
+    names = {name for pair in named for name in pair if name}
+    assert names
+    assert names <= set(cli.commands)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page)):
+        assert ((DOCS / page).parent / link).exists(), link
