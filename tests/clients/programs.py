@@ -75,10 +75,10 @@ class Programs:
             return _end_of(process)
 
     @contextmanager
-    def ending(self, *command: str | Path, **environment: str) -> Iterator[None]:
-        """Have a program run meanwhile; it then ends by itself."""
+    def ending(self, *command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a program run meanwhile; it then ends by itself, once there is no more input."""
         with self._started(command, environment) as process:
-            yield
+            yield process
             _end_of(process)
 
     @contextmanager
@@ -98,6 +98,7 @@ class Programs:
             command,
             cwd=self._folder,
             env={**self._environment, **environment},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 from botocore import xform_name
@@ -17,23 +18,30 @@ pytestmark = needs_aws
 class CommandLine:
     """``aws swf``; every command ends well.
 
+    Args:
+        process: runs one command after the other.
+
     Attributes:
         called: the operations called so far.
     """
 
-    def __init__(self, programs: Programs) -> None:
-        self._programs = programs
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
         self.called: list[str] = []
 
     def __call__(self, operation: str, **arguments: Any) -> Any:
         """Call an operation; return its reply."""
         self.called.append(operation)
-        options = []
+        command = ["swf", xform_name(operation, "-"), "--output", "json"]
         for name, value in arguments.items():
-            options.append(f"--{xform_name(name, '-')}")
-            options.append(value if isinstance(value, str) else json.dumps(value))
-        command = xform_name(operation, "-")
-        written = self._programs.run(AWS, "swf", command, *options, "--output", "json")
+            command.append(f"--{xform_name(name, '-')}")
+            command.append(value if isinstance(value, str) else json.dumps(value))
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        status, written, problems = json.loads(self._process.stdout.readline())
+        assert status == 0, f"{command} said: {problems}"
         return json.loads(written or "{}")
 
 
@@ -62,17 +70,17 @@ def test_a_whole_workflow_can_be_done_by_hand(at_virtual: Programs, virtual: End
 
 
 def test_every_operation_is_reached(at_virtual: Programs) -> None:
-    aws = CommandLine(at_virtual)
-    arn = _domains_and_tags(aws)
-    assert arn.endswith(":/domain/shop")
-    _types(aws)
-    _executions(aws)
-    aws("DeprecateDomain", name="shop")
-    aws("UndeprecateDomain", name="shop")
+    with at_virtual.ending(AWS.with_name("python"), HERE / "many_commands.py") as process:
+        aws = CommandLine(process)
+        _domains_and_tags(aws)
+        _types(aws)
+        _executions(aws)
+        aws("DeprecateDomain", name="shop")
+        aws("UndeprecateDomain", name="shop")
     assert set(aws.called) == set(operation_names())
 
 
-def _domains_and_tags(aws: CommandLine) -> str:
+def _domains_and_tags(aws: CommandLine) -> None:
     aws("RegisterDomain", name="shop", workflowExecutionRetentionPeriodInDays="1")
     arn: str = aws("DescribeDomain", name="shop")["domainInfo"]["arn"]
     aws("TagResource", resourceArn=arn, tags=[{"key": "team", "value": "books"}])
@@ -81,7 +89,6 @@ def _domains_and_tags(aws: CommandLine) -> str:
     ]
     aws("UntagResource", resourceArn=arn, tagKeys=["team"])
     assert len(aws("ListDomains", registrationStatus="REGISTERED")["domainInfos"]) == 1
-    return arn
 
 
 ORDER = {"name": "Order", "version": "1"}
