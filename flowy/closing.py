@@ -36,7 +36,7 @@ def completed(result: str) -> Closing:
     return lambda: complete_workflow(result)
 
 
-def failed(error: Exception) -> Closing:
+def failed(error: Exception | SystemExit) -> Closing:
     """Close it with a failure."""
     reason, details = reason_and_details(error)
     return lambda: fail_workflow(reason, details)
@@ -55,7 +55,7 @@ def restarted(decider: Decider, name: str, restart: Restarting) -> Closing:
 
     def make() -> Decision:
         text = decider.payloads.encode_input(
-            name, restart.arguments, restart.keywords, decider.encode, decider.signals.untaken
+            name, restart.arguments, restart.keywords, decider.encode, decider.handed_on
         )
         started = decider.started
         settings: dict[str, Any] = {key: started[key] for key in _KEPT_SETTINGS if key in started}

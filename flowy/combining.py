@@ -77,7 +77,11 @@ def finish_order(*results: Result[T]) -> Iterator[Result[T]]:
     Example:
         ``for each in flowy.finish_order(*colors): self.file(each.result())``
     """
-    waiting = list(results)
+    _calls(results)
+    return _in_finish_order(list(results))
+
+
+def _in_finish_order(waiting: list[Result[T]]) -> Iterator[Result[T]]:
     while waiting:
         ended = first(*waiting)
         waiting = [result for result in waiting if result is not ended]

@@ -20,7 +20,7 @@ from flowy.calls.external import CancelCall, SendCall
 from flowy.calls.waits import SignalCall, TimerCall
 from flowy.client import Execution
 from flowy.decisions import record_marker
-from flowy.errors import ConfigurationError, HistoryError
+from flowy.errors import ConfigurationError, HistoryError, TaskFailed, reason_and_details
 from flowy.leaving import Restarting
 from flowy.limits import LONG_HISTORY
 from flowy.logs import WorkflowLogger
@@ -30,6 +30,7 @@ from flowy.result import Result
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
+    from flowy.serialization import Payloads
 
 T = TypeVar("T")
 
@@ -213,14 +214,17 @@ class WorkflowContext:
             What it returned, now or when it was called.
 
         Raises:
-            SerializationError: what it returned cannot be sent.
+            TaskFailed: it raised an exception, or what it returned cannot be sent; that is kept
+                in the history likewise.
 
         Example:
             ``rate = self.side_effect(lambda: settings.read()["rate"])``
         """
         decider = self._deciding
         name = f"side effect {decider.next_side_effect()}"
-        text = decider.recorded(name, lambda: decider.payloads.encode_value(name, function()))
+        text = decider.recorded(name, lambda: _outcome(name, function, decider.payloads))
+        if text is not None and text.startswith(_FAILED):
+            raise TaskFailed("a side effect", name, 1, text.removeprefix(_FAILED))
         value: T = decider.payloads.decode_value(name, text, _returned(function))
         return value
 
@@ -268,18 +272,30 @@ class WorkflowContext:
         """End this run of the execution and begin a new one, with an empty history.
 
         All that is open is awaited first. The new run has the settings of this one, but for what
-        ``with self.options(…)`` around the call says, and gets the signals that nobody took.
+        ``with self.options(…)`` around the call says, and gets the signals that nobody took, and
+        a request to cancel of which ``run`` has not heard.
 
         Args:
             *args: the arguments of the new ``run``; may hold results.
             **kwargs: the same by keyword.
 
+        Raises:
+            TaskError: one of the arguments is a result that ended with an error.
+            SerializationError: an argument cannot be sent.
+            ExecutionCanceled: the execution is asked to cancel itself while it waits.
+
         Example:
             ``if self.history_is_long: self.restart(day + 1)``
         """
-        chosen = known_options.applicable(known_options.WORKFLOW, self._deciding.options)
-        wire = {name: value for name, value in chosen.items() if name in known_options.WORKFLOW}
-        members = known_options.members(known_options.WORKFLOW, wire)
+        decider = self._deciding
+        members: dict[str, Any] = {}
+        for options in decider.options:
+            chosen = known_options.applicable(known_options.WORKFLOW, options)
+            wire = {name: value for name, value in chosen.items() if name in known_options.WORKFLOW}
+            members |= known_options.members(known_options.WORKFLOW, wire)
+        decider.wait_for_all()
+        encode_input, label, encode = decider.payloads.encode_input, decider.label, decider.encode
+        decider.when_complete(lambda: encode_input(label, args, kwargs, encode))
         raise Restarting(args, kwargs, members)
 
     @contextmanager
@@ -298,7 +314,7 @@ class WorkflowContext:
         """
         decider = self._deciding
         before = decider.options
-        decider.options = {**before, **known_options.checked_for_all(overrides)}
+        decider.options = (*before, known_options.checked_for_all(overrides))
         try:
             yield
         finally:
@@ -312,6 +328,17 @@ class WorkflowContext:
                 "can do only in its method run, when a worker decides"
             )
         return self._decider
+
+
+_FAILED = "flowy:failed:"
+"""What the details of a side effect's marker begin with if it failed; no JSON begins so."""
+
+
+def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> str:
+    try:
+        return payloads.encode_value(name, function())
+    except Exception as error:
+        return _FAILED + reason_and_details(error)[0]
 
 
 def _whole_seconds(seconds: int | timedelta) -> int:

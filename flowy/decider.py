@@ -41,7 +41,7 @@ from flowy.logs import Source, logging_for
 from flowy.outbox import Outbox
 from flowy.result import Call, Result, call_of
 from flowy.serialization import PLAIN, Payloads
-from flowy.signals import Signals
+from flowy.signals import CANCEL_REQUEST, Signal, Signals
 from flowy.sites import call_site
 from flowy.workflow import Workflow
 
@@ -88,7 +88,7 @@ class Decider:
         payloads: how arguments and results travel.
         encode: makes text of a value in which results are found.
         execution: the execution that is decided for.
-        options: what is chosen for all calls at the moment, by option name.
+        options: what is chosen for all calls at the moment, the outermost block's first.
         signals: the signals that came and that nobody has taken.
         cancel_requested: whether the execution was asked to cancel itself.
     """
@@ -114,7 +114,7 @@ class Decider:
         self.payloads = payloads
         self.encode = payloads.encoder(self._stand_in)
         self.execution = execution
-        self.options: Mapping[str, object] = {}
+        self.options: tuple[Mapping[str, object], ...] = ()
         self.signals = Signals()
         self.cancel_requested = False
         self._workflow = workflow
@@ -152,9 +152,15 @@ class Decider:
             going_on = closing is not None
             while closing is not None and going_on:
                 # If news came meanwhile, it is closed once more.
-                self._outbox.close(closing())
+                self._outbox.close(self._closed(closing))
                 going_on = self._next_turn()
         return self.decisions
+
+    def _closed(self, closing: Closing) -> Decision:
+        try:
+            return closing()
+        except SerializationError as error:  # as of signals that came since
+            return failed(error)()
 
     def abandon(self) -> None:
         """Take nothing more from ``run``, which is being left for good."""
@@ -174,6 +180,11 @@ class Decider:
         return self._outbox.finished()
 
     # What the workflow asks of the turn at hand.
+
+    @property
+    def label(self) -> str:
+        """Name and version of the workflow's type."""
+        return str(self._workflow.flowy_type)
 
     @property
     def turn(self) -> Turn:
@@ -209,16 +220,22 @@ class Decider:
         Returns:
             What was made, now or then.
         """
+        if self._left:
+            raise Suspended
         if not self.replaying:
             text: str | None = make()
         else:
-            found = self.turn.marker(name)
+            found = self._next_marker(name)
             text = None if found is None else found.get("details")
             if found is None:
                 self.add(record_marker(name))
                 self._differ()
         self.add(record_marker(name, text))
         return text
+
+    def _next_marker(self, name: str) -> Mapping[str, Any] | None:
+        """Find the next marker of the turn at hand in the history, if it has a name."""
+        return self.turn.marker(name, self._outbox.markers)
 
     def next_side_effect(self) -> int:
         """Number a side effect, from 1."""
@@ -229,7 +246,7 @@ class Decider:
         """Tell whether a change of the code holds for this execution; a marker keeps that."""
         if patch not in self._patches:
             name = f"patched: {patch}"
-            holds = not self.replaying or self.turn.marker(name) is not None
+            holds = not self.replaying or self._next_marker(name) is not None
             self._patches[patch] = holds
             if holds:
                 self.add(record_marker(name))
@@ -269,6 +286,11 @@ class Decider:
         """Cancel a timer."""
         if not self.withdraw(key):
             self.add(Decision("CancelTimer", {"timerId": key}))
+            self._outbox.answered(key, last=True)
+
+    def queues(self, cause: str) -> bool:
+        """Tell whether what was refused may begin when something of its kind has ended."""
+        return self._outbox.queues(cause)
 
     def settle(self, call: Call, value: object = None, error: Exception | None = None) -> None:
         """Say what came of a call in the end."""
@@ -291,8 +313,9 @@ class Decider:
         Raises:
             ExecutionCanceled: the execution is asked to cancel itself.
         """
+        untold = [call for call in calls if not call.told]
         while True:
-            for call in calls:
+            for call in untold:
                 call.look()
             if any(call.done for call in calls):
                 return
@@ -307,34 +330,51 @@ class Decider:
             closing = self._run()
         except Suspended:
             pass
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             closing = failed(error)
         if self._failure is not None:
             return failed(self._failure)
         return None if self._left else closing
 
     def _run(self) -> Closing:
-        name = str(self._workflow.flowy_type)
+        name = self.label
         args, kwargs, signals = self.payloads.decode_start(
             name, self.started.get("input"), self._workflow
         )
-        self.signals.carried_over(signals)
+        self._take_over(signals)
         workflow = self._workflow()
         workflow._decider = self
         try:
-            value = self._call(workflow, args, kwargs)
-            self._wait_for_all()
+            try:
+                value = self._call(workflow, args, kwargs)
+            except Restarting as restart:
+                self.wait_for_all()
+                return restarted(self, name, restart)
+            self.wait_for_all()
             return completed(self._encoded(name, value))
-        except Restarting as restart:
-            self._wait_for_all()
-            closing = restarted(self, name, restart)
-            self._when_complete(closing)
-            return closing
         except ExecutionCanceled as error:
             for call in list(self._open.values()):
                 call.cancel()
-            self._wait_for_all()
+            self.hand_on()
+            self.wait_for_all()
             return canceled(error.details)
+
+    def _take_over(self, signals: Iterable[tuple[str, str | None]]) -> None:
+        """Begin with what the run before this one handed on."""
+        taken = [Signal(*signal) for signal in signals]
+        if CANCEL_REQUEST in taken:
+            taken.remove(CANCEL_REQUEST)
+            self._asked_to_cancel()
+        self.signals.carried_over(taken)
+
+    @property
+    def handed_on(self) -> list[Signal]:
+        """What the next run of the execution has to know: what nobody took of what came."""
+        return [*self.signals.untaken, *([CANCEL_REQUEST] if self._cancel_pending else [])]
+
+    def _asked_to_cancel(self) -> None:
+        self._cancel_pending = self._cancel_pending or not self.cancel_requested
+        self.cancel_requested = True
 
     def _call(self, workflow: Workflow, args: list[Any], kwargs: dict[str, Any]) -> Any:
         declared = self._workflow.flowy_type
@@ -343,19 +383,25 @@ class Decider:
                 return watched(workflow.run, tuple(args), kwargs, self._unrepeatable)
             return workflow.run(*args, **kwargs)
 
-    def _wait_for_all(self) -> None:
+    def wait_for_all(self) -> None:
+        """Let turns pass until all is settled that is awaited before the end.
+
+        Raises:
+            ExecutionCanceled: the execution is asked to cancel itself.
+        """
         while self._open:
             self._pass_turn()
 
     def _encoded(self, name: str, value: object) -> str:
         """Encode what ``run`` returned, when all results in it are there."""
-        return self._when_complete(lambda: self.payloads.encode_result(name, value, self.encode))
+        return self.when_complete(lambda: self.payloads.encode_result(name, value, self.encode))
 
-    def _when_complete(self, encoded: Callable[[], T]) -> T:
+    def when_complete(self, encoded: Callable[[], T]) -> T:
         """Encode something as soon as all results in it are there.
 
         Raises:
             TaskError: one of them is an error.
+            ExecutionCanceled: the execution is asked to cancel itself.
         """
         while True:
             self._needed = []
@@ -368,9 +414,9 @@ class Decider:
             self.wait_for_any(self._needed[:1])
 
     def _pass_turn(self) -> None:
-        if not self._cancel_pending and (
-            self._left or not self._next_turn() or self._failure is not None
-        ):
+        if self._left or self._failure is not None:
+            self._leave()
+        if not self._cancel_pending and (not self._next_turn() or self._failure is not None):
             self._leave()
         if self._cancel_pending:
             self._cancel_pending = False
@@ -403,7 +449,7 @@ class Decider:
                 self._learn(news)
             for call in self._watched:
                 call.look()
-            self._hand_on()
+            self.hand_on()
             self._outbox.release()
         except Exception as error:
             # The code of ``run``, which is being left, must not handle it.
@@ -447,8 +493,7 @@ class Decider:
         elif event_type == "WorkflowExecutionSignaled":
             self.signals.arrived(attributes["signalName"], attributes.get("input"))
         elif event_type == "WorkflowExecutionCancelRequested":
-            self._cancel_pending = not self.cancel_requested
-            self.cancel_requested = True
+            self._asked_to_cancel()
         elif attributes["cause"] != "UNHANDLED_DECISION":
             raise DecisionRefusedError(
                 f"{event_type}: the service does not let the execution be closed: "
@@ -485,7 +530,7 @@ class Decider:
             if not argument.told:
                 self._watched.append(argument)
 
-    def _hand_on(self) -> None:
+    def hand_on(self) -> None:
         """Begin or give up the calls that waited for what is settled now."""
         for settled in self._settled:  # grows on the way
             for dependent in settled.dependents:

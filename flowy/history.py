@@ -42,13 +42,23 @@ class Turn:
     completed_event_id: int | None = None
     """The DecisionTaskCompleted event, or None while the task is to be decided."""
 
-    def marker(self, name: str) -> Mapping[str, Any] | None:
-        """Find the attributes of a marker that was recorded in this turn."""
-        for _, event_type, attributes in self.shown:
-            if event_type == "MarkerRecorded" and attributes["markerName"] == name:
-                return attributes
-        return None
+    def marker(self, name: str, before: int) -> Mapping[str, Any] | None:
+        """Find the attributes of the marker that was recorded in this turn after some others.
 
+        Args:
+            name: its name.
+            before: how many others were recorded before it in this turn.
+
+        Returns:
+            Its attributes, or None if there is none, or one of another name.
+        """
+        recorded = [trace for trace in self.shown if trace.event_type in _MARKERS]
+        if before >= len(recorded) or recorded[before].attributes["markerName"] != name:
+            return None
+        return recorded[before].attributes
+
+
+_MARKERS = ("MarkerRecorded", "RecordMarkerFailed")
 
 OPENING = {
     "ActivityTaskScheduled": "activityId",

@@ -46,14 +46,19 @@ class ActivityOverrides(CallOverrides, total=False):
     start_to_close: int | None
 
 
-class WorkflowOverrides(CallOverrides, total=False):
-    """What may be set otherwise than a child workflow's registered defaults."""
+class ChildrenOverrides(CallOverrides, total=False):
+    """What may be set for several child workflows."""
 
     execution_start_to_close: int
     task_start_to_close: int | None
     child_policy: str
     tags: Iterable[str]
     lambda_role: str
+
+
+class WorkflowOverrides(ChildrenOverrides, total=False):
+    """What may be set otherwise than a child workflow's registered defaults."""
+
     workflow_id: str
 
 
@@ -66,7 +71,7 @@ class LambdaOverrides(TypedDict, total=False):
     error_handling: bool
 
 
-class AllOverrides(ActivityOverrides, WorkflowOverrides, total=False):
+class AllOverrides(ActivityOverrides, ChildrenOverrides, total=False):
     """What may be set for all calls of a block."""
 
 

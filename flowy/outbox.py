@@ -18,6 +18,14 @@ OPEN_LIMITS = {
 }
 """How many things of a kind one execution may have open, as documented."""
 
+_KIND_LIMITED_BY = {
+    "OPEN_ACTIVITIES_LIMIT_EXCEEDED": "ScheduleActivityTask",
+    "OPEN_TIMERS_LIMIT_EXCEEDED": "StartTimer",
+    "OPEN_CHILDREN_LIMIT_EXCEEDED": "StartChildWorkflowExecution",
+    "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED": "ScheduleLambdaFunction",
+}
+"""Cause of a refusal: of which kind too much of the execution's own is open."""
+
 BATCH_LIMIT = 800_000
 """Bytes of decisions that begin something, in one answer; a request may have 1 MiB."""
 
@@ -51,6 +59,7 @@ class Outbox:
         self._open: Counter[str] = Counter()
         self._awaited: dict[str, tuple[str, Call | None]] = {}
         self._waiting: dict[str, dict[str, tuple[Decision, Call]]] = {}
+        self._limits = dict(OPEN_LIMITS)
         self._finished = False
         self._wakes = 0
 
@@ -115,6 +124,27 @@ class Outbox:
             self._open[kind] -= 1
         return call
 
+    def queues(self, cause: str) -> bool:
+        """Learn from a refusal that fewer things of a kind may be open than is documented.
+
+        Args:
+            cause: the cause of the refusal.
+
+        Returns:
+            Whether the cause is such a limit and something of its kind is open, so that what was
+            refused may be begun anew: it waits for that to end.
+        """
+        kind = _KIND_LIMITED_BY.get(cause, "")
+        if not self._open[kind]:
+            return False
+        self._limits[kind] = min(self._limits[kind], self._open[kind])
+        return True
+
+    @property
+    def markers(self) -> int:
+        """How many markers are recorded in this turn so far."""
+        return sum(decision.type == "RecordMarker" for decision in self._decisions)
+
     def next_turn(self) -> None:
         """Begin a turn; call it before the news are given out."""
         self._decisions = []
@@ -138,7 +168,7 @@ class Outbox:
             self._finished = True
             if any(waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()):
                 self._wakes += 1
-                key = f"more-{self._wakes}"
+                key = f"{self._wakes}-more"  # no call's key ends so
                 self._send(start_timer(key, 0), key, None)
         return self._decisions
 
@@ -147,7 +177,7 @@ class Outbox:
         return [None if place is None else located(place) for place in self._places]
 
     def _crowded(self, kind: str) -> bool:
-        return kind in OPEN_LIMITS and self._open[kind] >= OPEN_LIMITS[kind]
+        return kind in self._limits and self._open[kind] >= self._limits[kind]
 
     def _full(self, decision: Decision) -> bool:
         return bool(self._decisions) and self._size + _size(decision) > BATCH_LIMIT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -252,7 +252,7 @@ class BoundLambda:
         self,
         proxy: LambdaProxy,
         decider: Decider | None,
-        overrides: Mapping[str, object] | None = None,
+        overrides: tuple[Mapping[str, object], ...] = (),
     ) -> None:
         """Keep all."""
         self._proxy = proxy
@@ -272,7 +272,7 @@ class BoundLambda:
             ConfigurationError: there is no such option, or its value is wrong.
         """
         self._proxy.choices.over(options.LAMBDA, overrides)
-        return BoundLambda(self._proxy, self._decider, {**(self._overrides or {}), **overrides})
+        return BoundLambda(self._proxy, self._decider, (*self._overrides, overrides))
 
     def __call__(self, payload: object = None) -> Result[Any]:
         """Ask for the function.
@@ -305,7 +305,7 @@ class BoundActivity(Generic[P, R]):
         self,
         proxy: ActivityProxy[P, R],
         decider: Decider | None,
-        overrides: Mapping[str, object] | None = None,
+        overrides: tuple[Mapping[str, object], ...] = (),
     ) -> None:
         """Keep all."""
         self._proxy = proxy
@@ -325,7 +325,7 @@ class BoundActivity(Generic[P, R]):
             ConfigurationError: there is no such option, or its value is wrong.
         """
         self._proxy.choices.over(options.ACTIVITY, overrides)
-        return BoundActivity(self._proxy, self._decider, {**(self._overrides or {}), **overrides})
+        return BoundActivity(self._proxy, self._decider, (*self._overrides, overrides))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Ask for the activity.
@@ -359,7 +359,7 @@ class BoundWorkflow(Generic[P, R]):
         self,
         proxy: WorkflowProxy[P, R],
         decider: Decider | None,
-        overrides: Mapping[str, object] | None = None,
+        overrides: tuple[Mapping[str, object], ...] = (),
     ) -> None:
         """Keep all."""
         self._proxy = proxy
@@ -379,7 +379,7 @@ class BoundWorkflow(Generic[P, R]):
             ConfigurationError: there is no such option, or its value is wrong.
         """
         self._proxy.choices.over(options.WORKFLOW, overrides)
-        return BoundWorkflow(self._proxy, self._decider, {**(self._overrides or {}), **overrides})
+        return BoundWorkflow(self._proxy, self._decider, (*self._overrides, overrides))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
         """Ask for a child workflow.
@@ -446,12 +446,14 @@ def _chosen(
     choices: Choices,
     settings: Settings,
     decider: Decider,
-    overrides: Mapping[str, object] | None,
+    overrides: Sequence[Mapping[str, object]],
 ) -> Choices:
-    """Choose as the block around a call says, and then as the call itself says."""
-    if decider.options:
-        choices = choices.over(settings, options.applicable(settings, decider.options))
-    return choices.over(settings, overrides) if overrides else choices
+    """Choose as the blocks around a call say, and then as the call itself says."""
+    for block in decider.options:
+        choices = choices.over(settings, options.applicable(settings, block))
+    for override in overrides:
+        choices = choices.over(settings, override)
+    return choices
 
 
 def _activity_type(activity: type[Activity] | str, version: object) -> ActivityType:

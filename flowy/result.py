@@ -148,6 +148,7 @@ class Result(_AnyArgument, Generic[T]):
     @property
     def error(self) -> Exception | None:
         """The error it ended with; None if it has not ended, or with a value."""
+        self._call.look()
         return self._call.error
 
     def cancel(self) -> None:
@@ -158,6 +159,7 @@ class Result(_AnyArgument, Generic[T]):
         the workflow any more; ``.result()`` raises them.
         """
         self._call.cancel()
+        self._call.decider.hand_on()
 
     def __bool__(self) -> bool:
         """Refuse: whether there is a result says nothing about its value."""

@@ -15,6 +15,10 @@ class Signal(NamedTuple):
     """What it carries, as it travelled; None for nothing."""
 
 
+CANCEL_REQUEST = Signal("", None)
+"""Stands for a request to cancel where a run hands on what came; no signal has such a name."""
+
+
 class Signals:
     """Signals by name, each name's in the order in which they came."""
 

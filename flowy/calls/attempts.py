@@ -36,7 +36,17 @@ class TaskCall(Call):
         input: what the attempts get, as text.
     """
 
-    __slots__ = ("args", "attempt", "choices", "hinted", "input", "kwargs", "label", "waiting")
+    __slots__ = (
+        "_seconds",
+        "args",
+        "attempt",
+        "choices",
+        "hinted",
+        "input",
+        "kwargs",
+        "label",
+        "waiting",
+    )
 
     meanings: ClassVar[Mapping[str, str]] = {}
     """Event: the method that takes it in."""
@@ -60,6 +70,7 @@ class TaskCall(Call):
         self.attempt = 1
         self.input = ""
         self.waiting = False
+        self._seconds = 0
 
     @property
     def first_key(self) -> str:
@@ -150,18 +161,25 @@ class TaskCall(Call):
     def refused(self, attributes: Mapping[str, Any]) -> None:
         """Take in that the decision failed; try again later if only too much was asked for."""
         cause = attributes["cause"]
-        if crowded(cause) and not self.canceling:
-            self._wait(CROWDED_SECONDS)
-        else:
+        if self.canceling or not crowded(cause):
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
+        elif self.decider.queues(cause):
+            self.start()
+        else:
+            self._wait(CROWDED_SECONDS)
 
     def waited(self, attributes: Mapping[str, Any]) -> None:
         """Take in that the wait is over."""
         self.start()
 
     def wait_refused(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that the wait cannot begin."""
-        self.decider.settle(self, error=self.failure(TaskNotScheduled, attributes["cause"]))
+        """Take in that the wait cannot begin; try that again if only too much was asked for."""
+        cause = attributes["cause"]
+        if crowded(cause):
+            self.decider.queues(cause)
+            self._wait(self._seconds)
+        else:
+            self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
 
     def _try_again(self, error: TaskError) -> None:
         retry = self.choices.retry
@@ -181,6 +199,7 @@ class TaskCall(Call):
 
     def _wait(self, seconds: int) -> None:
         self.waiting = True
+        self._seconds = seconds
         self.decider.decide(start_timer(self._delay_key, seconds), self._delay_key, self)
 
 

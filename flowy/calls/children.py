@@ -63,7 +63,7 @@ class ChildCall(TaskCall):
         If none was chosen, it is made of the parent's workflow id, its run and the number of the
         call in ``run``.
         """
-        if self._started:
+        if self._workflow_id:
             return self._workflow_id
         if self.choices.workflow_id is not None:
             return self.choices.workflow_id
@@ -91,7 +91,7 @@ class ChildCall(TaskCall):
 
     def start(self) -> None:
         """Begin the present attempt."""
-        self._started = False
+        self._forget()
         super().start()
 
     def send(self, message: ExternalCall) -> None:
@@ -110,6 +110,20 @@ class ChildCall(TaskCall):
         messages, self._messages = self._messages, []
         for message in messages:
             message.send_to(self._workflow_id)
+
+    def refused(self, attributes: Mapping[str, Any]) -> None:
+        """Take in that it was not started."""
+        self._workflow_id = attributes["workflowId"]
+        super().refused(attributes)
+
+    def _wait(self, seconds: int) -> None:
+        self._forget()
+        super()._wait(seconds)
+
+    def _forget(self) -> None:
+        """Forget the attempt that has ended."""
+        self._started = False
+        self._workflow_id = ""
 
     def stop_attempt(self) -> None:
         """Ask the child to cancel itself."""

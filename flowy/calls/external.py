@@ -92,11 +92,12 @@ class ExternalCall(Call):
             self._send()
         elif not event_type.endswith("Failed"):
             self.decider.settle(self)
-        elif crowded(attributes["cause"]):
+        elif crowded(cause := attributes["cause"]):
+            self.decider.queues(cause)
             key = f"{self._key}-delay"
             self.decider.decide(start_timer(key, CROWDED_SECONDS), key, self)
         else:
-            self.undelivered(attributes["cause"])
+            self.undelivered(cause)
 
 
 class SendCall(ExternalCall):

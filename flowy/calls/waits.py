@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowy.calls.attempts import crowded
 from flowy.decisions import start_timer
 from flowy.errors import SerializationError, TaskError, TaskNotScheduled
 from flowy.result import Call
@@ -45,10 +46,13 @@ class TimerCall(Call):
 
     def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in that it fired, or could not be started."""
-        if event_type == "StartTimerFailed":
-            self.decider.settle(self, error=self.failure(TaskNotScheduled, attributes["cause"]))
-        else:
+        if event_type != "StartTimerFailed":
             self.decider.settle(self)
+        elif crowded(cause := attributes["cause"]):
+            self.decider.queues(cause)
+            self.start()
+        else:
+            self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
 
 
 class SignalCall(Call):

@@ -579,18 +579,30 @@ def test_a_retry_with_a_delay_waits_by_a_timer() -> None:
     assert decided(TryingLater, past) == [schedules("tried", "tried-1.2")]
 
 
-def test_a_timer_that_could_not_be_started_is_an_error_of_the_call() -> None:
+def delay_refused(cause: str) -> Past:
     past = first_turn()
     past.decided()
     past.failed(past.scheduled("tried-1", "tried"))
     past.turn()
     past.decided()
-    past.by_decision(
-        "StartTimerFailed", timerId="tried-1.2-delay", cause="OPEN_TIMERS_LIMIT_EXCEEDED"
-    )
+    past.by_decision("StartTimerFailed", timerId="tried-1.2-delay", cause=cause)
     past.turn()
-    expected = "tried 1 (tried-1.2) was not scheduled: OPEN_TIMERS_LIMIT_EXCEEDED"
+    return past
+
+
+def test_a_timer_that_could_not_be_started_is_an_error_of_the_call() -> None:
+    past = delay_refused("OPERATION_NOT_PERMITTED")
+    expected = "tried 1 (tried-1.2) was not scheduled: OPERATION_NOT_PERMITTED"
     assert failure(TryingLater, past)["reason"] == expected
+
+
+@pytest.mark.parametrize("cause", ["OPEN_TIMERS_LIMIT_EXCEEDED", "TIMER_CREATION_RATE_EXCEEDED"])
+def test_a_timer_that_was_too_much_at_once_is_started_again(cause: str) -> None:
+    (again,) = decided(TryingLater, delay_refused(cause))
+    assert again["startTimerDecisionAttributes"] == {
+        "timerId": "tried-1.2-delay",
+        "startToFireTimeout": "10",
+    }
 
 
 # Closing
