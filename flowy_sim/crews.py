@@ -50,7 +50,8 @@ class Desk(Client):
 
     Attributes:
         trouble: what goes wrong.
-        arrange: given a decision task and the answer to it; returns what is sent.
+        arrange: given a decision task and the answer to it; returns what is sent, or None if
+            nothing is.
         worker: who is at work; empty if nobody is.
         task: the task in hand; None once it is answered.
         held: the answer to it that is to be given later, if it is.
@@ -61,7 +62,7 @@ class Desk(Client):
     """
 
     trouble: Trouble
-    arrange: Callable[[Reply, Reply], Reply]
+    arrange: Callable[[Reply, Reply], Reply | None]
 
     def __init__(
         self, simulation: Simulation, on_task: Callable[[], None], on_answer: Callable[[], None]
@@ -124,7 +125,11 @@ class Desk(Client):
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
         if operation == "RespondDecisionTaskCompleted" and self._in_hand is not None:
-            arguments = self.arrange(self._in_hand, arguments)
+            arranged = self.arrange(self._in_hand, arguments)
+            if arranged is None:
+                self.task = None
+                return {}
+            arguments = arranged
         send = partial(super()._call, operation, arguments)
         call = Call(self.worker, operation, arguments, send, self._in_hand)
         if operation in POLLS and "nextPageToken" not in arguments:

@@ -249,20 +249,31 @@ def _check(item: pytest.Item) -> None:
     """Fail a test for stubs that were not used, and for histories that do not replay."""
     options = _options(item, CHECKS)
     runner = item.stash.get(_RUNNER, None)
-    if options.get("strict", True) and _STUBS in item.stash:
-        unused = item.stash[_STUBS].unused(runner.stand_ins.called if runner else ())
-        if unused:
-            pytest.fail("\n".join(unused), pytrace=False)
+    unused = _unused(item) if options.get("strict", True) else ""
+    if unused:
+        pytest.fail(unused, pytrace=False)
     if options.get("golden"):
         from flowy_sim.golden import GoldenError, check
 
         if runner is None:
             raise pytest.UsageError("@pytest.mark.swf(golden=True) is for tests that use swf_run")
         record = bool(item.config.getoption("--swf-record"))
+        broken = ""
         try:
             check(item.path, item.nodeid.partition("::")[2], runner, record=record)
         except GoldenError as error:
-            pytest.fail(str(error), pytrace=False)
+            broken = str(error)
+        if broken:
+            pytest.fail(broken, pytrace=False)
+
+
+def _unused(item: pytest.Item, *, misnamed: bool = False) -> str:
+    """Say which stubs of a test were never used."""
+    if _STUBS not in item.stash:
+        return ""
+    runner = item.stash.get(_RUNNER, None)
+    called = runner.stand_ins.called if runner else ()
+    return "\n".join(item.stash[_STUBS].unused(called, misnamed=misnamed))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -310,6 +321,9 @@ def pytest_runtest_makereport(
         if picture.splitlines()[0] not in report.longreprtext:
             title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"
             report.sections.append((title, f"{run.describe()}\n\n{picture}"))
+    misnamed = _unused(item, misnamed=True)
+    if misnamed and misnamed not in report.longreprtext:
+        report.sections.append(("Stubs that were not used", misnamed))
     return report
 
 

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from flowy.checks import whole_number
 from flowy.client import Execution, fault_code
-from flowy.errors import ConfigurationError
+from flowy.errors import ConfigurationError, FlowyError
 from flowy.serialization import PLAIN, Payloads
 from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
@@ -271,6 +271,7 @@ class Runner:
         Raises:
             FlowyError: the workflow cannot be started.
         """
+        __tracebackhide__ = True
         declared = getattr(workflow, "flowy_type", None)
         if not isinstance(declared, WorkflowType):
             raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
@@ -279,7 +280,11 @@ class Runner:
         self._started += 1
         kwargs.setdefault("workflow_id", f"{declared.name}-{self._started}")
         kwargs.setdefault("payloads", self.payloads)
-        execution = start(self._client, self.domain, workflow, *args, **kwargs)
+        try:
+            execution = start(self._client, self.domain, workflow, *args, **kwargs)
+        except FlowyError as error:
+            # Its sentence says all; the code that found it is of no interest to a test's report.
+            raise error.with_traceback(None) from None
         self._told[execution] = 0
         self._tell()
         return execution

@@ -126,7 +126,7 @@ class StandIns:
         """Return what was chosen for a child."""
         return self._outcomes[run_id]
 
-    def arrange(self, task: Reply, answer: Reply) -> Reply:
+    def arrange(self, task: Reply, answer: Reply) -> Reply | None:
         """Choose the answers to what a decider schedules.
 
         Args:
@@ -134,10 +134,8 @@ class StandIns:
             answer: the request that answers it.
 
         Returns:
-            The same, where tasks that nobody is to take up are on a list of their own.
-
-        Raises:
-            UnexpectedCallError: one of the calls is for none of the stubs.
+            The same, where tasks that nobody is to take up are on a list of their own; None if
+            nothing is to be sent, as there is a problem.
         """
         token, decisions = self._arranged
         if token != task["taskToken"]:  # else it is sent once more
@@ -146,7 +144,7 @@ class StandIns:
                 decisions = [self._choose(run_id, each) for each in answer.get("decisions", ())]
             except (UnexpectedCallError, ConfigurationError) as error:
                 self.problem = self.problem or error
-                raise
+                return None
             self._arranged = task["taskToken"], decisions
         return {**answer, "decisions": decisions}
 

@@ -227,18 +227,20 @@ class Stubs:
         """Return the stub of something; None if it has none."""
         return self._stubs.get((kind, (name, version)))
 
-    def unused(self, called: Iterable[str] = ()) -> list[str]:
+    def unused(self, called: Iterable[str] = (), *, misnamed: bool = False) -> list[str]:
         """Say which stubs were never used, each with the nearest that was called.
 
         Args:
             called: what was called, such as ``resize 1``.
+            misnamed: whether only those are told that were probably meant for something else.
         """
-        known = list(called)
+        known = {label.removeprefix("child ").rpartition(" ")[0]: label for label in called}
         sentences = []
         for stub in self._stubs.values():
-            near = get_close_matches(str(stub), known, 1) if str(stub) not in known else ()
-            nearest = f"; the nearest that was called is {near[0]}" if near else ""
-            sentences += [f"{what} was never used{nearest}" for what in stub.unused()]
+            near = get_close_matches(stub.name, known, 1) if str(stub) not in known.values() else ()
+            nearest = f"; the nearest that was called is {known[near[0]]}" if near else ""
+            if near or not misnamed:
+                sentences += [f"{what} was never used{nearest}" for what in stub.unused()]
         return sentences
 
     def _add(self, stub: Stub, answer: Given) -> Stub:

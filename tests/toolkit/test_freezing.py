@@ -129,3 +129,52 @@ def test_coroutines_in_an_activity_see_the_simulated_time() -> None:
     simulation = Simulation()
     run = Runner(simulation, activities=Asynchronous, freeze=True).run(Dream)
     assert run.result == simulation.clock.now.timestamp()
+
+
+def test_a_freeze_inside_an_activity_holds_there_and_nowhere_else(stubs: Stubs) -> None:
+    @activity("past", 1, "nights")
+    def past() -> list[str]:
+        with freeze_time("1999-12-31 23:59:59"):
+            inside = datetime.datetime.now().isoformat()
+        return [inside, datetime.datetime.now().isoformat()]
+
+    @workflow("memory", 1, "orders")
+    class Memory(Workflow):
+        rest = ActivityProxy(Sleep)
+        recall = ActivityProxy(past)
+
+        def run(self) -> Any:
+            self.rest().result()
+            return self.recall()
+
+    runner = Runner(Simulation(), activities=past, stubs=stubs, freeze=True)
+    assert runner.run(Memory).result == ["1999-12-31T23:59:59", "2024-01-01T08:00:00"]
+
+
+def test_a_freeze_that_ticks_around_a_run_goes_on_afterwards(stubs: Stubs) -> None:
+    with freeze_time("1999-12-31", tick=True) as frozen:
+        result = Runner(Simulation(), stubs=stubs, freeze=True).run(Night).result
+        assert result[0][1] == "2024-01-01T00:00:00"
+        frozen.tick(3600)
+        assert datetime.datetime.now().isoformat()[:13] == "1999-12-31T01"
+
+
+def test_a_freeze_in_a_freeze_of_another_simulation_ends_with_it() -> None:
+    inner, outer = VirtualClock("2001-01-01T00:00:00Z"), VirtualClock("2002-01-01T00:00:00Z")
+    with frozen_to(outer) as follow:
+        with frozen_to(inner):
+            assert datetime.date.today().year == 2001
+        outer.advance(60)
+        follow()
+        assert datetime.datetime.now().isoformat() == "2002-01-01T00:01:00"
+
+
+def test_a_loop_of_asyncio_around_a_run_is_left_alone(stubs: Stubs) -> None:
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        Runner(Simulation(), stubs=stubs, freeze=True).run(Night)
+        await asyncio.wait_for(asyncio.sleep(0.001), timeout=10)
+        return loop.time() - before
+
+    assert 0 < asyncio.run(run()) < 60

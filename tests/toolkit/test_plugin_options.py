@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -101,7 +102,23 @@ def test_skipped(swf_stub):
         failed=1,
         skipped=1,
     )
-    assert "never used" not in text
+    assert "Failed: the stub" not in text
+
+
+def test_a_failing_test_names_stubs_that_are_probably_misspelt(folder: pytest.Pytester) -> None:
+    text = report(
+        folder,
+        """
+def test_bread(swf_run, swf_stub):
+    swf_stub("kneed", 1, result="dough")
+    swf_stub("clean", 1)
+    assert swf_run(Bread, 500).result == "cake"
+""",
+        failed=1,
+    )
+    assert "- Stubs that were not used -" in text
+    assert "the stub of kneed 1 was never used; the nearest that was called is knead 1" in text
+    assert "clean" not in text.partition("not used -")[2]
 
 
 def test_an_unexpected_call_fails_at_the_line_that_ran_the_workflow(
@@ -118,7 +135,8 @@ def test_bread(swf_run, swf_stub):
         failed=1,
     )
     assert "UnexpectedCallError: bake 1 was called with dough='dough', degrees=220" in text
-    assert ">       swf_run(Bread, 500)" in text or ">   swf_run(Bread, 500)" in text
+    assert re.search(r"^> +swf_run\(Bread, 500\)$", text, re.MULTILINE)
+    assert "the service refuses" not in text
     assert "runner.py" not in text.partition("FAILURES")[2].partition("short test")[0]
 
 
@@ -230,6 +248,34 @@ cake 1
 
 def test_coverage_says_what_was_met_and_what_never(folder: pytest.Pytester) -> None:
     assert MET in report(folder, COVERED, "--swf-coverage", passed=4)
+
+
+FAMILY = """
+@workflow("cake", 1, "orders")
+class Cake(Workflow):
+    bread = WorkflowProxy(Bread, error_handling=True)
+    other = WorkflowProxy("other", 1, error_handling=True)
+
+    def run(self):
+        done = [self.bread(500), self.bread(0), self.other()]
+        return [outcome.done for outcome in done if not wait(outcome)]
+
+def test_cake(swf_run, swf_stub):
+    swf_stub(Bread, result=1).then(error=OSError("cold"))
+    swf_stub.child("other", 1)
+    swf_run(Cake)
+"""
+
+
+def test_coverage_tells_of_children(folder: pytest.Pytester) -> None:
+    text = report(folder, f"from flowy import *\n{FAMILY}", "--swf-coverage", passed=1)
+    assert (
+        """\
+  child bread 1  completed 1, failed 1; never timed out (START_TO_CLOSE), canceled, terminated
+  child other 1  completed 1; never failed, timed out (START_TO_CLOSE), canceled, terminated
+"""
+        in text
+    )
 
 
 def test_coverage_is_reported_only_where_it_is_wanted(folder: pytest.Pytester) -> None:
