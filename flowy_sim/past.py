@@ -69,7 +69,7 @@ class History(list[Event]):
         return [attributes_of(event) for event in self]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Call:
     """Something that a workflow asked for, and what came of it; each attempt is one of its own.
 
@@ -97,12 +97,19 @@ class Call:
     outcome: str
     result: Any
     reason: str
-    details: str = field(repr=False)
+    details: str
     scheduled: float
     started: float | None
     ended: float | None
-    _started_id: int | None = field(repr=False, compare=False)
-    _ended_id: int | None = field(repr=False, compare=False)
+    _started_id: int | None = field(compare=False)
+    _ended_id: int | None = field(compare=False)
+
+    def __repr__(self) -> str:
+        """Say it in a line, such as ``<resize-1('a.jpg', 64): completed, 0 s to 40 s>``."""
+        arguments = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
+        began = "not started" if self.started is None else f"{self.started:g} s"
+        ended = "" if self.ended is None else f" to {self.ended:g} s"
+        return f"<{self.id}({', '.join(arguments)}): {self.outcome}, {began}{ended}>"
 
     @property
     def seconds(self) -> float | None:

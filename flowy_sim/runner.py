@@ -366,6 +366,10 @@ class Runner:
                     if not self.stage.take_turn() and self._is_open(execution):
                         self._pass_time(execution, times_out)
                 self._turn_is_over()
+            except Exception as error:
+                if error is self.stand_ins.problem:
+                    self.runs.append(fetch(self._client, self.domain, execution, self.payloads))
+                raise
             finally:
                 self.stage.suspended.clear()
         ended = fetch(self._client, self.domain, execution, self.payloads)

@@ -58,6 +58,15 @@ def test_a_call_tells_what_came_of_it_and_when(bread: Run) -> None:
     assert (done.scheduled, done.started, done.ended, done.seconds) == (10, 10, 40, 30)
 
 
+def test_a_call_is_shown_in_a_line(bread: Run) -> None:
+    assert list(map(repr, bread.calls())) == [
+        "<knead-1(500): failed, 0 s to 10 s>",
+        "<heat-2(220): completed, 0 s to 20 s>",
+        "<knead-1.2(500): completed, 10 s to 40 s>",
+        "<bake-3('dough', 220): completed, 40 s to 3040 s>",
+    ]
+
+
 def test_calls_tell_what_overlapped_and_in_which_order(bread: Run) -> None:
     first, heat, second, bake = bread.calls()
     assert first.overlaps(heat)
