@@ -83,9 +83,10 @@ def finish_order(*results: Result[T]) -> Iterator[Result[T]]:
 
 def _in_finish_order(waiting: list[Result[T]]) -> Iterator[Result[T]]:
     while waiting:
-        ended = first(*waiting)
-        waiting = [result for result in waiting if result is not ended]
-        yield ended
+        first(*waiting)
+        ended = [result for result in waiting if call_of(result).done]
+        waiting = [result for result in waiting if not call_of(result).done]
+        yield from sorted(ended, key=lambda result: call_of(result).finished)
 
 
 def parallel_reduce(

@@ -195,7 +195,7 @@ class WorkflowContext:
     @property
     def random(self) -> Random:
         """A source of chance of the execution's own."""
-        return self._deciding.random()
+        return self._deciding.markers.random()
 
     def uuid(self) -> UUID:
         """Make a UUID, random and the execution's own."""
@@ -221,8 +221,9 @@ class WorkflowContext:
             ``rate = self.side_effect(lambda: settings.read()["rate"])``
         """
         decider = self._deciding
-        name = f"side effect {decider.next_side_effect()}"
-        text = decider.recorded(name, lambda: _outcome(name, function, decider.payloads))
+        name, text = decider.markers.side_effect(
+            lambda name: _outcome(name, function, decider.payloads)
+        )
         if text is not None and text.startswith(_FAILED):
             raise TaskFailed("a side effect", name, 1, text.removeprefix(_FAILED))
         value: T = decider.payloads.decode_value(name, text, _returned(function))
@@ -256,7 +257,7 @@ class WorkflowContext:
         Example:
             ``size = 256 if self.patched("larger") else 128``
         """
-        return self._deciding.patched(checks.text("the name of a patch", patch, 200))
+        return self._deciding.markers.patched(checks.text("the name of a patch", patch, 200))
 
     @property
     def history_length(self) -> int:

@@ -15,22 +15,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from random import Random
 from typing import Any, NoReturn, TypeVar
 
+from flowy.arguments import Arguments
 from flowy.client import Execution
 from flowy.closing import Closing, canceled, completed, failed, restarted
-from flowy.decisions import Decision, record_marker
+from flowy.decisions import Decision
 from flowy.differences import explained
 from flowy.errors import (
     DecisionRefusedError,
-    DependencyFailed,
     ExecutionCanceled,
     HistoryError,
     NonDeterminismError,
     SerializationError,
-    TaskError,
-    TaskNotScheduled,
     UnrepeatableError,
 )
 from flowy.guard import watched
@@ -38,8 +35,9 @@ from flowy.history import GOING_ON, Event, History, News, Turn
 from flowy.leaving import Restarting, Suspended
 from flowy.limits import HISTORY_LIMIT, LONG_HISTORY
 from flowy.logs import Source, logging_for
+from flowy.markers import Markers
 from flowy.outbox import Outbox
-from flowy.result import Call, Result, call_of
+from flowy.result import Call
 from flowy.serialization import PLAIN, Payloads
 from flowy.signals import CANCEL_REQUEST, Signal, Signals
 from flowy.sites import call_site
@@ -90,6 +88,7 @@ class Decider:
         execution: the execution that is decided for.
         options: what is chosen for all calls at the moment, the outermost block's first.
         signals: the signals that came and that nobody has taken.
+        markers: what was found out once.
         cancel_requested: whether the execution was asked to cancel itself.
     """
 
@@ -112,7 +111,9 @@ class Decider:
                 raises `Suspended`. None to leave ``run`` then.
         """
         self.payloads = payloads
-        self.encode = payloads.encoder(self._stand_in)
+        self._arguments = Arguments(self)
+        self.encode = payloads.encoder(self._arguments.stand_in)
+        self.markers = Markers(self)
         self.execution = execution
         self.options: tuple[Mapping[str, object], ...] = ()
         self.signals = Signals()
@@ -125,12 +126,6 @@ class Decider:
         self._calls = 0
         self._open: dict[int, Call] = {}
         self._settlements = 0
-        self._needed: list[Call] = []
-        self._settled: list[Call] = []
-        self._watched: list[Call] = []
-        self._patches: dict[str, bool] = {}
-        self._random: Random | None = None
-        self._side_effects = 0
         self._cancel_pending = False
         self._left = False
         self._failure: Exception | None = None
@@ -203,68 +198,36 @@ class Decider:
         """The attributes of the WorkflowExecutionStarted event."""
         return self._history.started
 
-    def random(self) -> Random:
-        """The execution's own source of chance; a marker keeps what it began with."""
-        if self._random is None:
-            workflow_id, run_id = self.execution
-            self._random = Random(self.recorded("random", lambda: f"{workflow_id} {run_id}") or "")
-        return self._random
+    @property
+    def markers_in_turn(self) -> int:
+        """How many markers are recorded in this turn so far."""
+        return self._outbox.markers
 
-    def recorded(self, name: str, make: Callable[[], str]) -> str | None:
-        """Make something once, and keep it in a marker for all replays.
-
-        Args:
-            name: the marker's name, used only once in an execution.
-            make: makes it; not called in a replay.
-
-        Returns:
-            What was made, now or then.
-        """
+    def stay(self) -> None:
+        """Go on only if ``run`` is not being left."""
         if self._left:
             raise Suspended
-        if not self.replaying:
-            text: str | None = make()
-        else:
-            found = self._next_marker(name)
-            text = None if found is None else found.get("details")
-            if found is None:
-                self.add(record_marker(name))
-                self._differ()
-        self.add(record_marker(name, text))
-        return text
 
-    def _next_marker(self, name: str) -> Mapping[str, Any] | None:
-        """Find the next marker of the turn at hand in the history, if it has a name."""
-        return self.turn.marker(name, self._outbox.markers)
-
-    def next_side_effect(self) -> int:
-        """Number a side effect, from 1."""
-        self._side_effects += 1
-        return self._side_effects
-
-    def patched(self, patch: str) -> bool:
-        """Tell whether a change of the code holds for this execution; a marker keeps that."""
-        if patch not in self._patches:
-            name = f"patched: {patch}"
-            holds = not self.replaying or self._next_marker(name) is not None
-            self._patches[patch] = holds
-            if holds:
-                self.add(record_marker(name))
-        return self._patches[patch]
+    def differ(self) -> NoReturn:
+        """Find where the code parts from the history, which lacks what was just decided."""
+        try:
+            self._match()
+        except Exception as error:
+            self._fault = error
+        self._leave()
 
     # What proxies and their calls use.
 
     def begin(self, call: Call) -> None:
         """Take a call that ``run`` makes, and begin it if all its arguments are there."""
-        if self._left:
-            raise Suspended
-        needed = self._prepare(call)
+        self.stay()
+        _, needed = self._arguments.needed(call.prepare)
         self._calls += 1
         call.number = self._calls
         call.place = call_site()
         if call.awaited_at_the_end:
             self._open[call.number] = call
-        self._start_or_wait(call, needed)
+        self._arguments.start(call, needed)
         if self._failure is not None:
             self._leave()
 
@@ -274,8 +237,7 @@ class Decider:
 
     def add(self, decision: Decision) -> None:
         """Add a decision that begins nothing."""
-        if self._left:
-            raise Suspended
+        self.stay()
         self._outbox.add(decision, call_site())
 
     def withdraw(self, key: str) -> bool:
@@ -292,6 +254,10 @@ class Decider:
         """Tell whether what was refused may begin when something of its kind has ended."""
         return self._outbox.queues(cause)
 
+    def hand_on(self) -> None:
+        """Begin or give up the calls that waited for what is settled now."""
+        self._arguments.hand_on()
+
     def settle(self, call: Call, value: object = None, error: Exception | None = None) -> None:
         """Say what came of a call in the end."""
         self._settlements += 1
@@ -301,8 +267,7 @@ class Decider:
         call.error = error
         self._open.pop(call.number, None)
         call.ended()
-        if call.dependents:
-            self._settled.append(call)
+        self._arguments.settled(call)
         handled = call.error_handling or call.canceling
         if error is not None and not handled and self._failure is None:
             self._failure = error
@@ -404,14 +369,13 @@ class Decider:
             ExecutionCanceled: the execution is asked to cancel itself.
         """
         while True:
-            self._needed = []
-            text = encoded()
-            for call in self._needed:
+            value, needed = self._arguments.needed(encoded)
+            for call in needed:
                 if call.error is not None:
                     raise call.error
-            if not self._needed:
-                return text
-            self.wait_for_any(self._needed[:1])
+            if not needed:
+                return value
+            self.wait_for_any(needed[:1])
 
     def _pass_turn(self) -> None:
         if self._left or self._failure is not None:
@@ -426,14 +390,6 @@ class Decider:
         self._left = True
         raise Suspended
 
-    def _differ(self) -> NoReturn:
-        """Find where the code parts from the history, which lacks what was just decided."""
-        try:
-            self._match()
-        except Exception as error:
-            self._fault = error
-        self._leave()
-
     # Turns.
 
     def _next_turn(self) -> bool:
@@ -442,14 +398,13 @@ class Decider:
             turn = self._following()
             if turn is None:
                 return False
-            self._warn_of_length(turn)
-            self._turn = turn
+            before, self._turn = self._turn, turn
+            self._warn_of_length(before, turn)
             self._outbox.next_turn()
             for news in turn.news:
                 self._learn(news)
-            for call in self._watched:
-                call.look()
-            self.hand_on()
+            self._arguments.look()
+            self._arguments.hand_on()
             self._outbox.release()
         except Exception as error:
             # The code of ``run``, which is being left, must not handle it.
@@ -457,9 +412,9 @@ class Decider:
             return False
         return True
 
-    def _warn_of_length(self, turn: Turn) -> None:
-        before = 0 if self._turn is None else self._turn.started_event_id
-        if turn.completed_event_id is None and before < LONG_HISTORY <= turn.started_event_id:
+    def _warn_of_length(self, before: Turn | None, turn: Turn) -> None:
+        last = 0 if before is None else before.started_event_id
+        if not self.replaying and last < LONG_HISTORY <= turn.started_event_id:
             logger.warning(
                 "%s: its history has %d events, and Amazon SWF terminates it at %d; let it "
                 "self.restart() where self.history_is_long",
@@ -499,63 +454,3 @@ class Decider:
                 f"{event_type}: the service does not let the execution be closed: "
                 f"{attributes['cause']}"
             )
-
-    # Arguments that come later.
-
-    def _stand_in(self, result: Result[object]) -> object:
-        """Put into an argument what came of a result; note it if that is no value."""
-        call = call_of(result)
-        if call.decider is not self:
-            raise TypeError("it is a result of another execution")
-        call.look()
-        if not call.done or call.error is not None:
-            self._needed.append(call)
-        return call.value
-
-    def _prepare(self, call: Call) -> list[Call]:
-        self._needed = []
-        call.prepare()
-        return self._needed
-
-    def _start_or_wait(self, call: Call, needed: list[Call]) -> None:
-        if not needed:
-            call.start()
-            return
-        call.missing = len(needed)
-        for argument in needed:
-            if argument.error is not None:
-                self._give_up(call, argument.error)
-                return
-            argument.dependents.append(call)
-            if not argument.told:
-                self._watched.append(argument)
-
-    def hand_on(self) -> None:
-        """Begin or give up the calls that waited for what is settled now."""
-        for settled in self._settled:  # grows on the way
-            for dependent in settled.dependents:
-                if dependent.done:
-                    continue
-                if settled.error is not None:
-                    self._give_up(dependent, settled.error)
-                    continue
-                dependent.missing -= 1
-                if not dependent.missing:
-                    self._start_late(dependent)
-        self._settled.clear()
-        self._watched = [call for call in self._watched if not call.done]
-
-    def _start_late(self, call: Call) -> None:
-        try:
-            call.prepare()
-        except SerializationError as error:
-            self.settle(call, error=call.failure(TaskNotScheduled, str(error)))
-        else:
-            call.start()
-
-    def _give_up(self, call: Call, error: Exception) -> None:
-        if isinstance(error, DependencyFailed) and isinstance(error.__cause__, TaskError):
-            error = error.__cause__
-        given_up = call.failure(DependencyFailed, str(error))
-        given_up.__cause__ = error
-        self.settle(call, error=given_up)

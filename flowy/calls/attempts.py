@@ -186,7 +186,7 @@ class TaskCall(Call):
         if self.canceling or self.attempt >= retry.attempts or not retry.covers(error.reason):
             self.decider.settle(self, error=error)
             return
-        seconds = retry.seconds_after(self.attempt, self.decider.random)
+        seconds = retry.seconds_after(self.attempt, self.decider.markers.random)
         self.attempt += 1
         if seconds:
             self._wait(seconds)

@@ -1,0 +1,80 @@
+"""What a workflow finds out once, and its history keeps for all replays, in markers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from flowy.decisions import record_marker
+
+if TYPE_CHECKING:
+    from flowy.decider import Decider
+
+
+class Markers:
+    """Chance, side effects and patches of one execution."""
+
+    def __init__(self, decider: Decider) -> None:
+        """Begin with none."""
+        self._decider = decider
+        self._patches: dict[str, bool] = {}
+        self._random: Random | None = None
+        self._side_effects = 0
+
+    def recorded(self, name: str, make: Callable[[], str]) -> str | None:
+        """Make something once, and keep it in a marker for all replays.
+
+        Args:
+            name: the marker's name.
+            make: makes it; not called in a replay.
+
+        Returns:
+            What was made, now or then.
+        """
+        decider = self._decider
+        decider.stay()
+        if not decider.replaying:
+            text: str | None = make()
+        else:
+            found = self._next(name)
+            text = None if found is None else found.get("details")
+            if found is None:
+                decider.add(record_marker(name))
+                decider.differ()
+        decider.add(record_marker(name, text))
+        return text
+
+    def random(self) -> Random:
+        """The execution's own source of chance; a marker keeps what it began with."""
+        if self._random is None:
+            workflow_id, run_id = self._decider.execution
+            self._random = Random(self.recorded("random", lambda: f"{workflow_id} {run_id}") or "")
+        return self._random
+
+    def side_effect(self, make: Callable[[str], str]) -> tuple[str, str | None]:
+        """Make something once, of which there may be many.
+
+        Args:
+            make: makes it, given its name; not called in a replay.
+
+        Returns:
+            The name it is kept by, and what was made, now or then.
+        """
+        self._side_effects += 1
+        name = f"side effect {self._side_effects}"
+        return name, self.recorded(name, lambda: make(name))
+
+    def patched(self, patch: str) -> bool:
+        """Tell whether a change of the code holds for this execution; a marker keeps that."""
+        if patch not in self._patches:
+            name = f"patched: {patch}"
+            holds = not self._decider.replaying or self._next(name) is not None
+            self._patches[patch] = holds
+            if holds:
+                self._decider.add(record_marker(name))
+        return self._patches[patch]
+
+    def _next(self, name: str) -> Mapping[str, Any] | None:
+        """Find the next marker of the turn at hand in the history, if it has a name."""
+        return self._decider.turn.marker(name, self._decider.markers_in_turn)
