@@ -9,7 +9,7 @@ from statistics import median
 
 import click
 
-from bench import engine, framework, images, keeping, load, toolkit
+from bench import engine, exploring, framework, images, keeping, load, toolkit
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -114,9 +114,16 @@ def testing(quick: bool) -> str:
     return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], toolkit.costs(quick))])
 
 
+def explored(quick: bool) -> str:
+    """Return how fast orders and faults are explored."""
+    how = "Medians of 3 rounds; on one core processor time, on all real time."
+    return f"Measured on {machine()}. {how}\n\n{exploring.exploring(quick)}"
+
+
 PARTS: dict[str, Callable[[bool], str]] = {
     "in_process": in_process,
     "workers": workers,
+    "explored": explored,
     "served": served,
     "calls": calls,
     "polls": polls,

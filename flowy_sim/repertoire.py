@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -194,20 +194,21 @@ def module_of(cls: type[Any]) -> ModuleType:
     return sys.modules[cls.__module__]
 
 
-def proxies(workflow: type[Workflow]) -> Iterator[ActivityProxy[..., Any]]:
-    """Yield the proxies that a workflow has as attributes."""
-    for name in dir(workflow):
-        proxy = getattr(workflow, name)
-        if isinstance(proxy, ActivityProxy):
-            yield proxy
+def proxies(workflow: type[Workflow]) -> list[ActivityProxy[..., Any]]:
+    """Return the proxies that a workflow has as attributes, by the names of these."""
+    return [each for each in _members(workflow) if isinstance(each, ActivityProxy)]
 
 
-def children(workflow: type[Workflow]) -> Iterator[WorkflowProxy[..., Any]]:
-    """Yield the proxies of children that a workflow has as attributes."""
-    for name in dir(workflow):
-        proxy = getattr(workflow, name)
-        if isinstance(proxy, WorkflowProxy):
-            yield proxy
+def children(workflow: type[Workflow]) -> list[WorkflowProxy[..., Any]]:
+    """Return the proxies of children that a workflow has as attributes, likewise."""
+    return [each for each in _members(workflow) if isinstance(each, WorkflowProxy)]
+
+
+def _members(cls: type[Any]) -> list[Any]:
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        members.update(vars(base))
+    return [members[name] for name in sorted(members)]
 
 
 def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:

@@ -30,7 +30,6 @@ from flowy.serialization import PLAIN, Payloads
 from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.checks import Checks
-from flowy_sim.clock import parse_instant
 from flowy_sim.faults.fault import Fault
 from flowy_sim.freezing import freezegun, frozen_to
 from flowy_sim.repertoire import (
@@ -47,7 +46,7 @@ from flowy_sim.simulation import Simulation
 from flowy_sim.stage import Code, Stage
 from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import Stubs
-from flowy_sim.waiting import StuckError, explain, times_out_at, waits
+from flowy_sim.waiting import StuckError, explain, waits
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
@@ -357,14 +356,13 @@ class Runner:
         __tracebackhide__ = True
         if self.stage.can is None:
             self._staff()
-        times_out = parse_instant(times_out_at(history(self._client, self.domain, execution)))
         with self._seen_time():
             try:
                 while self._is_open(execution):
                     self._turn_is_over()
                     self.stage.trouble.turn()
                     if not self.stage.take_turn() and self._is_open(execution):
-                        self._pass_time(execution, times_out)
+                        self._pass_time(execution)
                 self._turn_is_over()
             except Exception as error:
                 if error is self.stand_ins.problem:
@@ -456,7 +454,7 @@ class Runner:
 
     # Time
 
-    def _pass_time(self, execution: Execution, times_out: int) -> None:
+    def _pass_time(self, execution: Execution) -> None:
         """Let time pass until something happens.
 
         Raises:
@@ -464,13 +462,17 @@ class Runner:
         """
         __tracebackhide__ = True
         own, happens = self.stage.agenda.next_instant(), self.simulation.next_instant()
-        if own is None and (happens is None or happens >= times_out):
+        if own is None and (happens is None or happens >= self._times_out(execution)):
             if self.stage.trouble.last_resort():
                 return
             self._check_that_something_ends(execution)
         instant = self.next_instant()
         assert instant is not None
         self.let_time_pass(instant)
+
+    def _times_out(self, execution: Execution) -> int:
+        found = self.simulation.engine().executions[execution.run_id]
+        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
 
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""

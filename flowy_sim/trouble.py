@@ -10,6 +10,24 @@ from flowy_sim.faults.fault import ANSWERS, Call, Fault, Moment, Stage
 Tell = Callable[[str], None]
 
 
+class _Fitting(dict[str, list[int]]):
+    """The numbers of the faults that can strike at one moment, by the operation that is called."""
+
+    def __init__(self, faults: Sequence[Fault], moment: Moment) -> None:
+        super().__init__()
+        self._faults = [
+            (number, each) for number, each in enumerate(faults) if each.moment is moment
+        ]
+
+    def __missing__(self, operation: str) -> list[int]:
+        numbers = self[operation] = [
+            number
+            for number, fault in self._faults
+            if operation.startswith(fault.operations or operation)
+        ]
+        return numbers
+
+
 class Trouble:
     """The faults of one run, and how often they have struck.
 
@@ -33,7 +51,9 @@ class Trouble:
         self._faults = faults
         self._names = [fault.describe() for fault in faults]
         self._sure = [fault.sure for fault in faults]
-        self._fitting: dict[tuple[Moment, str], list[int]] = {}
+        self._at_calls = _Fitting(faults, Moment.CALL)
+        self._at_tasks = _Fitting(faults, Moment.TASK)
+        self._at_turns = _Fitting(faults, Moment.TURN)[""]
         self._left = [fault.most for fault in faults]
         self._most = most
         self._choose = choose
@@ -50,22 +70,25 @@ class Trouble:
         if self._faults:
             if call.operation.startswith(ANSWERS):
                 self.turn()
-            for number in self._at(Moment.CALL, call.operation):
-                if self._strikes(number, call):
-                    return self._faults[number].strike(self._stage, call)
+            number = self._which(self._at_calls[call.operation])
+            if number is not None:
+                self._count(number, call)
+                return self._faults[number].strike(self._stage, call)
         return call.send()
 
     def task(self, call: Call) -> Reply:
         """Let a worker have a task that was polled, or something happen to it."""
-        for number in self._at(Moment.TASK, call.operation):
-            if self._strikes(number, call):
-                return self._faults[number].strike(self._stage, call)
-        return call.send()
+        number = self._which(self._at_tasks[call.operation])
+        if number is None:
+            return call.send()
+        self._count(number, call)
+        return self._faults[number].strike(self._stage, call)
 
     def turn(self) -> None:
         """Let things happen that happen to no call."""
-        for number in self._at(Moment.TURN):
+        for number in self._at_turns:
             while self._strikes(number):
+                self._count(number, None)
                 self._faults[number].befall(self._stage)
 
     def last_resort(self) -> bool:
@@ -77,26 +100,20 @@ class Trouble:
                 return True
         return False
 
-    def _at(self, moment: Moment, operation: str = "") -> list[int]:
-        """Return the faults that can strike at a moment of a call."""
-        found = self._fitting.get((moment, operation))
-        if found is None:
-            found = self._fitting[moment, operation] = [
-                number
-                for number, fault in enumerate(self._faults)
-                if fault.moment is moment
-                and (not fault.operations or operation.startswith(fault.operations))
-            ]
-        return found
+    def _which(self, numbers: list[int]) -> int | None:
+        """Return the fault that strikes, if one does, of those that can."""
+        for number in numbers:
+            if self._strikes(number):
+                return number
+        return None
 
-    def _strikes(self, number: int, call: Call | None = None) -> bool:
+    def _strikes(self, number: int) -> bool:
         possible = self._left[number] > 0 and (self._most > 0 or self._sure[number])
-        if not possible or not self._faults[number].fits(self._stage):
-            return False
-        if not self._choose(self._names[number], 2):
-            return False
-        self._count(number, call)
-        return True
+        return (
+            possible
+            and self._faults[number].fits(self._stage)
+            and self._choose(self._names[number], 2) > 0
+        )
 
     def _count(self, number: int, call: Call | None) -> None:
         self._left[number] -= 1

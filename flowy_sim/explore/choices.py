@@ -21,12 +21,8 @@ from flowy.errors import ConfigurationError
 _WRITTEN = re.compile(r"(?P<kind>.+) (?P<number>\d+)=(?P<index>\d+)")
 
 
-class Made(NamedTuple):
-    """A choice that was made."""
-
-    kind: str
-    among: int
-    taken: int
+Made = tuple[str, int, int]
+"""A choice that was made: of what kind, among how many, and which."""
 
 
 class Deviation(NamedTuple):
@@ -76,7 +72,7 @@ class Given:
             index = min(self._indices[position], count - 1)
         else:
             index = self._then(kind, count)
-        self.made.append(Made(kind, count, index))
+        self.made.append((kind, count, index))
         return index
 
 
@@ -97,7 +93,7 @@ class Deviating:
         """Choose as the deviations say."""
         number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
         index = min(self._index.get((kind, number), 0), count - 1)
-        self.made.append(Made(kind, count, index))
+        self.made.append((kind, count, index))
         return index
 
 

@@ -84,7 +84,7 @@ class Search:
     def learn(self, alternative: Alternative, made: Sequence[Made]) -> None:
         """Add the alternatives of a run that was made to those untried."""
         begins = alternative.position + 1 if alternative.chosen else 0
-        indices = tuple(each.taken for each in made)
+        indices = tuple([taken for _, _, taken in made])
         weight = alternative.weight
         level = sum(map(bool, indices[:begins]))
         for position in range(begins, len(made)):
