@@ -128,7 +128,7 @@ class Payloads:
         if self._store is not None:
             return keep(self._store, f"the input of {owner}", text)
         name, size = max(
-            ((name, length(encode(value))) for name, value in _named(args, kwargs)),
+            ((name, length(encode(value))) for name, value in _named(args, kwargs, signals)),
             key=lambda named: named[1],
         )
         raise SerializationError(
@@ -365,11 +365,15 @@ def _converted(what: str, value: Any, convert: Convert) -> Any:
         ) from error
 
 
-def _named(args: Sequence[object], kwargs: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+def _named(
+    args: Sequence[object], kwargs: Mapping[str, object], signals: Sequence[object] = ()
+) -> Iterable[tuple[str, object]]:
     for position, value in enumerate(args, 1):
         yield f"argument {position}", value
     for keyword, value in kwargs.items():
         yield f"argument {keyword!r}", value
+    if signals:
+        yield "the signals that nobody took", signals
 
 
 PLAIN = Payloads()
