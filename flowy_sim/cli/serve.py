@@ -14,14 +14,13 @@ import click
 from click.core import ParameterSource
 
 from flowy_sim.cli.beside import run_beside
+from flowy_sim.cli.machine import collecting_seldom, make_room
 
 if TYPE_CHECKING:
     from flowy_sim.server.settings import ServerSettings
 
 #: What the command needs beside click, with how it is installed.
 _EXTRA = "flowy-sim[serve]"
-#: Files that a process has open beside its connections, at most.
-_OTHER_FILES = 256
 
 _EXAMPLE = """\b
 Example:
@@ -158,13 +157,14 @@ def serve(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
         ) from error
     _warn(host, settings)
-    _make_room(settings.max_connections)
+    make_room(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
     open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
     server = Server(listener, settings, open_recorder, observers, grace)
     try:
         if not command:
-            asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+            with collecting_seldom():
+                asyncio.run(server.serve(lambda: _greet(url_of(listener))))
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment
@@ -250,21 +250,6 @@ def _warn(host: str, settings: ServerSettings) -> None:
     else:
         who = "their requests are refused; --keys or --allow-remote lets them in"
     click.echo(f"Warning: other machines can reach {host}; {who}.", err=True)
-
-
-def _make_room(connections: int) -> None:
-    """Let the process have a file descriptor for every connection, as far as the system allows."""
-    try:
-        import resource
-    except ModuleNotFoundError:
-        # Windows has no such limit.
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_FILES
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _greet(url: str) -> None:
