@@ -466,9 +466,7 @@ class Runner:
             if self.stage.trouble.last_resort():
                 return
             self._check_that_something_ends(execution)
-        instant = self.next_instant()
-        assert instant is not None
-        self.let_time_pass(instant)
+        self.let_time_pass(min(each for each in (own, happens) if each is not None))
 
     def _times_out(self, execution: Execution) -> int:
         found = self.simulation.engine().executions[execution.run_id]
@@ -479,8 +477,8 @@ class Runner:
         __tracebackhide__ = True
         stuck = fetch(self._client, self.domain, execution, self.payloads)
         others = [
-            fetch(self._client, self.domain, other)
-            for other in open_executions(self._client, self.domain, _OTHERS)
+            fetch(self._client, self.domain, other, self.payloads)
+            for other in open_executions(self._client, self.domain, _MOST_OPEN)
             if other != execution
         ]
         can = self.stage.can
