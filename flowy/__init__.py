@@ -26,6 +26,7 @@ from flowy import elsewhere, errors, replay
 from flowy.activity import Activity, activity
 from flowy.activity_context import LATER, ActivityContext
 from flowy.activity_worker import ActivityWorker
+from flowy.bound import ChildResult
 from flowy.client import Execution, SwfClient, connect
 from flowy.combining import finish_order, first, gather, parallel_reduce, wait
 from flowy.context import WorkflowContext
@@ -52,7 +53,7 @@ from flowy.errors import (
     UnrepeatableError,
 )
 from flowy.logs import ExecutionFilter, WorkflowLogger
-from flowy.proxy import ActivityProxy, ChildResult, LambdaProxy, WorkflowProxy
+from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
 from flowy.retry import Retry

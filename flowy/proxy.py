@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -18,16 +18,12 @@ from typing import (
 from flowy import checks, options
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import ActivityContext
-from flowy.calls.activities import ActivityCall
-from flowy.calls.children import ChildCall
-from flowy.calls.external import SendCall
-from flowy.calls.lambdas import LambdaCall
+from flowy.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
 from flowy.errors import ConfigurationError
 from flowy.options import (
     ActivityOverrides,
     Choices,
     LambdaOverrides,
-    Settings,
     WorkflowOverrides,
 )
 from flowy.result import Result
@@ -35,7 +31,7 @@ from flowy.retry import NO_RETRY, Retry
 from flowy.workflow import Workflow, WorkflowType
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    pass
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,11 +120,13 @@ class ActivityProxy(Generic[P, R]):
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> ActivityProxy[P, R] | BoundActivity[P, R]:
         """Bind the proxy to the execution that a workflow is being run for."""
-        return self if workflow is None else BoundActivity(self, workflow._decider)
+        if workflow is None:
+            return self
+        return BoundActivity(self.declared, self.activity, self.choices, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise _misplaced(self.declared)
+        raise misplaced(str(self.declared))
 
 
 class WorkflowProxy(Generic[P, R]):
@@ -195,11 +193,13 @@ class WorkflowProxy(Generic[P, R]):
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> WorkflowProxy[P, R] | BoundWorkflow[P, R]:
         """Bind the proxy to the execution that a workflow is being run for."""
-        return self if workflow is None else BoundWorkflow(self, workflow._decider)
+        if workflow is None:
+            return self
+        return BoundWorkflow(self.declared, self.workflow, self.choices, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise _misplaced(self.declared)
+        raise misplaced(str(self.declared))
 
 
 class LambdaProxy:
@@ -236,224 +236,13 @@ class LambdaProxy:
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> LambdaProxy | BoundLambda:
         """Bind the proxy to the execution that a workflow is being run for."""
-        return self if workflow is None else BoundLambda(self, workflow._decider)
+        if workflow is None:
+            return self
+        return BoundLambda(self.name, None, self.choices, workflow._decider)
 
     def __call__(self, payload: object = None) -> Result[Any]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise _misplaced(self.name)
-
-
-class BoundLambda:
-    """A Lambda function's proxy together with the execution it asks for."""
-
-    __slots__ = ("_decider", "_overrides", "_proxy")
-
-    def __init__(
-        self,
-        proxy: LambdaProxy,
-        decider: Decider | None,
-        overrides: tuple[Mapping[str, object], ...] = (),
-    ) -> None:
-        """Keep all."""
-        self._proxy = proxy
-        self._decider = decider
-        self._overrides = overrides
-
-    def options(self, **overrides: Unpack[LambdaOverrides]) -> BoundLambda:
-        """Choose something for one call.
-
-        Args:
-            **overrides: see `LambdaProxy`.
-
-        Returns:
-            What is called in place of the proxy.
-
-        Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
-        """
-        self._proxy.choices.over(options.LAMBDA, overrides)
-        return BoundLambda(self._proxy, self._decider, (*self._overrides, overrides))
-
-    def __call__(self, payload: object = None) -> Result[Any]:
-        """Ask for the function.
-
-        Args:
-            payload: its event: anything that can be sent; may hold results.
-
-        Returns:
-            What will come of it.
-
-        Raises:
-            SerializationError: the payload cannot be sent.
-            ConfigurationError: the workflow is not being run by a worker.
-        """
-        proxy, decider = self._proxy, self._decider
-        if decider is None:
-            raise _misplaced(proxy.name)
-        choices = _chosen(proxy.choices, options.LAMBDA, decider, self._overrides)
-        call = LambdaCall(decider, proxy.name, choices, payload)
-        decider.begin(call)
-        return Result(call)
-
-
-class BoundActivity(Generic[P, R]):
-    """An activity's proxy together with the execution it asks for."""
-
-    __slots__ = ("_decider", "_overrides", "_proxy")
-
-    def __init__(
-        self,
-        proxy: ActivityProxy[P, R],
-        decider: Decider | None,
-        overrides: tuple[Mapping[str, object], ...] = (),
-    ) -> None:
-        """Keep all."""
-        self._proxy = proxy
-        self._decider = decider
-        self._overrides = overrides
-
-    def options(self, **overrides: Unpack[ActivityOverrides]) -> BoundActivity[P, R]:
-        """Choose something for one call, such as ``self.resize.options(heartbeat=30)(source)``.
-
-        Args:
-            **overrides: see `ActivityProxy`.
-
-        Returns:
-            What is called in place of the proxy.
-
-        Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
-        """
-        self._proxy.choices.over(options.ACTIVITY, overrides)
-        return BoundActivity(self._proxy, self._decider, (*self._overrides, overrides))
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        """Ask for the activity.
-
-        Args:
-            *args: what its ``run`` gets: anything that can be sent, and results.
-            **kwargs: the same by keyword.
-
-        Returns:
-            What will come of it.
-
-        Raises:
-            SerializationError: an argument cannot be sent.
-            ConfigurationError: the workflow is not being run by a worker.
-        """
-        proxy, decider = self._proxy, self._decider
-        if decider is None:
-            raise _misplaced(proxy.declared)
-        choices = _chosen(proxy.choices, options.ACTIVITY, decider, self._overrides)
-        call = ActivityCall(decider, proxy.declared, proxy.activity, choices, args, kwargs)
-        decider.begin(call)
-        return Result(call)
-
-
-class BoundWorkflow(Generic[P, R]):
-    """A child workflow's proxy together with the execution it asks for."""
-
-    __slots__ = ("_decider", "_overrides", "_proxy")
-
-    def __init__(
-        self,
-        proxy: WorkflowProxy[P, R],
-        decider: Decider | None,
-        overrides: tuple[Mapping[str, object], ...] = (),
-    ) -> None:
-        """Keep all."""
-        self._proxy = proxy
-        self._decider = decider
-        self._overrides = overrides
-
-    def options(self, **overrides: Unpack[WorkflowOverrides]) -> BoundWorkflow[P, R]:
-        """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
-
-        Args:
-            **overrides: see `WorkflowProxy`.
-
-        Returns:
-            What is called in place of the proxy.
-
-        Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
-        """
-        self._proxy.choices.over(options.WORKFLOW, overrides)
-        return BoundWorkflow(self._proxy, self._decider, (*self._overrides, overrides))
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
-        """Ask for a child workflow.
-
-        Args:
-            *args: what its ``run`` gets: anything that can be sent, and results.
-            **kwargs: the same by keyword.
-
-        Returns:
-            What will come of it.
-
-        Raises:
-            SerializationError: an argument cannot be sent.
-            ConfigurationError: the workflow is not being run by a worker.
-        """
-        proxy, decider = self._proxy, self._decider
-        if decider is None:
-            raise _misplaced(proxy.declared)
-        choices = _chosen(proxy.choices, options.WORKFLOW, decider, self._overrides)
-        call = ChildCall(decider, proxy.declared, proxy.workflow, choices, args, kwargs)
-        decider.begin(call)
-        return ChildResult(call)
-
-
-class ChildResult(Result[R]):
-    """What comes of a child workflow, and how to reach it meanwhile."""
-
-    __slots__ = ("_child",)
-
-    def __init__(self, call: ChildCall) -> None:
-        """Make the promise of what comes of a child."""
-        super().__init__(call)
-        self._child = call
-
-    @property
-    def workflow_id(self) -> str:
-        """The child's workflow id; of several attempts that of the present one."""
-        return self._child.workflow_id
-
-    def signal(
-        self, name: str, value: object = None, *, error_handling: bool = False
-    ) -> Result[None]:
-        """Send a signal to the child, as soon as it has started.
-
-        Args:
-            name: the signal's name, 1 to 256 characters.
-            value: what it carries; may hold results.
-            error_handling: whether the workflow handles it if the child has ended.
-
-        Returns:
-            A result without a value, which ends when the signal is delivered. It ends with
-            `flowy.NotDelivered` if the child has ended, or never starts.
-
-        Raises:
-            SerializationError: the value cannot be sent.
-        """
-        name = checks.text("the name of a signal", name)
-        call = SendCall(self._child.decider, self._child, error_handling, name, value)
-        call.decider.begin(call)
-        return Result(call)
-
-
-def _chosen(
-    choices: Choices,
-    settings: Settings,
-    decider: Decider,
-    overrides: Sequence[Mapping[str, object]],
-) -> Choices:
-    """Choose as the blocks around a call say, and then as the call itself says."""
-    for block in decider.options:
-        choices = choices.over(settings, options.applicable(settings, block))
-    for override in overrides:
-        choices = choices.over(settings, override)
-    return choices
+        raise misplaced(self.name)
 
 
 def _activity_type(activity: type[Activity] | str, version: object) -> ActivityType:
@@ -492,10 +281,3 @@ def _refuse_version(cls: type[Any], version: object) -> None:
             f"a proxy for the class {cls.__name__} takes its version from there; leave "
             f"{version!r} out"
         )
-
-
-def _misplaced(declared: ActivityType | WorkflowType | str) -> ConfigurationError:
-    return ConfigurationError(
-        f"the proxy of {declared} works only in the run method of a workflow that a worker "
-        "decides; make it a class attribute of the workflow and call it as self.…"
-    )
