@@ -254,7 +254,14 @@ _DOMAIN_STATE = [name for name in _DOMAIN if name not in (WORKFLOW, ACTIVITY, "e
 def _add_execution(changes: Changes, key: Key, execution: Document) -> None:
     named = execution["workflowExecution"]
     changes.executions.append(
-        (key, named["workflowId"], named["runId"], execution["closed_as"], execution["places"])
+        (
+            key,
+            named["workflowId"],
+            named["runId"],
+            execution["closed_as"],
+            execution["places"],
+            None,
+        )
     )
     changes.events.append((key, tuple(map(_event_from, execution["events"]))))
     changes.heartbeats += [(key, *heartbeat) for heartbeat in execution["heartbeats"]]

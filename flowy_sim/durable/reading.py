@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from flowy_sim.durable import schema
 from flowy_sim.durable.batch import Ids
-from flowy_sim.durable.plain import decode_events
 from flowy_sim.durable.restoring import Restoring
 from flowy_sim.durable.schema import Row
 from flowy_sim.durable.tracking import Key, Tracker
@@ -117,7 +116,9 @@ def read_engines(connection: Connection, restorings: Mapping[int, Restoring]) ->
     for restoring, domain, (number, state) in rows("executions"):
         restoring.add_execution(Key(domain, number), *json.loads(state))
     for restoring, domain, (number, events) in rows("history"):
-        restoring.add_events(Key(domain, number), decode_events(events))
+        restoring.add_text(Key(domain, number), events)
+    for restoring in restorings.values():
+        restoring.end_histories()
     for restoring, domain, (number, scheduled_id, at, details) in rows("heartbeats"):
         restoring.add_heartbeat(Key(domain, number), scheduled_id, at, json.loads(details))
     for restoring, domain, (_, key, at, kind, arguments) in rows("deadlines"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from flowy_sim.durable.closed import close_again
 from flowy_sim.durable.folding import fold
-from flowy_sim.durable.plain import EFFECTS, domain_from, type_from
+from flowy_sim.durable.plain import EFFECTS, decode_events, domain_from, type_from
 from flowy_sim.durable.tracking import Changes, Key, Tracker
 from flowy_sim.engine import ending
 from flowy_sim.engine.activity_tasks import ActivityTask
@@ -41,6 +42,7 @@ def restore(changes: Changes, tracker: Tracker) -> None:
         restoring.add_execution(*execution)
     for written in changes.events:
         restoring.add_events(*written)
+    restoring.end_histories()
     for heartbeat in changes.heartbeats:
         restoring.add_heartbeat(*heartbeat)
     for owner, key, at, kind, arguments in changes.deadlines:
@@ -52,7 +54,8 @@ class Restoring:
     """Puts an engine together again.
 
     First domains, then their types and executions, then events, each execution's in their order
-    and no run of a workflow id before the one before it has closed; then all else.
+    and no run of a workflow id before the one before it has closed; when these have ended, all
+    else.
 
     Args:
         tracker: that of an engine with nothing in it, made with the seed that it had.
@@ -70,6 +73,7 @@ class Restoring:
         self._places: dict[Execution, dict[str, int]] = {}
         self._counts: dict[Domain, tuple[int, int]] = {}
         self._set: list[tuple[int, int, Deadline]] = []
+        self._closed: dict[Execution, tuple[dict[str, Any], list[str]]] = {}
         self.events = 0
 
     def add_domain(self, state: dict[str, Any]) -> None:
@@ -91,6 +95,7 @@ class Restoring:
         run_id: str,
         close_number: int | None,
         places: dict[str, int],
+        closed: dict[str, Any] | None = None,
     ) -> None:
         """Add an execution, without its events.
 
@@ -101,12 +106,24 @@ class Restoring:
             close_number: counts the executions of the domain in the order of their close.
             places: tells in which order its tasks wait on their lists, by the events that
                 scheduled them; those that are not named, in the order of events.
+            closed: what its history has come to, if it is closed and that is known; see
+                `flowy_sim.durable.closed`.
         """
         execution = Execution(self._engine, self._engine.domains[key.domain], workflow_id, run_id)
         execution.number = key.number
         self._executions[key] = execution
         self._close_numbers[execution] = close_number
         self._places[execution] = places
+        if closed is not None:
+            self._closed[execution] = closed, []
+
+    def add_text(self, key: Key, text: str) -> None:
+        """Add events to an execution, as JSON text; see `add_events`."""
+        _, texts = self._closed.get(self._executions[key], (None, None))
+        if texts is None:
+            self.add_events(key, decode_events(text))
+        else:
+            texts.append(text)
 
     def add_events(self, key: Key, events: Iterable[Event]) -> None:
         """Add events to an execution, and all that follows from them."""
@@ -119,9 +136,21 @@ class Restoring:
             elif not execution.is_open:
                 self._close(execution)
 
+    def end_histories(self) -> None:
+        """Take note that all events have been added."""
+        for execution, (state, texts) in self._closed.items():
+            close_number = self._close_numbers[execution]
+            if close_number is None:
+                raise LookupError(f"{execution.describe()} is closed, but not counted as closed")
+            close_again(execution, state, close_number, texts)
+            self._engine.executions[execution.run_id] = execution
+            execution.domain.visibility.closed_before(execution)
+
     def add_heartbeat(self, key: Key, scheduled_id: int, at: int, details: str | None) -> None:
         """Add the latest heartbeat of an activity task; that of one that is over is ignored."""
         execution = self._executions[key]
+        if not execution.is_open:
+            return
         task = execution.activities.get(execution.member(scheduled_id, "activityId"))
         if task is not None and task.opened_id == scheduled_id:
             task.heartbeat_at = at

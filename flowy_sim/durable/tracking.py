@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from flowy_sim.durable.closed import closed_state
 from flowy_sim.durable.plain import EFFECTS, argument_state, domain_state, type_state
 from flowy_sim.engine.deadlines import Deadline, Deadlines
 from flowy_sim.engine.engine import Engine, first
@@ -42,8 +43,9 @@ class Changes:
         now: the engine's latest instant, in milliseconds.
         domains: those that are new or different.
         types: domain, kind, name and version of types; None for those that were deleted.
-        executions: workflow id, run id, close number and places of those that have started or
-            closed (see `Restoring.add_execution`).
+        executions: workflow id, run id, close number, places and, of those that have closed, what
+            their histories have come to; of those that have started or closed (see
+            `Restoring.add_execution`).
         events: in the order in which they were written, with the execution that has them.
         deadlines_over: keys of what will not happen any more.
         deadlines: key, instant, kind and arguments of what will happen by itself.
@@ -54,7 +56,9 @@ class Changes:
     now: int
     domains: list[dict[str, Any]] = field(default_factory=list)
     types: list[tuple[str, str, TypeKey, dict[str, Any] | None]] = field(default_factory=list)
-    executions: list[tuple[Key, str, str, int | None, dict[str, int]]] = field(default_factory=list)
+    executions: list[tuple[Key, str, str, int | None, dict[str, int], dict[str, Any] | None]] = (
+        field(default_factory=list)
+    )
     events: list[tuple[Key, tuple[Event, ...]]] = field(default_factory=list)
     deadlines_over: list[tuple[Key, int]] = field(default_factory=list)
     deadlines: list[tuple[Key, int, int, str, list[list[Any]]]] = field(default_factory=list)
@@ -208,8 +212,10 @@ class Tracker:
             changes.events.append((key, events))
             if any(event[TYPE] in _COUNTED for event in events):
                 self._domains[key.domain] = None
+                closed = None if execution.is_open else closed_state(execution)
+                number = execution.close_number
                 changes.executions.append(
-                    (key, execution.workflow_id, execution.run_id, execution.close_number, {})
+                    (key, execution.workflow_id, execution.run_id, number, {}, closed)
                 )
                 if execution.run_id not in self.engine.executions:
                     self.forgotten(execution)

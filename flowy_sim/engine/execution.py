@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowy_sim.engine.events import TIME, TYPE, Event, event_types, instant
@@ -262,6 +263,12 @@ class Execution:
             self.latest_activity_event_id = event_id
         return event_id
 
+    def take(self, events: Sequence[Event], open_counts: dict[str, int]) -> None:
+        """Have a history that came to its end before, with so much open."""
+        # Nothing is added to it any more.
+        self._events = events  # type: ignore[assignment]
+        self._open_counts = open_counts
+
     def open(self, **attributes: Any) -> None:
         """Write WorkflowExecutionStarted."""
         self.state = step(EXECUTION, self.state, "WorkflowExecutionStarted")
@@ -278,7 +285,7 @@ class Execution:
 
     def closed_by(self, event: str, close_number: int) -> None:
         """Note that the newest event has closed it."""
-        self._open_counts = self._count_open()
+        self._open_counts = self._open_counts or self._count_open()
         self.close_status = CLOSE_STATUS[event]
         self.closed_at = self.time(len(self))
         self.close_number = close_number

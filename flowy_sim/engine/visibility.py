@@ -138,6 +138,15 @@ class Visibility:
         labels = _labels(execution)
         self._open.remove(execution, [OPEN, *labels])
         del self._open_runs[execution.workflow_id]
+        self._add_closed(execution, labels)
+
+    def closed_before(self, execution: Visible) -> None:
+        """Show an execution that has closed before, and was never shown as open."""
+        name, version = execution.workflow_type
+        self._versions.setdefault(name, {})[version] = None
+        self._add_closed(execution, _labels(execution))
+
+    def _add_closed(self, execution: Visible, labels: list[Label]) -> None:
         labels.append(("status", str(execution.close_status)))
         self._closed.add(execution, labels)
         self._closed_by_close.add(execution, labels)

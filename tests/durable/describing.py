@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowy_sim.durable.closed import StoredEvents
 from flowy_sim.durable.plain import argument_state, domain_state, type_state
 from flowy_sim.engine import Engine
 from flowy_sim.engine.domains import Domain
@@ -81,4 +82,4 @@ def _value(value: Any) -> Any:
         return _slots(value)
     if isinstance(value, dict):
         return [(key, _value(inner)) for key, inner in value.items()]
-    return list(value) if isinstance(value, list) else value
+    return list(value) if isinstance(value, list | StoredEvents) else value

@@ -46,6 +46,38 @@ def test_what_was_answered_is_there_after_a_crash(path: Path) -> None:
     running(story())
 
 
+def test_histories_that_have_ended_are_read_when_somebody_asks(path: Path) -> None:
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            run_id = served.start(tagList=["a"])
+            served.decide(pack(), decision("StartTimer", timerId="1", startToFireTimeout="30"))
+            served.call("TerminateWorkflowExecution", domain=DOMAIN, workflowId="order-1")
+            history = served.history(run_id)
+            execution = {"workflowId": "order-1", "runId": run_id}
+            described = served.call("DescribeWorkflowExecution", domain=DOMAIN, execution=execution)
+            await served.durable()
+
+            async with Served(crash(path)) as restored:
+                request = {"domain": DOMAIN, "execution": execution, "maximumPageSize": 3}
+                told: list[Any] = []
+                page = restored.call("GetWorkflowExecutionHistory", **request)
+                while "nextPageToken" in page:
+                    told += page["events"]
+                    token = page["nextPageToken"]
+                    page = restored.call(
+                        "GetWorkflowExecutionHistory", **request, nextPageToken=token
+                    )
+                assert told + page["events"] == history
+                again = restored.call(
+                    "DescribeWorkflowExecution", domain=DOMAIN, execution=execution
+                )
+                assert again == described
+                restored.start(tagList=["a"])
+
+    running(story())
+
+
 def test_tokens_of_open_tasks_are_good_after_a_crash(path: Path) -> None:
     async def story() -> None:
         async with Served(path) as served:

@@ -391,7 +391,7 @@ class Service(RuleBasedStateMachine):
 
     def waiting(self, random: Random, lists: str) -> dict[str, Any]:
         """The members of a poll that name a list on which something waits, mostly."""
-        names = getattr(self.domain, lists).names()
+        names = sorted(getattr(self.domain, lists).names())
         if not names or random.random() < 0.1:
             return {}
         return {"domain": "a", "taskList": {"name": random.choice(names)}}
