@@ -255,8 +255,11 @@ def _check(item: pytest.Item) -> None:
     if options.get("golden"):
         from flowy_sim.golden import GoldenError, check
 
-        if runner is None:
-            raise pytest.UsageError("@pytest.mark.swf(golden=True) is for tests that use swf_run")
+        if runner is None or _options(item, ("explore",)):
+            raise pytest.UsageError(
+                "@pytest.mark.swf(golden=True) is for tests that use swf_run, and not for explored "
+                "ones, which have many histories"
+            )
         record = bool(item.config.getoption("--swf-record"))
         broken = ""
         try:

@@ -61,6 +61,23 @@ def test_boto3_needs_neither_region_nor_credentials(
     assert boto3.client("swf").list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
 
 
+def test_boto3_is_imported_only_where_it_is_asked_for(folder: pytest.Pytester) -> None:
+    folder.makepyfile(
+        """
+        import sys
+        from village_bakery import Bread
+
+        def test_bread(swf_run, swf_client):
+            assert swf_run(Bread, 500).status == "COMPLETED"
+            assert "boto3" not in sys.modules
+
+        def test_boto3(swf_boto3):
+            assert "boto3" in sys.modules
+        """
+    )
+    folder.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
+
+
 # Stubs
 
 
@@ -210,6 +227,11 @@ class Cake(Workflow):
 def test_golden_histories_need_a_runner(folder: pytest.Pytester) -> None:
     text = report(folder, "@pytest.mark.swf(golden=True)\ndef test_it(): pass", failed=1)
     assert "golden=True) is for tests that use swf_run" in text
+
+
+def test_explored_tests_have_no_golden_history(folder: pytest.Pytester) -> None:
+    code = "@pytest.mark.swf(golden=True, explore=True)\ndef test_it(swf_run): swf_run(Bread, 500)"
+    assert "and not for explored ones" in report(folder, code, failed=1)
 
 
 # Coverage

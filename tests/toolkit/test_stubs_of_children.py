@@ -98,6 +98,23 @@ def test_the_function_of_a_child_is_called_once(runner: Runner, stubs: Stubs) ->
     assert called == ["a", "b"]
 
 
+@workflow("hasty", 1, "albums")
+class Hasty(Workflow):
+    thumbnail = WorkflowProxy(Thumbnail, error_handling=True)
+
+    def run(self) -> Any:
+        child = self.thumbnail("a")
+        self.sleep(20)
+        child.cancel()
+        return outcome(child)
+
+
+def test_a_child_is_canceled(runner: Runner, stubs: Stubs) -> None:
+    stubs(Thumbnail, result="tiny", takes=300)
+    run = runner.run(Hasty)
+    assert (run.result, run.simulated_seconds) == ("TaskCanceled ", 20)
+
+
 def test_a_child_that_nobody_expected_is_told(runner: Runner, stubs: Stubs) -> None:
     stubs(Thumbnail).when("a").then(result=1)
     with pytest.raises(UnexpectedCallError, match=r"thumbnail 1 was called with source='b'"):
