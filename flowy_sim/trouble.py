@@ -51,14 +51,19 @@ class Trouble:
         self._faults = faults
         self._names = [fault.describe() for fault in faults]
         self._sure = [fault.sure for fault in faults]
+        self._any_sure = any(self._sure)
         self._at_calls = _Fitting(faults, Moment.CALL)
         self._at_tasks = _Fitting(faults, Moment.TASK)
         self._at_turns = _Fitting(faults, Moment.TURN)[""]
         self._left = [fault.most for fault in faults]
-        self._most = most
+        self._most = most if faults else 0
         self._choose = choose
         self._stage = stage
         self._tell = tell
+
+    @property
+    def _may_strike(self) -> bool:
+        return self._most > 0 or self._any_sure
 
     @property
     def left(self) -> tuple[int, ...]:
@@ -67,7 +72,7 @@ class Trouble:
 
     def call(self, call: Call) -> Reply:
         """Let a call be carried out, or something happen to it."""
-        if self._faults:
+        if self._may_strike:
             if call.operation.startswith(ANSWERS):
                 self.turn()
             number = self._which(self._at_calls[call.operation])
@@ -78,15 +83,16 @@ class Trouble:
 
     def task(self, call: Call) -> Reply:
         """Let a worker have a task that was polled, or something happen to it."""
-        number = self._which(self._at_tasks[call.operation])
-        if number is None:
-            return call.send()
-        self._count(number, call)
-        return self._faults[number].strike(self._stage, call)
+        if self._may_strike:
+            number = self._which(self._at_tasks[call.operation])
+            if number is not None:
+                self._count(number, call)
+                return self._faults[number].strike(self._stage, call)
+        return call.send()
 
     def turn(self) -> None:
         """Let things happen that happen to no call."""
-        for number in self._at_turns:
+        for number in self._at_turns if self._may_strike else ():
             while self._strikes(number):
                 self._count(number, None)
                 self._faults[number].befall(self._stage)
