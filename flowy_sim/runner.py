@@ -45,8 +45,8 @@ from flowy_sim.run import Event, Run, fetch, history, open_executions
 from flowy_sim.simulation import Simulation
 from flowy_sim.stage import Code, Stage
 from flowy_sim.standing_in import StandIns
-from flowy_sim.stubs import Stubs
-from flowy_sim.waiting import StuckError, explain, waits
+from flowy_sim.stubs import Stubs, UnexpectedCallError
+from flowy_sim.waiting import StuckError, explain, timed_out_in_vain, waits
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
@@ -373,6 +373,11 @@ class Runner:
         ended = fetch(self._client, self.domain, execution, self.payloads)
         self.runs.append(ended)
         self._told.pop(execution, None)
+        can = self.stage.can
+        if can is not None and can.missing:
+            in_vain = timed_out_in_vain(ended.history, can.missing, can.activities)
+            if in_vain:
+                raise UnexpectedCallError(in_vain)
         return ended
 
     def take_turn(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -123,6 +123,29 @@ def explain(run: Run, others: Iterable[Run], workers: Workers, now: datetime) ->
         lines += [f"- {wait.sentence}" for wait in waits(each.history, workers)]
         lines.append(f"- as a whole it times out at {_instant(times_out_at(each.history))}")
     return "\n".join(lines)
+
+
+def timed_out_in_vain(
+    history: Sequence[Event], missing: Collection[tuple[str, str]], known: Iterable[tuple[str, str]]
+) -> str:
+    """Say which activity timed out as there was neither an implementation nor a stub of it.
+
+    Args:
+        history: all events of an execution.
+        missing: the types that nobody can work on, by name and version.
+        known: those that somebody can.
+
+    Returns:
+        A sentence; nothing if there was none.
+    """
+    for event in history:
+        if event["eventType"] == "ActivityTaskTimedOut":
+            opened = history[attributes_of(event)["scheduledEventId"] - 1]
+            named = attributes_of(opened)["activityType"]
+            if (named["name"], named["version"]) in missing:
+                said = _not_implemented(named["name"], known)
+                return f"activity {_label(named)} timed out, as {said}"
+    return ""
 
 
 def times_out_at(history: Sequence[Event]) -> datetime:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from flowy_sim import Simulation
 from flowy_sim.history_files import iso
 from flowy_sim.runner import Runner
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 SHOP = """
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
@@ -91,6 +95,17 @@ def test_code_that_decides_otherwise_is_told(invoke, events, keep, write):
     assert "[[8], {}]" in result.output
     assert "[[9], {}]" in result.output
     assert "1 history: 0 replayed, 1 differ, 0 unreadable" in result.output
+
+
+def test_the_report_is_as_the_document_shows(invoke, events, keep, write, folder):
+    document = (DOCS / "testing" / "golden.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"flowy-sim replay prints -->\n```text\n(.*?)```", document, re.DOTALL)
+    keep("histories/order-17.json", {"events": events[:6]})
+    keep("histories/order-18.json", {"events": events})
+    write("changed.py", SHOP.replace("order + 1", "order + 2"))
+    printed = invoke("replay", "changed:Order", "histories").output
+    printed = printed.replace(f"{folder / 'changed.py'}, line", "shop.py, line").splitlines()
+    assert [*printed[:3], "…", printed[-1]] == shown.splitlines()
 
 
 def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):

@@ -269,6 +269,22 @@ def test_a_time_out_says_itself_when_it_passes(stubs: Stubs) -> None:
         stubs(Paint, timeout="HEARTBEAT", takes=5)
 
 
+def test_an_activity_that_times_out_as_nobody_can_do_it_is_told(stubs: Stubs) -> None:
+    @workflow("forgetful", 1, "galleries")
+    class Forgetful(Workflow):
+        paint = ActivityProxy("paint", 1, schedule_to_start=60, error_handling=True)
+
+        def run(self) -> Any:
+            return outcome(self.paint("red"))
+
+    stubs("point", 1)
+    with pytest.raises(
+        UnexpectedCallError,
+        match=r"paint 1 timed out, as it is neither implemented nor stubbed \(nearest: point 1\)",
+    ):
+        Runner(Simulation(), activities=[], stubs=stubs).run(Forgetful)
+
+
 # Order
 
 
