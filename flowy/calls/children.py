@@ -73,8 +73,8 @@ class ChildCall(TaskCall):
 
     @property
     def task_id(self) -> str:
-        """What errors call the present attempt."""
-        return self.workflow_id
+        """What errors call the present attempt: its workflow id, if one was chosen or used."""
+        return self._workflow_id or self.choices.workflow_id or self.key
 
     def decision(self) -> Decision:
         """Start the present attempt."""

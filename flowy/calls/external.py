@@ -79,7 +79,8 @@ class ExternalCall(Call):
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
         """Make an error that names what was sent, and to whom."""
-        return kind(self.label, self._workflow_id or "a child", 1, reason, details)
+        to = "a child" if isinstance(self._receiver, Call) else self._receiver.workflow_id
+        return kind(self.label, self._workflow_id or to, 1, reason, details)
 
     def undelivered(self, cause: str) -> None:
         """Settle it as not delivered."""

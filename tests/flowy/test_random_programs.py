@@ -1,0 +1,57 @@
+"""Random programs of all that an author can write: decided alike, however it is decided."""
+
+from __future__ import annotations
+
+import os
+
+from authors import agree, history
+from drawn_programs import Part, Program, histories, lived, programs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from service_calls import DOMAIN
+
+from flowy import Execution
+from flowy.suspended import SuspendedExecutions
+from flowy_sim import Simulation
+from flowy_sim.engine.limits import Limits
+
+EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else 25
+FEW = Limits(open_activities=2, open_timers=2, open_children=1)
+seeds = st.integers(0, 9)
+limits = st.sampled_from([None, FEW])
+
+
+@settings(max_examples=EXAMPLES)
+@given(programs, seeds, limits)
+def test_every_beginning_of_every_history_gives_the_decisions_that_are_in_it(
+    program: Program, seed: int, few: Limits | None
+) -> None:
+    simulation, cls = lived(program, seed, [lambda: 0, lambda: 0], few)
+    agree(simulation, [cls, Part], DOMAIN)
+
+
+@settings(max_examples=EXAMPLES)
+@given(programs, seeds, limits, st.integers(1, 3))
+def test_suspended_executions_write_the_histories_that_replayed_ones_do(
+    program: Program, seed: int, few: Limits | None, kept: int
+) -> None:
+    replayed, _ = lived(program, seed, [lambda: 0] * 3, few)
+    shared = SuspendedExecutions(kept)
+    suspended, _ = lived(program, seed, [lambda: kept, lambda: shared, lambda: shared], few)
+    assert histories(suspended) == histories(replayed)
+
+
+@settings(max_examples=EXAMPLES)
+@given(programs, seeds, limits)
+def test_every_program_comes_to_an_end(program: Program, seed: int, few: Limits | None) -> None:
+    simulation, _ = lived(program, seed, [lambda: 3], few)
+    assert "WorkflowExecutionTimedOut" not in last_events(simulation)
+
+
+def last_events(simulation: Simulation) -> set[str]:
+    client = simulation.client()
+    executions = list(simulation.engine().executions.items())
+    return {
+        history(client, DOMAIN, Execution(past.workflow_id, run_id))[-1]["eventType"]
+        for run_id, past in executions
+    }
