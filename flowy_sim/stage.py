@@ -35,6 +35,7 @@ from flowy_sim.rehearsing import Rehearsed
 from flowy_sim.repertoire import Repertoire
 from flowy_sim.run import history, open_executions
 from flowy_sim.simulation import Simulation
+from flowy_sim.standing_in import UNTAKEN_LIST
 from flowy_sim.timeline.vocabulary import attributes_of
 from flowy_sim.trouble import Tell, Trouble
 from flowy_sim.waiting import Workers
@@ -171,11 +172,41 @@ class Stage:
             if self._is_ready(crews[index := (self._next + offset) % len(crews)])
         ]
         if not ready:
-            return False
+            return self._hire() and self.take_turn()
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
         self._next = (chosen + 1) % len(crews)
         self._let_work(crews[chosen])
         return True
+
+    def _hire(self) -> bool:
+        """Put workers on lists that a workflow chose by itself; return whether there are any.
+
+        Not on those where nothing waits that they can do.
+        """
+        if self.can is None:
+            return False
+        domain = self.simulation.engine().domain(self.domain)
+        polled = {each for crew in self.crews for each in crew.lists}
+        polled.add((ACTIVITY_POLL, UNTAKEN_LIST))
+        new = [
+            self._crew("decider", DECISION_POLL, name)
+            for name in domain.decision_lists.names()
+            if (DECISION_POLL, name) not in polled
+            and any(
+                task.execution.workflow_type in self.can.workflows
+                for task in domain.decision_lists.waiting(name)
+            )
+        ] + [
+            self._crew("worker", ACTIVITY_POLL, name)
+            for name in domain.activity_lists.names()
+            if (ACTIVITY_POLL, name) not in polled
+            and any(
+                tuple(task.opened("activityType")) in self.can.activities
+                for task in domain.activity_lists.waiting(name)
+            )
+        ]
+        self._crews += new
+        return bool(new)
 
     def _is_ready(self, crew: Crew) -> bool:
         return crew.has_idle and (
