@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from flowy_sim.server.calls import Calls, Observe
 from flowy_sim.server.control import Control
 from flowy_sim.server.guard import Guard, NotAdmittedError
-from flowy_sim.server.http import Receive, Scope, Send, read_headers, respond
+from flowy_sim.server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
 from flowy_sim.server.observing import Metrics
 from flowy_sim.server.settings import ServerSettings
 from flowy_sim.server.signatures import Identification
@@ -24,6 +24,8 @@ from flowy_sim.wire import Response
 
 #: The paths to which clients of Amazon SWF post: the root, or the name of a simulation.
 _CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
+
+_HEAD_TOO_LARGE = Response(431, {"Content-Length": "0", "Connection": "close"}, b"")
 
 
 class Application:
@@ -56,9 +58,12 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        headers = read_headers(scope)
         try:
+            headers = read_headers(scope)
             self._guard.check((scope.get("client") or ("",))[0], headers)
+        except HeadTooLargeError:
+            await respond(send, _HEAD_TOO_LARGE)
+            return
         except NotAdmittedError as error:
             await respond(send, _refusal(str(error)))
             return

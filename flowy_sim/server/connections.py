@@ -18,9 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from flowy_sim.server.gathering import Gathering
-
-#: Bytes that the head of a request may have.
-MAX_HEAD = 65_536
+from flowy_sim.server.http import MAX_HEAD
 
 _HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"

@@ -11,8 +11,14 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+#: Bytes that the head of a request may have.
+MAX_HEAD = 65_536
 #: Bytes that the body of a request may have, as the service's front end counts them.
 MAX_BODY = 1_049_600
+
+
+class HeadTooLargeError(Exception):
+    """The head of a request is larger than it may be."""
 
 
 class BodyTooLargeError(Exception):
@@ -24,7 +30,13 @@ class HungUpError(Exception):
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers of a request, by their names in lower case."""
+    """Return the headers of a request, by their names in lower case.
+
+    Raises:
+        HeadTooLargeError: they are larger than `MAX_HEAD`.
+    """
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+        raise HeadTooLargeError
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 

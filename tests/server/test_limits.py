@@ -11,9 +11,8 @@ import pytest
 from callers import Program, wait_until
 
 from flowy_sim.endpoint import Endpoint, EndpointError, serving
-from flowy_sim.server.connections import MAX_HEAD
 from flowy_sim.server.guard import Guard, NotAdmittedError
-from flowy_sim.server.http import MAX_BODY
+from flowy_sim.server.http import MAX_BODY, MAX_HEAD
 from flowy_sim.server.settings import ServerSettings
 
 Make = Callable[..., Program]
@@ -71,6 +70,11 @@ def test_a_body_of_all_the_bytes_that_it_may_have_is_taken(real: Endpoint, progr
     request = json.dumps(REGISTERED).encode()
     reply = program(real).post("ListDomains", request + b" " * (MAX_BODY - len(request)))
     assert reply.members == {"domainInfos": []}
+
+
+def test_a_head_that_comes_at_once_may_be_no_larger(real: Endpoint, program: Make) -> None:
+    assert program(real).post("ListDomains", REGISTERED, Long="x" * 64_000).status == 200
+    assert program(real).post("ListDomains", REGISTERED, Long="x" * 65_536).status == 431
 
 
 def test_a_head_without_end_is_refused(real: Endpoint) -> None:
