@@ -25,7 +25,6 @@ def test_a_photograph_is_filed_under_its_color(swf_run: Runner) -> None:
 def test_a_worker_that_dies_over_the_colors_is_noticed(swf_run: Runner, swf_stub: Stubs) -> None:
     swf_stub(Resize, result="/pictures/small.jpg", takes=40)
     swf_stub(PredominantColor, takes=math.inf)
-    swf_stub(RenameImage, result="/pictures/blue/small.jpg")
     run = swf_run(ImageCategorization, "photo.jpg")
     assert run.status == "FAILED"
     assert "HEARTBEAT" in run.reason
