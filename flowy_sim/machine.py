@@ -44,7 +44,7 @@ from flowy_sim.clock import parse_instant
 from flowy_sim.explore.stand_ins import let_stand_in
 from flowy_sim.faults import EVERYDAY, Fault
 from flowy_sim.invariants import check
-from flowy_sim.repertoire import Sources, activities_in, module_of
+from flowy_sim.repertoire import Sources, activities_in, families, module_of
 from flowy_sim.run import Run, fetch
 from flowy_sim.runner import Runner
 from flowy_sim.simulation import Simulation
@@ -111,7 +111,8 @@ class WorkflowMachine(RuleBasedStateMachine):
         logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
         self.set_up()
         there = self.activities or module_of(self.workflow)
-        let_stand_in(self.runner.stubs, self.workflow, activities_in(there))
+        family = families([self.workflow])
+        let_stand_in(self.runner.stubs, family, activities_in(there))
 
     # What subclasses say and use
 

@@ -96,13 +96,17 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
         activities = list(options.activities) or None
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
-    test = WholeWorkflow(
-        target.workflow, target.arguments, target.activities, options.real, options.completes
+    whole = WholeWorkflow(
+        target.workflow,
+        target.arguments,
+        target.workflows,
+        target.activities,
+        options.real,
+        options.completes,
     )
-    sources = {"activities": target.activities, "workflows": target.workflows}
+    sources = {"activities": whole.activities, "workflows": whole.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    stand_ins = target.missing if options.real else target.asked
-    return _Subject(str(target.workflow.flowy_type), test, invariants, sources, stand_ins)
+    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stand_ins)
 
 
 def _invariants(module: str, options: Options) -> list[Callable[..., object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 from flowy_sim.explore.choices import Deviation
@@ -11,7 +12,10 @@ Fails = Callable[[Deviations], Deviations | None]
 """Makes a run; returns the deviations it really made, if it fails in the same way."""
 
 PATIENCE = 400
-"""How many runs are made to shrink one."""
+"""How many runs are made at most to shrink one."""
+
+SECONDS = 20.0
+"""For how long it is tried at most."""
 
 
 def shrink(fails: Fails, found: Deviations) -> Deviations:
@@ -22,14 +26,15 @@ def shrink(fails: Fails, found: Deviations) -> Deviations:
         found: those of a run that failed.
 
     Returns:
-        No more than there were; leaving out any one of them would let the run succeed.
+        No more than there were; leaving out any one of them would let the run succeed, if there
+        was time to try.
     """
-    left = PATIENCE
+    left, until = PATIENCE, time.perf_counter() + SECONDS
     simpler = True
     while simpler:
         simpler = False
         for candidate in _simpler(found):
-            if left == 0:
+            if left == 0 or time.perf_counter() > until:
                 return found
             left -= 1
             shrunk = fails(candidate)

@@ -21,8 +21,9 @@ from typing import Any
 from uuid import UUID
 
 from flowy.activity import Activity
+from flowy.workflow import Workflow
 from flowy_sim.repertoire import proxies, type_of
-from flowy_sim.stubs import Stubs
+from flowy_sim.stubs import NameAndVersion, Stubs
 
 _PLAINEST: dict[type[Any], Callable[[], Any]] = {
     bool: lambda: True,
@@ -39,23 +40,30 @@ _PLAINEST: dict[type[Any], Callable[[], Any]] = {
 }
 
 
-def let_stand_in(stubs: Stubs, workflow: type[Any], activities: Iterable[type[Activity]]) -> None:
-    """Stub all activities that a workflow can ask for and that have no stub yet.
+def let_stand_in(
+    stubs: Stubs, workflows: Iterable[type[Workflow]], activities: Iterable[type[Activity]]
+) -> None:
+    """Stub all activities that workflows can ask for and that have no stub yet.
 
     Args:
         stubs: to them the stand-ins are added.
-        workflow: its proxies say what it asks for.
+        workflows: their proxies say what they ask for.
         activities: their classes, as far as they are known.
     """
     present = stubs.all()
     known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in activities}
-    for key in dict.fromkeys([*known, *map(type_of, proxies(workflow))]):
+    for key in asked_by(workflows):
         if key in present:
             continue
         if key in known:
             stubs(known[key], result=plainest(_returned(known[key])))
         else:
             stubs(*key, result=None)
+
+
+def asked_by(workflows: Iterable[type[Workflow]]) -> list[NameAndVersion]:
+    """Return the types of the activities that workflows can ask for."""
+    return list(dict.fromkeys(type_of(each) for cls in workflows for each in proxies(cls)))
 
 
 def plainest(hint: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.explore.stand_ins import let_stand_in
+from flowy_sim.explore.stand_ins import asked_by, let_stand_in
+from flowy_sim.repertoire import children, type_of
 from flowy_sim.run import COMPLETED
 from flowy_sim.runner import Runner
 
@@ -21,31 +22,53 @@ class WholeWorkflow:
     Args:
         workflow: its class.
         arguments: what its ``run`` gets.
-        activities: their classes; stand-ins do their work.
-        real: whether the activities do their work themselves.
+        workflows, activities: where those are that it may ask for; others are left alone.
+        real: whether the activities do their work themselves; else stand-ins do.
         completes: whether it has to complete, too, whatever goes wrong.
+
+    Attributes:
+        workflows: it, and its children and theirs.
+        activities: those that these ask for.
+        stand_ins: what is stood in for, such as ``resize 1``.
     """
 
     def __init__(
         self,
         workflow: type[Workflow],
         arguments: Iterable[Any] = (),
+        workflows: Iterable[type[Workflow]] = (),
         activities: Iterable[type[Activity]] = (),
         real: bool = False,
         completes: bool = False,
     ) -> None:
-        """Keep them."""
+        """Find what it can ask for."""
         self.__name__ = workflow.__name__
         self._workflow = workflow
         self._arguments = list(arguments)
-        self._activities = list(activities)
         self._real = real
         self._completes = completes
+        self.workflows = _family(workflow, workflows)
+        asked = asked_by(self.workflows)
+        known = {(each.flowy_type.name, each.flowy_type.version): each for each in activities}
+        self.activities = [known[key] for key in asked if key in known]
+        self.stand_ins = [" ".join(key) for key in asked if not (real and key in known)]
 
     def __call__(self, runner: Runner) -> None:
         """Run it to its end."""
         if not self._real:
-            let_stand_in(runner.stubs, self._workflow, self._activities)
+            let_stand_in(runner.stubs, self.workflows, self.activities)
         run = runner(self._workflow, *self._arguments)
         if self._completes:
             assert run.status == COMPLETED, run.describe()
+
+
+def _family(workflow: type[Workflow], workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
+    """Return a workflow and those that it can start, which may be known by name alone."""
+    known = {(each.flowy_type.name, each.flowy_type.version): each for each in workflows}
+    family = [workflow]
+    for member in family:  # grows on the way
+        for child in children(member):
+            cls = child.workflow or known.get(type_of(child))
+            if cls is not None and cls not in family:
+                family.append(cls)
+    return family

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flowy.workflow import Workflow
 from flowy_sim.explore.stand_ins import let_stand_in
 from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.repertoire import activities_in, module_of
+from flowy_sim.repertoire import activities_in, families, module_of
 from flowy_sim.run import Event
 from flowy_sim.runner import Runner
 from flowy_sim.schedule import RandomChoice
@@ -63,7 +63,8 @@ def _histories(
     else:
         args, kwargs = draw(inputs(workflow))
         given, named = args, dict(kwargs)
-        let_stand_in(runner.stubs, workflow, activities_in(module_of(workflow)))
+        known = activities_in(module_of(workflow))
+        let_stand_in(runner.stubs, families([workflow]), known)
     state = getstate()
     events = list(runner.run(workflow, *given, **named).history)
     setstate(state)  # workers that wait before they try again have drawn from it

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import threading
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
 
 import pytest
 
@@ -11,10 +15,19 @@ from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore.choices import Deviation, parse, text
+from flowy_sim.explore.processes import cores
 from flowy_sim.explore.shrinking import shrink
+from flowy_sim.explore.stand_ins import plainest
 from flowy_sim.explore.story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
+from flowy_sim.run import Run
 from flowy_sim.runner import Runner
+
+
+@dataclass
+class Made:
+    name: str
+    sizes: list[int]
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=2)
@@ -106,6 +119,102 @@ def test_several_processes_find_the_same() -> None:
     assert alone.complete
     assert together.complete
     assert together.share == pytest.approx(1)
+
+
+def test_what_one_of_several_processes_finds_is_told() -> None:
+    def no_customer_gives_up(runner: Runner) -> None:
+        runner.stubs(Charge, result="paid")
+        assert runner(Purchase, 7).status == "COMPLETED"
+
+    failure = find(no_customer_gives_up, faults=EVERYDAY, processes=2).failure
+    assert failure is not None
+    assert len(failure.choices) == 2
+    assert "charge-1.2 times out" in "\n".join(failure.story)
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="its workers have threads")
+def test_a_process_that_dies_is_told() -> None:
+    here = os.getpid()
+
+    def test(runner: Runner) -> None:
+        images(runner)
+        if os.getpid() != here:
+            os._exit(3)
+
+    with pytest.raises(RuntimeError, match="ended with status 3 before it was done"):
+        find(test, faults=EVERYDAY, processes=2)
+
+
+def test_where_other_threads_run_no_process_is_forked() -> None:
+    resting = threading.Event()
+    thread = threading.Thread(target=resting.wait)
+    thread.start()
+    try:
+        assert cores() == 1
+    finally:
+        resting.set()
+        thread.join()
+
+
+def test_it_is_told_how_executions_ended() -> None:
+    found = find(each_customer_pays_once, faults=[WorkerDiesLate(most=2)])
+    assert set(found.endings) == {
+        "purchase 1 COMPLETED: null",
+        "purchase 1 FAILED: charge 1 (charge-1.2) timed out: START_TO_CLOSE",
+    }
+
+
+def test_what_a_test_got_wrong_itself_is_raised_as_it_is() -> None:
+    def test(runner: Runner) -> None:
+        runner(Purchase, 7, 8)
+
+    with pytest.raises(ConfigurationError, match="does not take these arguments"):
+        find(test)
+
+
+def test_an_execution_that_goes_on_for_ever_is_found() -> None:
+    @workflow("restless", 1, "purchases", execution_start_to_close=86_400)
+    class Restless(Workflow):
+        def run(self) -> None:
+            while True:
+                self.sleep(1)
+
+    def test(runner: Runner) -> None:
+        runner(Restless)
+
+    failure = find(test, most_turns=50).failure
+    assert failure is not None
+    assert str(failure).startswith("EndlessError: it goes on and on: more than 50 turns")
+
+
+def test_invariants_see_each_execution_as_it_grows() -> None:
+    lengths: list[int] = []
+
+    def it_is_short(run: Run) -> None:
+        lengths.append(len(run.history))
+        assert len(run.history) < 8
+
+    failure = find(images, invariants=[it_is_short]).failure
+    assert failure is not None
+    assert str(failure).startswith("it is short: assert")
+    assert lengths == sorted(lengths) or len(set(lengths)) > 3
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (int | None, 1),
+        (list[str], ["text"]),
+        (dict[str, float], {"text": 1.0}),
+        (tuple[int, bool], (1, True)),
+        (Literal["big", "small"], "big"),
+        (date, date(2024, 1, 1)),
+        (Made, Made("text", [1])),
+        (Any, None),
+    ],
+)
+def test_stand_ins_return_the_plainest_value_of_a_type(hint: Any, value: object) -> None:
+    assert plainest(hint) == value
 
 
 def test_exploring_stops_after_so_many_runs() -> None:
