@@ -160,7 +160,9 @@ class Runner:
             self._tell,
             on_accident or _say_nothing,
         )
-        self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
+        self.stand_ins = StandIns(
+            simulation, domain, self.stubs, payloads, self.stage.desk.hold, self.stage.see_to
+        )
         self.stage.desk.arrange = self.stand_ins.arrange
         self._clock = simulation.clock
         self.payloads = payloads

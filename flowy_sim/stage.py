@@ -100,6 +100,13 @@ class Stage:
             *(self._crew("worker", ACTIVITY_POLL, name) for name in can.activity_lists),
         ]
 
+    def see_to(self, poll: str, name: str, wanted: tuple[str, str]) -> None:
+        """Put workers on a task list, if there are none yet and they can do what is wanted."""
+        decides = poll == DECISION_POLL
+        able = wanted in (self._known.workflows if decides else self._known.activities)
+        if able and all((poll, name) not in crew.lists for crew in self._crews):
+            self._crews.append(self._crew("decider" if decides else "worker", poll, name))
+
     def add(self, code: Code | type[Code], name: str) -> None:
         """Let code take turns that polls by itself."""
         self._others.append(Crew(lambda _: Loop(code, self.desk), name, 1, []))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowy.tutorial import SAMPLE
-from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from flowy.tutorial.activities import PredominantColor, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.run import Run
 from flowy_sim.runner import Runner
