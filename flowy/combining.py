@@ -135,12 +135,24 @@ def parallel_reduce(
 
 
 def _calls(results: Iterable[Result[Any]]) -> list[Call]:
-    calls = []
+    calls: list[Call] = []
     for result in results:
         if not isinstance(result, Result):
-            raise ConfigurationError(
-                f"{result!r} is no result of a call in run; pass what a proxy, a timer or "
-                "self.signal returned"
-            )
-        calls.append(call_of(result))
+            raise ConfigurationError(_refusal(result))
+        call = call_of(result)
+        if calls and call.decider is not calls[0].decider:
+            raise ConfigurationError(f"{result!r} is a result of another execution")
+        calls.append(call)
     return calls
+
+
+def _refusal(value: object) -> str:
+    if isinstance(value, list | tuple | set | dict | Iterator):
+        kind = type(value).__name__
+        return (
+            f"results are passed one by one, not in a {kind}; write gather(*results), with a star"
+        )
+    return (
+        f"{value!r} is no result of a call in run; pass what a proxy, a timer or self.signal "
+        "returned"
+    )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from flowy.errors import TaskCanceled
+from flowy.errors import TaskCanceled, TaskError
 from flowy.sites import CallSite
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
-    from flowy.errors import TaskError
 
     class _AnyArgument(Any):  # type: ignore[misc]
         """May stand wherever a value may."""
@@ -160,6 +159,11 @@ class Result(_AnyArgument, Generic[T]):
         """
         self._call.cancel()
         self._call.decider.hand_on()
+
+    def __repr__(self) -> str:
+        """Name what it is the result of, alike at each replay."""
+        named = self._call.failure(TaskError)
+        return f"<result of {named.type} ({named.task_id})>"
 
     def __bool__(self) -> bool:
         """Refuse: whether there is a result says nothing about its value."""

@@ -303,7 +303,7 @@ def lived(
     cls = written(program)
     deciders = [
         WorkflowWorker(
-            Careless(client, lambda: chance.random() < 0.05),  # type: ignore[arg-type]
+            Careless(client, lambda: chance.random() < 0.05),
             DOMAIN,
             "decisions",
             [cls, Part],
@@ -314,6 +314,8 @@ def lived(
     actor = ActivityWorker(client, DOMAIN, "numbers", [Steady, Flaky])
     for worker in (*deciders, actor):
         worker.register()
+    # Nobody waits for a worker that might yet come, however slow the machine is.
+    client.poll_for_activity_task(domain=DOMAIN, taskList={"name": "nobody"})
     execution = start(client, DOMAIN, cls, workflow_id="random", execution_start_to_close=3_600)
     began = simulation.clock.now
     outside = sorted(program.outside)
