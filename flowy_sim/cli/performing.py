@@ -114,11 +114,6 @@ class Performance:
         except Interrupted as error:
             self._save(error.run)
             raise
-        except SystemExit as error:
-            raise click.ClickException(
-                f"the code that was run ended the program with status {error.code!r}; "
-                "raise another exception to fail an activity or a workflow"
-            ) from error
         self._report(run, time.monotonic() - began, trouble)
         return 0 if run.status == COMPLETED else 1
 
