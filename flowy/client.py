@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from flowy.errors import ConfigurationError
+
 Reply = dict[str, Any]
 
 
@@ -96,7 +98,7 @@ def connect(
 
     Args:
         endpoint_url: where another service than AWS's answers, such as
-            ``http://127.0.0.1:5055``; None for what the environment says.
+            ``http://127.0.0.1:4567``; None for what the environment says.
         region: an AWS region, such as ``eu-west-1``; None for what the environment says.
         connections: how many calls there may be at once, one for each thread that polls.
 
@@ -106,6 +108,7 @@ def connect(
 
     Raises:
         botocore.exceptions.NoRegionError: no region is configured.
+        ConfigurationError: what was given, or the environment says, is no URL.
     """
     import boto3
     from botocore.config import Config
@@ -113,10 +116,18 @@ def connect(
     config = Config(
         read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections
     )
-    client: SwfClient = boto3.client(
-        "swf", endpoint_url=endpoint_url, region_name=region, config=config
-    )
+    try:
+        client: SwfClient = boto3.client(
+            "swf", endpoint_url=endpoint_url, region_name=region, config=config
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{error}; give a URL, such as http://127.0.0.1:4567") from error
     return client
+
+
+def no_domain(domain: str) -> str:
+    """Say that there is no such domain, and how it comes to be."""
+    return f"there is no domain {domain!r}; register it first: flowy register-domain {domain}"
 
 
 def fault_code(error: Exception) -> str | None:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from flowy import checks
-from flowy.client import Execution, Reply, SwfClient, fault_code
+from flowy.client import Execution, Reply, SwfClient, fault_code, no_domain
 from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.options import CHILD_POLICIES, Default
 from flowy.serialization import PLAIN, Payloads
@@ -48,7 +48,7 @@ def signal(
 
     Raises:
         SerializationError: the value cannot be sent.
-        UnknownExecutionError: no such execution is open.
+        UnknownExecutionError: no such execution is open, or there is no such domain.
     """
     request: dict[str, Any] = {"signalName": checks.text("the name of a signal", name)}
     if value is not Default.REGISTERED:
@@ -68,7 +68,7 @@ def request_cancel(
         run_id: which run of it; None for the open one.
 
     Raises:
-        UnknownExecutionError: no such execution is open.
+        UnknownExecutionError: no such execution is open, or there is no such domain.
     """
     _tell(client.request_cancel_workflow_execution, domain, workflow_id, run_id, {})
 
@@ -96,7 +96,7 @@ def terminate(
 
     Raises:
         ConfigurationError: there is no such child policy.
-        UnknownExecutionError: no such execution is open.
+        UnknownExecutionError: no such execution is open, or there is no such domain.
     """
     request = {name: text for name, text in (("reason", reason), ("details", details)) if text}
     if child_policy is not None:
@@ -252,9 +252,7 @@ def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
-            raise UnknownExecutionError(
-                f"there is no domain {request['domain']!r}: {error}"
-            ) from error
+            raise UnknownExecutionError(no_domain(request["domain"])) from error
         yield from page["executionInfos"]
         if not page.get("nextPageToken"):
             return
@@ -273,6 +271,8 @@ def _tell(
     except Exception as error:
         if fault_code(error) != "UnknownResourceFault":
             raise
+        if "Unknown domain" in str(error):
+            raise UnknownExecutionError(no_domain(domain)) from error
         raise _unknown(domain, workflow_id, run_id, "open ") from error
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from flowy.activity import Activity, ActivityType, activity_class
-from flowy.client import SwfClient, fault_code
+from flowy.client import SwfClient, fault_code, no_domain
 from flowy.errors import ConfigurationError, RegistrationError
 from flowy.workflow import Workflow, WorkflowType
 
@@ -156,9 +156,20 @@ def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            raise ConfigurationError(
+                f"there is no module {name!r}, neither in this folder nor installed{_hint(name)}"
+            ) from error
         raise ConfigurationError(
             f"the module {name!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
+
+
+def _hint(name: str) -> str:
+    if name.endswith(".py"):
+        return "; write it without .py"
+    module, colon, _ = name.partition(":")
+    return f"; give the module alone: {module}" if colon else ""
 
 
 def _registered_defaults(client: SwfClient, domain: str, declared: Type) -> dict[str, Any] | None:
@@ -216,10 +227,7 @@ def _register(client: SwfClient, domain: str, declared: Type) -> None:
                 registered = _registered_defaults(client, domain, declared)
                 _refuse(domain, _differences(declared, registered or declared.defaults))
             case "UnknownResourceFault":
-                raise RegistrationError(
-                    f"there is no domain {domain!r}; register it first: "
-                    f"flowy register-domain {domain}"
-                ) from error
+                raise RegistrationError(no_domain(domain)) from error
             case _:
                 raise
     else:

@@ -15,8 +15,8 @@ from flowy.cli.workers import worker
 __all__ = ["argument", "cli", "one_sentence"]
 
 
-@click.group()
-@click.version_option(package_name="flowy-sim")
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flowy-sim", message="flowy %(version)s")
 def cli() -> None:
     """Workflows for Amazon SWF in plain Python."""
     # Modules are named as seen from here, also by an installed script.

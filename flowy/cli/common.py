@@ -89,6 +89,7 @@ def one_sentence() -> Iterator[None]:
         from botocore.exceptions import (
             BotoCoreError,
             ClientError,
+            EndpointConnectionError,
             NoCredentialsError,
             NoRegionError,
         )
@@ -98,6 +99,8 @@ def one_sentence() -> Iterator[None]:
         mend = ""
         if isinstance(error, NoRegionError):
             mend = " Give --region or set AWS_DEFAULT_REGION."
+        elif isinstance(error, EndpointConnectionError):
+            mend = "; is a service running there?"
         elif isinstance(error, NoCredentialsError):
             mend = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         elif fault_code(error) in ("OperationNotPermittedFault", "AccessDeniedException"):

@@ -8,7 +8,7 @@ from flowy.cli.common import as_json, connection, one_sentence, say
 from flowy.client import connect, fault_code
 
 
-@click.command("register-domain")
+@click.command("register-domain", short_help="Register a domain.")
 @click.argument("name")
 @click.option(
     "--retention",

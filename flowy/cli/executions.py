@@ -131,7 +131,7 @@ def cancel(
     )
 
 
-@click.command()
+@click.command(short_help="End an open execution at once, without asking it.")
 @click.option("--reason", default="", help="Why, in a few words.")
 @click.option("--details", default="", help="More about it.")
 @click.option(
@@ -165,7 +165,7 @@ def terminate(
     say(in_json, {"workflow_id": workflow_id, "terminated": True}, f"Terminated {workflow_id}.")
 
 
-@click.command("list")
+@click.command("list", short_help="List executions, the open ones first.")
 @click.option(
     "--status",
     type=click.Choice(("OPEN", "CLOSED", *executions.STATUSES), case_sensitive=False),
@@ -177,6 +177,7 @@ def terminate(
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="DATE[THH:MM:SS]",
     help="Only those that were started since, in UTC.",
 )
 @click.option(
@@ -224,7 +225,7 @@ def list_(
         )
 
 
-@click.command()
+@click.command(short_help="Show how an execution stands, or how it ended.")
 @with_store
 @of_one
 def show(
@@ -289,7 +290,8 @@ def history(
 ) -> None:
     """Show the history of the execution WORKFLOW_ID.
 
-    In JSON, on standard output or in a file, it is what flowy.replay.replay reads.
+    In JSON, on standard output or in a file, it is what flowy.replay.replay and flowy-sim replay
+    read.
     """
     with one_sentence():
         client = connect(endpoint_url, region)

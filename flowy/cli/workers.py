@@ -82,7 +82,7 @@ class Staff(NamedTuple):
         return workers
 
 
-@click.command()
+@click.command(short_help="Work on activities and workflows until SIGINT or SIGTERM.")
 @click.option("--task-list", required=True, help="The task list to wait on.")
 @click.option("--activities", is_flag=True, help="Work on activities only.")
 @click.option("--workflows", is_flag=True, help="Work on workflows only.")

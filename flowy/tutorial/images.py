@@ -14,7 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+try:
+    from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the tutorial's activities need Pillow; install it: pip install 'flowy-sim[tutorial]'",
+        name=error.name,
+    ) from error
 
 from flowy.tutorial.errors import ImageError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from inspect import isfunction
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from flowy.cli import one_sentence
 from flowy_sim.checks import invariants_in
 from flowy_sim.cli.explore import Options
 from flowy_sim.cli.performing import INTERRUPTED
-from flowy_sim.cli.targets import find, found_at
+from flowy_sim.cli.targets import find, found_at, imported
 from flowy_sim.explore import Exploration
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore.attempt import Test
@@ -111,7 +110,7 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
 
 def _invariants(module: str, options: Options) -> list[Callable[..., object]]:
     modules = dict.fromkeys([module, *options.invariants])
-    return [each for name in modules for each in invariants_in(import_module(name))]
+    return [each for name in modules for each in invariants_in(imported(name))]
 
 
 def _faults(options: Options) -> Iterator[Fault]:

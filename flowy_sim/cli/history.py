@@ -45,6 +45,7 @@ _STATUSES = (
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="DATE[THH:MM:SS]",
     help="Only those that were started since, in UTC.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="The most of them.")

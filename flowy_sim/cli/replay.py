@@ -60,6 +60,8 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
         found.append(replayed)
         if not as_json and replayed.outcome != OTHER:
             click.echo(str(replayed))
+    if not found and not as_json:
+        click.echo("There is no file that ends in .json.", err=True)
     counts = Counter(replayed.outcome for replayed in found)
     if as_json:
         click.echo(json.dumps({"histories": [_plain(each) for each in found]}, indent=2))

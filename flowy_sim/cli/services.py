@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from flowy.client import POLL_SECONDS, SwfClient, connect, fault_code
+from flowy.client import POLL_SECONDS, SwfClient, connect, fault_code, no_domain
 from flowy_sim.runner import DOMAIN
 from flowy_sim.simulation import Simulation
 
@@ -67,7 +67,7 @@ def service_at(endpoint_url: str, region: str | None, domain: str) -> Service:
         )
     except ValueError as error:
         raise click.ClickException(
-            f"{endpoint_url!r} is no URL of a service, such as http://127.0.0.1:5055"
+            f"{endpoint_url!r} is no URL of a service, such as http://127.0.0.1:4567"
         ) from error
     host = urlsplit(endpoint_url).hostname or ""
     return Service(client, domain, look_seconds=0.1, patient=host.endswith(".amazonaws.com"))
@@ -92,9 +92,7 @@ def prepare_domain(service: Service) -> None:
         if fault_code(error) != "UnknownResourceFault":
             raise
         if service.patient and not _may_register(name):
-            raise click.ClickException(
-                f"there is no domain {name!r}; register it first: flowy register-domain {name}"
-            ) from error
+            raise click.ClickException(no_domain(name)) from error
         service.client.register_domain(
             name=name, workflowExecutionRetentionPeriodInDays=RETENTION_DAYS
         )

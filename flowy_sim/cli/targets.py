@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -86,6 +87,17 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     )
 
 
+def imported(name: str) -> ModuleType:
+    """Import a module.
+
+    Raises:
+        click.ClickException: it cannot be imported.
+    """
+    with _imports(name):
+        scan(name)
+    return sys.modules[name]
+
+
 def found_at(path: str) -> object:
     """Return what a module has under a name; None if the path is no ``module:name``.
 
@@ -95,9 +107,7 @@ def found_at(path: str) -> object:
     if not _WORKFLOW.fullmatch(path):
         return None
     module, _, name = path.partition(":")
-    with _imports(module):
-        scan(module)
-    return getattr(sys.modules[module], name, None)
+    return getattr(imported(module), name, None)
 
 
 def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:
@@ -123,6 +133,10 @@ def _sample() -> str:
 
 def _photograph(word: str) -> str:
     """Refuse what is neither a file nor a URL: most likely a workflow was meant."""
+    if word.endswith(".py"):
+        raise click.ClickException(
+            f"{word} is Python; name the workflow as module:Class, such as {Path(word).stem}:Order"
+        )
     if "://" in word or Path(word).is_file():
         return word
     if Path(word).is_dir():
@@ -136,8 +150,8 @@ def _photograph(word: str) -> str:
 class _MissingModule(click.ClickException):
     """A module cannot be imported, for another that is not there."""
 
-    def __init__(self, message: str, missing: str) -> None:
-        super().__init__(message)
+    def __init__(self, name: str, missing: str) -> None:
+        super().__init__(f"the module {name!r} needs {missing!r}, which is not installed")
         self.missing = missing
 
 
@@ -149,7 +163,9 @@ def _imports(name: str) -> Iterator[None]:
     except ConfigurationError as error:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and cause.name:
-            raise _missing(name, cause.name) from error
+            if f"{name}.".startswith(f"{cause.name}."):
+                raise click.ClickException(str(error)) from error
+            raise _MissingModule(name, cause.name) from error
         if cause is not None:
             click.echo(_where(cause), err=True, nl=False)
         raise click.ClickException(str(error)) from error
@@ -158,18 +174,6 @@ def _imports(name: str) -> Iterator[None]:
             f"importing the module {name!r} ends the program; put what it does there under "
             'if __name__ == "__main__":'
         ) from error
-
-
-def _missing(name: str, missing: str) -> click.ClickException:
-    """Say that a module is not there: the one asked for, or one that it imports."""
-    if name != missing and not name.startswith(f"{missing}."):
-        return _MissingModule(
-            f"the module {name!r} needs {missing!r}, which is not installed", missing
-        )
-    hint = "; write it without .py" if name.endswith(".py") else ""
-    return click.ClickException(
-        f"there is no module {name!r}, neither in this folder nor installed{hint}"
-    )
 
 
 def _where(error: BaseException) -> str:

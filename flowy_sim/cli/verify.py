@@ -49,6 +49,8 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
         if not as_json:
             click.echo(str(verdict))
     totals = _totals(verdicts)
+    if not verdicts and not as_json:
+        click.echo("There is no file that ends in .json.", err=True)
     if as_json:
         histories = [verdict.as_dict() for verdict in verdicts]
         click.echo(json.dumps({"histories": histories, "totals": totals}, indent=2))

@@ -129,6 +129,7 @@ def test_faults_are_listed(invoke: Invoke) -> None:
         (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
         (["nowhere:Purchase"], "there is no module 'nowhere'"),
+        (["shop:Purchase", "7", "--invariants", "nowhere"], "there is no module 'nowhere'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(

@@ -113,7 +113,7 @@ def test_what_is_no_url_is_one_sentence(invoke):
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: 'here' is no URL of a service, such as http://127.0.0.1:5055\n"
+        "Error: 'here' is no URL of a service, such as http://127.0.0.1:4567\n"
     )
 
 

@@ -151,7 +151,11 @@ def test_programs_get_json(invoke, events, keep):
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("nowhere", "cannot be imported"), ("json", "has no workflows"), ("shop:Pack", "no workflow")],
+    [
+        ("nowhere", "there is no module 'nowhere'"),
+        ("json", "has no workflows"),
+        ("shop:Pack", "no workflow"),
+    ],
 )
 def test_a_workflow_that_is_not_there_is_told(invoke, write, keep, name, sentence):
     write("shop.py", SHOP)

@@ -227,8 +227,19 @@ def test_what_is_wrong_is_one_sentence(
 
 @pytest.mark.usefixtures("client")
 def test_a_domain_that_is_unknown_is_named() -> None:
-    result = CliRunner().invoke(cli, ["list", "--domain", "nowhere"])
-    assert (result.exit_code, "there is no domain 'nowhere'" in result.output) == (1, True)
+    for command in (["list"], ["show", "done"], ["signal", "done", "go"], ["cancel", "done"]):
+        result = CliRunner().invoke(cli, [*command, "--domain", "nowhere"])
+        assert result.exit_code == 1
+        assert "there is no domain 'nowhere'; register it first" in result.output
+
+
+@pytest.mark.usefixtures("client")
+def test_an_address_that_is_none_is_told() -> None:
+    result = flowy("list", "--endpoint-url", "here")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: Invalid endpoint: here; give a URL, such as http://127.0.0.1:4567\n"
+    )
 
 
 @pytest.mark.usefixtures("client")

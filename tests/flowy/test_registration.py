@@ -162,8 +162,12 @@ def test_a_module_is_searched_as_it_is() -> None:
 
 
 def test_a_module_that_cannot_be_imported_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="'no_such' cannot be imported: ModuleNotFound"):
+    with pytest.raises(ConfigurationError, match="no module 'no_such', neither in this folder nor"):
         scan("no_such")
+    with pytest.raises(ConfigurationError, match="; write it without "):
+        scan("scanned.py")
+    with pytest.raises(ConfigurationError, match="; give the module alone: scanned"):
+        scan("scanned:Cutting")
 
 
 def test_a_workflow_is_loaded_by_module_and_class() -> None:
@@ -178,7 +182,7 @@ def test_a_workflow_is_loaded_by_module_and_class() -> None:
         (":Cutting", "named as module:Class"),
         ("scanned.inner.work:Nothing", "'Nothing' is no workflow .* its workflows: Cutting"),
         ("scanned.inner.work:Cut", "'Cut' is no workflow"),
-        ("no_such:Cutting", "the module 'no_such' cannot be imported"),
+        ("no_such:Cutting", "there is no module 'no_such'"),
     ],
 )
 def test_a_path_that_leads_to_no_workflow_is_refused(path: str, sentence: str) -> None:
