@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from flowy.errors import ConfigurationError
+from flowy.errors import ConfigurationError, SerializationError
 from flowy.serialization import encode_result
 
 NOTHING: Any = object()
@@ -97,6 +97,7 @@ class Answers:
             ConfigurationError: the arguments contradict each other, or one is wrong.
             SerializationError: the result cannot be sent as JSON.
         """
+        __tracebackhide__ = True
         given = {"result": result is not NOTHING, "error": error is not None}
         given |= {"function": function is not None, "timeout": timeout is not None}
         if sum(given.values()) > 1:
@@ -149,6 +150,7 @@ class Answers:
         return self._given > 0
 
     def _time_out(self, timeout: object) -> str:
+        __tracebackhide__ = True
         known = tuple(TIME_OUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
         if timeout not in known:
             raise ConfigurationError(
@@ -159,6 +161,7 @@ class Answers:
     def _function(
         self, result: object, error: Exception | None, function: Callable[..., Any] | None
     ) -> Callable[..., Any]:
+        __tracebackhide__ = True
         if function is not None:
             if not callable(function):
                 raise ConfigurationError(
@@ -166,7 +169,10 @@ class Answers:
                 )
             return function
         if error is None:
-            encode_result(f"the stub of {self.label}", result)
+            try:
+                encode_result(f"the stub of {self.label}", result)
+            except SerializationError as unsent:
+                raise unsent.with_traceback(None) from None
             return lambda *args, **kwargs: result
         if not isinstance(error, Exception):
             raise ConfigurationError(
@@ -213,6 +219,7 @@ def _option(time_out: str) -> str:
 
 
 def _seconds(name: str, value: object, *, zero: bool) -> float:
+    __tracebackhide__ = True
     if isinstance(value, int | float) and not isinstance(value, bool):
         enough = value >= 0 if zero else value > 0
         if enough:

@@ -48,6 +48,7 @@ class History(list[Event]):
         Raises:
             ConfigurationError: there is no such type of events.
         """
+        __tracebackhide__ = True
         for name in types:
             if name not in event_types():
                 near = get_close_matches(name, event_types(), 1)

@@ -48,6 +48,7 @@ class Case(Answers):
 
     def __init__(self, stub: Stub, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Begin without answers."""
+        __tracebackhide__ = True
         super().__init__(stub.label, stub.kind)
         self._stub = stub
         self.expected = stub.named(args, kwargs, partly=True)
@@ -58,6 +59,7 @@ class Case(Answers):
 
     def when(self, *args: object, **kwargs: object) -> Case:
         """Begin another case of the same stub; see `Stub.when`."""
+        __tracebackhide__ = True
         return self._stub.when(*args, **kwargs)
 
     def differences(self, given: Arguments) -> list[str]:
@@ -107,6 +109,7 @@ class Stub(Answers):
         Example:
             ``stubs(Resize, result="small.jpg").when("huge.tif").then(error=OSError("too big"))``
         """
+        __tracebackhide__ = True
         case = Case(self, args, kwargs)
         self._cases.append(case)
         return case
@@ -147,6 +150,7 @@ class Stub(Answers):
             TypeError: it does not take such arguments.
             ConfigurationError: the same, where it is said for a case.
         """
+        __tracebackhide__ = True
         if self.cls is None:
             return {f"argument {place}": value for place, value in enumerate(args, 1)} | kwargs
         shown = _signature(self.cls.run)
@@ -197,6 +201,7 @@ class Stubs:
             ConfigurationError: there is no such activity, or an argument is wrong.
             SerializationError: the result cannot be sent as JSON.
         """
+        __tracebackhide__ = True
         return self._add(_stub(what, version), answer)
 
     def child(self, name: str, version: str | int | float, **answer: Unpack[Given]) -> Stub:
@@ -244,6 +249,13 @@ class Stubs:
         return sentences
 
     def _add(self, stub: Stub, answer: Given) -> Stub:
+        __tracebackhide__ = True
+        unknown = sorted(answer.keys() - Given.__annotations__.keys())
+        if unknown:
+            raise ConfigurationError(
+                f"the stub of {stub} was given {', '.join(unknown)}; a stub takes "
+                f"{', '.join(Given.__annotations__)}"
+            )
         if answer.get("takes") or answer.keys() - {"takes"}:
             stub.then(**answer)
         self._stubs[stub.kind, (stub.name, stub.version)] = stub
@@ -271,6 +283,7 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
 
 
 def _stub(what: Any, version: str | int | float | None) -> Stub:
+    __tracebackhide__ = True
     if isinstance(what, str):
         name = checks.text("the name of an activity", what)
         if version is None:

@@ -197,6 +197,7 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
             {"result": None, "function": print},
             "several of result, error, function",
         ),
+        ((Nap,), {"reslt": 1}, "was given reslt; a stub takes result, error, function, timeout"),
         ((Nap,), {"error": OSError}, "must be an exception such as OSError"),
         ((Nap,), {"error": "disk full"}, "must be an exception such as OSError"),
         ((Nap,), {"error": KeyboardInterrupt()}, "must be an exception such as OSError"),
