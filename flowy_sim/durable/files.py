@@ -170,7 +170,7 @@ def close(path: Path, connection: Connection) -> None:
 
 def signature(path: Path) -> Signature:
     """Return what tells whether a file was changed."""
-    return tuple(map(_stamp, (path, path.with_name(f"{path.name}-wal"))))
+    return tuple(map(_stamp, (path, path.parent / f"{path.name}-wal")))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -1,8 +1,8 @@
 """Keeps what is served in a file: whatever was answered is there, also after a crash.
 
 The file is no list of calls. It holds what there is: registrations, histories, and what will
-happen by itself. So it needs neither snapshots nor compaction, it grows no faster than the
-histories, and a version that would have done something else can go on with it.
+happen by itself. So it grows no faster than the histories that are retained, and a version that
+would have done something else can go on with it.
 
 All calls that wait to be durable share one transaction, which a thread of its own writes. If it
 cannot be written, nothing of it has happened: the simulations are put together again from the

@@ -112,8 +112,9 @@ def test_a_file_cannot_be_made_in_a_folder_that_is_not_there(tmp_path: Path) -> 
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileRefusedError, match="cannot be read: Is a directory"):
-        opened(tmp_path)
+    for folder in (tmp_path, Path(), Path("/")):
+        with pytest.raises(FileRefusedError, match="cannot be read: Is a directory"):
+            opened(folder)
 
 
 @pytest.mark.parametrize("foreign", [b"hello", b"SQLite format 3\0" + bytes(84)])
