@@ -57,7 +57,7 @@ def damage(document: Any, random: Random) -> None:
     elif isinstance(there, int) and random.random() < 0.5:
         holder[last] = random.choice(IDS)
     else:
-        holder[last] = random.choice(ANYTHING)
+        holder[last] = deepcopy(random.choice(ANYTHING))
 
 
 @given(which=st.integers(0, 1000), seed=st.integers(0, 10**6), times=st.integers(1, 3))

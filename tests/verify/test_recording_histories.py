@@ -261,7 +261,7 @@ def test_the_command_records_from_a_server(
             ("{url}", "--domain", "a", "--run-id", "x", "--workflow-id", "y", "--limit", "1"),
             "Error: --run-id names the run; leave the other filters out.",
         ),
-        (("{url}", "--domain", "a"), "Error: there is no domain 'a': "),
+        (("{url}", "--domain", "a"), "Error: there is no domain 'a'"),
         (("{url}", "--domain", DOMAIN, "--workflow-id", "a"), "Error: there is no such execution"),
         (
             ("{url}", "--domain", DOMAIN, "--workflow-id", "a", "--run-id", "b"),
