@@ -11,31 +11,12 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "exploring.md").read_text(encod
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 MESSAGE = re.findall(r"<!-- what the test above says -->\n```text\n(.*?)```", DOCUMENT, re.DOTALL)
 
-# What a reader would import without being told.
-IMPORTS = """
-from dataclasses import dataclass
-
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import rule
-
-from flowy import Activity, ActivityProxy, Workflow, activity, workflow
-from flowy.decider import decide
-from flowy_sim import RandomChoice, Simulation
-from flowy_sim.explore import explore, invariant
-from flowy_sim.faults import *
-from flowy_sim.machine import WorkflowMachine
-from flowy_sim.runner import Runner
-from flowy_sim.strategies import histories, inputs
-"""
-
 CARELESS = next(block for block in BLOCKS if "def test_nobody_pays_twice(" in block)
 
 
 def test_every_example_passes(pytester: pytest.Pytester) -> None:
     examples = [block for block in BLOCKS if block != CARELESS]
-    pytester.makepyfile(test_document_examples=IMPORTS + "\n".join(examples))
+    pytester.makepyfile(test_document_examples="\n".join(examples))
     result = pytester.runpytest_inprocess("--strict-markers", "-p", "no:cacheprovider")
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed"}
@@ -43,7 +24,7 @@ def test_every_example_passes(pytester: pytest.Pytester) -> None:
 
 
 def test_a_failure_is_told_as_the_document_shows(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_exploring_example=f"{IMPORTS}\n{BLOCKS[0]}\n{CARELESS}")
+    pytester.makepyfile(test_exploring_example=f"{BLOCKS[0]}\n{CARELESS}")
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     report = re.sub(r"^E +(?=flowy_sim)|^E   ", "", str(result.stdout), flags=re.MULTILINE)
