@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -79,9 +80,9 @@ def costs(quick: bool) -> list[list[str]]:
     return [
         ["importing the pytest plugin, as pytest starts", f"{_plugin(few):.1f} ms"],
         ["500 tests of the image workflow with stubs, by pytest", f"{_tests(500):.1f} s"],
-        ["the same in a test, after the first", f"{typical:.1f} ms"],
+        ["one of them, after the first, processor time", f"{typical:.1f} ms"],
         [
-            f"a year: 365 daily activities, 1,100 heartbeats, {events:,} events",
+            f"a year: 365 daily activities, 1,100 heartbeats, {events:,} events, processor time",
             f"{whole_year:,.0f} ms",
         ],
     ]
@@ -90,9 +91,9 @@ def costs(quick: bool) -> list[list[str]]:
 def _milliseconds(action: Callable[[], object], times: int) -> float:
     taken = []
     for _ in range(times):
-        before = time.perf_counter()
+        before = time.process_time()
         action()
-        taken.append(time.perf_counter() - before)
+        taken.append(time.process_time() - before)
     return min(taken) * 1e3
 
 
@@ -123,7 +124,10 @@ def test_a_photograph_is_filed_under_its_color(swf_run, swf_stub, number):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "test_photographs.py"
         path.write_text(test, encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
+        # The first time pytest compiles what it imports; that is kept, wherever this runs.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
+        subprocess.run([*command, "-k", "[0]"], check=True, cwd=folder, env=environment)
         before = time.perf_counter()
-        arguments = ["-q", "-p", "no:cacheprovider", str(path)]
-        subprocess.run([sys.executable, "-m", "pytest", *arguments], check=True, cwd=folder)
+        subprocess.run(command, check=True, cwd=folder, env=environment)
         return time.perf_counter() - before

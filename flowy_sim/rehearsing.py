@@ -2,7 +2,7 @@
 
 A workflow whose code is not the same at each replay is found by replaying it. For each decision
 that is quadratic work; so a long execution is kept suspended, and replayed from its beginning only
-when it has become twice as long. All replays together then cost as much as two.
+when it has become three times as long. All these replays together cost less than one of the whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flowy.workflow import Workflow
 SHORT = 100
 """An execution of fewer events is replayed for each decision."""
 
-GROWTH = 2
+GROWTH = 3
 """A longer one when it is so many times as long as at its last replay."""
 
 
