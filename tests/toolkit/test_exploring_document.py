@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from flowy_sim.cli import cli
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "exploring.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -31,3 +34,22 @@ def test_a_failure_is_told_as_the_document_shows(pytester: pytest.Pytester) -> N
     told = report[report.index("FoundError: ") :]
     shown = [line.strip() for line in MESSAGE[0].splitlines()]
     assert [line.strip() for line in told.splitlines()][: len(shown)] == shown
+
+
+def test_the_command_says_what_the_document_shows(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pytester.path)
+    monkeypatch.syspath_prepend(pytester.path)
+    pytester.makepyfile(documented_orders=BLOCKS[0])
+    [command] = re.findall(r"```sh\nflowy-sim (explore .*?)\n```", DOCUMENT)
+    [shown] = re.findall(r"```text\n(Exploring .*?)```", DOCUMENT, re.DOTALL)
+    words = command.replace("shop.orders", "documented_orders").split()
+    ran = CliRunner().invoke(cli, [*words, "--seconds", "60"])
+    assert without_counts(ran.stdout) == without_counts(shown)
+
+
+def without_counts(said: str) -> str:
+    """Leave out what every change of a worker's calls changes, and what time it takes."""
+    said = re.sub(r"in [\d.]+ s \([\d,]+ runs a second\)", "", said)
+    return re.sub(r"[\d,]+(?= (runs|states) )|^ +[\d,]+  (?=purchase)", "", said, flags=re.M)
