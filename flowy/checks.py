@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flowy.errors import ConfigurationError
 
 LONGEST = 99_999_999
@@ -66,3 +68,14 @@ def truth(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+
+
+def names(name: str, value: object) -> list[str]:
+    """Check a list of names.
+
+    Raises:
+        ConfigurationError: it is none, or one of them is no text of 1 to 256 characters.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name} must be a list of texts, not {value!r}")
+    return [text(name, each) for each in value]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from flowy_sim.stubs import Stubs
 
 SIMULATION = ("seed", "start", "latency", "limits")
-RUNNER = ("activities", "workflows", "workers", "most_restarts", "freeze", "payloads")
+RUNNER = ("activities", "workflows", "workers", "task_lists", "most_restarts", "freeze", "payloads")
 CHECKS = ("strict", "golden")
 
 KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")

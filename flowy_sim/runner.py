@@ -23,7 +23,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from flowy.checks import whole_number
+from flowy.checks import names, whole_number
 from flowy.client import Execution, fault_code
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.serialization import PLAIN, Payloads
@@ -105,6 +105,8 @@ class Runner:
         domain: the domain, registered if need be.
         workers: how many workers wait on each task list, and how many deciders; None for as many
             as there are tasks.
+        task_lists: lists to wait on beside those that types and proxies name: those that workflows
+            choose on the way, and that executions are started on.
         most_restarts: how many runs of an execution that continues as new are followed at most.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         payloads: how arguments and results travel; as JSON, and no longer than the service takes,
@@ -136,6 +138,7 @@ class Runner:
         stubs: Stubs | None = None,
         domain: str = DOMAIN,
         workers: int | None = None,
+        task_lists: Iterable[str] = (),
         most_restarts: int = MOST_RESTARTS,
         freeze: bool = False,
         payloads: Payloads = PLAIN,
@@ -160,12 +163,11 @@ class Runner:
             self._tell,
             on_accident or _say_nothing,
         )
-        self.stand_ins = StandIns(
-            simulation, domain, self.stubs, payloads, self.stage.desk.hold, self.stage.see_to
-        )
+        self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
         self.stage.desk.arrange = self.stand_ins.arrange
         self._clock = simulation.clock
         self.payloads = payloads
+        self._task_lists = names("task_lists", task_lists)
         self._most_restarts = whole_number("most_restarts", most_restarts)
         self._freeze = freeze
         if freeze:
@@ -437,7 +439,7 @@ class Runner:
             self.payloads,
         )
         can.register(is_new)
-        self.stage.staff(can)
+        self.stage.staff(can, self._task_lists)
 
     def _register_domain(self) -> bool:
         """Register the domain; return whether it was not yet."""

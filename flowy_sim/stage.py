@@ -35,7 +35,6 @@ from flowy_sim.rehearsing import Rehearsed
 from flowy_sim.repertoire import Repertoire
 from flowy_sim.run import history, open_executions
 from flowy_sim.simulation import Simulation
-from flowy_sim.standing_in import UNTAKEN_LIST
 from flowy_sim.timeline.vocabulary import attributes_of
 from flowy_sim.trouble import Tell, Trouble
 from flowy_sim.waiting import Workers
@@ -92,20 +91,15 @@ class Stage:
 
     # Who is there
 
-    def staff(self, can: Repertoire) -> None:
-        """Put workers on all task lists of what they can do."""
+    def staff(self, can: Repertoire, others: Iterable[str] = ()) -> None:
+        """Put workers on all task lists of what they can do, and on others."""
         self.can = can
+        decision_lists = dict.fromkeys([*can.decision_lists, *others])
+        activity_lists = dict.fromkeys([*can.activity_lists, *(others if can.activities else ())])
         self._crews = [
-            *(self._crew("decider", DECISION_POLL, name) for name in can.decision_lists),
-            *(self._crew("worker", ACTIVITY_POLL, name) for name in can.activity_lists),
+            *(self._crew("decider", DECISION_POLL, name) for name in decision_lists),
+            *(self._crew("worker", ACTIVITY_POLL, name) for name in activity_lists),
         ]
-
-    def see_to(self, poll: str, name: str, wanted: tuple[str, str]) -> None:
-        """Put workers on a task list, if there are none yet and they can do what is wanted."""
-        decides = poll == DECISION_POLL
-        able = wanted in (self._known.workflows if decides else self._known.activities)
-        if able and all((poll, name) not in crew.lists for crew in self._crews):
-            self._crews.append(self._crew("decider" if decides else "worker", poll, name))
 
     def add(self, code: Code | type[Code], name: str) -> None:
         """Let code take turns that polls by itself."""
@@ -179,41 +173,11 @@ class Stage:
             if self._is_ready(crews[index := (self._next + offset) % len(crews)])
         ]
         if not ready:
-            return self._hire() and self.take_turn()
+            return False
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
         self._next = (chosen + 1) % len(crews)
         self._let_work(crews[chosen])
         return True
-
-    def _hire(self) -> bool:
-        """Put workers on lists that a workflow chose by itself; return whether there are any.
-
-        Not on those where nothing waits that they can do.
-        """
-        if self.can is None:
-            return False
-        domain = self.simulation.engine().domain(self.domain)
-        polled = {each for crew in self.crews for each in crew.lists}
-        polled.add((ACTIVITY_POLL, UNTAKEN_LIST))
-        new = [
-            self._crew("decider", DECISION_POLL, name)
-            for name in domain.decision_lists.names()
-            if (DECISION_POLL, name) not in polled
-            and any(
-                task.execution.workflow_type in self.can.workflows
-                for task in domain.decision_lists.waiting(name)
-            )
-        ] + [
-            self._crew("worker", ACTIVITY_POLL, name)
-            for name in domain.activity_lists.names()
-            if (ACTIVITY_POLL, name) not in polled
-            and any(
-                tuple(task.opened("activityType")) in self.can.activities
-                for task in domain.activity_lists.waiting(name)
-            )
-        ]
-        self._crews += new
-        return bool(new)
 
     def _is_ready(self, crew: Crew) -> bool:
         return crew.has_idle and (

@@ -19,10 +19,9 @@ from flowy.serialization import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.answers import ACTIVITY, CHILD, FUNCTION, TIME_OUTS, Answer, time_out_first
 from flowy_sim.client import Client, Reply
-from flowy_sim.polls import ACTIVITY_POLL, DECISION_POLL
 from flowy_sim.simulation import Simulation
 from flowy_sim.stubbed import Outcome, Stubbed, StubbedChild, StubbedFunction, run_like
-from flowy_sim.stubs import NameAndVersion, Stub, Stubs, UnexpectedCallError
+from flowy_sim.stubs import Stub, Stubs, UnexpectedCallError
 from flowy_sim.timeline.vocabulary import attributes_of
 
 UNTAKEN_LIST = "nobody takes this up"
@@ -40,7 +39,6 @@ class StandIns:
         stubs: whose answers.
         payloads: how arguments travel.
         hold: told which answer is being given to the task in hand, so that it is given in time.
-        see_to: told of a task list that a decision names: how it is polled, and what for.
 
     Attributes:
         stubs: as given.
@@ -55,7 +53,6 @@ class StandIns:
         stubs: Stubs,
         payloads: Payloads,
         hold: Callable[[Answer], None],
-        see_to: Callable[[str, str, NameAndVersion], None],
     ) -> None:
         """Start with no task."""
         self.called: dict[str, None] = {}
@@ -66,7 +63,6 @@ class StandIns:
         self.stubs = stubs
         self._payloads = payloads
         self._hold = hold
-        self._see_to = see_to
         self._answers: dict[tuple[str, str], Answer] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._arranged: tuple[str, list[Reply]] = ("", [])
@@ -189,9 +185,6 @@ class StandIns:
         named = asked["workflowType" if kind == CHILD else "activityType"]
         label = f"{named['name']} {named['version']}"
         self.called[f"child {label}" if kind == CHILD else label] = None
-        if "taskList" in asked:
-            key = named["name"], named["version"]
-            self._see_to(_POLLS[kind], asked["taskList"]["name"], key)
         stub = self.stubs.find(kind, named["name"], named["version"])
         if stub is None:
             return decision
@@ -203,8 +196,8 @@ class StandIns:
         if answer.timeout == _NEVER_TAKEN:
             time_out_first(label, _NEVER_TAKEN, self._limits_before_start(asked))
             return {**decision, _member(decision): {**asked, "taskList": {"name": UNTAKEN_LIST}}}
-        task = ("", asked["workflowId"]) if kind == CHILD else (run_id, asked["activityId"])
-        self._answers[task] = answer
+        key = ("", asked["workflowId"]) if kind == CHILD else (run_id, asked["activityId"])
+        self._answers[key] = answer
         return decision
 
     def _limits_before_start(self, asked: Reply) -> dict[str, float]:
@@ -241,7 +234,6 @@ class StandIns:
         return limits
 
 
-_POLLS = {ACTIVITY: ACTIVITY_POLL, CHILD: DECISION_POLL}
 _KINDS = {"ScheduleActivityTask": ACTIVITY, "StartChildWorkflowExecution": CHILD}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
+from flowy import ActivityProxy, ConfigurationError, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim.runner import Runner
 from flowy_sim.waiting import StuckError
@@ -28,17 +28,14 @@ class Part(Workflow):
 @workflow("whole", 1, "wholes")
 class Whole(Workflow):
     part = WorkflowProxy(Part)
-    unknown = ActivityProxy("unknown", 1)
 
-    def run(self, *sizes: int, unknown: bool = False) -> list[int]:
-        if unknown:
-            self.unknown.options(task_list="elsewhere")().result()
+    def run(self, *sizes: int) -> list[int]:
         with self.options(task_list="chosen"):
             return [self.part(size).result() for size in sizes]
 
 
-def runner() -> Runner:
-    return Runner(Simulation(), activities=[look], workflows=[Part])
+def runner(*task_lists: str) -> Runner:
+    return Runner(Simulation(), activities=[look], workflows=[Part], task_lists=task_lists)
 
 
 def task_lists(run: Any, event_type: str) -> list[str]:
@@ -50,18 +47,24 @@ def task_lists(run: Any, event_type: str) -> list[str]:
     ]
 
 
-def test_workers_come_to_the_lists_that_are_chosen_for_a_call_or_a_block() -> None:
-    run = runner().run(Whole, 3, 4)
+def test_workers_wait_on_lists_that_are_chosen_for_a_call_or_a_block_if_they_are_named() -> None:
+    run = runner("chosen", "machines-3", "machines-4").run(Whole, 3, 4)
     assert run.result == [3, 4]
     assert task_lists(run, "StartChildWorkflowExecutionInitiated") == ["chosen", "chosen"]
 
 
-def test_deciders_come_to_the_list_that_an_execution_is_started_on() -> None:
-    run = runner().run(Part, 5, task_list="release-7")
+def test_deciders_wait_on_the_list_that_an_execution_is_started_on_if_it_is_named() -> None:
+    run = runner("release-7", "machines-5").run(Part, 5, task_list="release-7")
     assert run.result == 5
     assert task_lists(run, "ActivityTaskScheduled") == ["machines-5"]
 
 
-def test_nobody_comes_for_what_nobody_can_do() -> None:
-    with pytest.raises(StuckError, match="unknown 1"):
-        runner().run(Whole, unknown=True)
+def test_on_a_list_that_is_not_named_nobody_waits() -> None:
+    with pytest.raises(StuckError, match="machines-5"):
+        runner("release-7").run(Part, 5, task_list="release-7")
+
+
+@pytest.mark.parametrize("wrong", ["release-7", [""], [7], 7])
+def test_task_lists_are_a_list_of_names(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="task_lists must be"):
+        Runner(Simulation(), task_lists=wrong)

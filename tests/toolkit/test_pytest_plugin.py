@@ -231,7 +231,8 @@ def test_a_wrong_marker_is_told(bakery_tests: pytest.Pytester, marker: str, wron
     result = bakery_tests.runpytest_inprocess("--strict-markers")
     assert (
         "@pytest.mark.swf takes keywords seed, start, latency, limits, activities, workflows, "
-        f"workers, most_restarts, freeze, payloads, strict, golden, explore, not {wrong}"
+        "workers, task_lists, most_restarts, freeze, payloads, strict, golden, explore, "
+        f"not {wrong}"
     ) in str(result.stdout)
 
 

@@ -10,7 +10,7 @@ from bakery import Bake, Bread, Heat, Knead
 from botocore.exceptions import ClientError
 
 import flowy
-from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.decisions import start_timer
 from flowy_sim import ScaledClock, Simulation
 from flowy_sim.run import Event
@@ -332,18 +332,3 @@ def test_two_classes_of_one_type_are_refused() -> None:
 
     with pytest.raises(flowy.ConfigurationError, match="both declare the activity knead 1"):
         Runner(Simulation(), activities=[Other, Knead]).run(Bread, 1)
-
-
-def test_task_lists_that_single_calls_name_have_workers() -> None:
-    @workflow("choosy", 1, "orders")
-    class Choosy(Workflow):
-        knead = ActivityProxy(Knead)
-        bread = WorkflowProxy(Bread)
-
-        def run(self) -> list[object]:
-            dough = self.knead.options(task_list="by hand")(1)
-            with self.options(task_list="elsewhere"):
-                return [dough, self.knead(2), self.bread.options(task_list="far away")(500)]
-
-    result = Runner(Simulation(), workers=1).run(Choosy).result
-    assert result == ["dough of 1 g", "dough of 2 g", "bread of dough of 500 g at 220"]
