@@ -21,7 +21,7 @@ os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
-LOWEST_PYTHON = PYTHONS[0]
+OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
@@ -48,15 +48,9 @@ def group(name: str) -> list[str]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests."""
-    session.install(EVERYTHING, *group("test"))
-    session.run("pytest", "-n", "auto", *session.posargs)
-
-
-@nox.session(python=LOWEST_PYTHON, venv_backend="uv")
-def lowest(session: nox.Session) -> None:
-    """Run the tests with the oldest versions of everything that the package allows."""
-    session.install("--resolution", "lowest-direct", EVERYTHING, *group("test"))
+    """Run the tests; on the oldest Python with the oldest versions of all that is depended on."""
+    oldest = ["--resolution", "lowest-direct"] if session.python == OLDEST_PYTHON else []
+    session.install(*oldest, EVERYTHING, *group("test"))
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
