@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from shlex import quote
 from typing import Any
@@ -16,14 +16,20 @@ from flowy_sim.runner import Runner
 CHOICES = "--swf-choices"
 """The option of pytest that makes one run of those which are explored."""
 
-_FRESH = ("swf", "swf_run", "swf_stub")
+_FRESH: dict[str, Callable[[Runner], object]] = {
+    "swf": lambda runner: runner.simulation,
+    "swf_client": lambda runner: runner.simulation.client(),
+    "swf_run": lambda runner: runner,
+    "swf_stub": lambda runner: runner.stubs,
+}
+"""The fixtures that are new for each run."""
 
 
 def explore_item(item: pytest.Function, wanted: object, options: Mapping[str, Any]) -> None:
     """Explore a test that pytest has collected and set up.
 
     Args:
-        item: the test. Its arguments ``swf``, ``swf_run`` and ``swf_stub`` are new for each run;
+        item: the test. Its arguments ``swf``, ``swf_run`` and the like are new for each run;
             what other fixtures gave it is the same in all.
         wanted: what the marker says: True, or some of the options of `explore`.
         options: what `Simulation` and `Runner` are to be given.
@@ -43,8 +49,7 @@ def explore_item(item: pytest.Function, wanted: object, options: Mapping[str, An
     chosen = item.config.getoption(CHOICES)
 
     def test(runner: Runner) -> None:
-        fresh = zip(_FRESH, (runner.simulation, runner, runner.stubs), strict=True)
-        own = {name: value for name, value in fresh if name in arguments}
+        own = {name: make(runner) for name, make in _FRESH.items() if name in arguments}
         try:
             item.obj(**{**arguments, **own})
         except pytest.fail.Exception as error:

@@ -56,8 +56,9 @@ def test_each_run_has_a_simulation_and_stubs_of_its_own(pytester: pytest.Pyteste
 @pytest.mark.swf(seed=3, workers=1, explore={"faults": EVERYDAY, "most_faults": 1})
 class TestPurchases:
     @pytest.mark.parametrize("amount", [7])
-    def test_they_end(self, swf, swf_run, swf_stub, amount):
+    def test_they_end(self, swf, swf_client, swf_run, swf_stub, amount):
         assert swf.seed == 3
+        assert not swf_client.list_domains(registrationStatus="REGISTERED")["domainInfos"]
         assert swf_run.simulation is swf
         assert not swf_run.runs
         swf_stub(Charge, result="paid")
