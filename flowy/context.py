@@ -238,6 +238,7 @@ class WorkflowContext:
         """
         given = None if details is None else checks.text("details", details, 32_768)
         name = checks.text("the name of a marker", name)
+        self._deciding.make_room()
         self._deciding.add(record_marker(name, given))
 
     # Code that changes, histories that grow.

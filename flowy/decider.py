@@ -208,6 +208,14 @@ class Decider:
         if self._left:
             raise Suspended
 
+    def make_room(self) -> None:
+        """Go on in the next turn if this one's answer has no room for another marker."""
+        self.stay()
+        while self._outbox.is_full:
+            self._outbox.ask_for_another_turn()
+            if not self._next_turn() or self._failure is not None:
+                self._leave()
+
     def differ(self) -> NoReturn:
         """Find where the code parts from the history, which lacks what was just decided."""
         try:

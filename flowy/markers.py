@@ -61,6 +61,7 @@ class Markers:
         Returns:
             The name it is kept by, and what was made, now or then.
         """
+        self._decider.make_room()
         self._side_effects += 1
         name = f"side effect {self._side_effects}"
         return name, self.recorded(name, lambda: make(name))

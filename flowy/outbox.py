@@ -27,7 +27,7 @@ _KIND_LIMITED_BY = {
 """Cause of a refusal: of which kind too much of the execution's own is open."""
 
 BATCH_LIMIT = 800_000
-"""Bytes of decisions that begin something, in one answer; a request may have 1 MiB."""
+"""Bytes of decisions in one answer before the last; a request may have 1 MiB."""
 
 _OVERHEAD = 600  # of the other members of a decision
 _TEXTS = ("input", "details", "result")
@@ -60,6 +60,7 @@ class Outbox:
         self._awaited: dict[str, tuple[str, Call | None]] = {}
         self._waiting: dict[str, dict[str, tuple[Decision, Call]]] = {}
         self._limits = dict(OPEN_LIMITS)
+        self._wanted = False
         self._finished = False
         self._wakes = 0
 
@@ -91,6 +92,7 @@ class Outbox:
             decision: the decision.
             place: where the author's code asks for it, if it does.
         """
+        self._size += _size(decision)
         self._decisions.append(decision)
         self._places.append(place)
 
@@ -150,7 +152,17 @@ class Outbox:
         self._decisions = []
         self._places = []
         self._size = 0
+        self._wanted = False
         self._finished = False
+
+    def ask_for_another_turn(self) -> None:
+        """Let there be a next turn, even if nothing happens meanwhile."""
+        self._wanted = True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more than the longest marker still fits into the answer of this turn."""
+        return self._size > BATCH_LIMIT
 
     def release(self) -> None:
         """Begin what waited and may begin now; call it when the news are given out."""
@@ -166,7 +178,8 @@ class Outbox:
         """What is decided in this turn, when ``run`` has nothing more to do in it."""
         if not self._finished:
             self._finished = True
-            if any(waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()):
+            held_back = [kind for kind, waiting in self._waiting.items() if waiting]
+            if self._wanted or not all(self._crowded(kind) for kind in held_back):
                 self._wakes += 1
                 key = f"{self._wakes}-more"  # no call's key ends so
                 self._send(start_timer(key, 0), key, None)

@@ -55,6 +55,7 @@ def play(
     simulation: Simulation | None = None,
     started: Mapping[str, Any] | None = None,
     workflows: Iterable[type[Workflow]] = (),
+    workers: int | None = None,
     **members: Any,
 ) -> Run:
     """Run a script as a workflow; all that was decided is decided again from the histories.
@@ -68,6 +69,7 @@ def play(
         simulation: where, if it is not an ordinary one.
         started: options of `flowy.start`.
         workflows: others that take part, beside those that the proxies among the members name.
+        workers: how many wait on each list, if not as many as there are tasks.
         **members: of the workflow's class.
     """
     simulation = simulation or Simulation()
@@ -80,7 +82,7 @@ def play(
     others = [each.workflow for each in proxies if each.workflow is not None]
     others += workflows
     cls = made(script, **members)
-    runner = Runner(simulation, stubs=acting, workflows=others)
+    runner = Runner(simulation, stubs=acting, workflows=others, workers=workers)
     execution = runner.start(cls, *args, **(started or {}))
     for seconds, action in (meanwhile or {}).items():
         do = partial(action, simulation.client(), execution)
