@@ -39,14 +39,14 @@ def served(quick: bool) -> str:
 
 def calls(quick: bool) -> str:
     """Return what single calls to a server take."""
-    rounds = 1 if quick else 3
-    return _in_turn(rounds, load.calls(rounds, 400 if quick else 2_000))
+    rounds = 1 if quick else 7
+    return _in_turn(rounds, load.calls(rounds, 400 if quick else 1_000))
 
 
 def durable(quick: bool) -> str:
     """Return what it costs that calls are durable."""
-    rounds = 1 if quick else 3
-    return _in_turn(rounds, load.durable(rounds, 1_000 if quick else 3_000))
+    rounds = 1 if quick else 5
+    return _in_turn(rounds, load.durable(rounds, 1_000 if quick else 2_000))
 
 
 def polls(quick: bool) -> str:

@@ -35,11 +35,13 @@ class Figures(NamedTuple):
         rate: calls a second.
         middle: the median of the delays, in milliseconds.
         most: what 99 of 100 delays do not exceed, in milliseconds.
+        work: the server's processor time a call, in microseconds.
     """
 
     rate: float
     middle: float
     most: float
+    work: float
 
 
 # What is called
@@ -119,10 +121,12 @@ def durable(rounds: int, number: int) -> str:
     rows = []
     for operation in asked:
         for clients in CLIENTS:
-            memory, file = (found[server, operation, clients].rate for server in (OURS, KEPT))
+            memory, file = (found[server, operation, clients] for server in (OURS, KEPT))
             name = f"{operation}, {clients} client{'s' * (clients > 1)}"
-            rows.append([name, f"{memory:,.0f}", f"{file:,.0f}", f"{file / memory:.0%}"])
-    return table(["calls/s", "in memory", "with --db", ""], rows)
+            shown = [f"{memory.rate:,.0f}", f"{file.rate:,.0f}", f"{file.rate / memory.rate:.0%}"]
+            rows.append([name, *shown, f"{memory.work:.0f} µs", f"{file.work:.0f} µs"])
+    head = ["calls/s", "in memory", "with --db", "", "server's work a call", "with --db"]
+    return table(head, rows)
 
 
 def executions(rounds: int, sizes: list[int]) -> str:
@@ -235,10 +239,11 @@ async def _timed(
             delays.append(time.perf_counter() - began)
 
     async with asyncio.timeout(PATIENCE), connected(served.port, clients) as connections:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), served.processor_seconds()
         await asyncio.gather(*map(client, connections))
         seconds = time.perf_counter() - began
-    return _figures(delays, seconds)
+        work = (served.processor_seconds() - worked) / number
+    return _figures(delays, seconds, work)
 
 
 async def _polls(number: int, wakes: int) -> tuple[Figures, float]:
@@ -271,7 +276,7 @@ async def _polls(number: int, wakes: int) -> tuple[Figures, float]:
             waiting = [group.create_task(wait(connection)) for connection in connections]
             await _until_they_wait(served, number)
             memory = (served.memory() - before) / number
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), served.processor_seconds()
             for each in range(wakes):
                 starts = time.perf_counter()
                 await start(starter, each)
@@ -280,7 +285,8 @@ async def _polls(number: int, wakes: int) -> tuple[Figures, float]:
             seconds = time.perf_counter() - began
             for task in waiting:
                 task.cancel()
-    return _figures(delays, seconds), memory
+        work = (served.processor_seconds() - worked) / wakes
+    return _figures(delays, seconds, work), memory
 
 
 async def _until_they_wait(served: Served, number: int) -> None:
@@ -313,9 +319,9 @@ CLIENT_KINDS: dict[str, Callable[[Served], Any]] = {
 }
 
 
-def _figures(delays: list[float], seconds: float) -> Figures:
+def _figures(delays: list[float], seconds: float, work: float) -> Figures:
     hundredths = quantiles(delays, n=100, method="inclusive")
-    return Figures(len(delays) / seconds, hundredths[49] * 1000, hundredths[98] * 1000)
+    return Figures(len(delays) / seconds, hundredths[49] * 1000, hundredths[98] * 1000, work * 1e6)
 
 
 def _shown(figures: Figures) -> str:
