@@ -145,6 +145,11 @@ class Answers:
         return bool(self._answers)
 
     @property
+    def changes(self) -> bool:
+        """Whether not every call gets the same answer."""
+        return len(self._answers) > 1
+
+    @property
     def used(self) -> bool:
         """Whether an answer was given by it."""
         return self._given > 0

@@ -54,6 +54,7 @@ class Stage:
         simulation, client, domain: what they work on.
         can: what flowy's own workers can do; None before there are any.
         suspended: the executions that deciders keep in memory.
+        deployed: the classes that have taken the place of others, by name and version.
         log: who was given which task, in order, where the work could have effects that no history
             shows; it is what the present state of the world may depend on.
     """
@@ -83,7 +84,7 @@ class Stage:
         self.desk.trouble = self.trouble
         self.suspended: SuspendedExecutions = Rehearsed()
         self._tell = tell
-        self._deployed: dict[tuple[str, str], type[Workflow]] = {}
+        self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._crews: list[Crew] = []
         self._others: list[Crew] = []
         self._next = 0
@@ -124,7 +125,7 @@ class Stage:
         return Crew(partial(hire, name), role, self._size, [(poll, name)])
 
     def _decider(self, task_list: str, name: str) -> Staff:
-        workflows = {**self._known.workflows, **self._deployed}.values()
+        workflows = {**self._known.workflows, **self.deployed}.values()
         return WorkflowWorker(
             self.desk,
             self.domain,
@@ -249,7 +250,7 @@ class Stage:
         if named is None:
             return
         key = named["name"], named["version"]
-        workflow = self._deployed.get(key) or self._known.workflows[key]
+        workflow = self.deployed.get(key) or self._known.workflows[key]
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
         past = history(self.client, self.domain, execution)[: task["startedEventId"]]
@@ -301,7 +302,7 @@ class Stage:
         """Restart all workers with other classes for some types."""
         for workflow in workflows:
             declared = workflow.flowy_type
-            self._deployed[declared.name, declared.version] = workflow
+            self.deployed[declared.name, declared.version] = workflow
         self.restart()
 
 

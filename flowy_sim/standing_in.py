@@ -43,6 +43,7 @@ class StandIns:
     Attributes:
         stubs: as given.
         called: what was scheduled, such as ``resize 1``; a child as ``child thumbnails 1``.
+        chosen: who got an answer, in order, of stubs that do not always give the same.
         problem: the first thing that the author of the test has to be told; None if there is none.
     """
 
@@ -56,6 +57,7 @@ class StandIns:
     ) -> None:
         """Start with no task."""
         self.called: dict[str, None] = {}
+        self.chosen: list[tuple[str, str]] = []
         self.problem: Exception | None = None
         self._simulation = simulation
         self._client: Client = simulation.client(poll_seconds=0)
@@ -113,6 +115,7 @@ class StandIns:
             args, kwargs, _ = self._payloads.decode_start(str(stub), text, stub.cls)
             if answer is None:
                 answer = stub.answer_to(tuple(args), kwargs)
+                self.chosen.append(("", ids["workflowId"]))
             takes = math.inf if answer.timeout else answer.takes
             outcome = Outcome(takes, answer.function(*args, **kwargs))
         except UnexpectedCallError as error:
@@ -169,6 +172,7 @@ class StandIns:
             answer = self._answers.pop((context.run_id, context.activity_id), None)
             if answer is None:
                 answer = stub.answer_to(args, kwargs)
+                self.chosen.append((context.run_id, context.activity_id))
             answer = self._timed(answer, every, context)
         except (UnexpectedCallError, ConfigurationError) as error:
             self.problem = self.problem or error
@@ -197,6 +201,8 @@ class StandIns:
             time_out_first(label, _NEVER_TAKEN, self._limits_before_start(asked))
             return {**decision, _member(decision): {**asked, "taskList": {"name": UNTAKEN_LIST}}}
         key = ("", asked["workflowId"]) if kind == CHILD else (run_id, asked["activityId"])
+        if stub.changes:
+            self.chosen.append(key)
         self._answers[key] = answer
         return decision
 

@@ -114,6 +114,11 @@ class Stub(Answers):
         self._cases.append(case)
         return case
 
+    @property
+    def changes(self) -> bool:
+        """Whether not every call with the same arguments gets the same answer."""
+        return super().changes or any(case.changes for case in self._cases)
+
     def answer_to(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Answer:
         """Return the answer to a call.
 

@@ -58,6 +58,8 @@ class States:
                 tuple((crew.has_idle, crew.unheard, len(crew.lists)) for crew in stage.crews),
                 runner.progress,
                 runner.world(),
+                tuple(runner.stand_ins.chosen),
+                tuple(map(id, stage.deployed.values())),
             )
         )
 

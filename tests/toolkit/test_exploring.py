@@ -217,6 +217,17 @@ def test_stand_ins_return_the_plainest_value_of_a_type(hint: Any, value: object)
     assert plainest(hint) == value
 
 
+def test_whom_the_answers_of_a_stub_go_to_is_explored() -> None:
+    def the_first_one_is_the_first_to_be_refused(runner: Runner) -> None:
+        runner.stubs(Charge, result="paid", takes=5).then(result="refused", takes=5)
+        started = [runner.start(Purchase, amount) for amount in (1, 2)]
+        assert [runner.finish(each).result for each in started] == ["paid", "refused"]
+
+    failure = find(the_first_one_is_the_first_to_be_refused).failure
+    assert failure is not None
+    assert len(failure.choices) == 1
+
+
 def test_exploring_stops_after_so_many_runs() -> None:
     found = find(images, faults=EVERYDAY, runs=5)
     assert found.runs == 5
