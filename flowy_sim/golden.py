@@ -96,7 +96,10 @@ class Golden:
             try:
                 replay_prefixes(workflow, events, payloads, execution)
             except NonDeterminismError as error:
-                raise GoldenError(f"{path} does not replay any more: {error}") from error
+                raise GoldenError(
+                    f"{path} does not replay any more: {error}\n"
+                    "if no such execution is open any more, record it again: pytest --swf-record"
+                ) from error
 
     def paths(self) -> list[Path]:
         """Return the files that are kept, in order."""

@@ -48,6 +48,7 @@ KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
 _SHOWN = 5
+_LINES = 12
 _SIMULATION: pytest.StashKey[Simulation] = pytest.StashKey()
 _STUBS: pytest.StashKey[Stubs] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
@@ -323,11 +324,17 @@ def pytest_runtest_makereport(
         picture = run.timeline()
         if picture.splitlines()[0] not in report.longreprtext:
             title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"
-            report.sections.append((title, f"{run.describe()}\n\n{picture}"))
+            parts = (run.describe(), picture, _end_of(run.details))
+            report.sections.append((title, "\n\n".join(filter(None, parts))))
     misnamed = _unused(item, misnamed=True)
     if misnamed and misnamed not in report.longreprtext:
         report.sections.append(("Stubs that were not used", misnamed))
     return report
+
+
+def _end_of(details: str) -> str:
+    """Keep the last lines of a traceback, which say where it was raised."""
+    return "\n".join(details.splitlines()[-_LINES:])
 
 
 def _options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from flowy.errors import ConfigurationError
 from flowy_sim.explore import choices as chosen
 from flowy_sim.explore.attempt import Attempt, PrunedError, Setting, Test, signature
 from flowy_sim.explore.choices import Deviating, Deviation, Given, deviations
@@ -167,6 +169,7 @@ def find(
     Returns:
         How much was explored, and how the test fails, if it does.
     """
+    __tracebackhide__ = True
     setting = setting_for(
         faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others
     )
@@ -186,10 +189,22 @@ def setting_for(
     invariants: Iterable[Callable[..., object]] = (),
     **others: Any,
 ) -> Setting:
-    """Put together how each run is set up, from options of `find`."""
+    """Put together how each run is set up, from options of `find`.
+
+    Raises:
+        ConfigurationError: there is no such option.
+    """
+    __tracebackhide__ = True
     names = ("seed", "start", "latency", "limits", "region", "account")
     made = {name: others.pop(name) for name in names if name in others}
     turns = {"most_turns": others.pop("most_turns")} if "most_turns" in others else {}
+    unknown = others.keys() - inspect.signature(Runner).parameters.keys()
+    if unknown:
+        raise ConfigurationError(
+            f"exploring has no option {', '.join(sorted(unknown))}; it has faults, most_faults, "
+            "invariants, runs, seconds, processes, choices, most_turns, "
+            "and those of Simulation and Runner"
+        )
     return Setting(tuple(faults), most_faults, made, others, tuple(invariants), **turns)
 
 

@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from flowy.errors import ConfigurationError
+from flowy_sim import Simulation
+
 SHOP = """
 import pytest
 
@@ -113,3 +116,8 @@ def test_it(client):
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(failed=1)
     report.stdout.fnmatch_lines([sentence])
+
+
+def test_an_option_that_exploring_has_not_is_told(swf: Simulation) -> None:
+    with pytest.raises(ConfigurationError, match="exploring has no option fault; it has faults,"):
+        swf.explore(lambda runner: None, fault=[])

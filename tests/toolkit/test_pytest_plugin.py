@@ -163,6 +163,26 @@ def test_a_test_that_succeeds_shows_nothing(bakery_tests: pytest.Pytester) -> No
     assert "Amazon SWF" not in str(result.stdout)
 
 
+def test_a_test_of_a_workflow_that_fails_shows_where(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+from flowy import Workflow, workflow
+
+@workflow("careless", 1, "list")
+class Careless(Workflow):
+    def run(self):
+        return {}["nothing"]
+
+def test_it(swf_run):
+    assert swf_run(Careless).status == "COMPLETED"
+"""
+    )
+    report = pytester.runpytest_inprocess()
+    report.stdout.fnmatch_lines(
+        ["careless 1 (careless-1) failed after 0 s: KeyError: 'nothing'", "*line 6, in run"]
+    )
+
+
 def test_a_stuck_run_fails_at_the_line_that_ran_it(bakery_tests: pytest.Pytester) -> None:
     report = failing(
         bakery_tests,
