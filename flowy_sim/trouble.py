@@ -125,5 +125,14 @@ class Trouble:
         self._left[number] -= 1
         if not self._sure[number]:
             self._most -= 1
-        whose = "" if call is None else f"{call.worker}: "
-        self._tell(f"{whose}{self._names[number]}")
+        self._tell(f"{_whose(call)}{self._names[number]}")
+
+
+def _whose(call: Call | None) -> str:
+    """Say whom it happens to, and what he is working on."""
+    if call is None:
+        return ""
+    if call.task is None:
+        return f"{call.worker}: "
+    about = call.task.get("activityId") or call.task["workflowExecution"]["workflowId"]
+    return f"{call.worker} ({about}): "

@@ -77,7 +77,7 @@ def test_a_test_of_ones_own_is_explored(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:nobody_pays_twice", "--fault", "worker-dies-late")
     assert ran.exit_code == 1
     assert "nobody pays twice: paid [7, 7]" in ran.stdout
-    assert "! worker 1: the worker dies after the work, before it answers" in ran.stdout
+    assert "! worker 1 (charge-1): the worker dies after the work, before it answers" in ran.stdout
     assert invoke("explore", "shop:nobody_pays_twice", "--fault", "none").exit_code == 0
 
 

@@ -104,7 +104,7 @@ def test_nothing_goes_wrong_if_the_schedule_does_not_say_so() -> None:
 def test_the_task_of_a_dead_worker_times_out(fault: Fault) -> None:
     run, accidents = struck(fault)
     assert "ActivityTaskTimedOut" in causes(run)
-    assert accidents == [f"worker 1: {fault.describe()}"]
+    assert accidents == [f"worker 1 (pick-1): {fault.describe()}"]
 
 
 @pytest.mark.parametrize("fault", [DeciderDies(), AnswerLate(), TaskLate()])
