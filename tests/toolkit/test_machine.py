@@ -84,7 +84,7 @@ def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
         run_state_machine_as_test(
             CarelessPurchases,
             settings=settings(
-                max_examples=200,
+                max_examples=2_000,
                 stateful_step_count=12,
                 derandomize=True,
                 phases=[Phase.generate, Phase.shrink],
