@@ -59,17 +59,19 @@ def run(module: str, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-def test_right_calls_of_activities_are_accepted(
-    checker: Callable[[str, Path], set[int]], tmp_path: Path
+@pytest.mark.parametrize("file", ["accepted.py", "accepted_workflows.py"])
+def test_right_code_of_workflows_is_accepted(
+    file: str, checker: Callable[[str, Path], set[int]], tmp_path: Path
 ) -> None:
-    assert checker("accepted.py", tmp_path) == set()
+    assert checker(file, tmp_path) == set()
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-def test_wrong_calls_of_activities_are_refused_each(
-    checker: Callable[[str, Path], set[int]], tmp_path: Path
+@pytest.mark.parametrize("file", ["refused.py", "refused_workflows.py"])
+def test_wrong_code_of_workflows_is_refused_line_by_line(
+    file: str, checker: Callable[[str, Path], set[int]], tmp_path: Path
 ) -> None:
-    lines = (TYPED / "refused.py").read_text().splitlines()
+    lines = (TYPED / file).read_text().splitlines()
     refused = {number for number, line in enumerate(lines, 1) if line.endswith("# refused")}
     assert len(refused) > 10
-    assert checker("refused.py", tmp_path) == refused
+    assert checker(file, tmp_path) == refused
