@@ -20,12 +20,16 @@ from flowy import (
     Retry,
     Worker,
     Workflow,
+    WorkflowProxy,
     WorkflowWorker,
     activity,
+    gather,
     outcome,
     start,
+    wait,
     workflow,
 )
+from flowy.decisions import CLOSING
 from flowy_sim import Simulation
 
 LONG = "FLOWY_SOAK" in os.environ
@@ -78,7 +82,7 @@ class Mortal:
                 raise Died  # the work is done and nobody hears of it
             reply = call(**request)
             decided = [decision["decisionType"] for decision in request.get("decisions", ())]
-            if "CompleteWorkflowExecution" in decided or "FailWorkflowExecution" in decided:
+            if CLOSING.intersection(decided):
                 self._ended()
             if self._deaths.strikes():
                 raise Died  # the answer is given and the worker is gone
@@ -92,8 +96,10 @@ class Mortal:
         return task
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "suspended"), [(0, 0), (1, 5), (2, 1_000)])
+def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(
+    seed: int, suspended: int
+) -> None:
     effects: Counter[str] = Counter()
     counting = threading.Lock()
 
@@ -123,16 +129,17 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(seed: int
     left = threading.Semaphore(0)
     crew = Crew(
         lambda: ActivityWorker(
-            Mortal(client, deaths, left.release),  # type: ignore[arg-type]
+            Mortal(client, deaths, left.release),
             DOMAIN,
             "numbers",
             [Effect],
         ),
         lambda: WorkflowWorker(
-            Mortal(client, deaths, left.release),  # type: ignore[arg-type]
+            Mortal(client, deaths, left.release),
             DOMAIN,
             "decisions",
             [Several],
+            suspended=suspended,
         ),
     )
     executions = [
@@ -151,6 +158,83 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(seed: int
     missed = sum(started.values()) - sum(effects.values())
     assert missed == deaths.after_poll, "each attempt that was begun has its effect exactly once"
     assert all(started[name] >= effects[name] >= 5 for name in started)
+
+
+@pytest.mark.parametrize(("seed", "suspended"), [(3, 3), (4, 1_000)])
+def test_children_signals_and_timers_get_through_whoever_dies(seed: int, suspended: int) -> None:
+    @activity("add", 1, "numbers", start_to_close=30)
+    class Add(Activity):
+        def run(self, *numbers: int) -> int:
+            return sum(numbers)
+
+    @workflow("part", 1, "decisions", task_start_to_close=20)
+    class Part(Workflow):
+        add = ActivityProxy(Add, retry=Retry(attempts=50, delay=1, jitter=0.5))
+
+        def run(self, parent: str, number: int) -> int:
+            told = self.signal("go", int).result()
+            self.send_signal(parent, "hello", self.add(number, told))
+            self.sleep(3)
+            return number
+
+    @workflow("whole", 1, "decisions", task_start_to_close=20)
+    class Whole(Workflow):
+        add = ActivityProxy(Add, retry=Retry(attempts=50, delay=1, backoff=2, longest=10))
+        part = WorkflowProxy(Part)
+
+        def run(self, number: int, runs: int = 0) -> int:
+            parts = [self.part(self.workflow_id, number), self.part(self.workflow_id, number)]
+            deadline = self.timer(10_000)
+            for part in parts:
+                part.signal("go", self.add(number, 1))
+            hello = [self.signal("hello", int), self.signal("hello", int)]
+            wait(*hello, *parts)
+            deadline.cancel()
+            if runs == 0:
+                self.restart(self.add(*hello), 1)
+            return gather(*hello)[0]
+
+    simulation = Simulation(seed=seed)
+    client = simulation.client()
+    client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+    ActivityWorker(client, DOMAIN, "numbers", [Add]).register()
+    WorkflowWorker(client, DOMAIN, "decisions", [Part, Whole]).register()
+    deaths = Deaths(seed, DEATHS)
+    closed = threading.Semaphore(0)
+
+    def mortal() -> Any:
+        return Mortal(client, deaths, closed.release)
+
+    crew = Crew(
+        lambda: ActivityWorker(mortal(), DOMAIN, "numbers", [Add]),
+        lambda: WorkflowWorker(mortal(), DOMAIN, "decisions", [Part, Whole], suspended=suspended),
+    )
+    started = [
+        start(client, DOMAIN, Whole, number, workflow_id=str(number))
+        for number in range(EXECUTIONS // 3)
+    ]
+
+    def over() -> bool:
+        executions = simulation.engine().executions
+        while any(each.is_open for each in list(executions.values())):
+            if not closed.acquire(timeout=SECONDS):
+                return False
+        return True
+
+    crew.works(until=over)
+    results = {}
+    for past in simulation.engine().executions.values():
+        events = history(client, Execution(past.workflow_id, past.run_id))
+        if types(events)[-1] == "WorkflowExecutionContinuedAsNew":
+            continue
+        ended = outcome(client, DOMAIN, Execution(past.workflow_id, past.run_id))
+        assert ended is not None
+        assert ended.status == "COMPLETED", ended
+        results[past.workflow_id] = ended.result
+    for number, execution in enumerate(started):
+        # Both parts say 2n + 1, in the second run with 4n + 2 for n.
+        assert results[execution.workflow_id] == 2 * (2 * (2 * number + 1)) + 1
+    assert deaths.died == DEATHS
 
 
 def tasks(client: Any, executions: list[Execution]) -> tuple[dict[str, int], dict[str, int]]:
