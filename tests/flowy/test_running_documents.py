@@ -16,6 +16,7 @@ from flowy import ActivityWorker, Workflow, WorkflowWorker, outcome, start
 from flowy.cli import cli
 from flowy.client import SwfClient
 from flowy_sim import Simulation
+from flowy_sim.cli import cli as simulator
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 RUNNING = (DOCUMENTS / "running.md").read_text(encoding="utf-8")
@@ -138,7 +139,8 @@ def test_each_command_is_one_that_flowy_has(line: str) -> None:
 def test_each_option_that_is_named_exists() -> None:
     known = {
         option
-        for command in cli.commands.values()
+        for commands in (cli.commands, simulator.commands)
+        for command in commands.values()
         for parameter in command.params
         for option in parameter.opts
     }
