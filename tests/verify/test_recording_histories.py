@@ -15,6 +15,7 @@ from flowy.client import Execution
 from flowy_sim import Limits, Simulation, mock_swf
 from flowy_sim.cli import cli
 from flowy_sim.endpoint import Endpoint, serving
+from flowy_sim.history_files import load
 from flowy_sim.recording import MOST_REFUSALS, PatientClient, path_of, record
 from flowy_sim.verify import verify_paths
 
@@ -105,6 +106,7 @@ def test_a_file_says_what_it_is_the_history_of(client: Any, tmp_path: Path) -> N
     }
     assert events[0]["eventTimestamp"] == "2024-01-01T00:00:00.000+00:00"
     assert [event["eventId"] for event in events] == list(range(1, recorded.events + 1))
+    assert load(recorded.path).execution == recorded.execution
 
 
 @pytest.mark.parametrize("wire", [False, True])
