@@ -12,7 +12,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim.faults import WorkerDies, WorkerDiesLate
+from flowy_sim.faults import WorkerDiesLate
 from flowy_sim.machine import WorkflowMachine
 from flowy_sim.run import Run
 
@@ -65,7 +65,7 @@ class CarefulPurchases(Purchases):
 
 
 class CarelessPurchases(CarefulPurchases):
-    faults = (WorkerDies(), WorkerDiesLate())
+    faults = (WorkerDiesLate(),)
     charge = Purchases.charge
 
 
@@ -85,7 +85,7 @@ def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
             CarelessPurchases,
             settings=settings(
                 max_examples=2_000,
-                stateful_step_count=12,
+                stateful_step_count=20,
                 derandomize=True,
                 phases=[Phase.generate, Phase.shrink],
             ),
