@@ -83,10 +83,16 @@ def finish_order(*results: Result[T]) -> Iterator[Result[T]]:
 
 def _in_finish_order(waiting: list[Result[T]]) -> Iterator[Result[T]]:
     while waiting:
-        first(*waiting)
-        ended = [result for result in waiting if call_of(result).done]
-        waiting = [result for result in waiting if not call_of(result).done]
-        yield from sorted(ended, key=lambda result: call_of(result).finished)
+        ended, waiting = _some_ended(waiting)
+        yield from ended
+
+
+def _some_ended(waiting: list[Result[T]]) -> tuple[list[Result[T]], list[Result[T]]]:
+    """Wait until some have ended; return them, in that order, and the others."""
+    first(*waiting)
+    ended = [result for result in waiting if call_of(result).done]
+    ended.sort(key=lambda result: call_of(result).finished)
+    return ended, [result for result in waiting if not call_of(result).done]
 
 
 def parallel_reduce(
@@ -95,7 +101,7 @@ def parallel_reduce(
     """Put values together in pairs until one is left, each pair as soon as two are there.
 
     The order in which they are put together is that in which they come, so the function must not
-    care for it: ``a, b`` and ``c`` may become ``f(f(c, a), b)``.
+    care for it: ``a, b`` and ``c`` may become ``f(b, f(c, a))``.
 
     Args:
         function: takes two values and returns one, or the result of a call, such as a proxy.
@@ -129,9 +135,8 @@ def parallel_reduce(
             take(function(ready.pop(0), ready.pop(0)))
         if not waiting:
             return ready[0]
-        ended = first(*waiting)
-        waiting.remove(ended)
-        ready.append(ended.result())
+        ended, waiting = _some_ended(waiting)
+        ready += [result.result() for result in ended]
 
 
 def _calls(results: Iterable[Result[Any]]) -> list[Call]:

@@ -411,3 +411,18 @@ def test_a_signal_that_waits_for_its_value_can_be_taken_back() -> None:
         return self.signal("name").done
 
     assert play(script).result is False
+
+
+def test_an_activity_that_works_hears_of_it_at_its_next_heartbeat() -> None:
+    def script(self: Any) -> Any:
+        work = self.two()
+        self.sleep(7)
+        work.cancel()
+        with pytest.raises(TaskCanceled):
+            work.result()
+        return (self.now().minute, self.now().second)
+
+    def beating(stubs: Stubs) -> None:
+        stubs("two", 1, result=2, takes=60, heartbeat=5)
+
+    assert play(script, stubs=beating).result == [0, 10]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -699,6 +700,15 @@ def test_code_that_handles_every_exception_does_not_hide_a_difference() -> None:
     past.turn()
     with pytest.raises(NonDeterminismError):
         decided(Hiding, past)
+
+
+def test_leaving_the_process_fails_the_execution_rather_than_the_worker() -> None:
+    @workflow("leaving", 1, "decisions")
+    class Leaving(Base):
+        def run(self) -> None:
+            sys.exit("enough")
+
+    assert failure(Leaving, first_turn())["reason"] == "SystemExit: enough"
 
 
 # What is no history
