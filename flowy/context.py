@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from inspect import get_annotations
+from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack, overload
 from uuid import UUID
@@ -73,11 +74,15 @@ class WorkflowContext:
         """Wait, by a timer of Amazon SWF: a day costs no more than a second.
 
         Args:
-            seconds: how long; whole seconds, up to 99,999,999, or a timedelta of such.
+            seconds: how long; whole seconds, up to 99,999,999, or a timedelta, of which a part of
+                a second counts as one, and less than nothing as none.
 
         Raises:
-            ConfigurationError: that is no whole number of seconds.
+            ConfigurationError: that is no such number.
             ExecutionCanceled: the execution is asked to cancel itself meanwhile.
+
+        Example:
+            ``self.sleep(deadline - self.now())``
         """
         self.timer(seconds).result()
 
@@ -345,12 +350,7 @@ def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> s
 
 def _whole_seconds(seconds: int | timedelta) -> int:
     if isinstance(seconds, timedelta):
-        whole, rest = divmod(seconds, timedelta(seconds=1))
-        if rest:
-            raise ConfigurationError(
-                f"timers of Amazon SWF take whole seconds, not {seconds.total_seconds()}"
-            )
-        seconds = whole
+        seconds = max(ceil(seconds / timedelta(seconds=1)), 0)
     return checks.whole_number("the seconds of a timer", seconds)
 
 

@@ -319,5 +319,5 @@ def _traceback(error: BaseException) -> str:
     return "".join(lines)
 
 
-_CALLERS = ("flowy.decider", "flowy.running_code", "flowy.worker")
+_CALLERS = ("flowy.activity", "flowy.activity_worker", "flowy.decider", "flowy.guard")
 """The modules that call what authors of activities and workflows write."""

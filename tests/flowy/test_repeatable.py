@@ -51,13 +51,14 @@ def test_seconds_that_are_none_are_refused(seconds: Any) -> None:
     assert play(script).result == "refused"
 
 
-def test_parts_of_seconds_are_refused() -> None:
+def test_a_part_of_a_second_counts_as_one_and_less_than_nothing_as_none() -> None:
     def script(self: Any) -> str:
-        with pytest.raises(ConfigurationError, match=r"take whole seconds, not 0\.5"):
-            self.sleep(timedelta(milliseconds=500))
-        return "refused"
+        begun = self.now()
+        self.sleep(timedelta(milliseconds=500))
+        self.sleep(begun - self.now())
+        return str(round((self.now() - begun).total_seconds()))
 
-    assert play(script).result == "refused"
+    assert play(script).result == "1"
 
 
 def test_a_timer_of_no_seconds_and_the_longest_there_is() -> None:

@@ -19,6 +19,7 @@ from flowy import (
     ActivityProxy,
     ActivityWorker,
     ConfigurationError,
+    TaskFailed,
     Workflow,
     WorkflowWorker,
     activity,
@@ -123,6 +124,29 @@ def test_an_exception_without_end_is_cut_to_what_the_service_takes(client: Any) 
     assert len(failed["details"]) == 32_768
     assert failed["details"].startswith("Traceback")
     assert failed["details"].endswith("xxx\n")
+
+
+def test_a_remote_traceback_begins_with_the_authors_own_lines(simulated: Any) -> None:
+    @activity("broken", 1, "numbers")
+    def broken() -> None:
+        raise ValueError("no")
+
+    @workflow("asks", 1, "decisions")
+    class Asks(Workflow):
+        asked = ActivityProxy(broken, error_handling=True)
+
+        def run(self) -> str:
+            with pytest.raises(TaskFailed) as caught:
+                self.asked().result()
+            return caught.value.remote_traceback
+
+    for worker in (both := workers(simulated, [broken], [Asks])):
+        worker.register()
+    execution = start(simulated, DOMAIN, Asks)
+    details = carried_out(simulated, execution, both).result
+    first, frame, *_ = details.splitlines()
+    assert first.startswith("Traceback")
+    assert "in broken" in frame
 
 
 def test_a_heartbeat_is_recorded_and_says_to_go_on(client: Any) -> None:
