@@ -221,7 +221,8 @@ class RealClock(_Owned):
             ValueError: always.
         """
         raise ValueError(
-            "Real time cannot be advanced; give the simulation a VirtualClock or a ScaledClock."
+            "Real time cannot be advanced; give the simulation a VirtualClock or a ScaledClock, or "
+            "serve it with --clock virtual."
         )
 
     def seconds_until(self, instant: int) -> float:

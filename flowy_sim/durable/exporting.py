@@ -110,7 +110,7 @@ def choose_executions(exported: Document, domain: str, workflow_ids: Iterable[st
         raise NothingChosenError(f"There is no domain {domain!r}.")
     if wanted - found:
         missing = ", ".join(map(repr, sorted(wanted - found)))
-        raise NothingChosenError(f"In the domain {domain!r} is no execution of {missing}.")
+        raise NothingChosenError(f"There is no execution of {missing} in the domain {domain!r}.")
 
 
 def _keep_families(domain: Document, wanted: set[str]) -> set[str]:

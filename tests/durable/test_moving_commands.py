@@ -115,7 +115,7 @@ def test_one_simulation_of_a_file_is_enough(kept: str) -> None:
         (("--db", "kept.db", "--domain", "b"), "Error: There is no domain 'b'."),
         (
             ("--db", "kept.db", "--domain", DOMAIN, "--workflow-id", "b"),
-            f"Error: In the domain '{DOMAIN}' is no execution of 'b'.",
+            f"Error: There is no execution of 'b' in the domain '{DOMAIN}'.",
         ),
         (("--db", "kept.db", "-o", "no/a.json"), "Error: no/a.json cannot be written: No such"),
         (("--endpoint-url", "kept.db"), "Error: 'kept.db' is no URL of a server, such as http"),
