@@ -23,6 +23,7 @@ from flowy.closing import Closing, canceled, completed, failed, restarted
 from flowy.decisions import Decision
 from flowy.differences import explained
 from flowy.errors import (
+    ConfigurationError,
     DecisionRefusedError,
     ExecutionCanceled,
     HistoryError,
@@ -127,6 +128,7 @@ class Decider:
         self._open: dict[int, Call] = {}
         self._settlements = 0
         self._cancel_pending = False
+        self._at_work = False
         self._left = False
         self._failure: Exception | None = None
         self._fault: Exception | None = None
@@ -142,13 +144,17 @@ class Decider:
             NonDeterminismError: at the first turn whose decisions are not those of the history.
             DecisionRefusedError: the execution cannot be closed.
         """
-        if self._next_turn():
-            closing = self._run_to_end()
-            going_on = closing is not None
-            while closing is not None and going_on:
-                # If news came meanwhile, it is closed once more.
-                self._outbox.close(self._closed(closing))
-                going_on = self._next_turn()
+        self._at_work = True
+        try:
+            if self._next_turn():
+                closing = self._run_to_end()
+                going_on = closing is not None
+                while closing is not None and going_on:
+                    # If news came meanwhile, it is closed once more.
+                    self._outbox.close(self._closed(closing))
+                    going_on = self._next_turn()
+        finally:
+            self._at_work = False
         return self.decisions
 
     def _closed(self, closing: Closing) -> Decision:
@@ -159,7 +165,7 @@ class Decider:
 
     def abandon(self) -> None:
         """Take nothing more from ``run``, which is being left for good."""
-        self._left = True
+        self._left = self._at_work = True
 
     @property
     def decisions(self) -> list[Decision]:
@@ -204,7 +210,16 @@ class Decider:
         return self._outbox.markers
 
     def stay(self) -> None:
-        """Go on only if ``run`` is not being left."""
+        """Go on only if ``run`` is at work and not being left.
+
+        Raises:
+            ConfigurationError: it is at rest: the code of another execution makes use of it.
+        """
+        if not self._at_work:
+            raise ConfigurationError(
+                f"a result of {self.execution.workflow_id} is used outside of its run; keep "
+                "results in local variables of run, not where another execution finds them"
+            )
         if self._left:
             raise Suspended
 
@@ -386,7 +401,8 @@ class Decider:
             self.wait_for_any(needed[:1])
 
     def _pass_turn(self) -> None:
-        if self._left or self._failure is not None:
+        self.stay()
+        if self._failure is not None:
             self._leave()
         if not self._cancel_pending and (not self._next_turn() or self._failure is not None):
             self._leave()
@@ -434,7 +450,9 @@ class Decider:
     def _following(self) -> Turn | None:
         turns = self._history.turns
         if self._turn is not None and not turns and self._pause is not None:
+            self._at_work = False
             self._pause()
+            self._at_work = True
         self._match()
         return turns.popleft() if turns else None
 

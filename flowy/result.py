@@ -87,6 +87,7 @@ class Call:
         """Ask for its end, if it has not ended."""
         if self.done or self.canceling:
             return
+        self.decider.stay()
         self.canceling = True
         if self.missing:
             self.end_canceled()

@@ -10,8 +10,9 @@ from authors import made, play, seen
 from handmade_history import Past
 
 import flowy
-from flowy import ActivityProxy, ConfigurationError, Result, TaskError, TaskFailed
+from flowy import ActivityProxy, ConfigurationError, Execution, Result, TaskError, TaskFailed
 from flowy.decider import decide
+from flowy.suspended import SuspendedExecutions
 from flowy_sim.stubs import Stubs
 
 
@@ -287,6 +288,35 @@ def test_a_result_of_another_execution_cannot_be_awaited() -> None:
     decide(made(lambda self: kept.append(self.one())), past.events)
     decide(made(script), past.events)
     assert refused == ["<result of one 1 (one-1)> is a result of another execution"]
+
+
+@pytest.mark.parametrize("suspended", [0, 10])
+def test_a_result_that_another_execution_finds_cannot_be_used_there(suspended: int) -> None:
+    kept: list[Result[Any]] = []
+
+    def script(self: Any) -> Any:
+        kept.append(self.one())
+        with pytest.raises(ConfigurationError, match="of first is used outside of its run"):
+            kept[0].result()
+        with pytest.raises(ConfigurationError, match="is used outside of its run"):
+            kept[0].cancel()
+        return "refused"
+
+    def first(self: Any) -> None:
+        kept.append(self.one())
+        kept[0].result()
+
+    past = Past()
+    past.decision_started()
+    executions = SuspendedExecutions(suspended)
+    for cls, name in ((made(first), "first"), (made(script), "second")):
+        executions.decide(cls, Execution(name, name), 0, (), lambda: past.events)
+    past.decided()
+    past.done(past.scheduled("one-1", "one"), "1")
+    past.turn()
+    (decision,) = decide(made(script), past.events)
+    assert decision.attributes == {"result": '"refused"'}
+    executions.clear()
 
 
 def test_a_result_tells_what_it_is_of() -> None:
