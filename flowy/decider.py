@@ -281,10 +281,23 @@ class Decider:
         """Begin or give up the calls that waited for what is settled now."""
         self._arguments.hand_on()
 
-    def settle(self, call: Call, value: object = None, error: Exception | None = None) -> None:
-        """Say what came of a call in the end."""
+    def settle(
+        self,
+        call: Call,
+        value: object = None,
+        error: Exception | None = None,
+        when: int | None = None,
+    ) -> None:
+        """Say what came of a call in the end.
+
+        Args:
+            call: the call.
+            value: what came of it.
+            error: or the error it ended with.
+            when: its place among all outcomes; None for that after the last one.
+        """
         self._settlements += 1
-        call.finished = self._settlements
+        call.finished = self._settlements if when is None else when
         call.done = True
         call.value = value
         call.error = error
@@ -472,7 +485,10 @@ class Decider:
             if call is not None and not call.done:
                 call.learn(event_type, attributes)
         elif event_type == "WorkflowExecutionSignaled":
-            self.signals.arrived(attributes["signalName"], attributes.get("input"))
+            self._settlements += 1
+            self.signals.arrived(
+                attributes["signalName"], attributes.get("input"), self._settlements
+            )
         elif event_type == "WorkflowExecutionCancelRequested":
             self._asked_to_cancel()
         elif attributes["cause"] != "UNHANDLED_DECISION":

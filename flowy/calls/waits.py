@@ -88,14 +88,14 @@ class SignalCall(Call):
         """Take the signal that came first, if one is there."""
         if self.done:
             return
-        signal = self.decider.signals.take(self._name)
-        if signal is None:
+        arrival = self.decider.signals.take(self._name)
+        if arrival is None:
             return
         try:
             value = self.decider.payloads.decode_value(
-                f"the signal {self._name!r}", signal.text, self._convert
+                f"the signal {self._name!r}", arrival.signal.text, self._convert
             )
         except SerializationError as error:
-            self.decider.settle(self, error=error)
+            self.decider.settle(self, error=error, when=arrival.when)
         else:
-            self.decider.settle(self, value)
+            self.decider.settle(self, value, when=arrival.when)

@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from authors import at_the_worst_moment, attributes, child, play, seen, signals
+from authors import at_the_worst_moment, attributes, child, made, play, seen, signals
+from handmade_history import Past
 
 import flowy
 from flowy import (
@@ -14,6 +15,7 @@ from flowy import (
     Retry,
     SerializationError,
 )
+from flowy.decider import decide
 from flowy_sim import Simulation
 
 # Waiting
@@ -320,3 +322,26 @@ def test_a_signal_that_makes_a_restart_too_long_at_the_last_moment_fails_the_exe
     run = play(script, simulation=simulation)
     assert run.status == "FAILED"
     assert "the signals that nobody took" in run.reason
+
+
+@pytest.mark.parametrize("signal_first", [True, False])
+def test_of_a_signal_and_a_timer_that_are_news_together_the_earlier_is_first(
+    signal_first: bool,
+) -> None:
+    def script(self: Any) -> str:
+        signal, timer = self.signal("approved"), self.timer(5)
+        return "signal" if flowy.first(timer, signal) is signal else "timer"
+
+    past = Past()
+    past.decision_started()
+    past.decided()
+    started = past.by_decision("TimerStarted", timerId="timer-1", startToFireTimeout="5")
+    came = [
+        ("WorkflowExecutionSignaled", {"signalName": "approved"}),
+        ("TimerFired", {"timerId": "timer-1", "startedEventId": started}),
+    ]
+    for event_type, told in came if signal_first else reversed(came):
+        past.add(event_type, **told)
+    past.turn()
+    (decision,) = decide(made(script), past.events)
+    assert decision.attributes["result"] == ('"signal"' if signal_first else '"timer"')
