@@ -267,11 +267,17 @@ def written(program: Program) -> type[Workflow]:
 
 
 class Careless:
-    """A client over which some answers to decision tasks are lost, and nobody notices."""
+    """A client over which some answers to decision tasks are lost, and nobody notices.
 
-    def __init__(self, client: Any, lost: Callable[[], bool]) -> None:
+    Before others something happens that the decisions do not know of.
+    """
+
+    def __init__(
+        self, client: Any, lost: Callable[[], bool], happens: Callable[[], object]
+    ) -> None:
         self._client = client
         self._lost = lost
+        self._happens = happens
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -279,6 +285,7 @@ class Careless:
     def respond_decision_task_completed(self, **answer: Any) -> Any:
         if self._lost():
             return {}
+        self._happens()
         return self._client.respond_decision_task_completed(**answer)
 
 
@@ -301,9 +308,15 @@ def lived(
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     chance = Random(seed)
     cls = written(program)
+    outside = sorted(program.outside)
+
+    def happens() -> None:
+        if outside and chance.random() < 0.3:
+            interfere(client, outside.pop(0)[1])
+
     deciders = [
         WorkflowWorker(
-            Careless(client, lambda: chance.random() < 0.05),
+            Careless(client, lambda: chance.random() < 0.05, happens),
             DOMAIN,
             "decisions",
             [cls, Part],
@@ -316,20 +329,19 @@ def lived(
         worker.register()
     # Nobody waits for a worker that might yet come, however slow the machine is.
     client.poll_for_activity_task(domain=DOMAIN, taskList={"name": "nobody"})
-    execution = start(client, DOMAIN, cls, workflow_id="random", execution_start_to_close=3_600)
+    start(client, DOMAIN, cls, workflow_id="random", execution_start_to_close=3_600)
     began = simulation.clock.now
-    outside = sorted(program.outside)
     while any(past.is_open for past in simulation.engine().executions.values()):
         while outside and (simulation.clock.now - began).total_seconds() >= outside[0][0]:
-            interfere(client, execution, outside.pop(0)[1])
+            interfere(client, outside.pop(0)[1])
         chance.choice(deciders).run_once()
         actor.run_once()
     return simulation, cls
 
 
-def interfere(client: Any, execution: Execution, what: str) -> None:
+def interfere(client: Any, what: str) -> None:
     """Ask the execution to cancel itself, or send it a signal, if it is open."""
-    request = {"domain": DOMAIN, "workflowId": execution.workflow_id}
+    request = {"domain": DOMAIN, "workflowId": "random"}
     try:
         if what == "cancel":
             client.request_cancel_workflow_execution(**request)
