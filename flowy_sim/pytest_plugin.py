@@ -19,6 +19,7 @@ Example:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -324,12 +325,20 @@ def pytest_runtest_makereport(
         picture = run.timeline()
         if picture.splitlines()[0] not in report.longreprtext:
             title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"
+            if _writable(picture) != picture:
+                picture = run.timeline(ascii=True)
             parts = (run.describe(), picture, _end_of(run.details))
-            report.sections.append((title, "\n\n".join(filter(None, parts))))
+            report.sections.append((title, _writable("\n\n".join(filter(None, parts)))))
     misnamed = _unused(item, misnamed=True)
     if misnamed and misnamed not in report.longreprtext:
         report.sections.append(("Stubs that were not used", misnamed))
     return report
+
+
+def _writable(text: str) -> str:
+    """Escape what the terminal cannot show; else pytest would escape all, line breaks as well."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _end_of(details: str) -> str:

@@ -133,9 +133,9 @@ class Run:
         line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
         return f"{line}: {self.reason}" if self.reason else line
 
-    def timeline(self, width: int = _WIDTH) -> str:
-        """Draw what ran when, as text of so many columns."""
-        return timeline.text(self.history, width)
+    def timeline(self, width: int = _WIDTH, ascii: bool = False) -> str:
+        """Draw what ran when, as text of so many columns, if asked for in ASCII alone."""
+        return timeline.text(self.history, width, ascii=ascii)
 
     @property
     def _last(self) -> Mapping[str, Any]:

@@ -149,6 +149,22 @@ def test_bread(swf_run, swf_stub):
     assert "knead-1" in report
 
 
+def test_a_terminal_without_unicode_is_shown_the_picture_in_ascii(
+    bakery_tests: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    bakery_tests.makepyfile(
+        """
+        from corner_bakery import Bread
+
+        def test_bread(swf_run):
+            assert swf_run(Bread, 0).status == "COMPLETED"
+        """
+    )
+    report = bakery_tests.runpytest_subprocess()
+    report.stdout.fnmatch_lines(["bread 1 - failed - *", "decisions *", "knead-1 *"])
+
+
 def test_a_test_that_succeeds_shows_nothing(bakery_tests: pytest.Pytester) -> None:
     bakery_tests.makepyfile(
         """
