@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flowy.errors import ConfigurationError
+from flowy.limits import length
 
 LONGEST = 99_999_999
 """The longest time-out or timer, in seconds: eight digits, the most the service takes."""
@@ -16,7 +17,7 @@ def text(name: str, value: object, longest: int = 256) -> str:
     Raises:
         ConfigurationError: it is no text, empty or too long.
     """
-    if isinstance(value, str) and 1 <= len(value) <= longest:
+    if isinstance(value, str) and 1 <= length(value) <= longest:
         return value
     raise ConfigurationError(f"{name} must be text of 1 to {longest} characters, not {value!r}")
 
@@ -29,7 +30,7 @@ def version_text(value: object) -> str:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, str) and 1 <= len(value) <= 64:
+    if isinstance(value, str) and 1 <= length(value) <= 64:
         return value
     raise ConfigurationError(
         f"version must be a number or text of 1 to 64 characters, not {value!r}"

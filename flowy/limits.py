@@ -47,8 +47,22 @@ def cut(text: str, limit: int, keep_end: float = 0.0) -> str:
     room = limit - len(_MARK)
     end = int(room * keep_end)
     first, last = units[: 2 * (room - end)], units[len(units) - 2 * end :]
+    return _text(first) + _MARK + _text(last)
+
+
+def beginning(text: str, limit: int) -> str:
+    """Take from a text no more than its first characters, as the service counts them."""
+    return text if text.isascii() and len(text) <= limit else _text(_units(text)[: 2 * limit])
+
+
+def ending(text: str, limit: int) -> str:
+    """Take from a text no more than its last characters, as the service counts them."""
+    return text if text.isascii() and len(text) <= limit else _text(_units(text)[-2 * limit :])
+
+
+def _text(units: bytes) -> str:
     # A character cut in half is dropped.
-    return first.decode("utf-16-le", "ignore") + _MARK + last.decode("utf-16-le", "ignore")
+    return units.decode("utf-16-le", "ignore")
 
 
 def _units(text: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flowy.calls.attempts import WAITS, TaskCall
 from flowy.decisions import Decision
+from flowy.limits import beginning
 from flowy.options import Choices
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ActivityCall(TaskCall):
     @property
     def first_key(self) -> str:
         """The activity id of the first attempt."""
-        return f"{self.declared.name[:PREFIX_LIMIT]}-{self.number}"
+        return f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"
 
     def decision(self) -> Decision:
         """Schedule the present attempt."""

@@ -10,6 +10,7 @@ from flowy.calls.activities import PREFIX_LIMIT
 from flowy.calls.attempts import WAITS, TaskCall
 from flowy.calls.external import CancelCall, ExternalCall
 from flowy.decisions import Decision
+from flowy.limits import beginning, ending
 from flowy.options import Choices
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ChildCall(TaskCall):
     @property
     def first_key(self) -> str:
         """What the first attempt is called in the parent's history (``control``)."""
-        return f"{self.declared.name[:PREFIX_LIMIT]}-{self.number}"
+        return f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"
 
     @property
     def workflow_id(self) -> str:
@@ -69,7 +70,8 @@ class ChildCall(TaskCall):
             return self.choices.workflow_id
         workflow_id, run_id = self.decider.execution
         run = sha256(run_id.encode()).hexdigest()[:8]
-        return f"{workflow_id[:_PARENT_LIMIT]}-{run}-{self.key[-_KEY_LIMIT:]}"
+        parent, key = beginning(workflow_id, _PARENT_LIMIT), ending(self.key, _KEY_LIMIT)
+        return f"{parent}-{run}-{key}"
 
     @property
     def task_id(self) -> str:

@@ -22,6 +22,7 @@ from flowy import (
     WorkflowProxy,
     workflow,
 )
+from flowy.limits import length
 
 
 def outcome(script: Any, meanwhile: Any = None, **options: Any) -> list[Any]:
@@ -167,15 +168,16 @@ def test_the_children_of_each_run_have_ids_of_their_own() -> None:
     assert earlier["workflowId"] != run.result
 
 
-def test_long_ids_still_make_ids_that_the_service_takes() -> None:
+@pytest.mark.parametrize("character", ["n", "é", "😀"])
+def test_long_ids_still_make_ids_that_the_service_takes(character: str) -> None:
     def script(self: Any) -> Any:
         return flowy.gather(self.child(), self.child())
 
-    long_name = "n" * 256
+    long_name = character * (256 // length(character))
     proxy = WorkflowProxy(made(lambda self: self.workflow_id, long_name))
-    run = play(script, started={"workflow_id": "w" * 256}, child=proxy)
+    run = play(script, started={"workflow_id": long_name}, child=proxy)
     assert len(set(run.result)) == 2
-    assert all(len(each) <= 256 for each in run.result)
+    assert all(length(each) <= 256 for each in run.result)
 
 
 def test_a_workflow_may_be_its_own_child() -> None:

@@ -15,7 +15,7 @@ from flowy.suspended import SuspendedExecutions
 from flowy_sim import Simulation
 from flowy_sim.engine.limits import Limits
 
-EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else 25
+EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else 50
 FEW = Limits(open_activities=2, open_timers=2, open_children=1)
 seeds = st.integers(0, 9)
 limits = st.sampled_from([None, FEW])

@@ -214,7 +214,15 @@ def test_a_marker_may_be_called_like_those_that_are_written_for_chance() -> None
     assert play(script).result == [5, True, False]
 
 
-@pytest.mark.parametrize(("name", "details"), [("", None), ("x" * 257, None), ("x", "y" * 32_769)])
+@pytest.mark.parametrize(
+    ("name", "details"),
+    [
+        ("", None),
+        ("x" * 257, None),
+        ("😀" * 129, None),
+        ("x", "y" * 32_769),
+    ],
+)
 def test_a_marker_that_cannot_be_is_refused(name: str, details: str | None) -> None:
     def script(self: Any) -> str:
         with pytest.raises(ConfigurationError, match="must be text of 1 to"):
