@@ -15,6 +15,7 @@ from flowy import (
     ActivityProxy,
     ActivityWorker,
     Retry,
+    TaskCanceled,
     WorkflowWorker,
     activity,
     replay,
@@ -194,3 +195,15 @@ def test_what_is_refused_for_want_of_room_is_no_error_of_the_call() -> None:
     assert {each["cause"] for each in seen(run, "ScheduleActivityTaskFailed")} == {
         "OPEN_ACTIVITIES_LIMIT_EXCEEDED"
     }
+
+
+def test_what_waits_its_turn_ends_at_once_when_it_is_canceled() -> None:
+    def script(self: Any) -> Any:
+        works = [self.one(number) for number in range(1_001)]
+        works[-1].cancel()
+        with pytest.raises(TaskCanceled):
+            works[-1].result()
+        done = works[0].done
+        return [done, sum(flowy.gather(*works[:-1]))]
+
+    assert carried_out(made(script))[0] == [False, sum(range(1_000))]
