@@ -22,10 +22,29 @@ def test_the_test_in_the_readme_has_ten_lines() -> None:
     assert len(code.splitlines()) == 10
 
 
-def test_every_document_that_the_readme_names_is_there() -> None:
-    names = re.findall(r"\]\(([^)#]+)\)", README)
-    assert names
-    assert [name for name in names if not (ROOT / name).exists()] == []
+def prose(page: Path) -> str:
+    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what links to headings of a page are called."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", prose(page))
+    for name, anchor in links:
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        assert not anchor or anchor in anchors(target), f"{name}#{anchor}"
+
+
+def test_every_page_is_linked_from_the_readme_or_from_one_of_testing() -> None:
+    linked = prose(ROOT / "README.md") + prose(ROOT / "docs" / "testing.md")
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert f"{page.relative_to(ROOT / 'docs')})" in linked
 
 
 def test_the_readme_has_exactly_two_commands_for_a_fresh_machine() -> None:

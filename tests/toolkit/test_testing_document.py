@@ -106,9 +106,3 @@ def test_the_commands_of_the_documents_are_there() -> None:
     names = {name for pair in named for name in pair if name}
     assert names
     assert names <= set(cli.commands)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page)):
-        assert ((DOCS / page).parent / link).exists(), link
