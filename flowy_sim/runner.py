@@ -228,7 +228,8 @@ class Runner:
     def loop(self, code: Code | type[Code], name: str | None = None) -> None:
         """Let code take part that polls by itself: a decider or worker that does not use flowy.
 
-        It has one turn after the other, between those of other workers. A turn ends when the code
+        The runner's domain is registered then, for what else is to be registered by hand. The code
+        has one turn after the other, between those of other workers. A turn ends when the code
         returns, or polls a list for the second time; so it may poll once, or be an endless loop.
 
         Args:
@@ -236,6 +237,7 @@ class Runner:
                 made for each worker, so that what it keeps is lost when it dies.
             name: who it is; the name of the code by default.
         """
+        self._register_domain()
         self.stage.add(code, name or code.__name__)
 
     def run(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:

@@ -71,10 +71,13 @@ class Simulation:
         """Start with nothing registered.
 
         Raises:
+            TypeError: `limits` is something else.
             ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
         """
         if clock is not None and start is not None:
             raise ValueError("Give the simulation a clock or a start, not both.")
+        if not isinstance(limits, Limits | None):
+            raise TypeError(f"limits={limits!r}: give a Limits, such as Limits(polls=1).")
         self.seed = seed
         self.region = region
         self.account = account

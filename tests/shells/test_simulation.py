@@ -90,6 +90,11 @@ def test_a_call_never_waits() -> None:
     assert simulation.clock.now == before
 
 
+def test_limits_that_are_none_are_refused() -> None:
+    with pytest.raises(TypeError, match="such as Limits"):
+        Simulation(limits={"polls": 1})  # type: ignore[arg-type]
+
+
 def test_a_call_that_is_refused_raises_the_fault() -> None:
     with pytest.raises(Fault, match="Unknown domain: shop") as raised:
         Simulation().call("DescribeDomain", {"name": "shop"})

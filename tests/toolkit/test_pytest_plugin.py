@@ -275,3 +275,30 @@ def test_a_wrong_marker_is_told(bakery_tests: pytest.Pytester, marker: str, wron
 def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.swf(seed=…*): how Amazon SWF is simulated*"])
+
+
+def test_deciders_by_hand_find_a_domain_to_register_types_in(
+    swf_run: Runner, swf_client: flowy.SwfClient
+) -> None:
+    def decider(client: flowy.SwfClient) -> None:
+        task = client.poll_for_decision_task(domain=swf_run.domain, taskList={"name": "by hand"})
+        if task.get("taskToken"):
+            decision = {"decisionType": "CompleteWorkflowExecution"}
+            client.respond_decision_task_completed(
+                taskToken=task["taskToken"], decisions=[decision]
+            )
+
+    swf_run.loop(decider)
+    named = {"name": "greet", "version": "1"}
+    swf_client.register_workflow_type(domain=swf_run.domain, **named)
+    started = swf_client.start_workflow_execution(
+        domain=swf_run.domain,
+        workflowId="greet-1",
+        workflowType=named,
+        taskList={"name": "by hand"},
+        childPolicy="TERMINATE",
+        executionStartToCloseTimeout="60",
+        taskStartToCloseTimeout="10",
+    )
+    run = swf_run.finish(flowy.Execution("greet-1", started["runId"]))
+    assert run.status == "COMPLETED"
