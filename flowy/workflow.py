@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import Any, ClassVar, TypeVar
 
 from flowy import checks, options
 from flowy.activity import check_class
 from flowy.context import WorkflowContext
+from flowy.errors import ConfigurationError
 from flowy.options import Default
 from flowy.retry import NO_RETRY, Retry
 
@@ -114,7 +116,8 @@ def workflow(
         The decorator, which returns the class itself.
 
     Raises:
-        ConfigurationError: an argument is wrong, or the class is no workflow.
+        ConfigurationError: an argument is wrong, the class is no workflow, or a member of it hides
+            what workflows can do, such as ``signal``.
 
     Example:
         ``@workflow("imagecateg", 1, "image_decisions", execution_start_to_close=3600)``
@@ -141,7 +144,17 @@ def workflow(
 
     def decorate(cls: type[W]) -> type[W]:
         check_class(cls, Workflow)
+        _check_names(cls)
         cls.flowy_type = declared
         return cls
 
     return decorate
+
+
+def _check_names(cls: type[Workflow]) -> None:
+    """Refuse members that would hide what each workflow can do."""
+    for name, own in vars(WorkflowContext).items():
+        if not name.startswith("_") and getattr_static(cls, name) is not own:
+            raise ConfigurationError(
+                f"{cls.__name__}.{name} hides self.{name} of all workflows; give it another name"
+            )

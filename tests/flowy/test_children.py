@@ -198,6 +198,12 @@ def test_a_proxy_works_only_in_run() -> None:
             call()
 
 
+@pytest.mark.parametrize("name", ["signal", "random", "options", "now"])
+def test_a_member_that_hides_what_workflows_can_do_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"Scripted\.{name} hides self\.{name} of all"):
+        made(lambda self: None, **{name: WorkflowProxy("child", 1)})
+
+
 def test_what_a_workflow_can_do_it_can_do_only_in_run() -> None:
     outside = made(lambda self: None)()
     for use in (
