@@ -32,6 +32,17 @@ def of_one(command: F) -> F:
 @click.option("--workflow-id", help="The execution's id; made up if not given.")
 @click.option("--task-list", help="The list for its decisions, if not the registered one.")
 @click.option("--tag", "tags", multiple=True, help="A text to find it by; five at most.")
+@click.option("--priority", type=int, help="Of its decision tasks; greater ones come first.")
+@click.option("--execution-start-to-close", type=int, help="The longest it may last, in seconds.")
+@click.option(
+    "--task-start-to-close", type=int, help="The longest a decision may take, in seconds."
+)
+@click.option(
+    "--child-policy",
+    type=click.Choice(CHILD_POLICIES, case_sensitive=False),
+    help="What becomes of open children when it ends.",
+)
+@click.option("--lambda-role", help="The IAM role for Lambda functions.")
 @click.argument("workflow", metavar="MODULE:CLASS")
 @click.argument("arguments", metavar="[ARGUMENT]...", nargs=-1)
 @with_store
@@ -48,6 +59,7 @@ def start(
     in_json: bool,
     endpoint_url: str | None,
     region: str | None,
+    **settings: Any,
 ) -> None:
     """Start an execution of a workflow.
 
@@ -64,6 +76,7 @@ def start(
             task_list=task_list or Default.REGISTERED,
             tags=tags or Default.REGISTERED,
             payloads=Payloads(store=store),
+            **{name: value for name, value in settings.items() if value is not None},
         )
     say(
         in_json,

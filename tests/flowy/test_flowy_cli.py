@@ -117,6 +117,25 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     assert identity.endswith(f":{os.getpid()}")
 
 
+@pytest.mark.usefixtures("_project")
+def test_an_execution_is_started_with_settings_of_its_own(client: Any) -> None:
+    flowy("register-domain", DOMAIN)
+    WorkflowWorker(client, DOMAIN, "everything", scan("work").workflows).register()
+    started = flowy(
+        *("start", "--domain", DOMAIN, "--workflow-id", "one", "--priority", "-3"),
+        *("--execution-start-to-close", "60", "--task-start-to-close", "5"),
+        *("--child-policy", "abandon", "--lambda-role", "arn:role", "--tag", "blue"),
+        *("work:Welcome", "you"),
+    )
+    assert started.exit_code == 0, started.output
+    run_id = started.output.split("run id: ")[1].strip()
+    (begun,) = attributes(history(client, Execution("one", run_id)), "WorkflowExecutionStarted")
+    named = ("taskPriority", "executionStartToCloseTimeout", "taskStartToCloseTimeout")
+    assert [begun[name] for name in named] == ["-3", "60", "5"]
+    named = ("childPolicy", "lambdaRole", "tagList")
+    assert [begun[name] for name in named] == ["ABANDON", "arn:role", ["blue"]]
+
+
 @pytest.mark.usefixtures("client", "_project")
 def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     flowy("register-domain", DOMAIN)

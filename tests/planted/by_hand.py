@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from flowy.client import Execution
@@ -188,7 +189,8 @@ def _one(each: Any) -> Any:
 
 
 def _register(client: Any, workflow_types: list[str]) -> None:
-    client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+    with suppress(client.exceptions.DomainAlreadyExistsFault):
+        client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     for name in workflow_types:
         client.register_workflow_type(
             domain=DOMAIN,
