@@ -145,6 +145,15 @@ def test_json_goes_through_a_pipe_whatever_activities_print(write):
     assert ran.stderr == "imported\npricing\n"
 
 
+@pytest.fixture
+def _interruptible():
+    """Where the tests run in the background, children would inherit that SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(
     ("options", "farewell"),
     [([], "Interrupted.\n"), (["--realtime"], "Interrupted while order-1 was open.\n")],
