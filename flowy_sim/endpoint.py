@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -207,7 +208,8 @@ def serving_in_thread(server: Server) -> Iterator[None]:
 
     def serve() -> None:
         try:
-            asyncio.run(server.serve(started.set))
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(server.serve(started.set))
         except Exception as error:
             problems.append(error)
         finally:
@@ -224,3 +226,14 @@ def serving_in_thread(server: Server) -> Iterator[None]:
     finally:
         server.stop()
         thread.join(_SECONDS)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that goes on while tests freeze the time of the process."""
+
+    # Not a name of the module: those are exchanged when time is frozen.
+    _clock = staticmethod(time.monotonic)
+
+    def time(self) -> float:
+        """Tell the real time."""
+        return self._clock()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 from callers import DECISIONS, Program
+from freezegun import freeze_time
 
-from flowy_sim.endpoint import Endpoint, EndpointError
+from flowy_sim.endpoint import Endpoint, EndpointError, serving
 from flowy_sim.engine.latency import RECORDED
 from flowy_sim.engine.limits import Limits
 
@@ -86,3 +89,14 @@ def test_what_cannot_be_is_refused_in_the_server_s_words(swf_endpoint: Endpoint)
         swf_endpoint.reset(sed=3)
     with pytest.raises(EndpointError, match="There is no such simulation"):
         swf_endpoint.named("nothing").remove()
+
+
+def test_a_server_in_a_thread_stops_though_time_was_frozen_meanwhile() -> None:
+    others = set(threading.enumerate())
+    with serving() as endpoint:
+        client = endpoint.client()
+        until = time.clock_gettime(time.CLOCK_MONOTONIC) + 0.3  # a few rounds of the server
+        with freeze_time("2030-01-01"):
+            while time.clock_gettime(time.CLOCK_MONOTONIC) < until:
+                client.list_domains(registrationStatus="REGISTERED")
+    assert set(threading.enumerate()) == others
