@@ -158,7 +158,6 @@ class History:
                 "a history begins with WorkflowExecutionStarted, event 1; this one not"
             )
         self.started: Mapping[str, Any] = first["workflowExecutionStartedEventAttributes"]
-        self.timestamp: Any = first.get("eventTimestamp")
         self.turns: deque[Turn] = deque()
         self.open_turn: Turn | None = None
         self._keys: dict[int, str] = {}

@@ -378,9 +378,3 @@ def _named(
 
 PLAIN = Payloads()
 """JSON, and no store: what is used where nothing else is given."""
-
-encode_json = PLAIN.encode
-encode_input = PLAIN.encode_input
-encode_result = PLAIN.encode_result
-decode_input = PLAIN.decode_input
-decode_result = PLAIN.decode_result

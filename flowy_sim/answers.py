@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from flowy.errors import ConfigurationError, SerializationError
-from flowy.serialization import encode_result
+from flowy.serialization import PLAIN
 
 NOTHING: Any = object()
 """What was not given, where None can be."""
@@ -175,7 +175,7 @@ class Answers:
             return function
         if error is None:
             try:
-                encode_result(f"the stub of {self.label}", result)
+                PLAIN.encode_result(f"the stub of {self.label}", result)
             except SerializationError as unsent:
                 raise unsent.with_traceback(None) from None
             return lambda *args, **kwargs: result

@@ -27,7 +27,7 @@ from flowy.limits import DATA_LIMIT
 from flowy.payloads import FolderStore, S3Store, store_at
 from flowy.plain import converter
 from flowy.result import Result
-from flowy.serialization import PLAIN, Payloads, decode_input, decode_result, encode_input
+from flowy.serialization import PLAIN, Payloads
 
 
 @dataclass
@@ -152,13 +152,11 @@ def test_what_is_already_as_hinted_is_left_alone(hint: Any, value: Any) -> None:
 def test_values_without_hints_are_plain_json() -> None:
     text = PLAIN.encode_value("it", [NOON, b"a", {2, 1}])
     assert json.loads(text) == ["2024-02-29T12:00:00.000001+00:00", "YQ==", [1, 2]]
-    assert decode_result("a 1", text) == json.loads(text)
+    assert PLAIN.decode_result("a 1", text) == json.loads(text)
 
 
 def test_a_set_is_written_the_same_in_every_process() -> None:
-    script = (
-        "from flowy.serialization import encode_json; print(encode_json({'a', 'b', 'c', 'd', 'e'}))"
-    )
+    script = "from flowy.serialization import PLAIN; print(PLAIN.encode({'a', 'b', 'c', 'd', 'e'}))"
     texts = {
         subprocess.run(
             [sys.executable, "-c", script],
@@ -179,10 +177,16 @@ class Work:
 
 def test_arguments_come_back_as_run_hints_them() -> None:
     args, kwargs = (NOON, Decimal(1), Decimal(2)), {"path": Path("a"), "extra": b"b"}
-    assert decode_input("w 1", encode_input("w 1", args, kwargs), Work) == (list(args), kwargs)
+    assert PLAIN.decode_input("w 1", PLAIN.encode_input("w 1", args, kwargs), Work) == (
+        list(args),
+        kwargs,
+    )
     args, kwargs = (), {"when": NOON}
-    assert decode_input("w 1", encode_input("w 1", args, kwargs), Work) == (list(args), kwargs)
-    assert decode_result("w 1", PLAIN.encode_result("w 1", PICTURE), Work) == PICTURE
+    assert PLAIN.decode_input("w 1", PLAIN.encode_input("w 1", args, kwargs), Work) == (
+        list(args),
+        kwargs,
+    )
+    assert PLAIN.decode_result("w 1", PLAIN.encode_result("w 1", PICTURE), Work) == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_arguments_come_back_as_run_hints_them() -> None:
 )
 def test_an_argument_that_is_not_as_hinted_is_named(text: str, sentence: str) -> None:
     with pytest.raises(SerializationError, match=sentence):
-        decode_input("w 1", text, Work)
+        PLAIN.decode_input("w 1", text, Work)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +227,7 @@ def test_hints_that_cannot_be_resolved_leave_plain_json() -> None:
         def run(self, when: OnlyForCheckers) -> None:  # type: ignore[name-defined]  # noqa: F821
             raise NotImplementedError
 
-    assert decode_input("w 1", '[["a"], {}]', Checked) == (["a"], {})
+    assert PLAIN.decode_input("w 1", '[["a"], {}]', Checked) == (["a"], {})
 
 
 # Long values
@@ -263,7 +267,7 @@ def test_a_short_value_never_sees_the_store() -> None:
 
 def test_without_a_store_the_error_names_the_argument_and_its_size() -> None:
     with pytest.raises(SerializationError) as refused:
-        encode_input("a 1", (1, LONG), {})
+        PLAIN.encode_input("a 1", (1, LONG), {})
     assert "argument 2 alone 32,770, and Amazon SWF carries 32,768: give workers and starters" in (
         str(refused.value)
     )
@@ -272,7 +276,7 @@ def test_without_a_store_the_error_names_the_argument_and_its_size() -> None:
 def test_a_reference_without_a_store_says_what_to_give(store: Any) -> None:
     text = Payloads(store=store).encode_result("a 1", LONG)
     with pytest.raises(SerializationError, match="the result of a 1 is kept in a store, and this"):
-        decode_result("a 1", text)
+        PLAIN.decode_result("a 1", text)
 
 
 def test_a_value_that_is_gone_says_where_it_was(store: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flowy import SerializationError, TaskFailed
 from flowy.errors import reason_and_details
 from flowy.limits import DATA_LIMIT, REASON_LIMIT, cut, length
-from flowy.serialization import decode_input, decode_result, encode_input, encode_result
+from flowy.serialization import PLAIN
 
 TEXTS = st.text(st.characters(exclude_categories=()))
 VALUES = st.recursive(
@@ -28,17 +28,17 @@ VALUES = st.recursive(
 
 @given(st.lists(VALUES), st.dictionaries(TEXTS, VALUES))
 def test_input_comes_back_as_it_was(args: list[Any], kwargs: dict[str, Any]) -> None:
-    assert decode_input("a 1", encode_input("a 1", args, kwargs)) == (args, kwargs)
+    assert PLAIN.decode_input("a 1", PLAIN.encode_input("a 1", args, kwargs)) == (args, kwargs)
 
 
 @given(VALUES)
 def test_a_result_comes_back_as_it_was(value: Any) -> None:
-    assert decode_result("a 1", encode_result("a 1", value)) == value
+    assert PLAIN.decode_result("a 1", PLAIN.encode_result("a 1", value)) == value
 
 
 def test_input_is_a_list_of_arguments_and_an_object_of_keyword_arguments() -> None:
-    assert encode_input("a 1", (10,), {}) == "[[10], {}]"
-    assert encode_input("a 1", ("photo.jpg", (1, 2)), {"size": None}) == (
+    assert PLAIN.encode_input("a 1", (10,), {}) == "[[10], {}]"
+    assert PLAIN.encode_input("a 1", ("photo.jpg", (1, 2)), {"size": None}) == (
         '[["photo.jpg", [1, 2]], {"size": null}]'
     )
 
@@ -66,15 +66,15 @@ def test_an_argument_that_cannot_be_sent_is_named(
     args: tuple[Any, ...], kwargs: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(SerializationError, match=sentence):
-        encode_input("a 1", args, kwargs)
+        PLAIN.encode_input("a 1", args, kwargs)
 
 
 def test_a_result_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(SerializationError, match="the result of a 1 cannot be sent as JSON"):
-        encode_result("a 1", object())
+        PLAIN.encode_result("a 1", object())
     with pytest.raises(SerializationError, match=r"takes 32,769 characters .* carries 32,768"):
-        encode_result("a 1", "x" * (DATA_LIMIT - 1))
-    assert len(encode_result("a 1", "x" * (DATA_LIMIT - 2))) == DATA_LIMIT
+        PLAIN.encode_result("a 1", "x" * (DATA_LIMIT - 1))
+    assert len(PLAIN.encode_result("a 1", "x" * (DATA_LIMIT - 2))) == DATA_LIMIT
 
 
 # Cutting
@@ -133,5 +133,5 @@ def test_an_error_from_far_away_keeps_its_traceback() -> None:
 
 
 def test_json_is_ascii_so_that_every_text_can_be_sent() -> None:
-    assert encode_result("a 1", "\udcff é") == json.dumps("\udcff é")
-    assert encode_result("a 1", "\udcff é").isascii()
+    assert PLAIN.encode_result("a 1", "\udcff é") == json.dumps("\udcff é")
+    assert PLAIN.encode_result("a 1", "\udcff é").isascii()
