@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flowy_sim.client import Client
     from flowy_sim.coverage import Coverage
     from flowy_sim.endpoint import Endpoint
+    from flowy_sim.explore.tally import Tally
     from flowy_sim.run import Run
     from flowy_sim.runner import Runner
     from flowy_sim.simulation import Simulation
@@ -53,6 +54,7 @@ _LINES = 12
 _SIMULATION: pytest.StashKey[Simulation] = pytest.StashKey()
 _STUBS: pytest.StashKey[Stubs] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
+_TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
 _numbers = count(1)
 
@@ -90,8 +92,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not wanted:
         return None
     from flowy_sim.explore.marked import explore_item
+    from flowy_sim.explore.tally import Tally
 
-    explore_item(pyfuncitem, wanted, _options(pyfuncitem, (*SIMULATION, *RUNNER)))
+    covered = pyfuncitem.config.getoption("--swf-coverage")
+    tally = Tally(_coverage(pyfuncitem.config) if covered else None)
+    pyfuncitem.stash[_TALLY] = tally
+    explore_item(pyfuncitem, wanted, _options(pyfuncitem, (*SIMULATION, *RUNNER)), tally)
     return True
 
 
@@ -250,19 +256,26 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def _check(item: pytest.Item) -> None:
     """Fail a test for stubs that were not used, and for histories that do not replay."""
     options = _options(item, CHECKS)
-    runner = item.stash.get(_RUNNER, None)
-    unused = _unused(item) if options.get("strict", True) else ""
+    repeated = _TALLY in item.stash and item.config.getoption("--swf-choices") is not None
+    # One of many explored runs need not use what the others do.
+    unused = _unused(item) if options.get("strict", True) and not repeated else ""
     if unused:
         pytest.fail(unused, pytrace=False)
     if options.get("golden"):
         from flowy_sim.golden import GoldenError, check
 
-        if runner is None or _options(item, ("explore",)):
-            raise pytest.UsageError(
-                "@pytest.mark.swf(golden=True) is for tests that use swf_run, and not for explored "
-                "ones, which have many histories"
-            )
         record = bool(item.config.getoption("--swf-record"))
+        runner = _runner(item)
+        if runner is None:
+            pytest.fail(
+                "@pytest.mark.swf(golden=True) is for tests that use swf_run", pytrace=False
+            )
+        if record and repeated:
+            pytest.fail(
+                "--swf-record keeps the plainest run of an explored test, not the one that "
+                "--swf-choices asks for; leave one of them out",
+                pytrace=False,
+            )
         broken = ""
         try:
             check(item.path, item.nodeid.partition("::")[2], runner, record=record)
@@ -272,13 +285,26 @@ def _check(item: pytest.Item) -> None:
             pytest.fail(broken, pytrace=False)
 
 
+def _runner(item: pytest.Item) -> Runner | None:
+    """Return who has run a test's workflows; of an explored test, in the plainest of its runs."""
+    runner = item.stash.get(_RUNNER, None)
+    explored = item.stash.get(_TALLY, None)
+    return explored.first if runner is not None and explored is not None else runner
+
+
 def _unused(item: pytest.Item, *, misnamed: bool = False) -> str:
-    """Say which stubs of a test were never used."""
+    """Say which stubs of a test were never used; of an explored test, in none of its runs."""
     if _STUBS not in item.stash:
         return ""
+    explored = item.stash.get(_TALLY, None)
+    if explored is not None:
+        return "\n".join(explored.uses.unused(misnamed=misnamed))
+    from flowy_sim.uses import Uses
+
     runner = item.stash.get(_RUNNER, None)
-    called = runner.stand_ins.called if runner else ()
-    return "\n".join(item.stash[_STUBS].unused(called, misnamed=misnamed))
+    uses = Uses()
+    uses.note(item.stash[_STUBS], runner.stand_ins.called if runner else ())
+    return "\n".join(uses.unused(misnamed=misnamed))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

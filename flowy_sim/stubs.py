@@ -13,8 +13,7 @@ Example:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
@@ -168,12 +167,9 @@ class Stub(Answers):
                 f"{self} is never called with {written_call(args, kwargs)}: {error}"
             ) from None
 
-    def unused(self) -> list[str]:
-        """Say what of it was never used."""
-        if not self._cases:
-            return [] if self.used else [f"the stub of {self}"]
-        unused = [f"{case} of the stub of {self}" for case in self._cases if not case.used]
-        return unused if self.used or len(unused) < len(self._cases) else [f"the stub of {self}"]
+    def cases_used(self) -> tuple[tuple[str, bool], ...]:
+        """Return its cases, such as ``when(source='b.jpg')``, and whether each has answered."""
+        return tuple((str(case), case.used) for case in self._cases)
 
 
 class Stubs:
@@ -237,21 +233,9 @@ class Stubs:
         """Return the stub of something; None if it has none."""
         return self._stubs.get((kind, (name, version)))
 
-    def unused(self, called: Iterable[str] = (), *, misnamed: bool = False) -> list[str]:
-        """Say which stubs were never used, each with the nearest that was called.
-
-        Args:
-            called: what was called, such as ``resize 1``.
-            misnamed: whether only those are told that were probably meant for something else.
-        """
-        known = {label.removeprefix("child ").rpartition(" ")[0]: label for label in called}
-        sentences = []
-        for stub in self._stubs.values():
-            near = get_close_matches(stub.name, known, 1) if str(stub) not in known.values() else ()
-            nearest = f"; the nearest that was called is {known[near[0]]}" if near else ""
-            if near or not misnamed:
-                sentences += [f"{what} was never used{nearest}" for what in stub.unused()]
-        return sentences
+    def __iter__(self) -> Iterator[Stub]:
+        """Yield them, in the order in which they were added."""
+        return iter(self._stubs.values())
 
     def _add(self, stub: Stub, answer: Given) -> Stub:
         __tracebackhide__ = True

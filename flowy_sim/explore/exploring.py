@@ -22,6 +22,7 @@ from flowy_sim.explore.search import Search
 from flowy_sim.explore.shrinking import shrink
 from flowy_sim.explore.states import States
 from flowy_sim.explore.story import Story, blame
+from flowy_sim.explore.tally import Tally
 from flowy_sim.faults.fault import Fault
 from flowy_sim.run import Run
 from flowy_sim.runner import MOST_FAULTS, Runner
@@ -147,6 +148,7 @@ def find(
     seed: int = 0,
     choices: str | None = None,
     repeat: Callable[[str], str] | None = None,
+    tally: Tally | None = None,
     **others: Any,
 ) -> Exploration:
     """Run a test under many orders and faults; return what was found.
@@ -163,6 +165,7 @@ def find(
         seed: of each simulation; and which samples of a large space are taken follows from it.
         choices: make only the run with these choices, as a failure has named them.
         repeat: makes the line that repeats a failure, given its choices.
+        tally: notes what all runs have met.
         **others: ``most_turns``, after which a run is taken to be endless; and what `Simulation`
             (start, latency, limits) and `Runner` (activities, workflows, workers, freeze) take.
 
@@ -173,7 +176,7 @@ def find(
     setting = setting_for(
         faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others
     )
-    explorer = Explorer(test, setting, seed, repeat or partial(_call, test))
+    explorer = Explorer(test, setting, seed, repeat or partial(_call, test), tally)
     with _quiet():
         if choices is not None:
             return explorer.repeat(chosen.parse(choices))
@@ -214,14 +217,21 @@ class Explorer:
     Attributes:
         search: what to try next.
         states: the states that were seen.
+        tally: notes what all runs have met; or None.
     """
 
     def __init__(
-        self, test: Test, setting: Setting, seed: int, repeat: Callable[[str], str]
+        self,
+        test: Test,
+        setting: Setting,
+        seed: int,
+        repeat: Callable[[str], str],
+        tally: Tally | None = None,
     ) -> None:
         """Start with nothing tried."""
         self.search = Search(seed, {fault.describe() for fault in setting.faults})
         self.states: set[int] = set()
+        self.tally = tally
         self._test = test
         self._setting = setting
         self._repeat = repeat
@@ -262,7 +272,7 @@ class Explorer:
         began = time.perf_counter()
         attempt = Attempt(self._setting, Deviating(given)).make(self._test)
         failure = None if attempt.error is None else self._tell(given, attempt.error)
-        self.endings.update(map(_ending, attempt.runner.runs))
+        self._note(attempt)
         seconds = time.perf_counter() - began
         return Exploration(1, 0, seconds, 0.0, False, self.endings, failure)
 
@@ -272,8 +282,13 @@ class Explorer:
         look = _Look(self.states, schedule)
         attempt = Attempt(self._setting, schedule, look).make(self._test)
         self.search.learn(alternative, schedule.made)
-        self.endings.update(map(_ending, attempt.runner.runs))
+        self._note(attempt)
         return attempt
+
+    def _note(self, attempt: Attempt) -> None:
+        self.endings.update(map(_ending, attempt.runner.runs))
+        if self.tally is not None:
+            self.tally.note(attempt.runner)
 
     def _failure(self, attempt: Attempt) -> Failure:
         assert attempt.error is not None

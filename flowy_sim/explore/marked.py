@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from flowy_sim.explore.exploring import explore
+from flowy_sim.explore.exploring import find
+from flowy_sim.explore.tally import Tally
 from flowy_sim.runner import Runner
 
 CHOICES = "--swf-choices"
@@ -25,7 +26,9 @@ _FRESH: dict[str, Callable[[Runner], object]] = {
 """The fixtures that are new for each run."""
 
 
-def explore_item(item: pytest.Function, wanted: object, options: Mapping[str, Any]) -> None:
+def explore_item(
+    item: pytest.Function, wanted: object, options: Mapping[str, Any], tally: Tally
+) -> None:
     """Explore a test that pytest has collected and set up.
 
     Args:
@@ -33,15 +36,17 @@ def explore_item(item: pytest.Function, wanted: object, options: Mapping[str, An
             what other fixtures gave it is the same in all.
         wanted: what the marker says: True, or some of the options of `explore`.
         options: what `Simulation` and `Runner` are to be given.
+        tally: is told of all runs.
 
     Raises:
-        FoundError: the test fails under some order or fault.
+        Exception: what the test fails with under some order or fault; its note tells the story.
     """
     __tracebackhide__ = True
     if wanted is not True and not isinstance(wanted, Mapping):
-        raise pytest.UsageError(
+        pytest.fail(
             "@pytest.mark.swf(explore=…) takes True, or a dictionary of the options of "
-            f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {wanted!r}"
+            f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {wanted!r}",
+            pytrace=False,
         )
     _refuse_what_keeps_hold(item)
     names = inspect.signature(item.obj).parameters
@@ -56,13 +61,21 @@ def explore_item(item: pytest.Function, wanted: object, options: Mapping[str, An
             raise AssertionError(str(error)) from error
 
     test.__name__ = item.name
-    found = explore(
+    found = find(
         test,
         choices=chosen,
         repeat=partial(_repeat, item.nodeid),
+        tally=tally,
         **{**options, **({} if wanted is True else wanted)},
     )
-    item.add_report_section("call", "explored", str(found))
+    summary = str(found) if chosen is None else "the run with the given choices"
+    failure = found.failure
+    if failure is None:
+        item.add_report_section("call", "explored", summary)
+        return
+    told = ("", *failure.story, f"repeat: {failure.repeat}", f"found in {summary}")
+    failure.error.add_note("\n".join(told))
+    raise failure.error
 
 
 def _repeat(nodeid: str, written: str) -> str:
@@ -75,7 +88,8 @@ def _refuse_what_keeps_hold(item: pytest.Function) -> None:
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():
         held = [each for each in definitions[-1].argnames if each in _FRESH]
         if held and name not in _FRESH:
-            raise pytest.UsageError(
+            pytest.fail(
                 f"the fixture {name!r} uses {held[0]!r}, which is new in each run of an explored "
-                "test, while fixtures are made once; let the test call a function instead"
+                "test, while fixtures are made once; let the test call a function instead",
+                pytrace=False,
             )

@@ -27,13 +27,17 @@ _EACH = 16
 
 
 class Part(NamedTuple):
-    """What one process has come to; `choices` are those of a failure."""
+    """What one process has come to.
+
+    `noted` is what its tally has noted; `choices` are those of a failure.
+    """
 
     runs: int
     states: int
     share: float
     complete: bool
     endings: Counter[str]
+    noted: Any
     choices: tuple[Deviation, ...] | None
 
 
@@ -70,6 +74,9 @@ def explore_in_processes(
     hands = explorer.search.deal(processes)
     each = max(1, (runs - found.runs) // processes)
     parts = list(_parts(explorer, hands, each, seconds - found.seconds))
+    for part in parts:
+        if explorer.tally is not None:
+            explorer.tally.merge(part.noted)
     failing = next((part.choices for part in parts if part.choices is not None), None)
     failure = None if failing is None else explorer.repeat(failing).failure
     return Exploration(
@@ -142,6 +149,7 @@ def _work(
     states, made, covered = len(explorer.states), explorer.runs, explorer.search.covered
     explorer.search.take(hand)
     explorer.endings.clear()
+    tally = explorer.tally = None if explorer.tally is None else explorer.tally.empty()
     found = explorer.explore(runs, seconds)
     choices = None if found.failure is None else found.failure.choices
     answer.send(
@@ -151,6 +159,7 @@ def _work(
             found.share - covered,
             found.complete,
             found.endings,
+            None if tally is None else tally.rows(),
             choices,
         )
     )

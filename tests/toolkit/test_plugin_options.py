@@ -230,11 +230,6 @@ def test_golden_histories_need_a_runner(folder: pytest.Pytester) -> None:
     assert "golden=True) is for tests that use swf_run" in text
 
 
-def test_explored_tests_have_no_golden_history(folder: pytest.Pytester) -> None:
-    code = "@pytest.mark.swf(golden=True, explore=True)\ndef test_it(swf_run): swf_run(Bread, 500)"
-    assert "and not for explored ones" in report(folder, code, failed=1)
-
-
 # Coverage
 
 COVERED = """

@@ -17,6 +17,7 @@ from flowy_sim.past import Call
 from flowy_sim.runner import Runner
 from flowy_sim.schedule import RandomChoice
 from flowy_sim.stubs import Stubs, UnexpectedCallError
+from flowy_sim.uses import Uses
 
 
 @activity(
@@ -374,11 +375,17 @@ COMPLETE = {
 # Unused stubs
 
 
+def unused(runner: Runner) -> list[str]:
+    uses = Uses()
+    uses.note(runner.stubs, runner.stand_ins.called)
+    return uses.unused()
+
+
 def test_stubs_that_were_never_used_are_told(runner: Runner, stubs: Stubs) -> None:
     stubs(Paint, result="grey").when("red").then(result="roses").when("blue").then(result="sky")
     stubs("pant", 1, result=1)
     runner.run(Gallery, ["red"])
-    assert stubs.unused(runner.stand_ins.called) == [
+    assert unused(runner) == [
         "when(color='blue') of the stub of paint 1 was never used",
         "the stub of pant 1 was never used; the nearest that was called is paint 1",
     ]
@@ -388,7 +395,7 @@ def test_a_stub_that_another_one_replaces_needs_no_use(runner: Runner, stubs: St
     stubs(Knead, result=1)
     stubs(Knead, result="dough")
     runner.run(Bread, 500)
-    assert stubs.unused() == []
+    assert unused(runner) == []
 
 
 def test_calls_know_that_they_are_calls(runner: Runner, stubs: Stubs) -> None:

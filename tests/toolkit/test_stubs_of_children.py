@@ -13,6 +13,7 @@ from flowy_sim import Simulation
 from flowy_sim.engine.latency import ZERO
 from flowy_sim.runner import Runner
 from flowy_sim.stubs import Stubs, UnexpectedCallError
+from flowy_sim.uses import Uses
 
 
 @activity("shrink", 1, "studio")
@@ -125,7 +126,9 @@ def test_a_child_without_a_class_has_a_stub_by_name(runner: Runner, stubs: Stubs
     stubs.child("album", 2, result="photographs", takes=7)
     run = runner.run(Shelf)
     assert (run.result, run.simulated_seconds) == ("photographs", 7)
-    assert stubs.unused() == []
+    uses = Uses()
+    uses.note(stubs)
+    assert uses.unused() == []
 
 
 def test_a_child_without_anything_is_told(runner: Runner, stubs: Stubs) -> None:
