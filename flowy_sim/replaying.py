@@ -105,6 +105,6 @@ def replay_files(
         except NonDeterminismError as error:
             yield Replayed(name, DIFFERS, len(events), str(error))
         except HistoryError as error:
-            yield Replayed(name, UNREADABLE, sentence=str(error))
+            yield Replayed(name, UNREADABLE, sentence=str(error).removeprefix(f"{path} "))
         else:
             yield Replayed(name, REPLAYS, len(events))

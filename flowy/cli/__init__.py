@@ -7,15 +7,15 @@ import sys
 
 import click
 
-from flowy.cli.common import argument, one_sentence
+from flowy.cli.common import INTERRUPTED, Commands, argument, one_sentence
 from flowy.cli.domains import register_domain
 from flowy.cli.executions import cancel, history, list_, show, signal, start, terminate
 from flowy.cli.workers import worker
 
-__all__ = ["argument", "cli", "one_sentence"]
+__all__ = ["INTERRUPTED", "argument", "cli", "one_sentence"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flowy-sim", message="flowy %(version)s")
 def cli() -> None:
     """Workflows for Amazon SWF in plain Python."""

@@ -15,6 +15,26 @@ from flowy.errors import FlowyError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C has ended."""
+
+
+class Commands(click.Group):
+    """Commands that Ctrl-C ends alike."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Do what the command line says."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            interrupted(context)
+
+
+def interrupted(context: click.Context) -> NoReturn:
+    """End as a program that somebody has ended by Ctrl-C: with a word, and status 130."""
+    click.echo("Interrupted.", err=True)
+    context.exit(INTERRUPTED)
+
 
 def connection(command: F) -> F:
     """Add the options that say where the service is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -24,6 +25,19 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
+class Commands(click.Group):
+    """Commands that Ctrl-C ends alike, as those of flowy."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Do what the command line says."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            from flowy.cli.common import interrupted
+
+            interrupted(context)
+
+
 _EXAMPLES = """\b
 Examples:
   flowy-sim run                   the tutorial's image workflow, on a sample
@@ -36,7 +50,9 @@ Examples:
   flowy-sim export --db swf.db    all that it has kept, as JSON"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+)
 @click.option(
     "--version",
     is_flag=True,

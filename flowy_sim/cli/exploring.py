@@ -9,11 +9,12 @@ from inspect import isfunction
 from typing import Any, NamedTuple
 
 import click
+from rich.console import Console
 
 from flowy.cli import one_sentence
 from flowy_sim.checks import invariants_in
 from flowy_sim.cli.explore import Options
-from flowy_sim.cli.performing import INTERRUPTED
+from flowy_sim.cli.gauge import Gauge
 from flowy_sim.cli.targets import find, found_at, imported
 from flowy_sim.explore import Exploration
 from flowy_sim.explore import find as find_failure
@@ -46,7 +47,7 @@ def perform(words: tuple[str, ...], options: Options) -> int:
         subject = _subject(words, options)
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
-        try:
+        with Gauge(Console(stderr=True), options.runs, options.seconds) as gauge:
             found = find_failure(
                 subject.test,
                 faults=faults,
@@ -58,12 +59,10 @@ def perform(words: tuple[str, ...], options: Options) -> int:
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeat(words, options, written),
+                tell=gauge.tell,
                 workers=options.workers,
                 **subject.runner,
             )
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            return INTERRUPTED
     click.echo(_as_json(found) if options.as_json else "\n".join(_report(found, options)))
     return 0 if found.failure is None else 1
 

@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 from rich.console import Console
 
-from flowy.cli import one_sentence
+from flowy.cli import INTERRUPTED, one_sentence
 from flowy_sim.cli import reports
 from flowy_sim.cli.live import Company, Interrupted
 from flowy_sim.cli.progress import Progress
@@ -25,9 +25,6 @@ from flowy_sim.run import COMPLETED, Event, Run
 from flowy_sim.runner import Runner
 from flowy_sim.simulation import Simulation
 from flowy_sim.waiting import StuckError
-
-INTERRUPTED = 130
-"""The exit status of a program that Ctrl-C has ended."""
 
 OnEvent = Callable[[str, Event], None]
 
@@ -57,9 +54,6 @@ def perform(words: tuple[str, ...], options: Options) -> int:
             return Performance(target, options, output, next_steps).at(_service(options))
         except Interrupted as error:
             click.echo(_farewell(error.run, options), err=True)
-            return INTERRUPTED
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
             return INTERRUPTED
 
 

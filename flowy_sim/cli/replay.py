@@ -50,6 +50,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     from flowy.errors import ConfigurationError
     from flowy.serialization import Payloads
     from flowy_sim.replaying import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
+    from flowy_sim.verify.verdict import count
 
     try:
         workflows, payloads = _workflows(workflow), Payloads(store=store)
@@ -66,11 +67,10 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     if as_json:
         click.echo(json.dumps({"histories": [_plain(each) for each in found]}, indent=2))
     else:
-        histories = "history" if len(found) == 1 else "histories"
-        rest = f", {counts[OTHER]} of other workflows" if counts[OTHER] else ""
+        rest = f", {counts[OTHER]:,} of other workflows" if counts[OTHER] else ""
         click.echo(
-            f"{len(found)} {histories}: {counts[REPLAYS]} replayed, {counts[DIFFERS]} differ, "
-            f"{counts[UNREADABLE]} unreadable{rest}"
+            f"{count(len(found), 'history')}: {counts[REPLAYS]:,} replayed, "
+            f"{counts[DIFFERS]:,} differ, {counts[UNREADABLE]:,} unreadable{rest}"
         )
     if counts[REPLAYS] == 0 or counts[DIFFERS] or counts[UNREADABLE]:
         sys.exit(1)

@@ -28,10 +28,16 @@ from flowy_sim.run import Run
 from flowy_sim.runner import MOST_FAULTS, Runner
 from flowy_sim.timeline.vocabulary import attributes_of
 
+Tell = Callable[[int, int, float], None]
+"""Is told of runs and states so far, and the share of the space."""
+
 RUNS = 10_000
 SECONDS = 10.0
 
 _WIDTH = 160
+
+_TOLD_EVERY = 0.1
+"""After so many seconds somebody who wants to know is told how far exploring has come."""
 
 _TIDY = 3
 """After so many runs what they have left is collected: soon, so that it is still in the caches."""
@@ -149,6 +155,7 @@ def find(
     choices: str | None = None,
     repeat: Callable[[str], str] | None = None,
     tally: Tally | None = None,
+    tell: Tell | None = None,
     **others: Any,
 ) -> Exploration:
     """Run a test under many orders and faults; return what was found.
@@ -166,6 +173,8 @@ def find(
         choices: make only the run with these choices, as a failure has named them.
         repeat: makes the line that repeats a failure, given its choices.
         tally: notes what all runs have met.
+        tell: called with the numbers of runs and states so far, and the share of the space, a few
+            times a second.
         **others: ``most_turns``, after which a run is taken to be endless; and what `Simulation`
             (start, latency, limits) and `Runner` (activities, workflows, workers, freeze) take.
 
@@ -176,7 +185,7 @@ def find(
     setting = setting_for(
         faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others
     )
-    explorer = Explorer(test, setting, seed, repeat or partial(_call, test), tally)
+    explorer = Explorer(test, setting, seed, repeat or partial(_call, test), tally, tell)
     with _quiet():
         if choices is not None:
             return explorer.repeat(chosen.parse(choices))
@@ -218,6 +227,7 @@ class Explorer:
         search: what to try next.
         states: the states that were seen.
         tally: notes what all runs have met; or None.
+        tell: is told how far it has come; or None.
     """
 
     def __init__(
@@ -227,11 +237,13 @@ class Explorer:
         seed: int,
         repeat: Callable[[str], str],
         tally: Tally | None = None,
+        tell: Tell | None = None,
     ) -> None:
         """Start with nothing tried."""
         self.search = Search(seed, {fault.describe() for fault in setting.faults})
         self.states: set[int] = set()
         self.tally = tally
+        self.tell = tell
         self._test = test
         self._setting = setting
         self._repeat = repeat
@@ -246,12 +258,16 @@ class Explorer:
             seconds: for how long.
             untried: stop when there are so many alternatives; 0 for never.
         """
-        began = time.perf_counter()
+        began = told = time.perf_counter()
         failure = None
         last = self.runs + runs
         while self.search and self.runs < last and failure is None:
-            if time.perf_counter() - began >= seconds or 0 < untried <= len(self.search):
+            now = time.perf_counter()
+            if now - began >= seconds or 0 < untried <= len(self.search):
                 break
+            if self.tell is not None and now - told >= _TOLD_EVERY:
+                told = now
+                self.tell(self.runs, len(self.states), self.search.covered)
             if self.runs % _TIDY == 0:
                 gc.collect()
             attempt = self._next()

@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 _EACH = 16
 """So many alternatives for each process have to be known before they are dealt."""
+
+
+class SoFar(NamedTuple):
+    """How far one process has come."""
+
+    runs: int
+    states: int
+    share: float
 
 
 class Part(NamedTuple):
@@ -73,7 +81,8 @@ def explore_in_processes(
         return found
     hands = explorer.search.deal(processes)
     each = max(1, (runs - found.runs) // processes)
-    parts = list(_parts(explorer, hands, each, seconds - found.seconds))
+    before = SoFar(found.runs, found.states, found.share)
+    parts = list(_parts(explorer, before, hands, each, seconds - found.seconds))
     for part in parts:
         if explorer.tally is not None:
             explorer.tally.merge(part.noted)
@@ -91,11 +100,16 @@ def explore_in_processes(
 
 
 def _parts(
-    explorer: Explorer, hands: Sequence[Sequence[Alternative]], runs: int, seconds: float
+    explorer: Explorer,
+    before: SoFar,
+    hands: Sequence[Sequence[Alternative]],
+    runs: int,
+    seconds: float,
 ) -> Iterator[Part]:
     """Let each process explore its hand; yield what they come to, up to the first failure."""
     context = multiprocessing.get_context("fork")
     working: dict[Any, Any] = {}
+    come: dict[object, SoFar] = {None: before}
     with _forking():
         for hand in hands:
             here, there = context.Pipe(duplex=False)
@@ -107,10 +121,14 @@ def _parts(
         while working:
             answers: list[Any] = wait(list(working))
             for answer in answers:
-                process = working.pop(answer)
-                part = _heard(answer, process)
-                yield part
-                if part.choices is not None:
+                said = _heard(answer, working[answer])
+                if isinstance(said, SoFar):
+                    come[answer] = said
+                    _tell(explorer, come.values())
+                    continue
+                working.pop(answer).join()
+                yield said
+                if said.choices is not None:
                     return
     finally:
         for process in working.values():
@@ -118,16 +136,22 @@ def _parts(
             process.join()
 
 
-def _heard(answer: Connection, process: BaseProcess) -> Part:
+def _heard(answer: Connection, process: BaseProcess) -> Part | SoFar:
     try:
-        part: Part = answer.recv()
+        said: Part | SoFar = answer.recv()
     except EOFError:
         process.join()
         raise RuntimeError(
             f"a process that explored ended with status {process.exitcode} before it was done"
         ) from None
-    process.join()
-    return part
+    return said
+
+
+def _tell(explorer: Explorer, come: Iterable[SoFar]) -> None:
+    """Tell how far all processes together have come."""
+    if explorer.tell is not None:
+        runs, states, shares = zip(*come, strict=True)
+        explorer.tell(sum(runs), sum(states), sum(shares))
 
 
 @contextmanager
@@ -150,6 +174,10 @@ def _work(
     explorer.search.take(hand)
     explorer.endings.clear()
     tally = explorer.tally = None if explorer.tally is None else explorer.tally.empty()
+    if explorer.tell is not None:
+        explorer.tell = lambda *come: answer.send(
+            SoFar(come[0] - made, come[1] - states, come[2] - covered)
+        )
     found = explorer.explore(runs, seconds)
     choices = None if found.failure is None else found.failure.choices
     answer.send(

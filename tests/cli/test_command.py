@@ -208,3 +208,24 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
 
     assert "ended the program" not in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "works"),
+    [
+        (["verify", "."], "flowy_sim.verify.verify_paths"),
+        (["replay", "flowy.tutorial", "."], "flowy_sim.replaying.replay_files"),
+        (["explore"], "flowy_sim.cli.exploring.find_failure"),
+        (
+            ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
+            "flowy_sim.recording.record",
+        ),
+    ],
+)
+def test_every_command_ends_alike_when_it_is_interrupted(invoke, monkeypatch, words, works):
+    def press(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(works, press)
+    ran = invoke(*words)
+    assert (ran.exit_code, ran.stderr) == (130, "Interrupted.\n")

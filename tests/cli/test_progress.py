@@ -1,11 +1,31 @@
 from __future__ import annotations
 
 import io
+import re
 
+import pytest
 from handwritten import History
 from rich.console import Console
 
+from flowy import ActivityProxy, Workflow, activity, workflow
+from flowy_sim.cli.gauge import Gauge
 from flowy_sim.cli.progress import Progress
+from flowy_sim.explore import find
+from flowy_sim.faults import EVERYDAY
+from flowy_sim.runner import Runner
+
+
+@activity("knead", 1, "kitchen", start_to_close=60)
+def knead(flour: int) -> str:
+    return f"dough of {flour} g"
+
+
+@workflow("bread", 1, "orders")
+class Bread(Workflow):
+    knead = ActivityProxy(knead)
+
+    def run(self, flour):
+        return self.knead(flour)
 
 
 def drawn(history: History, encoding: str = "utf-8") -> str:
@@ -59,3 +79,35 @@ def test_events_of_tasks_never_heard_of_are_ignored():
     del history.events[4]
 
     assert "0 done" in drawn(history)
+
+
+# Exploring
+
+
+def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1) -> str:
+    """Return what is shown while a test is explored."""
+
+    def baked(runner: Runner) -> None:
+        assert runner(Bread, 500).status != "OPEN"
+
+    monkeypatch.setattr("flowy_sim.explore.exploring._TOLD_EVERY", 0)
+    with console.capture() as capture, Gauge(console, 40, 60) as gauge:
+        find(baked, faults=EVERYDAY, runs=40, seconds=60, tell=gauge.tell, processes=processes)
+    return capture.get()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_exploring_shows_how_far_it_has_come(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    shown = gauged(monkeypatch, Console(force_terminal=True, width=90), processes)
+    numbers = [int(found) for found in re.findall(r"(\d+) runs, \d+ states, ", shown)]
+    assert numbers == sorted(numbers)
+    assert 30 < numbers[-1] < 40
+    assert re.search(r"[\d.]+% of the space.+0 of 60 s", shown)
+
+
+def test_exploring_shows_nothing_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert gauged(monkeypatch, Console(file=io.StringIO())) == ""

@@ -121,10 +121,10 @@ def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "x.json is not JSON"),
-        ("", "x.json holds no history"),
-        ("[]", "x.json holds no history"),
-        ("7", "x.json holds no history"),
+        ("{", "unreadable: x.json: is not JSON"),
+        ("", "unreadable: x.json: holds no history"),
+        ("[]", "unreadable: x.json: holds no history"),
+        ("7", "unreadable: x.json: holds no history"),
         ('{"events": [{"eventId": 2}]}', "does not hold the whole history of one execution"),
         ('{"events": [{"eventId": 1}]}', "begins with WorkflowExecutionStarted"),
         ('{"events": [{"eventId": 1}], "nextPageToken": "x"}', "holds only a part of a history"),

@@ -279,6 +279,15 @@ def test_arguments_are_json_or_else_text(text: str, value: Any) -> None:
     assert argument(text) == value
 
 
+def test_a_command_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def press(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flowy.cli.executions.connect", press)
+    ran = flowy("list", "--domain", "shop", "--endpoint-url", "http://127.0.0.1:1")
+    assert (ran.exit_code, ran.stderr) == (130, "Interrupted.\n")
+
+
 def test_the_package_can_be_run() -> None:
     completed = run_python("-m", "flowy", "--help")
     assert completed.returncode == 0
