@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeV
 
 from flowy import checks, options
 from flowy.calls.activities import ActivityCall
+from flowy.calls.attempts import Named, TaskCall
 from flowy.calls.children import ChildCall
 from flowy.calls.external import SendCall
 from flowy.calls.lambdas import LambdaCall
@@ -25,20 +26,26 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Promise = TypeVar("Promise", bound=Result[Any])
 
 
-class Bound:
-    """A proxy together with the execution it asks for, and what is chosen for one call."""
+class Bound(Generic[P, Promise]):
+    """A proxy together with the execution it asks for, and what is chosen for one call.
+
+    Each kind of proxy has its own, which knows its options.
+    """
 
     __slots__ = ("_choices", "_cls", "_decider", "_declared", "_overrides")
 
     settings: ClassVar[Settings]
     """The options there are."""
+    asks_for: ClassVar[type[TaskCall]]
+    promises: ClassVar[type[Any]] = Result
 
     def __init__(
         self,
-        declared: Any,
-        cls: Any,
+        declared: Named,
+        cls: type | None,
         choices: Choices,
         decider: Decider | None,
         overrides: tuple[Mapping[str, object], ...] = (),
@@ -58,6 +65,26 @@ class Bound:
         self._decider = decider
         self._overrides = overrides
 
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Promise:
+        """Ask for it.
+
+        Args:
+            *args: what it gets: anything that can be sent, and results.
+            **kwargs: the same by keyword.
+
+        Returns:
+            What will come of it.
+
+        Raises:
+            SerializationError: an argument cannot be sent.
+            ConfigurationError: the workflow is not being run by a worker.
+        """
+        decider, choices = self._chosen()
+        call = self.asks_for(decider, self._declared, self._cls, choices, args, kwargs)
+        decider.begin(call)
+        promise: Promise = self.promises(call)
+        return promise
+
     def _overridden(self, overrides: Mapping[str, object]) -> Self:
         """Choose something for one call, over what was chosen before."""
         self._choices.over(self.settings, overrides)
@@ -68,7 +95,7 @@ class Bound:
         """Choose as the blocks around a call say, and then as the call itself says."""
         decider, choices = self._decider, self._choices
         if decider is None:
-            raise misplaced(str(self._declared))
+            raise misplaced(self._declared)
         for block in decider.options:
             choices = choices.over(self.settings, options.applicable(self.settings, block))
         for override in self._overrides:
@@ -76,12 +103,13 @@ class Bound:
         return decider, choices
 
 
-class BoundActivity(Bound, Generic[P, R]):
+class BoundActivity(Bound[P, Result[R]], Generic[P, R]):
     """An activity's proxy together with the execution it asks for."""
 
     __slots__ = ()
 
     settings = options.ACTIVITY
+    asks_for = ActivityCall
 
     def options(self, **overrides: Unpack[ActivityOverrides]) -> Self:
         """Choose something for one call, such as ``self.resize.options(heartbeat=30)(source)``.
@@ -97,73 +125,14 @@ class BoundActivity(Bound, Generic[P, R]):
         """
         return self._overridden(overrides)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        """Ask for the activity.
 
-        Args:
-            *args: what its ``run`` gets: anything that can be sent, and results.
-            **kwargs: the same by keyword.
-
-        Returns:
-            What will come of it.
-
-        Raises:
-            SerializationError: an argument cannot be sent.
-            ConfigurationError: the workflow is not being run by a worker.
-        """
-        decider, choices = self._chosen()
-        call = ActivityCall(decider, self._declared, self._cls, choices, args, kwargs)
-        decider.begin(call)
-        return Result(call)
-
-
-class BoundWorkflow(Bound, Generic[P, R]):
-    """A child workflow's proxy together with the execution it asks for."""
-
-    __slots__ = ()
-
-    settings = options.WORKFLOW
-
-    def options(self, **overrides: Unpack[WorkflowOverrides]) -> Self:
-        """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
-
-        Args:
-            **overrides: see `WorkflowProxy`.
-
-        Returns:
-            What is called in place of the proxy.
-
-        Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
-        """
-        return self._overridden(overrides)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
-        """Ask for a child workflow.
-
-        Args:
-            *args: what its ``run`` gets: anything that can be sent, and results.
-            **kwargs: the same by keyword.
-
-        Returns:
-            What will come of it.
-
-        Raises:
-            SerializationError: an argument cannot be sent.
-            ConfigurationError: the workflow is not being run by a worker.
-        """
-        decider, choices = self._chosen()
-        call = ChildCall(decider, self._declared, self._cls, choices, args, kwargs)
-        decider.begin(call)
-        return ChildResult(call)
-
-
-class BoundLambda(Bound):
+class BoundLambda(Bound[[object], Result[Any]]):
     """A Lambda function's proxy together with the execution it asks for."""
 
     __slots__ = ()
 
     settings = options.LAMBDA
+    asks_for = LambdaCall
 
     def options(self, **overrides: Unpack[LambdaOverrides]) -> Self:
         """Choose something for one call.
@@ -192,10 +161,7 @@ class BoundLambda(Bound):
             SerializationError: the payload cannot be sent.
             ConfigurationError: the workflow is not being run by a worker.
         """
-        decider, choices = self._chosen()
-        call = LambdaCall(decider, self._declared, choices, payload)
-        decider.begin(call)
-        return Result(call)
+        return super().__call__(payload)
 
 
 class ChildResult(Result[R]):
@@ -236,9 +202,33 @@ class ChildResult(Result[R]):
         return Result(call)
 
 
-def misplaced(label: str) -> ConfigurationError:
+class BoundWorkflow(Bound[P, ChildResult[R]], Generic[P, R]):
+    """A child workflow's proxy together with the execution it asks for."""
+
+    __slots__ = ()
+
+    settings = options.WORKFLOW
+    asks_for = ChildCall
+    promises = ChildResult
+
+    def options(self, **overrides: Unpack[WorkflowOverrides]) -> Self:
+        """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
+
+        Args:
+            **overrides: see `WorkflowProxy`.
+
+        Returns:
+            What is called in place of the proxy.
+
+        Raises:
+            ConfigurationError: there is no such option, or its value is wrong.
+        """
+        return self._overridden(overrides)
+
+
+def misplaced(declared: Named) -> ConfigurationError:
     """Say that a proxy is called where no workflow is being run."""
     return ConfigurationError(
-        f"the proxy of {label} works only in the run method of a workflow that a worker "
+        f"the proxy of {declared} works only in the run method of a workflow that a worker "
         "decides; make it a class attribute of the workflow and call it as self.…"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import (
-    TYPE_CHECKING,
     Any,
     Concatenate,
     Generic,
@@ -19,6 +18,7 @@ from flowy import checks, options
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import ActivityContext
 from flowy.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
+from flowy.calls.lambdas import LambdaFunction
 from flowy.errors import ConfigurationError
 from flowy.options import (
     ActivityOverrides,
@@ -29,9 +29,6 @@ from flowy.options import (
 from flowy.result import Result
 from flowy.retry import NO_RETRY, Retry
 from flowy.workflow import Workflow, WorkflowType
-
-if TYPE_CHECKING:
-    pass
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,7 +123,7 @@ class ActivityProxy(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(str(self.declared))
+        raise misplaced(self.declared)
 
 
 class WorkflowProxy(Generic[P, R]):
@@ -199,7 +196,7 @@ class WorkflowProxy(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(str(self.declared))
+        raise misplaced(self.declared)
 
 
 class LambdaProxy:
@@ -223,7 +220,7 @@ class LambdaProxy:
 
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
         """Check the arguments and prepare what all calls have in common."""
-        self.name = checks.text("the name of a Lambda function", name, 64)
+        self.declared = LambdaFunction(checks.text("the name of a Lambda function", name, 64))
         self.choices = Choices({}, NO_RETRY, False).over(options.LAMBDA, overrides)
 
     @overload
@@ -238,11 +235,11 @@ class LambdaProxy:
         """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundLambda(self.name, None, self.choices, workflow._decider)
+        return BoundLambda(self.declared, None, self.choices, workflow._decider)
 
     def __call__(self, payload: object = None) -> Result[Any]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.name)
+        raise misplaced(self.declared)
 
 
 def _activity_type(activity: type[Activity] | str, version: object) -> ActivityType:

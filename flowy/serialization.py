@@ -95,7 +95,7 @@ class Payloads:
 
     def encode_input(
         self,
-        owner: str,
+        owner: object,
         args: Sequence[object],
         kwargs: Mapping[str, object],
         encode: Encode | None = None,
@@ -137,7 +137,7 @@ class Payloads:
             "Payloads(store=…), or store the value elsewhere and pass where it is"
         )
 
-    def encode_result(self, owner: str, value: object, encode: Encode | None = None) -> str:
+    def encode_result(self, owner: object, value: object, encode: Encode | None = None) -> str:
         """Write what a workflow or an activity returned.
 
         Args:
@@ -184,7 +184,7 @@ class Payloads:
         )
 
     def decode_input(
-        self, owner: str, text: str | None, hinted: type | None = None
+        self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any]]:
         """Read the input of a workflow or an activity; none at all means no arguments.
 
@@ -205,7 +205,7 @@ class Payloads:
         return args, kwargs
 
     def decode_start(
-        self, owner: str, text: str | None, hinted: type | None = None
+        self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
         """Read the input of a workflow, with what the run before it handed on.
 
@@ -240,7 +240,7 @@ class Payloads:
             f"arguments such as [[10], {{}}]: {text[:80]!r}"
         )
 
-    def decode_result(self, owner: str, text: str | None, hinted: type | None = None) -> Any:
+    def decode_result(self, owner: object, text: str | None, hinted: type | None = None) -> Any:
         """Read what a workflow or an activity returned; nothing at all is read as None.
 
         Args:
@@ -284,7 +284,7 @@ class Payloads:
         return value if convert is None else _converted(what, value, convert)
 
     def _unencodable(
-        self, owner: str, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode
+        self, owner: object, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode
     ) -> SerializationError | None:
         for name, value in _named(args, kwargs):
             try:
@@ -336,7 +336,7 @@ def replaced(value: Any, stand_in: Callable[[Result[Any]], object]) -> Any:
 
 
 def _hinted(
-    owner: str, args: list[Any], kwargs: dict[str, Any], hinted: type | None
+    owner: object, args: list[Any], kwargs: dict[str, Any], hinted: type | None
 ) -> tuple[list[Any], dict[str, Any]]:
     """Make of arguments what the hints of ``run`` say."""
     if hinted is None:

@@ -1,9 +1,9 @@
-"""What activities and child workflows have in common: input, result, and attempts."""
+"""What activities, child workflows and functions have in common: input, result, and attempts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from flowy.decisions import Decision, start_timer
 from flowy.errors import (
@@ -15,6 +15,7 @@ from flowy.errors import (
     TaskTerminated,
     TaskTimedOut,
 )
+from flowy.limits import beginning
 from flowy.options import Choices
 from flowy.result import Call
 
@@ -24,12 +25,22 @@ if TYPE_CHECKING:
 CROWDED_SECONDS = 5
 """How long to wait when the service says that too much is open or asked for at once."""
 
+PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
+
+
+class Named(Protocol):
+    """What can be asked for; as text it is its name and, if it has one, its version."""
+
+    @property
+    def name(self) -> str:
+        """The name by which the service knows it."""
+
 
 class TaskCall(Call):
-    """An activity or a child workflow that was asked for, through all its attempts.
+    """An activity, a child workflow or a function that was asked for, through all its attempts.
 
     Attributes:
-        label: name and version of its type.
+        declared: its type.
         hinted: its class, whose ``run`` says what the result is; or None.
         choices: what is chosen for it.
         attempt: which attempt it is at, from 1.
@@ -41,10 +52,10 @@ class TaskCall(Call):
         "args",
         "attempt",
         "choices",
+        "declared",
         "hinted",
         "input",
         "kwargs",
-        "label",
         "waiting",
     )
 
@@ -54,7 +65,7 @@ class TaskCall(Call):
     def __init__(
         self,
         decider: Decider,
-        label: str,
+        declared: Named,
         hinted: type | None,
         choices: Choices,
         args: tuple[object, ...],
@@ -62,7 +73,7 @@ class TaskCall(Call):
     ) -> None:
         """Keep the call; nothing is asked for yet."""
         super().__init__(decider, choices.error_handling)
-        self.label = label
+        self.declared = declared
         self.hinted = hinted
         self.choices = choices
         self.args = args
@@ -73,26 +84,22 @@ class TaskCall(Call):
         self._seconds = 0
 
     @property
-    def first_key(self) -> str:
-        """The key of the first attempt."""
-        raise NotImplementedError
-
-    @property
     def key(self) -> str:
         """The key of the present attempt: ``resize-1``, then ``resize-1.2``.
 
         It is made of the number of the call in ``run`` and never used again, though the service
         lets a closed activity's id be used again: so that each id in a history means one thing.
         """
-        return self.first_key if self.attempt == 1 else f"{self.first_key}.{self.attempt}"
+        first = f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"
+        return first if self.attempt == 1 else f"{first}.{self.attempt}"
 
     @property
     def task_id(self) -> str:
         """What errors call the present attempt."""
         return self.key
 
-    def decision(self) -> Decision:
-        """Write the decision that begins the present attempt."""
+    def decision(self, key: str) -> Decision:
+        """Write the decision that begins the present attempt, under its key."""
         raise NotImplementedError
 
     def stop_attempt(self) -> None:
@@ -102,13 +109,14 @@ class TaskCall(Call):
     def prepare(self) -> None:
         """Write the input."""
         self.input = self.decider.payloads.encode_input(
-            self.label, self.args, self.kwargs, self.decider.encode
+            self.declared, self.args, self.kwargs, self.decider.encode
         )
 
     def start(self) -> None:
         """Begin the present attempt."""
         self.waiting = False
-        self.decider.decide(self.decision(), self.key, self)
+        key = self.key
+        self.decider.decide(self.decision(key), key, self)
 
     def stop(self) -> None:
         """End the wait for the next attempt, or cancel the present one."""
@@ -122,7 +130,7 @@ class TaskCall(Call):
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
         """Make an error that names the present attempt."""
-        return kind(self.label, self.task_id, self.attempt, reason, details)
+        return kind(str(self.declared), self.task_id, self.attempt, reason, details)
 
     def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in what became of the present attempt, or of the wait before it."""
@@ -132,7 +140,7 @@ class TaskCall(Call):
         """Take in a result."""
         try:
             value = self.decider.payloads.decode_result(
-                self.label, attributes.get("result"), self.hinted
+                self.declared, attributes.get("result"), self.hinted
             )
         except SerializationError as error:
             self.decider.settle(self, error=self.failure(TaskFailed, str(error)))

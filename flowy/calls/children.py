@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from flowy.calls.activities import PREFIX_LIMIT
 from flowy.calls.attempts import WAITS, TaskCall
 from flowy.calls.external import CancelCall, ExternalCall
 from flowy.decisions import Decision
@@ -15,8 +14,7 @@ from flowy.options import Choices
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
-    from flowy.workflow import Workflow, WorkflowType
-
+    from flowy.workflow import WorkflowType
 
 _PARENT_LIMIT, _KEY_LIMIT = 150, 90  # of the 256 characters of an id
 
@@ -24,7 +22,9 @@ _PARENT_LIMIT, _KEY_LIMIT = 150, 90  # of the 256 characters of an id
 class ChildCall(TaskCall):
     """A child workflow that was asked for, through all its attempts."""
 
-    __slots__ = ("_messages", "_started", "_workflow_id", "declared")
+    __slots__ = ("_messages", "_started", "_workflow_id")
+
+    declared: WorkflowType
 
     meanings = WAITS | {
         "ChildWorkflowExecutionStarted": "started",
@@ -40,22 +40,16 @@ class ChildCall(TaskCall):
         self,
         decider: Decider,
         declared: WorkflowType,
-        cls: type[Workflow] | None,
+        hinted: type | None,
         choices: Choices,
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
         """Keep the call; nothing is asked for yet."""
-        super().__init__(decider, str(declared), cls, choices, args, kwargs)
-        self.declared = declared
+        super().__init__(decider, declared, hinted, choices, args, kwargs)
         self._workflow_id = ""
         self._started = False
         self._messages: list[ExternalCall] = []
-
-    @property
-    def first_key(self) -> str:
-        """What the first attempt is called in the parent's history (``control``)."""
-        return f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"
 
     @property
     def workflow_id(self) -> str:
@@ -78,12 +72,12 @@ class ChildCall(TaskCall):
         """What errors call the present attempt: its workflow id, if one was chosen or used."""
         return self._workflow_id or self.choices.workflow_id or self.key
 
-    def decision(self) -> Decision:
-        """Start the present attempt."""
+    def decision(self, key: str) -> Decision:
+        """Start the present attempt; the parent's history has its key as ``control``."""
         return Decision(
             "StartChildWorkflowExecution",
             {
-                "control": self.key,
+                "control": key,
                 "input": self.input,
                 "workflowId": self.workflow_id,
                 "workflowType": {"name": self.declared.name, "version": self.declared.version},

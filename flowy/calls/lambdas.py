@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from flowy.calls.attempts import WAITS, TaskCall
 from flowy.decisions import Decision
 from flowy.errors import TaskNotScheduled
-from flowy.options import Choices
 
-if TYPE_CHECKING:
-    from flowy.decider import Decider
+
+class LambdaFunction(NamedTuple):
+    """A Lambda function, as a workflow names it."""
+
+    name: str
+    """Its name or ARN."""
+
+    def __str__(self) -> str:
+        """The name; it has no version."""
+        return self.name
 
 
 class LambdaCall(TaskCall):
-    """A Lambda function that was asked for, through all its attempts."""
+    """A Lambda function that was asked for, through all its attempts.
 
-    __slots__ = ("_payload",)
+    It has one argument, its event.
+    """
+
+    __slots__ = ()
 
     meanings = WAITS | {
         "LambdaFunctionCompleted": "completed",
@@ -27,25 +37,16 @@ class LambdaCall(TaskCall):
         "ScheduleLambdaFunctionFailed": "refused",
     }
 
-    def __init__(self, decider: Decider, name: str, choices: Choices, payload: object) -> None:
-        """Keep the call; nothing is asked for yet."""
-        super().__init__(decider, name, None, choices, (), {})
-        self._payload = payload
-
-    @property
-    def first_key(self) -> str:
-        """The id of the first attempt."""
-        return f"{self.label}-{self.number}"
-
     def prepare(self) -> None:
         """Write the function's event; Lambda reads it as JSON."""
+        (event,) = self.args
         self.input = self.decider.payloads.encode_value(
-            f"the input of {self.label}", self._payload, self.decider.encode
+            f"the input of {self.declared}", event, self.decider.encode
         )
 
-    def decision(self) -> Decision:
+    def decision(self, key: str) -> Decision:
         """Schedule the present attempt."""
-        attributes = {"id": self.key, "name": self.label, "input": self.input}
+        attributes = {"id": key, "name": self.declared.name, "input": self.input}
         return Decision("ScheduleLambdaFunction", {**attributes, **self.choices.members})
 
     def stop_attempt(self) -> None:
