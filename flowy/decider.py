@@ -35,7 +35,7 @@ from flowy.guard import watched
 from flowy.history import GOING_ON, Event, History, News, Turn
 from flowy.leaving import Restarting, Suspended
 from flowy.limits import HISTORY_LIMIT, LONG_HISTORY
-from flowy.logs import Source, logging_for
+from flowy.logs import LoggingFor, Source
 from flowy.markers import Markers
 from flowy.outbox import Outbox
 from flowy.result import Call
@@ -379,7 +379,7 @@ class Decider:
 
     def _call(self, workflow: Workflow, args: list[Any], kwargs: dict[str, Any]) -> Any:
         declared = self._workflow.flowy_type
-        with logging_for(Source(*self.execution, str(declared), lambda: self.replaying)):
+        with LoggingFor(Source(*self.execution, str(declared), lambda: self.replaying)):
             if declared.guard:
                 return watched(workflow.run, tuple(args), kwargs, self._unrepeatable)
             return workflow.run(*args, **kwargs)

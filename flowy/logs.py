@@ -14,8 +14,7 @@ and for log collectors; `ExecutionFilter` on a handler does it for the records o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,9 +37,8 @@ class Source(NamedTuple):
     """Tells whether what is done now was done before."""
 
 
-@contextmanager
-def logging_for(source: Source) -> Iterator[None]:
-    """Let log records tell of an execution, and be dropped while it is replayed.
+class LoggingFor:
+    """A block in which log records tell of an execution, and are dropped while it is replayed.
 
     It holds for what is called in the block, in this thread, and in this greenlet if the block is
     entered there. The first time, it sets a record factory around the one that
@@ -49,12 +47,21 @@ def logging_for(source: Source) -> Iterator[None]:
     Args:
         source: the execution.
     """
-    _install()
-    token = _source.set(source)
-    try:
-        yield
-    finally:
-        _source.reset(token)
+
+    __slots__ = ("_before", "_now")
+
+    def __init__(self, source: Source) -> None:
+        """Keep the execution."""
+        self._now = source
+
+    def __enter__(self) -> None:
+        """Begin."""
+        _install()
+        self._before = _source.set(self._now)
+
+    def __exit__(self, *error: object) -> None:
+        """Tell again of what was told of before."""
+        _source.reset(self._before)
 
 
 _source: ContextVar[Source | None] = ContextVar("flowy_log_source", default=None)

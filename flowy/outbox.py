@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from typing import Any
+from collections import defaultdict
+from typing import NamedTuple
 
 from flowy.decisions import Decision, start_timer
 from flowy.result import Call
@@ -44,6 +44,14 @@ _KEPT = frozenset(
 """What may be decided together with the end of an execution, and makes sense then."""
 
 
+class _Waiting(NamedTuple):
+    """A decision that the limits of the service do not allow yet."""
+
+    decision: Decision
+    size: int
+    call: Call
+
+
 class Outbox:
     """The decisions of the turn at hand.
 
@@ -56,9 +64,9 @@ class Outbox:
         self._decisions: list[Decision] = []
         self._places: list[CallSite | None] = []
         self._size = 0
-        self._open: Counter[str] = Counter()
+        self._open: defaultdict[str, int] = defaultdict(int)
         self._awaited: dict[str, tuple[str, Call | None]] = {}
-        self._waiting: dict[str, dict[str, tuple[Decision, Call]]] = {}
+        self._waiting: defaultdict[str, dict[str, _Waiting]] = defaultdict(dict)
         self._limits = dict(OPEN_LIMITS)
         self._wanted = False
         self._finished = False
@@ -72,18 +80,22 @@ class Outbox:
             key: by which the history will tell of it.
             call: whom the news about it are for.
         """
-        waiting = self._waiting.setdefault(decision.type, {})
-        if waiting or self._crowded(decision.type) or self._full(decision):
-            waiting[key] = decision, call
+        kind, size = decision.type, _size(decision)
+        waiting = self._waiting[kind]
+        if waiting or self._crowded(kind) or self._full(size):
+            waiting[key] = _Waiting(decision, size, call)
         else:
-            self._send(decision, key, call)
+            self._send(decision, size, key, call)
 
-    def _send(self, decision: Decision, key: str, call: Call | None) -> None:
-        self._size += _size(decision)
-        self._decisions.append(decision)
-        self._places.append(None if call is None else call.place)
+    def _send(self, decision: Decision, size: int, key: str, call: Call | None) -> None:
+        self._append(decision, size, None if call is None else call.place)
         self._open[decision.type] += 1
         self._awaited[key] = decision.type, call
+
+    def _append(self, decision: Decision, size: int, place: CallSite | None) -> None:
+        self._size += size
+        self._decisions.append(decision)
+        self._places.append(place)
 
     def add(self, decision: Decision, place: CallSite | None) -> None:
         """Add a decision that begins nothing.
@@ -92,9 +104,7 @@ class Outbox:
             decision: the decision.
             place: where the author's code asks for it, if it does.
         """
-        self._size += _size(decision)
-        self._decisions.append(decision)
-        self._places.append(place)
+        self._append(decision, _size(decision), place)
 
     def close(self, decision: Decision) -> None:
         """Add the decision that closes the execution; nothing new is begun beside it."""
@@ -168,11 +178,11 @@ class Outbox:
         """Begin what waited and may begin now; call it when the news are given out."""
         for kind, waiting in self._waiting.items():
             while waiting and not self._crowded(kind):
-                key, (decision, call) = next(iter(waiting.items()))
-                if self._full(decision):
+                key, (decision, size, call) = next(iter(waiting.items()))
+                if self._full(size):
                     break
                 del waiting[key]
-                self._send(decision, key, call)
+                self._send(decision, size, key, call)
 
     def finished(self) -> list[Decision]:
         """What is decided in this turn, when ``run`` has nothing more to do in it."""
@@ -182,7 +192,8 @@ class Outbox:
             if self._wanted or not all(self._crowded(kind) for kind in held_back):
                 self._wakes += 1
                 key = f"{self._wakes}-more"  # no call's key ends so
-                self._send(start_timer(key, 0), key, None)
+                timer = start_timer(key, 0)
+                self._send(timer, _size(timer), key, None)
         return self._decisions
 
     def sites(self) -> list[Site | None]:
@@ -192,12 +203,18 @@ class Outbox:
     def _crowded(self, kind: str) -> bool:
         return kind in self._limits and self._open[kind] >= self._limits[kind]
 
-    def _full(self, decision: Decision) -> bool:
-        return bool(self._decisions) and self._size + _size(decision) > BATCH_LIMIT
+    def _full(self, size: int) -> bool:
+        return bool(self._decisions) and self._size + size > BATCH_LIMIT
 
 
 def _size(decision: Decision) -> int:
-    attributes: dict[str, Any] = decision.attributes
-    return _OVERHEAD + sum(
-        len(json.dumps(attributes[name])) for name in _TEXTS if attributes.get(name)
-    )
+    """Tell how many bytes of a request a decision takes, or a few more."""
+    size = _OVERHEAD
+    for name in _TEXTS:
+        text = decision.attributes.get(name)
+        if text:
+            size += len(_quoted(text))
+    return size
+
+
+_quoted = json.JSONEncoder().encode

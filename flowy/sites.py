@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from types import CodeType, FrameType
 from typing import NamedTuple
 
@@ -52,13 +53,8 @@ def located(place: CallSite) -> Site:
     return Site(code.co_filename, line, code.co_qualname)
 
 
+@cache
 def is_flowy(module: str) -> bool:
     """Whether a module is flowy's own; the tutorial's are not, as they are an author's."""
-    own = _OWN.get(module)
-    if own is None:
-        top, _, rest = module.partition(".")
-        own = _OWN[module] = top == "flowy" and not rest.startswith("tutorial")
-    return own
-
-
-_OWN: dict[str, bool] = {}
+    top, _, rest = module.partition(".")
+    return top == "flowy" and not rest.startswith("tutorial")
