@@ -222,8 +222,8 @@ def growth(quick: bool) -> str:
         seconds = engine.chain(length)
         rows.append([f"chain of {length:,} activities", f"{seconds / length * 1e6:,.0f} µs each"])
     count = 1_000_000 // scale
-    cancelled, fired = engine.timers(count)
-    rows.append([f"{count:,} timers set and cancelled", f"{cancelled:.1f} µs each"])
+    canceled, fired = engine.timers(count)
+    rows.append([f"{count:,} timers set and canceled", f"{canceled:.1f} µs each"])
     rows.append([f"{count:,} timers set and fired", f"{fired:.1f} µs each"])
     events, size_of_event = engine.memory(50_000 // scale)
     rows.append([f"{events:,} events in memory", f"{size_of_event:.0f} bytes each"])

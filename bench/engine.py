@@ -83,9 +83,9 @@ def timers(count: int, batch: int = 500) -> tuple[float, float]:
     client.start_workflow_execution(
         domain=images.DOMAIN, workflowId="timers", workflowType=images.WORKFLOW
     )
-    cancelled = _timed(lambda: _set_timers(client, count, batch, cancel=True)) / count
+    canceled = _timed(lambda: _set_timers(client, count, batch, cancel=True)) / count
     fired = _timed(lambda: _set_timers(client, count, batch, cancel=False)) / count
-    return cancelled * 1e6, fired * 1e6
+    return canceled * 1e6, fired * 1e6
 
 
 def _set_timers(client: Direct, count: int, batch: int, cancel: bool) -> None:

@@ -311,12 +311,18 @@ def _remote_details(error: BaseException | None) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    """Write the traceback of an exception, from the first frame that is the author's own."""
+    """Write the traceback of an exception, from the first frame that is the author's own.
+
+    Frames that say ``__tracebackhide__``, as pytest understands it, are those of what stands in for
+    the author's code.
+    """
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals.get("__name__") in _CALLERS:
         frames = frames.tb_next
-    lines = traceback.format_exception(type(error), error, frames or error.__traceback__)
-    return "".join(lines)
+    frames = frames or error.__traceback__
+    while frames is not None and frames.tb_frame.f_locals.get("__tracebackhide__"):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 _CALLERS = ("flowy.activity", "flowy.activity_worker", "flowy.decider", "flowy.guard")

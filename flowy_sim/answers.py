@@ -187,6 +187,7 @@ class Answers:
         raised = error
 
         def fail(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             raise raised.with_traceback(None)
 
         return fail

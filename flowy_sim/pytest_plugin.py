@@ -19,7 +19,6 @@ Example:
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -347,24 +346,19 @@ def pytest_runtest_makereport(
     runner = item.stash.get(_RUNNER, None)
     if runner is None or report.when != "call" or not report.failed:
         return report
+    from flowy_sim.run import showable
+
     for run in runner.runs[-_SHOWN:]:
-        picture = run.timeline()
+        picture = run.picture()
         if picture.splitlines()[0] not in report.longreprtext:
             title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"
-            if _writable(picture) != picture:
-                picture = run.timeline(ascii=True)
             parts = (run.describe(), picture, _end_of(run.details))
-            report.sections.append((title, _writable("\n\n".join(filter(None, parts)))))
+            # What the terminal cannot show would let pytest escape all, line breaks as well.
+            report.sections.append((title, showable("\n\n".join(filter(None, parts)))))
     misnamed = _unused(item, misnamed=True)
     if misnamed and misnamed not in report.longreprtext:
         report.sections.append(("Stubs that were not used", misnamed))
     return report
-
-
-def _writable(text: str) -> str:
-    """Escape what the terminal cannot show; else pytest would escape all, line breaks as well."""
-    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _end_of(details: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -82,7 +83,7 @@ class Run:
         """
         __tracebackhide__ = True
         if self.status != COMPLETED:
-            parts = (self.describe(), self.timeline(), self.details)
+            parts = (self.describe(), self.picture(), self.details)
             raise NoResultError("\n\n".join(filter(None, parts)))
         return self.payloads.decode_result(self.type, self._last.get("result"))
 
@@ -137,9 +138,20 @@ class Run:
         """Draw what ran when, as text of so many columns, if asked for in ASCII alone."""
         return timeline.text(self.history, width, ascii=ascii)
 
+    def picture(self) -> str:
+        """Draw what ran when, as the terminal can show it: in ASCII if it has nothing else."""
+        picture = self.timeline()
+        return picture if showable(picture) == picture else self.timeline(ascii=True)
+
     @property
     def _last(self) -> Mapping[str, Any]:
         return attributes_of(self.history[-1]) if self.status != OPEN else {}
+
+
+def showable(text: str) -> str:
+    """Escape what the terminal cannot show."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _words(status: str) -> str:

@@ -47,6 +47,7 @@ class StubbedChild(Workflow):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Take as long as the answer does, and give it."""
+        __tracebackhide__ = True
         takes, value, error = self.stand_ins.outcome(self.run_id)
         if math.isinf(takes):
             self.signal(_NEVER_SENT).result()
@@ -86,6 +87,7 @@ def _run(real: Callable[..., Any] | None) -> Callable[..., Any]:
     """Make a method that gives a stub's answer, with the type hints of the one it stands in for."""
 
     def run(self: Stubbed, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         answer = self.stand_ins.answer(self.stub, self.every, self.context, args, kwargs)
         return answer.function(*args, **kwargs)
 

@@ -74,12 +74,14 @@ Example:
     "--poll-seconds",
     default=60.0,
     show_default=True,
+    type=click.FloatRange(min=0),
     help="How long a poll waits for a task, in simulated seconds.",
 )
 @click.option(
     "--hold-seconds",
     default=300.0,
     show_default=True,
+    type=click.FloatRange(min=0),
     help="How long a virtual clock waits for who holds a task and gives no sign of life.",
 )
 @click.option(
@@ -209,7 +211,7 @@ def _settings(
             **others,
         )
     except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.UsageError(str(error)) from error
 
 
 def _given(settings: ServerSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Activity tasks: scheduling, polling, answering, heartbeats, cancelling, timing out."""
+"""Activity tasks: scheduling, polling, answering, heartbeats, canceling, timing out."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def request_cancel_activity_task(
 ) -> str | None:
     """Apply RequestCancelActivityTask; return the cause if it fails.
 
-    A worker learns of it by its next heartbeat. A task that no worker has yet is cancelled by
+    A worker learns of it by its next heartbeat. A task that no worker has yet is canceled by
     the service, in a transaction of its own, as recorded.
     """
     task = execution.activities.get(decision["activityId"])
@@ -141,7 +141,7 @@ def request_cancel_activity_task(
         decisionTaskCompletedEventId=completed_id,
     )
     if task.state == SCHEDULED:
-        # Assumption: cancelled-not-handed-out: nobody gets the task from here on.
+        # Assumption: canceled-not-handed-out: nobody gets the task from here on.
         task.withdraw()
         execution.engine.later("activity cancel", execution, task.cancel_requested_id, task)
     return None

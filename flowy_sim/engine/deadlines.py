@@ -22,9 +22,9 @@ class Deadline(NamedTuple):
 
 
 class Deadlines:
-    """A queue of deadlines, with setting and cancelling in logarithmic time.
+    """A queue of deadlines, with setting and canceling in logarithmic time.
 
-    What was cancelled leaves the queue when it has come to outnumber what is left, so memory is
+    What was canceled leaves the queue when it has come to outnumber what is left, so memory is
     bounded by twice what is alive.
     """
 

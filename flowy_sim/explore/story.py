@@ -128,9 +128,8 @@ def _told(execution: Execution, events: list[Event]) -> list[Line]:
 
 
 def _closing(who: str, kind: str, attributes: Attributes) -> str:
-    status = CLOSE_STATUS[kind].lower().replace("_", " ")
-    said = attributes.get("result") or attributes.get("reason") or ""
-    return f"{who} is {status}: {said}".removesuffix(": ")
+    said = _result(attributes) or f": {_reason(attributes)}"
+    return f"{who} {_CLOSING[CLOSE_STATUS[kind]]}{said}".removesuffix(": ")
 
 
 def _refused(kind: str, attributes: Attributes) -> str:
@@ -156,6 +155,15 @@ def _result(attributes: Attributes) -> str:
     except ValueError:
         return f" = {result}"
 
+
+_CLOSING = {
+    "COMPLETED": "completes",
+    "FAILED": "fails",
+    "CANCELED": "is canceled",
+    "TERMINATED": "is terminated",
+    "CONTINUED_AS_NEW": "continues as new",
+    "TIMED_OUT": "times out",
+}
 
 Words = Callable[[Execution, Attributes], str]
 

@@ -25,7 +25,7 @@ def decisions(
 
     Each decision has the form that the service wants; whether it is carried out depends on the
     execution. The world is small, ids are few, so that decisions meet: a timer is started twice,
-    and cancelled. What closes an execution comes last, and never with what begins something,
+    and canceled. What closes an execution comes last, and never with what begins something,
     which the service refuses.
 
     Args:

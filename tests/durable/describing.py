@@ -36,9 +36,9 @@ def _deadlines(engine: Engine) -> list[Any]:
     for at, key in sorted(engine.deadlines._queue):
         if key in alive:
             kind, arguments = alive[key]
-            cancelled_by_it = getattr(arguments[0], "deadline", 0) == key
+            canceled_by_it = getattr(arguments[0], "deadline", 0) == key
             told = [argument_state(argument) for argument in arguments]
-            shown.append((at, kind, cancelled_by_it, told))
+            shown.append((at, kind, canceled_by_it, told))
     return shown
 
 

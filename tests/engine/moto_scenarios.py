@@ -437,7 +437,7 @@ def starting_a_timer_twice(both: Both) -> None:
     look(both, execution)
 
 
-def cancelling_timers(both: Both) -> None:
+def canceling_timers(both: Both) -> None:
     prepare(both)
     execution = start(both)
     timer = decision("StartTimer", timerId="1", startToFireTimeout="500")
@@ -445,7 +445,7 @@ def cancelling_timers(both: Both) -> None:
     look(both, execution)
 
 
-def cancelling_unknown_timers(both: Both) -> None:
+def canceling_unknown_timers(both: Both) -> None:
     prepare(both)
     execution = start(both)
     decide(both, decision("CancelTimer", timerId="1"))
@@ -481,9 +481,9 @@ SCENARIOS: dict[str, Scenario] = {
     "signals before a decision": signals_before_a_decision,
     "completing": closing_by("CompleteWorkflowExecution", result="r"),
     "failing": closing_by("FailWorkflowExecution", reason="r", details="d"),
-    "cancelling": closing_by("CancelWorkflowExecution", details="d"),
+    "canceling": closing_by("CancelWorkflowExecution", details="d"),
     "completing unhandled": closing_unhandled("CompleteWorkflowExecution", result="r"),
-    "cancelling unhandled": closing_unhandled("CancelWorkflowExecution", details="d"),
+    "canceling unhandled": closing_unhandled("CancelWorkflowExecution", details="d"),
     "deciding wrongly": deciding_wrongly,
     "closing beside a new activity": closing_beside_a_new_activity,
     "continuing beside others": continuing_beside_others,
@@ -494,15 +494,15 @@ SCENARIOS: dict[str, Scenario] = {
     "signalling others": decision_that_moto_lacks(
         "SignalExternalWorkflowExecution", workflowId="x", signalName="s"
     ),
-    "cancelling others": decision_that_moto_lacks(
+    "canceling others": decision_that_moto_lacks(
         "RequestCancelExternalWorkflowExecution", workflowId="x"
     ),
-    "cancelling activities": decision_that_moto_lacks("RequestCancelActivityTask", activityId="1"),
+    "canceling activities": decision_that_moto_lacks("RequestCancelActivityTask", activityId="1"),
     "calling Lambda": decision_that_moto_lacks("ScheduleLambdaFunction", id="1", name="f"),
     "failing to schedule": failing_to_schedule,
     "completing an activity": activity("Completed", result="r"),
     "failing an activity": activity("Failed", reason="r", details="d"),
-    "cancelling an activity": activity("Canceled", details="d"),
+    "canceling an activity": activity("Canceled", details="d"),
     "using an activity id again": using_an_activity_id_again,
     "two results at once": two_results_at_once,
     "heartbeat time-out": timing_out("heartbeatTimeout", started=True),
@@ -514,7 +514,7 @@ SCENARIOS: dict[str, Scenario] = {
     "terminating": terminating,
     "timers and markers": timers_and_markers,
     "starting a timer twice": starting_a_timer_twice,
-    "cancelling timers": cancelling_timers,
-    "cancelling unknown timers": cancelling_unknown_timers,
+    "canceling timers": canceling_timers,
+    "canceling unknown timers": canceling_unknown_timers,
     "refusals": refusals,
 }

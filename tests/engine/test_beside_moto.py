@@ -134,7 +134,7 @@ DIFFERENCES = {
         "documented: what is worked on is not pending",
         (r"CountPending(Activity|Decision)Tasks\.count: 1 \| 0",),
     ),
-    "cancelling is no request to cancel": Difference(
+    "canceling is no request to cancel": Difference(
         "engine",
         "recorded: cancelRequested is false without a request",
         (r"DescribeWorkflowExecution\..*\.cancelRequested: True \| False",),
@@ -174,7 +174,7 @@ DIFFERENCES = {
         "documented",
         (
             r"\w+: NotImplementedError The \w+ action .*",
-            # Moto's activity goes on after it could not be cancelled.
+            # Moto's activity goes on after it could not be canceled.
             r"after ActivityTaskStarted: nothing \| ActivityTaskCanceled",
             r"RecordActivityTaskHeartbeat: answered \| .*'Unknown activity, .*",
         ),

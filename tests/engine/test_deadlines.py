@@ -30,7 +30,7 @@ def test_the_schedule_may_choose_another_order() -> None:
     assert [deadlines.pop(5).kind for _ in range(3)] == ["d", "b", "a"]
 
 
-def test_a_deadline_can_be_cancelled_while_others_of_its_instant_happen() -> None:
+def test_a_deadline_can_be_canceled_while_others_of_its_instant_happen() -> None:
     deadlines = Deadlines(first)
     keys = [deadlines.set(5, kind) for kind in ("a", "b", "c")]
     assert deadlines.pop(5).kind == "a"
@@ -41,7 +41,7 @@ def test_a_deadline_can_be_cancelled_while_others_of_its_instant_happen() -> Non
     assert deadlines.next_instant() is None
 
 
-def test_what_was_cancelled_takes_no_room() -> None:
+def test_what_was_canceled_takes_no_room() -> None:
     deadlines = Deadlines(first)
     for instant in range(10_000):
         deadlines.cancel(deadlines.set(instant, "timer"))

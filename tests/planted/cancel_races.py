@@ -42,7 +42,7 @@ def a_request_beside_a_result_is_overlooked(runner: Runner, mended: bool) -> Non
 
 
 @planted([CancelRequest()])
-def what_is_to_be_cancelled_is_not_there(runner: Runner, mended: bool) -> None:
+def what_is_to_be_canceled_is_not_there(runner: Runner, mended: bool) -> None:
     def decide(past: Past) -> list[Decision]:
         if past.cancel_requested:
             there = "pack" in past.scheduled and "pack" not in past.done
@@ -54,7 +54,7 @@ def what_is_to_be_cancelled_is_not_there(runner: Runner, mended: bool) -> None:
 
 
 @planted([CancelRequest(), AnswerLate(seconds=30)])
-def what_is_to_be_cancelled_completes_instead(runner: Runner, mended: bool) -> None:
+def what_is_to_be_canceled_completes_instead(runner: Runner, mended: bool) -> None:
     def decide(past: Past) -> list[Decision]:
         if not past.cancel_requested:
             return [complete()] if past.done else [schedule("pack")]
@@ -90,7 +90,7 @@ def what_was_done_already_is_not_undone(runner: Runner, mended: bool) -> None:
 
 
 @planted([AnswerLate(seconds=5)])
-def a_timer_fires_while_it_is_being_cancelled(runner: Runner, mended: bool) -> None:
+def a_timer_fires_while_it_is_being_canceled(runner: Runner, mended: bool) -> None:
     shipped: list[str] = []
 
     def work(activity_id: str) -> None:
@@ -122,4 +122,4 @@ def a_refused_cancellation_is_forgotten(runner: Runner, mended: bool) -> None:
 
     [run] = by_hand(runner, decide)
     tried = any(e["eventType"] == "CancelWorkflowExecutionFailed" for e in run.history)
-    assert not tried or run.status == "CANCELED", "it completes although it was cancelled"
+    assert not tried or run.status == "CANCELED", "it completes although it was canceled"

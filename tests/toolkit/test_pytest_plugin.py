@@ -159,10 +159,14 @@ def test_a_terminal_without_unicode_is_shown_the_picture_in_ascii(
 
         def test_bread(swf_run):
             assert swf_run(Bread, 0).status == "COMPLETED"
+
+        def test_result(swf_run):
+            assert swf_run(Bread, 0).result == "bread"
         """
     )
     report = bakery_tests.runpytest_subprocess()
-    report.stdout.fnmatch_lines(["bread 1 - failed - *", "decisions *", "knead-1 *"])
+    picture = ["bread 1 - failed - *", "decisions *", "knead-1 *"]
+    report.stdout.fnmatch_lines([*picture, *(f"E *{line}" for line in picture)])
 
 
 def test_a_test_that_succeeds_shows_nothing(bakery_tests: pytest.Pytester) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -65,8 +66,18 @@ def test_a_stub_has_an_error(runner: Runner, stubs: Stubs) -> None:
     assert run.result == ["TaskFailed", 3, "OSError: the sofa is taken"]
     failed = [e for e in run.history if e["eventType"] == "ActivityTaskFailed"]
     details = [attributes_of(event)["details"] for event in failed]
-    assert details[0].endswith("OSError: the sofa is taken\n")
-    assert len(set(details)) == 1
+    assert set(details) == {"OSError: the sofa is taken\n"}
+
+
+def test_the_traceback_of_a_function_that_stands_in_begins_there(
+    runner: Runner, stubs: Stubs
+) -> None:
+    def refuse(minutes: int) -> None:
+        raise OSError("the sofa is taken")
+
+    stubs(Nap, function=refuse)
+    [failed, *_] = runner.run(Siesta).history.find("ActivityTaskFailed").attributes()
+    assert re.findall(r", in (\w+)", failed["details"]) == ["refuse"]
 
 
 def test_a_stub_is_a_function_of_the_arguments(runner: Runner, stubs: Stubs) -> None:
