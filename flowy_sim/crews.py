@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -115,7 +114,7 @@ class Desk(Client):
         operation = "RespondActivityTaskCanceled"
         request = {"taskToken": held.call.request["taskToken"]}
         send = partial(super()._call, operation, request)
-        call = replace(held.call, operation=operation, request=request, send=send)
+        call = held.call._replace(operation=operation, request=request, send=send)
         return Held(call, 0, None)
 
     def put_off(self, call: Call, seconds: float) -> None:
@@ -215,6 +214,10 @@ class Crew:
     def has_idle(self) -> bool:
         """Whether somebody can go to work."""
         return bool(self._idle) or self._size is None
+
+    def is_ready(self, waiting: Set[List]) -> bool:
+        """Return whether somebody can go to work, and may find it on the lists given."""
+        return self.has_idle and (self.unheard or not waiting.isdisjoint(self.lists))
 
     def leave(self) -> tuple[str, Staff]:
         """Let the worker go to work who has been idle longest; return its name and itself."""

@@ -10,6 +10,9 @@ from flowy_sim.engine.task_lists import ACTIVITY, DECISION, ListName
 from flowy_sim.participants import TaskList
 from flowy_sim.polls import ACTIVITY_POLL, DECISION_POLL
 
+POLL_OF = {DECISION: DECISION_POLL, ACTIVITY: ACTIVITY_POLL}
+"""The operation that a task list is polled with, by the list's kind."""
+
 
 class Engines:
     """The engines of a simulation, taken together."""
@@ -58,8 +61,9 @@ class Engines:
     def lists_with_tasks(self) -> Iterator[TaskList]:
         """Yield the lists on which a poll would find a task."""
         for region, engine in self._by_region.items():
-            for found in engine.lists_with_tasks():
-                yield _polled(region, found)
+            for domain in engine.domains:
+                for found in engine.lists_with_tasks(domain):
+                    yield _polled(region, found)
 
     def drain_arrivals(self) -> Iterator[TaskList]:
         """Yield the lists to which tasks have come since this was last called."""
@@ -69,5 +73,4 @@ class Engines:
 
 
 def _polled(region: str, found: ListName) -> TaskList:
-    poll = DECISION_POLL if found.kind == DECISION else ACTIVITY_POLL
-    return TaskList(region, poll, found.domain, found.name)
+    return TaskList(region, POLL_OF[found.kind], found.domain, found.name)

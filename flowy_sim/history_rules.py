@@ -111,12 +111,15 @@ class _Reader:
         at_once = self._is_decided_at_once(event_type, attributes)
         if not at_once and event_type != "DecisionTaskScheduled":
             self.end_transaction()
+        before = self.times[-1]
         self.types.append(event_type)
         self.times.append(time)
-        self._require(event["eventId"] == len(self.types) - 1, f"has the id {event['eventId']}")
-        self._require(self.told.close is None, f"comes after {self.told.close}")
-        if time is not None and self.times[-2] is not None:
-            self._require(time >= self.times[-2], "is earlier than the event before it")
+        if event["eventId"] != len(self.types) - 1:
+            raise self._broken(f"has the id {event['eventId']}")
+        if self.told.close is not None:
+            raise self._broken(f"comes after {self.told.close}")
+        if time is not None and before is not None and time < before:
+            raise self._broken("is earlier than the event before it")
         self._place(event_type, attributes, at_once)
         self._follow(event_type, attributes)
         self._open(event_type, attributes)
@@ -126,8 +129,8 @@ class _Reader:
 
     def end_transaction(self) -> None:
         """Check that a decision task was scheduled if one had to be."""
-        if self.told.close is None:
-            self._require(not self.owed, "is not followed by a decision task at once")
+        if self.owed and self.told.close is None:
+            raise self._broken("is not followed by a decision task at once")
         self.batch, self.owed = 0, False
 
     def _is_decided_at_once(self, event_type: str, attributes: Mapping[str, Any]) -> bool:
@@ -140,12 +143,14 @@ class _Reader:
         """Check that the event stands in the transaction that it belongs to."""
         same_time = self.times[-1] == self.times[-2]
         if event_type == "DecisionTaskScheduled":
-            self._require(not self.told.waiting, f"comes while {self.told.waiting} waits")
-            self._require(self.owed and same_time, "is not in the transaction of what calls for it")
+            if self.told.waiting:
+                raise self._broken(f"comes while {self.told.waiting} waits")
+            if not (self.owed and same_time):
+                raise self._broken("is not in the transaction of what calls for it")
             self.batch = 0
         elif at_once:
-            in_batch = self.batch == attributes[DECIDED] and same_time
-            self._require(in_batch, "is not in the transaction of its DecisionTaskCompleted")
+            if not (self.batch == attributes[DECIDED] and same_time):
+                raise self._broken("is not in the transaction of its DecisionTaskCompleted")
         elif event_type == "DecisionTaskCompleted":
             self.batch = len(self.types) - 1
 
@@ -159,17 +164,17 @@ class _Reader:
         for member, link in _LINKS_OF.get(event_type, ()):
             target = attributes.get(member)
             if not target:
-                self._require(target is None or link.zero, f"has {member} 0")
+                if target == 0 and not link.zero:
+                    raise self._broken(f"has {member} 0")
                 continue
-            known = 0 < target < len(self.types) - 1
-            kind = self.types[target] if known else "no earlier event"
             points = f"has {member} {target}, which is"
-            self._require(kind == link.target, f"{points} {kind}, not {link.target}")
-            if target in self.about:
-                self._require(self.about[target] == about, f"{points} not about {about}")
-            if link.ends:
-                ended = self.told.open[OPENS[link.target]].pop(target, None)
-                self._require(ended is not None, f"{points} not open")
+            kind = self.types[target] if 0 < target < len(self.types) - 1 else "no earlier event"
+            if kind != link.target:
+                raise self._broken(f"{points} {kind}, not {link.target}")
+            if self.about.get(target, about) != about:
+                raise self._broken(f"{points} not about {about}")
+            if link.ends and self.told.open[OPENS[link.target]].pop(target, None) is None:
+                raise self._broken(f"{points} not open")
         if about and event_type.endswith("Started"):
             self.about[len(self.types) - 1] = about
 
@@ -179,8 +184,8 @@ class _Reader:
         if count is not None:
             event_id = len(self.types) - 1
             identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
-            used = self.told.open[count].values()
-            self._require(identity not in used, f"has an id in use, {identity!r}")
+            if identity in self.told.open[count].values():
+                raise self._broken(f"has an id in use, {identity!r}")
             self.told.open[count][event_id] = identity
 
     def _note(self, event_type: str, attributes: Mapping[str, Any]) -> None:
@@ -194,29 +199,30 @@ class _Reader:
             told.cancel_requested = True
         elif event_type in CLOSE_STATUS:
             told.close = event_type
-            if DECIDED in attributes:
-                self._require(not told.waiting, f"comes while {told.waiting} waits")
-        elif attributes.get("cause") == "UNHANDLED_DECISION":
-            self._require(bool(told.waiting), "comes although no decision task waits")
+            if DECIDED in attributes and told.waiting:
+                raise self._broken(f"comes while {told.waiting} waits")
+        elif attributes.get("cause") == "UNHANDLED_DECISION" and not told.waiting:
+            raise self._broken("comes although no decision task waits")
 
     def _note_decision_task(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         told, event_id = self.told, len(self.types) - 1
         started_id = attributes.get("startedEventId", 0)
         if event_type == "DecisionTaskStarted":
-            self._require(not told.running, f"comes while {told.running} is not over")
+            if told.running:
+                raise self._broken(f"comes while {told.running} is not over")
             told.running = event_id
         elif event_type == "DecisionTaskTimedOut" and not started_id:
-            ended = told.open["openDecisionTasks"].pop(attributes["scheduledEventId"], None)
-            self._require(ended is not None, "is about a task that does not wait")
+            if told.open["openDecisionTasks"].pop(attributes["scheduledEventId"], None) is None:
+                raise self._broken("is about a task that does not wait")
         elif event_type != "DecisionTaskScheduled":
-            self._require(told.running == started_id, f"ends {started_id}, which is over")
+            if told.running != started_id:
+                raise self._broken(f"ends {started_id}, which is over")
             told.running = 0
         if event_type == "DecisionTaskCompleted":
             told.last_completed_start = started_id
             if attributes.get("executionContext") is not None:
                 told.context_id = event_id
 
-    def _require(self, condition: bool, rule: str) -> None:
-        if not condition:
-            event = f"event {len(self.types) - 1} {self.types[-1]}"
-            raise Violation(f"{self.name}, {event}: {rule}")
+    def _broken(self, rule: str) -> Violation:
+        event = f"event {len(self.types) - 1} {self.types[-1]}"
+        return Violation(f"{self.name}, {event}: {rule}")

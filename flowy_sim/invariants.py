@@ -20,6 +20,7 @@ from typing import Any
 from flowy_sim.engine import Engine
 from flowy_sim.engine.decision_tasks import NO_TIMEOUT
 from flowy_sim.engine.domains import Domain
+from flowy_sim.engine.events import TYPE
 from flowy_sim.engine.execution import CLOSE_STATUS, Execution, Open
 from flowy_sim.engine.lifecycle import SCHEDULED
 from flowy_sim.engine.task_lists import TaskLists
@@ -131,8 +132,8 @@ def _check_links_to_others(execution: Execution) -> None:
     _agree(execution, "parent", parent is None, initiated_id == 0)
     if parent is not None:
         _points(execution, 1, parent, initiated_id, "StartChildWorkflowExecutionInitiated")
-    for event_id in range(1, len(execution) + 1):
-        expected = _SENT_BY.get(execution.event_type(event_id))
+    for event_id, event in enumerate(execution.stored(0), 1):
+        expected = _SENT_BY.get(event[TYPE])
         if expected is not None:
             target = execution.member(event_id, "externalInitiatedEventId")
             sender = execution.member(event_id, "externalWorkflowExecution")

@@ -18,6 +18,8 @@ from flowy_sim.engine.model import input_shape, service_model
 
 Check = Callable[[Any], bool]
 
+_TEXT = "string"
+
 
 def request(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the request that boto3 would send for the arguments of a call.
@@ -51,14 +53,19 @@ def _check(shape: Any) -> Check:
 
 
 def _structure(shape: Any) -> Check:
-    members = {name: _check(member) for name, member in shape.members.items()}
+    # Most members are texts: these are looked at without a call for each.
+    texts = {name: _least(each) for name, each in shape.members.items() if each.type_name == _TEXT}
+    others = {name: _check(each) for name, each in shape.members.items() if name not in texts}
     required = frozenset(shape.required_members)
 
     def check(value: Any) -> bool:
         if type(value) is not dict or not required <= value.keys():
             return False
         for name, member in value.items():
-            if name not in members or not members[name](member):
+            if name in texts:
+                if type(member) is not str or len(member) < texts[name]:
+                    return False
+            elif name not in others or not others[name](member):
                 return False
         return True
 
@@ -71,10 +78,13 @@ def _list(shape: Any) -> Check:
 
 
 def _string(shape: Any) -> Check:
-    least: int = shape.metadata.get("min", 0)
-    if least == 0:
-        return lambda value: type(value) is str
+    least = _least(shape)
     return lambda value: type(value) is str and len(value) >= least
+
+
+def _least(shape: Any) -> int:
+    least: int = shape.metadata.get("min", 0)
+    return least
 
 
 def _integer(shape: Any) -> Check:
@@ -94,7 +104,7 @@ def _timestamp(shape: Any) -> Check:
 _CHECKS: dict[str, Callable[[Any], Check]] = {
     "structure": _structure,
     "list": _list,
-    "string": _string,
+    _TEXT: _string,
     "integer": _integer,
     "boolean": _boolean,
     "timestamp": _timestamp,

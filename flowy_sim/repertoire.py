@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
+P = TypeVar("P")
 
 STUBS_LIST = "stubs"
 """Where workers wait for a stub of whose type nothing is known but the name."""
@@ -196,19 +197,21 @@ def module_of(cls: type[Any]) -> ModuleType:
 
 def proxies(workflow: type[Workflow]) -> list[ActivityProxy[..., Any]]:
     """Return the proxies that a workflow has as attributes, by the names of these."""
-    return [each for each in _members(workflow) if isinstance(each, ActivityProxy)]
+    return _members(workflow, ActivityProxy)
 
 
 def children(workflow: type[Workflow]) -> list[WorkflowProxy[..., Any]]:
     """Return the proxies of children that a workflow has as attributes, likewise."""
-    return [each for each in _members(workflow) if isinstance(each, WorkflowProxy)]
+    return _members(workflow, WorkflowProxy)
 
 
-def _members(cls: type[Any]) -> list[Any]:
+def _members(cls: type[Workflow], kind: type[P]) -> list[P]:
     members: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        members.update(vars(base))
-    return [members[name] for name in sorted(members)]
+        if base not in Workflow.__mro__:
+            members.update(vars(base))
+    found = {name: each for name, each in members.items() if isinstance(each, kind)}
+    return [found[name] for name in sorted(found)]
 
 
 def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:

@@ -13,9 +13,9 @@ from flowy_sim.clock import DEFAULT_START, Clock, VirtualClock
 from flowy_sim.engine.engine import Engine
 from flowy_sim.engine.lambdas import LambdaFunction
 from flowy_sim.engine.latency import DEFAULT, Latency
-from flowy_sim.engine.limits import Limits
-from flowy_sim.engines import Engines
-from flowy_sim.participants import Participants, TaskList
+from flowy_sim.engine.limits import DOCUMENTED, Limits
+from flowy_sim.engines import POLL_OF, Engines
+from flowy_sim.participants import Participants
 from flowy_sim.passage import Passage
 from flowy_sim.polls import POLLS, Polls
 from flowy_sim.schedule import FirstChoice, Schedule
@@ -92,7 +92,7 @@ class Simulation:
             "limits": limits,
             "latency": latency,
         }
-        self._limits = limits or Limits()
+        self._limits = limits or DOCUMENTED
         self._latency = latency or DEFAULT
         self._lock = threading.RLock()
         self._requests = count(1)
@@ -134,18 +134,20 @@ class Simulation:
         with self._lock:
             return self._engines.next_instant()
 
-    def has_task(self, poll: str, name: str, domain: str) -> bool:
-        """Return whether a poll would find a task now.
+    def lists_with_tasks(self, domain: str) -> set[tuple[str, str]]:
+        """Return the task lists on which a poll would find a task now.
 
         Args:
-            poll: ``PollForDecisionTask`` or ``PollForActivityTask``.
-            name: the task list's name.
             domain: the domain's name, of the simulation's region.
+
+        Returns:
+            ``PollForDecisionTask`` or ``PollForActivityTask``, and the list's name, of each.
         """
         with self._lock:
             if self.clock.runs:
                 self._engines.run_until(self._passage.present())
-            return self._engines.has_task(TaskList(self.region, poll, domain, name))
+            found = self.engine().lists_with_tasks(domain)
+            return {(POLL_OF[kind], name) for kind, _, name in found}
 
     def engine(self) -> Engine:
         """Return the engine of the simulation's region, to look at."""

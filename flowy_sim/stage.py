@@ -168,10 +168,12 @@ class Stage:
     def take_turn(self) -> bool:
         """Let somebody take a turn who has something to do; return whether anybody had."""
         crews = self.crews
+        waiting = self.simulation.lists_with_tasks(self.domain)
+        waiting.update(polled for polled, tasks in self.desk.late.items() if tasks)
         ready = [
             index
             for offset in range(len(crews))
-            if self._is_ready(crews[index := (self._next + offset) % len(crews)])
+            if crews[index := (self._next + offset) % len(crews)].is_ready(waiting)
         ]
         if not ready:
             return False
@@ -179,15 +181,6 @@ class Stage:
         self._next = (chosen + 1) % len(crews)
         self._let_work(crews[chosen])
         return True
-
-    def _is_ready(self, crew: Crew) -> bool:
-        return crew.has_idle and (
-            crew.unheard
-            or any(
-                self.desk.late.get(polled) or self.simulation.has_task(*polled, self.domain)
-                for polled in crew.lists
-            )
-        )
 
     def _let_work(self, crew: Crew) -> None:
         desk = self.desk

@@ -76,13 +76,19 @@ class StandIns:
             stub: the stub.
             declared: the type as it is to be registered.
         """
-        # Heartbeats come from the agenda, for the time that the answer takes.
-        members = {"flowy_type": replace(declared, automatic_heartbeat=None)}
         every = declared.automatic_heartbeat
+        if every is not None:  # for the time that the answer takes they come from the agenda
+            declared = replace(declared, automatic_heartbeat=None)
         return type(
             "Stubbed",
             (Stubbed,),
-            {**members, "stub": stub, "stand_ins": self, "every": every, "run": run_like(stub)},
+            {
+                "flowy_type": declared,
+                "stub": stub,
+                "stand_ins": self,
+                "every": every,
+                "run": run_like(stub),
+            },
         )
 
     def child(self, stub: Stub, declared: WorkflowType) -> type[Workflow]:

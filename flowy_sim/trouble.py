@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flowy_sim.client import Reply
 from flowy_sim.faults.fault import ANSWERS, Call, Fault, Moment, Stage
@@ -10,22 +10,37 @@ from flowy_sim.faults.fault import ANSWERS, Call, Fault, Moment, Stage
 Tell = Callable[[str], None]
 
 
-class _Fitting(dict[str, list[int]]):
-    """The numbers of the faults that can strike at one moment, by the operation that is called."""
+class _Risk:
+    """A fault of one run.
 
-    def __init__(self, faults: Sequence[Fault], moment: Moment) -> None:
+    Attributes:
+        fault: what can go wrong.
+        name: that in a few words.
+        sure: whether it strikes at last when nothing else happens any more.
+        left: how often it may yet strike.
+    """
+
+    __slots__ = ("fault", "left", "name", "sure")
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.name = fault.describe()
+        self.sure = fault.sure
+        self.left = fault.most
+
+
+class _Fitting(dict[str, list[_Risk]]):
+    """The faults that can strike at one moment, by the operation that is called."""
+
+    def __init__(self, risks: Iterable[_Risk], moment: Moment) -> None:
         super().__init__()
-        self._faults = [
-            (number, each) for number, each in enumerate(faults) if each.moment is moment
-        ]
+        self._risks = [each for each in risks if each.fault.moment is moment]
 
-    def __missing__(self, operation: str) -> list[int]:
-        numbers = self[operation] = [
-            number
-            for number, fault in self._faults
-            if operation.startswith(fault.operations or operation)
+    def __missing__(self, operation: str) -> list[_Risk]:
+        fitting = self[operation] = [
+            risk for risk in self._risks if operation.startswith(risk.fault.operations or operation)
         ]
-        return numbers
+        return fitting
 
 
 class Trouble:
@@ -48,14 +63,11 @@ class Trouble:
         tell: Tell,
     ) -> None:
         """Start with everything well."""
-        self._faults = faults
-        self._names = [fault.describe() for fault in faults]
-        self._sure = [fault.sure for fault in faults]
-        self._any_sure = any(self._sure)
-        self._at_calls = _Fitting(faults, Moment.CALL)
-        self._at_tasks = _Fitting(faults, Moment.TASK)
-        self._at_turns = _Fitting(faults, Moment.TURN)[""]
-        self._left = [fault.most for fault in faults]
+        self._risks = list(map(_Risk, faults))
+        self._any_sure = any(risk.sure for risk in self._risks)
+        self._at_calls = _Fitting(self._risks, Moment.CALL)
+        self._at_tasks = _Fitting(self._risks, Moment.TASK)
+        self._at_turns = _Fitting(self._risks, Moment.TURN)[""]
         self._most = most if faults else 0
         self._choose = choose
         self._stage = stage
@@ -68,64 +80,57 @@ class Trouble:
     @property
     def left(self) -> tuple[int, ...]:
         """How often each may yet strike, and all of them together."""
-        return (self._most, *self._left)
+        return (self._most, *[risk.left for risk in self._risks])
 
     def call(self, call: Call) -> Reply:
         """Let a call be carried out, or something happen to it."""
         if self._may_strike:
             if call.operation.startswith(ANSWERS):
                 self.turn()
-            number = self._which(self._at_calls[call.operation])
-            if number is not None:
-                self._count(number, call)
-                return self._faults[number].strike(self._stage, call)
+            risk = self._which(self._at_calls[call.operation])
+            if risk is not None:
+                self._count(risk, call)
+                return risk.fault.strike(self._stage, call)
         return call.send()
 
     def task(self, call: Call) -> Reply:
         """Let a worker have a task that was polled, or something happen to it."""
         if self._may_strike:
-            number = self._which(self._at_tasks[call.operation])
-            if number is not None:
-                self._count(number, call)
-                return self._faults[number].strike(self._stage, call)
+            risk = self._which(self._at_tasks[call.operation])
+            if risk is not None:
+                self._count(risk, call)
+                return risk.fault.strike(self._stage, call)
         return call.send()
 
     def turn(self) -> None:
         """Let things happen that happen to no call."""
-        for number in self._at_turns if self._may_strike else ():
-            while self._strikes(number):
-                self._count(number, None)
-                self._faults[number].befall(self._stage)
+        for risk in self._at_turns if self._may_strike else ():
+            while self._which((risk,)):
+                self._count(risk, None)
+                risk.fault.befall(self._stage)
 
     def last_resort(self) -> bool:
         """Let something happen that is sure to, as nothing else does; return whether it did."""
-        for number, fault in enumerate(self._faults):
-            if self._sure[number] and self._left[number] and fault.fits(self._stage):
-                self._count(number, None)
-                fault.befall(self._stage)
+        for risk in self._risks:
+            if risk.sure and risk.left and risk.fault.fits(self._stage):
+                self._count(risk, None)
+                risk.fault.befall(self._stage)
                 return True
         return False
 
-    def _which(self, numbers: list[int]) -> int | None:
+    def _which(self, risks: Iterable[_Risk]) -> _Risk | None:
         """Return the fault that strikes, if one does, of those that can."""
-        for number in numbers:
-            if self._strikes(number):
-                return number
+        for risk in risks:
+            possible = risk.left > 0 and (self._most > 0 or risk.sure)
+            if possible and risk.fault.fits(self._stage) and self._choose(risk.name, 2) > 0:
+                return risk
         return None
 
-    def _strikes(self, number: int) -> bool:
-        possible = self._left[number] > 0 and (self._most > 0 or self._sure[number])
-        return (
-            possible
-            and self._faults[number].fits(self._stage)
-            and self._choose(self._names[number], 2) > 0
-        )
-
-    def _count(self, number: int, call: Call | None) -> None:
-        self._left[number] -= 1
-        if not self._sure[number]:
+    def _count(self, risk: _Risk, call: Call | None) -> None:
+        risk.left -= 1
+        if not risk.sure:
             self._most -= 1
-        self._tell(f"{_whose(call)}{self._names[number]}")
+        self._tell(f"{_whose(call)}{risk.name}")
 
 
 def _whose(call: Call | None) -> str:

@@ -7,7 +7,7 @@ Nothing here reads a clock, draws chance from outside, waits, or opens anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -19,7 +19,7 @@ from flowy_sim.engine.events import Event
 from flowy_sim.engine.execution import Execution, describe
 from flowy_sim.engine.faults import UnknownResourceFault
 from flowy_sim.engine.latency import DEFAULT, Latency
-from flowy_sim.engine.limits import Limits
+from flowy_sim.engine.limits import DOCUMENTED, Limits
 from flowy_sim.engine.operations import OPERATIONS
 from flowy_sim.engine.paging import PageTokens
 from flowy_sim.engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
@@ -66,7 +66,7 @@ class Engine:
         region: str = "us-east-1",
         seed: int = 0,
         choose: Callable[[str, int], int] = first,
-        limits: Limits | None = None,
+        limits: Limits = DOCUMENTED,
         latency: Latency = DEFAULT,
         lambdas: Mapping[str, Any] | None = None,
     ) -> None:
@@ -75,7 +75,7 @@ class Engine:
         self.region = region
         self.seed = seed
         self.choose = choose
-        self.limits = limits or Limits()
+        self.limits = limits
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
         self.observe: Callable[[Execution, Event], None] | None = None
@@ -146,12 +146,13 @@ class Engine:
             kind, arguments = self.retentions.pop(expiry)
             ACTIONS[kind](*arguments)
 
-    def lists_with_tasks(self) -> Iterator[ListName]:
-        """Yield the task lists on which a poll would find a task."""
-        for domain in self.domains.values():
-            for kind in (DECISION, ACTIVITY):
-                for name in domain.task_lists(kind).names():
-                    yield ListName(kind, domain.name, name)
+    def lists_with_tasks(self, domain: str) -> list[ListName]:
+        """Return the task lists of a domain on which a poll would find a task."""
+        return [
+            ListName(kind, domain, name)
+            for kind in (DECISION, ACTIVITY)
+            for name in self.domains[domain].task_lists(kind).names()
+        ]
 
     def has_task(self, task_list: ListName) -> bool:
         """Return whether a poll of the list would find a task."""

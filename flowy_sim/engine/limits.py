@@ -54,3 +54,7 @@ class Limits:
                 raise ValueError(
                     f"Limits({name}={value!r}): a limit is a whole number of at least 1."
                 )
+
+
+DOCUMENTED = Limits()
+"""The quotas of the real service."""

@@ -57,19 +57,22 @@ class Given:
     def __init__(self, indices: Sequence[int] = (), then: Continue = first) -> None:
         """Start with nothing chosen."""
         self._indices = indices
+        self._given = len(indices)
         self._then = then
         self.made: list[Made] = []
 
     @property
     def is_beyond(self) -> bool:
         """Whether all choices of the list are made."""
-        return len(self.made) >= len(self._indices)
+        return len(self.made) >= self._given
 
     def choose(self, kind: str, count: int) -> int:
         """Choose the next of the list, or what the function says."""
         position = len(self.made)
-        if position < len(self._indices):
-            index = min(self._indices[position], count - 1)
+        if position < self._given:
+            index = self._indices[position]
+            if index >= count:
+                index = count - 1
         else:
             index = self._then(kind, count)
         self.made.append((kind, count, index))

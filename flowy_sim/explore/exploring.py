@@ -269,10 +269,8 @@ class Explorer:
                 told = now
                 self.tell(self.runs, len(self.states), self.search.covered)
             if self.runs % _TIDY == 0:
-                gc.collect()
-            attempt = self._next()
-            if attempt.error is not None:
-                failure = self._failure(attempt)
+                _tidy()
+            failure = self._next()
         return Exploration(
             self.runs,
             len(self.states),
@@ -292,14 +290,14 @@ class Explorer:
         seconds = time.perf_counter() - began
         return Exploration(1, 0, seconds, 0.0, False, self.endings, failure)
 
-    def _next(self) -> Attempt:
+    def _next(self) -> Failure | None:
         alternative, schedule = self.search.next()
         self.runs += 1
         look = _Look(self.states, schedule)
         attempt = Attempt(self._setting, schedule, look).make(self._test)
         self.search.learn(alternative, schedule.made)
         self._note(attempt)
-        return attempt
+        return None if attempt.error is None else self._failure(attempt)
 
     def _note(self, attempt: Attempt) -> None:
         self.endings.update(map(_ending, attempt.runner.runs))
@@ -352,6 +350,12 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
         if collects:
             gc.enable()
+
+
+def _tidy() -> None:
+    """Collect what runs have left, and never look again at what there is besides."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Look:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from flowy_sim.clock import DEFAULT_START, RealClock, parse_instant
 from flowy_sim.engine.latency import DEFAULT, RECORDED, ZERO, Latency
-from flowy_sim.engine.limits import Limits
+from flowy_sim.engine.limits import DOCUMENTED, Limits
 from flowy_sim.server.clock import REAL, check_mode
 
 LATENCIES: dict[str, Latency] = {"default": DEFAULT, "none": ZERO, "recorded": RECORDED}
@@ -89,7 +89,7 @@ class Settings:
                     f"limits: {name} is {value!r}; throttling is true or false, every other "
                     "limit is a whole number of at least 1."
                 )
-        return replace(Limits(), **self.limits)
+        return replace(DOCUMENTED, **self.limits)
 
     def begins_at(self) -> int:
         """Return where the clock begins, in milliseconds since 1970."""
