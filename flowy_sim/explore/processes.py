@@ -15,12 +15,12 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy_sim.explore.choices import Deviation
+from flowy_sim.explore.exploration import Exploration
+from flowy_sim.explore.explorer import Explorer
 from flowy_sim.explore.search import Alternative
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
-
-    from flowy_sim.explore.exploring import Exploration, Explorer
 
 _EACH = 16
 """So many alternatives for each process have to be known before they are dealt."""
@@ -73,8 +73,6 @@ def explore_in_processes(
         runs: how many runs are made at most, in all.
         seconds: for how long.
     """
-    from flowy_sim.explore.exploring import Exploration
-
     began = time.perf_counter()
     found = explorer.explore(runs, seconds, untried=_EACH * processes)
     if found.failure is not None or found.complete:

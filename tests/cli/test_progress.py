@@ -90,7 +90,7 @@ def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1
     def baked(runner: Runner) -> None:
         assert runner(Bread, 500).status != "OPEN"
 
-    monkeypatch.setattr("flowy_sim.explore.exploring._TOLD_EVERY", 0)
+    monkeypatch.setattr("flowy_sim.explore.explorer._TOLD_EVERY", 0)
     with console.capture() as capture, Gauge(console, 40, 60) as gauge:
         find(baked, faults=EVERYDAY, runs=40, seconds=60, tell=gauge.tell, processes=processes)
     return capture.get()

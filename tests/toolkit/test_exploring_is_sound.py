@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowy_sim.explore import exploring, find
+from flowy_sim.explore import explorer, find
 from flowy_sim.faults import (
     AnswerLate,
     CancelRequest,
@@ -69,7 +69,7 @@ def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
 
     pruned = find(test, faults=faults, most_faults=1, runs=300)
     with monkeypatch.context() as patched:
-        patched.setattr(exploring, "_Look", Blind)
+        patched.setattr(explorer, "_Look", Blind)
         whole = find(test, faults=faults, most_faults=1, runs=600)
     if pruned.complete:
         assert set(whole.endings) <= set(pruned.endings)
