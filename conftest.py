@@ -10,7 +10,10 @@ import pytest
 from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The tests run on every Python that is supported, so each of them need not search for long.
+settings.register_profile(
+    "default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.register_profile(
     "soak", parent=settings.get_profile("default"), max_examples=2_000, stateful_step_count=100

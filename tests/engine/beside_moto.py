@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import freezegun
@@ -162,7 +163,9 @@ def twins(theirs: Any, ours: Any) -> Any:
 def both() -> Iterator[Both]:
     """Moto and an engine, both empty, at the same instant."""
     at: datetime = instant(START)
-    with freezegun.freeze_time(at) as clock, moto.mock_aws():
+    # There an empty poll waits for a second of real time.
+    sleepless = patch("moto.swf.models.sleep")
+    with freezegun.freeze_time(at) as clock, moto.mock_aws(), sleepless:
         config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
         yield Both(boto3.client("swf", "us-east-1", config=config), clock)
         for backend in swf_backends["123456789012"].values():

@@ -7,7 +7,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 
 from flowy import Workflow, workflow
 from flowy.decider import decide
@@ -18,6 +18,8 @@ from flowy_sim.invariants import check
 from flowy_sim.run import Event
 from flowy_sim.strategies import Input, decisions, histories, inputs
 from flowy_sim.strategies.decisions import Decision
+
+UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
 
 
 class Size(Enum):
@@ -57,8 +59,8 @@ def test_inputs_are_of_the_types_that_run_names(given: Input) -> None:
 
 
 def test_what_has_a_default_is_given_or_not() -> None:
-    assert find(inputs(Order), lambda given: "note" in given.kwargs)
-    assert find(inputs(Order), lambda given: "note" not in given.kwargs)
+    assert find(inputs(Order), lambda given: "note" in given.kwargs, settings=UNSHRUNK)
+    assert find(inputs(Order), lambda given: "note" not in given.kwargs, settings=UNSHRUNK)
 
 
 @settings(max_examples=30)
@@ -79,7 +81,7 @@ def test_in_some_histories_something_goes_wrong() -> None:
     def timed_out(events: list[Event]) -> bool:
         return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
 
-    assert find(histories(), timed_out, settings=settings(max_examples=2_000))
+    assert find(histories(), timed_out, settings=UNSHRUNK)
 
 
 @given(decisions())

@@ -30,7 +30,6 @@ print(int(peak[1]) // 1024)
     [
         ("RGB", "JPEG", {}, 60),
         ("RGB", "JPEG", {"progressive": True, "subsampling": 0}, 300),
-        ("RGB", "PNG", {"compress_level": 1}, 300),
         ("RGBA", "PNG", {"compress_level": 1}, 300),
         ("P", "GIF", {}, 200),
         ("RGB", "TIFF", {}, 300),
