@@ -32,6 +32,7 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.checks import Checks
 from flowy_sim.faults.fault import Fault
 from flowy_sim.freezing import freezegun, frozen_to
+from flowy_sim.listening import Listening
 from flowy_sim.repertoire import (
     Repertoire,
     Sources,
@@ -41,12 +42,12 @@ from flowy_sim.repertoire import (
     module_of,
     workflows_in,
 )
-from flowy_sim.run import Event, Run, fetch, history, open_executions
+from flowy_sim.run import Event, Run, fetch
 from flowy_sim.simulation import Simulation
 from flowy_sim.stage import Code, Stage
 from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.waiting import StuckError, explain, timed_out_in_vain, waits
+from flowy_sim.waiting import stuck_at, timed_out_in_vain
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
@@ -56,9 +57,6 @@ MOST_RESTARTS = 100
 
 MOST_FAULTS = 2
 """How many faults strike in one run at most, if nothing else is said."""
-
-_OTHERS = 5
-_MOST_OPEN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -153,6 +151,8 @@ class Runner:
         self.simulation = simulation
         self.domain = domain
         self.stubs = Stubs() if stubs is None else stubs
+        self._client = simulation.client(poll_seconds=0)
+        self._listening = Listening(self._client, domain, on_event)
         self.stage = Stage(
             simulation,
             domain,
@@ -160,7 +160,7 @@ class Runner:
             tuple(faults),
             most_faults,
             self._task_taken,
-            self._tell,
+            self._listening.tell,
             on_accident or _say_nothing,
         )
         self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
@@ -172,12 +172,9 @@ class Runner:
         self._freeze = freeze
         if freeze:
             freezegun()
-        self._on_event = on_event
         self._on_turn = on_turn
-        self._told: dict[Execution, int] = {}
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
-        self._client = self.stage.client
         self._checks = Checks(simulation, self._client, domain, payloads)
         self._looks: list[Callable[[], object]] = []
         self._follow: Callable[[], None] = _stand_still
@@ -290,8 +287,7 @@ class Runner:
         except FlowyError as error:
             # Its sentence says all; the code that found it is of no interest to a test's report.
             raise error.with_traceback(None) from None
-        self._told[execution] = 0
-        self._tell()
+        self._listening.add(execution)
         return execution
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
@@ -378,7 +374,7 @@ class Runner:
                 self.stage.suspended.clear()
         ended = fetch(self._client, self.domain, execution, self.payloads)
         self.runs.append(ended)
-        self._told.pop(execution, None)
+        self._listening.remove(execution)
         can = self.stage.can
         if can is not None and can.missing:
             in_vain = timed_out_in_vain(ended.history, can.missing, can.activities)
@@ -418,7 +414,7 @@ class Runner:
             time.sleep(self._clock.seconds_until(instant))
         else:
             self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
-        self._tell()
+        self._listening.tell()
         self.stage.agenda.catch_up()
 
     # Work
@@ -486,21 +482,12 @@ class Runner:
     def _check_that_something_ends(self, execution: Execution) -> None:
         """Raise an error unless an open execution waits for something that ends by itself."""
         __tracebackhide__ = True
-        stuck = fetch(self._client, self.domain, execution, self.payloads)
-        others = [
-            fetch(self._client, self.domain, other, self.payloads)
-            for other in open_executions(self._client, self.domain, _MOST_OPEN)
-            if other != execution
-        ]
-        can = self.stage.can
-        workers = replace(
-            self.stage.workers(), workflows=can.workflows if can else {}, payloads=self.payloads
-        )
-        open_waits = [wait for each in (stuck, *others) for wait in waits(each.history, workers)]
-        if not any(wait.ends for wait in open_waits):
-            self.runs.append(stuck)
-            self._told.pop(execution, None)
-            raise StuckError(explain(stuck, others[:_OTHERS], workers, self._clock.now), stuck)
+        workers, now = self.stage.workers(), self._clock.now
+        stuck = stuck_at(now, self._client, self.domain, execution, workers)
+        if stuck is not None:
+            self.runs.append(stuck.run)
+            self._listening.remove(execution)
+            raise stuck
 
     def _is_open(self, execution: Execution) -> bool:
         found = self.simulation.engine().executions.get(execution.run_id)
@@ -512,23 +499,14 @@ class Runner:
             self._follow = follow
             yield
 
-    # Telling
+    # Tasks
 
     def _task_taken(self) -> None:
         task = self.stage.desk.task
         if task is not None and "workflowType" in task:
             self.stand_ins.begin(task)
         self._follow()
-        self._tell()
-
-    def _tell(self) -> None:
-        """Tell of the events that are new."""
-        if self._on_event is None:
-            return
-        for execution, told in self._told.items():
-            for event in history(self._client, self.domain, execution, after=told):
-                self._told[execution] = event["eventId"]
-                self._on_event(execution.workflow_id, event)
+        self._listening.tell()
 
 
 def _stand_still() -> None:

@@ -118,6 +118,8 @@ class Stage:
             [name for poll, name in polled if poll == DECISION_POLL],
             [name for poll, name in polled if poll == ACTIVITY_POLL],
             list(self._known.activities),
+            self._known.workflows,
+            self._known.payloads,
         )
 
     def _crew(self, role: str, poll: str, name: str) -> Crew:

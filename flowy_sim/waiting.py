@@ -8,15 +8,19 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
+from flowy.client import Execution
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.awaiting import awaited_signals
+from flowy_sim.client import Client
 from flowy_sim.repertoire import MISSING_LIST
-from flowy_sim.run import Event, Run
+from flowy_sim.run import Event, Run, fetch, open_executions
 from flowy_sim.timeline import reading
 from flowy_sim.timeline.vocabulary import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
 
 _NEVER = "NONE"
+_MOST_OPEN = 1000
+_MOST_TOLD = 5
 _TIME_OUTS = ("scheduleToCloseTimeout", "startToCloseTimeout", "heartbeatTimeout")
 
 
@@ -105,6 +109,34 @@ def _signals(history: Sequence[Event], workers: Workers) -> list[str]:
         f"it waits for {signal}, which nobody has sent"
         for signal in awaited_signals(workflow, history, workers.payloads)
     ]
+
+
+def stuck_at(
+    now: datetime, client: Client, domain: str, execution: Execution, workers: Workers
+) -> StuckError | None:
+    """Say why nothing will ever happen to an open execution, while nobody has anything to do.
+
+    Args:
+        now: the present instant.
+        client: asks the simulation.
+        domain: the execution's domain.
+        execution: its ids.
+        workers: who is there to take tasks.
+
+    Returns:
+        An error to be raised; None if the execution, or another open one, waits for something
+        that ends by itself.
+    """
+    run = fetch(client, domain, execution, workers.payloads)
+    others = [
+        fetch(client, domain, other, workers.payloads)
+        for other in open_executions(client, domain, _MOST_OPEN)
+        if other != execution
+    ]
+    open_waits = [wait for each in (run, *others) for wait in waits(each.history, workers)]
+    if any(wait.ends for wait in open_waits):
+        return None
+    return StuckError(explain(run, others[:_MOST_TOLD], workers, now), run)
 
 
 def explain(run: Run, others: Iterable[Run], workers: Workers, now: datetime) -> str:

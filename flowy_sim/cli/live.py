@@ -145,6 +145,12 @@ class Company:
         if happens is not None and happens < parse_instant(times_out_at(run.history)):
             return
         can = self._can
-        workers = Workers(can.decision_lists, can.activity_lists, list(can.activities))
+        workers = Workers(
+            can.decision_lists,
+            can.activity_lists,
+            list(can.activities),
+            can.workflows,
+            can.payloads,
+        )
         if not any(wait.ends for wait in waits(run.history, workers)):
             raise StuckError(explain(run, (), workers, simulation.clock.now), run)
