@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from itertools import count
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 SIMULATION = ("seed", "start", "latency", "limits")
 RUNNER = ("activities", "workflows", "workers", "task_lists", "most_restarts", "freeze", "payloads")
 CHECKS = ("strict", "golden")
+_SWITCHES = (*CHECKS, "freeze")
 
 KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
 
@@ -108,7 +110,9 @@ def swf(request: pytest.FixtureRequest) -> Simulation:
     """
     from flowy_sim.simulation import Simulation
 
-    simulation = Simulation(**_options(request.node, SIMULATION))
+    options = _options(request.node, SIMULATION)
+    with said_in_a_marker():
+        simulation = Simulation(**options)
     request.node.stash[_SIMULATION] = simulation
     return simulation
 
@@ -173,7 +177,9 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     """
     from flowy_sim.runner import Runner
 
-    runner = Runner(swf, stubs=swf_stub, **_options(request.node, RUNNER))
+    options = _options(request.node, RUNNER)
+    with said_in_a_marker():
+        runner = Runner(swf, stubs=swf_stub, **options)
     request.node.stash[_RUNNER] = runner
     return runner
 
@@ -259,29 +265,23 @@ def _check(item: pytest.Item) -> None:
     # One of many explored runs need not use what the others do.
     unused = _unused(item) if options.get("strict", True) and not repeated else ""
     if unused:
-        pytest.fail(unused, pytrace=False)
+        refuse(unused)
     if options.get("golden"):
         from flowy_sim.golden import GoldenError, check
 
         record = bool(item.config.getoption("--swf-record"))
         runner = _runner(item)
         if runner is None:
-            pytest.fail(
-                "@pytest.mark.swf(golden=True) is for tests that use swf_run", pytrace=False
-            )
+            refuse("@pytest.mark.swf(golden=True) is for tests that use swf_run")
         if record and repeated:
-            pytest.fail(
+            refuse(
                 "--swf-record keeps the plainest run of an explored test, not the one that "
-                "--swf-choices asks for; leave one of them out",
-                pytrace=False,
+                "--swf-choices asks for; leave one of them out"
             )
-        broken = ""
         try:
             check(item.path, item.nodeid.partition("::")[2], runner, record=record)
         except GoldenError as error:
-            broken = str(error)
-        if broken:
-            pytest.fail(broken, pytrace=False)
+            refuse(str(error))
 
 
 def _runner(item: pytest.Item) -> Runner | None:
@@ -374,13 +374,32 @@ def _options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
         unknown = [name for name in marker.kwargs if name not in KEYWORDS]
         if marker.args or unknown:
             wrong = ", ".join([*map(repr, marker.args), *unknown])
-            raise pytest.UsageError(
-                f"@pytest.mark.swf takes keywords {', '.join(KEYWORDS)}, not {wrong}"
-            )
+            refuse(f"@pytest.mark.swf takes keywords {', '.join(KEYWORDS)}, not {wrong}")
+        for name in _SWITCHES:
+            if not isinstance(marker.kwargs.get(name, True), bool):
+                refuse(f"@pytest.mark.swf: {name} is True or False, not {marker.kwargs[name]!r}")
         for name in names:
             if name in marker.kwargs:
                 options.setdefault(name, marker.kwargs[name])
     return options
+
+
+@contextmanager
+def said_in_a_marker() -> Iterator[None]:
+    """Let a sentence be all that is said of what is wrong with a marker."""
+    from flowy.errors import ConfigurationError
+
+    try:
+        yield
+    except (ConfigurationError, TypeError, ValueError) as error:
+        if not isinstance(error.__cause__, ModuleNotFoundError | None):
+            raise  # The author's own code is wrong.
+        refuse(f"@pytest.mark.swf: {error}")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Fail with a sentence, and show none of the code that has found what is wrong."""
+    raise pytest.fail.Exception(sentence, pytrace=False) from None
 
 
 def _served(options: dict[str, Any]) -> dict[str, Any]:
@@ -396,7 +415,7 @@ def _served(options: dict[str, Any]) -> dict[str, Any]:
     if "latency" in settings:
         names = [name for name, each in LATENCIES.items() if each is settings["latency"]]
         if not names:
-            raise pytest.UsageError(
+            refuse(
                 "a served simulation takes a latency of flowy_sim.engine.latency: DEFAULT, ZERO or "
                 "RECORDED"
             )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
+from flowy.errors import ConfigurationError
 from flowy.options import ACTIVITY, WORKFLOW, YEAR, default_members, members
 from flowy.proxy import ActivityProxy, WorkflowProxy
 from flowy.registry import Type, by_type, register, scan
@@ -182,12 +183,12 @@ class Repertoire:
 
 def activities_in(sources: Sources) -> list[type[Activity]]:
     """Return activities, and those in modules and packages or the names of such."""
-    return [cls for found in _expanded(sources) for cls in _classes(found, "activities")]
+    return [cls for found in _expanded(sources) for cls in _classes(found, ActivityType)]
 
 
 def workflows_in(sources: Sources) -> list[type[Workflow]]:
     """Return the workflows among classes, and in modules and packages or the names of such."""
-    return [cls for found in _expanded(sources) for cls in _classes(found, "workflows")]
+    return [cls for found in _expanded(sources) for cls in _classes(found, WorkflowType)]
 
 
 def module_of(cls: type[Any]) -> ModuleType:
@@ -243,11 +244,21 @@ def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAnd
 
 def _expanded(sources: Any) -> list[Source]:
     one = isinstance(sources, str | ModuleType | type) or callable(sources)
+    if not one and not isinstance(sources, Iterable):
+        raise ConfigurationError(
+            "activities and workflows are looked for in classes, functions, modules and packages, "
+            f"or those of such names, not in {sources!r}"
+        )
     return [activity_class(source) for source in ([sources] if one else sources)]
 
 
-def _classes(source: Source, kind: str) -> Iterable[Any]:
-    return getattr(scan(source), kind) if isinstance(source, str | ModuleType) else [source]
+def _classes(source: Source, declared: type[ActivityType | WorkflowType]) -> Iterable[Any]:
+    if isinstance(source, str | ModuleType):
+        found = scan(source)
+        return found.activities if declared is ActivityType else found.workflows
+    if not isinstance(getattr(source, "flowy_type", None), declared):
+        raise ConfigurationError(f"{source!r} is no class decorated with @{declared.kind}")
+    return [source]
 
 
 def _bare_workflow(name: str, version: str, task_list: str) -> WorkflowType:

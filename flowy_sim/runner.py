@@ -30,7 +30,7 @@ from flowy.serialization import PLAIN, Payloads
 from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.checks import Checks
-from flowy_sim.faults.fault import Fault
+from flowy_sim.faults.fault import Fault, faults_in
 from flowy_sim.freezing import freezegun, frozen_to
 from flowy_sim.listening import Listening
 from flowy_sim.repertoire import (
@@ -147,6 +147,10 @@ class Runner:
         on_accident: Callable[[str], None] | None = None,
     ) -> None:
         """Check the arguments; nothing is asked of the simulation yet."""
+        if not isinstance(payloads, Payloads):
+            raise ConfigurationError(
+                f"payloads must be a Payloads, such as Payloads(store=…), not {payloads!r}"
+            )
         self.runs: list[Run] = []
         self.simulation = simulation
         self.domain = domain
@@ -157,8 +161,8 @@ class Runner:
             simulation,
             domain,
             None if workers is None else whole_number("workers", workers, least=1),
-            tuple(faults),
-            most_faults,
+            faults_in(faults),
+            whole_number("most_faults", most_faults),
             self._task_taken,
             self._listening.tell,
             on_accident or _say_nothing,

@@ -71,13 +71,20 @@ class Simulation:
         """Start with nothing registered.
 
         Raises:
-            TypeError: `limits` is something else.
+            TypeError: `seed`, `limits` or `latency` is something else.
             ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
         """
         if clock is not None and start is not None:
             raise ValueError("Give the simulation a clock or a start, not both.")
         if not isinstance(limits, Limits | None):
             raise TypeError(f"limits={limits!r}: give a Limits, such as Limits(polls=1).")
+        if not isinstance(seed, int):
+            raise TypeError(f"seed={seed!r}: give a whole number.")
+        if latency is not None and not hasattr(latency, "delays"):
+            raise TypeError(
+                f"latency={latency!r}: give DEFAULT, ZERO or RECORDED of "
+                "flowy_sim.engine.latency, or a Latency of your own."
+            )
         self.seed = seed
         self.region = region
         self.account = account

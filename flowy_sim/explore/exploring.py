@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from flowy.errors import ConfigurationError
 from flowy_sim.explore import choices as chosen
-from flowy_sim.explore.attempt import Setting, Test
+from flowy_sim.explore.asked import check, setting_for
+from flowy_sim.explore.attempt import Test
 from flowy_sim.explore.exploration import Exploration, FoundError
 from flowy_sim.explore.explorer import Explorer, Tell
 from flowy_sim.explore.processes import cores, explore_in_processes
 from flowy_sim.explore.tally import Tally
 from flowy_sim.faults.fault import Fault
-from flowy_sim.runner import MOST_FAULTS, Runner
+from flowy_sim.runner import MOST_FAULTS
 
 RUNS = 10_000
 SECONDS = 10.0
@@ -92,8 +91,12 @@ def find(
 
     Returns:
         How much was explored, and how the test fails, if it does.
+
+    Raises:
+        ConfigurationError: there is no such option, or one is wrong.
     """
     __tracebackhide__ = True
+    check({"runs": runs, "seconds": seconds, "processes": processes})
     setting = setting_for(
         faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others
     )
@@ -104,32 +107,6 @@ def find(
         if processes != 1 and (most := cores()) > 1:
             return explore_in_processes(explorer, processes or most, runs, seconds)
         return explorer.explore(runs, seconds)
-
-
-def setting_for(
-    *,
-    faults: Iterable[Fault] = (),
-    most_faults: int = MOST_FAULTS,
-    invariants: Iterable[Callable[..., object]] = (),
-    **others: Any,
-) -> Setting:
-    """Put together how each run is set up, from options of `find`.
-
-    Raises:
-        ConfigurationError: there is no such option.
-    """
-    __tracebackhide__ = True
-    names = ("seed", "start", "latency", "limits", "region", "account")
-    made = {name: others.pop(name) for name in names if name in others}
-    turns = {"most_turns": others.pop("most_turns")} if "most_turns" in others else {}
-    unknown = others.keys() - inspect.signature(Runner).parameters.keys()
-    if unknown:
-        raise ConfigurationError(
-            f"exploring has no option {', '.join(sorted(unknown))}; it has faults, most_faults, "
-            "invariants, runs, seconds, processes, choices, most_turns, "
-            "and those of Simulation and Runner"
-        )
-    return Setting(tuple(faults), most_faults, made, others, tuple(invariants), **turns)
 
 
 @contextmanager

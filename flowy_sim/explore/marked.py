@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from flowy_sim.explore.asked import ENDS, check, setting_for
+from flowy_sim.explore.attempt import Attempt
+from flowy_sim.explore.choices import Deviating
 from flowy_sim.explore.exploring import find
 from flowy_sim.explore.tally import Tally
+from flowy_sim.pytest_plugin import refuse, said_in_a_marker
 from flowy_sim.runner import Runner
 
 CHOICES = "--swf-choices"
@@ -43,11 +47,15 @@ def explore_item(
     """
     __tracebackhide__ = True
     if wanted is not True and not isinstance(wanted, Mapping):
-        pytest.fail(
+        refuse(
             "@pytest.mark.swf(explore=…) takes True, or a dictionary of the options of "
-            f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {wanted!r}",
-            pytrace=False,
+            f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {wanted!r}"
         )
+    asked = {**options, **({} if wanted is True else wanted)}
+    with said_in_a_marker():
+        check(asked)
+        runs = {name: value for name, value in asked.items() if name not in ENDS}
+        Attempt(setting_for(**runs), Deviating(()))
     _refuse_what_keeps_hold(item)
     names = inspect.signature(item.obj).parameters
     arguments = {name: value for name, value in item.funcargs.items() if name in names}
@@ -66,7 +74,7 @@ def explore_item(
         choices=chosen,
         repeat=partial(_repeat, item.nodeid),
         tally=tally,
-        **{**options, **({} if wanted is True else wanted)},
+        **asked,
     )
     summary = str(found) if chosen is None else "the run with the given choices"
     failure = found.failure
@@ -88,8 +96,7 @@ def _refuse_what_keeps_hold(item: pytest.Function) -> None:
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():
         held = [each for each in definitions[-1].argnames if each in _FRESH]
         if held and name not in _FRESH:
-            pytest.fail(
+            refuse(
                 f"the fixture {name!r} uses {held[0]!r}, which is new in each run of an explored "
-                "test, while fixtures are made once; let the test call a function instead",
-                pytrace=False,
+                "test, while fixtures are made once; let the test call a function instead"
             )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, NamedTuple, Protocol
 
+from flowy import checks
+from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.client import Client, Reply
 from flowy_sim.simulation import Simulation
@@ -98,6 +100,10 @@ class Fault:
 
     most: int = 1
 
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        checks.whole_number(f"most of {type(self).__name__}", self.most, least=1)
+
     title: ClassVar[str] = "something goes wrong"
     moment: ClassVar[Moment] = Moment.CALL
     operations: ClassVar[tuple[str, ...]] = ()
@@ -123,6 +129,31 @@ class Fault:
     def describe(self) -> str:
         """Say in a few words what goes wrong."""
         return self.title
+
+
+def faults_in(given: object) -> tuple[Fault, ...]:
+    """Check what somebody says may go wrong.
+
+    Args:
+        given: faults, or one.
+
+    Raises:
+        ConfigurationError: that is something else.
+    """
+    __tracebackhide__ = True
+    found = tuple(given) if isinstance(given, Iterable) else (given,)
+    for each in found:
+        if isinstance(each, type) and issubclass(each, Fault):
+            raise ConfigurationError(
+                f"faults must be instances such as WorkerDies(); {each.__name__} is a class, "
+                f"write {each.__name__}()"
+            )
+    if not all(isinstance(each, Fault) for each in found):
+        raise ConfigurationError(
+            "faults must be a list of faults such as [WorkerDies(), AnswerLost()], or EVERYDAY, "
+            f"of flowy_sim.faults, not {given!r}"
+        )
+    return found
 
 
 def is_injected(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowy import checks
 from flowy_sim.client import Reply
 from flowy_sim.faults.fault import (
     ANSWERS,
@@ -24,6 +25,12 @@ class _Late(Fault):
     """
 
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        super().__post_init__()
+        if self.seconds is not None:
+            checks.number(f"seconds of {type(self).__name__}", self.seconds)
 
     def late(self, stage: Stage, call: Call) -> float:
         """Return by how many seconds it is late."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flowy.workflow import Workflow
+from flowy import checks
+from flowy.errors import ConfigurationError
+from flowy.registry import by_type
+from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.faults.fault import Fault, Moment, Stage
 
 
@@ -27,6 +30,11 @@ class ClockJumps(_Turn):
     seconds: float = 3600
 
     title = "all workers sleep"
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        super().__post_init__()
+        checks.number("seconds of ClockJumps", self.seconds)
 
     def befall(self, stage: Stage) -> None:
         """Let time pass."""
@@ -59,6 +67,17 @@ class Deploy(_Turn):
     workflows: tuple[type[Workflow], ...] = ()
 
     title = "new code is deployed"
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        super().__post_init__()
+        given: object = self.workflows
+        if not isinstance(given, tuple | list):
+            raise ConfigurationError(
+                "Deploy takes a tuple of the classes that take the place of others, such as "
+                f"Deploy((NewOrder,)), not {given!r}"
+            )
+        by_type(WorkflowType, self.workflows)
 
     def befall(self, stage: Stage) -> None:
         """Restart them."""
@@ -105,6 +124,16 @@ class Signal(_FromOutside):
     name: str = "signal"
     input: str | None = None
     surely: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        super().__post_init__()
+        checks.text("the name of a Signal", self.name)
+        if self.input is not None and not isinstance(self.input, str):
+            raise ConfigurationError(
+                f"the input of the Signal {self.name!r} must be text, as it travels, such as "
+                f"json.dumps(…), not {self.input!r}"
+            )
 
     @property
     def sure(self) -> bool:

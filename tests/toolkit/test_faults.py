@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore.choices import Deviating, Deviation
 from flowy_sim.faults import (
@@ -205,3 +207,35 @@ def test_the_same_seed_brings_the_same_faults() -> None:
         return runner(Delivery, "lamp").history
 
     assert history() == history()
+
+
+@pytest.mark.parametrize(
+    ("fault", "given", "sentence"),
+    [
+        (WorkerDies, {"most": 0}, "most of WorkerDies must be a whole number from 1"),
+        (ClockJumps, {"seconds": "1 h"}, "seconds of ClockJumps must be a number"),
+        (TaskLate, {"seconds": -1}, "seconds of TaskLate must be a number of at least 0"),
+        (Signal, {"input": {"by": 7}}, "the input of the Signal 'signal' must be text"),
+        (Signal, {"name": ""}, "the name of a Signal must be text"),
+        (Deploy, {"workflows": Delivery}, r"takes a tuple of .*Deploy\(\(NewOrder,\)\)"),
+        (Deploy, {"workflows": (Pick,)}, "Pick'> is no class decorated with @workflow"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_is_told_at_once(
+    fault: Callable[..., Fault], given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        fault(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"faults": [WorkerDies]}, r"WorkerDies is a class, write WorkerDies\(\)"),
+        ({"faults": "everyday"}, "faults must be a list of faults such as"),
+        ({"most_faults": "2"}, "most_faults must be a whole number"),
+    ],
+)
+def test_a_runner_refuses_what_are_no_faults(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        Runner(Simulation(), **given)

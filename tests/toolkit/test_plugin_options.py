@@ -356,3 +356,48 @@ def test_the_replay_of_a_golden_history_needs_a_whole_file(tmp_path: Path) -> No
     (tmp_path / "x.json").write_text('{"events": [{"eventId": 2}]}', encoding="utf-8")
     with pytest.raises(flowy.HistoryError, match="does not hold the whole history"):
         load(tmp_path / "x.json")
+
+
+# Markers
+
+WRONG = [
+    ("sed=1", "@pytest.mark.swf takes keywords seed, start, "),
+    ("seed='7'", "@pytest.mark.swf: seed='7': give a whole number."),
+    ("start='2024-01-01'", "@pytest.mark.swf: '2024-01-01' names no time zone; give a datetime"),
+    ("latency='none'", "@pytest.mark.swf: latency='none': give DEFAULT, ZERO or RECORDED of "),
+    ("limits={'polls': 1}", "@pytest.mark.swf: limits={'polls': 1}: give a Limits, such as "),
+    ("activities='nowhere'", "@pytest.mark.swf: there is no module 'nowhere'"),
+    ("activities=7", "@pytest.mark.swf: activities and workflows are looked for in classes"),
+    ("activities=[Bread]", "bakery.Bread'> is no class decorated with @activity"),
+    ("workflows=Knead", "bakery.Knead'> is no class decorated with @workflow"),
+    ("workers=0", "@pytest.mark.swf: workers must be a whole number from 1"),
+    ("task_lists='oven'", "@pytest.mark.swf: task_lists must be a list of texts, not 'oven'"),
+    ("payloads='s3://x'", "@pytest.mark.swf: payloads must be a Payloads, such as "),
+    ("freeze='yes'", "@pytest.mark.swf: freeze is True or False, not 'yes'"),
+    ("golden=1", "@pytest.mark.swf: golden is True or False, not 1"),
+    ("explore={'fault': 1}", "@pytest.mark.swf: exploring has no option fault; it has faults, "),
+    ("explore={'faults': 'all'}", "@pytest.mark.swf: faults must be a list of faults such as "),
+    ("explore={'faults': [Restart]}", "Restart is a class, write Restart()"),
+    ("explore={'runs': 0}", "@pytest.mark.swf: runs must be a whole number from 1"),
+    ("explore={'seconds': 'x'}", "@pytest.mark.swf: seconds must be a number of at least 0"),
+    ("explore={'processes': 0}", "@pytest.mark.swf: processes must be a whole number from 1"),
+    ("explore={'invariants': [7]}", "@pytest.mark.swf: invariants must be a list of functions"),
+    ("explore={'most_faults': -1}", "@pytest.mark.swf: most_faults must be a whole number"),
+    ("explore={'most_turns': 0}", "@pytest.mark.swf: most_turns must be a whole number from 1"),
+    ("explore={'workers': 0}", "@pytest.mark.swf: workers must be a whole number from 1"),
+]
+
+
+def test_a_wrong_marker_is_told_in_a_sentence_and_nothing_else(folder: pytest.Pytester) -> None:
+    tests = "".join(
+        f"@pytest.mark.swf({marked})\ndef test_{number}(swf_run): swf_run(Bread, 500)\n\n"
+        for number, (marked, _) in enumerate(WRONG)
+    )
+    imports = "import pytest\nfrom flowy_sim.faults import *\nfrom village_bakery import *\n"
+    folder.makepyfile(test_it=f"{imports}\n{tests}")
+    told = folder.runpytest_inprocess("--strict-markers").outlines
+    told = told[: next(place for place, line in enumerate(told) if "short test summary" in line)]
+    sentences = [line for line in told[7:] if line and line[0] not in "_="]
+    assert len(sentences) == len(WRONG)
+    for _, sentence in WRONG:
+        assert any(sentence in line for line in sentences), sentence
