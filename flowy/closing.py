@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flowy.decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
-from flowy.errors import reason_and_details
+from flowy.errors import SerializationError, reason_and_details
 from flowy.leaving import Restarting
 from flowy.limits import DATA_LIMIT, cut
 
@@ -47,7 +47,7 @@ def canceled(details: str) -> Closing:
     return lambda: cancel_workflow(cut(details, DATA_LIMIT))
 
 
-def restarted(decider: Decider, name: str, restart: Restarting) -> Closing:
+def restarted(decider: Decider, restart: Restarting) -> Closing:
     """Close it and begin a new run, with the same settings and the signals that nobody took.
 
     The service would give the new run what its type was registered with, as documented.
@@ -55,11 +55,26 @@ def restarted(decider: Decider, name: str, restart: Restarting) -> Closing:
 
     def make() -> Decision:
         text = decider.payloads.encode_input(
-            name, restart.arguments, restart.keywords, decider.encode, decider.handed_on
+            decider.label,
+            restart.arguments,
+            restart.keywords,
+            decider.encode,
+            decider.signals.handed_on,
         )
-        started = decider.started
+        started = decider.turns.started
         settings: dict[str, Any] = {key: started[key] for key in _KEPT_SETTINGS if key in started}
         attributes = {"input": text, **settings, **restart.members}
         return Decision("ContinueAsNewWorkflowExecution", attributes)
 
     return make
+
+
+def decision_of(closing: Closing) -> Decision:
+    """Make the decision; one that fails the execution if it cannot be sent.
+
+    That depends on the signals that have come by now, which a new run gets.
+    """
+    try:
+        return closing()
+    except SerializationError as error:
+        return failed(error)()

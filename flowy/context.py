@@ -54,7 +54,7 @@ class WorkflowContext:
     @property
     def replaying(self) -> bool:
         """Whether ``run`` repeats what was decided before, rather than decide something new."""
-        return self._deciding.replaying
+        return self._deciding.turns.replaying
 
     @property
     def logger(self) -> WorkflowLogger:
@@ -68,7 +68,7 @@ class WorkflowContext:
 
     def now(self) -> datetime:
         """Tell the time, in UTC: when the decision task was started that is being worked on."""
-        return _instant(self._deciding.turn.timestamp)
+        return _instant(self._deciding.turns.at_hand.timestamp)
 
     def sleep(self, seconds: int | timedelta) -> None:
         """Wait, by a timer of Amazon SWF: a day costs no more than a second.
@@ -193,7 +193,7 @@ class WorkflowContext:
 
         Where ``run`` waits it hears of it anyhow, by `flowy.ExecutionCanceled`.
         """
-        return self._deciding.cancel_requested
+        return self._deciding.signals.cancel_requested
 
     # Chance, and what is outside.
 
@@ -268,7 +268,7 @@ class WorkflowContext:
     @property
     def history_length(self) -> int:
         """How many events the history has, up to the decision task that is being worked on."""
-        return self._deciding.turn.started_event_id
+        return self._deciding.turns.at_hand.started_event_id
 
     @property
     def history_is_long(self) -> bool:

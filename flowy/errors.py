@@ -325,5 +325,11 @@ def _traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
-_CALLERS = ("flowy.activity", "flowy.activity_worker", "flowy.decider", "flowy.guard")
+_CALLERS = (
+    "flowy.activity",
+    "flowy.activity_worker",
+    "flowy.decider",
+    "flowy.guard",
+    "flowy.whole_run",
+)
 """The modules that call what authors of activities and workflows write."""

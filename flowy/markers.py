@@ -34,7 +34,7 @@ class Markers:
         """
         decider = self._decider
         decider.stay()
-        if not decider.replaying:
+        if not decider.turns.replaying:
             text: str | None = make()
         else:
             found = self._next(name)
@@ -70,7 +70,7 @@ class Markers:
         """Tell whether a change of the code holds for this execution; a marker keeps that."""
         if patch not in self._patches:
             name = f"patched: {patch}"
-            holds = not self._decider.replaying or self._next(name) is not None
+            holds = not self._decider.turns.replaying or self._next(name) is not None
             self._patches[patch] = holds
             if holds:
                 self._decider.add(record_marker(name))
@@ -78,4 +78,4 @@ class Markers:
 
     def _next(self, name: str) -> Mapping[str, Any] | None:
         """Find the next marker of the turn at hand in the history, if it has a name."""
-        return self._decider.turn.marker(name, self._decider.markers_in_turn)
+        return self._decider.turns.at_hand.marker(name, self._decider.outbox.markers)

@@ -159,7 +159,7 @@ class Result(_AnyArgument, Generic[T]):
         the workflow any more; ``.result()`` raises them.
         """
         self._call.cancel()
-        self._call.decider.hand_on()
+        self._call.decider.arguments.hand_on()
 
     def __repr__(self) -> str:
         """Name what it is the result of, alike at each replay."""

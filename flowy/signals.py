@@ -1,4 +1,4 @@
-"""The signals that an execution got and that nobody has taken yet."""
+"""What came to an execution from outside: signals that nobody has taken yet, and cancellation."""
 
 from __future__ import annotations
 
@@ -27,10 +27,17 @@ class Arrival(NamedTuple):
 
 
 class Signals:
-    """Signals by name, each name's in the order in which they came."""
+    """Signals by name, each name's in the order in which they came; and requests to cancel.
+
+    Attributes:
+        cancel_requested: whether the execution was asked to cancel itself.
+        cancel_pending: whether ``run`` has not heard of that.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.cancel_requested = False
+        self.cancel_pending = False
         self._waiting: dict[str, deque[Arrival]] = {}
 
     def arrived(self, name: str, text: str | None, when: int) -> None:
@@ -38,11 +45,19 @@ class Signals:
         arrival = Arrival(Signal(name, text or None), when)
         self._waiting.setdefault(name, deque()).append(arrival)
 
+    def asked_to_cancel(self) -> None:
+        """Keep a request to cancel; ``run`` hears of the first."""
+        self.cancel_pending = self.cancel_pending or not self.cancel_requested
+        self.cancel_requested = True
+
     def carried_over(self, signals: Iterable[Signal]) -> None:
-        """Put the signals that an earlier run did not take before those that came since."""
+        """Put what an earlier run did not take before what came since."""
         later, self._waiting = self._waiting, {}
         for signal in signals:
-            self.arrived(*signal, when=0)
+            if signal == CANCEL_REQUEST:
+                self.asked_to_cancel()
+            else:
+                self.arrived(*signal, when=0)
         for name, arrivals in later.items():
             self._waiting.setdefault(name, deque()).extend(arrivals)
 
@@ -52,6 +67,7 @@ class Signals:
         return waiting.popleft() if waiting else None
 
     @property
-    def untaken(self) -> list[Signal]:
-        """All that nobody took."""
-        return [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
+    def handed_on(self) -> list[Signal]:
+        """What the next run of the execution has to know: what nobody took of what came."""
+        untaken = [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
+        return [*untaken, CANCEL_REQUEST] if self.cancel_pending else untaken

@@ -116,14 +116,14 @@ class TaskCall(Call):
         """Begin the present attempt."""
         self.waiting = False
         key = self.key
-        self.decider.decide(self.decision(key), key, self)
+        self.decider.outbox.begin(self.decision(key), key, self)
 
     def stop(self) -> None:
         """End the wait for the next attempt, or cancel the present one."""
         if self.waiting:
             self.decider.stop_timer(self._delay_key)
             self.end_canceled()
-        elif self.decider.withdraw(self.key):
+        elif self.decider.outbox.withdraw(self.key):
             self.end_canceled()
         else:
             self.stop_attempt()
@@ -171,7 +171,7 @@ class TaskCall(Call):
         cause = attributes["cause"]
         if self.canceling or not crowded(cause):
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
-        elif self.decider.queues(cause):
+        elif self.decider.outbox.queues(cause):
             self.start()
         else:
             self._wait(CROWDED_SECONDS)
@@ -184,7 +184,7 @@ class TaskCall(Call):
         """Take in that the wait cannot begin; try that again if only too much was asked for."""
         cause = attributes["cause"]
         if crowded(cause):
-            self.decider.queues(cause)
+            self.decider.outbox.queues(cause)
             self._wait(self._seconds)
         else:
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
@@ -208,7 +208,7 @@ class TaskCall(Call):
     def _wait(self, seconds: int) -> None:
         self.waiting = True
         self._seconds = seconds
-        self.decider.decide(start_timer(self._delay_key, seconds), self._delay_key, self)
+        self.decider.outbox.begin(start_timer(self._delay_key, seconds), self._delay_key, self)
 
 
 def crowded(cause: str) -> bool:

@@ -70,11 +70,11 @@ class ExternalCall(Call):
     def _send(self) -> None:
         run = {"runId": self._run_id} if self._run_id else {}
         attributes = {"control": self._key, "workflowId": self._workflow_id, **run, **self.content}
-        self.decider.decide(Decision(self.decision_type, attributes), self._key, self)
+        self.decider.outbox.begin(Decision(self.decision_type, attributes), self._key, self)
 
     def stop(self) -> None:
         """Forget it if it was not sent; what is on its way arrives."""
-        if not self._workflow_id or self.decider.withdraw(self._key):
+        if not self._workflow_id or self.decider.outbox.withdraw(self._key):
             self.end_canceled()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
@@ -94,9 +94,9 @@ class ExternalCall(Call):
         elif not event_type.endswith("Failed"):
             self.decider.settle(self)
         elif crowded(cause := attributes["cause"]):
-            self.decider.queues(cause)
+            self.decider.outbox.queues(cause)
             key = f"{self._key}-delay"
-            self.decider.decide(start_timer(key, CROWDED_SECONDS), key, self)
+            self.decider.outbox.begin(start_timer(key, CROWDED_SECONDS), key, self)
         else:
             self.undelivered(cause)
 

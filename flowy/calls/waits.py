@@ -33,7 +33,7 @@ class TimerCall(Call):
 
     def start(self) -> None:
         """Start it."""
-        self.decider.decide(start_timer(self._key, self._seconds), self._key, self)
+        self.decider.outbox.begin(start_timer(self._key, self._seconds), self._key, self)
 
     def stop(self) -> None:
         """Stop it."""
@@ -49,7 +49,7 @@ class TimerCall(Call):
         if event_type != "StartTimerFailed":
             self.decider.settle(self)
         elif crowded(cause := attributes["cause"]):
-            self.decider.queues(cause)
+            self.decider.outbox.queues(cause)
             self.start()
         else:
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))

@@ -149,9 +149,9 @@ def test_the_length_of_the_history_is_that_up_to_the_decision() -> None:
 def test_a_history_that_grows_long_is_warned_of_once_and_may_restart_itself(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy.decider.LONG_HISTORY", 50)
+    monkeypatch.setattr("flowy.turns.LONG_HISTORY", 50)
     monkeypatch.setattr("flowy.context.LONG_HISTORY", 50)
-    caplog.set_level(logging.WARNING, logger="flowy.decider")
+    caplog.set_level(logging.WARNING, logger="flowy.turns")
 
     def script(self: Any, left: int = 30) -> Any:
         while left:
