@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from flowy.errors import ConfigurationError
 from flowy.limits import length
+
+C = TypeVar("C")
 
 LONGEST = 99_999_999
 """The longest time-out or timer, in seconds: eight digits, the most the service takes."""
@@ -17,6 +20,7 @@ def text(name: str, value: object, longest: int = 256) -> str:
     Raises:
         ConfigurationError: it is no text, empty or too long.
     """
+    __tracebackhide__ = True
     if isinstance(value, str) and 1 <= length(value) <= longest:
         return value
     raise ConfigurationError(f"{name} must be text of 1 to {longest} characters, not {value!r}")
@@ -28,6 +32,7 @@ def version_text(value: object) -> str:
     Raises:
         ConfigurationError: it is neither a number nor a text of 1 to 64 characters.
     """
+    __tracebackhide__ = True
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and 1 <= length(value) <= 64:
@@ -43,6 +48,7 @@ def whole_number(name: str, value: object, least: int = 0, most: int = LONGEST) 
     Raises:
         ConfigurationError: it is none, or out of range.
     """
+    __tracebackhide__ = True
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
     raise ConfigurationError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
@@ -54,6 +60,7 @@ def number(name: str, value: object, least: float = 0, most: float = float("inf"
     Raises:
         ConfigurationError: it is none, or out of range.
     """
+    __tracebackhide__ = True
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return value
     limits = f"from {least:g} to {most:g}" if most < float("inf") else f"of at least {least:g}"
@@ -66,9 +73,22 @@ def truth(name: str, value: object) -> bool:
     Raises:
         ConfigurationError: it is neither True nor False.
     """
+    __tracebackhide__ = True
     if isinstance(value, bool):
         return value
     raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+
+
+def function(name: str, value: C) -> C:
+    """Check what is to be called.
+
+    Raises:
+        ConfigurationError: it cannot be.
+    """
+    __tracebackhide__ = True
+    if callable(value):
+        return value
+    raise ConfigurationError(f"{name} must be a function, or something else to call, not {value!r}")
 
 
 def names(name: str, value: object) -> list[str]:
@@ -77,6 +97,7 @@ def names(name: str, value: object) -> list[str]:
     Raises:
         ConfigurationError: it is none, or one of them is no text of 1 to 256 characters.
     """
+    __tracebackhide__ = True
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{name} must be a list of texts, not {value!r}")
     return [text(name, each) for each in value]

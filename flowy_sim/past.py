@@ -142,6 +142,7 @@ def called(what: object) -> tuple[str | None, str | None, type | None]:
     Raises:
         ConfigurationError: it is none of these.
     """
+    __tracebackhide__ = True
     if what is None or isinstance(what, str):
         return what, None, None
     cls = activity_class(what)
@@ -161,6 +162,7 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Cal
         payloads: how arguments and results travelled.
         what: see `called`.
     """
+    __tracebackhide__ = True
     name, version, hinted = called(what)
     spans = [span for row in reading.read(history).rows for span in row.spans if span.kind in ID]
     found = []

@@ -83,7 +83,7 @@ class Run:
         """
         __tracebackhide__ = True
         if self.status != COMPLETED:
-            parts = (self.describe(), self.picture(), self.details)
+            parts = (self.describe(), self._goes_on(), self.picture(), self.details)
             raise NoResultError("\n\n".join(filter(None, parts)))
         return self.payloads.decode_result(self.type, self._last.get("result"))
 
@@ -122,11 +122,11 @@ class Run:
                 assert first.args == ("photo.jpg", 150)
                 assert first.overlaps(second)
         """
-        return [
-            call
-            for run in (*self.earlier, self)
-            for call in calls(run.history, self.payloads, what)
-        ]
+        __tracebackhide__ = True
+        found: list[Call] = []
+        for run in (*self.earlier, self):
+            found += calls(run.history, self.payloads, what)
+        return found
 
     def describe(self) -> str:
         """Say in a line what became of it."""
@@ -142,6 +142,15 @@ class Run:
         """Draw what ran when, as the terminal can show it: in ASCII if it has nothing else."""
         picture = self.timeline()
         return picture if showable(picture) == picture else self.timeline(ascii=True)
+
+    def _goes_on(self) -> str:
+        """Say what to do about a run that another one follows, which nobody has followed."""
+        if self.successor is None:
+            return ""
+        return (
+            f"It was followed through {len(self.earlier) + 1} runs, as many as most_restarts lets "
+            "one; give most_restarts more, or let the workflow end."
+        )
 
     @property
     def _last(self) -> Mapping[str, Any]:

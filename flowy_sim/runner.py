@@ -23,7 +23,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from flowy.checks import names, whole_number
+from flowy.checks import function, names, number, whole_number
 from flowy.client import Execution, fault_code
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.serialization import PLAIN, Payloads
@@ -47,7 +47,7 @@ from flowy_sim.simulation import Simulation
 from flowy_sim.stage import Code, Stage
 from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.waiting import stuck_at, timed_out_in_vain
+from flowy_sim.waiting import StuckError, stuck_at, timed_out_in_vain
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
@@ -201,7 +201,8 @@ class Runner:
                 def no_image_is_filed_twice():
                     assert len(filed) == len(set(filed))
         """
-        self._checks.add(check)
+        __tracebackhide__ = True
+        self._checks.add(function("an invariant", check))
         return check
 
     def watch(self, look: Callable[[], object]) -> None:
@@ -213,7 +214,8 @@ class Runner:
         Args:
             look: returns it, with a ``repr`` that tells it all: ``lambda: sorted(filed)``.
         """
-        self._looks.append(look)
+        __tracebackhide__ = True
+        self._looks.append(function("what watches the world", look))
 
     def world(self) -> object:
         """Return what the world outside looks like, to be compared."""
@@ -238,8 +240,10 @@ class Runner:
                 made for each worker, so that what it keeps is lost when it dies.
             name: who it is; the name of the code by default.
         """
+        __tracebackhide__ = True
+        function("code that polls by itself", code)
         self._register_domain()
-        self.stage.add(code, name or code.__name__)
+        self.stage.add(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
     def run(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.
@@ -304,7 +308,9 @@ class Runner:
         Example:
             ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
         """
-        self.stage.agenda.put_off(seconds, None, action)
+        __tracebackhide__ = True
+        number("the seconds after which something is done", seconds)
+        self.stage.agenda.put_off(seconds, None, function("what is done then", action))
 
     def advance(self, seconds: float = 0) -> None:
         """Do all that there is to do now, and let simulated time pass.
@@ -352,6 +358,8 @@ class Runner:
             FlowyError: a decider cannot decide.
         """
         __tracebackhide__ = True
+        if not isinstance(execution, Execution):
+            raise ConfigurationError(f"finish takes what start has returned, not {execution!r}")
         ended = self._finish_run(execution)
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)
@@ -371,7 +379,7 @@ class Runner:
                         self._pass_time(execution)
                 self._turn_is_over()
             except Exception as error:
-                if error is self.stand_ins.problem:
+                if not isinstance(error, StuckError):
                     self.runs.append(fetch(self._client, self.domain, execution, self.payloads))
                 raise
             finally:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from flowy import ActivityProxy, Workflow, workflow
 from flowy_sim import Simulation
+from flowy_sim.run import NoResultError
 from flowy_sim.runner import Runner
 from flowy_sim.stubs import Stubs
 
@@ -44,3 +47,5 @@ def test_a_workflow_that_restarts_for_ever_is_followed_only_so_far() -> None:
     assert (run.status, len(run.earlier)) == ("CONTINUED_AS_NEW", 30)
     assert round(run.simulated_seconds / 3_600) == 31
     assert run.successor is not None
+    with pytest.raises(NoResultError, match="followed through 31 runs, as many as most_restarts"):
+        _ = run.result

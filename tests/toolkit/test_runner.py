@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from types import ModuleType
 
 import bakery
@@ -12,8 +13,9 @@ from botocore.exceptions import ClientError
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.decisions import start_timer
+from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
-from flowy_sim.run import Event
+from flowy_sim.run import Event, Run
 from flowy_sim.runner import DOMAIN, Runner, run
 from flowy_sim.stubs import Stubs
 from flowy_sim.timeline.vocabulary import attributes_of
@@ -332,3 +334,35 @@ def test_two_classes_of_one_type_are_refused() -> None:
 
     with pytest.raises(flowy.ConfigurationError, match="both declare the activity knead 1"):
         Runner(Simulation(), activities=[Other, Knead]).run(Bread, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (lambda runner: runner.after(-1, print), "must be a number of at least 0, not -1"),
+        (lambda runner: runner.after(1, "later"), "what is done then must be a function"),
+        (lambda runner: runner.advance("an hour"), "must be a number of at least 0"),
+        (lambda runner: runner.invariant("no two"), "an invariant must be a function"),
+        (lambda runner: runner.watch([]), "what watches the world must be a function"),
+        (lambda runner: runner.loop("poll"), "code that polls by itself must be a function"),
+        (lambda runner: runner.finish("bread-1"), "finish takes what start has returned"),
+    ],
+)
+def test_what_a_runner_cannot_do_is_refused_at_once(
+    wrong: Callable[[Runner], object], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        wrong(Runner(Simulation()))
+
+
+def test_an_execution_is_kept_that_breaks_an_invariant() -> None:
+    runner = Runner(Simulation())
+
+    @runner.invariant
+    def nothing_is_kneaded(run: Run) -> None:
+        assert not run.calls(Knead)
+
+    with pytest.raises(AssertionError):
+        runner.run(Bread, 500)
+    [run] = runner.runs
+    assert (run.status, len(run.calls(Knead))) == ("OPEN", 1)
