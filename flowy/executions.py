@@ -6,7 +6,7 @@ the one that was started last, unless the run id is given as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -232,13 +232,6 @@ def history(client: SwfClient, domain: str, execution: Execution) -> list[Event]
         if not page.get("nextPageToken"):
             return events
         request["nextPageToken"] = page["nextPageToken"]
-
-
-def attributes(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The attributes of an event, whatever its type."""
-    kind = event["eventType"]
-    found: Mapping[str, Any] = event.get(f"{kind[0].lower()}{kind[1:]}EventAttributes", {})
-    return found
 
 
 def _wire(execution: Execution) -> dict[str, str]:

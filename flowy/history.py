@@ -123,6 +123,12 @@ CALLS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequeste
 """Events that come from outside."""
 
 
+def attributes_of(event: Event) -> Mapping[str, Any]:
+    """The attributes of an event, whatever its type; none if it has none."""
+    attributes: Mapping[str, Any] = event.get(_attributes_member(event["eventType"]), {})
+    return attributes
+
+
 def _attributes_member(event_type: str) -> str:
     return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 from flowy import checks, options
 from flowy.client import Execution, SwfClient, fault_code
 from flowy.errors import ConfigurationError, StartError
+from flowy.history import attributes_of
 from flowy.options import Default
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
@@ -148,8 +149,7 @@ def outcome(
     status = _STATUS.get(last["eventType"])
     if status is None:
         return None
-    member = f"{last['eventType'][0].lower()}{last['eventType'][1:]}EventAttributes"
-    attributes: Mapping[str, Any] = last.get(member, {})
+    attributes = attributes_of(last)
     return Outcome(
         status,
         payloads.decode_result(execution.workflow_id, attributes.get("result"), workflow),

@@ -9,7 +9,8 @@ import click
 
 from flowy.cli.common import INTERRUPTED, Commands, argument, one_sentence
 from flowy.cli.domains import register_domain
-from flowy.cli.executions import cancel, history, list_, show, signal, start, terminate
+from flowy.cli.showing import history, list_, show
+from flowy.cli.steering import cancel, signal, start, terminate
 from flowy.cli.workers import worker
 
 __all__ = ["INTERRUPTED", "argument", "cli", "one_sentence"]

@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, NoReturn, TypeVar
+from functools import wraps
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
-from flowy.client import fault_code
+from flowy.client import connect, fault_code
 from flowy.errors import FlowyError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,12 +44,25 @@ def connection(command: F) -> F:
     return endpoint(region(command))
 
 
+def with_client(command: F) -> F:
+    """Give a command an SWF client, by options that say where the service is.
+
+    What goes wrong with the service ends the command with a sentence.
+    """
+
+    @wraps(command)
+    def connected(endpoint_url: str | None, region: str | None, **others: Any) -> None:
+        with one_sentence():
+            command(client=connect(endpoint_url, region), **others)
+
+    return connection(cast(F, connected))
+
+
 def in_domain(command: F) -> F:
-    """Add the options that say where the service is, and in which domain things are."""
-    domain = click.option(
+    """Add the option that says in which domain things are."""
+    return click.option(
         "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="The domain."
-    )
-    return domain(connection(command))
+    )(command)
 
 
 def as_json(command: F) -> F:
@@ -56,6 +70,12 @@ def as_json(command: F) -> F:
     return click.option(
         "--json", "in_json", is_flag=True, help="Answer in JSON, on one line for each answer."
     )(command)
+
+
+def of_one(command: F) -> F:
+    """Add what names one execution, and give the command an SWF client."""
+    run_id = click.option("--run-id", help="Which run; by default the open or the latest one.")
+    return click.argument("workflow_id")(run_id(as_json(in_domain(with_client(command)))))
 
 
 def with_store(command: F) -> F:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from flowy.cli.common import as_json, connection, one_sentence, say
-from flowy.client import connect, fault_code
+from flowy.cli.common import as_json, say, with_client
+from flowy.client import SwfClient, fault_code
 
 
 @click.command("register-domain", short_help="Register a domain.")
@@ -18,23 +18,19 @@ from flowy.client import connect, fault_code
     help="Days for which closed executions are kept.",
 )
 @as_json
-@connection
-def register_domain(
-    name: str, retention: int, in_json: bool, endpoint_url: str | None, region: str | None
-) -> None:
+@with_client
+def register_domain(client: SwfClient, name: str, retention: int, in_json: bool) -> None:
     """Register the domain NAME; one that exists is left as it is."""
-    with one_sentence():
-        client = connect(endpoint_url, region)
-        try:
-            client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
-        except Exception as error:
-            if fault_code(error) != "DomainAlreadyExistsFault":
-                raise
-            configuration = client.describe_domain(name=name)["configuration"]
-            kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
-            text = f"The domain {name} exists; it keeps closed executions for {kept} days."
-            registered = False
-        else:
-            kept, registered = retention, True
-            text = f"Registered {name}; it keeps closed executions for {kept} days."
+    try:
+        client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
+    except Exception as error:
+        if fault_code(error) != "DomainAlreadyExistsFault":
+            raise
+        configuration = client.describe_domain(name=name)["configuration"]
+        kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
+        text = f"The domain {name} exists; it keeps closed executions for {kept} days."
+        registered = False
+    else:
+        kept, registered = retention, True
+        text = f"Registered {name}; it keeps closed executions for {kept} days."
     say(in_json, {"domain": name, "registered": registered, "retention_days": kept}, text)

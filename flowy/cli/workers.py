@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from flowy.activity_worker import ActivityWorker
-from flowy.cli.common import in_domain, one_sentence, with_store
+from flowy.cli.common import connection, in_domain, one_sentence, with_store
 from flowy.client import connect
 from flowy.errors import ConfigurationError
 from flowy.processes import run_processes
@@ -110,6 +110,7 @@ class Staff(NamedTuple):
 @click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True)
 @with_store
 @in_domain
+@connection
 def worker(
     domain: str,
     task_list: str,

@@ -257,7 +257,7 @@ def test_a_service_that_does_not_answer_is_one_sentence() -> None:
 
 
 def test_an_error_of_flowys_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowy.cli.domains.connect", lambda *arguments: None)
+    monkeypatch.setattr("flowy.cli.common.connect", lambda *arguments: None)
     result = flowy("register-domain", DOMAIN)
     assert isinstance(result.exception, AttributeError)
 
@@ -283,7 +283,7 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) 
     def press(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flowy.cli.executions.connect", press)
+    monkeypatch.setattr("flowy.cli.common.connect", press)
     ran = flowy("list", "--domain", "shop", "--endpoint-url", "http://127.0.0.1:1")
     assert (ran.exit_code, ran.stderr) == (130, "Interrupted.\n")
 
