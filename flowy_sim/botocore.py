@@ -26,7 +26,7 @@ from botocore.session import Session
 from flowy_sim import wire
 from flowy_sim.engine.faults import Fault
 from flowy_sim.parsed import metadata, parsed_fault
-from flowy_sim.polls import waiting_time
+from flowy_sim.polling.polls import waiting_time
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager

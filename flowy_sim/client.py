@@ -20,7 +20,7 @@ from flowy_sim.engine.faults import Fault
 from flowy_sim.engine.model import service_model
 from flowy_sim.parameters import request
 from flowy_sim.parsed import metadata, parsed_fault
-from flowy_sim.polls import waiting_time
+from flowy_sim.polling.polls import waiting_time
 
 if TYPE_CHECKING:
     from flowy_sim.simulation import Simulation

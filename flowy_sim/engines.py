@@ -7,8 +7,8 @@ from typing import Any
 
 from flowy_sim.engine.engine import Engine
 from flowy_sim.engine.task_lists import ACTIVITY, DECISION, ListName
-from flowy_sim.participants import TaskList
-from flowy_sim.polls import ACTIVITY_POLL, DECISION_POLL
+from flowy_sim.polling.participants import TaskList
+from flowy_sim.polling.polls import ACTIVITY_POLL, DECISION_POLL
 
 POLL_OF = {DECISION: DECISION_POLL, ACTIVITY: ACTIVITY_POLL}
 """The operation that a task list is polled with, by the list's kind."""

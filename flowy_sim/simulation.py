@@ -15,9 +15,9 @@ from flowy_sim.engine.lambdas import LambdaFunction
 from flowy_sim.engine.latency import DEFAULT, Latency
 from flowy_sim.engine.limits import DOCUMENTED, Limits
 from flowy_sim.engines import POLL_OF, Engines
-from flowy_sim.participants import Participants
-from flowy_sim.passage import Passage
-from flowy_sim.polls import POLLS, Polls
+from flowy_sim.polling.participants import Participants
+from flowy_sim.polling.passage import Passage
+from flowy_sim.polling.polls import POLLS, Polls
 from flowy_sim.schedule import FirstChoice, Schedule
 from flowy_sim.threads import Threads
 

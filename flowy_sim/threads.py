@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from flowy_sim.clock import Clock
 from flowy_sim.engine.faults import UnknownResourceFault
-from flowy_sim.participants import Participant, Participants, TaskList
-from flowy_sim.passage import Passage
-from flowy_sim.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
+from flowy_sim.polling.participants import Participant, Participants, TaskList
+from flowy_sim.polling.passage import Passage
+from flowy_sim.polling.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
 
 
 class Threads:

@@ -13,7 +13,7 @@ from typing import Any
 from flowy_sim import wire
 from flowy_sim.engine.faults import Fault, UnknownOperationException
 from flowy_sim.engine.model import operation_names
-from flowy_sim.polls import POLLS
+from flowy_sim.polling.polls import POLLS
 from flowy_sim.server.connections import Caller, Connection
 from flowy_sim.server.http import (
     BodyTooLargeError,

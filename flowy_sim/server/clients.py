@@ -1,6 +1,6 @@
 """Who is busy, among those who call over HTTP.
 
-Connections are participants as threads are (see `flowy_sim.participants`): each makes one call
+Connections are participants as threads are (see `flowy_sim.polling.participants`): each makes one call
 after the other. But a task is not held by a connection: programs get a task on one and answer it
 on another, poll on while others of their threads work, or make every call in a new process. So a
 task that was handed out is *held* until
@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from flowy_sim.engine.engine import Engine
-from flowy_sim.participants import LOOK, WARNING, Participant, Participants, TaskList
+from flowy_sim.polling.participants import LOOK, WARNING, Participant, Participants, TaskList
 from flowy_sim.server.connections import Caller, Connection
 from flowy_sim.server.tasks import Task, handed_out
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from flowy_sim.engine.model import operation_names
-from flowy_sim.polls import POLLS
+from flowy_sim.polling.polls import POLLS
 from flowy_sim.server.worlds import Worlds
 
 OK = "OK"

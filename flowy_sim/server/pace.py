@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from flowy_sim.passage import Passage
+from flowy_sim.polling.passage import Passage
 
 _DAY = 86_400.0
 

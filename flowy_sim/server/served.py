@@ -8,8 +8,8 @@ from typing import Any
 from flowy_sim.engine.engine import Engine, first
 from flowy_sim.engine.faults import LimitExceededFault
 from flowy_sim.engines import Engines
-from flowy_sim.participants import TaskList
-from flowy_sim.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
+from flowy_sim.polling.participants import TaskList
+from flowy_sim.polling.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
 from flowy_sim.server.clients import Clients, Visitor
 from flowy_sim.server.recording import RecordingError
 

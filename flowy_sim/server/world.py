@@ -15,9 +15,9 @@ from typing import Any
 from flowy_sim.engine.engine import Engine, first
 from flowy_sim.engine.faults import ThrottlingException
 from flowy_sim.engine.tokens import ACTIVITY
-from flowy_sim.participants import TaskList
-from flowy_sim.passage import Passage
-from flowy_sim.polls import POLLS, QUESTIONS, Reply
+from flowy_sim.polling.participants import TaskList
+from flowy_sim.polling.passage import Passage
+from flowy_sim.polling.polls import POLLS, QUESTIONS, Reply
 from flowy_sim.server.clients import Clients, Key, Visitor
 from flowy_sim.server.clock import ServedClock
 from flowy_sim.server.connections import Connection

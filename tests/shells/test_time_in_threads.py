@@ -29,7 +29,8 @@ from shell_shop import (
     work_once,
 )
 
-from flowy_sim import Limits, Simulation, participants, passage
+from flowy_sim import Limits, Simulation
+from flowy_sim.polling import participants, passage
 
 SECONDS = 30  # How long a test waits before it fails instead of hanging.
 

@@ -48,7 +48,7 @@ class Participant:
         held: in words, the task it holds; empty if none.
         empties: how often in a row polls of a list ended empty, with nothing else done in between.
         released: for which waiting task, from which poll, after how many changes it was last
-            answered early (see the module `passage`).
+            answered early (see `flowy_sim.polling.passage`).
     """
 
     __slots__ = ("alive", "empties", "held", "name", "polled", "released", "tokens")

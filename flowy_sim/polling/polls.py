@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from flowy_sim.engine.deadlines import Deadlines
 from flowy_sim.engine.engine import first
 from flowy_sim.engine.faults import Fault, LimitExceededFault
-from flowy_sim.participants import Participant, Participants, TaskList
+from flowy_sim.polling.participants import Participant, Participants, TaskList
 
 Reply = dict[str, Any]
 

@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from flowy_sim.clock import Clock
-from flowy_sim.participants import GRACE, Participants, TaskList
-from flowy_sim.polls import POLLS, QUESTIONS, Poll, Polls
+from flowy_sim.polling.participants import GRACE, Participants, TaskList
+from flowy_sim.polling.polls import POLLS, QUESTIONS, Poll, Polls
 
 #: Operations that cannot make a task, by the beginnings of their names.
 CHANGING_NOTHING = (*QUESTIONS, "RecordActivityTaskHeartbeat")
