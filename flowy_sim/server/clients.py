@@ -1,9 +1,9 @@
 """Who is busy, among those who call over HTTP.
 
-Connections are participants as threads are (see `flowy_sim.polling.participants`): each makes one call
-after the other. But a task is not held by a connection: programs get a task on one and answer it
-on another, poll on while others of their threads work, or make every call in a new process. So a
-task that was handed out is *held* until
+Connections are participants as threads are (see `flowy_sim.polling.participants`): each makes one
+call after the other. But a task is not held by a connection: programs get a task on one and answer
+it on another, poll on while others of their threads work, or make every call in a new process. So
+a task that was handed out is *held* until
 
 -   it is over: answered, timed out, or its execution closed;
 -   or the program that got it has gone: every connection on which the same caller polls (the same
