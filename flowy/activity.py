@@ -205,6 +205,7 @@ def _class_of_function(function: Any) -> type[Activity]:
     wants_context = _wants_context(function)
 
     def run(self: Activity, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         if wants_context:
             return function(self.context, *args, **kwargs)
         return function(*args, **kwargs)

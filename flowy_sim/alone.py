@@ -27,7 +27,7 @@ from typing import Any
 from flowy.activity import ActivityType, activity_class
 from flowy.activity_context import LATER, ActivityContext, Heartbeat
 from flowy.checks import whole_number
-from flowy.errors import ConfigurationError
+from flowy.errors import ConfigurationError, SerializationError
 from flowy.limits import HEARTBEAT_LIMIT, cut
 from flowy.serialization import PLAIN, Payloads
 
@@ -79,6 +79,7 @@ class Alone:
             Exception: what the activity raises; `flowy.ActivityCanceled` if it stops as it is
                 canceled.
         """
+        __tracebackhide__ = True
         cls = activity_class(activity)
         declared = getattr(cls, "flowy_type", None)
         if not isinstance(declared, ActivityType):
@@ -86,6 +87,14 @@ class Alone:
                 f"what is run alone is a class or function decorated with @activity, not "
                 f"{activity!r}"
             )
+        try:
+            return self._run(cls, declared, args, kwargs)
+        except SerializationError as error:
+            # Its sentence says all; the code that found it is of no interest to a test's report.
+            raise error.with_traceback(None) from None
+
+    def _run(self, cls: Any, declared: ActivityType, args: Any, kwargs: Any) -> Any:
+        __tracebackhide__ = True
         label, number = str(declared), next(self._numbers)
         sent = self._payloads.encode_input(label, args, kwargs)
         given, named = self._payloads.decode_input(label, sent, cls)
@@ -107,6 +116,7 @@ class Alone:
         Args:
             at: the first one that hears it, from 1.
         """
+        __tracebackhide__ = True
         self._canceled_at = whole_number("at", at, least=1)
 
     def abandon(self, at: int = 1) -> None:
@@ -115,6 +125,7 @@ class Alone:
         Args:
             at: the first one that hears it, from 1.
         """
+        __tracebackhide__ = True
         self._missed_at = whole_number("at", at, least=1)
 
     def _hear(self, details: str | None) -> Heartbeat:

@@ -35,9 +35,14 @@ def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
         record: whether to record.
 
     Raises:
-        GoldenError: the code decides otherwise than was recorded; nothing is kept; or it is of
-            a workflow that is not run any more.
+        GoldenError: the code decides otherwise than was recorded; nothing is kept; it is of
+            a workflow that is not run any more; or the test has run none.
     """
+    if not runner.runs:
+        raise GoldenError(
+            "this test is marked as golden and has run no workflow by swf_run, so there is no "
+            "history to keep; let it run one, or take golden=True away"
+        )
     golden = Golden(test, name)
     if record:
         golden.record(runner.runs)

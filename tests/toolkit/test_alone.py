@@ -126,3 +126,39 @@ def test_what_is_no_activity_is_told(alone: Alone, wrong: object) -> None:
 def test_heartbeats_are_numbered_from_one(alone: Alone, at: int) -> None:
     with pytest.raises(flowy.ConfigurationError, match="at must be a whole number from 1"):
         alone.cancel(at=at)
+
+
+def test_a_test_shows_none_of_the_code_that_runs_an_activity(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from flowy import activity
+
+        @activity("weigh", 1, "scales")
+        def weigh(parcel: str) -> int:
+            return {"small": 1, "odd": object()}[parcel]
+
+        def test_a_parcel_that_is_not_there(swf_activity):
+            swf_activity(weigh, "huge")
+
+        def test_arguments(swf_activity):
+            swf_activity(weigh)
+
+        def test_what_cannot_be_sent(swf_activity):
+            swf_activity(weigh, object())
+
+        def test_what_cannot_be_sent_back(swf_activity):
+            swf_activity(weigh, "odd")
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "E*KeyError: 'huge'",
+            "E*TypeError: weigh() missing 1 required positional argument: 'parcel'",
+            "E*SerializationError: argument 1 of weigh 1 cannot be sent as JSON: *",
+            "E*SerializationError: the result of weigh 1 cannot be sent as JSON: *",
+        ]
+    )
+    shown = {line.partition(":")[0] for line in result.outlines if ".py:" in line}
+    assert all("flowy" not in path for path in shown)

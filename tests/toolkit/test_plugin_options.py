@@ -230,6 +230,11 @@ def test_golden_histories_need_a_runner(folder: pytest.Pytester) -> None:
     assert "golden=True) is for tests that use swf_run" in text
 
 
+def test_a_golden_test_that_runs_nothing_says_so(folder: pytest.Pytester) -> None:
+    code = "@pytest.mark.swf(golden=True)\ndef test_it(swf_run): pass"
+    assert "has run no workflow by swf_run" in report(folder, code, "--swf-record", failed=1)
+
+
 # Coverage
 
 COVERED = """
