@@ -20,7 +20,8 @@ class Keeper:
     """Keeps one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        # Whichever thread the garbage collector runs in closes it.
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self.connection.close)
         schema.create_tables(self.connection)
         self.ids = read_ids(self.connection)
