@@ -22,11 +22,11 @@ from flowy.calls.waits import SignalCall, TimerCall
 from flowy.client import Execution
 from flowy.decisions import record_marker
 from flowy.errors import ConfigurationError, HistoryError, TaskFailed, reason_and_details
+from flowy.hints import converter
 from flowy.leaving import Restarting
 from flowy.limits import LONG_HISTORY
 from flowy.logs import WorkflowLogger
 from flowy.options import AllOverrides
-from flowy.plain import converter
 from flowy.result import Result
 
 if TYPE_CHECKING:

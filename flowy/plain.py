@@ -1,8 +1,7 @@
-"""Values as plain JSON, and back by type hint.
+"""Values as plain JSON: what stands for those that JSON has no form for.
 
-JSON has no dataclasses, dates or bytes. On the way out `plain` writes them as what JSON has; on
-the way in the hint of the parameter, or of what ``run`` returns, says what they were. A value
-without a hint stays as JSON has it.
+On the way out `plain` writes them as what JSON has; on the way in a type hint says what they were
+(`flowy.hints`), and a value without one stays as JSON has it.
 
 ===================================  ==========================================
 hint                                 in JSON
@@ -20,31 +19,21 @@ Enum                                 its value
 
 from __future__ import annotations
 
-import collections.abc
 import dataclasses
-import types
-import typing
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
-from inspect import Parameter, signature
 from json import JSONEncoder
 from pathlib import PurePath
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from flowy.result import Result
-
 Convert = Callable[[Any], Any]
 
-UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
-"""What a conversion raises on a value that is not as its hint says."""
 
-
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """How values of a class, and of those below it, travel."""
 
     of: type
@@ -53,22 +42,22 @@ class _Form(NamedTuple):
     """Makes a value of the class that the hint names."""
 
 
-_FORMS = (
-    _Form(datetime, datetime.isoformat, lambda cls, text: cls.fromisoformat(text)),
-    _Form(date, date.isoformat, lambda cls, text: cls.fromisoformat(text)),
-    _Form(time, time.isoformat, lambda cls, text: cls.fromisoformat(text)),
-    _Form(timedelta, timedelta.total_seconds, lambda cls, seconds: cls(seconds=seconds)),
-    _Form(Decimal, str, lambda cls, text: cls(text)),
-    _Form(
+FORMS = (
+    Form(datetime, datetime.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    Form(date, date.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    Form(time, time.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    Form(timedelta, timedelta.total_seconds, lambda cls, seconds: cls(seconds=seconds)),
+    Form(Decimal, str, lambda cls, text: cls(text)),
+    Form(
         bytes,
         lambda value: b64encode(value).decode(),
         lambda cls, text: b64decode(text, None, True),
     ),
-    _Form(UUID, str, lambda cls, text: cls(text)),
-    _Form(PurePath, str, lambda cls, text: cls(text)),
-    _Form(Enum, lambda value: value.value, lambda cls, value: _member(cls, value)),
-    _Form(set, lambda value: _in_order(value), lambda cls, items: cls(items)),
-    _Form(frozenset, lambda value: _in_order(value), lambda cls, items: cls(items)),
+    Form(UUID, str, lambda cls, text: cls(text)),
+    Form(PurePath, str, lambda cls, text: cls(text)),
+    Form(Enum, lambda value: value.value, lambda cls, value: _member(cls, value)),
+    Form(set, lambda value: _in_order(value), lambda cls, items: cls(items)),
+    Form(frozenset, lambda value: _in_order(value), lambda cls, items: cls(items)),
 )
 
 
@@ -86,7 +75,7 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: there is nothing that could.
     """
-    for form in _FORMS:
+    for form in FORMS:
         if isinstance(value, form.of):
             return form.write(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -97,7 +86,7 @@ def plain(value: Any) -> Any:
 _encode = JSONEncoder(default=plain, allow_nan=False).encode
 
 
-def _in_order(items: collections.abc.Iterable[Any]) -> list[Any]:
+def _in_order(items: Iterable[Any]) -> list[Any]:
     """Write a set always in the same order, whatever the process's hash seed."""
     return sorted(items, key=_encode)
 
@@ -107,260 +96,3 @@ def _member(cls: type[Enum], value: Any) -> Enum:
         if member.value == value or _encode(member.value) == _encode(value):
             return member
     raise ValueError(f"{value!r} is no {cls.__name__}")
-
-
-# Back by hint
-
-
-class Hints(NamedTuple):
-    """How what ``run`` takes and returns is read; None where plain JSON is what is meant."""
-
-    positional: tuple[tuple[str, Convert | None], ...]
-    rest: Convert | None
-    """For what ``*args`` takes."""
-    named: dict[str, Convert | None]
-    others: Convert | None
-    """For what ``**kwargs`` takes."""
-    result: Convert | None
-
-
-_NO_HINTS = Hints((), None, {}, None, None)
-
-
-def hints_of(cls: type) -> Hints:
-    """Read the hints of a class's ``run``.
-
-    Args:
-        cls: an activity or a workflow.
-
-    Returns:
-        How its arguments and result are read. Where a hint cannot be resolved, as it names
-        something that is imported for type checkers only, all is plain JSON.
-    """
-    return _hints_of(getattr(cls, "run", None))
-
-
-@lru_cache(maxsize=512)
-def _hints_of(run: Any) -> Hints:
-    try:
-        resolved = typing.get_type_hints(run, include_extras=True)
-        parameters = list(signature(run).parameters.values())
-    except (NameError, AttributeError, TypeError, ValueError):
-        return _NO_HINTS
-    positional: list[tuple[str, Convert | None]] = []
-    named: dict[str, Convert | None] = {}
-    rest = others = None
-    for parameter in parameters[1:]:  # the first is the instance
-        convert = converter(resolved.get(parameter.name, Any))
-        if parameter.kind is Parameter.VAR_POSITIONAL:
-            rest = convert
-        elif parameter.kind is Parameter.VAR_KEYWORD:
-            others = convert
-        else:
-            named[parameter.name] = convert
-            if parameter.kind is not Parameter.KEYWORD_ONLY:
-                positional.append((parameter.name, convert))
-    return Hints(tuple(positional), rest, named, others, converter(resolved.get("return", Any)))
-
-
-def converter(hint: Any) -> Convert | None:
-    """Find how a value is read that is hinted so.
-
-    Args:
-        hint: a resolved type hint.
-
-    Returns:
-        A function that makes of plain JSON what the hint says, leaves alone what already is that,
-        and raises one of `UNREADABLE`; None if plain JSON is what the hint says.
-    """
-    try:
-        return _cached(hint)
-    except TypeError:  # a hint that cannot be hashed
-        return _converter(hint)
-
-
-@lru_cache(maxsize=2048)
-def _cached(hint: Any) -> Convert | None:
-    return _converter(hint)
-
-
-def _converter(hint: Any) -> Convert | None:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated or origin in (typing.Required, typing.NotRequired):
-        return converter(arguments[0])
-    if origin in (typing.Union, types.UnionType):
-        return _union([arm for arm in arguments if typing.get_origin(arm) is not Result])
-    if isinstance(hint, typing.NewType):
-        return converter(hint.__supertype__)
-    cls = origin or hint
-    if not isinstance(cls, type):
-        return None
-    if issubclass(cls, tuple):
-        return _fields_of_tuple(cls) if hasattr(cls, "_fields") else _tuple(arguments)
-    if issubclass(cls, set | frozenset):
-        return _several(cls, arguments)
-    for form in _FORMS:
-        if issubclass(cls, form.of):
-            return _by_form(cls, form)
-    if dataclasses.is_dataclass(cls):
-        return _dataclass(cls)
-    if typing.is_typeddict(cls):
-        return _typed_dictionary(cls)
-    if issubclass(cls, collections.abc.Mapping) and len(arguments) == 2:
-        return _mapping(*arguments)
-    if cls in _LISTS and arguments:
-        return _several(list, arguments)
-    if cls in (collections.abc.Set, collections.abc.MutableSet):
-        return _several(set, arguments)
-    return None
-
-
-_LISTS = (
-    list,
-    collections.abc.Iterable,
-    collections.abc.Collection,
-    collections.abc.Sequence,
-    collections.abc.MutableSequence,
-)
-
-
-def _by_form(cls: type, form: _Form) -> Convert:
-    def convert(value: Any) -> Any:
-        return value if isinstance(value, cls) else form.read(cls, value)
-
-    return convert
-
-
-def _dataclass(cls: type) -> Convert:
-    @lru_cache(maxsize=1)
-    def fields() -> dict[str, Convert | None]:  # not before it is used, as it may hold itself
-        hints = typing.get_type_hints(cls, include_extras=True)
-        return {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, cls):
-            return value
-        return cls(**_members(_object(value), fields()))
-
-    return convert
-
-
-def _typed_dictionary(cls: type) -> Convert:
-    @lru_cache(maxsize=1)
-    def fields() -> dict[str, Convert | None]:
-        hints = typing.get_type_hints(cls, include_extras=True)
-        return {name: converter(hint) for name, hint in hints.items()}
-
-    return lambda value: _members(_object(value), fields())
-
-
-def _members(value: dict[str, Any], fields: dict[str, Convert | None]) -> dict[str, Any]:
-    return {name: _apply(fields.get(name), item) for name, item in value.items()}
-
-
-def _fields_of_tuple(cls: Any) -> Convert:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    each = [converter(hints.get(name, Any)) for name in cls._fields]
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, cls):
-            return value
-        items = _list(value)
-        return cls(*map(_apply, [*each, *[None] * (len(items) - len(each))], items))
-
-    return convert
-
-
-def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return _several(tuple, arguments[:1])
-    if not arguments:
-        return tuple
-    each = [converter(argument) for argument in arguments]
-
-    def convert(value: Any) -> Any:
-        items = _list(value)
-        if len(items) != len(each):
-            raise ValueError(f"{len(each)} items were expected and {len(items)} came")
-        return tuple(map(_apply, each, items))
-
-    return convert
-
-
-def _several(cls: Any, arguments: tuple[Any, ...]) -> Convert | None:
-    each = converter(arguments[0]) if arguments else None
-    if each is None:
-        return None if cls is list else lambda value: cls(_list(value))
-    return lambda value: cls(map(each, _list(value)))
-
-
-def _mapping(key: Any, item: Any) -> Convert | None:
-    keys = _KEYS[key] if key in _KEYS else converter(key)
-    items = converter(item)
-    if keys is None and items is None:
-        return None
-    return lambda value: {
-        _apply(keys, name): _apply(items, part) for name, part in _object(value).items()
-    }
-
-
-_KEYS: dict[Any, Convert | None] = {
-    str: None,
-    int: int,
-    float: float,
-    bool: lambda key: key if isinstance(key, bool) else {"true": True, "false": False}[key],
-}
-"""The keys of an object in JSON are always text."""
-
-
-def _union(arms: list[Any]) -> Convert | None:
-    """Take the first arm that a value fits."""
-    arms = [arm for arm in arms if arm is not type(None)]
-    each = [(_native(arm), converter(arm)) for arm in arms]
-    if all(convert is None for _, convert in each):
-        return None
-
-    def convert(value: Any) -> Any:
-        if value is None:
-            return None
-        problem: Exception | None = None
-        for native, read in each:
-            if read is None:
-                if isinstance(value, native):
-                    return value
-                continue
-            try:
-                return read(value)
-            except UNREADABLE as error:
-                problem = problem or error
-        if problem is not None:
-            raise problem
-        return value
-
-    return convert
-
-
-def _native(arm: Any) -> Any:
-    """What a value of plain JSON must be an instance of to fit a hint that needs no reading."""
-    cls = typing.get_origin(arm) or arm
-    if cls is float:
-        return (int, float)
-    if isinstance(cls, type) and cls is not Any:
-        return cls
-    return object
-
-
-def _apply(convert: Convert | None, value: Any) -> Any:
-    return value if convert is None else convert(value)
-
-
-def _list(value: Any) -> Any:
-    if isinstance(value, list | tuple | set | frozenset):
-        return value
-    raise TypeError(f"a list was expected, not {value!r:.80}")
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise TypeError(f"an object was expected, not {value!r:.80}")

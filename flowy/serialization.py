@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from flowy.errors import SerializationError
+from flowy.hints import UNREADABLE, hints_of
 from flowy.limits import DATA_LIMIT, length
 from flowy.payloads import Store, fetched, keep, store_at
-from flowy.plain import UNREADABLE, Convert, hints_of, plain
+from flowy.plain import Convert, plain
 from flowy.result import Result
 
 Encode = Callable[[object], str]
@@ -264,7 +265,7 @@ class Payloads:
         Args:
             what: what the value is, for the message of an error.
             text: the value as the service gave it, or None.
-            convert: what `flowy.plain.converter` made of its type hint; None for none.
+            convert: what `flowy.hints.converter` made of its type hint; None for none.
 
         Returns:
             The value.

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from flowy import ConfigurationError, SerializationError
+from flowy.hints import converter
 from flowy.limits import DATA_LIMIT
 from flowy.payloads import FolderStore, S3Store, store_at
-from flowy.plain import converter
 from flowy.result import Result
 from flowy.serialization import PLAIN, Payloads
 
