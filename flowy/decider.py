@@ -34,6 +34,7 @@ from flowy.markers import Markers
 from flowy.outbox import Outbox
 from flowy.result import Call
 from flowy.serialization import PLAIN, Payloads
+from flowy.serializers import encoder
 from flowy.signals import Signals
 from flowy.sites import call_site
 from flowy.turns import Turns
@@ -111,7 +112,7 @@ class Decider:
         """
         self.payloads = payloads
         self.arguments = Arguments(self)
-        self.encode = payloads.encoder(self.arguments.stand_in)
+        self.encode = encoder(payloads.serializer, self.arguments.stand_in)
         self.markers = Markers(self)
         self.execution = execution
         self.options: tuple[Mapping[str, object], ...] = ()

@@ -6,44 +6,16 @@ arguments, such as ``[[10], {}]``. A result is any value. NaN and the infinities
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from flowy.errors import SerializationError
 from flowy.hints import UNREADABLE, hints_of
 from flowy.limits import DATA_LIMIT, length
 from flowy.payloads import Store, fetched, keep, store_at
-from flowy.plain import Convert, plain
-from flowy.result import Result
-
-Encode = Callable[[object], str]
-
-
-class Serializer(Protocol):
-    """Makes text of values and values of text: two methods.
-
-    The same value must always become the same text, or replay takes it for a difference.
-    """
-
-    def dumps(self, value: Any) -> str:
-        """Write a value; raises any exception if that cannot be."""
-
-    def loads(self, text: str) -> Any:
-        """Read what was written; raises any exception if it is not."""
-
-
-class Json:
-    """The serializer that is used where no other is given."""
-
-    dumps = staticmethod(json.JSONEncoder(default=plain, allow_nan=False).encode)
-    loads = staticmethod(json.JSONDecoder().decode)
-
-    def __str__(self) -> str:
-        """Its name."""
-        return "JSON"
+from flowy.plain import Convert
+from flowy.serializers import Encode, Json, Serializer
 
 
 class Payloads:
@@ -53,11 +25,16 @@ class Payloads:
     those that start executions or ask for results.
 
     Args:
-        serializer: an object with the two methods of `Serializer`; JSON by default. Values come
-            back from it as they are, and from JSON by the type hints of ``run``.
+        serializer: an object with the two methods of `flowy.serializers.Serializer`; JSON by
+            default. Values come back from it as they are, and from JSON by the type hints of
+            ``run``.
         store: an object with the two methods of `flowy.payloads.Store`, a folder, or
             ``s3://bucket/prefix``: where values go that are too long for Amazon SWF. None for
             nowhere; they are then an error.
+
+    Attributes:
+        serializer: the serializer.
+        encode: makes text of a value, whatever its length.
 
     Raises:
         ConfigurationError: the store's location is wrong.
@@ -72,27 +49,10 @@ class Payloads:
         store: Store | str | os.PathLike[str] | None = None,
     ) -> None:
         """Check the arguments; nothing is asked of the store yet."""
-        self._serializer: Serializer = Json() if serializer is None else serializer
+        self.serializer: Serializer = Json() if serializer is None else serializer
         self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
-        self.encode: Encode = self._serializer.dumps
-        self._language = str(self._serializer) if serializer is None else type(serializer).__name__
-
-    def encoder(self, stand_in: Callable[[Result[Any]], object]) -> Encode:
-        """Make a function that encodes values in which results are found.
-
-        Args:
-            stand_in: gives the value that is written in place of a result.
-
-        Returns:
-            The function.
-        """
-        if not isinstance(self._serializer, Json):
-            return lambda value: self._serializer.dumps(replaced(value, stand_in))
-
-        def default(value: object) -> object:
-            return stand_in(value) if isinstance(value, Result) else plain(value)
-
-        return json.JSONEncoder(default=default, allow_nan=False).encode
+        self.encode: Encode = self.serializer.dumps
+        self._language = str(self.serializer) if serializer is None else type(serializer).__name__
 
     def encode_input(
         self,
@@ -108,7 +68,8 @@ class Payloads:
             owner: whose input it is, for the message of an error, such as ``resize 1``.
             args: the arguments.
             kwargs: the keyword arguments.
-            encode: makes text of a value, if not the serializer alone; see `encoder`.
+            encode: makes text of a value, if not the serializer alone; see
+                `flowy.serializers.encoder`.
             signals: what a workflow hands on to its next run, if anything.
 
         Returns:
@@ -144,7 +105,8 @@ class Payloads:
         Args:
             owner: whose result it is, for the message of an error.
             value: the result.
-            encode: makes text of a value, if not the serializer alone; see `encoder`.
+            encode: makes text of a value, if not the serializer alone; see
+                `flowy.serializers.encoder`.
 
         Returns:
             The text, or a reference to it.
@@ -160,7 +122,8 @@ class Payloads:
         Args:
             what: what the value is, for the message of an error, such as ``the signal 'stop'``.
             value: the value.
-            encode: makes text of a value, if not the serializer alone; see `encoder`.
+            encode: makes text of a value, if not the serializer alone; see
+                `flowy.serializers.encoder`.
 
         Returns:
             The text, or a reference to it.
@@ -227,7 +190,7 @@ class Payloads:
         what = f"the input of {owner}"
         text = fetched(self._store, what, text)
         try:
-            match self._serializer.loads(text):
+            match self.serializer.loads(text):
                 case [list() | tuple() as args, dict() as kwargs]:
                     return *_hinted(owner, list(args), kwargs, hinted), []
                 case [list() | tuple() as args, dict() as kwargs, list() | tuple() as signals]:
@@ -277,7 +240,7 @@ class Payloads:
             return None
         text = fetched(self._store, what, text)
         try:
-            value = self._serializer.loads(text)
+            value = self.serializer.loads(text)
         except Exception as error:
             raise SerializationError(
                 f"{what} is not {self._language}: {error}: {text[:80]!r}"
@@ -298,42 +261,12 @@ class Payloads:
         return None
 
     def _mend(self, verb: str) -> str:
-        if not isinstance(self._serializer, Json):
+        if not isinstance(self.serializer, Json):
             return f"{verb} what the serializer takes"
         return (
             f"{verb} numbers, text, lists, dictionaries, dataclasses, dates, Decimal, bytes, "
             "paths, or another serializer"
         )
-
-
-def replaced(value: Any, stand_in: Callable[[Result[Any]], object]) -> Any:
-    """Put something else in place of the results in a value.
-
-    Args:
-        value: any value; lists, tuples, dictionaries and dataclasses are searched.
-        stand_in: gives what is put in place of a result.
-
-    Returns:
-        The value itself if it holds none, else a copy.
-    """
-    match value:
-        case Result():
-            return stand_in(value)
-        case list() | tuple():
-            items = [replaced(item, stand_in) for item in value]
-            if all(new is old for new, old in zip(items, value, strict=True)):
-                return value
-            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-        case dict():
-            return {key: replaced(item, stand_in) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changes = {
-            field.name: new
-            for field in dataclasses.fields(value)
-            if (new := replaced(old := getattr(value, field.name), stand_in)) is not old
-        }
-        return dataclasses.replace(value, **changes) if changes else value
-    return value
 
 
 def _hinted(

@@ -28,6 +28,7 @@ from flowy.limits import DATA_LIMIT
 from flowy.payloads import FolderStore, S3Store, store_at
 from flowy.result import Result
 from flowy.serialization import PLAIN, Payloads
+from flowy.serializers import encoder
 
 
 @dataclass
@@ -341,7 +342,7 @@ def test_another_serializer_is_two_methods() -> None:
 @pytest.mark.parametrize("payloads", [PLAIN, Payloads(Pickled())])
 def test_results_are_found_anywhere_in_a_value(payloads: Payloads) -> None:
     result: Result[str] = Result(None)  # type: ignore[arg-type]
-    encode = payloads.encoder(lambda found: "here")
+    encode = encoder(payloads.serializer, lambda found: "here")
     value = [result, {"a": (1, result)}, Holder([result]), Point(result, NOON)]  # type: ignore[arg-type]
     text = encode(value)
     there = ["here", {"a": (1, "here")}, Holder(["here"]), Point("here", NOON)]  # type: ignore[arg-type]
