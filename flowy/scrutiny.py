@@ -15,21 +15,18 @@ what is called by another name, through an object or by a library.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import datetime
-import inspect
 import os
 import random
 import secrets
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
+from flowy.code_reading import calls_in, function_of
 from flowy.errors import UnrepeatableError
 from flowy.sites import is_flowy
 
@@ -63,7 +60,7 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
     """
     known = _known()
     found: list[UnrepeatableError] = []
-    run, _ = _function(vars(workflow).get("run", workflow.run), workflow)
+    run, _ = function_of(vars(workflow).get("run", workflow.run), workflow)
     if run is None:
         return []
     package = _package(run)
@@ -74,13 +71,13 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
         if function.__code__ in seen:
             continue
         seen.add(function.__code__)
-        for call in _calls(function, cls):
+        for call in calls_in(function, cls):
             row = _row(known, call.target)
             if row is not None and call.arguments < row.harmless_from:
                 file = function.__code__.co_filename
                 found.append(UnrepeatableError(f"{call.text}()", file, call.line, row.instead))
                 continue
-            called, of = _function(call.target, call.owner)
+            called, of = function_of(call.target, call.owner)
             if (
                 called is not None
                 and _package(called) == package
@@ -147,156 +144,3 @@ def _row(known: dict[object, Row], target: object) -> Row | None:
 def _package(function: FunctionType) -> str:
     """The package in which a function was written, up to the first dot."""
     return (function.__module__ or "").partition(".")[0]
-
-
-def _function(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:
-    """What is run when something is called, and the class of its first argument."""
-    if isinstance(target, type):
-        return _function(vars(target).get("__init__"), target)
-    if isinstance(target, staticmethod | classmethod):
-        return _function(target.__func__, owner if isinstance(target, classmethod) else None)
-    target = inspect.unwrap(target) if callable(target) else None
-    return (target, owner) if isinstance(target, FunctionType) else (None, None)
-
-
-class _Call(NamedTuple):
-    """A call that stands in the source of a function."""
-
-    text: str
-    line: int
-    arguments: int
-    target: object
-    owner: type[Any] | None
-    """The class on which the target was found."""
-
-
-def _calls(function: FunctionType, cls: type[Any] | None) -> Iterator[_Call]:
-    """Read the calls that are made when a function is called."""
-    tree, line_before = _source(function.__code__)
-    if tree is None:
-        return
-    names = _Names(function, cls, tree)
-    inner = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    pending: list[ast.AST] = [*tree.body]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue  # it is only mentioned here
-        pending.extend(ast.iter_child_nodes(node))
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Name) and node.func.id in inner:
-            pending.extend(inner.pop(node.func.id).body)
-        else:
-            yield _Call(
-                ast.unparse(node.func),
-                node.lineno + line_before,
-                len(node.args) + len(node.keywords),
-                names.meaning(node.func),
-                names.owner(node.func),
-            )
-
-
-def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
-    """Parse the source of a function; also tell the number to be added to its lines."""
-    try:
-        lines, first = inspect.getsourcelines(code)
-        # What is indented is so as a block.
-        tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
-    except (OSError, SyntaxError):
-        return None, 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            return node, first - 1 - lines[0][:1].isspace()
-    return None, 0
-
-
-_UNKNOWN = None
-
-
-class _Names:
-    """What names mean in a function."""
-
-    def __init__(
-        self, function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
-    ) -> None:
-        code = function.__code__
-        self._function, self._cls = function, cls
-        self._outer = {**vars(builtins), **function.__globals__}
-        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            self._outer[name] = _content(cell)
-        self._own: dict[str, object] = dict.fromkeys(_own_names(code), _UNKNOWN)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                self._own.update(_imported(node))
-        if cls is not None and code.co_argcount:
-            self._own[code.co_varnames[0]] = cls
-
-    def meaning(self, node: ast.expr) -> object:
-        """Tell what an expression of names and dots means; of ``self``, tell the class."""
-        if isinstance(node, ast.Name):
-            return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
-        if not isinstance(node, ast.Attribute):
-            return _UNKNOWN
-        if _is_super(node.value):
-            return self._inherited(node.attr)
-        owner = self.meaning(node.value)
-        if isinstance(owner, ModuleType):
-            return vars(owner).get(node.attr, _UNKNOWN)
-        if isinstance(owner, type) and issubclass(owner, datetime.date):
-            return getattr(owner, node.attr, _UNKNOWN)  # bound, as those that are known
-        if isinstance(owner, type):
-            return inspect.getattr_static(owner, node.attr, _UNKNOWN)
-        return _UNKNOWN
-
-    def owner(self, node: ast.expr) -> type[Any] | None:
-        """Tell the class on which a method is found."""
-        if not isinstance(node, ast.Attribute):
-            return None
-        if _is_super(node.value):
-            return self._cls
-        found = self.meaning(node.value)
-        return found if isinstance(found, type) else None
-
-    def _inherited(self, name: str) -> object:
-        """Find what `super` finds: on a class after the one that has the function."""
-        classes = iter(self._cls.__mro__ if self._cls else ())
-        for cls in classes:
-            if self._function in vars(cls).values():
-                break
-        return next((vars(cls)[name] for cls in classes if name in vars(cls)), _UNKNOWN)
-
-
-def _is_super(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "super"
-        and not node.args
-    )
-
-
-def _own_names(code: CodeType) -> Iterator[str]:
-    """The names that a function, or one within it, gives a meaning."""
-    yield from (*code.co_varnames, *code.co_cellvars)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _own_names(constant)
-
-
-def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, object]]:
-    """What an import in a function gives names to, of the modules that are loaded."""
-    for name in node.names:
-        if isinstance(node, ast.ImportFrom):
-            module = sys.modules.get(node.module or "") if not node.level else None
-            yield name.asname or name.name, getattr(module, name.name, _UNKNOWN)
-        else:
-            whole = name.name if name.asname else name.name.partition(".")[0]
-            yield name.asname or whole, sys.modules.get(whole, _UNKNOWN)
-
-
-def _content(cell: CellType) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is not filled yet
-        return _UNKNOWN

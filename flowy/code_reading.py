@@ -1,0 +1,188 @@
+"""Reading code: the calls that stand in the source of a function, and what their names mean.
+
+Nothing is called or imported for it, and what cannot be told is `None`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import datetime
+import inspect
+import sys
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+
+def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:
+    """Find what is run when something is called, and the class of its first argument.
+
+    Args:
+        target: a function, a method, a class, or anything else.
+        owner: the class on which it was found; None if on none.
+
+    Returns:
+        The function and the class; None for each that cannot be told.
+    """
+    if isinstance(target, type):
+        return function_of(vars(target).get("__init__"), target)
+    if isinstance(target, staticmethod | classmethod):
+        return function_of(target.__func__, owner if isinstance(target, classmethod) else None)
+    target = inspect.unwrap(target) if callable(target) else None
+    return (target, owner) if isinstance(target, FunctionType) else (None, None)
+
+
+class CallInCode(NamedTuple):
+    """A call that stands in the source of a function."""
+
+    text: str
+    """What is called, as it is written."""
+    line: int
+    """The line of its file."""
+    arguments: int
+    """How many there are."""
+    target: object
+    """What the name means."""
+    owner: type[Any] | None
+    """The class on which the target was found."""
+
+
+def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallInCode]:
+    """Read the calls that are made when a function is called.
+
+    Args:
+        function: the function.
+        cls: the class of its first argument, if it has one.
+
+    Yields:
+        The calls, in no order; none where there is no source to read.
+    """
+    tree, line_before = _source(function.__code__)
+    if tree is None:
+        return
+    names = _Names(function, cls, tree)
+    inner = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    pending: list[ast.AST] = [*tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue  # it is only mentioned here
+        pending.extend(ast.iter_child_nodes(node))
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in inner:
+            pending.extend(inner.pop(node.func.id).body)
+        else:
+            yield CallInCode(
+                ast.unparse(node.func),
+                node.lineno + line_before,
+                len(node.args) + len(node.keywords),
+                names.meaning(node.func),
+                names.owner(node.func),
+            )
+
+
+def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
+    """Parse the source of a function; also tell the number to be added to its lines."""
+    try:
+        lines, first = inspect.getsourcelines(code)
+        # What is indented is so as a block.
+        tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
+    except (OSError, SyntaxError):
+        return None, 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            return node, first - 1 - lines[0][:1].isspace()
+    return None, 0
+
+
+_UNKNOWN = None
+
+
+class _Names:
+    """What names mean in a function."""
+
+    def __init__(
+        self, function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
+    ) -> None:
+        code = function.__code__
+        self._function, self._cls = function, cls
+        self._outer = {**vars(builtins), **function.__globals__}
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            self._outer[name] = _content(cell)
+        self._own: dict[str, object] = dict.fromkeys(_own_names(code), _UNKNOWN)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._own.update(_imported(node))
+        if cls is not None and code.co_argcount:
+            self._own[code.co_varnames[0]] = cls
+
+    def meaning(self, node: ast.expr) -> object:
+        """Tell what an expression of names and dots means; of ``self``, tell the class."""
+        if isinstance(node, ast.Name):
+            return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
+        if not isinstance(node, ast.Attribute):
+            return _UNKNOWN
+        if _is_super(node.value):
+            return self._inherited(node.attr)
+        owner = self.meaning(node.value)
+        if isinstance(owner, ModuleType):
+            return vars(owner).get(node.attr, _UNKNOWN)
+        if isinstance(owner, type) and issubclass(owner, datetime.date):
+            return getattr(owner, node.attr, _UNKNOWN)  # bound, as those that are known
+        if isinstance(owner, type):
+            return inspect.getattr_static(owner, node.attr, _UNKNOWN)
+        return _UNKNOWN
+
+    def owner(self, node: ast.expr) -> type[Any] | None:
+        """Tell the class on which a method is found."""
+        if not isinstance(node, ast.Attribute):
+            return None
+        if _is_super(node.value):
+            return self._cls
+        found = self.meaning(node.value)
+        return found if isinstance(found, type) else None
+
+    def _inherited(self, name: str) -> object:
+        """Find what `super` finds: on a class after the one that has the function."""
+        classes = iter(self._cls.__mro__ if self._cls else ())
+        for cls in classes:
+            if self._function in vars(cls).values():
+                break
+        return next((vars(cls)[name] for cls in classes if name in vars(cls)), _UNKNOWN)
+
+
+def _is_super(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "super"
+        and not node.args
+    )
+
+
+def _own_names(code: CodeType) -> Iterator[str]:
+    """The names that a function, or one within it, gives a meaning."""
+    yield from (*code.co_varnames, *code.co_cellvars)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _own_names(constant)
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, object]]:
+    """What an import in a function gives names to, of the modules that are loaded."""
+    for name in node.names:
+        if isinstance(node, ast.ImportFrom):
+            module = sys.modules.get(node.module or "") if not node.level else None
+            yield name.asname or name.name, getattr(module, name.name, _UNKNOWN)
+        else:
+            whole = name.name if name.asname else name.name.partition(".")[0]
+            yield name.asname or whole, sys.modules.get(whole, _UNKNOWN)
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is not filled yet
+        return _UNKNOWN
