@@ -12,10 +12,8 @@ from typing import Any
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import LATER, ActivityContext, Heartbeat, Wait, kept_alive
 from flowy.client import Reply, SwfClient, fault_code
-from flowy.errors import (
-    ActivityCanceled,
-    reason_and_details,
-)
+from flowy.errors import ActivityCanceled
+from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, HEARTBEAT_LIMIT, cut
 from flowy.patience import passes
 from flowy.registry import Type, by_type

@@ -12,13 +12,7 @@ from flowy.calls.children import ChildCall
 from flowy.calls.external import SendCall
 from flowy.calls.lambdas import LambdaCall
 from flowy.errors import ConfigurationError
-from flowy.options import (
-    ActivityOverrides,
-    Choices,
-    LambdaOverrides,
-    Settings,
-    WorkflowOverrides,
-)
+from flowy.options import ActivityOverrides, Choices, LambdaOverrides, Settings, WorkflowOverrides
 from flowy.result import Result
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flowy.decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
-from flowy.errors import SerializationError, reason_and_details
+from flowy.errors import SerializationError
+from flowy.failures import reason_and_details
 from flowy.leaving import Restarting
 from flowy.limits import DATA_LIMIT, cut
 

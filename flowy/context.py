@@ -21,7 +21,8 @@ from flowy.calls.external import CancelCall, SendCall
 from flowy.calls.waits import SignalCall, TimerCall
 from flowy.client import Execution
 from flowy.decisions import record_marker
-from flowy.errors import ConfigurationError, HistoryError, TaskFailed, reason_and_details
+from flowy.errors import ConfigurationError, HistoryError, TaskFailed
+from flowy.failures import reason_and_details
 from flowy.hints import converter
 from flowy.leaving import Restarting
 from flowy.limits import LONG_HISTORY

@@ -20,7 +20,8 @@ from __future__ import annotations
 from typing import Any
 
 from flowy.client import Reply, SwfClient, fault_code
-from flowy.errors import NotAwaitedError, reason_and_details
+from flowy.errors import NotAwaitedError
+from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut
 from flowy.serialization import PLAIN, Payloads
 

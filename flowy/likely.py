@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from flowy.decisions import CLOSING
+
 
 class Reason(Enum):
     """Why code and history differ."""
@@ -71,7 +73,7 @@ class Step(NamedTuple):
     @property
     def closing(self) -> bool:
         """Whether it ends the execution."""
-        return self.decision in _CLOSING
+        return self.decision in CLOSING
 
 
 def step(decision: str, attributes: Mapping[str, Any]) -> Step:
@@ -244,15 +246,6 @@ _KINDS = {
     "CancelWorkflowExecution": _Kind("its cancellation", "", "details"),
     "ContinueAsNewWorkflowExecution": _Kind("a new run", "", "input"),
 }
-
-_CLOSING = frozenset(
-    {
-        "CompleteWorkflowExecution",
-        "FailWorkflowExecution",
-        "CancelWorkflowExecution",
-        "ContinueAsNewWorkflowExecution",
-    }
-)
 
 _PATCH = "patched: "
 _SIDE_EFFECT = "side effect "

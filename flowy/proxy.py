@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import (
-    Any,
-    Concatenate,
-    Generic,
-    ParamSpec,
-    Protocol,
-    TypeVar,
-    Unpack,
-    overload,
-)
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from flowy import checks, options
 from flowy.activity import Activity, ActivityType, activity_class
@@ -20,12 +11,7 @@ from flowy.activity_context import ActivityContext
 from flowy.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
 from flowy.calls.lambdas import LambdaFunction
 from flowy.errors import ConfigurationError
-from flowy.options import (
-    ActivityOverrides,
-    Choices,
-    LambdaOverrides,
-    WorkflowOverrides,
-)
+from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
 from flowy.retry import NO_RETRY, Retry
 from flowy.workflow import Workflow, WorkflowType

@@ -13,9 +13,7 @@ from typing import Any, ClassVar
 from flowy import checks
 from flowy.activity_context import Wait
 from flowy.client import Reply, SwfClient, fault_code
-from flowy.errors import (
-    ConfigurationError,
-)
+from flowy.errors import ConfigurationError
 from flowy.patience import Backoff, passes
 from flowy.registry import Type, register
 from flowy.running import run_workers

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy import SerializationError, TaskFailed
-from flowy.errors import reason_and_details
+from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, REASON_LIMIT, cut, length
 from flowy.serialization import PLAIN
 
