@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from flowy.client import Execution
-from flowy_sim.answers import TIME_OUTS
 from flowy_sim.past import Event
-from flowy_sim.repertoire import proxies, type_of
 from flowy_sim.run import history
 from flowy_sim.runner import Runner
+from flowy_sim.runner.repertoire import proxies, type_of
 from flowy_sim.simulation import Simulation
+from flowy_sim.stubs.answers import TIME_OUTS
 from flowy_sim.timeline import reading
 from flowy_sim.timeline.vocabulary import (
     ACTIVITY,

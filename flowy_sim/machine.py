@@ -44,12 +44,12 @@ from flowy_sim.clock import parse_instant
 from flowy_sim.explore.stand_ins import let_stand_in
 from flowy_sim.faults import EVERYDAY, Fault
 from flowy_sim.invariants import check
-from flowy_sim.repertoire import Sources, activities_in, families, module_of
 from flowy_sim.run import Run, fetch
 from flowy_sim.runner import Runner
+from flowy_sim.runner.repertoire import Sources, activities_in, families, module_of
+from flowy_sim.runner.waiting import times_out_at
 from flowy_sim.simulation import Simulation
 from flowy_sim.strategies.inputs import inputs
-from flowy_sim.waiting import times_out_at
 
 
 class Told:

@@ -298,7 +298,7 @@ def _unused(item: pytest.Item, *, misnamed: bool = False) -> str:
     explored = item.stash.get(_TALLY, None)
     if explored is not None:
         return "\n".join(explored.uses.unused(misnamed=misnamed))
-    from flowy_sim.uses import Uses
+    from flowy_sim.stubs.uses import Uses
 
     runner = item.stash.get(_RUNNER, None)
     uses = Uses()

@@ -18,8 +18,8 @@ from flowy_sim.engines import POLL_OF, Engines
 from flowy_sim.polling.participants import Participants
 from flowy_sim.polling.passage import Passage
 from flowy_sim.polling.polls import POLLS, Polls
+from flowy_sim.polling.threads import Threads
 from flowy_sim.schedule import FirstChoice, Schedule
-from flowy_sim.threads import Threads
 
 if TYPE_CHECKING:
     from flowy_sim.client import Client

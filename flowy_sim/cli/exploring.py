@@ -12,7 +12,6 @@ import click
 from rich.console import Console
 
 from flowy.cli import one_sentence
-from flowy_sim.checks import invariants_in
 from flowy_sim.cli.explore import Options
 from flowy_sim.cli.gauge import Gauge
 from flowy_sim.cli.targets import find, found_at, imported
@@ -22,6 +21,7 @@ from flowy_sim.explore.attempt import Test
 from flowy_sim.explore.whole import WholeWorkflow
 from flowy_sim.faults import BY_NAME, EVERYDAY, Fault, Signal
 from flowy_sim.runner import MOST_FAULTS
+from flowy_sim.runner.checks import invariants_in
 
 _SHOWN = 10
 

@@ -19,10 +19,10 @@ from flowy_sim.cli.staff import Member, Staff
 from flowy_sim.cli.targets import Target
 from flowy_sim.clock import parse_instant
 from flowy_sim.past import History
-from flowy_sim.repertoire import Repertoire
 from flowy_sim.run import OPEN, Event, Run, history
+from flowy_sim.runner.repertoire import Repertoire
+from flowy_sim.runner.waiting import StuckError, Workers, explain, times_out_at, waits
 from flowy_sim.simulation import Simulation
-from flowy_sim.waiting import StuckError, Workers, explain, times_out_at, waits
 
 OnEvent = Callable[[str, Event], None]
 Hire = Callable[[SwfClient], Worker]

@@ -23,8 +23,8 @@ from flowy_sim.clock import RealClock
 from flowy_sim.history_files import save
 from flowy_sim.run import COMPLETED, Event, Run
 from flowy_sim.runner import Runner
+from flowy_sim.runner.waiting import StuckError
 from flowy_sim.simulation import Simulation
-from flowy_sim.waiting import StuckError
 
 OnEvent = Callable[[str, Event], None]
 

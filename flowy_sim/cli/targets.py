@@ -19,7 +19,7 @@ from flowy.cli import argument
 from flowy.errors import ConfigurationError
 from flowy.registry import load_workflow, scan
 from flowy.workflow import Workflow
-from flowy_sim.repertoire import proxies, type_of
+from flowy_sim.runner.repertoire import proxies, type_of
 
 TUTORIAL = "flowy.tutorial.workflows:ImageCategorization"
 

@@ -16,8 +16,8 @@ Example:
 
 from __future__ import annotations
 
-from flowy_sim.checks import invariant
 from flowy_sim.explore.exploration import Exploration, Failure, FoundError
 from flowy_sim.explore.exploring import explore, find
+from flowy_sim.runner.checks import invariant
 
 __all__ = ["Exploration", "Failure", "FoundError", "explore", "find", "invariant"]

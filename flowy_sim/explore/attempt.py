@@ -41,7 +41,7 @@ class Setting:
     Attributes:
         faults, most_faults: what may go wrong, and how often in a run.
         simulation, runner: other arguments of `Simulation` and `Runner`.
-        invariants: what is held to be true after every turn; see `flowy_sim.checks.invariant`.
+        invariants: what is held to be true after every turn; see `flowy_sim.explore.invariant`.
         most_turns: after how many turns a run is taken to be endless.
     """
 

@@ -75,7 +75,7 @@ def find(
         test: as for `explore`.
         faults: what may go wrong.
         most_faults: how many faults strike in a run at most.
-        invariants: what holds after every turn; see `flowy_sim.checks.invariant`.
+        invariants: what holds after every turn; see `flowy_sim.explore.invariant`.
         runs: after how many runs to stop.
         seconds: after how long to stop.
         processes: in how many processes to explore; None for one on each core. It is one where

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.repertoire import proxies, type_of
+from flowy_sim.runner.repertoire import proxies, type_of
 from flowy_sim.stubs import NameAndVersion, Stubs
 
 _PLAINEST: dict[type[Any], Callable[[], Any]] = {

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from flowy_sim.crews import Held
 from flowy_sim.engine.events import TIME, TYPE, event_types
 from flowy_sim.engine.execution import Execution
 from flowy_sim.runner import Runner
+from flowy_sim.runner.crews import Held
 
 _MASK = (1 << 64) - 1
 _UNSEEN = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowy_sim.coverage import Coverage, observe
 from flowy_sim.runner import Runner
-from flowy_sim.uses import Uses
+from flowy_sim.stubs.uses import Uses
 
 
 class Tally:

@@ -8,9 +8,9 @@ from typing import Any
 from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim.explore.stand_ins import asked_by, let_stand_in
-from flowy_sim.repertoire import children, type_of
 from flowy_sim.run import COMPLETED
 from flowy_sim.runner import Runner
+from flowy_sim.runner.repertoire import children, type_of
 
 
 class WholeWorkflow:

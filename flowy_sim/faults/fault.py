@@ -13,9 +13,6 @@ from flowy.workflow import Workflow
 from flowy_sim.client import Client, Reply
 from flowy_sim.simulation import Simulation
 
-DECISION_POLL = "PollForDecisionTask"
-ACTIVITY_POLL = "PollForActivityTask"
-POLLS = (DECISION_POLL, ACTIVITY_POLL)
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 ACTIVITY_ANSWERS = "RespondActivityTask"
 ANSWERS = "Respond"

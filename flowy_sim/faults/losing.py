@@ -8,11 +8,9 @@ from typing import Any
 from flowy_sim.client import Reply
 from flowy_sim.faults.fault import (
     ACTIVITY_ANSWERS,
-    ACTIVITY_POLL,
     ANSWERS,
     HEARTBEAT,
     INJECTED,
-    POLLS,
     Call,
     Fault,
     Killed,
@@ -20,6 +18,7 @@ from flowy_sim.faults.fault import (
     Stage,
     injected,
 )
+from flowy_sim.polling.polls import ACTIVITY_POLL, DECISION_POLL
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class ReplyLost(Fault):
     """The service does what it was asked, but its reply is lost; a polled task is lost with it."""
 
     title = "the call is carried out, but its reply is lost"
-    operations = (*POLLS, ANSWERS, HEARTBEAT)
+    operations = (DECISION_POLL, ACTIVITY_POLL, ANSWERS, HEARTBEAT)
 
     def strike(self, stage: Stage, call: Call) -> Reply:
         """Let it be carried out and time out."""

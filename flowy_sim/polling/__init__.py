@@ -1,1 +1,1 @@
-"""Long polls, and the time that passes in them: what calls from threads and over HTTP share."""
+"""Polling: who polls, which polls wait, and how time passes for them."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from flowy.workflow import Workflow
 from flowy_sim.explore.stand_ins import let_stand_in
 from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.repertoire import activities_in, families, module_of
 from flowy_sim.run import Event
 from flowy_sim.runner import Runner
+from flowy_sim.runner.repertoire import activities_in, families, module_of
 from flowy_sim.schedule import RandomChoice
 from flowy_sim.simulation import Simulation
 from flowy_sim.strategies.inputs import inputs

@@ -9,7 +9,7 @@ import pytest
 from flowy import ActivityProxy, ConfigurationError, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim.runner import Runner
-from flowy_sim.waiting import StuckError
+from flowy_sim.runner.waiting import StuckError
 
 
 @activity("look", 1, "small")

@@ -20,8 +20,8 @@ from flowy import (
 )
 from flowy_sim import Simulation
 from flowy_sim.runner import Runner
+from flowy_sim.runner.waiting import StuckError
 from flowy_sim.stubs import Stubs
-from flowy_sim.waiting import StuckError
 
 tokens: list[str] = []
 

@@ -17,9 +17,9 @@ from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
 from flowy_sim.run import Event, Run
 from flowy_sim.runner import DOMAIN, Runner, run
+from flowy_sim.runner.waiting import StuckError
 from flowy_sim.stubs import Stubs
 from flowy_sim.timeline.vocabulary import attributes_of
-from flowy_sim.waiting import StuckError
 
 
 def types(events: list[Event] | None = None) -> Counter[str]:
@@ -234,7 +234,8 @@ def test_an_answer_that_the_service_refuses_is_an_error_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "flowy_sim.rehearsing.Rehearsed.decide", lambda *arguments: [start_timer("timer", -1)]
+        "flowy_sim.runner.rehearsing.Rehearsed.decide",
+        lambda *arguments: [start_timer("timer", -1)],
     )
     runner = Runner(Simulation())
     with pytest.raises(ClientError, match="ValidationException"):

@@ -17,7 +17,7 @@ from flowy_sim.past import Call
 from flowy_sim.runner import Runner
 from flowy_sim.schedule import RandomChoice
 from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.uses import Uses
+from flowy_sim.stubs.uses import Uses
 
 
 @activity(

@@ -13,7 +13,7 @@ from flowy_sim import Simulation
 from flowy_sim.engine.latency import ZERO
 from flowy_sim.runner import Runner
 from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.uses import Uses
+from flowy_sim.stubs.uses import Uses
 
 
 @activity("shrink", 1, "studio")

@@ -19,25 +19,23 @@ from flowy.decider import decide
 from flowy.suspended import SuspendedExecutions
 from flowy.workflow import Workflow
 from flowy.workflow_worker import WorkflowWorker
-from flowy_sim.agenda import Agenda
 from flowy_sim.client import Client, Reply
-from flowy_sim.crews import Crew, Desk, Staff, TurnIsOverError
 from flowy_sim.faults.fault import (
-    ACTIVITY_POLL,
-    DECISION_POLL,
-    POLLS,
     Call,
     Fault,
     Killed,
     is_injected,
 )
-from flowy_sim.rehearsing import Rehearsed
-from flowy_sim.repertoire import Repertoire
+from flowy_sim.polling.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim.run import history, open_executions
+from flowy_sim.runner.agenda import Agenda
+from flowy_sim.runner.crews import Crew, Desk, Staff, TurnIsOverError
+from flowy_sim.runner.rehearsing import Rehearsed
+from flowy_sim.runner.repertoire import Repertoire
+from flowy_sim.runner.trouble import Tell, Trouble
+from flowy_sim.runner.waiting import Workers
 from flowy_sim.simulation import Simulation
 from flowy_sim.timeline.vocabulary import attributes_of
-from flowy_sim.trouble import Tell, Trouble
-from flowy_sim.waiting import Workers
 
 Code = Callable[[SwfClient], object]
 """What polls an SWF client and does what there is to do, once or in a loop."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from flowy_sim.stubs import Stubs
+from flowy_sim.stubs.stubs import Stubs
 
 
 class Row(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any
 from flowy.client import Execution
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
-from flowy_sim.awaiting import awaited_signals
 from flowy_sim.client import Client
-from flowy_sim.repertoire import MISSING_LIST
 from flowy_sim.run import Event, Run, fetch, open_executions
+from flowy_sim.runner.awaiting import awaited_signals
+from flowy_sim.runner.repertoire import MISSING_LIST
 from flowy_sim.timeline import reading
 from flowy_sim.timeline.vocabulary import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
 

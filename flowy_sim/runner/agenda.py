@@ -9,9 +9,9 @@ from typing import Any
 
 from flowy.client import fault_code
 from flowy_sim.clock import Clock, later
-from flowy_sim.crews import Desk, Held
 from flowy_sim.engine.deadlines import Deadlines
 from flowy_sim.faults.fault import is_injected
+from flowy_sim.runner.crews import Desk, Held
 
 _AGAIN = 1
 """Seconds after which an answer that did not get through is given once more."""

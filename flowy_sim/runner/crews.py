@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from flowy.client import fault_code
-from flowy_sim.answers import Answer
 from flowy_sim.client import Client, Reply
-from flowy_sim.faults.fault import HEARTBEAT, POLLS, Call
+from flowy_sim.faults.fault import HEARTBEAT, Call
+from flowy_sim.polling.polls import POLLS
+from flowy_sim.runner.trouble import Trouble
 from flowy_sim.simulation import Simulation
-from flowy_sim.trouble import Trouble
+from flowy_sim.stubs.answers import Answer
 
 List = tuple[str, str]
 """A task list: by which operation it is polled, and its name."""

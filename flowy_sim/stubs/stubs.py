@@ -21,14 +21,14 @@ from flowy import checks
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.answers import ACTIVITY, CHILD, FUNCTION, Answer, Answers
+from flowy_sim.stubs.answers import ACTIVITY, CHILD, FUNCTION, Answer, Answers
 
 NameAndVersion = tuple[str, str]
 Arguments = Mapping[str, object]
 
 
 class Given(TypedDict, total=False):
-    """An answer, as `flowy_sim.answers.Answers.then` takes it."""
+    """An answer, as `flowy_sim.stubs.answers.Answers.then` takes it."""
 
     result: object
     error: Exception | None

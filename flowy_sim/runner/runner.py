@@ -29,11 +29,12 @@ from flowy.errors import ConfigurationError, FlowyError
 from flowy.serialization import PLAIN, Payloads
 from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.checks import Checks
 from flowy_sim.faults.fault import Fault, faults_in
 from flowy_sim.freezing import freezegun, frozen_to
-from flowy_sim.listening import Listening
-from flowy_sim.repertoire import (
+from flowy_sim.run import Event, Run, fetch
+from flowy_sim.runner.checks import Checks
+from flowy_sim.runner.listening import Listening
+from flowy_sim.runner.repertoire import (
     Repertoire,
     Sources,
     activities_in,
@@ -42,12 +43,11 @@ from flowy_sim.repertoire import (
     module_of,
     workflows_in,
 )
-from flowy_sim.run import Event, Run, fetch
+from flowy_sim.runner.stage import Code, Stage
+from flowy_sim.runner.waiting import StuckError, stuck_at, timed_out_in_vain
 from flowy_sim.simulation import Simulation
-from flowy_sim.stage import Code, Stage
-from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.waiting import StuckError, stuck_at, timed_out_in_vain
+from flowy_sim.stubs.standing_in import StandIns
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""

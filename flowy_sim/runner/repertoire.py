@@ -17,9 +17,9 @@ from flowy.registry import Type, by_type, register, scan
 from flowy.retry import Retry
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.answers import CHILD
-from flowy_sim.standing_in import StandIns
 from flowy_sim.stubs import NameAndVersion
+from flowy_sim.stubs.answers import CHILD
+from flowy_sim.stubs.standing_in import StandIns
 
 logger = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from flowy.activity_context import ActivityContext
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.serialization import Payloads
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.answers import ACTIVITY, CHILD, FUNCTION, TIME_OUTS, Answer, time_out_first
 from flowy_sim.client import Client, Reply
 from flowy_sim.simulation import Simulation
-from flowy_sim.stubbed import Outcome, Stubbed, StubbedChild, StubbedFunction, run_like
-from flowy_sim.stubs import Stub, Stubs, UnexpectedCallError
+from flowy_sim.stubs.answers import ACTIVITY, CHILD, FUNCTION, TIME_OUTS, Answer, time_out_first
+from flowy_sim.stubs.stubbed import Outcome, Stubbed, StubbedChild, StubbedFunction, run_like
+from flowy_sim.stubs.stubs import Stub, Stubs, UnexpectedCallError
 from flowy_sim.timeline.vocabulary import attributes_of
 
 UNTAKEN_LIST = "nobody takes this up"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim.engine.lambdas import LambdaFunction
-from flowy_sim.stubs import Stub, UnexpectedCallError
+from flowy_sim.stubs.stubs import Stub, UnexpectedCallError
 
 if TYPE_CHECKING:
-    from flowy_sim.standing_in import StandIns
+    from flowy_sim.stubs.standing_in import StandIns
 
 _NEVER_SENT = "a signal that nobody sends"
 
