@@ -145,9 +145,12 @@ def _report(found: Exploration, options: Options) -> Iterator[str]:
     yield ""
     if found.failure is not None:
         yield str(found.failure)
-        yield f"found in {found}"
+        if options.choices is None:
+            yield f"found in {found}"
         return
     yield "No failure." if options.choices is not None else f"No failure in {found}."
+    if found.missed:
+        yield f"Note: {found.about_missed()}."
     yield ""
     yield "How executions ended:"
     for ending, count in found.endings.most_common(_SHOWN):

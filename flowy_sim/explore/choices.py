@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from flowy.errors import ConfigurationError
 
-_WRITTEN = re.compile(r"(?P<kind>.+) (?P<number>\d+)=(?P<index>\d+)")
+_WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<index>\d+)(?:; |$)")
 
 
 Made = tuple[str, int, int]
@@ -122,10 +122,16 @@ def parse(written: str) -> tuple[Deviation, ...]:
     Raises:
         ConfigurationError: it has another form.
     """
-    found = []
-    for part in filter(None, written.split("; ")):
-        match = _WRITTEN.fullmatch(part)
+    __tracebackhide__ = True
+    found: list[Deviation] = []
+    place = 0
+    while place < len(written):
+        match = _WRITTEN.match(written, place)
         if match is None:
-            raise ConfigurationError(f"choices are written like 'turn 3=1; turn 7=2', not {part!r}")
+            wrong = written[place:]
+            raise ConfigurationError(
+                f"choices are written like 'turn 3=1; turn 7=2', not {wrong!r}"
+            )
         found.append(Deviation(match["kind"], int(match["number"]), int(match["index"])))
+        place = match.end()
     return tuple(found)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from flowy_sim.explore.choices import Deviation
+from flowy_sim.explore.choices import Deviation, text
 from flowy_sim.explore.story import blame
+
+_BUT = (
+    "It did not fail when it was run again with the same choices: the test does not do the same "
+    "each time. It may draw random numbers, look at real time, or keep something from run to run."
+)
 
 
 @dataclass(frozen=True)
@@ -18,16 +23,23 @@ class Failure:
         choices: the choices of that run that are not the first of their possibilities.
         story: what happened, in a few lines.
         repeat: the line that repeats it.
+        repeats: whether it has failed again with these choices.
     """
 
     error: BaseException
     choices: tuple[Deviation, ...]
     story: tuple[str, ...]
     repeat: str
+    repeats: bool = True
+
+    def lines(self) -> list[str]:
+        """Return the story, and the line that repeats it."""
+        last = f"repeat: {self.repeat}" if self.repeats else _BUT
+        return [*self.story, last]
 
     def __str__(self) -> str:
-        """The story, what it failed with, and the line that repeats it."""
-        return "\n".join((blame(self.error), *self.story, f"repeat: {self.repeat}"))
+        """What it failed with, the story, and the line that repeats it."""
+        return "\n".join((blame(self.error), *self.lines()))
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Exploration:
         complete: whether all runs were made.
         endings: how executions ended, and how often.
         failure: how the test fails; None if it did not.
+        missed: given choices that the run never came to.
     """
 
     runs: int
@@ -52,11 +65,19 @@ class Exploration:
     complete: bool
     endings: Counter[str] = field(default_factory=Counter, compare=False)
     failure: Failure | None = None
+    missed: tuple[Deviation, ...] = ()
 
     @property
     def runs_per_second(self) -> float:
         """How fast it was."""
         return self.runs / self.seconds if self.seconds else 0.0
+
+    def about_missed(self) -> str:
+        """Say which of the given choices the run never came to."""
+        return (
+            f"the run never came to these of the given choices: {text(self.missed)}; they repeat "
+            "a failure of the same test, faults and code"
+        )
 
     def __str__(self) -> str:
         """How much was explored, in a line."""

@@ -95,11 +95,14 @@ class Explorer:
     def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
         """Make one run, with given choices."""
         began = time.perf_counter()
-        attempt = Attempt(self._setting, Deviating(given)).make(self._test)
-        failure = None if attempt.error is None else self._tell(given, attempt.error)
+        schedule = Deviating(given)
+        attempt = Attempt(self._setting, schedule).make(self._test)
+        failure = None if attempt.error is None else self.tell_of(given, attempt.error)
         self._note(attempt)
         seconds = time.perf_counter() - began
-        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure)
+        made = deviations(schedule.made)
+        missed = tuple(each for each in given if each not in made)
+        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, missed)
 
     def _next(self) -> Failure | None:
         alternative, schedule = self.search.next()
@@ -125,9 +128,9 @@ class Explorer:
             same = error is not None and signature(error) == expected
             return deviations(schedule.made) if same else None
 
-        return self._tell(shrink(fails, deviations(attempt.schedule.made)), attempt.error)
+        return self.tell_of(shrink(fails, deviations(attempt.schedule.made)), attempt.error)
 
-    def _tell(self, given: tuple[Deviation, ...], found: BaseException) -> Failure:
+    def tell_of(self, given: tuple[Deviation, ...], found: BaseException) -> Failure:
         """Make a run once more to tell its story; `found` is what it has failed with before."""
         story = Story()
         attempt: Attempt = Attempt(
@@ -140,7 +143,7 @@ class Explorer:
         story.listen(attempt.runner)
         error = attempt.error or found
         line = self._repeat(text(given))
-        return Failure(error, given, tuple(story.lines()), line)
+        return Failure(error, given, tuple(story.lines()), line, attempt.error is not None)
 
 
 class _Look:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from flowy.checks import function
 from flowy_sim.explore import choices as chosen
 from flowy_sim.explore.asked import check, setting_for
 from flowy_sim.explore.attempt import Test
@@ -96,6 +97,7 @@ def find(
         ConfigurationError: there is no such option, or one is wrong.
     """
     __tracebackhide__ = True
+    function("what is explored", test)
     check({"runs": runs, "seconds": seconds, "processes": processes})
     setting = setting_for(
         faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others

@@ -78,12 +78,12 @@ def explore_item(
     )
     summary = str(found) if chosen is None else "the run with the given choices"
     failure = found.failure
-    if failure is None:
-        item.add_report_section("call", "explored", summary)
-        return
-    told = ("", *failure.story, f"repeat: {failure.repeat}", f"found in {summary}")
-    failure.error.add_note("\n".join(told))
-    raise failure.error
+    if failure is not None:
+        failure.error.add_note("\n".join(("", *failure.lines(), f"found in {summary}")))
+        raise failure.error
+    item.add_report_section("call", "explored", summary)
+    if found.missed:
+        item.warn(pytest.PytestWarning(found.about_missed()))
 
 
 def _repeat(nodeid: str, written: str) -> str:

@@ -18,6 +18,7 @@ from flowy_sim.explore.choices import Deviation
 from flowy_sim.explore.exploration import Exploration
 from flowy_sim.explore.explorer import Explorer
 from flowy_sim.explore.search import Alternative
+from flowy_sim.explore.story import blame
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -37,7 +38,7 @@ class SoFar(NamedTuple):
 class Part(NamedTuple):
     """What one process has come to.
 
-    `noted` is what its tally has noted; `choices` are those of a failure.
+    `noted` is what its tally has noted; `choices` and `error` are those of a failure.
     """
 
     runs: int
@@ -47,6 +48,7 @@ class Part(NamedTuple):
     endings: Counter[str]
     noted: Any
     choices: tuple[Deviation, ...] | None
+    error: str
 
 
 def cores() -> int:
@@ -84,8 +86,12 @@ def explore_in_processes(
     for part in parts:
         if explorer.tally is not None:
             explorer.tally.merge(part.noted)
-    failing = next((part.choices for part in parts if part.choices is not None), None)
-    failure = None if failing is None else explorer.repeat(failing).failure
+    failures = (
+        explorer.tell_of(part.choices, AssertionError(part.error))
+        for part in parts
+        if part.choices is not None
+    )
+    failure = next(failures, None)
     return Exploration(
         found.runs + sum(part.runs for part in parts),
         found.states + sum(part.states for part in parts),
@@ -177,7 +183,7 @@ def _work(
             SoFar(come[0] - made, come[1] - states, come[2] - covered)
         )
     found = explorer.explore(runs, seconds)
-    choices = None if found.failure is None else found.failure.choices
+    failure = found.failure
     answer.send(
         Part(
             found.runs - made,
@@ -186,7 +192,8 @@ def _work(
             found.complete,
             found.endings,
             None if tally is None else tally.rows(),
-            choices,
+            None if failure is None else failure.choices,
+            "" if failure is None else blame(failure.error),
         )
     )
     answer.close()

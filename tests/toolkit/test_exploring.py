@@ -113,6 +113,34 @@ def test_a_failure_is_repeated_by_its_choices() -> None:
     assert again.failure.story == found.failure.story
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> None:
+    made: list[None] = []
+
+    def unlike(runner: Runner) -> None:
+        runner.stubs(Charge, result="paid")
+        runner(Purchase, 7)
+        made.append(None)
+        assert len(made) != 45, "the forty-fifth run"
+
+    found = find(unlike, faults=EVERYDAY, processes=processes)
+    assert found.failure is not None
+    assert not found.failure.repeats
+    assert "forty-fifth" in str(found.failure)
+    assert "It did not fail when it was run again with the same choices" in str(found.failure)
+
+
+def test_choices_that_a_run_never_comes_to_are_told() -> None:
+    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' comes 1=1")
+    assert found.failure is None
+    assert "choices: turn 900=1; the signal 'a; b' comes 1=1;" in found.about_missed()
+
+
+def test_what_cannot_be_explored_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="what is explored must be a function"):
+        find("tests")  # type: ignore[arg-type]
+
+
 def test_several_processes_find_the_same() -> None:
     alone = find(each_customer_pays_once, faults=[AnswerLate(), WorkerDiesLate()])
     together = find(each_customer_pays_once, faults=[AnswerLate(), WorkerDiesLate()], processes=2)

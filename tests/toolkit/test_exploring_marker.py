@@ -236,6 +236,15 @@ def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pyteste
     report.stdout.fnmatch_lines(["*does not replay any more: event 5 of the history shows*"])
 
 
+def test_choices_that_the_run_never_comes_to_are_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SHOP + CARELESS)
+    report = pytester.runpytest_inprocess("--swf-choices=the network fails 3=1", "-W", "default")
+    report.assert_outcomes(passed=1, warnings=1)
+    report.stdout.fnmatch_lines(
+        ["*never came to these of the given choices: the network fails 3=1;*"]
+    )
+
+
 def test_a_run_with_given_choices_is_not_recorded(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SHOP + GOLDEN)
     report = pytester.runpytest_inprocess("--swf-record", "--swf-choices=")
