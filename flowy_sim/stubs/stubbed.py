@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim.engine.lambdas import LambdaFunction
-from flowy_sim.stubs.stubs import Stub, UnexpectedCallError
+from flowy_sim.stubs.stub import Stub, UnexpectedCallError
 
 if TYPE_CHECKING:
     from flowy_sim.stubs.standing_in import StandIns
