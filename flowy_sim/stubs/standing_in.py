@@ -20,8 +20,8 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.client import Client, Reply
 from flowy_sim.simulation import Simulation
 from flowy_sim.stubs.answers import ACTIVITY, CHILD, FUNCTION, TIME_OUTS, Answer, time_out_first
-from flowy_sim.stubs.stubbed import Outcome, Stubbed, StubbedChild, StubbedFunction, run_like
 from flowy_sim.stubs.stub import Stub, UnexpectedCallError
+from flowy_sim.stubs.stubbed import Outcome, Stubbed, StubbedChild, StubbedFunction, run_like
 from flowy_sim.stubs.stubs import Stubs
 from flowy_sim.timeline.vocabulary import attributes_of
 
