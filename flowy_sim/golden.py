@@ -10,8 +10,8 @@ from flowy.client import Execution
 from flowy.errors import NonDeterminismError
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
-from flowy_sim.history_files import load, save
-from flowy_sim.replaying import replay_prefixes, type_of
+from flowy_sim.histories.files import load, save
+from flowy_sim.histories.replaying import replay_prefixes, type_of
 from flowy_sim.run import Run
 from flowy_sim.runner import Runner
 

@@ -196,8 +196,8 @@ def swf_replay(
     """
     from flowy.client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.history_files import collect, load
-    from flowy_sim.replaying import replay_prefixes
+    from flowy_sim.histories.files import collect, load
+    from flowy_sim.histories.replaying import replay_prefixes
     from flowy_sim.run import Run
 
     payloads = _options(request.node, ("payloads",))

@@ -86,7 +86,7 @@ def history(
         raise click.UsageError("--run-id names the run; leave the other filters out.")
     from flowy.cli import one_sentence
     from flowy.client import Execution
-    from flowy_sim.recording import PatientClient, record
+    from flowy_sim.histories.recording import PatientClient, record
 
     with one_sentence():
         recorded = record(

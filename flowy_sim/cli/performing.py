@@ -20,7 +20,7 @@ from flowy_sim.cli.run import LIVE_WORKERS, Options
 from flowy_sim.cli.services import Service, amazon, in_real_time, prepare_domain, service_at
 from flowy_sim.cli.targets import Target, find
 from flowy_sim.clock import RealClock
-from flowy_sim.history_files import save
+from flowy_sim.histories.files import save
 from flowy_sim.run import COMPLETED, Event, Run
 from flowy_sim.runner import Runner
 from flowy_sim.runner.waiting import StuckError

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flowy_sim import timeline
-from flowy_sim.history_files import iso
+from flowy_sim.histories.files import iso
 from flowy_sim.run import COMPLETED, Run
 
 _DETAIL_LINES = 12

@@ -215,11 +215,11 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
     ("words", "works"),
     [
         (["verify", "."], "flowy_sim.verify.verify_paths"),
-        (["replay", "flowy.tutorial", "."], "flowy_sim.replaying.replay_files"),
+        (["replay", "flowy.tutorial", "."], "flowy_sim.histories.replaying.replay_files"),
         (["explore"], "flowy_sim.cli.exploring.find_failure"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
-            "flowy_sim.recording.record",
+            "flowy_sim.histories.recording.record",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowy_sim import Simulation
-from flowy_sim.history_files import iso
+from flowy_sim.histories.files import iso
 from flowy_sim.runner import Runner
 
 DOCS = Path(__file__).parents[2] / "docs"

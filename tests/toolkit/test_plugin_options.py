@@ -356,7 +356,7 @@ def test_five_hundred_runs_in_parallel_threads_write_the_same_history() -> None:
 
 
 def test_the_replay_of_a_golden_history_needs_a_whole_file(tmp_path: Path) -> None:
-    from flowy_sim.history_files import load
+    from flowy_sim.histories.files import load
 
     (tmp_path / "x.json").write_text('{"events": [{"eventId": 2}]}', encoding="utf-8")
     with pytest.raises(flowy.HistoryError, match="does not hold the whole history"):

@@ -15,8 +15,8 @@ from flowy.client import Execution
 from flowy_sim import Limits, Simulation, mock_swf
 from flowy_sim.cli import cli
 from flowy_sim.endpoint import Endpoint, serving
-from flowy_sim.history_files import load
-from flowy_sim.recording import MOST_REFUSALS, PatientClient, path_of, record
+from flowy_sim.histories.files import load
+from flowy_sim.histories.recording import MOST_REFUSALS, PatientClient, path_of, record
 from flowy_sim.verify import verify_paths
 
 DOMAIN = "shop"

@@ -12,7 +12,7 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy.replay import replay
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
-from flowy_sim.history_files import files, load
+from flowy_sim.histories.files import files, load
 from flowy_sim.past import Event
 from flowy_sim.timeline.vocabulary import attributes_of
 
