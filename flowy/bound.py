@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, Unpack
 
-from flowy import checks, options
+from flowy import checks
 from flowy.calls.activities import ActivityCall
 from flowy.calls.attempts import Named, TaskCall
 from flowy.calls.children import ChildCall
 from flowy.calls.external import SendCall
 from flowy.calls.lambdas import LambdaCall
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, LambdaOverrides, Settings, WorkflowOverrides
+from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ class Bound(Generic[P, Promise]):
 
     __slots__ = ("_choices", "_cls", "_decider", "_declared", "_overrides")
 
-    settings: ClassVar[Settings]
-    """The options there are."""
     asks_for: ClassVar[type[TaskCall]]
     promises: ClassVar[type[Any]] = Result
 
@@ -81,7 +79,7 @@ class Bound(Generic[P, Promise]):
 
     def _overridden(self, overrides: Mapping[str, object]) -> Self:
         """Choose something for one call, over what was chosen before."""
-        self._choices.over(self.settings, overrides)
+        self._choices.over(overrides)
         chosen = (*self._overrides, overrides)
         return type(self)(self._declared, self._cls, self._choices, self._decider, chosen)
 
@@ -90,10 +88,10 @@ class Bound(Generic[P, Promise]):
         decider, choices = self._decider, self._choices
         if decider is None:
             raise misplaced(self._declared)
-        for block in decider.options:
-            choices = choices.over(self.settings, options.applicable(self.settings, block))
+        if decider.options:
+            choices = choices.within(decider.options)
         for override in self._overrides:
-            choices = choices.over(self.settings, override)
+            choices = choices.over(override)
         return decider, choices
 
 
@@ -102,7 +100,6 @@ class BoundActivity(Bound[P, Result[R]], Generic[P, R]):
 
     __slots__ = ()
 
-    settings = options.ACTIVITY
     asks_for = ActivityCall
 
     def options(self, **overrides: Unpack[ActivityOverrides]) -> Self:
@@ -125,7 +122,6 @@ class BoundLambda(Bound[[object], Result[Any]]):
 
     __slots__ = ()
 
-    settings = options.LAMBDA
     asks_for = LambdaCall
 
     def options(self, **overrides: Unpack[LambdaOverrides]) -> Self:
@@ -201,7 +197,6 @@ class BoundWorkflow(Bound[P, ChildResult[R]], Generic[P, R]):
 
     __slots__ = ()
 
-    settings = options.WORKFLOW
     asks_for = ChildCall
     promises = ChildResult
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from inspect import get_annotations
+from datetime import datetime, timedelta
 from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack, overload
@@ -21,8 +20,7 @@ from flowy.calls.external import CancelCall, SendCall
 from flowy.calls.waits import SignalCall, TimerCall
 from flowy.client import Execution
 from flowy.decisions import record_marker
-from flowy.errors import ConfigurationError, HistoryError, TaskFailed
-from flowy.failures import reason_and_details
+from flowy.errors import ConfigurationError
 from flowy.hints import converter
 from flowy.leaving import Restarting
 from flowy.limits import LONG_HISTORY
@@ -32,7 +30,6 @@ from flowy.result import Result
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
-    from flowy.serialization import Payloads
 
 T = TypeVar("T")
 
@@ -69,7 +66,7 @@ class WorkflowContext:
 
     def now(self) -> datetime:
         """Tell the time, in UTC: when the decision task was started that is being worked on."""
-        return _instant(self._deciding.turns.at_hand.timestamp)
+        return self._deciding.turns.at_hand.instant
 
     def sleep(self, seconds: int | timedelta) -> None:
         """Wait, by a timer of Amazon SWF: a day costs no more than a second.
@@ -226,14 +223,7 @@ class WorkflowContext:
         Example:
             ``rate = self.side_effect(lambda: settings.read()["rate"])``
         """
-        decider = self._deciding
-        name, text = decider.markers.side_effect(
-            lambda name: _outcome(name, function, decider.payloads)
-        )
-        if text is not None and text.startswith(_FAILED):
-            raise TaskFailed("a side effect", name, 1, text.removeprefix(_FAILED))
-        value: T = decider.payloads.decode_value(name, text, _returned(function))
-        return value
+        return self._deciding.markers.side_effect(function)
 
     def marker(self, name: str, details: str | None = None) -> None:
         """Write something into the history, for people who read it.
@@ -296,15 +286,11 @@ class WorkflowContext:
             ``if self.history_is_long: self.restart(day + 1)``
         """
         decider = self._deciding
-        members: dict[str, Any] = {}
-        for options in decider.options:
-            chosen = known_options.applicable(known_options.WORKFLOW, options)
-            wire = {name: value for name, value in chosen.items() if name in known_options.WORKFLOW}
-            members |= known_options.members(known_options.WORKFLOW, wire)
+        chosen = known_options.Choices(known_options.WORKFLOW, {}).within(decider.options)
         decider.wait_for_all()
         encode_input, label, encode = decider.payloads.encode_input, decider.label, decider.encode
         decider.when_complete(lambda: encode_input(label, args, kwargs, encode))
-        raise Restarting(args, kwargs, members)
+        raise Restarting(args, kwargs, chosen.members)
 
     @contextmanager
     def options(self, **overrides: Unpack[AllOverrides]) -> Iterator[None]:
@@ -338,36 +324,7 @@ class WorkflowContext:
         return self._decider
 
 
-_FAILED = "flowy:failed:"
-"""What the details of a side effect's marker begin with if it failed; no JSON begins so."""
-
-
-def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> str:
-    try:
-        return payloads.encode_value(name, function())
-    except Exception as error:
-        return _FAILED + reason_and_details(error)[0]
-
-
 def _whole_seconds(seconds: int | timedelta) -> int:
     if isinstance(seconds, timedelta):
         seconds = max(ceil(seconds / timedelta(seconds=1)), 0)
     return checks.whole_number("the seconds of a timer", seconds)
-
-
-def _instant(timestamp: Any) -> datetime:
-    """Read a timestamp as the service, the AWS CLI or a file spells it."""
-    if isinstance(timestamp, datetime):
-        return timestamp.astimezone(UTC)
-    if isinstance(timestamp, int | float):
-        return datetime.fromtimestamp(timestamp, UTC)
-    if isinstance(timestamp, str):
-        return datetime.fromisoformat(timestamp).astimezone(UTC)
-    raise HistoryError(f"the events of this history have no time to tell: {timestamp!r}")
-
-
-def _returned(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
-    try:
-        return converter(get_annotations(function, eval_str=True).get("return", Any))
-    except (NameError, TypeError):
-        return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from flowy.decisions import SHOWN, Trace
@@ -36,11 +37,27 @@ class Turn:
     started_event_id: int
     """The DecisionTaskStarted event."""
     timestamp: Any
-    """When it was started, as the service or a file spells it."""
+    """When it was started, as the service, the AWS CLI or a file spells it."""
     shown: list[Trace] = field(default_factory=list)
     """The events that the decisions wrote."""
     completed_event_id: int | None = None
     """The DecisionTaskCompleted event, or None while the task is to be decided."""
+
+    @property
+    def instant(self) -> datetime:
+        """When it was started, in UTC.
+
+        Raises:
+            HistoryError: the history does not tell.
+        """
+        timestamp = self.timestamp
+        if isinstance(timestamp, datetime):
+            return timestamp.astimezone(UTC)
+        if isinstance(timestamp, int | float):
+            return datetime.fromtimestamp(timestamp, UTC)
+        if isinstance(timestamp, str):
+            return datetime.fromisoformat(timestamp).astimezone(UTC)
+        raise HistoryError(f"the events of this history have no time to tell: {timestamp!r}")
 
     def marker(self, name: str, before: int) -> Mapping[str, Any] | None:
         """Find the attributes of the marker that was recorded in this turn after some others.

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import get_annotations
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowy.decisions import record_marker
+from flowy.errors import TaskFailed
+from flowy.failures import reason_and_details
+from flowy.hints import converter
 
 if TYPE_CHECKING:
     from flowy.decider import Decider
+    from flowy.plain import Convert
+    from flowy.serialization import Payloads
+
+T = TypeVar("T")
 
 
 class Markers:
@@ -52,19 +60,27 @@ class Markers:
             self._random = Random(self.recorded("random", lambda: f"{workflow_id} {run_id}") or "")
         return self._random
 
-    def side_effect(self, make: Callable[[str], str]) -> tuple[str, str | None]:
-        """Make something once, of which there may be many.
+    def side_effect(self, function: Callable[[], T]) -> T:
+        """Call a function once, and keep what came of it, a value or an error.
 
         Args:
-            make: makes it, given its name; not called in a replay.
+            function: takes nothing and returns what can be sent; not called in a replay.
 
         Returns:
-            The name it is kept by, and what was made, now or then.
+            What it returned, now or then.
+
+        Raises:
+            TaskFailed: it raised an exception, or what it returned cannot be sent.
         """
         self._decider.make_room()
         self._side_effects += 1
         name = f"side effect {self._side_effects}"
-        return name, self.recorded(name, lambda: make(name))
+        payloads = self._decider.payloads
+        text = self.recorded(name, lambda: _outcome(name, function, payloads))
+        if text is not None and text.startswith(_FAILED):
+            raise TaskFailed("a side effect", name, 1, text.removeprefix(_FAILED))
+        value: T = payloads.decode_value(name, text, _returned(function))
+        return value
 
     def patched(self, patch: str) -> bool:
         """Tell whether a change of the code holds for this execution; a marker keeps that."""
@@ -79,3 +95,21 @@ class Markers:
     def _next(self, name: str) -> Mapping[str, Any] | None:
         """Find the next marker of the turn at hand in the history, if it has a name."""
         return self._decider.turns.at_hand.marker(name, self._decider.outbox.markers)
+
+
+_FAILED = "flowy:failed:"
+"""What the details of a side effect's marker begin with if it failed; no JSON begins so."""
+
+
+def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> str:
+    try:
+        return payloads.encode_value(name, function())
+    except Exception as error:
+        return _FAILED + reason_and_details(error)[0]
+
+
+def _returned(function: Callable[..., Any]) -> Convert | None:
+    try:
+        return converter(get_annotations(function, eval_str=True).get("return", Any))
+    except (NameError, TypeError):
+        return None

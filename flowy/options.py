@@ -178,20 +178,21 @@ def members(settings: Settings, options: Mapping[str, object]) -> dict[str, Any]
 
 
 class Choices(NamedTuple):
-    """What is chosen for calls of one activity or child workflow."""
+    """What is chosen for calls of one activity, child workflow or Lambda function."""
 
+    settings: Settings
+    """The table that options are read by."""
     members: dict[str, Any]
     """Members of the decision."""
-    retry: Retry
-    error_handling: bool
+    retry: Retry = NO_RETRY
+    error_handling: bool = False
     workflow_id: str | None = None
     """The id of a child, if not one that is made for it."""
 
-    def over(self, settings: Settings, options: Mapping[str, object]) -> Choices:
+    def over(self, options: Mapping[str, object]) -> Choices:
         """Choose otherwise.
 
         Args:
-            settings: the table to read options by.
             options: values by option name.
 
         Returns:
@@ -200,15 +201,37 @@ class Choices(NamedTuple):
         Raises:
             ConfigurationError: an option does not exist or has a wrong value.
         """
+        settings = self.settings
         _refuse_unknown(options, (*settings, *_own_options(settings)))
         wire = {name: value for name, value in options.items() if name in settings}
         workflow_id = options.get("workflow_id", self.workflow_id)
         return Choices(
+            settings,
             {**self.members, **members(settings, wire)},
             _retry_over(self.retry, options),
             truth("error_handling", options.get("error_handling", self.error_handling)),
             None if workflow_id is None else text("workflow_id", workflow_id),
         )
+
+    def within(self, blocks: Iterable[Mapping[str, object]]) -> Choices:
+        """Choose as blocks say that are for calls of every kind.
+
+        Args:
+            blocks: values by option name, the outermost block's first; those that these calls do
+                not have are not for them.
+
+        Returns:
+            These choices, but for what the blocks say.
+        """
+        choices = self
+        for block in blocks:
+            known = {
+                name: value
+                for name, value in block.items()
+                if name in self.settings or name in _CALLING
+            }
+            choices = choices.over(known)
+        return choices
 
 
 _CALLING = ("retry", "delay", "error_handling")
@@ -234,15 +257,9 @@ def checked_for_all(options: Mapping[str, object]) -> dict[str, object]:
         ConfigurationError: an option does not exist or has a wrong value.
     """
     _refuse_unknown(options, (*ACTIVITY, *WORKFLOW, *_CALLING))
-    plain = Choices({}, NO_RETRY, False)
     for settings in (ACTIVITY, WORKFLOW):
-        plain.over(settings, applicable(settings, options))
+        Choices(settings, {}).within([options])
     return dict(options)
-
-
-def applicable(settings: Settings, options: Mapping[str, object]) -> dict[str, object]:
-    """Of options for calls of every kind, find those that one kind has."""
-    return {name: value for name, value in options.items() if name in settings or name in _CALLING}
 
 
 def _refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from flowy.calls.lambdas import LambdaFunction
 from flowy.errors import ConfigurationError
 from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
-from flowy.retry import NO_RETRY, Retry
+from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
 
 P = ParamSpec("P")
@@ -83,8 +83,9 @@ class ActivityProxy(Generic[P, R]):
         cls: type[Activity] | str = activity_class(name)
         self.activity = None if isinstance(cls, str) else cls
         self.declared = _activity_type(cls, version)
-        declared = Choices({}, self.declared.retry, self.declared.error_handling)
-        self.choices = declared.over(options.ACTIVITY, overrides)
+        declared = self.declared
+        chosen = Choices(options.ACTIVITY, {}, declared.retry, declared.error_handling)
+        self.choices = chosen.over(overrides)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -156,8 +157,9 @@ class WorkflowProxy(Generic[P, R]):
         """Check the arguments and prepare what all calls have in common."""
         self.workflow = None if isinstance(name, str) else name
         self.declared = _workflow_type(name, version)
-        declared = Choices({}, self.declared.retry, self.declared.error_handling)
-        self.choices = declared.over(options.WORKFLOW, overrides)
+        declared = self.declared
+        chosen = Choices(options.WORKFLOW, {}, declared.retry, declared.error_handling)
+        self.choices = chosen.over(overrides)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -207,7 +209,7 @@ class LambdaProxy:
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
         """Check the arguments and prepare what all calls have in common."""
         self.declared = LambdaFunction(checks.text("the name of a Lambda function", name, 64))
-        self.choices = Choices({}, NO_RETRY, False).over(options.LAMBDA, overrides)
+        self.choices = Choices(options.LAMBDA, {}).over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> LambdaProxy: ...
