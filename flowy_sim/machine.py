@@ -39,6 +39,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from flowy.client import Execution
+from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.clock import parse_instant
 from flowy_sim.explore.stand_ins import let_stand_in
@@ -49,7 +50,7 @@ from flowy_sim.runner import Runner
 from flowy_sim.runner.repertoire import Sources, activities_in, families, module_of
 from flowy_sim.runner.waiting import times_out_at
 from flowy_sim.simulation import Simulation
-from flowy_sim.strategies.inputs import inputs
+from flowy_sim.strategies.inputs import inputs, is_workflow
 
 
 class Told:
@@ -99,6 +100,11 @@ class WorkflowMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Start with no execution."""
         super().__init__()
+        if not is_workflow(getattr(self, "workflow", None)):
+            raise ConfigurationError(
+                f"{type(self).__name__} does not say of which workflow it is; give it the class, "
+                "decorated with @workflow: workflow = Order"
+            )
         self._told = Told(self.faults)
         self.runner = Runner(
             Simulation(schedule=self._told, **self.simulation_options),
@@ -107,12 +113,12 @@ class WorkflowMachine(RuleBasedStateMachine):
             most_faults=self.most_faults,
         )
         self._executions: list[Execution] = []
-        self._logs = logging.getLogger("flowy").level
-        logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
         self.set_up()
         there = self.activities or module_of(self.workflow)
         family = families([self.workflow])
         let_stand_in(self.runner.stubs, family, activities_in(there))
+        self._logs = logging.getLogger("flowy").level
+        logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
 
     # What subclasses say and use
 

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.runner.repertoire import proxies, type_of
+from flowy_sim.runner.repertoire import implementations, proxies, type_of
 from flowy_sim.stubs import NameAndVersion, Stubs
 
 _PLAINEST: dict[type[Any], Callable[[], Any]] = {
@@ -48,10 +48,11 @@ def let_stand_in(
     Args:
         stubs: to them the stand-ins are added.
         workflows: their proxies say what they ask for.
-        activities: their classes, as far as they are known.
+        activities: their classes, as far as they are known beside those that proxies were given.
     """
     present = stubs.all()
-    known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in activities}
+    classes = (*activities, *implementations(workflows))
+    known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in classes}
     for key in asked_by(workflows):
         if key in present:
             continue

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from random import getstate, setstate
 from typing import Any
 
 from hypothesis import strategies as st
 
+from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.explore.stand_ins import let_stand_in
 from flowy_sim.faults import EVERYDAY, Fault
+from flowy_sim.faults.fault import faults_in
 from flowy_sim.run import Event
 from flowy_sim.runner import Runner
 from flowy_sim.runner.repertoire import activities_in, families, module_of
 from flowy_sim.schedule import RandomChoice
 from flowy_sim.simulation import Simulation
-from flowy_sim.strategies.inputs import inputs
+from flowy_sim.strategies.inputs import inputs, is_workflow
 from flowy_sim.strategies.programs import workflows
 
 
@@ -42,8 +46,14 @@ def histories(
             @given(histories(Order, to_decide=True))
             def test_it_always_knows_what_to_decide(events):
                 flowy.decider.decide(Order, events)
+
+    Raises:
+        ConfigurationError: that is no workflow, or these are no faults.
     """
-    return _histories(workflow, tuple(faults), to_decide)
+    __tracebackhide__ = True
+    if workflow is not None and not is_workflow(workflow):
+        raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
+    return _histories(workflow, faults_in(faults), to_decide)
 
 
 @st.composite
@@ -65,9 +75,8 @@ def _histories(
         given, named = args, dict(kwargs)
         known = activities_in(module_of(workflow))
         let_stand_in(runner.stubs, families([workflow]), known)
-    state = getstate()
-    events = list(runner.run(workflow, *given, **named).history)
-    setstate(state)  # workers that wait before they try again have drawn from it
+    with _undisturbed():
+        events = list(runner.run(workflow, *given, **named).history)
     if not to_decide:
         return events
     answered = [
@@ -76,3 +85,16 @@ def _histories(
         if event["eventType"] == "DecisionTaskCompleted"
     ]
     return events[: draw(st.sampled_from(answered))]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let workers not log the accidents that they meet, nor draw from the chance of others."""
+    logger = logging.getLogger("flowy")
+    level, state = logger.level, getstate()
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        setstate(state)  # workers that wait before they try again have drawn from it

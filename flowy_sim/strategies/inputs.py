@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from flowy.errors import SerializationError
+from flowy.errors import ConfigurationError, SerializationError
 from flowy.serialization import PLAIN, Payloads
-from flowy.workflow import Workflow
+from flowy.workflow import Workflow, WorkflowType
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -51,7 +51,13 @@ def inputs(workflow: type[Workflow], payloads: Payloads = PLAIN) -> st.SearchStr
             def test_every_order_ends(given):
                 run = Runner(Simulation(), stubs=stubs()).run(Order, *given.args, **given.kwargs)
                 assert run.status == "COMPLETED"
+
+    Raises:
+        ConfigurationError: that is no workflow.
     """
+    __tracebackhide__ = True
+    if not is_workflow(workflow):
+        raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
     hints = typing.get_type_hints(workflow.run)
     args: list[st.SearchStrategy[Any]] = []
     required: dict[str, st.SearchStrategy[Any]] = {}
@@ -68,6 +74,11 @@ def inputs(workflow: type[Workflow], payloads: Payloads = PLAIN) -> st.SearchStr
             args.append(values)
     drawn = st.builds(Input, st.tuples(*args), st.fixed_dictionaries(required, optional=optional))
     return drawn.filter(lambda given: _can_be_sent(workflow, given, payloads))
+
+
+def is_workflow(cls: object) -> bool:
+    """Tell whether something is a class decorated with ``@workflow``."""
+    return isinstance(getattr(cls, "flowy_type", None), WorkflowType)
 
 
 def values_of(hint: Any) -> st.SearchStrategy[Any]:

@@ -13,15 +13,17 @@ import pytest
 from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activity, workflow
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import Simulation
 from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore.choices import Deviation, parse, text
 from flowy_sim.explore.processes import cores
 from flowy_sim.explore.shrinking import shrink
-from flowy_sim.explore.stand_ins import plainest
+from flowy_sim.explore.stand_ins import let_stand_in, plainest
 from flowy_sim.explore.story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.run import Run
 from flowy_sim.runner import Runner
+from flowy_sim.stubs import Stubs
 
 
 @dataclass
@@ -339,3 +341,9 @@ def test_what_does_not_matter_is_shrunk_away() -> None:
     needed = Deviation("turn", 5, 1)
     found = (Deviation("turn", 2, 3), needed, Deviation("effect", 1, 2))
     assert shrink(lambda given: given if needed in given else None, found) == (needed,)
+
+
+def test_what_proxies_were_given_is_stood_in_for_by_its_type() -> None:
+    stubs = Stubs()
+    let_stand_in(stubs, [Purchase], [])
+    assert Runner(Simulation(), stubs=stubs).run(Purchase, 7).result == "text"

@@ -10,7 +10,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
-from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activity, workflow
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.faults import WorkerDiesLate
 from flowy_sim.machine import WorkflowMachine
@@ -95,3 +95,11 @@ def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
     assert steps[0] == "start"
     assert "something_goes_wrong" in steps
     assert len(steps) <= 8
+
+
+def test_a_machine_that_names_no_workflow_says_so() -> None:
+    class Nothing(WorkflowMachine):
+        pass
+
+    with pytest.raises(ConfigurationError, match="Nothing does not say of which workflow it is"):
+        Nothing()

@@ -7,9 +7,10 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
+import pytest
 from hypothesis import Phase, find, given, settings
 
-from flowy import Workflow, workflow
+from flowy import ConfigurationError, Workflow, workflow
 from flowy.decider import decide
 from flowy.serialization import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
@@ -105,3 +106,14 @@ def test_the_service_takes_all_decisions(drawn: list[Decision]) -> None:
     task = client.poll_for_decision_task(domain="shop", taskList={"name": "orders"})
     client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=drawn)
     check(simulation.engine())
+
+
+@pytest.mark.parametrize("strategy", [inputs, histories])
+def test_what_is_no_workflow_is_refused(strategy: Any) -> None:
+    with pytest.raises(ConfigurationError, match="7 is no class decorated with @workflow"):
+        strategy(7)
+
+
+def test_histories_need_faults() -> None:
+    with pytest.raises(ConfigurationError, match="faults must be a list of faults"):
+        histories(faults=["rain"])  # type: ignore[list-item]
