@@ -67,12 +67,12 @@ class Kept:
         """Let so many executions of the image workflow complete."""
         for done in range(0, count, TOGETHER):
             images.run(self, min(TOGETHER, count - done))
-            await self.world.durable()
+            await self.world.record.durable()
 
     async def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.world.advance(seconds)
-        await self.world.durable()
+        await self.world.record.durable()
 
     @property
     def events(self) -> int:

@@ -110,7 +110,7 @@ class Control:
             world = self._worlds.remove(*self._key(request))
             if world is None:
                 return _error(404, "There is no such simulation.")
-            await world.durable()
+            await world.record.durable()
             return JSONResponse({})
 
         return await self._answered(request, remove)
@@ -118,7 +118,7 @@ class Control:
     async def _reset(self, request: Request) -> Response:
         async def reset() -> Response:
             world = self._worlds.begin(*self._key(request), await _members(request))
-            await world.durable()
+            await world.record.durable()
             return JSONResponse(describe(world))
 
         return await self._answered(request, reset)
@@ -140,7 +140,7 @@ class Control:
                 members = await _members(request)
                 world = self._worlds.of(*self._key(request))
                 reply = await answer(world, members)
-                await world.durable()
+                await world.record.durable()
                 return JSONResponse(reply)
 
             return await self._answered(request, answered)
@@ -177,7 +177,7 @@ def describe(world: World) -> Members:
         "account": world.account,
         "settings": world.settings.written(),
         "clock": clock_of(world),
-        "changes": world.changes,
+        "changes": world.record.changes,
         "waitingPolls": len(world.polls),
         "heldTasks": [f"{each.caller} holds the {each.task}" for each in world.clients.held()],
     }
@@ -242,11 +242,11 @@ async def settle(world: World, members: Members) -> Members:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    looks, changes = 0, world.changes
+    looks, changes = 0, world.record.changes
     while looks < LOOKS and loop.time() < until:
         await asyncio.sleep(LOOK)
-        looks = looks + 1 if world.is_still() and world.changes == changes else 0
-        changes = world.changes
+        looks = looks + 1 if world.is_still() and world.record.changes == changes else 0
+        changes = world.record.changes
     return {"still": looks >= LOOKS, **clock_of(world)}
 
 

@@ -110,11 +110,12 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Yield how full the server is at present, for prometheus_client."""
         worlds = list(self._worlds)
+        changes = sum(world.record.changes for world in worlds)
         figures = {
             "connections": ("Connections that are open.", self._connections()),
             "simulations": ("Simulations.", len(worlds)),
             "waiting_polls": ("Polls that wait.", sum(len(world.polls) for world in worlds)),
-            "changes": ("Changes made to all simulations.", sum(w.changes for w in worlds)),
+            "changes": ("Changes made to all simulations.", changes),
         }
         for name, (text, value) in figures.items():
             yield GaugeMetricFamily(f"flowy_sim_{name}", text, value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flowy_sim.engine.engine import Engine, first
-from flowy_sim.engine.faults import LimitExceededFault
+from flowy_sim.engine.faults import LimitExceededFault, ThrottlingException
 from flowy_sim.engines import Engines
 from flowy_sim.polling.participants import TaskList
 from flowy_sim.polling.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
@@ -68,6 +68,28 @@ class ServedEngines(Engines):
     def poll(self, task_list: TaskList, request: Reply, instant: int) -> Reply:
         """Poll once, without waiting."""
         return self.call(task_list.region, task_list.poll, request, instant)
+
+
+class Room:
+    """Room for polls that wait, of all simulations of a server together.
+
+    Attributes:
+        taken: how many wait.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Be empty."""
+        self._capacity = capacity
+        self.taken = 0
+
+    def check(self) -> None:
+        """Refuse one more poll if there is no room.
+
+        Raises:
+            ThrottlingException: as many wait as may.
+        """
+        if self.taken >= self._capacity:
+            raise ThrottlingException("Rate exceeded")
 
 
 class ServedPoll(Poll):

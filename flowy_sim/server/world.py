@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
 from flowy_sim.engine.engine import Engine, first
-from flowy_sim.engine.faults import ThrottlingException
 from flowy_sim.engine.tokens import ACTIVITY
 from flowy_sim.polling.participants import TaskList
 from flowy_sim.polling.passage import Passage
@@ -22,36 +19,15 @@ from flowy_sim.server.clients import Clients, Key, Visitor
 from flowy_sim.server.clock import ServedClock
 from flowy_sim.server.connections import Connection
 from flowy_sim.server.pace import Pace
-from flowy_sim.server.recording import BEGIN, CLOCK, END, OVER, Recorder, RecordingError
-from flowy_sim.server.served import ServedEngines, ServedPoll, ServedPolls, is_next_page
+from flowy_sim.server.record import Record
+from flowy_sim.server.recording import BEGIN, CLOCK, END, Recorder
+from flowy_sim.server.served import Room, ServedEngines, ServedPoll, ServedPolls, is_next_page
 from flowy_sim.server.settings import LATENCIES, ServerSettings, Settings
 from flowy_sim.server.tasks import all_handed_out
 
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 #: Real seconds for which polls are held while nothing will ever happen by itself.
 IDLE_SECONDS = 60.0
-
-
-class Room:
-    """Room for polls that wait, of all simulations of a server together.
-
-    Attributes:
-        taken: how many wait.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        """Be empty."""
-        self._capacity = capacity
-        self.taken = 0
-
-    def check(self) -> None:
-        """Refuse one more poll if there is no room.
-
-        Raises:
-            ThrottlingException: as many wait as may.
-        """
-        if self.taken >= self._capacity:
-            raise ThrottlingException("Rate exceeded")
 
 
 class World:
@@ -67,11 +43,11 @@ class World:
 
     Attributes:
         name, account, settings: as given.
+        record: what is recorded of it.
         clock: tells the time.
         engines: the service in each region.
         clients: who is busy.
         polls: the polls that wait.
-        changes: how many changes there were.
     """
 
     def __init__(
@@ -87,18 +63,15 @@ class World:
         self.name = name
         self.account = account
         self.settings = settings
-        self.changes = 0
+        self.record = Record(recorder, name, account)
         self._server = server
         self._room = room
         self._limits = settings.make_limits()
-        self._recorder = recorder
-        self._recorded: Awaitable[None] = OVER
-        self._recorded_until = 0
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
-        self.engines = ServedEngines(self._make_engine, self._record)
+        self.engines = ServedEngines(self._make_engine, self.record.change)
         self.clients = Clients(self.engines.of, self._patience, server.hold_seconds, time.monotonic)
-        self.polls = ServedPolls(self.engines, self.clients, self._limits.polls, self._check)
+        self.polls = ServedPolls(self.engines, self.clients, self._limits.polls, self.record.check)
         self._passage = Passage(self.clock, self.engines, self.clients, self.polls, _never)
         self._pace = Pace(self._passage)
         self.clock.belong_to(nullcontext(), self._passage.advance_to)
@@ -130,18 +103,18 @@ class World:
                 return await self._poll(operation, request, region, connection)
             return self._act(operation, request, region, connection)
         finally:
-            await self.durable()
+            await self.record.durable()
 
     def _ask(self, operation: str, request: Reply, region: str) -> Reply:
         now = self._passage.present()
         reply = self.engines.call(region, operation, request, now)
-        if not self.clock.runs and now > self._recorded_until:
+        if not self.clock.runs and now > self.record.until:
             # Time has jumped; what somebody has seen of that is not to be undone by a restart.
             self._record_clock()
         return reply
 
     def _act(self, operation: str, request: Reply, region: str, connection: Connection) -> Reply:
-        self._recorder.check()
+        self.record.check()
         self.clients.acts(self._visitor(connection))
         reply = self._carry_out(operation, request, region)
         if operation == HEARTBEAT:
@@ -152,7 +125,7 @@ class World:
     async def _poll(
         self, operation: str, request: Reply, region: str, connection: Connection
     ) -> Reply:
-        self._recorder.check()
+        self.record.check()
         visitor = self._visitor(connection)
         reply = self._carry_out(operation, request, region)
         task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
@@ -261,7 +234,7 @@ class World:
 
     def begin(self) -> None:
         """Record that it begins."""
-        self._record("", BEGIN, self.settings.written(), self.clock.milliseconds)
+        self.record.change("", BEGIN, self.settings.written(), self.clock.milliseconds)
 
     def replay(self, region: str, operation: str, request: Reply, now: int) -> None:
         """Do again what was recorded of it, without recording it."""
@@ -270,37 +243,23 @@ class World:
             self.engines.run_until(now)
         else:
             self.engines.of(region).call(operation, request, now)
-        self._recorded_until = now
+        self.record.until = now
 
     def resume(self, recorder: Recorder) -> None:
         """Go on after all that was recorded has been done again; from now on, record.
 
         Who holds the tasks that were handed out before is not known; they are waited for.
         """
-        self._recorder = recorder
-        self.clock.resume(self.clock.mode, self._recorded_until)
+        self.record.recorder = recorder
+        self.clock.resume(self.clock.mode, self.record.until)
         for engine in self.engines:
             for task in all_handed_out(engine):
                 self.clients.hold(task)
 
     def end(self) -> None:
         """Record that it ends, and close it."""
-        self._record("", END, {}, self.clock.milliseconds)
+        self.record.change("", END, {}, self.clock.milliseconds)
         self.close()
-
-    async def durable(self) -> None:
-        """Wait until all changes are durable.
-
-        Raises:
-            RecordingError: some could not be recorded, and are undone.
-        """
-        recorded = self._recorded
-        try:
-            await recorded
-        except RecordingError:
-            if self._recorded is recorded:
-                self._recorded = OVER
-            raise
 
     def close(self) -> None:
         """Answer the polls that wait: there is no task. Time passes no more."""
@@ -309,18 +268,8 @@ class World:
         for poll in list(self.polls):
             self.polls.answer_empty(poll)
 
-    def _check(self) -> None:
-        self._recorder.check()
-
-    def _record(self, region: str, operation: str, request: dict[str, Any], now: int) -> None:
-        self.changes += 1
-        self._recorded_until = now
-        self._recorded = self._recorder.record(
-            self.name, self.account, region, operation, request, now
-        )
-
     def _record_clock(self) -> None:
-        self._record("", CLOCK, {"mode": self.clock.mode}, self.clock.milliseconds)
+        self.record.change("", CLOCK, {"mode": self.clock.mode}, self.clock.milliseconds)
 
     def _make_engine(self, region: str) -> Engine:
         return Engine(

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from flowy_sim.engine.faults import LimitExceededFault
 from flowy_sim.server.recording import BEGIN, END, NullRecorder, Recorder
+from flowy_sim.server.served import Room
 from flowy_sim.server.settings import ServerSettings, Settings, check_account, check_name
-from flowy_sim.server.world import Room, World
+from flowy_sim.server.world import World
 
 
 class Key(NamedTuple):

@@ -52,7 +52,7 @@ class Served(Driver):
 
     async def durable(self) -> None:
         """Wait until all that was called is durable."""
-        await self.world.durable()
+        await self.world.record.durable()
 
     def advance(self, milliseconds: int) -> None:
         self.world.advance(milliseconds / 1000)

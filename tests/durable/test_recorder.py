@@ -350,7 +350,7 @@ def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
             served.simulation = "begun"
             begun = served.worlds.begin("begun", served.world.account, {})
             with pytest.raises(RecordingError):
-                await begun.durable()
+                await begun.record.durable()
             disk.is_full = False
             served.register()
             await served.durable()
