@@ -22,6 +22,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, ClassVar, TypeVar
 
 from flowy import checks, options
@@ -179,7 +180,9 @@ def activity_class(target: Any) -> Any:
     Returns:
         The class that a worker makes an instance of; anything else as it is.
     """
-    return vars(target).get("flowy_activity", target) if inspect.isfunction(target) else target
+    return (
+        vars(target).get("flowy_activity", target) if isinstance(target, FunctionType) else target
+    )
 
 
 def _interval(heartbeat: int | None, automatic: bool) -> float | None:
@@ -194,7 +197,7 @@ def _interval(heartbeat: int | None, automatic: bool) -> float | None:
 
 def _class_of_function(function: Any) -> type[Activity]:
     """Make an activity's class that calls a function."""
-    if not inspect.isfunction(function):
+    if not isinstance(function, FunctionType):
         raise ConfigurationError(
             f"@activity goes on a subclass of flowy.Activity or on a function, not on {function!r}"
         )

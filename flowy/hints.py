@@ -30,7 +30,8 @@ class Hints(NamedTuple):
     result: Convert | None
 
 
-_NO_HINTS = Hints((), None, {}, None, None)
+NO_HINTS = Hints((), None, {}, None, None)
+"""All is plain JSON."""
 
 
 def hints_of(cls: type) -> Hints:
@@ -40,8 +41,8 @@ def hints_of(cls: type) -> Hints:
         cls: an activity or a workflow.
 
     Returns:
-        How its arguments and result are read. Where a hint cannot be resolved, as it names
-        something that is imported for type checkers only, all is plain JSON.
+        How its arguments and result are read: `NO_HINTS` if all is plain JSON, and where a hint
+        cannot be resolved, as it names something that is imported for type checkers only.
     """
     return _hints_of(getattr(cls, "run", None))
 
@@ -52,7 +53,7 @@ def _hints_of(run: Any) -> Hints:
         resolved = typing.get_type_hints(run, include_extras=True)
         parameters = list(signature(run).parameters.values())
     except (NameError, AttributeError, TypeError, ValueError):
-        return _NO_HINTS
+        return NO_HINTS
     positional: list[tuple[str, Convert | None]] = []
     named: dict[str, Convert | None] = {}
     rest = others = None
@@ -66,7 +67,10 @@ def _hints_of(run: Any) -> Hints:
             named[parameter.name] = convert
             if parameter.kind is not Parameter.KEYWORD_ONLY:
                 positional.append((parameter.name, convert))
-    return Hints(tuple(positional), rest, named, others, converter(resolved.get("return", Any)))
+    result = converter(resolved.get("return", Any))
+    if not any((rest, others, result, *named.values())):
+        return NO_HINTS
+    return Hints(tuple(positional), rest, named, others, result)
 
 
 def converter(hint: Any) -> Convert | None:

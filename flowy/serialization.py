@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowy.errors import SerializationError
-from flowy.hints import UNREADABLE, hints_of
+from flowy.hints import NO_HINTS, UNREADABLE, hints_of
 from flowy.limits import DATA_LIMIT, length
 from flowy.payloads import Store, fetched, keep, store_at
 from flowy.plain import Convert
@@ -276,6 +276,8 @@ def _hinted(
     if hinted is None:
         return args, kwargs
     hints = hints_of(hinted)
+    if hints is NO_HINTS:
+        return args, kwargs
     for index, value in enumerate(args):
         name, convert = "", hints.rest
         if index < len(hints.positional):
