@@ -67,7 +67,7 @@ The exit status is 0 if nothing was found, 1 if something was, 2 for wrong optio
     "signals",
     metavar="NAME[=INPUT]",
     multiple=True,
-    help="A signal that comes at whatever moment.",
+    help="A signal that comes at whatever moment; INPUT is JSON, or else text.",
 )
 @click.option(
     "--most-faults",

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import click
 from rich.console import Console
 
-from flowy.cli import one_sentence
+from flowy.activity import activity_class
+from flowy.cli import argument, one_sentence
 from flowy_sim.cli.explore import Options
 from flowy_sim.cli.gauge import Gauge
 from flowy_sim.cli.targets import find, found_at, imported
@@ -42,8 +43,8 @@ def perform(words: tuple[str, ...], options: Options) -> int:
     if "help" in options.faults:
         click.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in BY_NAME.items()))
         return 0
-    faults = list(_faults(options))
     with one_sentence():
+        faults = list(_faults(options))
         subject = _subject(words, options)
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
@@ -87,6 +88,10 @@ class _Subject(NamedTuple):
 
 def _subject(words: tuple[str, ...], options: Options) -> _Subject:
     function = found_at(words[0]) if words else None
+    if isfunction(function) and isinstance(activity_class(function), type):
+        raise click.UsageError(
+            f"{words[0]} is an activity; name a workflow, or a test that is given a runner."
+        )
     if isfunction(function):
         if len(words) > 1:
             raise click.UsageError("A test is given a runner, and no other arguments.")
@@ -124,7 +129,7 @@ def _faults(options: Options) -> Iterator[Fault]:
             )
     for signal in options.signals:
         name, _, given = signal.partition("=")
-        yield Signal(name, given or None)
+        yield Signal(name, json.dumps(argument(given)) if given else None)
 
 
 def _introduction(subject: _Subject, faults: list[Fault], options: Options) -> str:

@@ -22,8 +22,9 @@ from uuid import UUID
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.runner.repertoire import implementations, proxies, type_of
+from flowy_sim.runner.repertoire import functions, implementations, proxies, type_of
 from flowy_sim.stubs import NameAndVersion, Stubs
+from flowy_sim.stubs.answers import FUNCTION
 
 _PLAINEST: dict[type[Any], Callable[[], Any]] = {
     bool: lambda: True,
@@ -60,6 +61,23 @@ def let_stand_in(
             stubs(known[key], result=plainest(_returned(known[key])))
         else:
             stubs(*key, result=None)
+
+
+def let_functions_stand_in(stubs: Stubs, workflows: Iterable[type[Workflow]]) -> None:
+    """Stub all Lambda functions that workflows can ask for and that have no stub yet.
+
+    Args:
+        stubs: to them the stand-ins are added, which return None.
+        workflows: their proxies say what they ask for.
+    """
+    for name in functions_of(workflows):
+        if stubs.find(FUNCTION, name, "") is None:
+            stubs.lambda_function(name, result=None)
+
+
+def functions_of(workflows: Iterable[type[Workflow]]) -> list[str]:
+    """Return the names of the Lambda functions that workflows can ask for."""
+    return list(dict.fromkeys(name for cls in workflows for name in functions(cls)))
 
 
 def asked_by(workflows: Iterable[type[Workflow]]) -> list[NameAndVersion]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.explore.stand_ins import asked_by, let_stand_in
+from flowy_sim.explore.stand_ins import asked_by, functions_of, let_functions_stand_in, let_stand_in
 from flowy_sim.run import COMPLETED
 from flowy_sim.runner import Runner
 from flowy_sim.runner.repertoire import children, type_of
@@ -29,7 +29,7 @@ class WholeWorkflow:
     Attributes:
         workflows: it, and its children and theirs.
         activities: those that these ask for.
-        stand_ins: what is stood in for, such as ``resize 1``.
+        stand_ins: what is stood in for, such as ``resize 1`` and ``lambda thumbnail``.
     """
 
     def __init__(
@@ -52,9 +52,11 @@ class WholeWorkflow:
         known = {(each.flowy_type.name, each.flowy_type.version): each for each in activities}
         self.activities = [known[key] for key in asked if key in known]
         self.stand_ins = [" ".join(key) for key in asked if not (real and key in known)]
+        self.stand_ins += [f"lambda {name}" for name in functions_of(self.workflows)]
 
     def __call__(self, runner: Runner) -> None:
         """Run it to its end."""
+        let_functions_stand_in(runner.stubs, self.workflows)
         if not self._real:
             let_stand_in(runner.stubs, self.workflows, self.activities)
         run = runner(self._workflow, *self._arguments)

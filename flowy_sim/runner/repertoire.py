@@ -12,7 +12,7 @@ from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
 from flowy.errors import ConfigurationError
 from flowy.options import ACTIVITY, WORKFLOW, YEAR, default_members, members
-from flowy.proxy import ActivityProxy, WorkflowProxy
+from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.registry import Type, by_type, register, scan
 from flowy.retry import Retry
 from flowy.serialization import PLAIN, Payloads
@@ -204,6 +204,11 @@ def proxies(workflow: type[Workflow]) -> list[ActivityProxy[..., Any]]:
 def children(workflow: type[Workflow]) -> list[WorkflowProxy[..., Any]]:
     """Return the proxies of children that a workflow has as attributes, likewise."""
     return _members(workflow, WorkflowProxy)
+
+
+def functions(workflow: type[Workflow]) -> list[str]:
+    """Return the names of the Lambda functions of which a workflow has proxies."""
+    return [proxy.declared.name for proxy in _members(workflow, LambdaProxy)]
 
 
 def _members(cls: type[Workflow], kind: type[P]) -> list[P]:

@@ -29,6 +29,10 @@ class Purchase(Workflow):
     def run(self, amount):
         return self.charge(amount)
 
+@activity("pack", 1, "parcels")
+def pack(order):
+    return order
+
 def nobody_pays_twice(runner):
     paid = []
     runner.stubs(Charge, function=paid.append)
@@ -115,6 +119,29 @@ def test_the_tutorial_is_explored_if_nothing_is_said(invoke: Invoke) -> None:
     assert "Exploring imagecateg 1." in ran.stdout
 
 
+LETTERS = """\
+from flowy import LambdaProxy, Workflow, workflow
+
+@workflow("letter", 1, "letters", lambda_role="arn:aws:iam::123456789012:role/prints")
+class Letter(Workflow):
+    print = LambdaProxy("print")
+
+    def run(self):
+        return [self.print("a letter").result(), self.signal("seal").result()]
+"""
+
+
+def test_lambda_functions_are_stood_in_for_and_signals_bring_json_or_text(
+    invoke: Invoke, write: Write
+) -> None:
+    write("letters.py", LETTERS)
+    for given, brought in (("red", '"red"'), ('{"wax": 1}', '{"wax": 1}')):
+        ran = invoke("explore", "letters:Letter", "--fault", "none", "--signal", f"seal={given}")
+        assert "Stood in for: lambda print." in ran.stdout
+        assert f"letter 1 COMPLETED: [null, {brought}]" in ran.stdout
+        assert "FAILED" not in ran.stdout
+
+
 def test_faults_are_listed(invoke: Invoke) -> None:
     ran = invoke("explore", "--fault", "help")
     assert "worker-dies       the worker dies before it does the work\n" in ran.stdout
@@ -128,6 +155,8 @@ def test_faults_are_listed(invoke: Invoke) -> None:
         (["shop:Nothing"], "its workflows: Purchase"),
         (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
+        (["shop:pack", "7"], "shop:pack is an activity; name a workflow, or a test"),
+        (["shop:Purchase", "7", "--signal", "=7"], "the name of a Signal must be text"),
         (["nowhere:Purchase"], "there is no module 'nowhere'"),
         (["shop:Purchase", "7", "--invariants", "nowhere"], "there is no module 'nowhere'"),
     ],
