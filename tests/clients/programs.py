@@ -6,8 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,16 +35,6 @@ needs_javascript = _needs(
     "Node.js with @aws-sdk/client-swf",
     shutil.which("node") is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
 )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again until a condition holds."""
-    pause = threading.Event()
-    for _ in range(SECONDS * 20):
-        if condition():
-            return
-        pause.wait(0.05)
-    pytest.fail("it never came to that")
 
 
 class Programs:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from programs import HERE, Programs, needs_javascript, wait_until
+from callers import wait_until
+from programs import HERE, SECONDS, Programs, needs_javascript
 
 from flowy import (
     ActivityProxy,
@@ -94,7 +95,7 @@ def test_javascript_decides_about_what_python_does(
     ):
         execution = start(shop.client, "shop", Greeting, "hello")
         assert shop.worker.run_once()
-        wait_until(lambda: shop.outcome(execution) is not None)
+        wait_until(lambda: shop.outcome(execution) is not None, SECONDS)
     ended = shop.outcome(execution)
     assert ended is not None
     assert ended.result == ["HELLO", 5]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import HERE, SIMPLEFLOW, Programs, needs_simpleflow, wait_until
+from callers import wait_until
+from programs import HERE, SECONDS, SIMPLEFLOW, Programs, needs_simpleflow
 
 from flowy_sim.endpoint import Endpoint
 
@@ -124,7 +125,7 @@ def test_a_failed_activity_is_tried_again_or_its_error_dealt_with(
 def test_a_workflow_that_continues_as_new_completes(simpleflow: Simpleflow) -> None:
     with simpleflow.at_work("BeginsAnew"):
         simpleflow.start("BeginsAnew", 1)
-        wait_until(lambda: len(simpleflow.closed("BeginsAnew")) == 3)
+        wait_until(lambda: len(simpleflow.closed("BeginsAnew")) == 3, SECONDS)
     assert simpleflow.result("BeginsAnew") == 6
     assert [each["closeStatus"] for each in simpleflow.closed("BeginsAnew")] == [
         "COMPLETED",
@@ -140,7 +141,7 @@ def test_a_day_passes_at_once_where_time_is_virtual(
     began = virtual.now
     with simpleflow.at_work("Sleeps"):
         simpleflow.start("Sleeps", 86_400)
-        wait_until(lambda: len(simpleflow.closed("Sleeps")) == 1)
+        wait_until(lambda: len(simpleflow.closed("Sleeps")) == 1, SECONDS)
         assert (virtual.now - began).total_seconds() >= 86_400
         # Where nothing will ever happen polls are held, and simpleflow stops after its polls.
         virtual.set_clock("x60")

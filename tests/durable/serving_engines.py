@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from driver import DOMAIN, ORDER, PACK, Driver
+from driver import Driver
 
 from flowy_sim.durable.opening import open_file
 from flowy_sim.engine import Engine
@@ -56,29 +56,6 @@ class Served(Driver):
 
     def advance(self, milliseconds: int) -> None:
         self.world.advance(milliseconds / 1000)
-
-    def register(self) -> None:
-        """Register a domain and two types."""
-        self.call("RegisterDomain", name=DOMAIN, workflowExecutionRetentionPeriodInDays="7")
-        self.call(
-            "RegisterWorkflowType",
-            domain=DOMAIN,
-            **ORDER,
-            defaultChildPolicy="TERMINATE",
-            defaultExecutionStartToCloseTimeout="3600",
-            defaultTaskList={"name": "decisions"},
-            defaultTaskStartToCloseTimeout="60",
-        )
-        self.call(
-            "RegisterActivityType",
-            domain=DOMAIN,
-            **PACK,
-            defaultTaskList={"name": "work"},
-            defaultTaskHeartbeatTimeout="60",
-            defaultTaskScheduleToCloseTimeout="NONE",
-            defaultTaskScheduleToStartTimeout="NONE",
-            defaultTaskStartToCloseTimeout="NONE",
-        )
 
 
 def crash(path: Path, copied: Path | None = None) -> Path:

@@ -22,8 +22,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "kept.db"
 
 
-def pack(activity_id: str = "1") -> dict[str, Any]:
-    return decision("ScheduleActivityTask", activityId=activity_id, activityType=PACK)
+def pack(activity_id: str = "1", **attributes: Any) -> dict[str, Any]:
+    return decision("ScheduleActivityTask", activityId=activity_id, activityType=PACK, **attributes)
 
 
 def running(story: Coroutine[Any, Any, None]) -> None:
@@ -146,7 +146,7 @@ def test_a_heartbeat_is_remembered(path: Path) -> None:
         async with Served(path) as served:
             served.register()
             run_id = served.start()
-            served.decide(pack())
+            served.decide(pack(heartbeatTimeout="60"))
             task = served.call("PollForActivityTask", domain=DOMAIN, taskList={"name": "work"})
             served.advance(50_000)
             token = task["taskToken"]

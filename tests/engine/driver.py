@@ -24,6 +24,10 @@ class Driver:
     def __init__(self, retention: str = "7", **settings: Any) -> None:
         self.engine = Engine(**settings)
         self.now = START
+        self.register(retention)
+
+    def register(self, retention: str = "7") -> None:
+        """Register a domain and two types."""
         self.call("RegisterDomain", name=DOMAIN, workflowExecutionRetentionPeriodInDays=retention)
         self.call(
             "RegisterWorkflowType",

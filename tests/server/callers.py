@@ -149,10 +149,10 @@ def timer(seconds: int) -> dict[str, Any]:
     }
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    """Look again and again until a condition holds."""
+def wait_until(condition: Callable[[], object], seconds: int = SECONDS) -> None:
+    """Look again and again until a condition holds; fail if that takes too long."""
     pause = threading.Event()
-    for _ in range(SECONDS * 200):
+    for _ in range(seconds * 200):
         if condition():
             return
         pause.wait(0.005)

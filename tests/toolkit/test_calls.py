@@ -17,16 +17,6 @@ from flowy_sim.stubs import Stubs
 
 
 @pytest.fixture
-def stubs() -> Stubs:
-    return Stubs()
-
-
-@pytest.fixture
-def runner(stubs: Stubs) -> Runner:
-    return Runner(Simulation(), stubs=stubs)
-
-
-@pytest.fixture
 def bread(runner: Runner, stubs: Stubs) -> Run:
     stubs(Knead, error=OSError("no bowl"), takes=10).then(result="dough", takes=30)
     stubs(Heat, result=220, takes=20)

@@ -9,6 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 from bakery import Bread, Knead
+from outcomes import outcome
 
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
@@ -67,23 +68,6 @@ class SlowGallery(Workflow):
 
     def run(self, color: str, slowly: bool = True) -> Any:
         return outcome(self.paint(color) if slowly else self.bare(color))
-
-
-def outcome(result: Any) -> Any:
-    try:
-        return result.result()
-    except flowy.TaskError as error:
-        return f"{type(error).__name__} {error.reason}".split(": ")[0]
-
-
-@pytest.fixture
-def stubs() -> Stubs:
-    return Stubs()
-
-
-@pytest.fixture
-def runner(stubs: Stubs) -> Runner:
-    return Runner(Simulation(), stubs=stubs)
 
 
 def test_answers_depend_on_arguments(runner: Runner, stubs: Stubs) -> None:

@@ -40,16 +40,6 @@ class Restless(Workflow):
         return self.nap(1)
 
 
-@pytest.fixture
-def stubs() -> Stubs:
-    return Stubs()
-
-
-@pytest.fixture
-def runner(stubs: Stubs) -> Runner:
-    return Runner(Simulation(), stubs=stubs)
-
-
 def test_a_stub_has_a_result(runner: Runner, stubs: Stubs) -> None:
     stubs(Nap, result=15)
     assert runner.run(Siesta).result == 15

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from outcomes import outcome
 
 import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
@@ -43,18 +44,6 @@ class Shelf(Workflow):
 
     def run(self) -> Any:
         return self.album(["a"])
-
-
-def outcome(result: Any) -> Any:
-    try:
-        return result.result()
-    except flowy.TaskError as error:
-        return f"{type(error).__name__} {error.reason}".split(": ")[0]
-
-
-@pytest.fixture
-def stubs() -> Stubs:
-    return Stubs()
 
 
 @pytest.fixture
