@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from importlib.util import find_spec
 from itertools import count
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -50,6 +51,7 @@ _SWITCHES = (*CHECKS, "freeze")
 KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
+_SERVING = ("starlette", "uvicorn")
 _SHOWN = 5
 _LINES = 12
 _SIMULATION: pytest.StashKey[Simulation] = pytest.StashKey()
@@ -223,6 +225,12 @@ def swf_replay(
 def _swf_server() -> Iterator[Endpoint]:
     from flowy_sim.endpoint import serving
 
+    missing = [name for name in _SERVING if find_spec(name) is None]
+    if missing:
+        refuse(
+            f"swf_endpoint needs {' and '.join(missing)}; install what serves: "
+            "pip install 'flowy-sim[serve]'"
+        )
     with serving() as endpoint:
         yield endpoint
 

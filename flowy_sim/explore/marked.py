@@ -51,6 +51,8 @@ def explore_item(
             "@pytest.mark.swf(explore=…) takes True, or a dictionary of the options of "
             f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {wanted!r}"
         )
+    if inspect.iscoroutinefunction(item.obj):
+        refuse("an explored test is called many times, as an ordinary function; this one is async")
     asked = {**options, **({} if wanted is True else wanted)}
     with said_in_a_marker():
         check(asked)
@@ -66,7 +68,7 @@ def explore_item(
         try:
             item.obj(**{**arguments, **own})
         except pytest.fail.Exception as error:
-            raise AssertionError(str(error)) from error
+            raise AssertionError(str(error)).with_traceback(error.__traceback__) from None
 
     test.__name__ = item.name
     found = find(

@@ -93,20 +93,35 @@ def test_that_fails():
 
 def test_that_is_skipped():
     pytest.skip("not today")
+
+def test_that_nothing_is_raised():
+    with pytest.raises(ValueError):
+        pass
 """
     )
-    pytester.runpytest_inprocess().assert_outcomes(failed=1, skipped=1)
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=2, skipped=1)
+    report.stdout.no_fnmatch_line("*flowy_sim*")
 
 
 @pytest.mark.parametrize(
-    ("marked", "sentence"),
+    ("marked", "test", "sentence"),
     [
-        ("explore=7", "*takes True, or a dictionary of the options of*explore*not 7"),
-        ("explore=True", "*the fixture 'client' uses 'swf', which is new in each run*"),
+        (
+            "explore=7",
+            "def test_it(client):",
+            "*takes True, or a dictionary of the options of*explore*not 7",
+        ),
+        ("explore=True", "async def test_it():", "*ordinary function; this one is async"),
+        (
+            "explore=True",
+            "def test_it(client):",
+            "*the fixture 'client' uses 'swf', which is new in each run*",
+        ),
     ],
 )
 def test_what_cannot_be_explored_is_refused(
-    pytester: pytest.Pytester, marked: str, sentence: str
+    pytester: pytest.Pytester, marked: str, test: str, sentence: str
 ) -> None:
     pytester.makepyfile(
         f"""
@@ -117,7 +132,7 @@ def client(swf):
     return swf.client()
 
 @pytest.mark.swf({marked})
-def test_it(client):
+{test}
     pass
 """
     )
