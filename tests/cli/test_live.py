@@ -41,6 +41,8 @@ def test_the_same_run_goes_to_a_service_at_a_url_and_registers_the_domain(invoke
 def test_the_same_run_goes_to_amazon_swf(invoke, monkeypatch):
     monkeypatch.setattr(services, "AMAZON_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(staff, "_PAUSE", 0.01)
+    # What an empty poll waits for there: a second.
+    monkeypatch.setattr("moto.swf.models.sleep", lambda seconds: threading.Event().wait(0.01))
     with mock_aws():
         client = boto3.client("swf")
         client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")

@@ -305,13 +305,6 @@ def test_coverage_is_reported_only_where_it_is_wanted(folder: pytest.Pytester) -
     assert "outcomes met" not in report(folder, COVERED, passed=4)
 
 
-def test_coverage_of_several_processes_is_put_together(folder: pytest.Pytester) -> None:
-    folder.makepyfile(test_it=f"import pytest\nfrom village_bakery import *\n\n{COVERED}")
-    result = folder.runpytest_subprocess("-n2", "--dist=load", "--swf-coverage")
-    result.assert_outcomes(passed=4)
-    assert MET in str(result.stdout)
-
-
 # Activities alone
 
 
@@ -325,21 +318,25 @@ def test_an_activity_runs_alone(swf_activity: Alone) -> None:
 
 MANY = """
 @pytest.mark.parametrize("flour", range(1, 501))
-def test_bread(swf_run, swf_stub, swf_boto3, flour):
+def test_bread(swf_run, swf_stub, swf_client, flour):
     swf_stub(Heat, result=220, takes=20)
     run = swf_run(Bread, flour)
     assert run.result == f"bread of dough of {flour} g at 220"
     assert run.workflow_id == "bread-1"
-    history = swf_boto3.client("swf").get_workflow_execution_history(
+    history = swf_client.get_workflow_execution_history(
         domain=swf_run.domain, execution={"workflowId": run.workflow_id, "runId": run.run_id}
     )
     assert history["events"] == run.history
 """
 
 
-def test_five_hundred_tests_run_in_parallel_processes(folder: pytest.Pytester) -> None:
+def test_five_hundred_tests_run_in_parallel_processes_and_are_covered_together(
+    folder: pytest.Pytester,
+) -> None:
     folder.makepyfile(test_it=f"import pytest\nfrom village_bakery import *\n\n{MANY}")
-    folder.runpytest_subprocess("-n2", "-q").assert_outcomes(passed=500)
+    result = folder.runpytest_subprocess("-n2", "-q", "--swf-coverage")
+    result.assert_outcomes(passed=500)
+    assert "  activity bake 1   completed 500; never failed" in str(result.stdout)
 
 
 def test_five_hundred_runs_in_parallel_threads_write_the_same_history() -> None:
