@@ -11,6 +11,8 @@ from typing import Any
 from flowy import ActivityProxy, Execution, Workflow, WorkflowProxy, replay, workflow
 from flowy.decider import decide
 from flowy.decisions import SHOWN
+from flowy.executions import history
+from flowy.history import attributes_of
 from flowy_sim import Simulation
 from flowy_sim.run import Run
 from flowy_sim.runner import DOMAIN, Runner
@@ -99,7 +101,7 @@ def agree(simulation: Simulation, classes: Iterable[type[Workflow]], domain: str
     for run_id, past in list(simulation.engine().executions.items()):
         execution = Execution(past.workflow_id, run_id)
         events = history(client, domain, execution)
-        declared = attributes(events[0])["workflowType"]["name"]
+        declared = attributes_of(events[0])["workflowType"]["name"]
         if declared in by_name:
             decided_alike(by_name[declared], execution, events)
 
@@ -109,43 +111,20 @@ def decided_alike(cls: type[Workflow], execution: Execution, events: list[Any]) 
     replay.replay(cls, events, execution=execution)
     decided: dict[int, list[str]] = {}
     for event in events:
-        by = attributes(event).get("decisionTaskCompletedEventId")
+        by = attributes_of(event).get("decisionTaskCompletedEventId")
         # What fails when a child is to be started, or something to be delivered, is no decision.
-        if by and not attributes(event).get("initiatedEventId"):
+        if by and not attributes_of(event).get("initiatedEventId"):
             decided.setdefault(by, []).append(SHOWN[event["eventType"]].decision)
     for event in events:
         if event["eventType"] == "DecisionTaskCompleted":
-            known = events[: attributes(event)["startedEventId"]]
+            known = events[: attributes_of(event)["startedEventId"]]
             again = [decision.type for decision in decide(cls, known, execution=execution)]
             assert again == decided.get(event["eventId"], []), f"at event {event['eventId']}"
 
 
-def history(client: Any, domain: str, execution: Execution) -> list[Any]:
-    """All events, oldest first."""
-    request = {"domain": domain, "execution": named(execution)}
-    page = client.get_workflow_execution_history(**request)
-    events: list[Any] = page["events"]
-    while "nextPageToken" in page:
-        page = client.get_workflow_execution_history(**request, nextPageToken=page["nextPageToken"])
-        events += page["events"]
-    return events
-
-
-def named(execution: Execution) -> dict[str, str]:
-    """An execution's ids as the service spells them."""
-    return {"workflowId": execution.workflow_id, "runId": execution.run_id}
-
-
-def attributes(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of an event."""
-    name = event["eventType"]
-    found: dict[str, Any] = event[f"{name[0].lower()}{name[1:]}EventAttributes"]
-    return found
-
-
 def seen(run: Run, event_type: str) -> list[dict[str, Any]]:
     """The attributes of all events of a type."""
-    return [attributes(event) for event in run.history if event["eventType"] == event_type]
+    return [attributes_of(event) for event in run.history if event["eventType"] == event_type]
 
 
 def at_the_worst_moment(self: Any, action: Callable[[], object]) -> None:

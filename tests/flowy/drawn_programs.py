@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, NamedTuple
 
-from authors import history
 from hypothesis import strategies as st
 from service_calls import DOMAIN
 
@@ -28,6 +27,7 @@ from flowy import (
     workflow,
 )
 from flowy.client import fault_code
+from flowy.executions import history
 from flowy.suspended import SuspendedExecutions
 from flowy_sim import RandomChoice, Simulation
 from flowy_sim.engine.limits import Limits
@@ -37,6 +37,7 @@ STEPS = (
     "activity",
     "flaky",
     "unhandled",
+    "missing",
     "slow",
     "timer",
     "child",
@@ -136,6 +137,7 @@ class Proxies(Workflow):
     steady = ActivityProxy(Steady)
     flaky = ActivityProxy(Flaky, error_handling=True)
     unhandled = ActivityProxy(Flaky, retry=4)
+    missing = ActivityProxy("missing", 1, error_handling=True)
     part = WorkflowProxy(Part, retry=Retry(2, delay=3))
 
 
@@ -169,6 +171,8 @@ class Playing:
             case "unhandled":
                 with workflow.options(priority=number):
                     self.results.append(workflow.unhandled(3 * number))
+            case "missing":
+                self.results.append(workflow.missing(number))
             case "slow":
                 options = {"task_list": "nobody", "schedule_to_start": 5 + number}
                 self.results.append(workflow.flaky.options(**options, delay=1)(index))
@@ -352,13 +356,15 @@ def interfere(client: Any, what: str) -> None:
             raise
 
 
+def pasts(simulation: Simulation) -> list[list[dict[str, Any]]]:
+    """The histories of all executions, in the order in which they were started."""
+    client = simulation.client()
+    return [
+        history(client, DOMAIN, Execution(past.workflow_id, run_id))
+        for run_id, past in list(simulation.engine().executions.items())
+    ]
+
+
 def histories(simulation: Simulation) -> str:
     """All that happened, as text."""
-    client = simulation.client()
-    return json.dumps(
-        [
-            history(client, DOMAIN, Execution(past.workflow_id, run_id))
-            for run_id, past in list(simulation.engine().executions.items())
-        ],
-        default=str,
-    )
+    return json.dumps(pasts(simulation), default=str)

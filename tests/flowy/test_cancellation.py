@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from authors import at_the_worst_moment, attributes, cancels, child, play, seen, signals
+from authors import at_the_worst_moment, cancels, child, play, seen, signals
 
 import flowy
 from flowy import (
@@ -16,6 +16,7 @@ from flowy import (
     TaskCanceled,
     TaskError,
 )
+from flowy.history import attributes_of
 from flowy_sim import Simulation
 from flowy_sim.stubs import Stubs
 
@@ -64,7 +65,7 @@ def test_the_details_of_the_cancellation_are_kept() -> None:
             raise ExecutionCanceled("nothing was sent") from error
 
     run = play(script, meanwhile={60: cancels})
-    assert attributes(run.history[-1]) == {
+    assert attributes_of(run.history[-1]) == {
         "decisionTaskCompletedEventId": run.history[-1]["eventId"] - 1,
         "details": "nothing was sent",
     }

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import boto3
 import pytest
-from authors import history, made
+from authors import made
 from moto import mock_aws
 from service_calls import DOMAIN, attributes
 
@@ -30,6 +30,7 @@ from flowy import (
     activity,
     replay,
 )
+from flowy.executions import history
 from flowy_sim import Simulation, mock_swf
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 
-from authors import agree, history
-from drawn_programs import Part, Program, histories, lived, programs
+import pytest
+from authors import agree
+from drawn_programs import Part, Program, Step, histories, lived, pasts, programs, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from service_calls import DOMAIN
 
-from flowy import Execution
+from flowy import NonDeterminismError
+from flowy.replay import replay
 from flowy.suspended import SuspendedExecutions
 from flowy_sim import Simulation
 from flowy_sim.engine.limits import Limits
@@ -48,10 +50,24 @@ def test_every_program_comes_to_an_end(program: Program, seed: int, few: Limits 
     assert "WorkflowExecutionTimedOut" not in last_events(simulation)
 
 
+@settings(max_examples=EXAMPLES)
+@given(programs, seeds, limits)
+def test_a_program_repeats_itself_from_its_seed(
+    program: Program, seed: int, few: Limits | None
+) -> None:
+    once, again = (lived(program, seed, [lambda: 0, lambda: 0], few)[0] for _ in range(2))
+    assert histories(once) == histories(again)
+
+
+@settings(max_examples=EXAMPLES)
+@given(programs, seeds)
+def test_a_call_put_in_front_of_a_running_execution_is_found(program: Program, seed: int) -> None:
+    simulation, _ = lived(program, seed, [lambda: 0])
+    new = Step("unhandled", (0,), 20)
+    changed = written(program._replace(steps=(new, *program.steps)))
+    with pytest.raises(NonDeterminismError):
+        replay(changed, pasts(simulation)[0])
+
+
 def last_events(simulation: Simulation) -> set[str]:
-    client = simulation.client()
-    executions = list(simulation.engine().executions.items())
-    return {
-        history(client, DOMAIN, Execution(past.workflow_id, run_id))[-1]["eventType"]
-        for run_id, past in executions
-    }
+    return {past[-1]["eventType"] for past in pasts(simulation)}

@@ -6,9 +6,10 @@ import logging
 from typing import Any
 
 import pytest
-from authors import attributes, play, seen, signals
+from authors import play, seen, signals
 
 from flowy import SerializationError, TaskError, Workflow, workflow
+from flowy.history import attributes_of
 from flowy.limits import HISTORY_LIMIT
 from flowy_sim import Simulation
 from flowy_sim.runner import Runner
@@ -41,7 +42,7 @@ def test_a_new_run_keeps_the_settings_of_the_one_before() -> None:
             self.restart(number + 1)
 
     run = play(script, started=SETTINGS)
-    first, last = (attributes(each.history[0]) for each in (run.earlier[0], run))
+    first, last = (attributes_of(each.history[0]) for each in (run.earlier[0], run))
     for name in (
         "executionStartToCloseTimeout",
         "taskStartToCloseTimeout",
@@ -64,7 +65,7 @@ def test_a_block_around_a_restart_chooses_other_settings() -> None:
             ):
                 self.restart(1)
 
-    last = attributes(play(script, started=SETTINGS).history[0])
+    last = attributes_of(play(script, started=SETTINGS).history[0])
     assert last["tagList"] == ["three"]
     assert last["executionStartToCloseTimeout"] == "60"
     assert last["taskStartToCloseTimeout"] == "77"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from authors import child, history, made, play, seen
+from authors import child, made, play, seen
 from service_calls import DOMAIN
 
 import flowy
@@ -21,6 +21,7 @@ from flowy import (
     replay,
     start,
 )
+from flowy.executions import history
 from flowy_sim import Simulation
 from flowy_sim.engine.limits import Limits
 from flowy_sim.stubs import Stubs

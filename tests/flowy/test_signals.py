@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from authors import at_the_worst_moment, attributes, child, made, play, seen, signals
+from authors import at_the_worst_moment, child, made, play, seen, signals
 from handmade_history import Past
 
 import flowy
@@ -16,6 +16,7 @@ from flowy import (
     SerializationError,
 )
 from flowy.decider import decide
+from flowy.history import attributes_of
 from flowy_sim import Simulation
 
 # Waiting
@@ -295,7 +296,7 @@ def test_a_signal_that_comes_while_a_run_restarts_is_there_in_the_next() -> None
     run = play(script, simulation=simulation, meanwhile={0: signals("name", "early")})
     assert run.result == "early"
     assert seen(run.earlier[0], "ContinueAsNewWorkflowExecutionFailed")
-    handed_on = attributes(run.history[0])["input"]
+    handed_on = attributes_of(run.history[0])["input"]
     assert handed_on == '[[1], {}, [["name", "\\"early\\""], ["name", "\\"late\\""]]]'
 
 
