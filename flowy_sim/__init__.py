@@ -19,20 +19,26 @@ if TYPE_CHECKING:
     from flowy_sim.engine.faults import Fault as Fault
     from flowy_sim.engine.latency import Latency as Latency
     from flowy_sim.engine.limits import Limits as Limits
+    from flowy_sim.run import NoResultError as NoResultError
+    from flowy_sim.runner.waiting import StuckError as StuckError
     from flowy_sim.schedule import FirstChoice as FirstChoice
     from flowy_sim.schedule import RandomChoice as RandomChoice
     from flowy_sim.schedule import Schedule as Schedule
     from flowy_sim.simulation import Simulation as Simulation
+    from flowy_sim.stubs import UnexpectedCallError as UnexpectedCallError
 
 # Where each public name lives; its module is imported when the name is first used.
 _MODULES = {
     "Clock": "clock",
     "FirstChoice": "schedule",
+    "NoResultError": "run",
     "RandomChoice": "schedule",
     "RealClock": "clock",
     "ScaledClock": "clock",
     "Schedule": "schedule",
     "Simulation": "simulation",
+    "StuckError": "runner.waiting",
+    "UnexpectedCallError": "stubs",
     "VirtualClock": "clock",
     "mock_swf": "botocore",
     "Fault": "engine.faults",

@@ -399,7 +399,7 @@ def said_in_a_marker() -> Iterator[None]:
 
     try:
         yield
-    except (ConfigurationError, TypeError, ValueError) as error:
+    except (ConfigurationError, ImportError, TypeError, ValueError) as error:
         if not isinstance(error.__cause__, ModuleNotFoundError | None):
             raise  # The author's own code is wrong.
         refuse(f"@pytest.mark.swf: {error}")

@@ -38,6 +38,8 @@ _BEGINNING = datetime.fromtimestamp(0, UTC)
 class NoResultError(Exception):
     """An execution was asked for its result and did not complete; says why, with a picture."""
 
+    __module__ = "flowy_sim"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

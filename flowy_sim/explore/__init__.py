@@ -16,8 +16,9 @@ Example:
 
 from __future__ import annotations
 
+from flowy_sim.explore.attempt import EndlessError
 from flowy_sim.explore.exploration import Exploration, Failure, FoundError
 from flowy_sim.explore.exploring import explore, find
 from flowy_sim.runner.checks import invariant
 
-__all__ = ["Exploration", "Failure", "FoundError", "explore", "find", "invariant"]
+__all__ = ["EndlessError", "Exploration", "Failure", "FoundError", "explore", "find", "invariant"]

@@ -27,6 +27,8 @@ class PrunedError(BaseException):
 class EndlessError(AssertionError):
     """A run does not come to an end."""
 
+    __module__ = "flowy_sim.explore"
+
 
 class Recording(Schedule, Protocol):
     """A schedule that keeps a record; see `flowy_sim.explore.choices`."""

@@ -93,6 +93,8 @@ class FoundError(AssertionError):
         exploration: what exploring has come to.
     """
 
+    __module__ = "flowy_sim.explore"
+
     def __init__(self, exploration: Exploration) -> None:
         """Tell it."""
         super().__init__(f"{exploration.failure}\nfound in {exploration}")

@@ -31,6 +31,8 @@ class StuckError(Exception):
         run: the execution that was to come to its end.
     """
 
+    __module__ = "flowy_sim"
+
     def __init__(self, message: str, run: Run) -> None:
         """Keep both."""
         super().__init__(message)

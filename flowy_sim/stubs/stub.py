@@ -19,6 +19,8 @@ Arguments = Mapping[str, object]
 class UnexpectedCallError(AssertionError):
     """Something was called with arguments that none of its stubs is for."""
 
+    __module__ = "flowy_sim"
+
 
 class Case(Answers):
     """The calls of something with certain arguments, and the answers to them."""

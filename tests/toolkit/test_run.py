@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from bakery import Bread, Knead
 
+import flowy_sim
+import flowy_sim.explore
 from flowy_sim import Simulation
 from flowy_sim.run import NoResultError, Run, fetch, history, open_executions
 from flowy_sim.runner import DOMAIN, Runner
@@ -81,3 +83,12 @@ def test_a_picture_fits_the_width_asked_for() -> None:
 
 def test_a_run_does_not_print_its_history() -> None:
     assert "history" not in repr(run(500))
+
+
+def test_errors_of_tests_are_named_by_where_they_are_imported_from() -> None:
+    for package, names in (
+        (flowy_sim, ("NoResultError", "StuckError", "UnexpectedCallError")),
+        (flowy_sim.explore, ("EndlessError", "FoundError")),
+    ):
+        for name in names:
+            assert f"{getattr(package, name)}" == f"<class '{package.__name__}.{name}'>"
