@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, redirect_stdout
 from inspect import isfunction
 from typing import Any, NamedTuple
 
@@ -43,7 +45,10 @@ def perform(words: tuple[str, ...], options: Options) -> int:
     if "help" in options.faults:
         click.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in BY_NAME.items()))
         return 0
-    with one_sentence():
+    output = sys.stdout
+    # Where a program reads the output, what the user's code prints must go elsewhere.
+    aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
+    with one_sentence(), aside:
         faults = list(_faults(options))
         subject = _subject(words, options)
         if not options.as_json:
@@ -64,7 +69,8 @@ def perform(words: tuple[str, ...], options: Options) -> int:
                 workers=options.workers,
                 **subject.runner,
             )
-    click.echo(_as_json(found) if options.as_json else "\n".join(_report(found, options)))
+    report = _as_json(found) if options.as_json else "\n".join(_report(found, options))
+    click.echo(report, file=output)
     return 0 if found.failure is None else 1
 
 
@@ -180,6 +186,7 @@ def _as_json(found: Exploration) -> str:
                 "error": f"{type(failure.error).__name__}: {failure.error}",
                 "story": failure.story,
                 "repeat": failure.repeat,
+                "repeats": failure.repeats,
             },
         },
         indent=2,

@@ -11,11 +11,12 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from types import ModuleType
 from typing import Any, TypeVar
 
 from flowy.client import Execution
+from flowy.errors import ConfigurationError
 from flowy.serialization import Payloads
 from flowy_sim.run import Run, fetch
 from flowy_sim.simulation import Simulation
@@ -66,22 +67,41 @@ class Checks:
         self._of_each: list[Callable[[Run], object]] = []
         self._seen: dict[str, int] = {}
 
-    def add(self, check: Callable[..., object]) -> None:
-        """Hold one more thing to be true."""
-        (self._of_each if signature(check).parameters else self._of_all).append(check)
+    def add(self, check: Any) -> None:
+        """Hold one more thing to be true.
+
+        Raises:
+            ConfigurationError: it cannot be called without arguments or with one.
+        """
+        __tracebackhide__ = True
+        if not callable(check) or iscoroutinefunction(check):
+            raise ConfigurationError(
+                f"an invariant must be an ordinary function that asserts what holds, not {check!r}"
+            )
+        shown = signature(check)
+        try:
+            shown.bind(*[None] * bool(shown.parameters))
+        except TypeError:
+            raise ConfigurationError(
+                f"an invariant is called without arguments or with a run, so {_name(check)}{shown} "
+                "cannot be one"
+            ) from None
+        (self._of_each if shown.parameters else self._of_all).append(check)
 
     def check(self) -> None:
         """Check them all, after a turn.
 
         Raises:
             AssertionError: one does not hold; or whatever else it raises.
+            ConfigurationError: one returns something, and so does not assert.
         """
+        __tracebackhide__ = True
         for check in self._of_all:
-            check()
+            _hold(check)
         if self._of_each:
             for run in self._grown():
                 for each in self._of_each:
-                    each(run)
+                    _hold(each, run)
 
     def _grown(self) -> Iterator[Run]:
         """Yield the executions whose histories have grown."""
@@ -91,3 +111,17 @@ class Checks:
                 self._seen[execution.run_id] = len(execution)
                 ids = Execution(execution.workflow_id, execution.run_id)
                 yield fetch(self._client, self._domain, ids, self._payloads)
+
+
+def _hold(check: Callable[..., object], *run: Run) -> None:
+    __tracebackhide__ = True
+    said = check(*run)
+    if said is not None:
+        raise ConfigurationError(
+            f"the invariant {_name(check)} returned {said!r}, which is not looked at; it has to "
+            "assert what holds: assert …"
+        )
+
+
+def _name(check: object) -> str:
+    return getattr(check, "__name__", repr(check))

@@ -202,7 +202,7 @@ class Runner:
                     assert len(filed) == len(set(filed))
         """
         __tracebackhide__ = True
-        self._checks.add(function("an invariant", check))
+        self._checks.add(check)
         return check
 
     def watch(self, look: Callable[[], object]) -> None:

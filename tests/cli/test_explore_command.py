@@ -113,6 +113,13 @@ def test_programs_read_json(invoke: Invoke) -> None:
     assert not told["complete"]
 
 
+def test_what_the_code_prints_is_not_among_what_programs_read(invoke: Invoke, write: Write) -> None:
+    write("loud.py", SHOP.replace("raise NotImplementedError", "print"))
+    ran = invoke("explore", "loud:Purchase", "7", "--real", "--fault", "none", "--json")
+    assert json.loads(ran.stdout)["complete"]
+    assert "nobody is charged by a test" in ran.stderr
+
+
 def test_the_tutorial_is_explored_if_nothing_is_said(invoke: Invoke) -> None:
     ran = invoke("explore", "--fault", "none")
     assert ran.exit_code == 0

@@ -343,7 +343,8 @@ def test_two_classes_of_one_type_are_refused() -> None:
         (lambda runner: runner.after(-1, print), "must be a number of at least 0, not -1"),
         (lambda runner: runner.after(1, "later"), "what is done then must be a function"),
         (lambda runner: runner.advance("an hour"), "must be a number of at least 0"),
-        (lambda runner: runner.invariant("no two"), "an invariant must be a function"),
+        (lambda runner: runner.invariant("no two"), "an invariant must be an ordinary function"),
+        (lambda runner: runner.invariant(lambda a, b: None), "so <lambda>.a, b. cannot be one"),
         (lambda runner: runner.watch([]), "what watches the world must be a function"),
         (lambda runner: runner.loop("poll"), "code that polls by itself must be a function"),
         (lambda runner: runner.finish("bread-1"), "finish takes what start has returned"),
@@ -367,3 +368,14 @@ def test_an_execution_is_kept_that_breaks_an_invariant() -> None:
         runner.run(Bread, 500)
     [run] = runner.runs
     assert (run.status, len(run.calls(Knead))) == ("OPEN", 1)
+
+
+def test_an_invariant_that_only_says_whether_it_holds_is_refused() -> None:
+    runner = Runner(Simulation())
+
+    @runner.invariant
+    def little_is_kneaded(run: Run) -> bool:
+        return len(run.calls(Knead)) < 1
+
+    with pytest.raises(ConfigurationError, match=r"little_is_kneaded returned True, .* assert"):
+        runner.run(Bread, 500)
