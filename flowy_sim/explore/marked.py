@@ -15,7 +15,7 @@ from flowy_sim.explore.attempt import Attempt
 from flowy_sim.explore.choices import Deviating
 from flowy_sim.explore.exploring import find
 from flowy_sim.explore.tally import Tally
-from flowy_sim.pytest_plugin import refuse, said_in_a_marker
+from flowy_sim.pytest_plugin.marker import refuse, said_in_a_marker
 from flowy_sim.runner import Runner
 
 CHOICES = "--swf-choices"

@@ -105,9 +105,9 @@ def test_a_server_in_a_thread_stops_though_time_was_frozen_meanwhile() -> None:
 def test_without_the_extra_it_is_told_what_to_install(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy_sim.pytest_plugin.find_spec", lambda name: None)
+    monkeypatch.setattr("flowy_sim.pytest_plugin.fixtures.find_spec", lambda name: None)
     pytester.makepyfile("def test_it(swf_endpoint): pass")
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(errors=1)
     report.stdout.fnmatch_lines(["swf_endpoint needs starlette and uvicorn; *'flowy-sim?serve?'"])
-    report.stdout.no_fnmatch_line("*pytest_plugin.py*")
+    report.stdout.no_fnmatch_line("*pytest_plugin/*")

@@ -93,7 +93,7 @@ def test_bread(swf_run, swf_stub):
     )
     sentence = "the stub of kneed 1 was never used; the nearest that was called is knead 1"
     assert f"\n{sentence}\n" in text
-    assert "pytest_plugin.py" not in text.partition("FAILURES")[2]
+    assert "pytest_plugin/" not in text.partition("FAILURES")[2]
 
 
 def test_stubs_need_no_use_where_a_marker_says_so_or_the_test_fails_anyway(
@@ -201,7 +201,7 @@ def test_code_that_would_break_running_executions_fails(folder: pytest.Pytester)
     assert "test_bread_500.json does not replay any more: event 5 of the history shows" in text
     assert "[[500, 1], {}]" in text
     assert "record it again: pytest --swf-record" in text
-    assert "pytest_plugin.py" not in text.partition("FAILURES")[2]
+    assert "pytest_plugin/" not in text.partition("FAILURES")[2]
 
 
 def test_a_golden_test_that_was_not_recorded_says_how(folder: pytest.Pytester) -> None:

@@ -1,0 +1,51 @@
+"""The marker ``swf``: what it may say, and what it says for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import pytest
+
+SIMULATION = ("seed", "start", "latency", "limits")
+RUNNER = ("activities", "workflows", "workers", "task_lists", "most_restarts", "freeze", "payloads")
+CHECKS = ("strict", "golden")
+_SWITCHES = (*CHECKS, "freeze")
+KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
+
+
+def marked_options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the markers of a test say, the nearest one first."""
+    __tracebackhide__ = True
+    options: dict[str, Any] = {}
+    for marker in test.iter_markers("swf"):
+        unknown = [name for name in marker.kwargs if name not in KEYWORDS]
+        if marker.args or unknown:
+            wrong = ", ".join([*map(repr, marker.args), *unknown])
+            refuse(f"@pytest.mark.swf takes keywords {', '.join(KEYWORDS)}, not {wrong}")
+        for name in _SWITCHES:
+            if not isinstance(marker.kwargs.get(name, True), bool):
+                refuse(f"@pytest.mark.swf: {name} is True or False, not {marker.kwargs[name]!r}")
+        for name in names:
+            if name in marker.kwargs:
+                options.setdefault(name, marker.kwargs[name])
+    return options
+
+
+@contextmanager
+def said_in_a_marker() -> Iterator[None]:
+    """Let a sentence be all that is said of what is wrong with a marker."""
+    from flowy.errors import ConfigurationError
+
+    try:
+        yield
+    except (ConfigurationError, ImportError, TypeError, ValueError) as error:
+        if not isinstance(error.__cause__, ModuleNotFoundError | None):
+            raise  # The author's own code is wrong.
+        refuse(f"@pytest.mark.swf: {error}")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Fail with a sentence, and show none of the code that has found what is wrong."""
+    raise pytest.fail.Exception(sentence, pytrace=False) from None
