@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import iscoroutinefunction
 from typing import TypeVar
 
 from flowy.errors import ConfigurationError
@@ -80,15 +81,15 @@ def truth(name: str, value: object) -> bool:
 
 
 def function(name: str, value: C) -> C:
-    """Check what is to be called.
+    """Check what is to be called, and not to be awaited.
 
     Raises:
-        ConfigurationError: it cannot be.
+        ConfigurationError: it cannot be called, or has to be awaited.
     """
     __tracebackhide__ = True
-    if callable(value):
+    if callable(value) and not iscoroutinefunction(value):
         return value
-    raise ConfigurationError(f"{name} must be a function, or something else to call, not {value!r}")
+    raise ConfigurationError(f"{name} must be an ordinary function, not {value!r}")
 
 
 def names(name: str, value: object) -> list[str]:

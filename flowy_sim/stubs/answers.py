@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from flowy import checks
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.serialization import PLAIN
 
@@ -168,11 +169,7 @@ class Answers:
     ) -> Callable[..., Any]:
         __tracebackhide__ = True
         if function is not None:
-            if not callable(function):
-                raise ConfigurationError(
-                    f"function of the stub of {self.label} must be callable, not {function!r}"
-                )
-            return function
+            return checks.function(f"function of the stub of {self.label}", function)
         if error is None:
             try:
                 PLAIN.encode_result(f"the stub of {self.label}", result)

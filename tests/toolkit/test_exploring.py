@@ -139,7 +139,7 @@ def test_choices_that_a_run_never_comes_to_are_told() -> None:
 
 
 def test_what_cannot_be_explored_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="what is explored must be a function"):
+    with pytest.raises(ConfigurationError, match="what is explored must be an ordinary function"):
         find("tests")  # type: ignore[arg-type]
 
 

@@ -341,12 +341,15 @@ def test_two_classes_of_one_type_are_refused() -> None:
     ("wrong", "sentence"),
     [
         (lambda runner: runner.after(-1, print), "must be a number of at least 0, not -1"),
-        (lambda runner: runner.after(1, "later"), "what is done then must be a function"),
+        (lambda runner: runner.after(1, "later"), "what is done then must be an ordinary function"),
         (lambda runner: runner.advance("an hour"), "must be a number of at least 0"),
         (lambda runner: runner.invariant("no two"), "an invariant must be an ordinary function"),
         (lambda runner: runner.invariant(lambda a, b: None), "so <lambda>.a, b. cannot be one"),
-        (lambda runner: runner.watch([]), "what watches the world must be a function"),
-        (lambda runner: runner.loop("poll"), "code that polls by itself must be a function"),
+        (lambda runner: runner.watch([]), "what watches the world must be an ordinary function"),
+        (
+            lambda runner: runner.loop("poll"),
+            "code that polls by itself must be an ordinary function",
+        ),
         (lambda runner: runner.finish("bread-1"), "finish takes what start has returned"),
     ],
 )

@@ -202,7 +202,11 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
         ((Nap,), {"error": OSError}, "must be an exception such as OSError"),
         ((Nap,), {"error": "disk full"}, "must be an exception such as OSError"),
         ((Nap,), {"error": KeyboardInterrupt()}, "must be an exception such as OSError"),
-        ((Nap,), {"function": 3}, "function of the stub of nap 1 must be callable, not 3"),
+        (
+            (Nap,),
+            {"function": 3},
+            "function of the stub of nap 1 must be an ordinary function, not 3",
+        ),
         ((Nap,), {"takes": -1}, "takes of the stub of nap 1 must be a number of seconds"),
         ((Nap,), {"takes": "40"}, "must be a number of seconds, at least 0, not '40'"),
         ((Nap,), {"takes": math.nan}, "must be a number of seconds, at least 0, not nan"),
