@@ -27,29 +27,20 @@ from typing import Any, ClassVar, TypeVar
 
 from flowy import checks, options
 from flowy.activity_context import ActivityContext
+from flowy.declared import Declared, check_class
 from flowy.errors import ConfigurationError
 from flowy.options import Default
 from flowy.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityType:
+class ActivityType(Declared):
     """What `activity` was told: the type as Amazon SWF knows it, and how proxies use it."""
 
-    name: str
-    version: str
-    defaults: dict[str, Any]
-    """The members of RegisterActivityType that begin with ``default``."""
-    retry: Retry
-    error_handling: bool
     automatic_heartbeat: float | None = None
     """Seconds between two heartbeats that the worker sends by itself; None for none."""
 
     kind: ClassVar[str] = "activity"
-
-    def __str__(self) -> str:
-        """Name and version, such as ``resize 1``."""
-        return f"{self.name} {self.version}"
 
 
 class Activity:
@@ -244,27 +235,3 @@ def _wants_context(function: Callable[..., Any]) -> bool:
         except NameError:  # a name that only type checkers see
             return first.annotation.rpartition(".")[2] == ActivityContext.__name__
     return first.annotation is ActivityContext
-
-
-def check_class(cls: Any, base: type[Any]) -> None:
-    """Refuse to decorate what a worker could not run.
-
-    Args:
-        cls: what the decorator was put on.
-        base: the class it must be a subclass of, `Activity` or `Workflow`.
-
-    Raises:
-        ConfigurationError: it is no subclass, or has no ordinary method ``run``.
-    """
-    decorator = base.__name__.lower()
-    if not isinstance(cls, type) or not issubclass(cls, base):
-        raise ConfigurationError(
-            f"@{decorator} goes on a subclass of flowy.{base.__name__}, not on {cls!r}"
-        )
-    run = getattr(cls, "run", None)
-    if run is base.run:
-        raise ConfigurationError(f"{cls.__name__} has no method run; write what it does there")
-    if inspect.iscoroutinefunction(run) or inspect.isgeneratorfunction(run):
-        raise ConfigurationError(
-            f"{cls.__name__}.run is a coroutine or generator; flowy calls an ordinary method"
-        )

@@ -21,7 +21,17 @@ Event = dict[str, Any]
 
 _ANY_TIME = {"oldestDate": datetime(2000, 1, 1, tzinfo=UTC)}
 
-STATUSES = ("COMPLETED", "FAILED", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW", "TIMED_OUT")
+CLOSED_AS = {
+    "WorkflowExecutionCompleted": "COMPLETED",
+    "WorkflowExecutionFailed": "FAILED",
+    "WorkflowExecutionCanceled": "CANCELED",
+    "WorkflowExecutionTerminated": "TERMINATED",
+    "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
+    "WorkflowExecutionTimedOut": "TIMED_OUT",
+}
+"""The last event of a closed execution: its status."""
+
+STATUSES = tuple(CLOSED_AS.values())
 """How an execution may be closed."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, NamedTuple, TypedDict
 
-from flowy.checks import text, truth, whole_number
+from flowy.checks import names, text, truth, whole_number
 from flowy.errors import ConfigurationError
 from flowy.retry import NO_RETRY, Retry
 
@@ -121,9 +121,7 @@ def _child_policy(name: str, value: object) -> str:
 
 
 def _tags(name: str, value: object) -> list[str]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ConfigurationError(f"{name} must be a list of at most 5 texts, not {value!r}")
-    tags = [text(name, tag) for tag in value]
+    tags = names(name, value)
     if len(tags) > 5:
         raise ConfigurationError(f"{name} may be 5 at most, not {len(tags)}")
     return tags

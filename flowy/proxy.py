@@ -10,15 +10,16 @@ from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import ActivityContext
 from flowy.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
 from flowy.calls.lambdas import LambdaFunction
+from flowy.declared import Declared
 from flowy.errors import ConfigurationError
 from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
-from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+D = TypeVar("D", bound=Declared)
 
 
 class Runs(Protocol[P, R_co]):
@@ -82,7 +83,7 @@ class ActivityProxy(Generic[P, R]):
         """Check the arguments and prepare what all calls have in common."""
         cls: type[Activity] | str = activity_class(name)
         self.activity = None if isinstance(cls, str) else cls
-        self.declared = _activity_type(cls, version)
+        self.declared = _declared(ActivityType, cls, version)
         declared = self.declared
         chosen = Choices(options.ACTIVITY, {}, declared.retry, declared.error_handling)
         self.choices = chosen.over(overrides)
@@ -156,7 +157,7 @@ class WorkflowProxy(Generic[P, R]):
     ) -> None:
         """Check the arguments and prepare what all calls have in common."""
         self.workflow = None if isinstance(name, str) else name
-        self.declared = _workflow_type(name, version)
+        self.declared = _declared(WorkflowType, name, version)
         declared = self.declared
         chosen = Choices(options.WORKFLOW, {}, declared.retry, declared.error_handling)
         self.choices = chosen.over(overrides)
@@ -230,39 +231,21 @@ class LambdaProxy:
         raise misplaced(self.declared)
 
 
-def _activity_type(activity: type[Activity] | str, version: object) -> ActivityType:
-    """Find or make the type that a proxy was given."""
-    if isinstance(activity, str):
-        name = checks.text("the name of an activity", activity)
-        return ActivityType(name, checks.version_text(version), {}, Retry(1), False)
-    declared = getattr(activity, "flowy_type", None)
-    if not isinstance(declared, ActivityType):
+def _declared(kind: type[D], target: type[Any] | str, version: object) -> D:
+    """Find the type that a class declares, or make one of a name and a version."""
+    if isinstance(target, str):
+        noun = "an activity" if kind is ActivityType else "a workflow"
+        name = checks.text(f"the name of {noun}", target)
+        return kind(name, checks.version_text(version), {})
+    declared = getattr(target, "flowy_type", None)
+    if not isinstance(declared, kind):
         raise ConfigurationError(
-            f"a proxy needs a class decorated with @activity, or a name and a version, not "
-            f"{activity!r}"
+            f"a proxy needs a class decorated with @{kind.kind}, or a name and a version, not "
+            f"{target!r}"
         )
-    _refuse_version(activity, version)
-    return declared
-
-
-def _workflow_type(workflow: type[Any] | str, version: object) -> WorkflowType:
-    """Find or make the type that a proxy was given."""
-    if isinstance(workflow, str):
-        name = checks.text("the name of a workflow", workflow)
-        return WorkflowType(name, checks.version_text(version), {})
-    declared = getattr(workflow, "flowy_type", None)
-    if not isinstance(declared, WorkflowType):
-        raise ConfigurationError(
-            f"a proxy needs a class decorated with @workflow, or a name and a version, not "
-            f"{workflow!r}"
-        )
-    _refuse_version(workflow, version)
-    return declared
-
-
-def _refuse_version(cls: type[Any], version: object) -> None:
     if version is not None:
         raise ConfigurationError(
-            f"a proxy for the class {cls.__name__} takes its version from there; leave "
+            f"a proxy for the class {target.__name__} takes its version from there; leave "
             f"{version!r} out"
         )
+    return declared

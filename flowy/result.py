@@ -27,6 +27,19 @@ class Call:
 
     Each kind of thing to ask for is a subclass, which says how it is begun and what the events of
     the history mean for it.
+
+    Attributes:
+        decider: decides for the execution.
+        error_handling: whether an error is handed to the workflow, rather than fail it.
+        number: which call in ``run`` it is, from 1; 0 until the decider has taken it.
+        place: where the author's code made it.
+        missing: how many results are missing among its arguments.
+        dependents: the calls among whose arguments its own result is.
+        done: whether it has ended, with a value or an error.
+        canceling: whether its end was asked for.
+        finished: its place among all that has ended, from 1.
+        value: what came of it, if it is a value.
+        error: or the error it ended with.
     """
 
     __slots__ = (

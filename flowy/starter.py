@@ -12,6 +12,7 @@ from uuid import uuid4
 from flowy import checks, options
 from flowy.client import Execution, SwfClient, fault_code
 from flowy.errors import ConfigurationError, StartError
+from flowy.executions import CLOSED_AS
 from flowy.history import attributes_of
 from flowy.options import Default
 from flowy.serialization import PLAIN, Payloads
@@ -146,7 +147,7 @@ def outcome(
         maximumPageSize=1,
     )
     last: Mapping[str, Any] = reply["events"][0]
-    status = _STATUS.get(last["eventType"])
+    status = CLOSED_AS.get(last["eventType"])
     if status is None:
         return None
     attributes = attributes_of(last)
@@ -165,15 +166,6 @@ _REFUSALS = {
     "choose another id",
     "TypeDeprecatedFault": "its type is deprecated in {domain!r}; start a newer version",
     "DefaultUndefinedFault": "its type was registered without all defaults; give the option",
-}
-
-_STATUS = {
-    "WorkflowExecutionCompleted": "COMPLETED",
-    "WorkflowExecutionFailed": "FAILED",
-    "WorkflowExecutionCanceled": "CANCELED",
-    "WorkflowExecutionTerminated": "TERMINATED",
-    "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
-    "WorkflowExecutionTimedOut": "TIMED_OUT",
 }
 
 

@@ -21,33 +21,21 @@ from inspect import getattr_static
 from typing import Any, ClassVar, TypeVar
 
 from flowy import checks, options
-from flowy.activity import check_class
 from flowy.context import WorkflowContext
+from flowy.declared import Declared, check_class
 from flowy.errors import ConfigurationError
 from flowy.options import Default
-from flowy.retry import NO_RETRY, Retry
+from flowy.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowType:
-    """What `workflow` was told: the type as Amazon SWF knows it."""
+class WorkflowType(Declared):
+    """What `workflow` was told: the type as Amazon SWF knows it, and how parents use it."""
 
-    name: str
-    version: str
-    defaults: dict[str, Any]
-    """The members of RegisterWorkflowType that begin with ``default``."""
-    retry: Retry = NO_RETRY
-    """How often a parent tries it, if nothing else is said there."""
-    error_handling: bool = False
-    """Whether its errors are handed to its parent, if nothing else is said there."""
     guard: bool = True
     """Whether it is noticed what ``run`` must not do."""
 
     kind: ClassVar[str] = "workflow"
-
-    def __str__(self) -> str:
-        """Name and version, such as ``imagecateg 1``."""
-        return f"{self.name} {self.version}"
 
 
 class Workflow(WorkflowContext):

@@ -197,8 +197,7 @@ def _texts(events: list[executions.Event], payloads: Payloads) -> dict[str, Any]
     texts: dict[str, Any] = {}
     if "input" in first:
         texts["input"] = _read(payloads, "the input", first["input"])
-    closed = events[-1]["eventType"].startswith("WorkflowExecution") and len(events) > 1
-    if closed:
+    if events[-1]["eventType"] in executions.CLOSED_AS:
         if "result" in last:
             texts["result"] = _read(payloads, "the result", last["result"])
         texts.update({name: last[name] for name in ("reason", "details") if last.get(name)})

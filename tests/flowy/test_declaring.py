@@ -157,7 +157,6 @@ def test_a_class_that_a_worker_could_not_run_is_refused(
 
 def test_an_activity_can_be_called_like_any_object() -> None:
     assert Double().run(21) == 42
-    assert Double().heartbeat("half") is True
 
 
 # Proxies

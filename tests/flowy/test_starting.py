@@ -84,7 +84,7 @@ def test_executions_without_an_id_get_different_ones(ready: Any) -> None:
         (("chain",), {}, r"or \(name, version\), not 'chain'"),
         ((("chain", None),), {}, "version must be a number or text"),
         ((Chain, 1, 2), {"workflow_id": ""}, "workflow_id must be text of 1 to 256"),
-        ((Chain, 1, 2), {"tags": "red"}, "tags must be a list of at most 5 texts, not 'red'"),
+        ((Chain, 1, 2), {"tags": "red"}, "tags must be a list of texts, not 'red'"),
         ((Chain, 1, 2), {"tags": [1]}, "tags must be text"),
         ((Chain, 1, 2), {"tags": ["a", "cdef"] * 3}, "tags may be 5 at most, not 6"),
         ((Chain, 1, 2), {"execution_start_to_close": None}, "execution_start_to_close, in"),
