@@ -152,16 +152,16 @@ class WorkflowMachine(RuleBasedStateMachine):
     def somebody_works(self, pick: int) -> None:
         """Let a decider or a worker take a turn, where there are several the one picked."""
         self._told.pick = pick
-        self.runner.take_turn()
+        self.runner.course.take_turn()
         self._told.pick = 0
 
     @precondition(lambda self: self._open())
     @rule()
     def time_passes(self) -> None:
         """Let time pass until something happens, if anything will before an execution ends."""
-        instant = self.runner.next_instant()
+        instant = self.runner.course.next_instant()
         if instant is not None and instant < min(map(self._times_out, self._open())):
-            self.runner.let_time_pass(instant)
+            self.runner.course.let_time_pass(instant)
 
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())

@@ -17,9 +17,7 @@ Example:
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -30,9 +28,9 @@ from flowy.serialization import PLAIN, Payloads
 from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.faults.fault import Fault, faults_in
-from flowy_sim.freezing import freezegun, frozen_to
 from flowy_sim.run import Event, Run, fetch
 from flowy_sim.runner.checks import Checks
+from flowy_sim.runner.course import Course
 from flowy_sim.runner.listening import Listening
 from flowy_sim.runner.repertoire import (
     Repertoire,
@@ -44,7 +42,7 @@ from flowy_sim.runner.repertoire import (
     workflows_in,
 )
 from flowy_sim.runner.stage import Code, Stage
-from flowy_sim.runner.waiting import StuckError, stuck_at, timed_out_in_vain
+from flowy_sim.runner.waiting import StuckError, timed_out_in_vain
 from flowy_sim.simulation import Simulation
 from flowy_sim.stubs import Stubs, UnexpectedCallError
 from flowy_sim.stubs.standing_in import StandIns
@@ -119,6 +117,7 @@ class Runner:
     Attributes:
         simulation, domain, stubs, payloads: as given.
         stage: who takes turns.
+        course: lets turns be taken, and time pass.
         stand_ins: gives the answers of stubs.
         runs: the executions that were run, in order, those that got stuck among them.
 
@@ -169,19 +168,16 @@ class Runner:
         )
         self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
         self.stage.desk.arrange = self.stand_ins.arrange
-        self._clock = simulation.clock
         self.payloads = payloads
         self._task_lists = names("task_lists", task_lists)
         self._most_restarts = whole_number("most_restarts", most_restarts)
-        self._freeze = freeze
-        if freeze:
-            freezegun()
-        self._on_turn = on_turn
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
         self._checks = Checks(simulation, self._client, domain, payloads)
+        self.course = Course(
+            self.stage, self.stand_ins, self._listening, self._checks, freeze, on_turn
+        )
         self._looks: list[Callable[[], object]] = []
-        self._follow: Callable[[], None] = _stand_still
         self._started = 0
 
     def invariant(self, check: C) -> C:
@@ -335,12 +331,12 @@ class Runner:
         reached: list[bool] = []
         self.after(seconds, lambda: reached.append(True))
         while True:
-            while self.take_turn():
+            while self.course.take_turn():
                 pass
-            instant = self.next_instant()
+            instant = self.course.next_instant()
             if reached or instant is None:
                 return
-            self.let_time_pass(instant)
+            self.course.let_time_pass(instant)
 
     def finish(self, execution: Execution) -> Run:
         """Work on tasks and let time pass until an execution is closed.
@@ -370,64 +366,25 @@ class Runner:
         __tracebackhide__ = True
         if self.stage.can is None:
             self._staff()
-        with self._seen_time():
-            try:
-                while self._is_open(execution):
-                    self._turn_is_over()
-                    self.stage.trouble.turn()
-                    if not self.stage.take_turn() and self._is_open(execution):
-                        self._pass_time(execution)
-                self._turn_is_over()
-            except Exception as error:
-                if not isinstance(error, StuckError):
-                    self.runs.append(fetch(self._client, self.domain, execution, self.payloads))
-                raise
-            finally:
-                self.stage.suspended.clear()
+        try:
+            self.course.run_until_closed(execution)
+        except StuckError as stuck:
+            self.runs.append(stuck.run)
+            raise
+        except Exception:
+            self.runs.append(fetch(self._client, self.domain, execution, self.payloads))
+            raise
+        finally:
+            self.stage.suspended.clear()
+            self._listening.remove(execution)
         ended = fetch(self._client, self.domain, execution, self.payloads)
         self.runs.append(ended)
-        self._listening.remove(execution)
         can = self.stage.can
         if can is not None and can.missing:
             in_vain = timed_out_in_vain(ended.history, can.missing, can.activities)
             if in_vain:
                 raise UnexpectedCallError(in_vain)
         return ended
-
-    def take_turn(self) -> bool:
-        """Let somebody take one turn, who has something to do.
-
-        `finish` does this, and lets time pass, until an execution is closed.
-
-        Returns:
-            Whether anybody had.
-        """
-        with self._seen_time():
-            self.stage.trouble.turn()
-            took = self.stage.take_turn()
-            self._turn_is_over()
-        return took
-
-    def next_instant(self) -> int | None:
-        """Return when something will next happen by itself, in milliseconds since 1970.
-
-        None if nothing will until somebody takes a turn.
-        """
-        instants = self.stage.agenda.next_instant(), self.simulation.next_instant()
-        return min((instant for instant in instants if instant is not None), default=None)
-
-    def let_time_pass(self, instant: int) -> None:
-        """Let time pass, and what happens by itself meanwhile happen.
-
-        Args:
-            instant: until when, in milliseconds since 1970.
-        """
-        if self._clock.runs:
-            time.sleep(self._clock.seconds_until(instant))
-        else:
-            self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
-        self._listening.tell()
-        self.stage.agenda.catch_up()
 
     # Work
 
@@ -463,66 +420,12 @@ class Runner:
             return False
         return True
 
-    def _turn_is_over(self) -> None:
-        __tracebackhide__ = True
-        if self.stand_ins.problem is not None:
-            raise self.stand_ins.problem.with_traceback(None)
-        self._checks.check()
-        if self._on_turn is not None:
-            self._on_turn()
-
-    # Time
-
-    def _pass_time(self, execution: Execution) -> None:
-        """Let time pass until something happens.
-
-        Raises:
-            StuckError: nothing will, other than that the execution as a whole times out.
-        """
-        __tracebackhide__ = True
-        own, happens = self.stage.agenda.next_instant(), self.simulation.next_instant()
-        if own is None and (happens is None or happens >= self._times_out(execution)):
-            if self.stage.trouble.last_resort():
-                return
-            self._check_that_something_ends(execution)
-        self.let_time_pass(min(each for each in (own, happens) if each is not None))
-
-    def _times_out(self, execution: Execution) -> int:
-        found = self.simulation.engine().executions[execution.run_id]
-        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
-
-    def _check_that_something_ends(self, execution: Execution) -> None:
-        """Raise an error unless an open execution waits for something that ends by itself."""
-        __tracebackhide__ = True
-        workers, now = self.stage.workers(), self._clock.now
-        stuck = stuck_at(now, self._client, self.domain, execution, workers)
-        if stuck is not None:
-            self.runs.append(stuck.run)
-            self._listening.remove(execution)
-            raise stuck
-
-    def _is_open(self, execution: Execution) -> bool:
-        found = self.simulation.engine().executions.get(execution.run_id)
-        return found is not None and found.is_open
-
-    @contextmanager
-    def _seen_time(self) -> Iterator[None]:
-        with frozen_to(self._clock) if self._freeze else nullcontext(_stand_still) as follow:
-            self._follow = follow
-            yield
-
-    # Tasks
-
     def _task_taken(self) -> None:
         task = self.stage.desk.task
         if task is not None and "workflowType" in task:
             self.stand_ins.begin(task)
-        self._follow()
+        self.course.follow()
         self._listening.tell()
-
-
-def _stand_still() -> None:
-    """Follow no clock."""
 
 
 def _say_nothing(accident: str) -> None:
