@@ -176,7 +176,7 @@ class ChildResult(Result[R]):
 
         Args:
             name: the signal's name, 1 to 256 characters.
-            value: what it carries; may hold results.
+            value: what it carries, None for nothing; may hold results.
             error_handling: whether the workflow handles it if the child has ended.
 
         Returns:

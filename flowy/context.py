@@ -147,7 +147,8 @@ class WorkflowContext:
         Args:
             workflow_id: whom to send it to.
             name: the signal's name, 1 to 256 characters.
-            value: what it carries; may hold results, and is sent when they are there.
+            value: what it carries, None for nothing; may hold results, and is sent when they are
+                there.
             run_id: which run of it; empty for the open one.
             error_handling: whether the workflow handles it if there is no such execution.
 

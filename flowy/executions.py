@@ -14,7 +14,7 @@ from typing import Any
 from flowy import checks
 from flowy.client import Execution, Reply, SwfClient, fault_code, no_domain
 from flowy.errors import ConfigurationError, UnknownExecutionError
-from flowy.options import CHILD_POLICIES, Default
+from flowy.options import CHILD_POLICIES
 from flowy.serialization import PLAIN, Payloads
 
 Event = dict[str, Any]
@@ -40,7 +40,7 @@ def signal(
     domain: str,
     workflow_id: str,
     name: str,
-    value: object = Default.REGISTERED,
+    value: object = None,
     *,
     run_id: str | None = None,
     payloads: Payloads = PLAIN,
@@ -52,7 +52,7 @@ def signal(
         domain: the domain's name.
         workflow_id: whom to send it to.
         name: the signal's name, 1 to 256 characters.
-        value: what it carries; nothing if not given.
+        value: what it carries; None for nothing.
         run_id: which run of it; None for the open one.
         payloads: how values travel.
 
@@ -61,7 +61,7 @@ def signal(
         UnknownExecutionError: no such execution is open, or there is no such domain.
     """
     request: dict[str, Any] = {"signalName": checks.text("the name of a signal", name)}
-    if value is not Default.REGISTERED:
+    if value is not None:
         request["input"] = payloads.encode_value(f"the signal {name!r}", value)
     _tell(client.signal_workflow_execution, domain, workflow_id, run_id, request)
 

@@ -96,7 +96,7 @@ def signal(
         domain,
         workflow_id,
         name,
-        Default.REGISTERED if value is None else argument(value),
+        None if value is None else argument(value),
         run_id=run_id,
         payloads=Payloads(store=store),
     )
