@@ -30,6 +30,9 @@ _TOLD_EVERY = 0.1
 _TIDY = 3
 """After so many runs what they have left is collected: soon, so that it is still in the caches."""
 
+_TIDY_ALL = 999
+"""After so many runs all is looked through: what a run has left may have been in use till then."""
+
 
 class Explorer:
     """Explores one test.
@@ -80,7 +83,7 @@ class Explorer:
                 told = now
                 self.tell(self.runs, len(self.states), self.search.covered)
             if self.runs % _TIDY == 0:
-                _tidy()
+                _tidy(everything=self.runs % _TIDY_ALL == 0)
             failure = self._next()
         return Exploration(
             self.runs,
@@ -171,7 +174,9 @@ def _ending(run: Run) -> str:
     return f"{run.type} {run.status}: {said}"[:_WIDTH].removesuffix(": ")
 
 
-def _tidy() -> None:
-    """Collect what runs have left, and never look again at what there is besides."""
+def _tidy(everything: bool) -> None:
+    """Collect what runs have left; but what was there before is not looked through each time."""
+    if everything:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()

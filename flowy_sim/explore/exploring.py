@@ -113,15 +113,11 @@ def find(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let workers not log the accidents that they meet, and collect garbage only now and then.
-
-    Then only what the runs have left is looked through, not all that was there before.
-    """
+    """Let workers not log the accidents that they meet; the explorer collects the garbage."""
     logger = logging.getLogger("flowy")
     level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
     gc.disable()
-    gc.freeze()
     try:
         yield
     finally:
