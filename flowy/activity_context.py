@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-logger = logging.getLogger(__name__)
+from flowy.patience import Wait
 
-Wait = Callable[[threading.Event, float], bool]
-"""Waits until an event is set or seconds have passed, and tells whether the event is set."""
+logger = logging.getLogger(__name__)
 
 
 class Heartbeat(NamedTuple):

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from flowy.activity import Activity, ActivityType, activity_class
-from flowy.activity_context import LATER, ActivityContext, Heartbeat, Wait, kept_alive
+from flowy.activity_context import LATER, ActivityContext, Heartbeat, kept_alive
 from flowy.client import Reply, SwfClient, fault_code
 from flowy.errors import ActivityCanceled
 from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, HEARTBEAT_LIMIT, cut
-from flowy.patience import passes
+from flowy.patience import Wait, passes
 from flowy.registry import Type, by_type
 from flowy.serialization import PLAIN, Payloads
 from flowy.worker import Worker

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 
 from flowy.client import fault_code
+
+Wait = Callable[[threading.Event, float], bool]
+"""Waits until an event is set or seconds have passed, and tells whether the event is set."""
 
 _PASSING_FAULTS = frozenset(
     {

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowy.checks import whole_number
 from flowy.client import Execution
@@ -25,10 +25,10 @@ from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 
 if TYPE_CHECKING:
-    from greenlet import greenlet
+    from greenlet import getcurrent, greenlet
 else:
     try:
-        from greenlet import greenlet
+        from greenlet import getcurrent, greenlet
     except ImportError:  # the extra "suspend" is not installed
         greenlet = None
 
@@ -89,7 +89,7 @@ class SuspendedExecution:
             raise HistoryError(
                 "there is nothing to decide: no decision task of this history is open"
             )
-        self._greenlet.parent = _current()
+        self._greenlet.parent = getcurrent()
         self._greenlet.switch()
         return self._decider.decisions
 
@@ -97,7 +97,7 @@ class SuspendedExecution:
         """Leave ``run`` for good; only in the thread it was made in."""
         self._decider.abandon()
         if self._greenlet and self.thread == threading.get_ident():
-            self._greenlet.parent = _current()
+            self._greenlet.parent = getcurrent()
             self._greenlet.throw(Suspended)
 
     def _replay(self) -> None:
@@ -210,9 +210,3 @@ class SuspendedExecutions:
         while len(self._kept) > self.limit:
             self._kept.popitem(last=False)[1].drop()
         return decisions
-
-
-def _current() -> Any:
-    from greenlet import getcurrent
-
-    return getcurrent()

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from flowy import checks
-from flowy.activity_context import Wait
 from flowy.client import Reply, SwfClient, fault_code
 from flowy.errors import ConfigurationError
-from flowy.patience import Backoff, passes
+from flowy.patience import Backoff, Wait, passes
 from flowy.registry import Type, register
 from flowy.running import run_workers
 from flowy.serialization import Payloads

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from flowy.activity_context import Wait
 from flowy.client import Execution, Reply, SwfClient
 from flowy.decider import decide
 from flowy.decisions import Decision, fail_workflow
 from flowy.errors import NonDeterminismError, UnrepeatableError
 from flowy.failures import reason_and_details
+from flowy.patience import Wait
 from flowy.registry import Type, by_type
 from flowy.scrutiny import check
 from flowy.serialization import PLAIN, Payloads
