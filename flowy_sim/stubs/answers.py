@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from flowy import checks
+from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
+from flowy.hints import hints_of
 from flowy.serialization import PLAIN
+from flowy.workflow import Workflow
 
 NOTHING: Any = object()
 """What was not given, where None can be."""
@@ -55,12 +58,14 @@ class Answers:
     Args:
         label: whose answers they are, for the message of an error, such as ``resize 1``.
         kind: what it is: `ACTIVITY`, `CHILD` or `FUNCTION`.
+        cls: its class, whose type hint says what it returns; None if there is none.
     """
 
-    def __init__(self, label: str, kind: str) -> None:
+    def __init__(self, label: str, kind: str, cls: Any = None) -> None:
         """Start without any."""
         self.label = label
         self.kind = kind
+        self.cls: type[Activity] | type[Workflow] | None = cls
         self._answers: list[Answer] = []
         self._given = 0
 
@@ -96,7 +101,8 @@ class Answers:
 
         Raises:
             ConfigurationError: the arguments contradict each other, or one is wrong.
-            SerializationError: the result cannot be sent as JSON.
+            SerializationError: the result cannot be sent as JSON, or is not what the type hint
+                says.
         """
         __tracebackhide__ = True
         given = {"result": result is not NOTHING, "error": error is not None}
@@ -171,8 +177,11 @@ class Answers:
         if function is not None:
             return checks.function(f"function of the stub of {self.label}", function)
         if error is None:
+            owner = f"the stub of {self.label}"
             try:
-                PLAIN.encode_result(f"the stub of {self.label}", result)
+                text = PLAIN.encode_result(owner, result)
+                if result is not None and self.cls is not None and hints_of(self.cls).result:
+                    PLAIN.decode_result(owner, text, self.cls)
             except SerializationError as unsent:
                 raise unsent.with_traceback(None) from None
             return lambda *args, **kwargs: result

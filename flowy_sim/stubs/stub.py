@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from flowy.activity import Activity
 from flowy.errors import ConfigurationError
-from flowy.workflow import Workflow
 from flowy_sim.stubs.answers import Answer, Answers
 
 NameAndVersion = tuple[str, str]
@@ -28,7 +26,7 @@ class Case(Answers):
     def __init__(self, stub: Stub, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Begin without answers."""
         __tracebackhide__ = True
-        super().__init__(stub.label, stub.kind)
+        super().__init__(stub.label, stub.kind, stub.cls)
         self._stub = stub
         self.expected = stub.named(args, kwargs, partly=True)
 
@@ -60,10 +58,9 @@ class Stub(Answers):
 
     def __init__(self, kind: str, name: str, version: str = "", cls: Any = None) -> None:
         """Stand in for a type, with no answer yet."""
-        super().__init__(f"{name} {version}".rstrip(), kind)
+        super().__init__(f"{name} {version}".rstrip(), kind, cls)
         self.name = name
         self.version = version
-        self.cls: type[Activity] | type[Workflow] | None = cls
         self._cases: list[Case] = []
 
     def __str__(self) -> str:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -240,3 +242,28 @@ def test_what_follows_is_checked_as_well(stubs: Stubs) -> None:
 
 def test_a_stub_tells_its_type() -> None:
     assert str(Stubs()("nap", 1.5)) == "nap 1.5"
+
+
+@dataclass
+class Bed:
+    length: int
+
+
+@activity("make_bed", 1, "house", start_to_close=60)
+def make_bed(length: int) -> Bed:
+    return Bed(length)
+
+
+@pytest.mark.parametrize("wrong", [{"width": 90}, "a bed", [200]])
+def test_a_result_that_is_not_what_the_type_hint_says_is_refused(
+    stubs: Stubs, wrong: object
+) -> None:
+    sentence = "the result of the stub of make_bed 1 is not what its type hint says"
+    for add in (partial(stubs, make_bed), stubs(make_bed).when(200).then):
+        with pytest.raises(flowy.SerializationError, match=sentence):
+            add(result=wrong)
+
+
+@pytest.mark.parametrize("right", [Bed(200), {"length": 200}, None])
+def test_a_result_may_be_given_as_it_travels(stubs: Stubs, right: object) -> None:
+    stubs(make_bed, result=right)
