@@ -32,7 +32,9 @@ class Bound(Generic[P, Promise]):
     __slots__ = ("_choices", "_cls", "_decider", "_declared", "_overrides")
 
     asks_for: ClassVar[type[TaskCall]]
+    """What is asked for when it is called."""
     promises: ClassVar[type[Any]] = Result
+    """What the call returns."""
 
     def __init__(
         self,
