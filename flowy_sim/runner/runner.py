@@ -355,7 +355,9 @@ class Runner:
         """
         __tracebackhide__ = True
         if not isinstance(execution, Execution):
-            raise ConfigurationError(f"finish takes what start has returned, not {execution!r}")
+            raise ConfigurationError(
+                f"finish takes an Execution(workflow_id, run_id), as start returns it, not {execution!r}"
+            )
         ended = self._finish_run(execution)
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)

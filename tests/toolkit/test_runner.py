@@ -350,7 +350,10 @@ def test_two_classes_of_one_type_are_refused() -> None:
             lambda runner: runner.loop("poll"),
             "code that polls by itself must be an ordinary function",
         ),
-        (lambda runner: runner.finish("bread-1"), "finish takes what start has returned"),
+        (
+            lambda runner: runner.finish("bread-1"),
+            "finish takes an Execution.workflow_id, run_id., as start returns it",
+        ),
     ],
 )
 def test_what_a_runner_cannot_do_is_refused_at_once(
