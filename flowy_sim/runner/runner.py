@@ -356,7 +356,8 @@ class Runner:
         __tracebackhide__ = True
         if not isinstance(execution, Execution):
             raise ConfigurationError(
-                f"finish takes an Execution(workflow_id, run_id), as start returns it, not {execution!r}"
+                "finish takes an Execution(workflow_id, run_id), as start returns it, not "
+                f"{execution!r}"
             )
         ended = self._finish_run(execution)
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
