@@ -14,6 +14,9 @@ from flowy_sim.engine.lifecycle import LAMBDA_FUNCTION
 #: How long a function may take, in seconds, where the decision does not say, as documented.
 DEFAULT_TIMEOUT = 900
 
+#: The reason for which a call of a function fails that is not there.
+NOT_FOUND = "ResourceNotFoundException"
+
 
 @dataclass
 class LambdaFunction:
@@ -123,7 +126,7 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
     if known is None:
         # Assumption: lambda-not-found-details: what Lambda itself says of an unknown function.
         arn = f"arn:aws:lambda:{engine.region}:{engine.account}:function:{name}"
-        failure = {"reason": "ResourceNotFoundException", "details": f"Function not found: {arn}"}
+        failure = {"reason": NOT_FOUND, "details": f"Function not found: {arn}"}
         return 0, "LambdaFunctionFailed", failure
     if not isinstance(known, LambdaFunction):
         known = LambdaFunction(known)

@@ -42,7 +42,7 @@ from flowy_sim.runner.repertoire import (
     workflows_in,
 )
 from flowy_sim.runner.stage import Code, Stage
-from flowy_sim.runner.waiting import StuckError, timed_out_in_vain
+from flowy_sim.runner.waiting import StuckError, called_in_vain, timed_out_in_vain
 from flowy_sim.simulation import Simulation
 from flowy_sim.stubs import Stubs, UnexpectedCallError
 from flowy_sim.stubs.standing_in import StandIns
@@ -383,10 +383,11 @@ class Runner:
         ended = fetch(self._client, self.domain, execution, self.payloads)
         self.runs.append(ended)
         can = self.stage.can
+        in_vain = called_in_vain(ended.history, list(self.simulation.lambdas))
         if can is not None and can.missing:
-            in_vain = timed_out_in_vain(ended.history, can.missing, can.activities)
-            if in_vain:
-                raise UnexpectedCallError(in_vain)
+            in_vain = in_vain or timed_out_in_vain(ended.history, can.missing, can.activities)
+        if in_vain:
+            raise UnexpectedCallError(in_vain)
         return ended
 
     # Work

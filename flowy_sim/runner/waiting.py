@@ -12,6 +12,7 @@ from flowy.client import Execution
 from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.client import Client
+from flowy_sim.engine.lambdas import NOT_FOUND
 from flowy_sim.run import Event, Run, fetch, open_executions
 from flowy_sim.runner.awaiting import awaited_signals
 from flowy_sim.runner.repertoire import MISSING_LIST
@@ -179,6 +180,30 @@ def timed_out_in_vain(
             if (named["name"], named["version"]) in missing:
                 said = _not_implemented(named["name"], known)
                 return f"activity {_label(named)} timed out, as {said}"
+    return ""
+
+
+def called_in_vain(history: Sequence[Event], known: Iterable[str]) -> str:
+    """Say which Lambda function was called that is not there.
+
+    Args:
+        history: all events of an execution.
+        known: the names of those that are.
+
+    Returns:
+        A sentence; nothing if there was none.
+    """
+    for event in history:
+        if event["eventType"] == "LambdaFunctionFailed":
+            failed = attributes_of(event)
+            name = attributes_of(history[failed["scheduledEventId"] - 1])["name"]
+            if failed.get("reason") == NOT_FOUND and name not in known:
+                near = get_close_matches(name, known, 1)
+                nearest = f"; the nearest that is there is {near[0]}" if near else ""
+                return (
+                    f"the Lambda function {name} was called, and it is not there{nearest}; let a "
+                    f"stub stand in for it: lambda_function({name!r}, result=…)"
+                )
     return ""
 
 

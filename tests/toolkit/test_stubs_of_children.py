@@ -209,3 +209,13 @@ def test_a_payload_that_nobody_expected_is_told(stubs: Stubs) -> None:
     stubs.lambda_function("resize").when(1).then(result=1)
     with pytest.raises(UnexpectedCallError, match="resize was called with 2"):
         run_with_function(stubs, "2")
+
+
+def test_a_function_without_a_stub_is_told(stubs: Stubs) -> None:
+    stubs.lambda_function("resise", result=1)
+    with pytest.raises(
+        UnexpectedCallError,
+        match=r"the Lambda function resize was called, and it is not there; the nearest that is "
+        r"there is resise; let a stub stand in for it: lambda_function\('resize', result=…\)",
+    ):
+        run_with_function(stubs, "2")
