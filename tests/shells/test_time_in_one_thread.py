@@ -26,6 +26,8 @@ from shell_shop import (
 )
 
 from flowy_sim import Simulation
+from flowy_sim import simulation as simulation_module
+from flowy_sim.polling import passage
 
 
 def run_alternating(client: Any) -> None:
@@ -79,6 +81,32 @@ def test_plain_loops_finish_every_order_with_no_spurious_time_out(
         assert events[-1]["eventType"] == "WorkflowExecutionCompleted"
         took = events[-1]["eventTimestamp"] - began
         assert timedelta(0) <= took - timedelta(seconds=steps * pause) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("loop", sorted(LOOPS))
+def test_what_one_thread_sees_does_not_depend_on_whether_others_live(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others that might yet poll cost real time, and no simulated time."""
+    monkeypatch.setattr(passage, "GRACE", 0.001)
+    monkeypatch.setattr(passage, "IDLE", 0.001)
+
+    def histories() -> list[Any]:
+        simulation = Simulation()
+        client = simulation.client()
+        register(client)
+        runs = [start(client, "order-1", 3, 60), start(client, "order-2", 1, DAY)]
+        token = poll_for_decision(client)["taskToken"]
+        nobody = activity("1", taskList={"name": "nobody's"})
+        client.respond_decision_task_completed(taskToken=token, decisions=[nobody])
+        while is_open(client, runs[1], "order-2"):
+            LOOPS[loop](client)
+        return [history(client, run, f"order-{n}") for n, run in enumerate(runs, 1)]
+
+    monkeypatch.setattr(simulation_module, "_alone", lambda: True)
+    alone = histories()
+    monkeypatch.setattr(simulation_module, "_alone", lambda: False)
+    assert histories() == alone
 
 
 def test_a_year_passes_with_few_polls(simulation: Simulation, client: Any) -> None:
