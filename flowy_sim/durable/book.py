@@ -11,20 +11,13 @@ from flowy_sim.durable.reading import read_engines
 from flowy_sim.durable.restoring import Restoring
 from flowy_sim.durable.tracking import Tracker
 from flowy_sim.engine.engine import Engine
-from flowy_sim.server.recording import BEGIN, CLOCK, END
-
-
-class World(NamedTuple):
-    """What a simulation is found by."""
-
-    name: str
-    account: str
+from flowy_sim.server.recording import BEGIN, CLOCK, END, SimulationKey
 
 
 class Region(NamedTuple):
     """What an engine is found by."""
 
-    world: World
+    world: SimulationKey
     name: str
 
 
@@ -54,16 +47,16 @@ class Book:
         engine_of: returns the engine of a region of a simulation.
     """
 
-    def __init__(self, ids: Ids, engine_of: Callable[[World, str], Engine]) -> None:
+    def __init__(self, ids: Ids, engine_of: Callable[[SimulationKey, str], Engine]) -> None:
         """Start with nothing."""
         self._ids = ids
         self._engine_of = engine_of
-        self._worlds: dict[World, Kept] = {}
+        self._worlds: dict[SimulationKey, Kept] = {}
         self._trackers: dict[Region, tuple[int, Tracker]] = {}
         self._touched: dict[Region, None] = {}
-        self._changed: dict[World, None] = {}
+        self._changed: dict[SimulationKey, None] = {}
         self._void: list[int] = []
-        self._sent: tuple[dict[World, None], list[int]] = {}, []
+        self._sent: tuple[dict[SimulationKey, None], list[int]] = {}, []
 
     def resume(self, kept: Kept, trackers: Iterable[tuple[int, Tracker]]) -> None:
         """Go on with a simulation that is in the file.
@@ -72,13 +65,13 @@ class Book:
             kept: the simulation.
             trackers: the numbers of its engines in the file, and their trackers.
         """
-        world = World(*kept.state[:2])
+        world = SimulationKey(*kept.state[:2])
         self._worlds[world] = kept
         for number, tracker in trackers:
             self._trackers[Region(world, tracker.engine.region)] = number, tracker
 
     def note(
-        self, world: World, region: str, operation: str, request: dict[str, Any], now: int
+        self, world: SimulationKey, region: str, operation: str, request: dict[str, Any], now: int
     ) -> None:
         """Take note of a change; see `flowy_sim.server.recording.Recorder.record`."""
         if operation in (BEGIN, END):
@@ -151,10 +144,10 @@ class Book:
                 vars(engine).update(attributes)
             raise
 
-    def _regions(self, world: World) -> list[Region]:
+    def _regions(self, world: SimulationKey) -> list[Region]:
         return [region for region in self._trackers if region.world == world]
 
-    def _end(self, world: World) -> None:
+    def _end(self, world: SimulationKey) -> None:
         former = self._worlds.pop(world, None)
         if former is not None:
             self._void.append(former.id)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim.durable import files
-from flowy_sim.durable.book import Book, Kept, World
+from flowy_sim.durable.book import Book, Kept
 from flowy_sim.durable.files import FileRefusedError
 from flowy_sim.durable.reading import read_engines, read_ids, read_simulations
 from flowy_sim.durable.recorder import FileRecorder
 from flowy_sim.durable.restoring import Restoring
 from flowy_sim.durable.tracking import Tracker
 from flowy_sim.engine.engine import Engine
-from flowy_sim.server.recording import BEGIN, CLOCK
+from flowy_sim.server.recording import SimulationKey
 
 if TYPE_CHECKING:
     from flowy_sim.server.serving import OpenRecorder
@@ -66,15 +66,14 @@ def open_file(path: Path, worlds: Worlds, expected: Mapping[str, Any]) -> FileRe
         for each in simulations:
             if not each.name:
                 _check(path, each.settings, expected)
-            worlds.replay(each.name, each.account, "", BEGIN, each.settings, each.begun)
-            engines = worlds.of(each.name, each.account).engines
+            engines = worlds.restore(each.name, each.account, each.settings, each.begun).engines
             trackers = [(kept.id, Tracker(engines.of(kept.region))) for kept in each.engines]
             restorings.update((number, Restoring(tracker)) for number, tracker in trackers)
             state = [each.name, each.account, each.settings, each.begun, each.mode]
             book.resume(Kept(each.id, state, each.now), trackers)
         read_engines(connection, restorings)
         for each in simulations:
-            worlds.replay(each.name, each.account, "", CLOCK, {"mode": each.mode}, each.now)
+            worlds.of(each.name, each.account).catch_up(each.mode, each.now)
     return FileRecorder(path, files.open_for_writing(path, seen), book)
 
 
@@ -87,7 +86,7 @@ def _check(path: Path, settings: Mapping[str, Any], expected: Mapping[str, Any])
             )
 
 
-def _engine(worlds: Worlds, world: World, region: str) -> Engine:
+def _engine(worlds: Worlds, world: SimulationKey, region: str) -> Engine:
     return worlds.of(*world).engines.of(region)
 
 

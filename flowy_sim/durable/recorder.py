@@ -25,8 +25,8 @@ from sqlite3 import Connection
 from typing import Any
 
 from flowy_sim.durable import files, schema
-from flowy_sim.durable.book import Book, World
-from flowy_sim.server.recording import RecordingError
+from flowy_sim.durable.book import Book
+from flowy_sim.server.recording import RecordingError, SimulationKey
 
 _log = logging.getLogger("flowy_sim")
 
@@ -87,15 +87,14 @@ class FileRecorder:
 
     def record(
         self,
-        simulation: str,
-        account: str,
+        simulation: SimulationKey,
         region: str,
         operation: str,
         request: dict[str, Any],
         now: int,
     ) -> Transaction:
         """Record a change that was applied; see `flowy_sim.server.recording.Recorder`."""
-        self._book.note(World(simulation, account), region, operation, request, now)
+        self._book.note(simulation, region, operation, request, now)
         return self._soon()
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from flowy_sim.server.recording import OVER, Recorder, RecordingError
+from flowy_sim.server.recording import OVER, Recorder, RecordingError, SimulationKey
 
 
 class Record:
@@ -13,7 +13,7 @@ class Record:
 
     Args:
         recorder: keeps it.
-        name, account: of the simulation.
+        simulation: which one it is.
 
     Attributes:
         recorder: as given; another one takes over where a simulation goes on after a restart.
@@ -21,13 +21,12 @@ class Record:
         until: the instant up to which all that has happened is recorded, in milliseconds.
     """
 
-    def __init__(self, recorder: Recorder, name: str, account: str) -> None:
+    def __init__(self, recorder: Recorder, simulation: SimulationKey) -> None:
         """Begin with no change."""
         self.recorder = recorder
         self.changes = 0
         self.until = 0
-        self._name = name
-        self._account = account
+        self._simulation = simulation
         self._last: Awaitable[None] = OVER
 
     def check(self) -> None:
@@ -42,9 +41,7 @@ class Record:
         """Record a change that was made; see `Recorder.record`."""
         self.changes += 1
         self.until = now
-        self._last = self.recorder.record(
-            self._name, self._account, region, operation, request, now
-        )
+        self._last = self.recorder.record(self._simulation, region, operation, request, now)
 
     async def durable(self) -> None:
         """Wait until all changes are durable.

@@ -9,7 +9,7 @@ recorded; polls that end empty, questions and refused calls are not.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 #: Recorded when a simulation begins, or begins anew: its settings (see `settings.Settings`). All
 #: that was recorded of it before is void.
@@ -19,6 +19,18 @@ BEGIN = "Begin"
 CLOCK = "Clock"
 #: Recorded when a simulation is removed: all that was recorded of it before is void.
 END = "End"
+
+
+class SimulationKey(NamedTuple):
+    """What a simulation of a server is found by.
+
+    Attributes:
+        name: as in the path; empty for the one without a name.
+        account: twelve digits.
+    """
+
+    name: str
+    account: str
 
 
 class RecordingError(Exception):
@@ -41,8 +53,7 @@ class Recorder(Protocol):
 
     def record(
         self,
-        simulation: str,
-        account: str,
+        simulation: SimulationKey,
         region: str,
         operation: str,
         request: dict[str, Any],
@@ -51,8 +62,7 @@ class Recorder(Protocol):
         """Record a change that was applied; called in the order of the changes.
 
         Args:
-            simulation: the simulation's name; empty for the one without a name.
-            account: twelve digits.
+            simulation: the simulation that was changed.
             region: such as ``us-east-1``; empty for `BEGIN`, `CLOCK` and `END`.
             operation: such as ``StartWorkflowExecution``, or `BEGIN`, `CLOCK` or `END`.
             request: its members as they came; it is never changed afterwards.
@@ -79,8 +89,7 @@ class NullRecorder:
 
     def record(
         self,
-        simulation: str,
-        account: str,
+        simulation: SimulationKey,
         region: str,
         operation: str,
         request: dict[str, Any],

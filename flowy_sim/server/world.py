@@ -20,7 +20,7 @@ from flowy_sim.server.clock import ServedClock
 from flowy_sim.server.connections import Connection
 from flowy_sim.server.pace import Pace
 from flowy_sim.server.record import Record
-from flowy_sim.server.recording import BEGIN, CLOCK, END, Recorder
+from flowy_sim.server.recording import BEGIN, CLOCK, END, Recorder, SimulationKey
 from flowy_sim.server.served import Room, ServedEngines, ServedPoll, ServedPolls, is_next_page
 from flowy_sim.server.settings import LATENCIES, ServerSettings, Settings
 from flowy_sim.server.tasks import all_handed_out
@@ -63,7 +63,7 @@ class World:
         self.name = name
         self.account = account
         self.settings = settings
-        self.record = Record(recorder, name, account)
+        self.record = Record(recorder, SimulationKey(name, account))
         self._server = server
         self._room = room
         self._limits = settings.make_limits()
@@ -236,17 +236,14 @@ class World:
         """Record that it begins."""
         self.record.change("", BEGIN, self.settings.written(), self.clock.milliseconds)
 
-    def replay(self, region: str, operation: str, request: Reply, now: int) -> None:
-        """Do again what was recorded of it, without recording it."""
-        if operation == CLOCK:
-            self.clock.resume(request["mode"], now)
-            self.engines.run_until(now)
-        else:
-            self.engines.of(region).call(operation, request, now)
+    def catch_up(self, mode: str, now: int) -> None:
+        """Let everything have happened up to an instant in milliseconds; this is not recorded."""
+        self.clock.resume(mode, now)
+        self.engines.run_until(now)
         self.record.until = now
 
     def resume(self, recorder: Recorder) -> None:
-        """Go on after all that was recorded has been done again; from now on, record.
+        """Go on after all that was kept is there again; from now on, record.
 
         Who holds the tasks that were handed out before is not known; they are waited for.
         """

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowy_sim.engine.faults import LimitExceededFault
-from flowy_sim.server.recording import BEGIN, END, NullRecorder, Recorder
+from flowy_sim.server.recording import NullRecorder, Recorder, SimulationKey
 from flowy_sim.server.served import Room
 from flowy_sim.server.settings import ServerSettings, Settings, check_account, check_name
 from flowy_sim.server.world import World
-
-
-class Key(NamedTuple):
-    """What a simulation is found by.
-
-    Attributes:
-        name: as in the path; empty for the one without a name.
-        account: twelve digits.
-    """
-
-    name: str
-    account: str
 
 
 class Worlds:
@@ -36,7 +24,7 @@ class Worlds:
         self._settings = settings
         self._recorder: Recorder = NullRecorder()
         self._room = Room(settings.max_polls)
-        self._worlds: dict[Key, World] = {}
+        self._worlds: dict[SimulationKey, World] = {}
         self._is_closed = False
 
     def __iter__(self) -> Iterator[World]:
@@ -45,7 +33,7 @@ class Worlds:
 
     def find(self, name: str, account: str) -> World | None:
         """Return a simulation; None if it is not there."""
-        return self._worlds.get(Key(name, account))
+        return self._worlds.get(SimulationKey(name, account))
 
     def of(self, name: str, account: str) -> World:
         """Return a simulation, which begins with this if it is not there.
@@ -54,7 +42,7 @@ class Worlds:
             ValueError: name or account cannot be one.
             LimitExceededFault: there are as many as may be.
         """
-        world = self._worlds.get(Key(name, account))
+        world = self._worlds.get(SimulationKey(name, account))
         return self.begin(name, account, {}) if world is None else world
 
     def begin(self, name: str, account: str, settings: dict[str, Any]) -> World:
@@ -71,7 +59,7 @@ class Worlds:
             LimitExceededFault: there are as many as may be.
             RecordingError: nothing can be recorded at present.
         """
-        key = Key(check_name(name), check_account(account))
+        key = SimulationKey(check_name(name), check_account(account))
         former = self._worlds.get(key)
         base = self._settings.simulation if former is None else former.settings
         chosen = Settings.read(settings, base)
@@ -87,33 +75,28 @@ class Worlds:
     def remove(self, name: str, account: str) -> World | None:
         """Remove a simulation with all that is in it; return it, or None if it was not there."""
         self._recorder.check()
-        world = self._worlds.pop(Key(name, account), None)
+        world = self._worlds.pop(SimulationKey(name, account), None)
         if world is not None:
             world.end()
         return world
 
     # Kept over a restart
 
-    def replay(
-        self,
-        simulation: str,
-        account: str,
-        region: str,
-        operation: str,
-        request: dict[str, Any],
-        now: int,
-    ) -> None:
-        """Do again what was recorded, in the order of the records; see `Recorder.record`."""
-        key = Key(simulation, account)
-        if operation == BEGIN:
-            self._replace(key, Settings.read(request)).clock.resume(request["clock"], now)
-        elif operation == END:
-            del self._worlds[key]
-        else:
-            self._worlds[key].replay(region, operation, request, now)
+    def restore(self, name: str, account: str, settings: dict[str, Any], begun: int) -> World:
+        """Let a simulation be there, with nothing in it, as it was begun; this is not recorded.
+
+        Args:
+            name: as in the path; empty for the one without a name.
+            account: twelve digits.
+            settings: how it was begun, as `Settings.written` has given it.
+            begun: when, in milliseconds since 1970.
+        """
+        world = self._replace(SimulationKey(name, account), Settings.read(settings))
+        world.clock.resume(world.settings.clock, begun)
+        return world
 
     def resume(self, recorder: Recorder) -> None:
-        """Go on, after all that was recorded has been done again; from now on, record."""
+        """Go on, after all that was kept is there again; from now on, record."""
         self._recorder = recorder
         for world in self:
             world.resume(recorder)
@@ -124,7 +107,7 @@ class Worlds:
         for world in self:
             world.close()
 
-    def _replace(self, key: Key, settings: Settings) -> World:
+    def _replace(self, key: SimulationKey, settings: Settings) -> World:
         former = self._worlds.pop(key, None)
         if former is not None:
             former.close()
