@@ -188,8 +188,10 @@ class Outbox:
         """What is decided in this turn, when ``run`` has nothing more to do in it."""
         if not self._finished:
             self._finished = True
-            held_back = [kind for kind, waiting in self._waiting.items() if waiting]
-            if self._wanted or not all(self._crowded(kind) for kind in held_back):
+            held_back = any(
+                waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()
+            )
+            if self._wanted or held_back:
                 self._wakes += 1
                 key = f"{self._wakes}-more"  # no call's key ends so
                 timer = start_timer(key, 0)
