@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from flowy_sim.cli import arguments
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -40,13 +42,8 @@ The exit status is 0 if nothing was found, 1 if something was, 2 for wrong optio
 
 
 @click.command(short_help="Look for orders and faults that break a workflow.", epilog=_EXAMPLES)
-@click.argument("words", metavar="[WORKFLOW] [ARGUMENT]...", nargs=-1)
-@click.option(
-    "--activities",
-    metavar="MODULE",
-    multiple=True,
-    help="Look for activities there, too; may be given several times.",
-)
+@arguments.words
+@arguments.activities
 @click.option(
     "--invariants",
     metavar="MODULE",
@@ -109,7 +106,7 @@ The exit status is 0 if nothing was found, 1 if something was, 2 for wrong optio
 )
 @click.option("--seed", type=int, default=0, help="Take other samples of a large space.")
 @click.option("--choices", help="Make only the run with these choices, as a failure names them.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@arguments.as_json
 def explore(words: tuple[str, ...], **options: Any) -> None:
     """Run a workflow under many orders and faults, each run different, until one breaks it.
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowy_sim.cli import arguments
+
 if TYPE_CHECKING:
     from flowy.workflow import Workflow
 
@@ -26,15 +28,9 @@ The exit status is 0 only if there is a history of such a workflow, and each is 
 
 @click.command(short_help="Replay histories by the code of today.", epilog=_EXAMPLES)
 @click.argument("workflow", metavar="WORKFLOW")
-@click.argument(
-    "paths",
-    metavar="FILE-or-FOLDER...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
+@arguments.histories
 @click.option("--store", metavar="PLACE", help="Where long values are kept: a folder or s3://….")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@arguments.as_json
 def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
     """Check that changed code decides as the code did that wrote some histories.
 

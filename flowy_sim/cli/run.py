@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from flowy_sim.cli import arguments
+
 LIVE_WORKERS = 2
 """So many workers wait on each task list in real time, if nothing else is said."""
 
@@ -63,13 +65,8 @@ The exit status is 0 only if the execution completed; it is 2 for wrong options.
 
 
 @click.command(short_help="Run a workflow to its end.", epilog=_EXAMPLES)
-@click.argument("words", metavar="[WORKFLOW] [ARGUMENT]...", nargs=-1)
-@click.option(
-    "--activities",
-    metavar="MODULE",
-    multiple=True,
-    help="Look for activities there, too; may be given several times.",
-)
+@arguments.words
+@arguments.activities
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
     "--history",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowy_sim.cli import arguments
+
 if TYPE_CHECKING:
     from flowy_sim.verify import Verdict
 
@@ -22,14 +24,8 @@ Example:
 
 
 @click.command(epilog=_EXAMPLE, short_help="Compare recorded histories with the simulator.")
-@click.argument(
-    "paths",
-    metavar="FILE-or-FOLDER...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@arguments.histories
+@arguments.as_json
 def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check that the simulator writes the histories that Amazon SWF wrote.
 
