@@ -40,14 +40,15 @@ class Gauge:
             transient=True,
             # What goes to a file or a program still goes there.
             redirect_stdout=sys.stdout.isatty(),
-            disable=not console.is_terminal,
         )
+        self._shown = console.is_terminal
         self._task = self._progress.add_task("exploring", total=1, passed=0, seconds=seconds)
 
     def __enter__(self) -> Self:
         """Begin to show."""
         self._began = time.monotonic()
-        self._progress.start()
+        if self._shown:
+            self._progress.start()
         return self
 
     def __exit__(
@@ -57,10 +58,13 @@ class Gauge:
         trace: TracebackType | None,
     ) -> None:
         """Vanish."""
-        self._progress.stop()
+        if self._shown:
+            self._progress.stop()
 
     def tell(self, runs: int, states: int, share: float) -> None:
         """Be told of runs and states so far, and the share of the space."""
+        if not self._shown:
+            return
         passed = time.monotonic() - self._began
         self._progress.update(
             self._task,
