@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self
 
 import click
@@ -133,12 +132,7 @@ class Staff:
             member.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop them, and wait for those who may not be left alone; Ctrl-C ends the waiting."""
         for member in self._members:
             member.worker.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -115,13 +115,14 @@ def _told(execution: Execution, events: list[Event]) -> list[Line]:
                 del lines[place]
             lines.append(Line(instant, _TURNING, _closing(who, kind, attributes)))
         elif of_answer:
+            phrase = _DECIDED.get(kind)
             decided.append(
-                _DECIDED[kind](attributes) if kind in _DECIDED else _refused(kind, attributes)
+                _refused(kind, attributes) if phrase is None else phrase.format_map(attributes)
             )
             lines[place] = Line(instant, _DECISION, f"{who} decides: {', '.join(decided)}")
         elif kind in _HAPPENED:
             weight, phrase = _HAPPENED[kind]
-            lines.append(Line(instant, weight, phrase(execution, attributes)))
+            lines.append(Line(instant, weight, _happened(phrase, execution, attributes)))
         elif "cause" in attributes:
             lines.append(Line(instant, _TURNING, f"{who}: {_refused(kind, attributes)}"))
     return lines
@@ -134,6 +135,19 @@ def _closing(who: str, kind: str, attributes: Attributes) -> str:
 
 def _refused(kind: str, attributes: Attributes) -> str:
     return f"{kind.removesuffix('Failed')} ({attributes['cause']})"
+
+
+def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
+    return phrase.format_map(
+        {
+            **attributes,
+            "who": execution.workflow_id,
+            "what": _scheduled(execution, attributes) if "{what}" in phrase else "",
+            "taker": attributes.get("identity") or "a worker",
+            "why": _reason(attributes),
+            "result": _result(attributes),
+        }
+    )
 
 
 def _scheduled(execution: Execution, attributes: Attributes) -> str:
@@ -165,60 +179,31 @@ _CLOSING = {
     "TIMED_OUT": "times out",
 }
 
-Words = Callable[[Execution, Attributes], str]
-
-_DECIDED: dict[str, Callable[[Attributes], str]] = {
-    "ActivityTaskScheduled": lambda it: str(it["activityId"]),
-    "ActivityTaskCancelRequested": lambda it: f"cancel {it['activityId']}",
-    "TimerStarted": lambda it: f"timer {it['timerId']} of {it['startToFireTimeout']} s",
-    "TimerCanceled": lambda it: f"cancel timer {it['timerId']}",
-    "MarkerRecorded": lambda it: f"marker {it['markerName']}",
-    "LambdaFunctionScheduled": lambda it: str(it["id"]),
-    "StartChildWorkflowExecutionInitiated": lambda it: f"child {it['workflowId']}",
-    "SignalExternalWorkflowExecutionInitiated": lambda it: (
-        f"signal {it['signalName']} to {it['workflowId']}"
-    ),
-    "RequestCancelExternalWorkflowExecutionInitiated": lambda it: f"cancel {it['workflowId']}",
+_DECIDED = {
+    "ActivityTaskScheduled": "{activityId}",
+    "ActivityTaskCancelRequested": "cancel {activityId}",
+    "TimerStarted": "timer {timerId} of {startToFireTimeout} s",
+    "TimerCanceled": "cancel timer {timerId}",
+    "MarkerRecorded": "marker {markerName}",
+    "LambdaFunctionScheduled": "{id}",
+    "StartChildWorkflowExecutionInitiated": "child {workflowId}",
+    "SignalExternalWorkflowExecutionInitiated": "signal {signalName} to {workflowId}",
+    "RequestCancelExternalWorkflowExecutionInitiated": "cancel {workflowId}",
 }
+"""What was decided, by the event that shows it; with the event's attributes."""
 
-_HAPPENED: dict[str, tuple[int, Words]] = {
-    "WorkflowExecutionStarted": (_DECISION, lambda who, it: f"{who.workflow_id} starts"),
-    "WorkflowExecutionSignaled": (
-        _TURNING,
-        lambda who, it: f"{who.workflow_id} is signaled: {it['signalName']}",
-    ),
-    "WorkflowExecutionCancelRequested": (
-        _TURNING,
-        lambda who, it: f"{who.workflow_id} is asked to cancel itself",
-    ),
-    "DecisionTaskTimedOut": (
-        _TURNING,
-        lambda who, it: f"a decision task of {who.workflow_id} times out",
-    ),
-    "ActivityTaskStarted": (
-        _BEGINNING,
-        lambda who, it: f"{it.get('identity') or 'a worker'} takes {_scheduled(who, it)}",
-    ),
-    "ActivityTaskCompleted": (
-        _ENDING,
-        lambda who, it: f"{_scheduled(who, it)} is done{_result(it)}",
-    ),
-    "ActivityTaskFailed": (
-        _TURNING,
-        lambda who, it: f"{_scheduled(who, it)} fails: {_reason(it)}",
-    ),
-    "ActivityTaskTimedOut": (
-        _TURNING,
-        lambda who, it: f"{_scheduled(who, it)} times out: {_reason(it)}",
-    ),
-    "ActivityTaskCanceled": (_TURNING, lambda who, it: f"{_scheduled(who, it)} is canceled"),
-    "TimerFired": (_ENDING, lambda who, it: f"timer {it['timerId']} fires"),
-    "LambdaFunctionCompleted": (
-        _ENDING,
-        lambda who, it: f"{_scheduled(who, it)} is done{_result(it)}",
-    ),
-    "LambdaFunctionFailed": (
-        _TURNING,
-        lambda who, it: f"{_scheduled(who, it)} fails: {_reason(it)}",
-    ),
+_HAPPENED = {
+    "WorkflowExecutionStarted": (_DECISION, "{who} starts"),
+    "WorkflowExecutionSignaled": (_TURNING, "{who} is signaled: {signalName}"),
+    "WorkflowExecutionCancelRequested": (_TURNING, "{who} is asked to cancel itself"),
+    "DecisionTaskTimedOut": (_TURNING, "a decision task of {who} times out"),
+    "ActivityTaskStarted": (_BEGINNING, "{taker} takes {what}"),
+    "ActivityTaskCompleted": (_ENDING, "{what} is done{result}"),
+    "ActivityTaskFailed": (_TURNING, "{what} fails: {why}"),
+    "ActivityTaskTimedOut": (_TURNING, "{what} times out: {why}"),
+    "ActivityTaskCanceled": (_TURNING, "{what} is canceled"),
+    "TimerFired": (_ENDING, "timer {timerId} fires"),
+    "LambdaFunctionCompleted": (_ENDING, "{what} is done{result}"),
+    "LambdaFunctionFailed": (_TURNING, "{what} fails: {why}"),
 }
+"""How much an event tells, and in which words; what they can be made of `_happened` shows."""
