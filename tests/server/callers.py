@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flowy_sim.endpoint import Endpoint
+
 SECONDS = 30  # How long a test waits before it fails instead of hanging.
 
 DOMAIN = "shop"
@@ -157,3 +159,13 @@ def wait_until(condition: Callable[[], object], seconds: int = SECONDS) -> None:
             return
         pause.wait(0.005)
     pytest.fail("it never came to that")
+
+
+def waiting(endpoint: Endpoint) -> int:
+    """Return how many polls wait."""
+    return int(endpoint.describe()["waitingPolls"])
+
+
+def wait_for_polls(endpoint: Endpoint, number: int) -> None:
+    """Wait until so many polls wait."""
+    wait_until(lambda: waiting(endpoint) == number)

@@ -5,23 +5,13 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
-from functools import partial
 
-from callers import ACTIVITIES, COMPLETE, DECISIONS, DOMAIN, Program, pack, wait_until
+from callers import ACTIVITIES, COMPLETE, DECISIONS, DOMAIN, Program, pack, wait_for_polls
 
 from flowy_sim.endpoint import Endpoint, serving
 from flowy_sim.server.settings import ServerSettings, Settings
 
 Make = Callable[..., Program]
-
-
-def waiting(endpoint: Endpoint) -> int:
-    """Return how many polls wait."""
-    return int(endpoint.describe()["waitingPolls"])
-
-
-def _waiting_are(endpoint: Endpoint, number: int) -> bool:
-    return waiting(endpoint) == number
 
 
 def test_tasks_go_to_those_who_have_waited_longest(real: Endpoint, program: Make) -> None:
@@ -30,7 +20,7 @@ def test_tasks_go_to_those_who_have_waited_longest(real: Endpoint, program: Make
     pollers = [program(real) for _ in range(10)]
     for number, poller in enumerate(pollers, 1):
         poller.send("PollForDecisionTask", DECISIONS)
-        wait_until(partial(_waiting_are, real, number))
+        wait_for_polls(real, number)
     for number in range(10):
         starter.start(f"order-{number}")
     taken = [poller.receive().members["workflowExecution"]["workflowId"] for poller in pollers]
@@ -45,14 +35,14 @@ def test_those_who_poll_again_and_again_get_as_many_tasks_each(
     pollers = [program(real) for _ in range(4)]
     for number, poller in enumerate(pollers, 1):
         poller.send("PollForDecisionTask", DECISIONS)
-        wait_until(partial(_waiting_are, real, number))
+        wait_for_polls(real, number)
     for number in range(20):
         starter.start(f"order-{number}")
         poller = pollers[number % 4]
         task = poller.receive().members
         assert task["workflowExecution"]["workflowId"] == f"order-{number}"
         poller.send("PollForDecisionTask", DECISIONS)
-        wait_until(partial(_waiting_are, real, 4))
+        wait_for_polls(real, 4)
 
 
 def test_who_waits_on_a_busy_list_is_not_in_the_way_of_who_waits_on_another(
@@ -61,7 +51,7 @@ def test_who_waits_on_a_busy_list_is_not_in_the_way_of_who_waits_on_another(
     decider, worker = program(real), program(real)
     decider.prepare()
     worker.send("PollForActivityTask", ACTIVITIES)
-    wait_until(partial(_waiting_are, real, 1))
+    wait_for_polls(real, 1)
     for number in range(20):
         decider.start(f"order-{number}")
         decider.decide(*([pack()] if number == 19 else []))
@@ -76,9 +66,9 @@ def test_no_task_is_lost_to_who_hangs_up_just_before_it_comes(
     for number in range(50):
         gone, there = program(real), program(real)
         gone.send("PollForDecisionTask", DECISIONS)
-        wait_until(lambda: waiting(real) == 1)
+        wait_for_polls(real, 1)
         there.send("PollForDecisionTask", DECISIONS)
-        wait_until(lambda: waiting(real) == 2)
+        wait_for_polls(real, 2)
         gone.hang_up()
         starter.start(f"order-{number}")
         task = there.receive().members
@@ -90,7 +80,7 @@ def test_who_says_no_more_is_not_there_any_more(real: Endpoint, program: Make) -
     gone, there = program(real), program(real)
     there.prepare()
     gone.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(real) == 1)
+    wait_for_polls(real, 1)
     gone.connection.sock.shutdown(socket.SHUT_WR)
     there.start()
     assert there.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
@@ -100,7 +90,7 @@ def test_no_task_is_lost_to_who_ends_without_a_farewell(real: Endpoint, program:
     gone, there = program(real), program(real)
     there.prepare()
     gone.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(real) == 1)
+    wait_for_polls(real, 1)
     gone.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     gone.hang_up()
     there.start()
@@ -111,7 +101,7 @@ def test_who_begins_another_request_meanwhile_is_there(real: Endpoint, program: 
     hasty, starter = program(real), program(real)
     starter.prepare()
     hasty.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(real) == 1)
+    wait_for_polls(real, 1)
     hasty.connection.sock.sendall(b"POST / HTTP/1.1\r\n")
     starter.start()
     assert hasty.receive().members["startedEventId"] == 3
@@ -122,7 +112,7 @@ def test_a_task_that_nobody_is_left_to_take_waits(real: Endpoint, program: Make)
     starter.prepare()
     gone = program(real)
     gone.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(real) == 1)
+    wait_for_polls(real, 1)
     gone.hang_up()
     starter.start()
     assert starter.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
@@ -136,7 +126,7 @@ def test_decisions_and_activities_of_one_answer_reach_those_who_wait(
     run_id = decider.start()
     first.send("PollForActivityTask", ACTIVITIES)
     second.send("PollForActivityTask", ACTIVITIES)
-    wait_until(lambda: waiting(real) == 2)
+    wait_for_polls(real, 2)
     decider.decide(pack("a"), pack("b"))
     for worker in (first, second):
         token = worker.receive().members["taskToken"]
@@ -175,7 +165,7 @@ def test_polls_of_a_list_that_nobody_may_poll_any_more_are_refused(program: Make
         one, other = program(endpoint), program(endpoint)
         one.prepare()
         one.send("PollForDecisionTask", DECISIONS)
-        wait_until(lambda: waiting(endpoint) == 1)
+        wait_for_polls(endpoint, 1)
         reply = other.post("PollForDecisionTask", DECISIONS)
         assert reply.status == 400
         assert reply.members["__type"] == "com.amazonaws.swf.base.model#LimitExceededFault"
@@ -186,20 +176,20 @@ def test_a_server_holds_so_many_polls_as_it_has_room_for(program: Make) -> None:
         one, other = program(endpoint), program(endpoint)
         one.prepare()
         one.send("PollForDecisionTask", DECISIONS)
-        wait_until(lambda: waiting(endpoint) == 1)
+        wait_for_polls(endpoint, 1)
         reply = other.post("PollForActivityTask", ACTIVITIES)
         assert reply.members["__type"] == "com.amazon.coral.availability#ThrottlingException"
         one.hang_up()
-        wait_until(lambda: waiting(endpoint) == 0)
+        wait_for_polls(endpoint, 0)
         other.send("PollForActivityTask", ACTIVITIES)
-        wait_until(lambda: waiting(endpoint) == 1)
+        wait_for_polls(endpoint, 1)
 
 
 def test_a_reset_answers_the_polls_that_wait(real: Endpoint, program: Make) -> None:
     poller = program(real)
     poller.prepare()
     poller.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(real) == 1)
+    wait_for_polls(real, 1)
     real.reset()
     assert poller.receive().members == {"previousStartedEventId": 0, "startedEventId": 0}
 
@@ -210,7 +200,7 @@ def test_hundreds_of_polls_are_answered_when_the_server_stops(program: Make) -> 
         pollers[0].prepare()
         for poller in pollers:
             poller.send("PollForActivityTask", ACTIVITIES)
-        wait_until(lambda: waiting(endpoint) == 300)
+        wait_for_polls(endpoint, 300)
     empty = {"startedEventId": 0}
     assert all(poller.receive().members == empty for poller in pollers)
 

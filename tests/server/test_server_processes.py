@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from callers import ACTIVITIES, COMPLETE, DECISIONS, Program, pack, wait_until
+from callers import ACTIVITIES, COMPLETE, DECISIONS, Program, pack, wait_for_polls
 
 from flowy_sim.endpoint import Endpoint
 
@@ -58,11 +58,6 @@ def line_of(started: subprocess.Popen[str]) -> str:
     return started.stdout.readline().strip()
 
 
-def waiting(endpoint: Endpoint) -> int:
-    """How many polls wait."""
-    return int(endpoint.describe()["waitingPolls"])
-
-
 def test_time_stands_still_while_another_process_holds_a_task(
     virtual: Endpoint, program: Make
 ) -> None:
@@ -73,7 +68,7 @@ def test_time_stands_still_while_another_process_holds_a_task(
     with process("-c", WORKER, virtual.url) as worker:
         assert line_of(worker) == "taken"
         decider.send("PollForDecisionTask", DECISIONS)
-        wait_until(lambda: waiting(virtual) == 1)
+        wait_for_polls(virtual, 1)
         assert not virtual.settle(0.2)
         assert virtual.now == START
         worker.communicate("\n", timeout=20)
@@ -92,7 +87,7 @@ def test_the_task_of_a_process_that_is_killed_times_out(virtual: Endpoint, progr
     with process("-c", WORKER, virtual.url) as worker:
         assert line_of(worker) == "taken"
         decider.send("PollForDecisionTask", DECISIONS)
-        wait_until(lambda: waiting(virtual) == 1)
+        wait_for_polls(virtual, 1)
         worker.kill()
         worker.communicate()
     task = decider.receive().members
@@ -119,7 +114,7 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
                 else ("PollForActivityTask", ACTIVITIES)
             )
             poller.send(operation, request)
-        wait_until(lambda: waiting(endpoint) == 20)
+        wait_for_polls(endpoint, 20)
         server.send_signal(signal.SIGTERM)
         assert [poller.receive().status for poller in pollers] == [200] * 20
         _, errors = server.communicate(timeout=20)
@@ -155,7 +150,7 @@ def test_metrics_tell_of_calls_and_of_what_is_open(real: Endpoint, program: Make
     caller.prepare()
     caller.post("RegisterDomain", {"name": 5})
     poller.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(real) == 1)
+    wait_for_polls(real, 1)
     caller.connection.request("GET", "/_flowy/metrics")
     reply = caller.receive()
     lines = reply.body.decode().splitlines()

@@ -8,7 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from callers import ACTIVITIES, COMPLETE, DECISIONS, Program, pack, timer, wait_until
+from callers import (
+    ACTIVITIES,
+    COMPLETE,
+    DECISIONS,
+    Program,
+    pack,
+    timer,
+    wait_for_polls,
+    wait_until,
+    waiting,
+)
 
 from flowy_sim.endpoint import Endpoint, EndpointError, serving
 from flowy_sim.server import clients
@@ -22,11 +32,6 @@ def held(endpoint: Endpoint) -> list[str]:
     """Return the tasks that are held."""
     tasks: list[str] = endpoint.describe()["heldTasks"]
     return tasks
-
-
-def waiting(endpoint: Endpoint) -> int:
-    """Return how many polls wait."""
-    return int(endpoint.describe()["waitingPolls"])
 
 
 def test_a_timer_of_a_day_fires_while_a_decider_polls(virtual: Endpoint, program: Make) -> None:
@@ -52,7 +57,7 @@ def test_time_stands_still_while_somebody_holds_a_task(virtual: Endpoint, progra
     decider.decide(pack())
     task = worker.call("PollForActivityTask", **ACTIVITIES)
     decider.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(virtual) == 1)
+    wait_for_polls(virtual, 1)
     assert not virtual.settle(0.15)
     assert virtual.now == START
     assert held(virtual) == ["aws-sdk/1.0 at 127.0.0.1 holds the activity task 'pack' of 'order-1'"]
@@ -83,7 +88,7 @@ def test_a_program_may_poll_on_while_it_works(virtual: Endpoint, program: Make) 
     # Another thread of it works on the task; the one that got it polls for more.
     worker.send("PollForActivityTask", ACTIVITIES)
     decider.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(virtual) == 2)
+    wait_for_polls(virtual, 2)
     assert not virtual.settle(0.15)
     assert virtual.now == START
     program(virtual).call("RespondActivityTaskCompleted", taskToken=task["taskToken"])
@@ -101,7 +106,7 @@ def test_the_task_of_a_program_that_dies_times_out(
     decider.decide(pack())
     worker.call("PollForActivityTask", **ACTIVITIES, identity="worker-1")
     decider.send("PollForDecisionTask", DECISIONS | {"identity": "decider-1"})
-    wait_until(lambda: waiting(virtual) == 1)
+    wait_for_polls(virtual, 1)
     worker.hang_up()
     decider.receive()
     while "ActivityTaskTimedOut" not in program(virtual).events(run_id):
@@ -119,7 +124,7 @@ def test_a_program_with_another_connection_on_which_it_polls_has_not_died(
     decider.decide(pack())
     one.call("PollForActivityTask", **ACTIVITIES, identity="worker-1")
     other.send("PollForActivityTask", ACTIVITIES | {"identity": "worker-1"})
-    wait_until(lambda: waiting(virtual) == 1)
+    wait_for_polls(virtual, 1)
     one.hang_up()
     assert not virtual.settle(0.2)
     assert virtual.now == START
@@ -219,7 +224,7 @@ def test_a_task_waits_for_a_worker_that_is_still_starting(virtual: Endpoint, pro
     run_id = decider.start()
     decider.decide(pack())
     decider.send("PollForDecisionTask", DECISIONS)
-    wait_until(lambda: waiting(virtual) == 1)
+    wait_for_polls(virtual, 1)
     worker = program(virtual)
     task = worker.call("PollForActivityTask", **ACTIVITIES)
     assert virtual.now == START
