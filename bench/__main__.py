@@ -9,7 +9,7 @@ from statistics import median
 
 import click
 
-from bench import engine, exploring, framework, images, keeping, load, toolkit
+from bench import engine, exploring, framework, images, keeping, load, toolkit, waiting
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -52,7 +52,7 @@ def durable(quick: bool) -> str:
 def polls(quick: bool) -> str:
     """Return what polls take that wait."""
     rounds = 1 if quick else 3
-    return _in_turn(rounds, load.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400))
+    return _in_turn(rounds, waiting.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400))
 
 
 def _in_turn(rounds: int, table_of_it: str) -> str:

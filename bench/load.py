@@ -1,4 +1,4 @@
-"""What a served simulation bears, beside moto's server: calls, polls that wait, and ``--db``."""
+"""How fast a server answers, beside moto's server: single calls, workflows, and ``--db``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ OURS, MOTO, KEPT = "flowy-sim serve", "moto_server", "flowy-sim serve --db"
 CLIENTS = (1, 50)
 #: Real seconds after which a measurement is given up.
 PATIENCE = 300
-#: Real seconds between two tasks that wake somebody.
-PAUSE = 0.002
 
 Call = Callable[[Connection, int], Awaitable[object]]
 
@@ -151,23 +149,6 @@ def executions(rounds: int, sizes: list[int]) -> str:
     return table(["executions/s", *[f"N = {size:,}" for size in sizes]], rows)
 
 
-def polls(rounds: int, waiting: list[int], wakes: int) -> str:
-    """Return the table of polls that wait: how soon they are answered, and what they take."""
-    rows = []
-    for number in waiting:
-        found = [asyncio.run(_polls(number, wakes)) for _ in range(rounds)]
-        delays = [figures for figures, _ in found]
-        rows.append(
-            [
-                f"{number:,}",
-                f"{median(each.middle for each in delays):.1f} ms",
-                f"{median(each.most for each in delays):.1f} ms",
-                f"{median(memory for _, memory in found) / 1024:.0f} KiB" if number >= 100 else "",
-            ]
-        )
-    return table(["polls that wait", "answered after, median", "99 of 100", "memory each"], rows)
-
-
 # How it is measured
 
 
@@ -179,8 +160,7 @@ async def _calls(
     ids = count()
     async with contextlib.AsyncExitStack() as stack:
         running = {
-            server: await stack.enter_async_context(_prepared(SERVERS[server]))
-            for server in numbers
+            server: await stack.enter_async_context(prepared(SERVERS[server])) for server in numbers
         }
         for _ in range(rounds):
             for operation, call in asked.items():
@@ -192,9 +172,10 @@ async def _calls(
 
 
 @asynccontextmanager
-async def _prepared(
+async def prepared(
     server: Callable[[], AbstractContextManager[Served]],
 ) -> AsyncIterator[Served]:
+    """A server with a domain, a type and the executions that are signalled."""
     with server() as served:
         async with connected(served.port, 1) as (connection,):
             await _prepare(connection)
@@ -243,58 +224,7 @@ async def _timed(
         await asyncio.gather(*map(client, connections))
         seconds = time.perf_counter() - began
         work = (served.processor_seconds() - worked) / number
-    return _figures(delays, seconds, work)
-
-
-async def _polls(number: int, wakes: int) -> tuple[Figures, float]:
-    """Let so many polls wait on one list, and tasks come to it.
-
-    Returns:
-        The delays between a call that makes a task and the answer to a poll; bytes of memory
-        that each poll takes.
-    """
-    woken: asyncio.Queue[float] = asyncio.Queue()
-
-    async def wait(connection: Connection) -> None:
-        while True:
-            await connection.call(
-                "PollForDecisionTask", domain=images.DOMAIN, taskList=images.DECISIONS
-            )
-            woken.put_nowait(time.perf_counter())
-
-    def server() -> AbstractContextManager[Served]:
-        return servers.flowy_sim("--limit", f"polls={number}", "--max-connections", "20000")
-
-    delays = []
-    async with (
-        asyncio.timeout(PATIENCE),
-        _prepared(server) as served,
-        connected(served.port, 1) as (starter,),
-    ):
-        before = served.memory()
-        async with connected(served.port, number) as connections, asyncio.TaskGroup() as group:
-            waiting = [group.create_task(wait(connection)) for connection in connections]
-            await _until_they_wait(served, number)
-            memory = (served.memory() - before) / number
-            began, worked = time.perf_counter(), served.processor_seconds()
-            for each in range(wakes):
-                starts = time.perf_counter()
-                await start(starter, each)
-                delays.append(await woken.get() - starts)
-                await asyncio.sleep(PAUSE)
-            seconds = time.perf_counter() - began
-            for task in waiting:
-                task.cancel()
-        work = (served.processor_seconds() - worked) / wakes
-    return _figures(delays, seconds, work), memory
-
-
-async def _until_they_wait(served: Served, number: int) -> None:
-    from flowy_sim.endpoint import Endpoint
-
-    endpoint = Endpoint(served.url)
-    while (await asyncio.to_thread(endpoint.describe))["waitingPolls"] < number:
-        await asyncio.sleep(0.1)
+    return figures_of(delays, seconds, work)
 
 
 def _seconds(client: Any, size: int) -> float:
@@ -319,7 +249,14 @@ CLIENT_KINDS: dict[str, Callable[[Served], Any]] = {
 }
 
 
-def _figures(delays: list[float], seconds: float, work: float) -> Figures:
+def figures_of(delays: list[float], seconds: float, work: float) -> Figures:
+    """Return the figures of a round.
+
+    Args:
+        delays: of its calls, in seconds.
+        seconds: that it took.
+        work: the server's processor time a call, in seconds.
+    """
     hundredths = quantiles(delays, n=100, method="inclusive")
     return Figures(len(delays) / seconds, hundredths[49] * 1000, hundredths[98] * 1000, work * 1e6)
 
