@@ -74,13 +74,3 @@ def test_every_error_has_its_section_and_every_section_its_example() -> None:
     assert set(sections) | {"TaskError"} == {cls.__name__ for cls in own}
     assert [name for name, text in sections.items() if "```text" not in text] == []
     assert sum(text.count("```text") for text in sections.values()) == len(EXAMPLES)
-
-
-def test_every_link_leads_somewhere() -> None:
-    folder = Path(__file__).parents[2] / "docs"
-    for target in re.findall(r"\]\(([^)]+)\)", DOCUMENT):
-        file, _, anchor = target.partition("#")
-        text = (folder / file).read_text(encoding="utf-8") if file else DOCUMENT
-        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-        anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
-        assert not anchor or anchor in anchors, target

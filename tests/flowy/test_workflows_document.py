@@ -284,16 +284,6 @@ def test_the_options_that_are_named_are_those_there_are() -> None:
     assert named == {*of_activities.__annotations__, *of_children.__annotations__}
 
 
-def test_each_link_leads_somewhere() -> None:
-    folder = Path(__file__).parents[2] / "docs"
-    for target in re.findall(r"\]\(([^)]+)\)", DOCUMENT):
-        file, _, anchor = target.partition("#")
-        text = (folder / file).read_text(encoding="utf-8") if file else DOCUMENT
-        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-        anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
-        assert not anchor or anchor in anchors, target
-
-
 def test_the_examples_are_typed(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     path = tmp_path / "guide.py"
