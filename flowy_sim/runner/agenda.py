@@ -13,6 +13,8 @@ from flowy_sim.engine.deadlines import Deadlines
 from flowy_sim.faults.fault import is_injected
 from flowy_sim.runner.crews import Desk, Held
 
+_DELIVERY, _OTHERS = "delivery", "what others do"
+
 _AGAIN = 1
 """Seconds after which an answer that did not get through is given once more."""
 
@@ -30,12 +32,13 @@ class Agenda:
         """Start with nothing to do."""
         self._clock = clock
         self._desk = desk
-        self._choose = choose
-        self.clear()
+        self._due = Deadlines(choose)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._due = Deadlines(self._choose)
+        """Forget everything that has to do with workers; what others do stays."""
+        for _, key, (kind, _) in list(self._due.entries()):
+            if kind != _OTHERS:
+                self._due.cancel(key)
 
     def hold(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
         """Keep an answer until it is due, and send heartbeats meanwhile.
@@ -56,7 +59,11 @@ class Agenda:
 
     def put_off(self, seconds: float, about: object, action: Callable[[], object]) -> None:
         """Do something later; what it is about tells it from others."""
-        self._set(seconds, "delivery", action, about)
+        self._set(seconds, _DELIVERY, action, about)
+
+    def let_others(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let something be done later that is no matter of workers."""
+        self._set(seconds, _OTHERS, action, None)
 
     def next_instant(self) -> int | None:
         """Return when something is due next, in milliseconds; None if nothing is."""
@@ -67,7 +74,7 @@ class Agenda:
         done = False
         while (instant := self.next_instant()) is not None and instant <= self._clock.milliseconds:
             kind, (action, *arguments) = self._due.pop(instant)
-            if kind == "delivery":
+            if kind in (_DELIVERY, _OTHERS):
                 action()
             else:
                 action(*arguments)

@@ -306,7 +306,7 @@ class Runner:
         """
         __tracebackhide__ = True
         number("the seconds after which something is done", seconds)
-        self.stage.agenda.put_off(seconds, None, function("what is done then", action))
+        self.stage.agenda.let_others(seconds, function("what is done then", action))
 
     def advance(self, seconds: float = 0) -> None:
         """Do all that there is to do now, and let simulated time pass.

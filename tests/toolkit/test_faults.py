@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
+from flowy_sim.explore import explore
 from flowy_sim.explore.choices import Deviating, Deviation
 from flowy_sim.faults import (
     EVERYDAY,
@@ -239,3 +240,26 @@ def test_what_is_wrong_with_a_fault_is_told_at_once(
 def test_a_runner_refuses_what_are_no_faults(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Runner(Simulation(), **given)
+
+
+@workflow("patience", 1, "deliveries")
+class Patience(Workflow):
+    def run(self) -> Any:
+        bell, deadline = self.signal("bell"), self.timer(7_200)
+        return "nobody came" if first(bell, deadline) is deadline else bell.result()
+
+
+def test_what_others_do_later_is_done_though_all_workers_are_restarted() -> None:
+    def somebody_rings(runner: Runner) -> None:
+        def ring() -> None:
+            runner.simulation.client().signal_workflow_execution(
+                domain=runner.domain, workflowId="patience-1", signalName="bell"
+            )
+
+        runner.after(3_600, ring)
+        execution = runner.start(Patience)
+        runner.advance(60)
+        run = runner.finish(execution)
+        assert (run.result, run.simulated_seconds) == (None, 3_600)
+
+    assert explore(somebody_rings, faults=[Restart(most=2), DeciderDies()]).complete
