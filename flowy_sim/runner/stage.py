@@ -44,6 +44,9 @@ _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
 _LONG = 3600
 
+_LONGEST_WAIT = 32
+"""Seconds that workers wait at most between two tries."""
+
 
 class Stage:
     """Everybody who takes turns, and what they have in hand.
@@ -159,8 +162,10 @@ class Stage:
         if threading.get_ident() != self._thread:
             # Automatic heartbeats: time stands still while an activity works.
             return event.wait()
-        # A part of what a worker waits is left to chance; the power of two above is not.
-        self.simulation.clock.advance(2 ** math.ceil(math.log2(max(seconds, 1e-3))))
+        # A part of what a worker waits is left to chance; the power of two above is not. Only the
+        # longest wait may be as short as the one before: both are taken for one.
+        whole = 2 ** math.ceil(math.log2(max(seconds, 1e-3)))
+        self.simulation.clock.advance(min(whole, _LONGEST_WAIT))
         return event.is_set()
 
     # Turns

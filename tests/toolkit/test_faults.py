@@ -9,6 +9,7 @@ import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
 from flowy.errors import ConfigurationError
+from flowy.patience import Backoff
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore import explore
 from flowy_sim.explore.choices import Deviating, Deviation
@@ -95,6 +96,17 @@ def test_it_survives_them_at_random(seed: int) -> None:
     simulation = Simulation(schedule=RandomChoice(seed))
     runner = Runner(simulation, activities=[Pick], faults=EVERYDAY)
     assert runner(Delivery, "lamp").result == "one lamp"
+
+
+@pytest.mark.parametrize("chance", [0.01, 0.99])
+def test_how_long_workers_wait_before_they_try_again_is_not_left_to_chance(
+    chance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backoff.__init__, "__defaults__", (1.0, 60.0, lambda: chance))
+    lost = AnswerLost(most=7)
+    schedule = Deviating([Deviation(lost.describe(), number, 1) for number in range(1, 8)])
+    runner = Runner(Simulation(schedule=schedule), activities=[Pick], faults=[lost], most_faults=7)
+    assert runner(Delivery, "lamp").simulated_seconds == 1 + 2 + 4 + 8 + 16 + 32 + 32
 
 
 def test_nothing_goes_wrong_if_the_schedule_does_not_say_so() -> None:
