@@ -84,6 +84,7 @@ def explore_item(
         failure.error.add_note("\n".join(("", *failure.lines(), f"found in {summary}")))
         raise failure.error
     item.add_report_section("call", "explored", summary)
+    item.user_properties.append(("explored", summary))
     if found.missed:
         item.warn(pytest.PytestWarning(found.about_missed()))
 

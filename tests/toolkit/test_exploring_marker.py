@@ -76,9 +76,11 @@ class TestPurchases:
         assert swf_run(Purchase, amount).status == "COMPLETED"
 """
     )
-    report = pytester.runpytest_inprocess("-rP")
+    report = pytester.runpytest_inprocess("-rP", "--junit-xml=report.xml")
     report.assert_outcomes(passed=1)
     report.stdout.fnmatch_lines(["* runs and * states in *, all of the space"])
+    written = (pytester.path / "report.xml").read_text(encoding="utf-8")
+    assert re.search('name="explored" value=".+ runs and .+, all of the space"', written)
 
 
 def test_what_a_test_says_of_itself_is_heard(pytester: pytest.Pytester) -> None:
