@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout
-from inspect import isfunction
+from inspect import isfunction, signature
 from typing import Any, NamedTuple
 
 import click
@@ -101,6 +101,13 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
     if isfunction(function):
         if len(words) > 1:
             raise click.UsageError("A test is given a runner, and no other arguments.")
+        try:
+            signature(function).bind(None)
+        except TypeError:
+            raise click.UsageError(
+                f"{words[0]} takes {signature(function)}, and is given one argument, a runner; tests "
+                "with fixtures of pytest are explored by @pytest.mark.swf(explore=…)."
+            ) from None
         invariants = _invariants(function.__module__, options)
         activities = list(options.activities) or None
         return _Subject(words[0], function, invariants, {"activities": activities}, [])

@@ -33,6 +33,9 @@ class Purchase(Workflow):
 def pack(order):
     return order
 
+def test_by_pytest(swf_run, swf_stub):
+    raise NotImplementedError
+
 def nobody_pays_twice(runner):
     paid = []
     runner.stubs(Charge, function=paid.append)
@@ -163,6 +166,10 @@ def test_faults_are_listed(invoke: Invoke) -> None:
         (["shop:Nothing"], "its workflows: Purchase"),
         (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
+        (
+            ["shop:test_by_pytest"],
+            "shop:test_by_pytest takes (swf_run, swf_stub), and is given one",
+        ),
         (["shop:pack", "7"], "shop:pack is an activity; name a workflow, or a test"),
         (["shop:Purchase", "7", "--signal", "=7"], "the name of a Signal must be text"),
         (["nowhere:Purchase"], "there is no module 'nowhere'"),
