@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def test_time_passes_and_no_more_than_that(runner: Runner) -> None:
 def test_nothing_at_all_can_be_let_pass(runner: Runner) -> None:
     runner.start(Signed)
     runner.advance()
+    assert runner.simulation.clock.now == Simulation().clock.now
     runner.advance(0.5)
+    assert runner.simulation.clock.now == Simulation().clock.now + timedelta(seconds=0.5)
 
 
 def test_long_values_go_to_a_store(tmp_path: Path) -> None:

@@ -266,4 +266,5 @@ def test_a_result_that_is_not_what_the_type_hint_says_is_refused(
 
 @pytest.mark.parametrize("right", [Bed(200), {"length": 200}, None])
 def test_a_result_may_be_given_as_it_travels(stubs: Stubs, right: object) -> None:
-    stubs(make_bed, result=right)
+    answer = stubs(make_bed, result=right).answer_to((200,), {})
+    assert answer.function(200) == right
