@@ -105,8 +105,8 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
             signature(function).bind(None)
         except TypeError:
             raise click.UsageError(
-                f"{words[0]} takes {signature(function)}, and is given one argument, a runner; tests "
-                "with fixtures of pytest are explored by @pytest.mark.swf(explore=…)."
+                f"{words[0]} takes {signature(function)}, and is given one argument, a runner; "
+                "tests with fixtures of pytest are explored by @pytest.mark.swf(explore=…)."
             ) from None
         invariants = _invariants(function.__module__, options)
         activities = list(options.activities) or None
