@@ -120,7 +120,8 @@ class Endpoint:
         Args:
             seconds: for how many real seconds to wait at most.
         """
-        return bool(self.ask("POST", "/settle", {"seconds": seconds})["still"])
+        asked = {"seconds": seconds}
+        return bool(self.ask("POST", "/settle", asked, seconds=_SECONDS + seconds)["still"])
 
     def reset(self, **settings: Any) -> None:
         """Let it begin anew, with nothing registered.
@@ -168,8 +169,7 @@ class Endpoint:
             EndpointError: it is refused.
         """
         parts = urlsplit(self.url)
-        wait = seconds + float((members or {}).get("seconds", 0) if path == "/settle" else 0)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=wait)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         with closing(connection):
             connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))
             response = connection.getresponse()
