@@ -25,11 +25,11 @@ Example:
 from flowy import elsewhere, errors, replay
 from flowy.activity import Activity, activity
 from flowy.activity_context import LATER, ActivityContext
-from flowy.activity_worker import ActivityWorker
 from flowy.bound import ChildResult
 from flowy.client import Execution, SwfClient, connect
 from flowy.combining import finish_order, first, gather, parallel_reduce, wait
 from flowy.context import WorkflowContext
+from flowy.deciding.decider import decide
 from flowy.errors import (
     ActivityCanceled,
     ConfigurationError,
@@ -53,16 +53,17 @@ from flowy.errors import (
     UnrepeatableError,
 )
 from flowy.logs import ExecutionFilter, WorkflowLogger
+from flowy.payloads.serialization import Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.registry import Found, scan
 from flowy.result import Result
 from flowy.retry import Retry
-from flowy.running import run_workers
-from flowy.serialization import Payloads
 from flowy.starter import Outcome, outcome, start
-from flowy.worker import Worker
+from flowy.workers.activity_worker import ActivityWorker
+from flowy.workers.running import run_workers
+from flowy.workers.worker import Worker
+from flowy.workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow, workflow
-from flowy.workflow_worker import WorkflowWorker
 
 __all__ = [
     "LATER",
@@ -108,6 +109,7 @@ __all__ = [
     "WorkflowWorker",
     "activity",
     "connect",
+    "decide",
     "elsewhere",
     "errors",
     "finish_order",

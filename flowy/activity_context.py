@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from flowy.patience import Wait
+from flowy.workers.patience import Wait
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowO
 from flowy.result import Result
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -19,17 +19,17 @@ from flowy import options as known_options
 from flowy.calls.external import CancelCall, SendCall
 from flowy.calls.waits import SignalCall, TimerCall
 from flowy.client import Execution
-from flowy.decisions import record_marker
+from flowy.deciding.decisions import record_marker
+from flowy.deciding.leaving import Restarting
 from flowy.errors import ConfigurationError
-from flowy.hints import converter
-from flowy.leaving import Restarting
 from flowy.limits import LONG_HISTORY
 from flowy.logs import WorkflowLogger
 from flowy.options import AllOverrides
+from flowy.payloads.hints import converter
 from flowy.result import Result
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
 
 T = TypeVar("T")
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from flowy.client import Reply, SwfClient, fault_code
 from flowy.errors import NotAwaitedError
-from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.failures import reason_and_details
+from flowy.payloads.serialization import PLAIN, Payloads
 
 
 def complete(

@@ -15,7 +15,7 @@ from flowy import checks
 from flowy.client import Execution, Reply, SwfClient, fault_code, no_domain
 from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.options import CHILD_POLICIES
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 
 Event = dict[str, Any]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from flowy.client import Execution
-from flowy.decider import UNKNOWN, Decider
+from flowy.deciding.decider import UNKNOWN, Decider
+from flowy.deciding.history import Event, History
 from flowy.errors import ConfigurationError, HistoryError
-from flowy.history import Event, History
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 HistorySource = Iterable[Event] | Mapping[str, Any] | str | PathLike[str]

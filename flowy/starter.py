@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from flowy import checks, options
 from flowy.client import Execution, SwfClient, fault_code
+from flowy.deciding.history import attributes_of
 from flowy.errors import ConfigurationError, StartError
 from flowy.executions import CLOSED_AS
-from flowy.history import attributes_of
 from flowy.options import Default
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 logger = logging.getLogger(__name__)

@@ -98,7 +98,7 @@ def workflow(
         error_handling: of a child: whether an error is handed to the parent, which gets it from
             ``.result()``; otherwise an error fails the parent at once.
         guard: whether clocks, chance, sleep, files, connections and processes in ``run`` are
-            noticed, as far as they can be (see `flowy.scrutiny` and `flowy.guard`).
+            noticed, as far as they can be (see `flowy.determinism`).
 
     Returns:
         The decorator, which returns the class itself.

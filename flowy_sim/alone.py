@@ -29,7 +29,7 @@ from flowy.activity_context import LATER, ActivityContext, Heartbeat
 from flowy.checks import whole_number
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.limits import HEARTBEAT_LIMIT, cut
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 
 
 class Alone:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flowy.activity import ActivityType, activity_class
 from flowy.errors import ConfigurationError, SerializationError
-from flowy.serialization import Payloads
+from flowy.payloads.serialization import Payloads
 from flowy.workflow import WorkflowType
 from flowy_sim.engine.events import event_types
 from flowy_sim.timeline import reading

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flowy.client import Execution, SwfClient
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy_sim import timeline
 from flowy_sim.past import Call, History, calls
 from flowy_sim.past import Event as Event

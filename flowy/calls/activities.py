@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowy.calls.attempts import WAITS, TaskCall
-from flowy.decisions import Decision
+from flowy.deciding.decisions import Decision
 
 if TYPE_CHECKING:
     from flowy.activity import ActivityType

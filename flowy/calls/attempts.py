@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from flowy.decisions import Decision, start_timer
+from flowy.deciding.decisions import Decision, start_timer
 from flowy.errors import (
     SerializationError,
     TaskCanceled,
@@ -20,7 +20,7 @@ from flowy.options import Choices
 from flowy.result import Call
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
 
 CROWDED_SECONDS = 5
 """How long to wait when the service says that too much is open or asked for at once."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowy.calls.attempts import WAITS, TaskCall
 from flowy.calls.external import CancelCall, ExternalCall
-from flowy.decisions import Decision
+from flowy.deciding.decisions import Decision
 from flowy.limits import beginning, ending
 from flowy.options import Choices
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
     from flowy.workflow import WorkflowType
 
 _PARENT_LIMIT, _KEY_LIMIT = 150, 90  # of the 256 characters of an id

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowy.calls.attempts import CROWDED_SECONDS, crowded
-from flowy.decisions import Decision, start_timer
+from flowy.deciding.decisions import Decision, start_timer
 from flowy.errors import NotDelivered, TaskError
 from flowy.result import Call
 
 if TYPE_CHECKING:
     from flowy.calls.children import ChildCall
     from flowy.client import Execution
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
 
 
 class ExternalCall(Call):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowy.calls.attempts import WAITS, TaskCall
-from flowy.decisions import Decision
+from flowy.deciding.decisions import Decision
 from flowy.errors import TaskNotScheduled
 
 

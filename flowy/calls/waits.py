@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowy.calls.attempts import crowded
-from flowy.decisions import start_timer
+from flowy.deciding.decisions import start_timer
 from flowy.errors import SerializationError, TaskError, TaskNotScheduled
 from flowy.result import Call
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
-    from flowy.plain import Convert
+    from flowy.deciding.decider import Decider
+    from flowy.payloads.plain import Convert
 
 
 class TimerCall(Call):

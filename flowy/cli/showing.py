@@ -13,9 +13,9 @@ import click
 from flowy import executions
 from flowy.cli.common import as_json, in_domain, of_one, say, with_client, with_store, written
 from flowy.client import SwfClient
+from flowy.deciding.history import attributes_of
 from flowy.errors import SerializationError
-from flowy.history import attributes_of
-from flowy.serialization import Payloads
+from flowy.payloads.serialization import Payloads
 
 
 @click.command("list", short_help="List executions, the open ones first.")

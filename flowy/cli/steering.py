@@ -10,8 +10,8 @@ from flowy import executions
 from flowy.cli.common import argument, as_json, in_domain, of_one, say, with_client, with_store
 from flowy.client import SwfClient
 from flowy.options import CHILD_POLICIES, Default
+from flowy.payloads.serialization import Payloads
 from flowy.registry import load_workflow
-from flowy.serialization import Payloads
 from flowy.starter import start as start_execution
 
 

@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 import click
 
-from flowy.activity_worker import ActivityWorker
 from flowy.cli.common import connection, in_domain, one_sentence, with_store
 from flowy.client import connect
+from flowy.deciding.suspended import DEFAULT_LIMIT
 from flowy.errors import ConfigurationError
-from flowy.processes import run_processes
+from flowy.payloads.serialization import Payloads
 from flowy.registry import scan
-from flowy.running import run_workers
-from flowy.serialization import Payloads
-from flowy.suspended import DEFAULT_LIMIT
-from flowy.worker import Worker
-from flowy.workflow_worker import WorkflowWorker
+from flowy.workers.activity_worker import ActivityWorker
+from flowy.workers.processes import run_processes
+from flowy.workers.running import run_workers
+from flowy.workers.worker import Worker
+from flowy.workers.workflow_worker import WorkflowWorker
 
 
 class Staff(NamedTuple):

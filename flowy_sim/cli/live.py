@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from flowy.activity_worker import ActivityWorker
 from flowy.client import SwfClient
 from flowy.starter import start
-from flowy.worker import Worker
-from flowy.workflow_worker import WorkflowWorker
+from flowy.workers.activity_worker import ActivityWorker
+from flowy.workers.worker import Worker
+from flowy.workers.workflow_worker import WorkflowWorker
 from flowy_sim.cli.services import Service
 from flowy_sim.cli.staff import Member, Staff
 from flowy_sim.cli.targets import Target

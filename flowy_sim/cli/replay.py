@@ -44,7 +44,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     command fails.
     """
     from flowy.errors import ConfigurationError
-    from flowy.serialization import Payloads
+    from flowy.payloads.serialization import Payloads
     from flowy_sim.histories.replaying import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
     from flowy_sim.verify.verdict import count
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from flowy.deciding.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
-from flowy.suspended import SuspendedExecutions
 from flowy_sim.explore.choices import Made
 from flowy_sim.faults.fault import Fault
 from flowy_sim.invariants import check

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowy.client import Execution
-from flowy.decider import UNKNOWN
+from flowy.deciding.decider import UNKNOWN
 from flowy.errors import HistoryError
 from flowy_sim.past import Event, History
 
@@ -19,7 +19,7 @@ class Kept(NamedTuple):
 
     events: History
     execution: Execution
-    """Whose it is; `flowy.decider.UNKNOWN` if the file does not tell, as Amazon SWF does not."""
+    """Whose it is; `UNKNOWN` of the decider if the file does not tell, as Amazon SWF does not."""
 
 
 def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) -> None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from flowy import executions
 from flowy.client import Execution, SwfClient, fault_code
 from flowy.errors import UnknownExecutionError
-from flowy.patience import Backoff, passes
+from flowy.workers.patience import Backoff, passes
 from flowy_sim.clock import from_milliseconds
 from flowy_sim.engine.execution import CLOSE_STATUS
 

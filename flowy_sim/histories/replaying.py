@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowy.client import Execution
-from flowy.decider import UNKNOWN
+from flowy.deciding.decider import UNKNOWN
 from flowy.errors import HistoryError, NonDeterminismError
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.replay import replay
-from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.histories.files import files, load
 from flowy_sim.past import Event

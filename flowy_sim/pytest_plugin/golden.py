@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowy.client import Execution
 from flowy.errors import NonDeterminismError
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.histories.files import load, save
 from flowy_sim.histories.replaying import replay_prefixes, type_of

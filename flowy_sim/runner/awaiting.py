@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowy.calls.waits import SignalCall
-from flowy.decider import UNKNOWN, Decider
+from flowy.deciding.decider import UNKNOWN, Decider
+from flowy.deciding.history import Event, History
 from flowy.errors import FlowyError, TaskError
-from flowy.history import Event, History
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.result import Call
-from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 
 

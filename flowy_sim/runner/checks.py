@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from flowy.client import Execution
 from flowy.errors import ConfigurationError
-from flowy.serialization import Payloads
+from flowy.payloads.serialization import Payloads
 from flowy_sim.run import Run, fetch
 from flowy_sim.simulation import Simulation
 

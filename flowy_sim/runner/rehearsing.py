@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from flowy.client import Execution
-from flowy.decisions import Decision
-from flowy.history import Event
-from flowy.serialization import PLAIN, Payloads
-from flowy.suspended import SuspendedExecutions
+from flowy.deciding.decisions import Decision
+from flowy.deciding.history import Event
+from flowy.deciding.suspended import SuspendedExecutions
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 
 SHORT = 100

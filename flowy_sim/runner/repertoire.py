@@ -12,10 +12,10 @@ from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
 from flowy.errors import ConfigurationError
 from flowy.options import ACTIVITY, WORKFLOW, YEAR, default_members, members
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.registry import Type, by_type, register, scan
 from flowy.retry import Retry
-from flowy.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.stubs import NameAndVersion
 from flowy_sim.stubs.answers import CHILD

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from flowy.checks import function, names, number, whole_number
 from flowy.client import Execution, fault_code
 from flowy.errors import ConfigurationError, FlowyError
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.starter import start
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.faults.fault import Fault, faults_in

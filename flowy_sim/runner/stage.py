@@ -13,12 +13,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from flowy.activity_worker import ActivityWorker
 from flowy.client import Execution, SwfClient, fault_code
-from flowy.decider import decide
-from flowy.suspended import SuspendedExecutions
+from flowy.deciding.decider import decide
+from flowy.deciding.suspended import SuspendedExecutions
+from flowy.workers.activity_worker import ActivityWorker
+from flowy.workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow
-from flowy.workflow_worker import WorkflowWorker
 from flowy_sim.client import Client, Reply
 from flowy_sim.faults.fault import (
     Call,

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from flowy.client import Execution
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.client import Client
 from flowy_sim.engine.lambdas import NOT_FOUND

@@ -45,7 +45,7 @@ def histories(
 
             @given(histories(Order, to_decide=True))
             def test_it_always_knows_what_to_decide(events):
-                flowy.decider.decide(Order, events)
+                flowy.deciding.decider.decide(Order, events)
 
     Raises:
         ConfigurationError: that is no workflow, or these are no faults.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from flowy.errors import ConfigurationError, SerializationError
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -10,8 +10,8 @@ from typing import Any, Self
 from flowy import checks
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
-from flowy.hints import hints_of
-from flowy.serialization import PLAIN
+from flowy.payloads.hints import hints_of
+from flowy.payloads.serialization import PLAIN
 from flowy.workflow import Workflow
 
 NOTHING: Any = object()

@@ -15,7 +15,7 @@ from typing import Any
 from flowy.activity import Activity, ActivityType
 from flowy.activity_context import ActivityContext
 from flowy.errors import ConfigurationError, SerializationError
-from flowy.serialization import Payloads
+from flowy.payloads.serialization import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim.client import Client, Reply
 from flowy_sim.simulation import Simulation

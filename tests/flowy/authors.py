@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 from flowy import ActivityProxy, Execution, Workflow, WorkflowProxy, replay, workflow
-from flowy.decider import decide
-from flowy.decisions import SHOWN
+from flowy.deciding.decider import decide
+from flowy.deciding.decisions import SHOWN
+from flowy.deciding.history import attributes_of
 from flowy.executions import history
-from flowy.history import attributes_of
 from flowy_sim import Simulation
 from flowy_sim.run import Run
 from flowy_sim.runner import DOMAIN, Runner

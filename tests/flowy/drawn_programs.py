@@ -27,8 +27,8 @@ from flowy import (
     workflow,
 )
 from flowy.client import fault_code
+from flowy.deciding.suspended import SuspendedExecutions
 from flowy.executions import history
-from flowy.suspended import SuspendedExecutions
 from flowy_sim import RandomChoice, Simulation
 from flowy_sim.engine.limits import Limits
 

@@ -16,7 +16,7 @@ from flowy import (
     TaskCanceled,
     TaskError,
 )
-from flowy.history import attributes_of
+from flowy.deciding.history import attributes_of
 from flowy_sim import Simulation
 from flowy_sim.stubs import Stubs
 

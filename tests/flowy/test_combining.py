@@ -11,8 +11,8 @@ from handmade_history import Past
 
 import flowy
 from flowy import ActivityProxy, ConfigurationError, Execution, Result, TaskError, TaskFailed
-from flowy.decider import decide
-from flowy.suspended import SuspendedExecutions
+from flowy.deciding.decider import decide
+from flowy.deciding.suspended import SuspendedExecutions
 from flowy_sim.stubs import Stubs
 
 

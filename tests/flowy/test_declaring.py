@@ -22,8 +22,8 @@ from flowy import (
     activity,
     workflow,
 )
-from flowy.differences import Difference
-from flowy.likely import Reason
+from flowy.determinism.differences import Difference
+from flowy.determinism.likely import Reason
 
 
 class Plain(Activity):

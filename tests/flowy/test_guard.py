@@ -29,8 +29,8 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowy.determinism.guard import watched
 from flowy.errors import FlowyError, UnrepeatableError
-from flowy.guard import watched
 
 greenlet = pytest.importorskip("greenlet")
 
@@ -301,7 +301,7 @@ def module(name: str, file: str, code: str, **names: Any) -> ModuleType:
 
 
 def test_flowys_own_work_for_a_workflow_is_not_concerned(author: Author) -> None:
-    own = module("flowy.payloads", "payloads.py", "def kept(store): store()")
+    own = module("flowy.payloads.stores", "payloads.py", "def kept(store): store()")
 
     def stores_a_long_argument() -> None:
         own.kept(author.writes_a_file)
@@ -388,7 +388,7 @@ def test_nothing_is_patched() -> None:
 def test_a_process_ends_in_peace() -> None:
     program = """
 import atexit, os, sys
-from flowy.guard import watched
+from flowy.determinism.guard import watched
 watched(lambda: None, (), {}, [])
 class Late:
     def __del__(self, open=open, path=os.devnull):

@@ -57,7 +57,7 @@ def test_what_is_logged_in_a_replay_is_dropped(
 def test_what_flowy_itself_says_in_a_replay_appears(
     execution: Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("flowy.decider").warning("the history is long")
+    logging.getLogger("flowy.deciding.decider").warning("the history is long")
     logging.getLogger("flowy.tutorial.workflows").warning("then")
     assert messages(caplog) == ["the history is long"]
 

@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from flowy import ConfigurationError, SerializationError
-from flowy.hints import converter
 from flowy.limits import DATA_LIMIT
-from flowy.payloads import FolderStore, S3Store, store_at
+from flowy.payloads.hints import converter
+from flowy.payloads.serialization import PLAIN, Payloads
+from flowy.payloads.serializers import encoder
+from flowy.payloads.stores import FolderStore, S3Store, store_at
 from flowy.result import Result
-from flowy.serialization import PLAIN, Payloads
-from flowy.serializers import encoder
 
 
 @dataclass
@@ -157,7 +157,7 @@ def test_values_without_hints_are_plain_json() -> None:
 
 
 def test_a_set_is_written_the_same_in_every_process() -> None:
-    script = "from flowy.serialization import PLAIN; print(PLAIN.encode({'a', 'b', 'c', 'd', 'e'}))"
+    script = "from flowy import Payloads; print(Payloads().encode({'a', 'b', 'c', 'd', 'e'}))"
     texts = {
         subprocess.run(
             [sys.executable, "-c", script],

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from service_calls import DOMAIN
 
 from flowy import NonDeterminismError
+from flowy.deciding.suspended import SuspendedExecutions
 from flowy.replay import replay
-from flowy.suspended import SuspendedExecutions
 from flowy_sim import Simulation
 from flowy_sim.engine.limits import Limits
 

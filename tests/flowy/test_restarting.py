@@ -9,7 +9,7 @@ import pytest
 from authors import play, seen, signals
 
 from flowy import SerializationError, TaskError, Workflow, workflow
-from flowy.history import attributes_of
+from flowy.deciding.history import attributes_of
 from flowy.limits import HISTORY_LIMIT
 from flowy_sim import Simulation
 from flowy_sim.runner import Runner
@@ -150,9 +150,9 @@ def test_the_length_of_the_history_is_that_up_to_the_decision() -> None:
 def test_a_history_that_grows_long_is_warned_of_once_and_may_restart_itself(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy.turns.LONG_HISTORY", 50)
+    monkeypatch.setattr("flowy.deciding.turns.LONG_HISTORY", 50)
     monkeypatch.setattr("flowy.context.LONG_HISTORY", 50)
-    caplog.set_level(logging.WARNING, logger="flowy.turns")
+    caplog.set_level(logging.WARNING, logger="flowy.deciding.turns")
 
     def script(self: Any, left: int = 30) -> Any:
         while left:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowy.sites import Site, call_site, is_flowy, located
+from flowy.determinism.sites import Site, call_site, is_flowy, located
 
 greenlet = pytest.importorskip("greenlet")
 
@@ -17,7 +17,7 @@ def module(name: str, code: str, **names: Any) -> Any:
     return made
 
 
-DECIDER = module("flowy.decider", "def begin(): return call_site()", call_site=call_site)
+DECIDER = module("flowy.deciding.decider", "def begin(): return call_site()", call_site=call_site)
 PROXY = module("flowy.proxy", "def call(): return begin()", begin=DECIDER.begin)
 
 
@@ -53,13 +53,13 @@ def test_there_may_be_no_author_at_all() -> None:
     kept: list[Any] = []
     # A greenlet has a stack of its own.
     code = "def begin(): keep(call_site())"
-    alone = module("flowy.decider", code, call_site=call_site, keep=kept.append)
+    alone = module("flowy.deciding.decider", code, call_site=call_site, keep=kept.append)
     greenlet.greenlet(alone.begin).switch()
     assert kept == [None]
 
 
 def test_the_tutorial_is_an_authors() -> None:
-    own = ["flowy", "flowy.decider", "flowy.cli.workers"]
+    own = ["flowy", "flowy.deciding.decider", "flowy.cli.workers"]
     others = [
         "flowy.tutorial",
         "flowy.tutorial.workflows",

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy import SerializationError, TaskFailed
-from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, REASON_LIMIT, cut, length
-from flowy.serialization import PLAIN
+from flowy.payloads.failures import reason_and_details
+from flowy.payloads.serialization import PLAIN
 
 TEXTS = st.text(st.characters(exclude_categories=()))
 VALUES = st.recursive(

@@ -24,7 +24,7 @@ from flowy import (
     start,
     workflow,
 )
-from flowy.likely import Reason
+from flowy.determinism.likely import Reason
 from flowy.replay import replay
 from flowy_sim import Simulation
 from flowy_sim.runner import Runner
@@ -143,14 +143,14 @@ def test_what_a_worker_decides_is_logged_once(
 def test_a_history_that_grows_long_is_told_once(
     runner: Runner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy.turns.LONG_HISTORY", 20)
+    monkeypatch.setattr("flowy.deciding.turns.LONG_HISTORY", 20)
 
     def script(self: Any) -> None:
         for _ in range(5):
             self.one().result()
 
     runner.run(made(script))
-    (record,) = [record for record in caplog.records if record.name == "flowy.turns"]
+    (record,) = [record for record in caplog.records if record.name == "flowy.deciding.turns"]
     assert "let it self.restart()" in record.getMessage()
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import flowy
 from flowy import replay
-from flowy.scrutiny import unrepeatable_calls
+from flowy.determinism.scrutiny import unrepeatable_calls
 from flowy_sim import Simulation
 from flowy_sim.run import Run
 from flowy_sim.runner import Runner

@@ -9,7 +9,7 @@ import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
 from flowy.errors import ConfigurationError
-from flowy.patience import Backoff
+from flowy.workers.patience import Backoff
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore import explore
 from flowy_sim.explore.choices import Deviating, Deviation

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flowy
-from flowy.decider import decide
+from flowy.deciding.decider import decide
 from flowy_sim import RandomChoice, Simulation
 from flowy_sim.run import Event, Run
 from flowy_sim.runner import Runner

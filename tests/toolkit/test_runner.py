@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
-from flowy.decisions import start_timer
+from flowy.deciding.decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
 from flowy_sim.run import Event, Run

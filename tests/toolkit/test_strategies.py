@@ -11,8 +11,8 @@ import pytest
 from hypothesis import Phase, find, given, settings
 
 from flowy import ConfigurationError, Workflow, workflow
-from flowy.decider import decide
-from flowy.serialization import PLAIN
+from flowy.deciding.decider import decide
+from flowy.payloads.serialization import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim.invariants import check

@@ -57,9 +57,9 @@ def _traceback(error: BaseException) -> str:
 
 _CALLERS = (
     "flowy.activity",
-    "flowy.activity_worker",
-    "flowy.decider",
-    "flowy.guard",
-    "flowy.whole_run",
+    "flowy.workers.activity_worker",
+    "flowy.deciding.decider",
+    "flowy.determinism.guard",
+    "flowy.deciding.whole_run",
 )
 """The modules that call what authors of activities and workflows write."""

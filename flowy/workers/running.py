@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowy.worker import Worker
+    from flowy.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
 

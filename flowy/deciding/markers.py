@@ -7,15 +7,15 @@ from inspect import get_annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowy.decisions import record_marker
+from flowy.deciding.decisions import record_marker
 from flowy.errors import TaskFailed
-from flowy.failures import reason_and_details
-from flowy.hints import converter
+from flowy.payloads.failures import reason_and_details
+from flowy.payloads.hints import converter
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
-    from flowy.plain import Convert
-    from flowy.serialization import Payloads
+    from flowy.deciding.decider import Decider
+    from flowy.payloads.plain import Convert
+    from flowy.payloads.serialization import Payloads
 
 T = TypeVar("T")
 

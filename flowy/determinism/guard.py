@@ -17,7 +17,7 @@ in the process, and a tenth to a fifth of one for what else the interpreter audi
 watched.
 
 What it cannot see: data on connections that were open before, other than HTTP; ``time.sleep``
-before Python 3.13; clocks and chance, which the interpreter does not audit. `flowy.scrutiny`
+before Python 3.13; clocks and chance, which the interpreter does not audit. The module `scrutiny`
 finds these in the code.
 
 Left alone is what happens to run while ``run`` does, though it is not what ``run`` asks for:
@@ -34,8 +34,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
+from flowy.determinism.sites import is_flowy
 from flowy.errors import UnrepeatableError
-from flowy.sites import is_flowy
 
 R = TypeVar("R")
 

@@ -1,7 +1,7 @@
 """Values as plain JSON: what stands for those that JSON has no form for.
 
 On the way out `plain` writes them as what JSON has; on the way in a type hint says what they were
-(`flowy.hints`), and a value without one stays as JSON has it.
+(`flowy.payloads.hints`), and a value without one stays as JSON has it.
 
 ===================================  ==========================================
 hint                                 in JSON

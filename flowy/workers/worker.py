@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from flowy import checks
 from flowy.client import Reply, SwfClient, fault_code
 from flowy.errors import ConfigurationError
-from flowy.patience import Backoff, Wait, passes
+from flowy.payloads.serialization import Payloads
 from flowy.registry import Type, register
-from flowy.running import run_workers
-from flowy.serialization import Payloads
+from flowy.workers.patience import Backoff, Wait, passes
+from flowy.workers.running import run_workers
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
 _TRIES = 8
 """How often a call is made that must not be lost, over two minutes or so."""

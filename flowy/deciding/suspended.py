@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from flowy.checks import whole_number
 from flowy.client import Execution
-from flowy.decider import Decider
-from flowy.decisions import CLOSING, Decision
+from flowy.deciding.decider import Decider
+from flowy.deciding.decisions import CLOSING, Decision
+from flowy.deciding.history import Event, History
+from flowy.deciding.leaving import Suspended
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
-from flowy.history import Event, History
-from flowy.leaving import Suspended
-from flowy.serialization import PLAIN, Payloads
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.workflow import Workflow
 
 if TYPE_CHECKING:

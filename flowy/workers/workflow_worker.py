@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowy.client import Execution, Reply, SwfClient
-from flowy.decider import decide
-from flowy.decisions import Decision, fail_workflow
+from flowy.deciding.decider import decide
+from flowy.deciding.decisions import Decision, fail_workflow
+from flowy.deciding.suspended import DEFAULT_LIMIT, SuspendedExecutions
+from flowy.determinism.scrutiny import check
 from flowy.errors import NonDeterminismError, UnrepeatableError
-from flowy.failures import reason_and_details
-from flowy.patience import Wait
+from flowy.payloads.failures import reason_and_details
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.registry import Type, by_type
-from flowy.scrutiny import check
-from flowy.serialization import PLAIN, Payloads
-from flowy.suspended import DEFAULT_LIMIT, SuspendedExecutions
-from flowy.worker import Worker
+from flowy.workers.patience import Wait
+from flowy.workers.worker import Worker
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger("flowy.worker")
+logger = logging.getLogger("flowy.workers")
 
 
 class WorkflowWorker(Worker):

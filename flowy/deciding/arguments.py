@@ -9,7 +9,7 @@ from flowy.errors import DependencyFailed, SerializationError, TaskError, TaskNo
 from flowy.result import Call, Result, call_of
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
 
 T = TypeVar("T")
 

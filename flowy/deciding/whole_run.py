@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy.closing import Closing, canceled, completed, failed, restarted
+from flowy.deciding.closing import Closing, canceled, completed, failed, restarted
+from flowy.deciding.leaving import Restarting, Suspended
+from flowy.deciding.signals import Signal
+from flowy.determinism.guard import watched
 from flowy.errors import ExecutionCanceled, UnrepeatableError
-from flowy.guard import watched
-from flowy.leaving import Restarting, Suspended
 from flowy.logs import LoggingFor, Source
-from flowy.signals import Signal
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
     from flowy.workflow import Workflow
 
 

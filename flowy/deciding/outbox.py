@@ -6,9 +6,9 @@ import json
 from collections import defaultdict
 from typing import NamedTuple
 
-from flowy.decisions import Decision, start_timer
+from flowy.deciding.decisions import Decision, start_timer
+from flowy.determinism.sites import CallSite, Site, located
 from flowy.result import Call
-from flowy.sites import CallSite, Site, located
 
 OPEN_LIMITS = {
     "ScheduleActivityTask": 1_000,

@@ -13,14 +13,14 @@ from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import LATER, ActivityContext, Heartbeat, kept_alive
 from flowy.client import Reply, SwfClient, fault_code
 from flowy.errors import ActivityCanceled
-from flowy.failures import reason_and_details
 from flowy.limits import DATA_LIMIT, HEARTBEAT_LIMIT, cut
-from flowy.patience import Wait, passes
+from flowy.payloads.failures import reason_and_details
+from flowy.payloads.serialization import PLAIN, Payloads
 from flowy.registry import Type, by_type
-from flowy.serialization import PLAIN, Payloads
-from flowy.worker import Worker
+from flowy.workers.patience import Wait, passes
+from flowy.workers.worker import Worker
 
-logger = logging.getLogger("flowy.worker")
+logger = logging.getLogger("flowy.workers")
 
 
 class ActivityWorker(Worker):

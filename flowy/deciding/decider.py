@@ -8,7 +8,7 @@ the last turn is the answer.
 
 Where ``run`` is left when the last turn knows no more, there are two ways: it is left by an
 exception, and replayed from the beginning when there is more; or it is suspended there
-(`flowy.suspended`), and goes on from there.
+(`flowy.deciding.suspended`), and goes on from there.
 """
 
 from __future__ import annotations
@@ -17,10 +17,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NoReturn, TypeVar
 
-from flowy.arguments import Arguments
 from flowy.client import Execution
-from flowy.closing import decision_of
-from flowy.decisions import Decision
+from flowy.deciding.arguments import Arguments
+from flowy.deciding.closing import decision_of
+from flowy.deciding.decisions import Decision
+from flowy.deciding.history import GOING_ON, Event, History, News
+from flowy.deciding.leaving import Suspended
+from flowy.deciding.markers import Markers
+from flowy.deciding.outbox import Outbox
+from flowy.deciding.signals import Signals
+from flowy.deciding.turns import Turns
+from flowy.deciding.whole_run import run_to_end
+from flowy.determinism.sites import call_site
 from flowy.errors import (
     ConfigurationError,
     DecisionRefusedError,
@@ -28,17 +36,9 @@ from flowy.errors import (
     HistoryError,
     UnrepeatableError,
 )
-from flowy.history import GOING_ON, Event, History, News
-from flowy.leaving import Suspended
-from flowy.markers import Markers
-from flowy.outbox import Outbox
+from flowy.payloads.serialization import PLAIN, Payloads
+from flowy.payloads.serializers import encoder
 from flowy.result import Call
-from flowy.serialization import PLAIN, Payloads
-from flowy.serializers import encoder
-from flowy.signals import Signals
-from flowy.sites import call_site
-from flowy.turns import Turns
-from flowy.whole_run import run_to_end
 from flowy.workflow import Workflow
 
 T = TypeVar("T")

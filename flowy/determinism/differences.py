@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flowy.decisions import SHOWN, Decision, Trace
-from flowy.likely import Reason, Step, likely, same_text, step
+from flowy.deciding.decisions import SHOWN, Decision, Trace
+from flowy.determinism.likely import Reason, Step, likely, same_text, step
+from flowy.determinism.sites import Site
 from flowy.limits import cut
-from flowy.sites import Site
 
 
 class Difference(NamedTuple):

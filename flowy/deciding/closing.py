@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flowy.decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
+from flowy.deciding.decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
+from flowy.deciding.leaving import Restarting
 from flowy.errors import SerializationError
-from flowy.failures import reason_and_details
-from flowy.leaving import Restarting
 from flowy.limits import DATA_LIMIT, cut
+from flowy.payloads.failures import reason_and_details
 
 if TYPE_CHECKING:
-    from flowy.decider import Decider
+    from flowy.deciding.decider import Decider
 
 Closing = Callable[[], Decision]
 """Makes the decision."""

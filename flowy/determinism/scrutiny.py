@@ -1,7 +1,7 @@
 """Scrutiny: clocks, chance and files in the code of a workflow are found by reading it.
 
 What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
-not tell of such calls as it tells the `flowy.guard` of files and connections, and to patch them
+not tell of such calls as it tells the module `guard` of files and connections, and to patch them
 would touch every other user of the clock. But they can be read: the source of ``run``, and of the
 functions of the author's package that it calls, is searched for calls of names which in their
 module mean one of these functions, however they were imported. That is done once for each class,
@@ -26,9 +26,9 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from flowy.code_reading import calls_in, function_of
+from flowy.determinism.code_reading import calls_in, function_of
+from flowy.determinism.sites import is_flowy
 from flowy.errors import UnrepeatableError
-from flowy.sites import is_flowy
 
 
 def check(workflow: type[Any]) -> None:

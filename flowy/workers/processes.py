@@ -13,9 +13,9 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from flowy.patience import Backoff
-from flowy.running import run_workers
-from flowy.worker import Worker
+from flowy.workers.patience import Backoff
+from flowy.workers.running import run_workers
+from flowy.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
 

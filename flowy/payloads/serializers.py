@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from flowy.plain import plain
+from flowy.payloads.plain import plain
 from flowy.result import Result
 
 Encode = Callable[[object], str]

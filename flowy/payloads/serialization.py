@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowy.errors import SerializationError
-from flowy.hints import NO_HINTS, UNREADABLE, hints_of
 from flowy.limits import DATA_LIMIT, length
-from flowy.payloads import Store, fetched, keep, store_at
-from flowy.plain import Convert
-from flowy.serializers import Encode, Json, Serializer
+from flowy.payloads.hints import NO_HINTS, UNREADABLE, hints_of
+from flowy.payloads.plain import Convert
+from flowy.payloads.serializers import Encode, Json, Serializer
+from flowy.payloads.stores import Store, fetched, keep, store_at
 
 
 class Payloads:
@@ -25,10 +25,10 @@ class Payloads:
     those that start executions or ask for results.
 
     Args:
-        serializer: an object with the two methods of `flowy.serializers.Serializer`; JSON by
-            default. Values come back from it as they are, and from JSON by the type hints of
+        serializer: an object with the two methods of `flowy.payloads.serializers.Serializer`; JSON
+            by default. Values come back from it as they are, and from JSON by the type hints of
             ``run``.
-        store: an object with the two methods of `flowy.payloads.Store`, a folder, or
+        store: an object with the two methods of `flowy.payloads.stores.Store`, a folder, or
             ``s3://bucket/prefix``: where values go that are too long for Amazon SWF. None for
             nowhere; they are then an error.
 
@@ -69,7 +69,7 @@ class Payloads:
             args: the arguments.
             kwargs: the keyword arguments.
             encode: makes text of a value, if not the serializer alone; see
-                `flowy.serializers.encoder`.
+                `flowy.payloads.serializers.encoder`.
             signals: what a workflow hands on to its next run, if anything.
 
         Returns:
@@ -106,7 +106,7 @@ class Payloads:
             owner: whose result it is, for the message of an error.
             value: the result.
             encode: makes text of a value, if not the serializer alone; see
-                `flowy.serializers.encoder`.
+                `flowy.payloads.serializers.encoder`.
 
         Returns:
             The text, or a reference to it.
@@ -123,7 +123,7 @@ class Payloads:
             what: what the value is, for the message of an error, such as ``the signal 'stop'``.
             value: the value.
             encode: makes text of a value, if not the serializer alone; see
-                `flowy.serializers.encoder`.
+                `flowy.payloads.serializers.encoder`.
 
         Returns:
             The text, or a reference to it.
@@ -228,7 +228,7 @@ class Payloads:
         Args:
             what: what the value is, for the message of an error.
             text: the value as the service gave it, or None.
-            convert: what `flowy.hints.converter` made of its type hint; None for none.
+            convert: what `flowy.payloads.hints.converter` made of its type hint; None for none.
 
         Returns:
             The value.

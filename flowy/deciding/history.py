@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flowy.decisions import SHOWN, Trace
+from flowy.deciding.decisions import SHOWN, Trace
 from flowy.errors import HistoryError
 
 Event = Mapping[str, Any]

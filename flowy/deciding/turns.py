@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flowy.differences import explained
+from flowy.deciding.history import History, News, Turn
+from flowy.deciding.outbox import Outbox
+from flowy.determinism.differences import explained
 from flowy.errors import HistoryError, NonDeterminismError
-from flowy.history import History, News, Turn
 from flowy.limits import HISTORY_LIMIT, LONG_HISTORY
-from flowy.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 

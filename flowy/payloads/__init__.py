@@ -1,0 +1,1 @@
+"""Arguments, results and errors as text that Amazon SWF can carry."""
