@@ -21,19 +21,10 @@ from flowy_sim.stubs import Stubs
 BAKERY = (Path(__file__).parent / "bakery.py").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("BUILD_NUMBER", raising=False)
-    pytester.makepyfile(village_bakery=BAKERY)
-    pytester.syspathinsert()
-    return pytester
-
-
-def report(folder: pytest.Pytester, code: str, *options: str, **outcomes: int) -> str:
+def report(village: pytest.Pytester, code: str, *options: str, **outcomes: int) -> str:
     """Run tests and return what pytest prints."""
-    folder.makepyfile(test_it=f"import pytest\nfrom village_bakery import *\n\n{code}")
-    result = folder.runpytest_inprocess("--strict-markers", *options)
+    village.makepyfile(test_it=f"import pytest\nfrom village_bakery import *\n\n{code}")
+    result = village.runpytest_inprocess("--strict-markers", *options)
     result.assert_outcomes(**outcomes)
     return str(result.stdout)
 
@@ -61,8 +52,8 @@ def test_boto3_needs_neither_region_nor_credentials(
     assert boto3.client("swf").list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
 
 
-def test_boto3_is_imported_only_where_it_is_asked_for(folder: pytest.Pytester) -> None:
-    folder.makepyfile(
+def test_boto3_is_imported_only_where_it_is_asked_for(village: pytest.Pytester) -> None:
+    village.makepyfile(
         """
         import sys
         from village_bakery import Bread
@@ -75,15 +66,15 @@ def test_boto3_is_imported_only_where_it_is_asked_for(folder: pytest.Pytester) -
             assert "boto3" in sys.modules
         """
     )
-    folder.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
+    village.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
 
 
 # Stubs
 
 
-def test_a_stub_that_was_never_used_fails_the_test(folder: pytest.Pytester) -> None:
+def test_a_stub_that_was_never_used_fails_the_test(village: pytest.Pytester) -> None:
     text = report(
-        folder,
+        village,
         """
 def test_bread(swf_run, swf_stub):
     swf_stub("kneed", 1, result="dough")
@@ -97,10 +88,10 @@ def test_bread(swf_run, swf_stub):
 
 
 def test_stubs_need_no_use_where_a_marker_says_so_or_the_test_fails_anyway(
-    folder: pytest.Pytester,
+    village: pytest.Pytester,
 ) -> None:
     text = report(
-        folder,
+        village,
         """
 @pytest.mark.swf(strict=False)
 def test_bread(swf_run, swf_stub):
@@ -122,9 +113,9 @@ def test_skipped(swf_stub):
     assert "Failed: the stub" not in text
 
 
-def test_a_failing_test_names_stubs_that_are_probably_misspelt(folder: pytest.Pytester) -> None:
+def test_a_failing_test_names_stubs_that_are_probably_misspelt(village: pytest.Pytester) -> None:
     text = report(
-        folder,
+        village,
         """
 def test_bread(swf_run, swf_stub):
     swf_stub("kneed", 1, result="dough")
@@ -139,10 +130,10 @@ def test_bread(swf_run, swf_stub):
 
 
 def test_an_unexpected_call_fails_at_the_line_that_ran_the_workflow(
-    folder: pytest.Pytester,
+    village: pytest.Pytester,
 ) -> None:
     text = report(
-        folder,
+        village,
         """
 def test_bread(swf_run, swf_stub):
     swf_stub(Bake).when("dough", 200).then(result="bread")
@@ -171,9 +162,9 @@ def test_bread(swf_run, swf_stub, flour):
 CHANGED = BAKERY.replace("dough = self.knead(flour)", "dough = self.knead(flour, 1)")
 
 
-def test_golden_histories_are_recorded_and_replayed(folder: pytest.Pytester) -> None:
-    report(folder, GOLDEN, "--swf-record", passed=2)
-    kept = sorted((folder.path / "histories" / "test_it").iterdir())
+def test_golden_histories_are_recorded_and_replayed(village: pytest.Pytester) -> None:
+    report(village, GOLDEN, "--swf-record", passed=2)
+    kept = sorted((village.path / "histories" / "test_it").iterdir())
     assert [path.name for path in kept] == [
         "test_bread_0.2.json",
         "test_bread_0.json",
@@ -183,35 +174,35 @@ def test_golden_histories_are_recorded_and_replayed(folder: pytest.Pytester) -> 
     first = json.loads(kept[-1].read_text(encoding="utf-8"))["events"][0]
     assert first["eventType"] == "WorkflowExecutionStarted"
     assert first["eventTimestamp"] == "2024-01-01T00:00:00+00:00"
-    report(folder, GOLDEN, passed=2)
+    report(village, GOLDEN, passed=2)
 
 
-def test_recording_twice_writes_the_same_bytes(folder: pytest.Pytester) -> None:
-    report(folder, GOLDEN, "--swf-record", passed=2)
-    folder_of_histories = folder.path / "histories" / "test_it"
+def test_recording_twice_writes_the_same_bytes(village: pytest.Pytester) -> None:
+    report(village, GOLDEN, "--swf-record", passed=2)
+    folder_of_histories = village.path / "histories" / "test_it"
     once = {path: path.read_bytes() for path in folder_of_histories.iterdir()}
-    report(folder, GOLDEN, "--swf-record", passed=2)
+    report(village, GOLDEN, "--swf-record", passed=2)
     assert once == {path: path.read_bytes() for path in folder_of_histories.iterdir()}
 
 
-def test_code_that_would_break_running_executions_fails(folder: pytest.Pytester) -> None:
-    report(folder, GOLDEN, "--swf-record", passed=2)
-    folder.makepyfile(town_bakery=CHANGED)
-    text = report(folder, f"from town_bakery import Bread\n{GOLDEN}", failed=2)
+def test_code_that_would_break_running_executions_fails(village: pytest.Pytester) -> None:
+    report(village, GOLDEN, "--swf-record", passed=2)
+    village.makepyfile(town_bakery=CHANGED)
+    text = report(village, f"from town_bakery import Bread\n{GOLDEN}", failed=2)
     assert "test_bread_500.json does not replay any more: event 5 of the history shows" in text
     assert "[[500, 1], {}]" in text
     assert "record it again: pytest --swf-record" in text
     assert "pytest_plugin/" not in text.partition("FAILURES")[2]
 
 
-def test_a_golden_test_that_was_not_recorded_says_how(folder: pytest.Pytester) -> None:
-    text = report(folder, GOLDEN, failed=2)
+def test_a_golden_test_that_was_not_recorded_says_how(village: pytest.Pytester) -> None:
+    text = report(village, GOLDEN, failed=2)
     assert "no history of this test is kept as" in text
     assert "record it once with pytest --swf-record" in text
 
 
-def test_a_golden_history_of_another_workflow_is_told(folder: pytest.Pytester) -> None:
-    report(folder, GOLDEN, "--swf-record", passed=2)
+def test_a_golden_history_of_another_workflow_is_told(village: pytest.Pytester) -> None:
+    report(village, GOLDEN, "--swf-record", passed=2)
     other = GOLDEN.replace("Bread, flour", "Cake").replace("+ 1", "")
     cake = """
 @workflow("cake", 1, "orders")
@@ -221,18 +212,18 @@ class Cake(Workflow):
     def run(self):
         return self.heat(1)
 """
-    text = report(folder, cake + other, failed=2)
+    text = report(village, cake + other, failed=2)
     assert "is a history of bread 1, which this test does not run" in text
 
 
-def test_golden_histories_need_a_runner(folder: pytest.Pytester) -> None:
-    text = report(folder, "@pytest.mark.swf(golden=True)\ndef test_it(): pass", failed=1)
+def test_golden_histories_need_a_runner(village: pytest.Pytester) -> None:
+    text = report(village, "@pytest.mark.swf(golden=True)\ndef test_it(): pass", failed=1)
     assert "golden=True) is for tests that use swf_run" in text
 
 
-def test_a_golden_test_that_runs_nothing_says_so(folder: pytest.Pytester) -> None:
+def test_a_golden_test_that_runs_nothing_says_so(village: pytest.Pytester) -> None:
     code = "@pytest.mark.swf(golden=True)\ndef test_it(swf_run): pass"
-    assert "has run no workflow by swf_run" in report(folder, code, "--swf-record", failed=1)
+    assert "has run no workflow by swf_run" in report(village, code, "--swf-record", failed=1)
 
 
 # Coverage
@@ -269,8 +260,8 @@ cake 1
 """
 
 
-def test_coverage_says_what_was_met_and_what_never(folder: pytest.Pytester) -> None:
-    assert MET in report(folder, COVERED, "--swf-coverage", passed=4)
+def test_coverage_says_what_was_met_and_what_never(village: pytest.Pytester) -> None:
+    assert MET in report(village, COVERED, "--swf-coverage", passed=4)
 
 
 FAMILY = """
@@ -290,8 +281,8 @@ def test_cake(swf_run, swf_stub):
 """
 
 
-def test_coverage_tells_of_children(folder: pytest.Pytester) -> None:
-    text = report(folder, f"from flowy import *\n{FAMILY}", "--swf-coverage", passed=1)
+def test_coverage_tells_of_children(village: pytest.Pytester) -> None:
+    text = report(village, f"from flowy import *\n{FAMILY}", "--swf-coverage", passed=1)
     assert (
         """\
   child bread 1  completed 1, failed 1; never timed out (START_TO_CLOSE), canceled, terminated
@@ -301,8 +292,8 @@ def test_coverage_tells_of_children(folder: pytest.Pytester) -> None:
     )
 
 
-def test_coverage_is_reported_only_where_it_is_wanted(folder: pytest.Pytester) -> None:
-    assert "outcomes met" not in report(folder, COVERED, passed=4)
+def test_coverage_is_reported_only_where_it_is_wanted(village: pytest.Pytester) -> None:
+    assert "outcomes met" not in report(village, COVERED, passed=4)
 
 
 # Activities alone
@@ -331,10 +322,10 @@ def test_bread(swf_run, swf_stub, swf_client, flour):
 
 
 def test_five_hundred_tests_run_in_parallel_processes_and_are_covered_together(
-    folder: pytest.Pytester,
+    village: pytest.Pytester,
 ) -> None:
-    folder.makepyfile(test_it=f"import pytest\nfrom village_bakery import *\n\n{MANY}")
-    result = folder.runpytest_subprocess("-n2", "-q", "--swf-coverage")
+    village.makepyfile(test_it=f"import pytest\nfrom village_bakery import *\n\n{MANY}")
+    result = village.runpytest_subprocess("-n2", "-q", "--swf-coverage")
     result.assert_outcomes(passed=500)
     assert "  activity bake 1   completed 500; never failed" in str(result.stdout)
 
@@ -390,14 +381,14 @@ WRONG = [
 ]
 
 
-def test_a_wrong_marker_is_told_in_a_sentence_and_nothing_else(folder: pytest.Pytester) -> None:
+def test_a_wrong_marker_is_told_in_a_sentence_and_nothing_else(village: pytest.Pytester) -> None:
     tests = "".join(
         f"@pytest.mark.swf({marked})\ndef test_{number}(swf_run): swf_run(Bread, 500)\n\n"
         for number, (marked, _) in enumerate(WRONG)
     )
     imports = "import pytest\nfrom flowy_sim.faults import *\nfrom village_bakery import *\n"
-    folder.makepyfile(test_it=f"{imports}\n{tests}")
-    told = folder.runpytest_inprocess("--strict-markers").outlines
+    village.makepyfile(test_it=f"{imports}\n{tests}")
+    told = village.runpytest_inprocess("--strict-markers").outlines
     told = told[: next(place for place, line in enumerate(told) if "short test summary" in line)]
     sentences = [line for line in told[7:] if line and line[0] not in "_="]
     assert len(sentences) == len(WRONG)

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,6 @@ from flowy_sim.runner import Runner
 from flowy_sim.stubs import Stubs
 
 Replay = Callable[[type[flowy.Workflow], Any], None]
-
-BAKERY = (Path(__file__).parent / "bakery.py").read_text(encoding="utf-8")
 
 
 def test_a_photograph_is_filed_under_its_color(swf_run: Runner, swf_stub: Stubs) -> None:
@@ -99,28 +96,18 @@ def test_plugin_start_imports_neither_boto3_nor_flowy() -> None:
     assert others == ["flowy_sim"]
 
 
-@pytest.fixture
-def bakery_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    # Where these are set, pytest shows whole messages in its summary as well.
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("BUILD_NUMBER", raising=False)
-    pytester.makepyfile(corner_bakery=BAKERY)
-    pytester.syspathinsert()
-    return pytester
-
-
 def failing(pytester: pytest.Pytester, test: str) -> str:
-    pytester.makepyfile(f"import pytest\nfrom corner_bakery import *\n\n{test}")
+    pytester.makepyfile(f"import pytest\nfrom village_bakery import *\n\n{test}")
     result = pytester.runpytest_inprocess("--strict-markers")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     return str(result.stdout)
 
 
 def test_a_test_that_asks_a_failed_run_for_its_result_shows_why(
-    bakery_tests: pytest.Pytester,
+    village: pytest.Pytester,
 ) -> None:
     report = failing(
-        bakery_tests,
+        village,
         """
 def test_bread(swf_run):
     assert swf_run(Bread, 0).result == "bread"
@@ -136,10 +123,10 @@ def test_bread(swf_run):
 
 
 def test_a_test_that_fails_otherwise_shows_what_ran_when_and_the_seed(
-    bakery_tests: pytest.Pytester,
+    village: pytest.Pytester,
 ) -> None:
     report = failing(
-        bakery_tests,
+        village,
         """
 @pytest.mark.swf(seed=41)
 def test_bread(swf_run, swf_stub):
@@ -153,12 +140,12 @@ def test_bread(swf_run, swf_stub):
 
 
 def test_a_terminal_without_unicode_is_shown_the_picture_in_ascii(
-    bakery_tests: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    village: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    bakery_tests.makepyfile(
+    village.makepyfile(
         """
-        from corner_bakery import Bread
+        from village_bakery import Bread
 
         def test_bread(swf_run):
             assert swf_run(Bread, 0).status == "COMPLETED"
@@ -167,21 +154,21 @@ def test_a_terminal_without_unicode_is_shown_the_picture_in_ascii(
             assert swf_run(Bread, 0).result == "bread"
         """
     )
-    report = bakery_tests.runpytest_subprocess()
+    report = village.runpytest_subprocess()
     picture = ["bread 1 - failed - *", "decisions *", "knead-1 *"]
     report.stdout.fnmatch_lines([*picture, *(f"E *{line}" for line in picture)])
 
 
-def test_a_test_that_succeeds_shows_nothing(bakery_tests: pytest.Pytester) -> None:
-    bakery_tests.makepyfile(
+def test_a_test_that_succeeds_shows_nothing(village: pytest.Pytester) -> None:
+    village.makepyfile(
         """
-        from corner_bakery import Bread
+        from village_bakery import Bread
 
         def test_bread(swf_run):
             assert swf_run(Bread, 0).status == "FAILED"
         """
     )
-    result = bakery_tests.runpytest_inprocess("-rA")
+    result = village.runpytest_inprocess("-rA")
     assert result.ret == 0
     assert "Amazon SWF" not in str(result.stdout)
 
@@ -206,9 +193,9 @@ def test_it(swf_run):
     )
 
 
-def test_a_stuck_run_fails_at_the_line_that_ran_it(bakery_tests: pytest.Pytester) -> None:
+def test_a_stuck_run_fails_at_the_line_that_ran_it(village: pytest.Pytester) -> None:
     report = failing(
-        bakery_tests,
+        village,
         """
 @pytest.mark.swf(activities=[Knead, Heat])
 def test_bread(swf_run):
@@ -223,15 +210,15 @@ def test_bread(swf_run):
 
 
 def test_a_history_from_a_file_that_the_code_does_not_follow_is_told_at_the_line(
-    bakery_tests: pytest.Pytester,
+    village: pytest.Pytester,
 ) -> None:
     run = Runner(Simulation()).run(Bread, 500)
-    (bakery_tests.path / "histories").mkdir()
-    (bakery_tests.path / "histories" / "bread.json").write_text(
+    (village.path / "histories").mkdir()
+    (village.path / "histories" / "bread.json").write_text(
         json.dumps({"events": run.history}, default=str), encoding="utf-8"
     )
     report = failing(
-        bakery_tests,
+        village,
         """
 from flowy import ActivityProxy, Workflow, workflow
 
@@ -261,8 +248,8 @@ def test_other_bread(swf_replay):
 @pytest.mark.parametrize(
     ("marker", "wrong"), [("swf(seeds=1)", "seeds"), ("swf(1)", "1"), ("swf('x', y=2)", "'x', y")]
 )
-def test_a_wrong_marker_is_told(bakery_tests: pytest.Pytester, marker: str, wrong: str) -> None:
-    bakery_tests.makepyfile(
+def test_a_wrong_marker_is_told(village: pytest.Pytester, marker: str, wrong: str) -> None:
+    village.makepyfile(
         f"""
         import pytest
 
@@ -271,7 +258,7 @@ def test_a_wrong_marker_is_told(bakery_tests: pytest.Pytester, marker: str, wron
             pass
         """
     )
-    result = bakery_tests.runpytest_inprocess("--strict-markers")
+    result = village.runpytest_inprocess("--strict-markers")
     assert (
         "@pytest.mark.swf takes keywords seed, start, latency, limits, activities, workflows, "
         "workers, task_lists, most_restarts, freeze, payloads, strict, golden, explore, "
