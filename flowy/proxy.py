@@ -88,13 +88,6 @@ class ActivityProxy(Generic[P, R]):
         chosen = Choices(options.ACTIVITY, {}, declared.retry, declared.error_handling)
         self.choices = chosen.over(overrides)
 
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What all its decisions have in common, as the service spells it."""
-        declared = self.declared
-        named = {"name": declared.name, "version": declared.version}
-        return {"activityType": named, **self.choices.members}
-
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy[P, R]: ...
 
@@ -161,13 +154,6 @@ class WorkflowProxy(Generic[P, R]):
         declared = self.declared
         chosen = Choices(options.WORKFLOW, {}, declared.retry, declared.error_handling)
         self.choices = chosen.over(overrides)
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What all its decisions have in common, as the service spells it."""
-        declared = self.declared
-        named = {"name": declared.name, "version": declared.version}
-        return {"workflowType": named, **self.choices.members}
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> WorkflowProxy[P, R]: ...
