@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
@@ -46,14 +46,20 @@ class History(list[Event]):
             **attributes: what they have to have, such as ``activityId="resize-1"``.
 
         Raises:
-            ConfigurationError: there is no such type of events.
+            ConfigurationError: there is no such type of events, or these have no such attribute.
         """
         __tracebackhide__ = True
         for name in types:
             if name not in event_types():
-                near = get_close_matches(name, event_types(), 1)
-                nearest = f"; the nearest is {near[0]}" if near else ""
-                raise ConfigurationError(f"there are no events of the type {name!r}{nearest}")
+                raise ConfigurationError(
+                    f"there are no events of the type {name!r}{_nearest(name, event_types())}"
+                )
+        known = {each for name in types or event_types() for each in event_types()[name].members}
+        for name in attributes.keys() - known:
+            whose = " or ".join(types) or "any event"
+            raise ConfigurationError(
+                f"{whose} has no attribute {name!r}{_nearest(name, sorted(known))}"
+            )
         return History(
             event
             for event in self
@@ -68,6 +74,11 @@ class History(list[Event]):
     def attributes(self) -> list[Mapping[str, Any]]:
         """Return the attributes of the events."""
         return [attributes_of(event) for event in self]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"; the nearest is {near[0]}" if near else ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -166,6 +166,16 @@ def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
         bread.history.find("ActivityFailed")
 
 
+def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
+    with pytest.raises(
+        flowy.ConfigurationError,
+        match="TimerStarted has no attribute 'timerID'; the nearest is timerId",
+    ):
+        bread.history.find("TimerStarted", timerID="timer-1")
+    with pytest.raises(flowy.ConfigurationError, match="any event has no attribute 'colour'"):
+        bread.history.find(colour="blue")
+
+
 @pytest.mark.parametrize("wrong", [7, Activity, print])
 def test_what_cannot_be_called_is_told(bread: Run, wrong: object) -> None:
     with pytest.raises(flowy.ConfigurationError, match="is an activity or a workflow, or the name"):
