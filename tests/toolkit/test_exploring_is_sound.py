@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from flowy_sim.faults import (
 )
 from flowy_sim.runner import Runner
 from flowy_sim.strategies import Program, workflows
+
+EXAMPLES, RUNS = (500, 300) if "FLOWY_SOAK" in os.environ else (10, 100)
 
 FAULTS: Sequence[Fault] = (
     WorkerDies(),
@@ -51,7 +54,7 @@ class Blind:
         pass
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     workflows(most_calls=3),
     st.lists(st.sampled_from(FAULTS), max_size=2, unique_by=lambda fault: fault.describe()),
@@ -67,10 +70,10 @@ def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
             runner.watch(lambda: "nothing outside matters")
         runner(program.workflow())
 
-    pruned = find(test, faults=faults, most_faults=1, runs=300)
+    pruned = find(test, faults=faults, most_faults=1, runs=RUNS)
     with monkeypatch.context() as patched:
         patched.setattr(explorer, "_Look", Blind)
-        whole = find(test, faults=faults, most_faults=1, runs=600)
+        whole = find(test, faults=faults, most_faults=1, runs=2 * RUNS)
     if pruned.complete:
         assert set(whole.endings) <= set(pruned.endings)
         assert pruned.runs <= whole.runs or not whole.complete
