@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,3 +28,24 @@ histories = click.argument(
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, for programs."
 )
+
+
+def whole_number(
+    name: str, help: str, *, least: int, default: int | None = None
+) -> Callable[[Any], Any]:
+    """Return an option that takes a whole number.
+
+    Args:
+        name: such as ``--workers``.
+        help: what it is for.
+        least: the least that may be given.
+        default: what it is if it is not given, which help shows; None for no number at all.
+    """
+    return click.option(
+        name,
+        metavar="N",
+        type=click.IntRange(min=least),
+        default=default,
+        show_default=default is not None,
+        help=help,
+    )

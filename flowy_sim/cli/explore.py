@@ -66,28 +66,13 @@ The exit status is 0 if nothing was found, 1 if something was, 2 for wrong optio
     multiple=True,
     help="A signal that comes at whatever moment; INPUT is JSON, or else text.",
 )
-@click.option(
-    "--most-faults",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=2,
-    show_default=True,
-    help="So many faults in one run at most.",
-)
-@click.option(
+@arguments.whole_number("--most-faults", "So many faults in one run at most.", least=0, default=2)
+@arguments.whole_number(
     "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="So many workers on each task list; by default as many as there are tasks.",
+    "So many workers on each task list; by default as many as there are tasks.",
+    least=1,
 )
-@click.option(
-    "--runs",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=100_000,
-    show_default=True,
-    help="Stop after so many runs.",
-)
+@arguments.whole_number("--runs", "Stop after so many runs.", least=1, default=100_000)
 @click.option(
     "--seconds",
     metavar="S",
@@ -96,13 +81,8 @@ The exit status is 0 if nothing was found, 1 if something was, 2 for wrong optio
     show_default=True,
     help="Stop after so long.",
 )
-@click.option(
-    "--processes",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="So many processes; 0 for one on each core.",
+@arguments.whole_number(
+    "--processes", "So many processes; 0 for one on each core.", least=0, default=1
 )
 @click.option("--seed", type=int, default=0, help="Take other samples of a large space.")
 @click.option("--choices", help="Make only the run with these choices, as a failure names them.")

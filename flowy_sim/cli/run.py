@@ -75,12 +75,11 @@ The exit status is 0 only if the execution completed; it is 2 for wrong options.
     help="Save the history, as GetWorkflowExecutionHistory gives it.",
 )
 @click.option("--seed", type=int, help="Another seed makes other run ids; 0 if not given.")
-@click.option(
+@arguments.whole_number(
     "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="So many workers on each task list; by default as many as there are tasks, in real "
+    "So many workers on each task list; by default as many as there are tasks, in real "
     f"time {LIVE_WORKERS}.",
+    least=1,
 )
 @click.option("--realtime", is_flag=True, help="Let time pass as it does, with worker threads.")
 @click.option("--endpoint-url", metavar="URL", help="Run it at a service that answers there.")
