@@ -3,6 +3,17 @@
 >>> from flowy_sim import Simulation
 >>> Simulation().clock.now.isoformat()
 '2024-01-01T00:00:00+00:00'
+
+Where what is:
+
+the service    `engine`; `simulation`, `engines`: on a `clock` and with a `schedule` of its own
+its clients    `client`, `parameters`, `parsed`; `botocore`; `wire`; `polling`: while they wait
+over HTTP      `server`; `endpoint`: the same from outside; `durable`: kept in files
+running        `runner`, `stubs`, `freezing`; `run`, `past`: what became of it; `alone`
+testing        `pytest_plugin`, `coverage`; `faults`, `explore`; `strategies`, `machine`
+histories      `histories`: in files; `timeline`: drawn; `verify`: compared with the service's
+what holds     `invariants` of engines, `history_rules` and `event_links` of histories
+commands       `cli`
 """
 
 from __future__ import annotations
