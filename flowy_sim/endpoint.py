@@ -1,32 +1,22 @@
 """A served simulation from the side of those who use it: where it is, and its time.
 
 Example:
-    >>> with serving() as endpoint:
-    ...     endpoint.client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
-    ...     endpoint.advance(60)
-    ...     endpoint.now.isoformat()
-    []
-    '2024-01-01T00:01:00+00:00'
+    ``Endpoint("http://127.0.0.1:4567/suite-a").advance(60)``
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from flowy_sim.server.serving import Server
-    from flowy_sim.server.settings import ServerSettings
+    pass
 
-#: Real seconds in which a server starts, stops and answers.
+#: Real seconds in which a server answers.
 _SECONDS = 30
 #: Real seconds in which it writes everything down.
 _EXPORT_SECONDS = 600
@@ -177,63 +167,3 @@ class Endpoint:
         if response.status != 200:
             raise EndpointError(answer.get("error") or answer.get("message") or str(answer))
         return answer
-
-
-@contextmanager
-def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
-    """Serve simulations from a thread of this process, at a free port of this machine.
-
-    Args:
-        settings: how the server is set up; on a virtual clock by default.
-    """
-    from flowy_sim.server.serving import Server, listen, url_of
-    from flowy_sim.server.settings import ServerSettings, Settings
-
-    if settings is None:
-        settings = ServerSettings(simulation=Settings(clock="virtual"))
-    listener = listen("127.0.0.1", 0)
-    with serving_in_thread(Server(listener, settings)):
-        yield Endpoint(url_of(listener))
-
-
-@contextmanager
-def serving_in_thread(server: Server) -> Iterator[None]:
-    """Let a server serve from a thread of this process; it has started when this is entered.
-
-    Raises:
-        Exception: why it could not start.
-    """
-    started = threading.Event()
-    problems: list[Exception] = []
-
-    def serve() -> None:
-        try:
-            with asyncio.Runner(loop_factory=_Loop) as runner:
-                runner.run(server.serve(started.set))
-        except Exception as error:
-            problems.append(error)
-        finally:
-            started.set()
-
-    thread = threading.Thread(target=serve, name="flowy-sim", daemon=True)
-    thread.start()
-    try:
-        if not started.wait(_SECONDS):
-            raise EndpointError("The server did not start.")
-        if problems:
-            raise problems[0]
-        yield
-    finally:
-        server.stop()
-        thread.join(_SECONDS)
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that goes on while tests freeze the time of the process."""
-
-    # Not a name of the module: those are exchanged when time is frozen.
-    _clock = staticmethod(time.monotonic)
-
-    def time(self) -> float:
-        """Tell the real time."""
-        return self._clock()

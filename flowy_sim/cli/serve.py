@@ -142,7 +142,8 @@ def serve(
     try:
         from flowy_sim.durable.files import FileRefusedError
         from flowy_sim.durable.opening import recording_in
-        from flowy_sim.endpoint import Endpoint, serving_in_thread
+        from flowy_sim.endpoint import Endpoint
+        from flowy_sim.server.in_thread import serving_in_thread
         from flowy_sim.server.observing import AccessLog, to_logger
         from flowy_sim.server.serving import Server, listen, open_nothing, url_of
     except ModuleNotFoundError as error:

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 import pytest
 from callers import Program
 
-from flowy_sim.endpoint import Endpoint, serving
+from flowy_sim.endpoint import Endpoint
+from flowy_sim.server.in_thread import serving
 from flowy_sim.server.settings import ServerSettings, Settings
 
 

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from callers import Program, wait_until
 
-from flowy_sim.endpoint import Endpoint, EndpointError, serving
+from flowy_sim.endpoint import Endpoint, EndpointError
 from flowy_sim.server.guard import Guard, NotAdmittedError
 from flowy_sim.server.http import MAX_BODY, MAX_HEAD
+from flowy_sim.server.in_thread import serving
 from flowy_sim.server.settings import ServerSettings
 
 Make = Callable[..., Program]

@@ -13,9 +13,10 @@ import pytest
 from callers import DECISIONS, Program
 from freezegun import freeze_time
 
-from flowy_sim.endpoint import Endpoint, EndpointError, serving
+from flowy_sim.endpoint import Endpoint, EndpointError
 from flowy_sim.engine.latency import RECORDED
 from flowy_sim.engine.limits import Limits
+from flowy_sim.server.in_thread import serving
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 

@@ -20,8 +20,9 @@ from callers import (
     waiting,
 )
 
-from flowy_sim.endpoint import Endpoint, EndpointError, serving
+from flowy_sim.endpoint import Endpoint, EndpointError
 from flowy_sim.server import clients
+from flowy_sim.server.in_thread import serving
 from flowy_sim.server.settings import ServerSettings, Settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

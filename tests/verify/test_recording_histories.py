@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 from flowy.client import Execution
 from flowy_sim import Limits, Simulation, mock_swf
 from flowy_sim.cli import cli
-from flowy_sim.endpoint import Endpoint, serving
+from flowy_sim.endpoint import Endpoint
 from flowy_sim.histories.files import load
 from flowy_sim.histories.recording import MOST_REFUSALS, PatientClient, path_of, record
+from flowy_sim.server.in_thread import serving
 from flowy_sim.verify import verify_paths
 
 DOMAIN = "shop"
