@@ -19,12 +19,12 @@ from flowy_sim.cli.staff import Member, Staff
 from flowy_sim.cli.targets import Target
 from flowy_sim.clock import parse_instant
 from flowy_sim.past import History
-from flowy_sim.run import OPEN, Event, Run, history
+from flowy_sim.run import OPEN, Run, history
+from flowy_sim.runner.listening import Listener
 from flowy_sim.runner.repertoire import Repertoire
 from flowy_sim.runner.waiting import StuckError, Workers, explain, times_out_at, waits
 from flowy_sim.simulation import Simulation
 
-OnEvent = Callable[[str, Event], None]
 Hire = Callable[[SwfClient], Worker]
 
 _WHO = f"{socket.gethostname()}:{os.getpid()}"
@@ -95,7 +95,7 @@ class Company:
         domain, activities = self._service.domain, self._can.activities.values()
         return lambda client: ActivityWorker(client, domain, task_list, activities, identity=_WHO)
 
-    def run(self, on_event: OnEvent) -> Run:
+    def run(self, on_event: Listener) -> Run:
         """Start the execution and wait for its end.
 
         Args:

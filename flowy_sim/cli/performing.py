@@ -21,12 +21,11 @@ from flowy_sim.cli.services import Service, amazon, in_real_time, prepare_domain
 from flowy_sim.cli.targets import Target, find
 from flowy_sim.clock import RealClock
 from flowy_sim.histories.files import save
-from flowy_sim.run import COMPLETED, Event, Run
+from flowy_sim.run import COMPLETED, Run
 from flowy_sim.runner import Runner
+from flowy_sim.runner.listening import Listener
 from flowy_sim.runner.waiting import StuckError
 from flowy_sim.simulation import Simulation
-
-OnEvent = Callable[[str, Event], None]
 
 
 def perform(words: tuple[str, ...], options: Options) -> int:
@@ -96,7 +95,7 @@ class Performance:
         with company.staff:
             return self._run(company.run)
 
-    def _run(self, work: Callable[[OnEvent], Run]) -> int:
+    def _run(self, work: Callable[[Listener], Run]) -> int:
         began = time.monotonic()
         trouble = ""
         try:
@@ -112,7 +111,7 @@ class Performance:
         return 0 if run.status == COMPLETED else 1
 
     @contextmanager
-    def _progress(self) -> Iterator[OnEvent]:
+    def _progress(self) -> Iterator[Listener]:
         """Show progress if there is a terminal, and nobody wants JSON."""
         if self._options.as_json or not self._output.isatty():
             yield lambda workflow_id, event: None
@@ -163,7 +162,7 @@ def _service(options: Options) -> Service | None:
     return None
 
 
-def _simulated(simulation: Simulation, target: Target, options: Options, tell: OnEvent) -> Run:
+def _simulated(simulation: Simulation, target: Target, options: Options, tell: Listener) -> Run:
     runner = Runner(
         simulation,
         activities=target.activities,

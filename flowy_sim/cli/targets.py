@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from flowy import registry
 from flowy.activity import Activity
 from flowy.cli import argument
 from flowy.errors import ConfigurationError
@@ -181,7 +182,7 @@ def _where(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and "flowy/registry" not in frame.filename
+        if "importlib" not in frame.filename and frame.filename != registry.__file__
     ]
     return "".join(
         [*traceback.format_list(frames[-_FRAMES:]), *traceback.format_exception_only(error)]
