@@ -67,7 +67,8 @@ def types(session: nox.Session) -> None:
     """Check the types, and that they tell authors of workflows what is right and wrong."""
     session.install(EVERYTHING, *group("types"), *group("test"))
     session.run("mypy")
-    session.run("pytest", "tests/flowy/test_types.py", "tests/flowy/test_workflows_document.py")
+    typed = "tests/flowy/test_workflows_document.py::test_the_examples_are_typed"
+    session.run("pytest", "-n", "auto", "tests/flowy/test_types.py", typed)
 
 
 @nox.session(python=THIS_PYTHON)
