@@ -71,20 +71,26 @@ class Simulation:
         """Start with nothing registered.
 
         Raises:
-            TypeError: `seed`, `limits` or `latency` is something else.
+            TypeError: `seed`, `clock`, `schedule`, `limits` or `latency` is something else.
             ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
         """
         if clock is not None and start is not None:
             raise ValueError("Give the simulation a clock or a start, not both.")
-        if not isinstance(limits, Limits | None):
-            raise TypeError(f"limits={limits!r}: give a Limits, such as Limits(polls=1).")
-        if not isinstance(seed, int):
-            raise TypeError(f"seed={seed!r}: give a whole number.")
-        if latency is not None and not hasattr(latency, "delays"):
-            raise TypeError(
-                f"latency={latency!r}: give DEFAULT, ZERO or RECORDED of "
-                "flowy_sim.engine.latency, or a Latency of your own."
-            )
+        _check("seed", seed, isinstance(seed, int), "a whole number")
+        _check("clock", clock, hasattr(clock, "reach"), "a VirtualClock, ScaledClock or RealClock")
+        _check(
+            "schedule",
+            schedule,
+            hasattr(schedule, "choose"),
+            "FirstChoice(), RandomChoice(seed), or an object with such a method choose",
+        )
+        _check("limits", limits, isinstance(limits, Limits), "a Limits, such as Limits(polls=1)")
+        _check(
+            "latency",
+            latency,
+            hasattr(latency, "delays"),
+            "DEFAULT, ZERO or RECORDED of flowy_sim.engine.latency, or a Latency of your own",
+        )
         self.seed = seed
         self.region = region
         self.account = account
@@ -230,6 +236,12 @@ class Simulation:
             latency=self._latency,
             lambdas=self.lambdas,
         )
+
+
+def _check(name: str, given: object, fits: bool, wanted: str) -> None:
+    """Refuse an argument that is given and does not fit."""
+    if given is not None and not fits:
+        raise TypeError(f"{name}={given!r}: give {wanted}.")
 
 
 def _alone() -> bool:

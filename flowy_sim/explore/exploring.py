@@ -24,12 +24,13 @@ RUNS = 10_000
 SECONDS = 10.0
 
 
-def explore(test: Test, **options: Any) -> Exploration:
+def explore(test: Test, *, strict: bool = True, **options: Any) -> Exploration:
     """Run a test under many orders and faults.
 
     Args:
         test: runs workflows with the `Runner` that it is given, and asserts what has to hold. It
             has to do the same each time it is called, and to leave nothing behind.
+        strict: whether it also fails if it has a stub that no run has used.
         **options: those of `find`.
 
     Returns:
@@ -37,6 +38,7 @@ def explore(test: Test, **options: Any) -> Exploration:
 
     Raises:
         FoundError: it fails.
+        AssertionError: a stub was never used; the message names it.
 
     Example:
         ::
@@ -48,9 +50,13 @@ def explore(test: Test, **options: Any) -> Exploration:
             explore(no_order_is_lost, faults=[WorkerDies(), AnswerLost()])
     """
     __tracebackhide__ = True
+    tally = options.setdefault("tally", Tally())
     found = find(test, **options)
     if found.failure is not None:
         raise FoundError(found) from found.failure.error
+    unused = tally.uses.unused()
+    if strict and unused and options.get("choices") is None:
+        raise AssertionError("\n".join(unused))
     return found
 
 

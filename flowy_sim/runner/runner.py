@@ -146,6 +146,8 @@ class Runner:
         on_accident: Callable[[str], None] | None = None,
     ) -> None:
         """Check the arguments; nothing is asked of the simulation yet."""
+        if not isinstance(simulation, Simulation):
+            raise ConfigurationError(f"a Runner runs workflows in a Simulation, not {simulation!r}")
         if not isinstance(payloads, Payloads):
             raise ConfigurationError(
                 f"payloads must be a Payloads, such as Payloads(store=…), not {payloads!r}"

@@ -103,6 +103,16 @@ def test_the_mended_twin_is_found_clean() -> None:
     assert explore(each_customer_pays_once, faults=EVERYDAY, most_faults=1).complete
 
 
+def test_a_stub_that_no_run_has_used_fails_what_is_explored() -> None:
+    def misspelt(runner: Runner) -> None:
+        runner.stubs("resise", 1, result="small.jpg")
+        images(runner)
+
+    with pytest.raises(AssertionError, match=r"resise 1 was never used; the nearest .* resize 1"):
+        explore(misspelt)
+    assert explore(misspelt, strict=False).complete
+
+
 def test_a_failure_is_repeated_by_its_choices() -> None:
     found = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()])
     assert found.failure is not None
