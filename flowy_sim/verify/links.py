@@ -5,87 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from flowy_sim import event_links
+from flowy_sim.timeline.vocabulary import ENDINGS, STARTS
 from flowy_sim.verify.recording import Event
 
 
-class Lifecycle(NamedTuple):
-    """How something that an event opens goes on.
+class Opened(NamedTuple):
+    """What an event about something tells of the event that opened it.
 
     Attributes:
-        opens: the event that opens it.
-        link: the member by which later events name that event.
-        ends: the events that end it.
-        starts: the event that starts it before, if there is one.
+        link: the member that names that event.
+        type: of that event.
     """
 
-    opens: str
     link: str
-    ends: tuple[str, ...]
-    starts: str = ""
+    type: str
 
 
-_LIFECYCLES = (
-    Lifecycle(
-        "ActivityTaskScheduled",
-        "scheduledEventId",
-        (
-            "ActivityTaskCanceled",
-            "ActivityTaskCompleted",
-            "ActivityTaskFailed",
-            "ActivityTaskTimedOut",
-        ),
-        "ActivityTaskStarted",
-    ),
-    Lifecycle(
-        "DecisionTaskScheduled",
-        "scheduledEventId",
-        ("DecisionTaskCompleted", "DecisionTaskTimedOut"),
-        "DecisionTaskStarted",
-    ),
-    Lifecycle(
-        "LambdaFunctionScheduled",
-        "scheduledEventId",
-        (
-            "LambdaFunctionCompleted",
-            "LambdaFunctionFailed",
-            "LambdaFunctionTimedOut",
-            "StartLambdaFunctionFailed",
-        ),
-        "LambdaFunctionStarted",
-    ),
-    Lifecycle("TimerStarted", "startedEventId", ("TimerCanceled", "TimerFired")),
-    Lifecycle(
-        "StartChildWorkflowExecutionInitiated",
-        "initiatedEventId",
-        (
-            "ChildWorkflowExecutionCanceled",
-            "ChildWorkflowExecutionCompleted",
-            "ChildWorkflowExecutionFailed",
-            "ChildWorkflowExecutionTerminated",
-            "ChildWorkflowExecutionTimedOut",
-            "StartChildWorkflowExecutionFailed",
-        ),
-        "ChildWorkflowExecutionStarted",
-    ),
-    Lifecycle(
-        "SignalExternalWorkflowExecutionInitiated",
-        "initiatedEventId",
-        ("ExternalWorkflowExecutionSignaled", "SignalExternalWorkflowExecutionFailed"),
-    ),
-    Lifecycle(
-        "RequestCancelExternalWorkflowExecutionInitiated",
-        "initiatedEventId",
-        (
-            "ExternalWorkflowExecutionCancelRequested",
-            "RequestCancelExternalWorkflowExecutionFailed",
-        ),
-    ),
-)
-_STARTS = {lifecycle.starts: lifecycle for lifecycle in _LIFECYCLES}
-_ENDS = {end: lifecycle for lifecycle in _LIFECYCLES for end in lifecycle.ends}
+def _opened(event_type: str, link: str) -> Opened:
+    return Opened(link, event_links.LINKS[event_type, link].target)
+
+
+_STARTS = {event_type: _opened(event_type, link) for event_type, link in STARTS.items()}
+_ENDS = {event_type: _opened(event_type, ending.link) for event_type, ending in ENDINGS.items()}
 
 #: The member by which an event names the one that opened what it is about.
-LINKS = {name: lifecycle.link for name, lifecycle in {**_STARTS, **_ENDS}.items()}
+LINKS = {event_type: opened.link for event_type, opened in {**_STARTS, **_ENDS}.items()}
 
 
 class Links:
@@ -139,14 +84,14 @@ class Links:
 
 
 def _by_opening(
-    events: Sequence[Event], types: Mapping[int, str], lifecycles: Mapping[str, Lifecycle]
+    events: Sequence[Event], types: Mapping[int, str], opened: Mapping[str, Opened]
 ) -> dict[int, Event]:
     """Return events by the event that opened what they are about, if it is of the right type."""
     found: dict[int, Event] = {}
     for event in events:
-        lifecycle = lifecycles.get(event.type)
-        if lifecycle is not None:
-            opening_id = event.link(lifecycle.link)
-            if types.get(opening_id) == lifecycle.opens:
+        about = opened.get(event.type)
+        if about is not None:
+            opening_id = event.link(about.link)
+            if types.get(opening_id) == about.type:
                 found[opening_id] = event
     return found
