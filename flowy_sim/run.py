@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flowy.client import Execution, SwfClient
+from flowy.executions import CLOSED_AS
 from flowy.payloads.serialization import PLAIN, Payloads
 from flowy_sim import timeline
 from flowy_sim.past import Call, History, calls
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
 OPEN = "OPEN"
 COMPLETED = "COMPLETED"
-
-STATUS = {
-    "WorkflowExecutionCompleted": COMPLETED,
-    "WorkflowExecutionFailed": "FAILED",
-    "WorkflowExecutionCanceled": "CANCELED",
-    "WorkflowExecutionTerminated": "TERMINATED",
-    "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
-    "WorkflowExecutionTimedOut": "TIMED_OUT",
-}
-"""The status of an execution by its last event; with any other event it is open."""
 
 _WIDTH = 88
 _BEGINNING = datetime.fromtimestamp(0, UTC)
@@ -74,7 +65,7 @@ class Run:
     @property
     def status(self) -> str:
         """``COMPLETED``, ``FAILED``, … as the service names it; ``OPEN`` while it is not closed."""
-        return STATUS.get(self.history[-1]["eventType"], OPEN)
+        return CLOSED_AS.get(self.history[-1]["eventType"], OPEN)
 
     @property
     def result(self) -> Any:

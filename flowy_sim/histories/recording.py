@@ -22,7 +22,6 @@ from flowy.client import Execution, SwfClient, fault_code
 from flowy.errors import UnknownExecutionError
 from flowy.workers.patience import Backoff, passes
 from flowy_sim.clock import from_milliseconds
-from flowy_sim.engine.execution import CLOSE_STATUS
 
 #: Refusals in a row after which a service is given up.
 MOST_REFUSALS = 10
@@ -161,7 +160,7 @@ def _record(client: SwfClient, domain: str, execution: Execution, folder: Path) 
 
 def is_closed(events: list[Any]) -> bool:
     """Return whether a history has come to its end."""
-    return bool(events) and events[-1]["eventType"] in CLOSE_STATUS
+    return bool(events) and events[-1]["eventType"] in executions.CLOSED_AS
 
 
 def _events_of_closed(path: Path) -> int:
