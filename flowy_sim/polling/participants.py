@@ -15,8 +15,10 @@ _log = logging.getLogger("flowy_sim")
 
 #: Real seconds after which it is looked again whether a busy participant still lives.
 LOOK = 0.05
-#: Real seconds for which somebody who holds no task may yet make a call.
+#: Real seconds for which somebody who holds no task, and does not compute, may yet make a call.
 GRACE = 0.1
+#: Real seconds for which somebody who holds no task may compute before its next call.
+COMPUTING = 1.0
 #: Busy participants among whom nobody looks for those who cannot make calls any more.
 FEW = 64
 #: Real seconds of silence before the first warning that somebody holds a task.
@@ -43,6 +45,7 @@ class Participant:
     Attributes:
         name: what a message calls it.
         alive: tells whether it can still make calls.
+        computes: tells whether it computes now, or would if it had a processor, rather than waits.
         polled: the lists it has ever polled.
         tokens: the tokens of the task it holds; each page of a decision task has its own.
         held: in words, the task it holds; empty if none.
@@ -51,12 +54,15 @@ class Participant:
             answered early (see `flowy_sim.polling.passage`).
     """
 
-    __slots__ = ("alive", "empties", "held", "name", "polled", "released", "tokens")
+    __slots__ = ("alive", "computes", "empties", "held", "name", "polled", "released", "tokens")
 
-    def __init__(self, name: str, alive: Callable[[], bool]) -> None:
-        """Be somebody who has done nothing yet."""
+    def __init__(
+        self, name: str, alive: Callable[[], bool], computes: Callable[[], bool] | None = None
+    ) -> None:
+        """Be somebody who has done nothing yet; `computes` is None where it cannot be told."""
         self.name = name
         self.alive = alive
+        self.computes = computes or _not_told
         self.polled: set[TaskList] = set()
         self.tokens: list[str] = []
         self.held = ""
@@ -75,6 +81,8 @@ class Participants:
     def __init__(self) -> None:
         """Start with nobody."""
         self.quiet = 0.0
+        self._computing: set[Participant] = set()
+        self._computed = 0.0
         self.polled: set[TaskList] = set()
         self._busy: dict[Participant, None] = {}
         self._holders: dict[str, Participant] = {}
@@ -123,15 +131,22 @@ class Participants:
         """Return for how many real seconds to wait for somebody busy; None if nobody is.
 
         Who holds no task and makes no call for a while is not counted any more: it has gone on
-        to other things, or waits for something itself.
+        to other things, or waits for something itself. But on a busy machine a while is soon over
+        for somebody who gets no processor; so that does not count, up to a limit.
         """
         self._forget_the_dead()
         holders = [participant for participant in self._busy if participant.held]
         if holders:
             self._warn(holders)
             return LOOK
-        if self._busy and self.quiet < GRACE:
-            return GRACE - self.quiet
+        if self._busy and self.quiet < COMPUTING:
+            # Who only looks up between two naps is hardly seen at it twice in a row.
+            before, self._computing = self._computing, {p for p in self._busy if p.computes()}
+            if before & self._computing:
+                self._computed = self.quiet
+        left = self._computed + GRACE - self.quiet
+        if self._busy and left > 0:
+            return min(left, GRACE / 5)
         self._busy.clear()
         return None
 
@@ -142,7 +157,7 @@ class Participants:
 
     def _works(self, participant: Participant) -> None:
         self._busy[participant] = None
-        self.quiet = 0.0
+        self.quiet = self._computed = 0.0
         self._next_warning = WARNING
         if len(self._busy) > self._many:
             self._forget_the_dead()
@@ -169,3 +184,7 @@ class Participants:
                 self.quiet,
                 held,
             )
+
+
+def _not_told() -> bool:
+    return False

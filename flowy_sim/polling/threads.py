@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from flowy_sim.clock import Clock
 from flowy_sim.engine.faults import UnknownResourceFault
@@ -142,6 +143,22 @@ class Threads:
             participant: Participant = self._local.participant
         except AttributeError:
             thread = threading.current_thread()
-            participant = Participant(f"thread {thread.name!r}", thread.is_alive)
+            at_work = partial(computes, thread.native_id)
+            participant = Participant(f"thread {thread.name!r}", thread.is_alive, at_work)
             self._local.participant = participant
         return participant
+
+
+def computes(native_id: int | None) -> bool:
+    """Return whether a thread of this process computes, or would if it had a processor.
+
+    Only Linux tells; elsewhere it is never known to.
+
+    Args:
+        native_id: the number that the operating system has given it.
+    """
+    try:
+        with open(f"/proc/self/task/{native_id}/stat", "rb") as stat:
+            return stat.read().rpartition(b") ")[2].startswith(b"R")
+    except OSError:
+        return False

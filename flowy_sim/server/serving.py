@@ -89,14 +89,15 @@ class Server:
         Args:
             started: called as soon as requests are answered.
         """
-        recorder = await self._open_recorder(self.worlds)
-        try:
-            self.worlds.resume(recorder)
-            self._uvicorn.when_started = started
-            with _signals_do_not_kill():
-                await self._uvicorn.serve([self._listener])
-        finally:
-            await recorder.close()
+        with _signals_call(self.stop):
+            recorder = await self._open_recorder(self.worlds)
+            try:
+                self.worlds.resume(recorder)
+                self._uvicorn.when_started = started
+                if not self._uvicorn.should_exit:
+                    await self._uvicorn.serve([self._listener])
+            finally:
+                await recorder.close()
 
     def stop(self) -> None:
         """Stop soon: polls are answered, what is being answered is waited for."""
@@ -156,11 +157,11 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _signals_do_not_kill() -> Iterator[None]:
-    """Let the process go on after uvicorn has stopped for a signal, which it then raises again."""
+def _signals_call(stop: Callable[[], object]) -> Iterator[None]:
+    """Let signals stop the server, also those that uvicorn raises again when it has stopped."""
     try:
         former = {
-            number: signal.signal(number, lambda *_: None)
+            number: signal.signal(number, lambda *_: stop())
             for number in (signal.SIGINT, signal.SIGTERM)
         }
     except ValueError:

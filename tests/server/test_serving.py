@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import signal
@@ -21,8 +22,10 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from flowy_sim.cli import cli
+from flowy_sim.server.recording import NullRecorder
 from flowy_sim.server.serving import Server, listen, url_of
 from flowy_sim.server.settings import ServerSettings, Settings
+from flowy_sim.server.worlds import Worlds
 
 VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)
 MODERN = {"Content-Type": "application/x-amz-json-1.0"}
@@ -377,6 +380,24 @@ def test_the_command_says_where_it_serves_and_answers_all_polls_when_it_is_termi
             assert (status, body) == (200, b'{"previousStartedEventId":0,"startedEventId":0}')
             poller.connection.close()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number: int) -> None:
+    closed: list[str] = []
+
+    class Recorder(NullRecorder):
+        async def close(self) -> None:
+            closed.append("cleanly")
+
+    async def open_recorder(worlds: Worlds) -> NullRecorder:
+        signal.raise_signal(number)
+        return Recorder()
+
+    with contextlib.closing(listen("127.0.0.1", 0)) as listener:
+        server = Server(listener, VIRTUAL, open_recorder)
+        asyncio.run(server.serve(lambda: closed.append("after it had started")))
+    assert closed == ["cleanly"]
 
 
 @pytest.mark.parametrize(
