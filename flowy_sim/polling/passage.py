@@ -3,7 +3,8 @@
 On a clock that runs by itself there is little to say: everything happens at its instant. On the
 virtual clock time passes only when nobody has anything to do:
 
-1.  While a participant is busy (see `participants`) time stands still. Who has died is dropped.
+1.  While a participant is busy (see `participants`) time stands still. Who has died is dropped, and
+    who neither holds a task nor computes is soon taken to wait for something itself.
 2.  When all wait, a task may yet lie on a list that no poll waits on. Somebody who polls several
     lists in turn will take it if the poll it is in is answered, empty, at once. So polls are
     answered early, one after the other, until the task is taken: first those of participants who

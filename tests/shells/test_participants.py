@@ -87,4 +87,7 @@ def test_linux_tells_a_thread_that_computes_from_one_that_waits() -> None:
         over.set()
         for thread in (computing, waiting):
             thread.join()
-    assert not computes(computing.native_id)
+
+
+def test_a_thread_that_is_gone_does_not_compute() -> None:
+    assert not computes(0)
