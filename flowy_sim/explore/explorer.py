@@ -82,7 +82,7 @@ class Explorer:
             if self.tell is not None and now - told >= _TOLD_EVERY:
                 told = now
                 self.tell(self.runs, len(self.states), self.search.covered)
-            if self.runs % _TIDY == 0:
+            if self.runs and self.runs % _TIDY == 0:
                 _tidy(everything=self.runs % _TIDY_ALL == 0)
             failure = self._next()
         return Exploration(

@@ -124,6 +124,7 @@ def _quiet() -> Iterator[None]:
     level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
     gc.disable()
+    gc.freeze()  # What is there already is no garbage of runs; to look through it takes long.
     try:
         yield
     finally:
