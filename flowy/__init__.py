@@ -20,6 +20,17 @@ Example:
 
             def run(self, number):
                 return self.double(self.double(number))
+
+Where what is:
+
+writing        `activity`, `activity_context`, `workflow`, `context`; `proxy`, `options`, `retry`
+results        `result`, `combining`; `errors`; `calls`: what becomes of each; `bound`: who makes it
+deciding       `deciding`: from a history to decisions; `determinism`: alike each time; `replay`
+working        `workers`; `registry`: what they can do; `elsewhere`: what others finish; `logs`
+values         `payloads`: as text; `limits`: within what fits
+the service    `client`; `starter`, `executions`: from outside
+declaring      `declared`: what decorators say; `checks` of what they are given
+commands       `cli`; `tutorial`: an example
 """
 
 from flowy import elsewhere, errors, replay

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -157,8 +155,3 @@ def test_every_public_name_is_there() -> None:
     assert set(flowy_sim.__all__) <= set(dir(flowy_sim))
     with pytest.raises(AttributeError, match="has no attribute 'Simulacrum'"):
         _ = flowy_sim.Simulacrum
-
-
-def test_the_package_says_where_all_its_modules_are() -> None:
-    there = {module.name for module in iter_modules(flowy_sim.__path__)} - {"__main__"}
-    assert set(re.findall(r"`(\w+)`", flowy_sim.__doc__ or "")) == there
