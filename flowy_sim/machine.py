@@ -42,7 +42,7 @@ from flowy.client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.clock import parse_instant
-from flowy_sim.explore.stand_ins import let_functions_stand_in, let_stand_in
+from flowy_sim.explore.stand_ins import PlainStubs
 from flowy_sim.faults import EVERYDAY, Fault
 from flowy_sim.invariants import check
 from flowy_sim.run import Run, fetch
@@ -116,8 +116,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.set_up()
         there = self.activities or module_of(self.workflow)
         family = families([self.workflow])
-        let_stand_in(self.runner.stubs, family, activities_in(there))
-        let_functions_stand_in(self.runner.stubs, family)
+        PlainStubs(family, activities_in(there)).add_to(self.runner.stubs)
         self._logs = logging.getLogger("flowy").level
         logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
 

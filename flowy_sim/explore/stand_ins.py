@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -24,7 +24,7 @@ from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim.runner.repertoire import functions, implementations, proxies, type_of
 from flowy_sim.stubs import NameAndVersion, Stubs
-from flowy_sim.stubs.answers import FUNCTION
+from flowy_sim.stubs.answers import ACTIVITY, FUNCTION
 
 _PLAINEST: dict[type[Any], Callable[[], Any]] = {
     bool: lambda: True,
@@ -41,38 +41,44 @@ _PLAINEST: dict[type[Any], Callable[[], Any]] = {
 }
 
 
-def let_stand_in(
-    stubs: Stubs, workflows: Iterable[type[Workflow]], activities: Iterable[type[Activity]]
-) -> None:
-    """Stub all activities that workflows can ask for and that have no stub yet.
+class PlainStubs:
+    """Stubs of all activities and Lambda functions that workflows can ask for; made out once.
+
+    Those of functions return None.
 
     Args:
-        stubs: to them the stand-ins are added.
         workflows: their proxies say what they ask for.
         activities: their classes, as far as they are known beside those that proxies were given.
+        real: whether activities do their work themselves, and only functions are stubbed.
     """
-    present = stubs.all()
-    classes = (*activities, *implementations(workflows))
-    known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in classes}
-    for key in asked_by(workflows):
-        if key in present:
-            continue
-        if key in known:
-            stubs(known[key], result=plainest(_returned(known[key])))
-        else:
-            stubs(*key, result=None)
 
+    def __init__(
+        self,
+        workflows: Sequence[type[Workflow]],
+        activities: Iterable[type[Activity]] = (),
+        *,
+        real: bool = False,
+    ) -> None:
+        """Find the plainest result of each activity."""
+        classes = (*activities, *implementations(workflows))
+        known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in classes}
+        asked = () if real else asked_by(workflows)
+        self._classes = {key: known.get(key) for key in asked}
+        self._results = {
+            key: None if cls is None else plainest(_returned(cls))
+            for key, cls in self._classes.items()
+        }
+        self._functions = functions_of(workflows)
 
-def let_functions_stand_in(stubs: Stubs, workflows: Iterable[type[Workflow]]) -> None:
-    """Stub all Lambda functions that workflows can ask for and that have no stub yet.
-
-    Args:
-        stubs: to them the stand-ins are added, which return None.
-        workflows: their proxies say what they ask for.
-    """
-    for name in functions_of(workflows):
-        if stubs.find(FUNCTION, name, "") is None:
-            stubs.lambda_function(name, result=None)
+    def add_to(self, stubs: Stubs) -> None:
+        """Stub all that has no stub yet."""
+        for key, cls in self._classes.items():
+            if stubs.find(ACTIVITY, *key) is None:
+                named = key if cls is None else (cls,)
+                stubs(*named, result=self._results[key])
+        for name in self._functions:
+            if stubs.find(FUNCTION, name, "") is None:
+                stubs.lambda_function(name, result=None)
 
 
 def functions_of(workflows: Iterable[type[Workflow]]) -> list[str]:

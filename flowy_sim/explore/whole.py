@@ -7,7 +7,7 @@ from typing import Any
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.explore.stand_ins import asked_by, functions_of, let_functions_stand_in, let_stand_in
+from flowy_sim.explore.stand_ins import PlainStubs, asked_by, functions_of
 from flowy_sim.run import COMPLETED
 from flowy_sim.runner import Runner
 from flowy_sim.runner.repertoire import children, type_of
@@ -45,7 +45,6 @@ class WholeWorkflow:
         self.__name__ = workflow.__name__
         self._workflow = workflow
         self._arguments = list(arguments)
-        self._real = real
         self._completes = completes
         self.workflows = _family(workflow, workflows)
         asked = asked_by(self.workflows)
@@ -53,12 +52,11 @@ class WholeWorkflow:
         self.activities = [known[key] for key in asked if key in known]
         self.stand_ins = [" ".join(key) for key in asked if not (real and key in known)]
         self.stand_ins += [f"lambda {name}" for name in functions_of(self.workflows)]
+        self._stubs = PlainStubs(self.workflows, self.activities, real=real)
 
     def __call__(self, runner: Runner) -> None:
         """Run it to its end."""
-        let_functions_stand_in(runner.stubs, self.workflows)
-        if not self._real:
-            let_stand_in(runner.stubs, self.workflows, self.activities)
+        self._stubs.add_to(runner.stubs)
         run = runner(self._workflow, *self._arguments)
         if self._completes:
             assert run.status == COMPLETED, run.describe()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
-from flowy_sim.explore.stand_ins import let_functions_stand_in, let_stand_in
+from flowy_sim.explore.stand_ins import PlainStubs
 from flowy_sim.faults import EVERYDAY, Fault
 from flowy_sim.faults.fault import faults_in
 from flowy_sim.run import Event
@@ -74,8 +74,7 @@ def _histories(
         args, kwargs = draw(inputs(workflow))
         given, named = args, dict(kwargs)
         known = activities_in(module_of(workflow))
-        let_stand_in(runner.stubs, families([workflow]), known)
-        let_functions_stand_in(runner.stubs, families([workflow]))
+        PlainStubs(families([workflow]), known).add_to(runner.stubs)
     with _undisturbed():
         events = list(runner.run(workflow, *given, **named).history)
     if not to_decide:

@@ -18,7 +18,7 @@ from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore.choices import Deviation, parse, text
 from flowy_sim.explore.processes import cores
 from flowy_sim.explore.shrinking import shrink
-from flowy_sim.explore.stand_ins import let_stand_in, plainest
+from flowy_sim.explore.stand_ins import PlainStubs, plainest
 from flowy_sim.explore.story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.run import Run
@@ -355,5 +355,5 @@ def test_what_does_not_matter_is_shrunk_away() -> None:
 
 def test_what_proxies_were_given_is_stood_in_for_by_its_type() -> None:
     stubs = Stubs()
-    let_stand_in(stubs, [Purchase], [])
+    PlainStubs([Purchase]).add_to(stubs)
     assert Runner(Simulation(), stubs=stubs).run(Purchase, 7).result == "text"
