@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flowy_sim.engine.faults import Fault as Fault
     from flowy_sim.engine.latency import Latency as Latency
     from flowy_sim.engine.limits import Limits as Limits
+    from flowy_sim.polling.passage import EndlessLoopError as EndlessLoopError
     from flowy_sim.run import NoResultError as NoResultError
     from flowy_sim.runner.waiting import StuckError as StuckError
     from flowy_sim.schedule import FirstChoice as FirstChoice
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 # Where each public name lives; its module is imported when the name is first used.
 _MODULES = {
     "Clock": "clock",
+    "EndlessLoopError": "polling.passage",
     "FirstChoice": "schedule",
     "NoResultError": "run",
     "RandomChoice": "schedule",

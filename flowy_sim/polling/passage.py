@@ -19,6 +19,8 @@ virtual clock time passes only when nobody has anything to do:
     else, only waits. Its next poll of that list does not end before something happens; else a
     workflow that sleeps for a year would cost half a million empty polls. If nothing will ever
     happen, the poll does end.
+6.  A loop that goes on polling when nothing will ever happen, and nobody else is there, would never
+    end: after a long while its poll is refused.
 """
 
 from __future__ import annotations
@@ -34,8 +36,16 @@ from flowy_sim.polling.polls import POLLS, QUESTIONS, Poll, Polls
 CHANGING_NOTHING = (*QUESTIONS, "RecordActivityTaskHeartbeat")
 #: Empty polls of a list in a row after which a participant is taken to be only waiting.
 PATIENCE = 10
+#: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
+IN_VAIN = 10_000
 #: Real seconds between the ends of polls while nothing will ever happen by itself.
 IDLE = 0.01
+
+
+class EndlessLoopError(RuntimeError):
+    """A loop polls, and nothing will ever happen that it could find or wait for."""
+
+    __module__ = "flowy_sim"
 
 
 class Service(Protocol):
@@ -192,10 +202,23 @@ class Passage:
         """Let time pass until the next thing happens (rules 4 and 5)."""
         instant = self._next_instant()
         if instant is None:
-            if not self._alone() and self._participants.quiet < IDLE:
+            if self._alone():
+                self._refuse_endless_loop()
+            elif self._participants.quiet < IDLE:
                 return IDLE - self._participants.quiet
             self._polls.set_ends(self._clock.milliseconds)
             instant = self._next_instant()
         if instant is not None:
             self._reach(instant)
         return None
+
+    def _refuse_endless_loop(self) -> None:
+        """Raise an error if the only thread there is has polled for long, and in vain."""
+        for poll in self._polls:
+            if poll.participant.empties.get(poll.task_list, 0) >= IN_VAIN:
+                raise EndlessLoopError(
+                    f"{IN_VAIN:,} polls in a row of the {poll.task_list} have found nothing, no "
+                    "execution is open, and there is no other thread to start one: this loop "
+                    "would never end. Let it end when its work is done; in a test, give the body "
+                    "of the loop to swf_run.loop."
+                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from shell_shop import (
     work_once,
 )
 
-from flowy_sim import Simulation
+from flowy_sim import EndlessLoopError, Simulation
 from flowy_sim import simulation as simulation_module
 from flowy_sim.polling import passage
 
@@ -275,3 +276,27 @@ def test_a_poll_of_an_unknown_domain_is_refused_at_once(simulation: Simulation) 
     with pytest.raises(client.exceptions.UnknownResourceFault):
         poll_for_activity(client)
     assert simulation.clock.now == before
+
+
+@pytest.mark.parametrize("kind", ["client", "boto3", "wire"])
+def test_a_loop_that_would_poll_for_ever_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It is not, as long as something may happen: here, that an execution times out."""
+    monkeypatch.setattr(passage, "IN_VAIN", 20)
+    simulation = Simulation()
+    clients = {
+        "client": simulation.client,
+        "boto3": simulation.boto3_client,
+        "wire": lambda: simulation.boto3_client(wire=True),
+    }
+    client = clients[kind]()
+    register(client)
+    run_id = start(client)
+    polls = (poll_for_activity(client) for _ in count())
+    with pytest.raises(EndlessLoopError, match=r"20 polls .* list 'working' .* no other thread"):
+        list(polls)
+    assert not is_open(client, run_id)
+    assert event_types(client, run_id)["WorkflowExecutionTimedOut"] == 1
+    start(client, "another")
+    assert decide_once(client)
