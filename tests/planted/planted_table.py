@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> None:
     """Print the table; or put it where the document that is named has its marks."""
     for name in MODULES:
         import_module(name)
+    # What workers say of the faults that they meet would hide how far the search is.
+    logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
     text = table()
     print(text)
     for path in map(Path, sys.argv[1:]):
