@@ -52,13 +52,13 @@ class History(list[Event]):
         for name in types:
             if name not in event_types():
                 raise ConfigurationError(
-                    f"there are no events of the type {name!r}{_nearest(name, event_types())}"
+                    f"there are no events of the type {name!r}{nearest(name, event_types())}"
                 )
         known = {each for name in types or event_types() for each in event_types()[name].members}
         for name in attributes.keys() - known:
             whose = " or ".join(types) or "any event"
             raise ConfigurationError(
-                f"{whose} has no attribute {name!r}{_nearest(name, sorted(known))}"
+                f"{whose} has no attribute {name!r}{nearest(name, sorted(known))}"
             )
         return History(
             event
@@ -76,7 +76,8 @@ class History(list[Event]):
         return [attributes_of(event) for event in self]
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that tells what may have been meant, if that can be guessed."""
     near = get_close_matches(name, known, 1)
     return f"; the nearest is {near[0]}" if near else ""
 

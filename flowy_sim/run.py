@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flowy.client import Execution, SwfClient
+from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads.serialization import PLAIN, Payloads
 from flowy_sim import timeline
-from flowy_sim.past import Call, History, calls
+from flowy_sim.past import Call, History, calls, nearest
 from flowy_sim.past import Event as Event
 from flowy_sim.timeline.vocabulary import attributes_of
 
@@ -42,6 +43,7 @@ class Run:
             `flowy_sim.past.History` for how to search them.
         payloads: how its arguments and results travelled.
         earlier: the runs before it, oldest first, each of which continued as new.
+        can_call: the names of all that it could call; empty if they are not known.
     """
 
     workflow_id: str
@@ -49,6 +51,7 @@ class Run:
     history: History = field(repr=False)
     payloads: Payloads = field(default=PLAIN, repr=False, compare=False)
     earlier: tuple[Run, ...] = ()
+    can_call: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     @property
     def successor(self) -> Execution | None:
@@ -114,11 +117,18 @@ class Run:
                 [first, second] = run.calls(Resize)
                 assert first.args == ("photo.jpg", 150)
                 assert first.overlaps(second)
+
+        Raises:
+            ConfigurationError: the workflow could not call anything of that name.
         """
         __tracebackhide__ = True
         found: list[Call] = []
         for run in (*self.earlier, self):
             found += calls(run.history, self.payloads, what)
+        if not found and isinstance(what, str) and self.can_call and what not in self.can_call:
+            raise ConfigurationError(
+                f"{self.type} can call nothing of the name {what!r}{nearest(what, self.can_call)}"
+            )
         return found
 
     def describe(self) -> str:
@@ -185,7 +195,13 @@ def history(client: SwfClient, domain: str, execution: Execution, after: int = 0
     return History(event for event in reversed(newest_first) if event["eventId"] > after)
 
 
-def fetch(client: SwfClient, domain: str, execution: Execution, payloads: Payloads = PLAIN) -> Run:
+def fetch(
+    client: SwfClient,
+    domain: str,
+    execution: Execution,
+    payloads: Payloads = PLAIN,
+    can_call: frozenset[str] = frozenset(),
+) -> Run:
     """Ask a service what has become of an execution so far.
 
     Args:
@@ -193,9 +209,10 @@ def fetch(client: SwfClient, domain: str, execution: Execution, payloads: Payloa
         domain: the execution's domain.
         execution: its ids, as `flowy.start` returns them.
         payloads: how its arguments and results travel.
+        can_call: the names of all that it can call; empty if they are not known.
     """
     events = history(client, domain, execution)
-    return Run(execution.workflow_id, execution.run_id, events, payloads)
+    return Run(execution.workflow_id, execution.run_id, events, payloads, can_call=can_call)
 
 
 def open_executions(client: Client, domain: str, most: int) -> list[Execution]:

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.client import SwfClient, fault_code
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
-P = TypeVar("P")
 
 STUBS_LIST = "stubs"
 """Where workers wait for a stub of whose type nothing is known but the name."""
@@ -43,6 +42,7 @@ class Repertoire:
         missing: the activities that the workflows' proxies ask for and of which there is neither
             an implementation nor a stub.
         missing_children: the children of which the same is true.
+        names: of all that can be called: activities, children, Lambda functions.
         payloads: how arguments and results travel.
     """
 
@@ -73,8 +73,9 @@ class Repertoire:
         self.payloads = payloads
         deciders = list(workflows)
         self.workflows = by_type(WorkflowType, deciders) if deciders else {}
-        self._proxies = [proxy for cls in self.workflows.values() for proxy in proxies(cls)]
-        self._children = [proxy for cls in self.workflows.values() for proxy in children(cls)]
+        used = [proxy for cls in self.workflows.values() for proxy in all_proxies(cls)]
+        self._proxies = [each for each in used if isinstance(each, ActivityProxy)]
+        self._children = [each for each in used if isinstance(each, WorkflowProxy)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}
         if stand_ins is not None:
@@ -83,6 +84,8 @@ class Repertoire:
         self.missing = [key for key in asked if key not in self.activities]
         started = dict.fromkeys(map(type_of, self._children))
         self.missing_children = [key for key in started if key not in self.workflows]
+        types = (*self.activities, *self.workflows)
+        self.names = frozenset([name for name, _ in types] + [each.declared.name for each in used])
 
     @property
     def decision_lists(self) -> list[str]:
@@ -196,8 +199,15 @@ def module_of(cls: type[Any]) -> ModuleType:
     return sys.modules[cls.__module__]
 
 
+def all_proxies(
+    workflow: type[Workflow],
+) -> list[ActivityProxy[..., Any] | WorkflowProxy[..., Any] | LambdaProxy]:
+    """Return the proxies of all kinds that a workflow has as attributes, by the names of these."""
+    return _members(workflow, ActivityProxy, WorkflowProxy, LambdaProxy)
+
+
 def proxies(workflow: type[Workflow]) -> list[ActivityProxy[..., Any]]:
-    """Return the proxies that a workflow has as attributes, by the names of these."""
+    """Return the proxies of activities that a workflow has as attributes, likewise."""
     return _members(workflow, ActivityProxy)
 
 
@@ -211,12 +221,12 @@ def functions(workflow: type[Workflow]) -> list[str]:
     return [proxy.declared.name for proxy in _members(workflow, LambdaProxy)]
 
 
-def _members(cls: type[Workflow], kind: type[P]) -> list[P]:
+def _members(cls: type[Workflow], *kinds: type[Any]) -> list[Any]:
     members: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base not in Workflow.__mro__:
             members.update(vars(base))
-    found = {name: each for name, each in members.items() if isinstance(each, kind)}
+    found = {name: each for name, each in members.items() if isinstance(each, kinds)}
     return [found[name] for name in sorted(found)]
 
 

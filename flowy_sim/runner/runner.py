@@ -377,12 +377,12 @@ class Runner:
             self.runs.append(stuck.run)
             raise
         except Exception:
-            self.runs.append(fetch(self._client, self.domain, execution, self.payloads))
+            self.runs.append(self._fetch(execution))
             raise
         finally:
             self.stage.suspended.clear()
             self._listening.remove(execution)
-        ended = fetch(self._client, self.domain, execution, self.payloads)
+        ended = self._fetch(execution)
         self.runs.append(ended)
         can = self.stage.can
         in_vain = called_in_vain(ended.history, list(self.simulation.lambdas))
@@ -391,6 +391,10 @@ class Runner:
         if in_vain:
             raise UnexpectedCallError(in_vain)
         return ended
+
+    def _fetch(self, execution: Execution) -> Run:
+        names = self.stage.can_call
+        return fetch(self._client, self.domain, execution, self.payloads, names)
 
     # Work
 

@@ -112,6 +112,11 @@ class Stage:
         """All crews."""
         return [*self._crews, *self._others]
 
+    @property
+    def can_call(self) -> frozenset[str]:
+        """The names of all that workflows can call; none if others decide, who may know more."""
+        return frozenset() if self._others else self._known.names
+
     def workers(self) -> Workers:
         """Return who is there to take tasks."""
         polled = list(dict.fromkeys(each for crew in self.crews for each in crew.lists))

@@ -9,6 +9,7 @@ from bakery import Bake, Bread, Heat, Knead
 
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
 from flowy_sim.past import Call
 from flowy_sim.run import Run
@@ -28,7 +29,24 @@ def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
     assert [call.name for call in bread.calls()] == ["knead", "heat", "knead", "bake"]
     assert [call.args for call in bread.calls(Knead)] == [(500,), (500,)]
     assert [call.args for call in bread.calls("bake")] == [("dough", 220)]
-    assert bread.calls("clean") == []
+    assert bread.calls("bread") == []
+
+
+def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"bread 1 can call nothing .* 'kned'; .* is knead"
+    ):
+        bread.calls("kned")
+
+
+def test_nothing_is_refused_where_others_decide_who_may_call_anything(
+    runner: Runner, stubs: Stubs
+) -> None:
+    stubs(Knead, result="dough")
+    stubs(Heat, result=220)
+    stubs(Bake, result="bread")
+    runner.loop(lambda client: None, "somebody")
+    assert runner.run(Bread, 500, degrees=220).calls("anything") == []
 
 
 def test_a_call_tells_what_came_of_it_and_when(bread: Run) -> None:
