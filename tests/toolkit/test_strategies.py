@@ -17,7 +17,8 @@ from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim.invariants import check
 from flowy_sim.run import Event
-from flowy_sim.strategies import Input, decisions, histories, inputs
+from flowy_sim.runner import Runner
+from flowy_sim.strategies import Call, Input, Program, decisions, histories, inputs, workflows
 from flowy_sim.strategies.decisions import Decision
 
 UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
@@ -83,6 +84,15 @@ def test_in_some_histories_something_goes_wrong() -> None:
         return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
 
     assert find(histories(), timed_out, settings=UNSHRUNK)
+
+
+def test_a_workflow_is_shrunk_to_what_matters() -> None:
+    def times_out(program: Program) -> bool:
+        run = Runner(Simulation(), stubs=program.stubs()).run(program.workflow())
+        return bool(run.history.find("ActivityTaskTimedOut"))
+
+    found = find(workflows(), times_out, settings=settings(max_examples=2_000))
+    assert found.steps == (Call(0, takes=10, start_to_close=10, error_handling=True),)
 
 
 @given(decisions())
