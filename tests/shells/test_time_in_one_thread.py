@@ -284,6 +284,8 @@ def test_a_loop_that_would_poll_for_ever_is_refused(
 ) -> None:
     """It is not, as long as something may happen: here, that an execution times out."""
     monkeypatch.setattr(passage, "IN_VAIN", 20)
+    # Other tests may have left threads, such as a server for all of them.
+    monkeypatch.setattr(simulation_module, "_alone", lambda: True)
     simulation = Simulation()
     clients = {
         "client": simulation.client,
