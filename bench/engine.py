@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import images
-from flowy_sim.engine import Engine
+from flowy_sim._engine import Engine
 
 NOW = 1_700_000_000_000
 

@@ -11,7 +11,7 @@ from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.explore import Exploration, find
 from flowy_sim.faults import EVERYDAY
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 def with_stubs(runner: Runner) -> None:

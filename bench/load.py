@@ -237,7 +237,7 @@ def _seconds(client: Any, size: int) -> float:
 
 
 def _boto3(served: Served) -> Any:
-    from flowy_sim.endpoint import Endpoint
+    from flowy_sim._server.endpoint import Endpoint
 
     return Endpoint(served.url).client()
 

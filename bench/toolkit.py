@@ -14,9 +14,9 @@ from flowy import ActivityProxy, Workflow, activity, workflow
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
 
 _START = """
 import sys, time

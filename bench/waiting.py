@@ -78,7 +78,7 @@ async def _measured(number: int, wakes: int) -> tuple[Figures, float]:
 
 
 async def _until_they_wait(served: Served, number: int) -> None:
-    from flowy_sim.endpoint import Endpoint
+    from flowy_sim._server.endpoint import Endpoint
 
     endpoint = Endpoint(served.url)
     while (await asyncio.to_thread(endpoint.describe))["waitingPolls"] < number:

@@ -33,14 +33,21 @@ declaring      `declared`: what decorators say; `checks` of what they are given
 commands       `cli`; `tutorial`: an example
 """
 
-from flowy import elsewhere, errors, replay
+from flowy import async_completion, errors, replay
+from flowy._calls.bound import ChildResult
+from flowy._client import Execution, SwfClient, connect
+from flowy._decider.decider import decide
+from flowy._logs import ExecutionFilter, WorkflowLogger
+from flowy._start import Outcome, outcome, start
+from flowy._workers.activity_worker import ActivityWorker
+from flowy._workers.registration import Found, scan
+from flowy._workers.running import run_workers
+from flowy._workers.worker import Worker
+from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.activity import Activity, activity
 from flowy.activity_context import LATER, ActivityContext
-from flowy.bound import ChildResult
-from flowy.client import Execution, SwfClient, connect
 from flowy.combining import finish_order, first, gather, parallel_reduce, wait
 from flowy.context import WorkflowContext
-from flowy.deciding.decider import decide
 from flowy.errors import (
     ActivityCanceled,
     ConfigurationError,
@@ -63,17 +70,10 @@ from flowy.errors import (
     TaskTimedOut,
     UnrepeatableError,
 )
-from flowy.logs import ExecutionFilter, WorkflowLogger
-from flowy.payloads.serialization import Payloads
+from flowy.payloads import Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
-from flowy.registry import Found, scan
 from flowy.result import Result
 from flowy.retry import Retry
-from flowy.starter import Outcome, outcome, start
-from flowy.workers.activity_worker import ActivityWorker
-from flowy.workers.running import run_workers
-from flowy.workers.worker import Worker
-from flowy.workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow, workflow
 
 __all__ = [
@@ -119,9 +119,9 @@ __all__ = [
     "WorkflowProxy",
     "WorkflowWorker",
     "activity",
+    "async_completion",
     "connect",
     "decide",
-    "elsewhere",
     "errors",
     "finish_order",
     "first",

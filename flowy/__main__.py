@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line, or say how to install what it needs."""
     try:
-        from flowy.cli import cli
+        from flowy._cli import cli
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ClassVar, TypeVar
 
-from flowy import checks, options
+from flowy import _checks, options
+from flowy._declared import Declared, check_class
 from flowy.activity_context import ActivityContext
-from flowy.declared import Declared, check_class
 from flowy.errors import ConfigurationError
 from flowy.options import Default
 from flowy.retry import Retry
@@ -52,8 +52,8 @@ class Activity:
     result travel as JSON, and come back as the type hints of ``run`` say.
 
     Instead of a result, ``run`` may return `flowy.LATER`, if another process is to finish the
-    activity (see `flowy.elsewhere`), or raise `flowy.ActivityCanceled`, once a heartbeat has said
-    that the workflow wants it canceled.
+    activity (see `flowy.async_completion`), or raise `flowy.ActivityCanceled`, once a heartbeat has
+    said that the workflow wants it canceled.
     """
 
     flowy_type: ClassVar[ActivityType]
@@ -143,11 +143,11 @@ def activity(
         },
     )
     declared = ActivityType(
-        name=checks.text("the name of an activity", name),
-        version=checks.version_text(version),
+        name=_checks.text("the name of an activity", name),
+        version=_checks.version_text(version),
         defaults=options.default_members(wire, infix="Task"),
         retry=options.retry_policy(retry, delay),
-        error_handling=checks.truth("error_handling", error_handling),
+        error_handling=_checks.truth("error_handling", error_handling),
         automatic_heartbeat=_interval(heartbeat, automatic_heartbeat),
     )
 
@@ -177,7 +177,7 @@ def activity_class(target: Any) -> Any:
 
 
 def _interval(heartbeat: int | None, automatic: bool) -> float | None:
-    if not checks.truth("automatic_heartbeat", automatic):
+    if not _checks.truth("automatic_heartbeat", automatic):
         return None
     if not heartbeat:
         raise ConfigurationError(

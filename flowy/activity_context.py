@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from flowy.workers.patience import Wait
+from flowy._workers.backoff import Wait
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class _Later:
 
 
 LATER: Any = _Later()
-"""What an activity returns that is finished elsewhere, with its token; see `flowy.elsewhere`."""
+"""What an activity returns that another process finishes; see `flowy.async_completion`."""
 
 
 class ActivityContext:
@@ -46,7 +46,7 @@ class ActivityContext:
         activity_id: the activity's id in the history, such as ``resize-1``.
         workflow_id: the id of the execution that waits for it.
         run_id: the id of that execution's run.
-        token: the task's token, with which any process can finish it; see `flowy.elsewhere`.
+        token: the task's token, with which any process can finish it; see `flowy.async_completion`.
 
     Example:
         ::

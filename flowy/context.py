@@ -14,22 +14,22 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack, overload
 from uuid import UUID
 
-from flowy import checks
+from flowy import _checks
 from flowy import options as known_options
-from flowy.calls.external import CancelCall, SendCall
-from flowy.calls.waits import SignalCall, TimerCall
-from flowy.client import Execution
-from flowy.deciding.decisions import record_marker
-from flowy.deciding.leaving import Restarting
+from flowy._calls.external import CancelCall, SendCall
+from flowy._calls.waits import SignalCall, TimerCall
+from flowy._client import Execution
+from flowy._decider.decisions import record_marker
+from flowy._decider.leaving import Restarting
+from flowy._logs import WorkflowLogger
+from flowy._payloads.hints import converter
+from flowy._payloads.limits import LONG_HISTORY
 from flowy.errors import ConfigurationError
-from flowy.limits import LONG_HISTORY
-from flowy.logs import WorkflowLogger
 from flowy.options import AllOverrides
-from flowy.payloads.hints import converter
 from flowy.result import Result
 
 if TYPE_CHECKING:
-    from flowy.deciding.decider import Decider
+    from flowy._decider.decider import Decider
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class WorkflowContext:
         Example:
             ``approved = self.signal("approval", bool).result()``
         """
-        name = checks.text("the name of a signal", name)
+        name = _checks.text("the name of a signal", name)
         return Result(SignalCall(self._deciding, name, converter(hint)))
 
     def send_signal(
@@ -160,8 +160,8 @@ class WorkflowContext:
             SerializationError: the value cannot be sent.
         """
         decider = self._deciding
-        receiver = Execution(checks.text("workflow_id", workflow_id), run_id)
-        name = checks.text("the name of a signal", name)
+        receiver = Execution(_checks.text("workflow_id", workflow_id), run_id)
+        name = _checks.text("the name of a signal", name)
         call = SendCall(decider, receiver, error_handling, name, value)
         decider.begin(call)
         return Result(call)
@@ -181,7 +181,7 @@ class WorkflowContext:
             `flowy.NotDelivered`.
         """
         decider = self._deciding
-        receiver = Execution(checks.text("workflow_id", workflow_id), run_id)
+        receiver = Execution(_checks.text("workflow_id", workflow_id), run_id)
         call = CancelCall(decider, receiver, error_handling)
         decider.begin(call)
         return Result(call)
@@ -233,8 +233,8 @@ class WorkflowContext:
             name: the marker's name, 1 to 256 characters.
             details: more, up to 32,768 characters.
         """
-        given = None if details is None else checks.text("details", details, 32_768)
-        name = checks.text("the name of a marker", name)
+        given = None if details is None else _checks.text("details", details, 32_768)
+        name = _checks.text("the name of a marker", name)
         self._deciding.make_room()
         self._deciding.add(record_marker(name, given))
 
@@ -255,7 +255,7 @@ class WorkflowContext:
         Example:
             ``size = 256 if self.patched("larger") else 128``
         """
-        return self._deciding.markers.patched(checks.text("the name of a patch", patch, 200))
+        return self._deciding.markers.patched(_checks.text("the name of a patch", patch, 200))
 
     @property
     def history_length(self) -> int:
@@ -328,4 +328,4 @@ class WorkflowContext:
 def _whole_seconds(seconds: int | timedelta) -> int:
     if isinstance(seconds, timedelta):
         seconds = max(ceil(seconds / timedelta(seconds=1)), 0)
-    return checks.whole_number("the seconds of a timer", seconds)
+    return _checks.whole_number("the seconds of a timer", seconds)

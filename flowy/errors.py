@@ -30,7 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowy.determinism.differences import Difference
+    from flowy._determinism.differences import Difference
 
 
 class FlowyError(Exception):

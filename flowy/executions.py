@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from flowy import checks
-from flowy.client import Execution, Reply, SwfClient, fault_code, no_domain
+from flowy import _checks
+from flowy._client import Execution, Reply, SwfClient, fault_code, no_domain
 from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.options import CHILD_POLICIES
-from flowy.payloads.serialization import PLAIN, Payloads
+from flowy.payloads import PLAIN, Payloads
 
 Event = dict[str, Any]
 
@@ -60,7 +60,7 @@ def signal(
         SerializationError: the value cannot be sent.
         UnknownExecutionError: no such execution is open, or there is no such domain.
     """
-    request: dict[str, Any] = {"signalName": checks.text("the name of a signal", name)}
+    request: dict[str, Any] = {"signalName": _checks.text("the name of a signal", name)}
     if value is not None:
         request["input"] = payloads.encode_value(f"the signal {name!r}", value)
     _tell(client.signal_workflow_execution, domain, workflow_id, run_id, request)
@@ -152,15 +152,15 @@ def list_executions(
             f"status must be OPEN, CLOSED or one of {', '.join(STATUSES)}, not {status!r}"
         )
     request: dict[str, Any] = {
-        "domain": checks.text("domain", domain),
+        "domain": _checks.text("domain", domain),
         "startTimeFilter": _ANY_TIME if since is None else {"oldestDate": since},
     }
     if workflow_id is not None:
-        request["executionFilter"] = {"workflowId": checks.text("workflow_id", workflow_id)}
+        request["executionFilter"] = {"workflowId": _checks.text("workflow_id", workflow_id)}
     elif tag is not None:
-        request["tagFilter"] = {"tag": checks.text("tag", tag)}
+        request["tagFilter"] = {"tag": _checks.text("tag", tag)}
     elif type_name is not None:
-        request["typeFilter"] = {"name": checks.text("type_name", type_name)}
+        request["typeFilter"] = {"name": _checks.text("type_name", type_name)}
     elif status in STATUSES:
         request["closeStatusFilter"] = {"status": status}
     both = []
@@ -265,8 +265,8 @@ def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
 def _tell(
     call: Any, domain: str, workflow_id: str, run_id: str | None, request: dict[str, Any]
 ) -> None:
-    request["domain"] = checks.text("domain", domain)
-    request["workflowId"] = checks.text("workflow_id", workflow_id)
+    request["domain"] = _checks.text("domain", domain)
+    request["workflowId"] = _checks.text("workflow_id", workflow_id)
     if run_id is not None:
         request["runId"] = run_id
     try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, NamedTuple, TypedDict
 
-from flowy.checks import names, text, truth, whole_number
+from flowy._checks import names, text, truth, whole_number
 from flowy.errors import ConfigurationError
 from flowy.retry import NO_RETRY, Retry
 

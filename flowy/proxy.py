@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from flowy import checks, options
+from flowy import _checks, options
+from flowy._calls.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
+from flowy._calls.lambdas import LambdaFunction
+from flowy._declared import Declared
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.activity_context import ActivityContext
-from flowy.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
-from flowy.calls.lambdas import LambdaFunction
-from flowy.declared import Declared
 from flowy.errors import ConfigurationError
 from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
@@ -195,7 +195,7 @@ class LambdaProxy:
 
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
         """Check the arguments and prepare what all calls have in common."""
-        self.declared = LambdaFunction(checks.text("the name of a Lambda function", name, 64))
+        self.declared = LambdaFunction(_checks.text("the name of a Lambda function", name, 64))
         self.choices = Choices(options.LAMBDA, {}).over(overrides)
 
     @overload
@@ -221,8 +221,8 @@ def _declared(kind: type[D], target: type[Any] | str, version: object) -> D:
     """Find the type that a class declares, or make one of a name and a version."""
     if isinstance(target, str):
         noun = "an activity" if kind is ActivityType else "a workflow"
-        name = checks.text(f"the name of {noun}", target)
-        return kind(name, checks.version_text(version), {})
+        name = _checks.text(f"the name of {noun}", target)
+        return kind(name, _checks.version_text(version), {})
     declared = getattr(target, "flowy_type", None)
     if not isinstance(declared, kind):
         raise ConfigurationError(

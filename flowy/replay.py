@@ -8,11 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from flowy.client import Execution
-from flowy.deciding.decider import UNKNOWN, Decider
-from flowy.deciding.history import Event, History
+from flowy._client import Execution
+from flowy._decider.decider import UNKNOWN, Decider
+from flowy._decider.history import Event, History
 from flowy.errors import ConfigurationError, HistoryError
-from flowy.payloads.serialization import PLAIN, Payloads
+from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
 HistorySource = Iterable[Event] | Mapping[str, Any] | str | PathLike[str]

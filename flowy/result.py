@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from flowy.determinism.sites import CallSite
+from flowy._determinism.sites import CallSite
 from flowy.errors import TaskCanceled, TaskError
 
 if TYPE_CHECKING:
-    from flowy.deciding.decider import Decider
+    from flowy._decider.decider import Decider
 
     class _AnyArgument(Any):  # type: ignore[misc]
         """May stand wherever a value may."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
-from flowy.checks import LONGEST, number, whole_number
+from flowy._checks import LONGEST, number, whole_number
 from flowy.errors import ConfigurationError
 
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from inspect import getattr_static
 from typing import Any, ClassVar, TypeVar
 
-from flowy import checks, options
+from flowy import _checks, options
+from flowy._declared import Declared, check_class
 from flowy.context import WorkflowContext
-from flowy.declared import Declared, check_class
 from flowy.errors import ConfigurationError
 from flowy.options import Default
 from flowy.retry import Retry
@@ -98,7 +98,7 @@ def workflow(
         error_handling: of a child: whether an error is handed to the parent, which gets it from
             ``.result()``; otherwise an error fails the parent at once.
         guard: whether clocks, chance, sleep, files, connections and processes in ``run`` are
-            noticed, as far as they can be (see `flowy.determinism`).
+            noticed, as far as they can be (see `flowy._determinism`).
 
     Returns:
         The decorator, which returns the class itself.
@@ -122,12 +122,12 @@ def workflow(
         },
     )
     declared = WorkflowType(
-        name=checks.text("the name of a workflow", name),
-        version=checks.version_text(version),
+        name=_checks.text("the name of a workflow", name),
+        version=_checks.version_text(version),
         defaults=options.default_members(wire),
         retry=options.retry_policy(retry, delay),
-        error_handling=checks.truth("error_handling", error_handling),
-        guard=checks.truth("guard", guard),
+        error_handling=_checks.truth("error_handling", error_handling),
+        guard=_checks.truth("guard", guard),
     )
 
     def decorate(cls: type[W]) -> type[W]:

@@ -22,41 +22,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowy_sim.botocore import mock_swf as mock_swf
-    from flowy_sim.clock import Clock as Clock
-    from flowy_sim.clock import RealClock as RealClock
-    from flowy_sim.clock import ScaledClock as ScaledClock
-    from flowy_sim.clock import VirtualClock as VirtualClock
-    from flowy_sim.engine.faults import Fault as Fault
-    from flowy_sim.engine.latency import Latency as Latency
-    from flowy_sim.engine.limits import Limits as Limits
-    from flowy_sim.polling.passage import EndlessLoopError as EndlessLoopError
-    from flowy_sim.run import NoResultError as NoResultError
-    from flowy_sim.runner.waiting import StuckError as StuckError
-    from flowy_sim.schedule import FirstChoice as FirstChoice
-    from flowy_sim.schedule import RandomChoice as RandomChoice
-    from flowy_sim.schedule import Schedule as Schedule
-    from flowy_sim.simulation import Simulation as Simulation
-    from flowy_sim.stubs import UnexpectedCallError as UnexpectedCallError
+    from flowy_sim._clients.boto3 import mock_swf as mock_swf
+    from flowy_sim._engine.faults import Fault as Fault
+    from flowy_sim._engine.latency import Latency as Latency
+    from flowy_sim._engine.limits import Limits as Limits
+    from flowy_sim._simulation.clock import Clock as Clock
+    from flowy_sim._simulation.clock import RealClock as RealClock
+    from flowy_sim._simulation.clock import ScaledClock as ScaledClock
+    from flowy_sim._simulation.clock import VirtualClock as VirtualClock
+    from flowy_sim._simulation.schedule import FirstChoice as FirstChoice
+    from flowy_sim._simulation.schedule import RandomChoice as RandomChoice
+    from flowy_sim._simulation.schedule import Schedule as Schedule
+    from flowy_sim._simulation.simulation import Simulation as Simulation
+    from flowy_sim._simulation.time_skipping import EndlessLoopError as EndlessLoopError
+    from flowy_sim.testing._run import NoResultError as NoResultError
+    from flowy_sim.testing._stubs import UnexpectedCallError as UnexpectedCallError
+    from flowy_sim.testing._waiting import StuckError as StuckError
 
 # Where each public name lives; its module is imported when the name is first used.
 _MODULES = {
-    "Clock": "clock",
-    "EndlessLoopError": "polling.passage",
-    "FirstChoice": "schedule",
-    "NoResultError": "run",
-    "RandomChoice": "schedule",
-    "RealClock": "clock",
-    "ScaledClock": "clock",
-    "Schedule": "schedule",
-    "Simulation": "simulation",
-    "StuckError": "runner.waiting",
-    "UnexpectedCallError": "stubs",
-    "VirtualClock": "clock",
-    "mock_swf": "botocore",
-    "Fault": "engine.faults",
-    "Latency": "engine.latency",
-    "Limits": "engine.limits",
+    "Clock": "_simulation.clock",
+    "EndlessLoopError": "_simulation.time_skipping",
+    "FirstChoice": "_simulation.schedule",
+    "NoResultError": "testing._run",
+    "RandomChoice": "_simulation.schedule",
+    "RealClock": "_simulation.clock",
+    "ScaledClock": "_simulation.clock",
+    "Schedule": "_simulation.schedule",
+    "Simulation": "_simulation.simulation",
+    "StuckError": "testing._waiting",
+    "UnexpectedCallError": "testing._stubs",
+    "VirtualClock": "_simulation.clock",
+    "mock_swf": "_clients.boto3",
+    "Fault": "_engine.faults",
+    "Latency": "_engine.latency",
+    "Limits": "_engine.limits",
 }
 
 __all__ = list(_MODULES)

@@ -13,7 +13,7 @@ def main() -> None:
             # A result that the terminal cannot show is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
     try:
-        from flowy_sim.cli import cli
+        from flowy_sim._cli import cli
 
         cli(prog_name="flowy-sim")
     except ModuleNotFoundError as error:

@@ -16,9 +16,9 @@ Example:
 
 from __future__ import annotations
 
-from flowy_sim.explore.attempt import EndlessError
-from flowy_sim.explore.exploration import Exploration, Failure, FoundError
-from flowy_sim.explore.exploring import explore, find
-from flowy_sim.runner.checks import invariant
+from flowy_sim.explore._attempt import EndlessError
+from flowy_sim.explore._exploration import Exploration, Failure, FoundError
+from flowy_sim.explore._exploring import explore, find
+from flowy_sim.testing._invariants import invariant
 
 __all__ = ["EndlessError", "Exploration", "Failure", "FoundError", "explore", "find", "invariant"]

@@ -1,6 +1,6 @@
 """What goes wrong on purpose: workers die, answers are lost, the network fails.
 
-Faults are given to a `flowy_sim.runner.Runner`, or to `flowy_sim.explore.explore`. Each asks the
+Faults are given to a `flowy_sim.testing.Runner`, or to `flowy_sim.explore.explore`. Each asks the
 simulation's schedule, wherever it could strike, whether it does; with the default schedule nothing
 ever goes wrong. They strike between a worker and the service, so neither has to know of them.
 
@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 
-from flowy_sim.faults.fault import Call, Fault, Killed, Moment, Stage
-from flowy_sim.faults.lateness import AnswerLate, HeartbeatLate, TaskLate
-from flowy_sim.faults.losing import (
+from flowy_sim.faults._fault import Call, Fault, Killed, Moment, Stage
+from flowy_sim.faults._lateness import AnswerLate, HeartbeatLate, TaskLate
+from flowy_sim.faults._losing import (
     AnsweredTwice,
     AnswerLost,
     DeciderDies,
@@ -28,7 +28,14 @@ from flowy_sim.faults.losing import (
     WorkerDiesLate,
     WorkFails,
 )
-from flowy_sim.faults.outside import CancelRequest, ClockJumps, Deploy, Restart, Signal, Termination
+from flowy_sim.faults._outside import (
+    CancelRequest,
+    ClockJumps,
+    Deploy,
+    Restart,
+    Signal,
+    Termination,
+)
 
 EVERYDAY: tuple[Fault, ...] = (
     WorkerDies(),

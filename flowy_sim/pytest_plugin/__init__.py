@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import pytest
 
-from flowy_sim.pytest_plugin.marker import KEYWORDS
+from flowy_sim.pytest_plugin._marker import KEYWORDS
 
 # In the order in which they import each other: pytest wants to load each of them itself.
 pytest_plugins = [
-    "flowy_sim.pytest_plugin.fixtures",
-    "flowy_sim.pytest_plugin.covering",
-    "flowy_sim.pytest_plugin.exploring",
-    "flowy_sim.pytest_plugin.checking",
-    "flowy_sim.pytest_plugin.reporting",
+    "flowy_sim.pytest_plugin._fixtures",
+    "flowy_sim.pytest_plugin._coverage",
+    "flowy_sim.pytest_plugin._explored",
+    "flowy_sim.pytest_plugin._checks",
+    "flowy_sim.pytest_plugin._reports",
 ]
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"

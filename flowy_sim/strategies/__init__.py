@@ -11,10 +11,10 @@ Example:
 
 from __future__ import annotations
 
-from flowy_sim.strategies.decisions import decisions
-from flowy_sim.strategies.histories import histories
-from flowy_sim.strategies.inputs import Input, inputs
-from flowy_sim.strategies.programs import Call, Program, Wait, When, workflows
+from flowy_sim.strategies._decisions import decisions
+from flowy_sim.strategies._histories import histories
+from flowy_sim.strategies._inputs import Input, inputs
+from flowy_sim.strategies._programs import Call, Program, Wait, When, workflows
 
 __all__ = [
     "Call",

@@ -40,11 +40,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowy_sim.verify.checking import HistoryError
-from flowy_sim.verify.comparing import Difference
-from flowy_sim.verify.recording import Recording, read, read_file
-from flowy_sim.verify.redriving import Redrive
-from flowy_sim.verify.verdict import Verdict
+from flowy_sim.verify._checking import HistoryError
+from flowy_sim.verify._comparing import Difference
+from flowy_sim.verify._recording import Recording, read, read_file
+from flowy_sim.verify._redriving import Redrive
+from flowy_sim.verify._verdict import Verdict
 
 __all__ = ["Difference", "HistoryError", "Recording", "Verdict", "verify", "verify_paths"]
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flowy.tutorial import storage
-from flowy_sim.cli import cli
+from flowy_sim._cli import cli
 
 # Before click 8.2 standard error is mixed with the output unless this is said.
 APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}

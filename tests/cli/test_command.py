@@ -47,7 +47,8 @@ try:
     main()
 except SystemExit as ended:
     assert not ended.code
-slow = {{"boto3", "botocore", "rich", "flowy", "PIL", "requests", "flowy_sim.simulation"}}
+slow = {{"boto3", "botocore", "rich", "flowy", "PIL", "requests"}}
+slow |= {{"flowy_sim._simulation.simulation"}}
 assert not slow & set(sys.modules), slow & set(sys.modules)
 """
     )
@@ -215,11 +216,11 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
     ("words", "works"),
     [
         (["verify", "."], "flowy_sim.verify.verify_paths"),
-        (["replay", "flowy.tutorial", "."], "flowy_sim.histories.replaying.replay_files"),
-        (["explore"], "flowy_sim.cli.exploring.find_failure"),
+        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._histories.replaying.replay_files"),
+        (["explore"], "flowy_sim._cli.exploring.find_failure"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
-            "flowy_sim.histories.recording.record",
+            "flowy_sim.testing._histories.recording.record",
         ),
     ],
 )

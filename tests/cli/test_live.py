@@ -8,10 +8,10 @@ import pytest
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
-from flowy_sim.cli import services, staff
-from flowy_sim.cli.services import service_at
-from flowy_sim.cli.staff import Member, Staff
-from flowy_sim.clock import RealClock
+from flowy_sim._cli import services, staff
+from flowy_sim._cli.services import service_at
+from flowy_sim._cli.staff import Member, Staff
+from flowy_sim._simulation.clock import RealClock
 
 URL = "http://127.0.0.1:5055"
 

@@ -8,11 +8,11 @@ from handwritten import History
 from rich.console import Console
 
 from flowy import ActivityProxy, Workflow, activity, workflow
-from flowy_sim.cli.gauge import Gauge
-from flowy_sim.cli.progress import Progress
+from flowy_sim._cli.gauge import Gauge
+from flowy_sim._cli.progress import Progress
 from flowy_sim.explore import find
 from flowy_sim.faults import EVERYDAY
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @activity("knead", 1, "kitchen", start_to_close=60)
@@ -90,7 +90,7 @@ def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1
     def baked(runner: Runner) -> None:
         assert runner(Bread, 500).status != "OPEN"
 
-    monkeypatch.setattr("flowy_sim.explore.explorer._TOLD_EVERY", 0)
+    monkeypatch.setattr("flowy_sim.explore._explorer._TOLD_EVERY", 0)
     with console.capture() as capture, Gauge(console, 40, 60) as gauge:
         find(baked, faults=EVERYDAY, runs=40, seconds=60, tell=gauge.tell, processes=processes)
     return capture.get()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flowy_sim import Simulation
-from flowy_sim.histories.files import iso
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._histories.files import iso
 
 DOCS = Path(__file__).parents[2] / "docs"
 

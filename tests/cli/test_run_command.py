@@ -8,7 +8,7 @@ from PIL import Image
 
 from flowy import replay
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import timeline
+from flowy_sim import _report
 
 
 def sentence(result) -> str:
@@ -93,7 +93,7 @@ def test_too_many_arguments_are_refused_in_a_sentence(invoke):
 
 
 def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
-    from flowy_sim.cli import targets
+    from flowy_sim._cli import targets
 
     def scan(package):
         from flowy.errors import ConfigurationError
@@ -196,7 +196,7 @@ class TestAWorkflowOfOnesOwn:
         assert "It took " in result.stdout
 
     def test_that_waits_for_ever_in_real_time_is_told_for_what(self, invoke, monkeypatch):
-        monkeypatch.setattr("flowy_sim.cli.live._QUIET_SECONDS", 0.0)
+        monkeypatch.setattr("flowy_sim._cli.live._QUIET_SECONDS", 0.0)
 
         result = invoke("run", "shop.orders:Lost", "--realtime")
 
@@ -221,7 +221,7 @@ class TestAWorkflowOfOnesOwn:
         assert printed["workflowId"] == "order-1"
         assert printed["simulatedSeconds"] == 0
         assert printed["realSeconds"] >= 0
-        assert timeline.text(printed["events"]).startswith("order 1 · completed")
+        assert _report.text(printed["events"]).startswith("order 1 · completed")
 
     def test_that_fails_says_why_in_json(self, invoke):
         result = invoke("run", "shop.orders:Refund", "--json")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from programs import Programs
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 _NUMBERS = count(1)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 #: Where `nox -s clients` has put the clients; nowhere in an ordinary run of the tests.
 CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))

@@ -9,8 +9,8 @@ from typing import Any
 from botocore import xform_name
 from programs import AWS, HERE, Programs, needs_aws
 
-from flowy_sim.endpoint import Endpoint
-from flowy_sim.engine.model import operation_names
+from flowy_sim._engine.model import operation_names
+from flowy_sim._server.endpoint import Endpoint
 
 pytestmark = needs_aws
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from programs import HERE, Programs
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 PROGRAM = (sys.executable, HERE / "plain_boto3.py")
 

@@ -20,7 +20,7 @@ from flowy import (
     start,
     workflow,
 )
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 pytestmark = needs_javascript
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from programs import AWS, SIMPLEFLOW, Programs, needs_aws, needs_javascript, needs_simpleflow
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 PATH = f"{AWS.parent}:{SIMPLEFLOW.parent}:/usr/bin:/bin"

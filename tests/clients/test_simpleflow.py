@@ -13,7 +13,7 @@ import pytest
 from callers import wait_until
 from programs import HERE, SECONDS, SIMPLEFLOW, Programs, needs_simpleflow
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 pytestmark = needs_simpleflow
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowy_sim.durable.closed import StoredEvents
-from flowy_sim.durable.plain import argument_state, domain_state, type_state
-from flowy_sim.engine import Engine
-from flowy_sim.engine.domains import Domain
-from flowy_sim.engine.execution import Open
-from flowy_sim.engine.registered_types import ACTIVITY, WORKFLOW
-from flowy_sim.engine.task_lists import TaskLists
+from flowy_sim._engine import Engine
+from flowy_sim._engine.domains import Domain
+from flowy_sim._engine.execution import Open
+from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
+from flowy_sim._engine.task_lists import TaskLists
+from flowy_sim._storage.closed import StoredEvents
+from flowy_sim._storage.plain import argument_state, domain_state, type_state
 
 #: Whose it is; and keys of which only the order matters.
 _LEFT_OUT = {"engine", "domain", "execution", "waits_under", "deadline"}

@@ -6,12 +6,12 @@ import sqlite3
 import weakref
 from typing import Any
 
-from flowy_sim.durable import schema
-from flowy_sim.durable.batch import Batch
-from flowy_sim.durable.reading import read_engines, read_ids
-from flowy_sim.durable.restoring import Restoring
-from flowy_sim.durable.tracking import Tracker
-from flowy_sim.engine import Engine
+from flowy_sim._engine import Engine
+from flowy_sim._storage import schema
+from flowy_sim._storage.batch import Batch
+from flowy_sim._storage.reading import read_engines, read_ids
+from flowy_sim._storage.restoring import Restoring
+from flowy_sim._storage.tracking import Tracker
 
 READS = ("Count", "Describe", "Get", "List")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from driver import Driver
 
-from flowy_sim.durable.opening import open_file
-from flowy_sim.engine import Engine
-from flowy_sim.server.settings import ServerSettings, Settings
-from flowy_sim.server.world import World
-from flowy_sim.server.worlds import Worlds
+from flowy_sim._engine import Engine
+from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.world import World
+from flowy_sim._server.worlds import Worlds
+from flowy_sim._storage.opening import open_file
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

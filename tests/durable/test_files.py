@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving_engines import Served, crash
 
-from flowy_sim.durable import files, schema
-from flowy_sim.durable.files import FileRefusedError
+from flowy_sim._storage import files, schema
+from flowy_sim._storage.files import FileRefusedError
 
 
 async def _lived(path: Path) -> None:

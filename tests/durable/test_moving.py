@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from serving_engines import Served
 from test_restoring_at_random import campaign
 
-from flowy_sim.durable.adding import import_file
-from flowy_sim.durable.documents import changes_from, check_engine, engine_document
-from flowy_sim.durable.exporting import choose_executions, choose_simulation, export_file
-from flowy_sim.durable.files import FileRefusedError
-from flowy_sim.durable.forms import DocumentError
-from flowy_sim.durable.importing import read_document
-from flowy_sim.durable.restoring import restore
-from flowy_sim.durable.tracking import Tracker
-from flowy_sim.engine import Engine
+from flowy_sim._engine import Engine
+from flowy_sim._storage.adding import import_file
+from flowy_sim._storage.documents import changes_from, check_engine, engine_document
+from flowy_sim._storage.exporting import choose_executions, choose_simulation, export_file
+from flowy_sim._storage.files import FileRefusedError
+from flowy_sim._storage.forms import DocumentError
+from flowy_sim._storage.importing import read_document
+from flowy_sim._storage.restoring import restore
+from flowy_sim._storage.tracking import Tracker
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis.stateful import rule
 from keeping import Keeper
 
-from flowy_sim.engine.latency import DEFAULT, RECORDED, ZERO
+from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
 
 SOAK = "FLOWY_SOAK" in os.environ
 

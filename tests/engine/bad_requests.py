@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flowy_sim.engine.faults import SerializationException, ValidationException
-from flowy_sim.engine.model import enum, input_shape, operation_names
+from flowy_sim._engine.faults import SerializationException, ValidationException
+from flowy_sim._engine.model import enum, input_shape, operation_names
 
 Path = tuple[str | int, ...]
 

@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 from driver import START
 from moto.swf.models import swf_backends
 
-from flowy_sim.engine import Engine, Fault
-from flowy_sim.engine.events import instant
+from flowy_sim._engine import Engine, Fault
+from flowy_sim._engine.events import instant
 
 ABSENT = object()
 #: Members whose values each service invents; only whether they are there is compared.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowy_sim.engine import Engine
+from flowy_sim._engine import Engine
 
 DOMAIN = "shop"
 ORDER = {"name": "Order", "version": "1"}

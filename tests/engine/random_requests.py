@@ -12,8 +12,8 @@ from typing import Any
 
 from driver import START
 
-from flowy_sim.engine import LambdaError, LambdaFunction
-from flowy_sim.engine.model import enum, input_shape, service_model
+from flowy_sim._engine import LambdaError, LambdaFunction
+from flowy_sim._engine.model import enum, input_shape, service_model
 
 
 def echo(payload: Any) -> Any:

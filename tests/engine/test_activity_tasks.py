@@ -17,7 +17,7 @@ from scenarios import (
     undefined,
 )
 
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 CANCEL = decision("RequestCancelActivityTask", activityId="a")
 FAILED = "ScheduleActivityTaskFailed"

@@ -14,9 +14,9 @@ from driver import DOMAIN, PACK, START, Driver, decision
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim.engine import Fault
-from flowy_sim.engine.faults import ValidationException
-from flowy_sim.engine.model import input_shape, operation_names
+from flowy_sim._engine import Fault
+from flowy_sim._engine.faults import ValidationException
+from flowy_sim._engine.model import input_shape, operation_names
 
 
 def taking(member: str) -> list[str]:

@@ -13,10 +13,10 @@ from bad_requests import Case, cases, dotted, example, good_requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim.engine.engine import Engine
-from flowy_sim.engine.faults import Fault, SerializationException, ValidationException
-from flowy_sim.engine.model import input_shape, operation_names, service_model
-from flowy_sim.engine.validation import checked
+from flowy_sim._engine.engine import Engine
+from flowy_sim._engine.faults import Fault, SerializationException, ValidationException
+from flowy_sim._engine.model import input_shape, operation_names, service_model
+from flowy_sim._engine.validation import checked
 
 CASES: dict[str, list[Case]] = defaultdict(list)
 for case in cases():

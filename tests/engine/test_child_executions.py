@@ -18,8 +18,8 @@ from scenarios import (
     undefined,
 )
 
-from flowy_sim.engine.latency import Delays
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.latency import Delays
+from flowy_sim._engine.limits import Limits
 
 FAILED = "StartChildWorkflowExecutionFailed"
 COMPLETE = decision("CompleteWorkflowExecution", result="done")

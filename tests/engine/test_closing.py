@@ -20,7 +20,7 @@ from scenarios import (
     undefined,
 )
 
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 COMPLETE = decision("CompleteWorkflowExecution", result="done")
 CLOSES = ("Complete", "Fail", "Cancel", "ContinueAsNew")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from driver import DOMAIN, ORDER, PACK, Driver, decision
 
-from flowy_sim.engine import Delays, Limits
-from flowy_sim.engine.latency import ZERO
+from flowy_sim._engine import Delays, Limits
+from flowy_sim._engine.latency import ZERO
 
 CHILD = decision("StartChildWorkflowExecution", workflowId="child", workflowType=ORDER)
 

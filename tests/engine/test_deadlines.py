@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim.engine import first
-from flowy_sim.engine.deadlines import Deadlines
+from flowy_sim._engine import first
+from flowy_sim._engine.deadlines import Deadlines
 
 
 def last(kind: str, count: int) -> int:

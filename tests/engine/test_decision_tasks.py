@@ -6,7 +6,7 @@ from typing import Any
 
 from scenarios import TASK_LIST, WORKFLOW, World, decision, produces, schedule, timer
 
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 POLL = {"taskList": TASK_LIST}
 

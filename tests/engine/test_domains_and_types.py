@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scenarios import ACTIVITY, ACTIVITY_DEFAULTS, DOMAIN, TASK_LIST, WORKFLOW, World, produces
 
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 ARN = "arn:aws:swf:us-east-1:123456789012:/domain/"
 MEMBER = {"Workflow": "workflowType", "Activity": "activityType"}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from driver import DOMAIN, PACK, Driver, decision
 
-from flowy_sim.engine.events import event_types
-from flowy_sim.event_links import LINKS, OPENS, TRIGGERS
-from flowy_sim.invariants import Violation, check, check_history
+from flowy_sim._engine.events import event_types
+from flowy_sim._engine.invariants import Violation, check, check_history
+from flowy_sim._events.links import LINKS, OPENS, TRIGGERS
 
 Events = list[dict[str, Any]]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from scenarios import DOMAIN, EVER, TASK_LIST, WORKFLOW, World, call_function, produces, timer
 
-from flowy_sim.engine.lambdas import LambdaFunction
-from flowy_sim.engine.latency import ZERO
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.lambdas import LambdaFunction
+from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine.limits import Limits
 
 ROLE = {"lambdaRole": "arn:aws:iam::123456789012:role/swf"}
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from scenarios import SUCCESSES, World
 
-from flowy_sim.engine.faults import Fault
-from flowy_sim.engine.model import enum, operation_names, service_model
+from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.model import enum, operation_names, service_model
 
 NO_PERMISSIONS = "a simulation has no permissions, so nothing is forbidden"
 NO_SUCH_LIMIT = "the service documents no limit that this operation could exceed"
@@ -151,7 +151,7 @@ def own_faults() -> set[type[Fault]]:
     return {
         fault
         for fault in Fault.__subclasses__()
-        if fault.__name__ not in declared and fault.__module__.startswith("flowy_sim.engine.")
+        if fault.__name__ not in declared and fault.__module__.startswith("flowy_sim._engine.")
     }
 
 

@@ -19,10 +19,10 @@ from scenarios import (
     timer,
 )
 
-from flowy_sim.engine import throttle
-from flowy_sim.engine.limits import Limits
-from flowy_sim.engine.model import input_shape, operation_names
-from flowy_sim.engine.throttle import DECISION_RATES, OPERATION_RATES, Rate
+from flowy_sim._engine import throttle
+from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.model import input_shape, operation_names
+from flowy_sim._engine.throttle import DECISION_RATES, OPERATION_RATES, Rate
 
 IN_A_DOMAIN = [name for name in sorted(operation_names()) if "domain" in input_shape(name).members]
 ABOUT_A_DOMAIN = ["DeprecateDomain", "DescribeDomain", "UndeprecateDomain"]

@@ -15,7 +15,7 @@ from scenarios import (
     settings_before,
 )
 
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 COMPLETE = decision("CompleteWorkflowExecution", result="done")
 

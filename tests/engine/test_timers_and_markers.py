@@ -6,7 +6,7 @@ from typing import Any
 
 from scenarios import World, decision, produces, timer
 
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 CANCEL = decision("CancelTimer", timerId="t")
 

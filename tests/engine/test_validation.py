@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from flowy_sim.engine.constraints import ENUM_ORDERS
-from flowy_sim.engine.faults import (
+from flowy_sim._engine.constraints import ENUM_ORDERS
+from flowy_sim._engine.faults import (
     Fault,
     SerializationException,
     UnknownOperationException,
     ValidationException,
 )
-from flowy_sim.engine.model import enum, operation_names
-from flowy_sim.engine.validation import checked
+from flowy_sim._engine.model import enum, operation_names
+from flowy_sim._engine.validation import checked
 
 EXECUTION = {"workflowId": "w", "runId": "r"}
 TYPE = {"name": "n", "version": "1"}

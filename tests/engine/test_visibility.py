@@ -13,11 +13,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from flowy_sim.engine.faults import ValidationException
-from flowy_sim.engine.limits import Limits
-from flowy_sim.engine.paging import LIFETIME, PageTokens
-from flowy_sim.engine.validation import checked
-from flowy_sim.engine.visibility import (
+from flowy_sim._engine.faults import ValidationException
+from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.paging import LIFETIME, PageTokens
+from flowy_sim._engine.validation import checked
+from flowy_sim._engine.visibility import (
     Visibility,
     count_closed_workflow_executions,
     count_open_workflow_executions,

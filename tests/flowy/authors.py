@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any
 
 from flowy import ActivityProxy, Execution, Workflow, WorkflowProxy, replay, workflow
-from flowy.deciding.decider import decide
-from flowy.deciding.decisions import SHOWN
-from flowy.deciding.history import attributes_of
+from flowy._decider.decider import decide
+from flowy._decider.decisions import SHOWN
+from flowy._decider.history import attributes_of
 from flowy.executions import history
 from flowy_sim import Simulation
-from flowy_sim.run import Run
-from flowy_sim.runner import DOMAIN, Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import DOMAIN, Runner
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
 
 Script = Callable[..., Any]
 """The body of ``run``, given ``self`` and the arguments."""

@@ -26,11 +26,11 @@ from flowy import (
     start,
     workflow,
 )
-from flowy.client import fault_code
-from flowy.deciding.suspended import SuspendedExecutions
+from flowy._client import fault_code
+from flowy._decider.suspended import SuspendedExecutions
 from flowy.executions import history
 from flowy_sim import RandomChoice, Simulation
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 STEPS = (
     "activity",

@@ -28,7 +28,7 @@ from flowy import (
     Workflow,
     WorkflowWorker,
     activity,
-    elsewhere,
+    async_completion,
     outcome,
     replay,
     scan,
@@ -220,15 +220,15 @@ def skip_moto(request: pytest.FixtureRequest) -> None:
 
 def test_an_activity_is_completed_elsewhere(client: Any, waiting: Any) -> None:
     execution, token, decider = waiting
-    assert elsewhere.heartbeat(client, token) is True
-    assert elsewhere.heartbeat(client, token, "half") is True
-    elsewhere.complete(client, token, {"by": Decimal(1)})
+    assert async_completion.heartbeat(client, token) is True
+    assert async_completion.heartbeat(client, token, "half") is True
+    async_completion.complete(client, token, {"by": Decimal(1)})
     assert carried_out(client, execution, [decider]).result == {"by": "1"}
 
 
 def test_an_activity_is_failed_elsewhere(client: Any, waiting: Any) -> None:
     execution, token, decider = waiting
-    elsewhere.fail(client, token, "no " * 999, "because")
+    async_completion.fail(client, token, "no " * 999, "because")
     failed = attributes(history(client, execution), "ActivityTaskFailed")[0]
     assert (len(failed["reason"]), failed["details"]) == (256, "because")
     assert carried_out(client, execution, [decider]).status == "FAILED"
@@ -236,7 +236,7 @@ def test_an_activity_is_failed_elsewhere(client: Any, waiting: Any) -> None:
 
 def test_an_activity_is_failed_elsewhere_with_an_exception(client: Any, waiting: Any) -> None:
     execution, token, _ = waiting
-    elsewhere.fail(client, token, ValueError("no"))
+    async_completion.fail(client, token, ValueError("no"))
     failed = attributes(history(client, execution), "ActivityTaskFailed")[0]
     assert failed["reason"] == "ValueError: no"
     assert failed["details"].endswith("ValueError: no\n")
@@ -247,36 +247,36 @@ def test_an_activity_is_canceled_elsewhere(
 ) -> None:
     skip_moto(request)
     execution, token, _ = waiting
-    elsewhere.cancel(client, token, "not wanted")
+    async_completion.cancel(client, token, "not wanted")
     canceled = attributes(history(client, execution), "ActivityTaskCanceled")[0]
     assert canceled["details"] == "not wanted"
 
 
 @pytest.mark.parametrize(
     "finish",
-    [elsewhere.complete, elsewhere.heartbeat, elsewhere.cancel],
+    [async_completion.complete, async_completion.heartbeat, async_completion.cancel],
 )
 def test_an_activity_that_has_ended_cannot_be_finished(
     client: Any, waiting: Any, finish: Any, request: pytest.FixtureRequest
 ) -> None:
-    if finish is elsewhere.cancel:
+    if finish is async_completion.cancel:
         skip_moto(request)
     _, token, _ = waiting
-    elsewhere.complete(client, token)
+    async_completion.complete(client, token)
     with pytest.raises(NotAwaitedError, match="nobody waits for this activity any more"):
         finish(client, token)
 
 
 def test_another_error_of_finishing_elsewhere_is_passed_on() -> None:
     with pytest.raises(AttributeError):
-        elsewhere.complete(None, "token")  # type: ignore[arg-type]
+        async_completion.complete(None, "token")  # type: ignore[arg-type]
 
 
 def test_an_unsendable_result_leaves_the_activity_open(client: Any, waiting: Any) -> None:
     _, token, _ = waiting
     with pytest.raises(SerializationError, match="the result of the activity cannot be sent"):
-        elsewhere.complete(client, token, object())
-    elsewhere.complete(client, token, 1)
+        async_completion.complete(client, token, object())
+    async_completion.complete(client, token, 1)
 
 
 # Canceled

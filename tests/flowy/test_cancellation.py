@@ -16,9 +16,9 @@ from flowy import (
     TaskCanceled,
     TaskError,
 )
-from flowy.deciding.history import attributes_of
+from flowy._decider.history import attributes_of
 from flowy_sim import Simulation
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing._stubs import Stubs
 
 
 def twice(client: Any, execution: Any) -> None:

@@ -11,9 +11,9 @@ from handmade_history import Past
 
 import flowy
 from flowy import ActivityProxy, ConfigurationError, Execution, Result, TaskError, TaskFailed
-from flowy.deciding.decider import decide
-from flowy.deciding.suspended import SuspendedExecutions
-from flowy_sim.stubs import Stubs
+from flowy._decider.decider import decide
+from flowy._decider.suspended import SuspendedExecutions
+from flowy_sim.testing._stubs import Stubs
 
 
 @dataclass

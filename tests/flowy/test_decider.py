@@ -24,7 +24,7 @@ from flowy import (
     Workflow,
     workflow,
 )
-from flowy.deciding.decider import decide
+from flowy._decider.decider import decide
 
 
 def schedules(name: str, activity_id: str, *args: Any, **kwargs: Any) -> dict[str, Any]:

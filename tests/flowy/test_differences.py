@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy.deciding import decisions
-from flowy.deciding.decisions import SHOWN, Decision, Trace
-from flowy.determinism.differences import Difference, explained
-from flowy.determinism.likely import Reason, changed, same_text, step
-from flowy.determinism.sites import Site
+from flowy._decider import decisions
+from flowy._decider.decisions import SHOWN, Decision, Trace
+from flowy._determinism.differences import Difference, explained
+from flowy._determinism.likely import Reason, changed, same_text, step
+from flowy._determinism.sites import Site
 
 COMPLETED = 4
 SITE = Site("orders.py", 31, "Orders.run")

@@ -11,7 +11,7 @@ import pytest
 
 from flowy.errors import FlowyError
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
 IMPORTS = re.findall(r"<!-- imports -->\n```python\n(.*?)```", DOCUMENT, re.DOTALL)[0]

@@ -14,7 +14,7 @@ from example_workflows import Chain, Double, SumOfDoubles
 from service_calls import DOMAIN, attributes, carried_out, history, types, workers
 
 from flowy import Execution, Payloads, replay, start
-from flowy.cli import cli
+from flowy._cli import cli
 from flowy_sim import Simulation, mock_swf
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from service_calls import DOMAIN, attributes, history
 
 from flowy import ActivityWorker, Execution, WorkflowWorker, scan
-from flowy.cli import argument, cli
+from flowy._cli import argument, cli
 from flowy_sim import mock_swf
 
 WORK = """
@@ -108,7 +108,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     with logging_not_set_up():
         worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
     assert worked.exit_code == 0, worked.output
-    assert "INFO flowy.workers: greet 1: greet-1 is done" in worked.stderr
+    assert "INFO flowy._workers: greet 1: greet-1 is done" in worked.stderr
     assert signal.getsignal(signal.SIGTERM) is before
     events = history(client, Execution(workflow_id, run_id))
     assert attributes(events, "WorkflowExecutionStarted")[0]["input"] == '[["you", 3], {}]'
@@ -141,7 +141,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
     flowy("register-domain", DOMAIN)
     asked: list[Any] = []
     monkeypatch.setattr(
-        "flowy.cli.workers.run_processes", lambda *arguments: asked.append(arguments)
+        "flowy._cli.workers.run_processes", lambda *arguments: asked.append(arguments)
     )
     with logging_not_set_up():
         result = flowy(
@@ -257,7 +257,7 @@ def test_a_service_that_does_not_answer_is_one_sentence() -> None:
 
 
 def test_an_error_of_flowys_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowy.cli.common.connect", lambda *arguments: None)
+    monkeypatch.setattr("flowy._cli.common.connect", lambda *arguments: None)
     result = flowy("register-domain", DOMAIN)
     assert isinstance(result.exception, AttributeError)
 
@@ -283,7 +283,7 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) 
     def press(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flowy.cli.common.connect", press)
+    monkeypatch.setattr("flowy._cli.common.connect", press)
     ran = flowy("list", "--domain", "shop", "--endpoint-url", "http://127.0.0.1:1")
     assert (ran.exit_code, ran.stderr) == (130, "Interrupted.\n")
 

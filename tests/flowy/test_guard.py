@@ -29,7 +29,7 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy.determinism.guard import watched
+from flowy._determinism.guard import watched
 from flowy.errors import FlowyError, UnrepeatableError
 
 greenlet = pytest.importorskip("greenlet")
@@ -301,7 +301,7 @@ def module(name: str, file: str, code: str, **names: Any) -> ModuleType:
 
 
 def test_flowys_own_work_for_a_workflow_is_not_concerned(author: Author) -> None:
-    own = module("flowy.payloads.stores", "payloads.py", "def kept(store): store()")
+    own = module("flowy._payloads.stores", "payloads.py", "def kept(store): store()")
 
     def stores_a_long_argument() -> None:
         own.kept(author.writes_a_file)

@@ -10,9 +10,9 @@ from authors import made
 from flowy import ConfigurationError, LambdaProxy, TaskFailed, TaskNotScheduled, TaskTimedOut
 from flowy.replay import replay
 from flowy_sim import Simulation
-from flowy_sim.engine.lambdas import LambdaError, LambdaFunction
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
+from flowy_sim._engine.lambdas import LambdaError, LambdaFunction
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
 
 ROLE = "arn:aws:iam::123456789012:role/lambda"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy.logs import ExecutionFilter, LoggingFor, Source, WorkflowLogger
+from flowy._logs import ExecutionFilter, LoggingFor, Source, WorkflowLogger
 
 plain = logging.getLogger(__name__)
 library = logging.getLogger("library.deep.inside")

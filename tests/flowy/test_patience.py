@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from service_calls import DOMAIN, attributes, history, types
 
 from flowy import ActivityWorker, WorkflowWorker, outcome, run_workers, start
-from flowy.workers.patience import Backoff, passes
+from flowy._workers.backoff import Backoff, passes
 from flowy_sim import Limits, Simulation
 
 NOWHERE = "http://127.0.0.1:1"

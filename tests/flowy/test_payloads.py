@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from flowy import ConfigurationError, SerializationError
-from flowy.limits import DATA_LIMIT
-from flowy.payloads.hints import converter
-from flowy.payloads.serialization import PLAIN, Payloads
-from flowy.payloads.serializers import encoder
-from flowy.payloads.stores import FolderStore, S3Store, store_at
+from flowy._payloads.hints import converter
+from flowy._payloads.limits import DATA_LIMIT
+from flowy._payloads.serializers import encoder
+from flowy._payloads.stores import FolderStore, S3Store, store_at
+from flowy.payloads import PLAIN, Payloads
 from flowy.result import Result
 
 

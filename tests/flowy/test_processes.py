@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from processes_at_work import always_crashing, crashing_once, stubborn
 
-from flowy.workers.patience import Backoff
-from flowy.workers.processes import run_processes
+from flowy._workers.backoff import Backoff
+from flowy._workers.processes import run_processes
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from service_calls import DOMAIN
 
 from flowy import NonDeterminismError
-from flowy.deciding.suspended import SuspendedExecutions
+from flowy._decider.suspended import SuspendedExecutions
 from flowy.replay import replay
 from flowy_sim import Simulation
-from flowy_sim.engine.limits import Limits
+from flowy_sim._engine.limits import Limits
 
 EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else 50
 FEW = Limits(open_activities=2, open_timers=2, open_children=1)

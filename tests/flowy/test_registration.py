@@ -17,7 +17,7 @@ from flowy import (
     scan,
     workflow,
 )
-from flowy.registry import load_workflow
+from flowy._workers.registration import load_workflow
 
 
 def activity_worker(client: Any, *activities: type[Activity]) -> ActivityWorker:

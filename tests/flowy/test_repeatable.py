@@ -20,8 +20,8 @@ from flowy import (
     start,
 )
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 # Time
 

@@ -9,11 +9,11 @@ import pytest
 from authors import play, seen, signals
 
 from flowy import SerializationError, TaskError, Workflow, workflow
-from flowy.deciding.history import attributes_of
-from flowy.limits import HISTORY_LIMIT
+from flowy._decider.history import attributes_of
+from flowy._payloads.limits import HISTORY_LIMIT
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 SETTINGS: dict[str, Any] = {
     "execution_start_to_close": 5_000,
@@ -150,9 +150,9 @@ def test_the_length_of_the_history_is_that_up_to_the_decision() -> None:
 def test_a_history_that_grows_long_is_warned_of_once_and_may_restart_itself(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy.deciding.turns.LONG_HISTORY", 50)
+    monkeypatch.setattr("flowy._decider.turns.LONG_HISTORY", 50)
     monkeypatch.setattr("flowy.context.LONG_HISTORY", 50)
-    caplog.set_level(logging.WARNING, logger="flowy.deciding.turns")
+    caplog.set_level(logging.WARNING, logger="flowy._decider.turns")
 
     def script(self: Any, left: int = 30) -> Any:
         while left:

@@ -18,8 +18,8 @@ from flowy import (
     WorkflowProxy,
     activity,
 )
-from flowy_sim.run import Run
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
 
 
 def failing(stubs: Stubs) -> None:

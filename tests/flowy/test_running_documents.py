@@ -13,10 +13,10 @@ import pytest
 from service_calls import types
 
 from flowy import ActivityWorker, Workflow, WorkflowWorker, outcome, start
-from flowy.cli import cli
-from flowy.client import SwfClient
+from flowy._cli import cli
+from flowy._client import SwfClient
 from flowy_sim import Simulation
-from flowy_sim.cli import cli as simulator
+from flowy_sim._cli import cli as simulator
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 RUNNING = (DOCUMENTS / "running.md").read_text(encoding="utf-8")

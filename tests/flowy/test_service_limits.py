@@ -23,8 +23,8 @@ from flowy import (
 )
 from flowy.executions import history
 from flowy_sim import Simulation
-from flowy_sim.engine.limits import Limits
-from flowy_sim.stubs import Stubs
+from flowy_sim._engine.limits import Limits
+from flowy_sim.testing._stubs import Stubs
 
 
 class Measuring:

@@ -15,8 +15,8 @@ from flowy import (
     Retry,
     SerializationError,
 )
-from flowy.deciding.decider import decide
-from flowy.deciding.history import attributes_of
+from flowy._decider.decider import decide
+from flowy._decider.history import attributes_of
 from flowy_sim import Simulation
 
 # Waiting

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowy.determinism.sites import Site, call_site, is_flowy, located
+from flowy._determinism.sites import Site, call_site, is_flowy, located
 
 greenlet = pytest.importorskip("greenlet")
 
@@ -17,7 +17,7 @@ def module(name: str, code: str, **names: Any) -> Any:
     return made
 
 
-DECIDER = module("flowy.deciding.decider", "def begin(): return call_site()", call_site=call_site)
+DECIDER = module("flowy._decider.decider", "def begin(): return call_site()", call_site=call_site)
 PROXY = module("flowy.proxy", "def call(): return begin()", begin=DECIDER.begin)
 
 
@@ -53,17 +53,17 @@ def test_there_may_be_no_author_at_all() -> None:
     kept: list[Any] = []
     # A greenlet has a stack of its own.
     code = "def begin(): keep(call_site())"
-    alone = module("flowy.deciding.decider", code, call_site=call_site, keep=kept.append)
+    alone = module("flowy._decider.decider", code, call_site=call_site, keep=kept.append)
     greenlet.greenlet(alone.begin).switch()
     assert kept == [None]
 
 
 def test_the_tutorial_is_an_authors() -> None:
-    own = ["flowy", "flowy.deciding.decider", "flowy.cli.workers"]
+    own = ["flowy", "flowy._decider.decider", "flowy._cli.workers"]
     others = [
         "flowy.tutorial",
         "flowy.tutorial.workflows",
-        "flowy_sim.run",
+        "flowy_sim.testing._run",
         "flowyard",
         "orders",
         "",

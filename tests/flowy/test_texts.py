@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy import SerializationError, TaskFailed
-from flowy.limits import DATA_LIMIT, REASON_LIMIT, cut, length
-from flowy.payloads.failures import reason_and_details
-from flowy.payloads.serialization import PLAIN
+from flowy._payloads.failures import reason_and_details
+from flowy._payloads.limits import DATA_LIMIT, REASON_LIMIT, cut, length
+from flowy.payloads import PLAIN
 
 TEXTS = st.text(st.characters(exclude_categories=()))
 VALUES = st.recursive(

@@ -24,11 +24,11 @@ from flowy import (
     start,
     workflow,
 )
-from flowy.determinism.likely import Reason
+from flowy._determinism.likely import Reason
 from flowy.replay import replay
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 plain = logging.getLogger(__name__)
 
@@ -143,14 +143,14 @@ def test_what_a_worker_decides_is_logged_once(
 def test_a_history_that_grows_long_is_told_once(
     runner: Runner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy.deciding.turns.LONG_HISTORY", 20)
+    monkeypatch.setattr("flowy._decider.turns.LONG_HISTORY", 20)
 
     def script(self: Any) -> None:
         for _ in range(5):
             self.one().result()
 
     runner.run(made(script))
-    (record,) = [record for record in caplog.records if record.name == "flowy.deciding.turns"]
+    (record,) = [record for record in caplog.records if record.name == "flowy._decider.turns"]
     assert "let it self.restart()" in record.getMessage()
 
 

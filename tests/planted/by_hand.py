@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from flowy.client import Execution
-from flowy_sim.run import Event, Run
-from flowy_sim.runner import Runner
-from flowy_sim.timeline.vocabulary import attributes_of
+from flowy._client import Execution
+from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Event, Run
 
 DOMAIN = "simulated"
 DECISIONS, STEPS = {"name": "decisions"}, {"name": "steps"}

@@ -17,7 +17,7 @@ from by_hand import (
 from planting import planted
 
 from flowy_sim.faults import AnswerLate, CancelRequest, Signal
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @planted([CancelRequest()])

@@ -17,7 +17,7 @@ from flowy_sim.faults import (
     WorkerDiesLate,
     WorkFails,
 )
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=3)

@@ -10,7 +10,7 @@ from planting import planted
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import EVERYDAY, AnswerLate, HeartbeatLate, TaskLate, WorkerDiesLate
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 COPIES: list[str] = []
 CAREFUL = [False]

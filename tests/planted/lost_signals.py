@@ -6,7 +6,7 @@ from by_hand import Decision, Past, by_hand, complete, schedule
 from planting import planted
 
 from flowy_sim.faults import Signal
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @planted([Signal("approve")])

@@ -15,7 +15,7 @@ from planting import planted
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import Deploy, WorkerDies
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @activity("pack", 1, "store", start_to_close=60, retry=2)

@@ -9,7 +9,7 @@ from planting import planted
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import DeciderDies
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @activity("read", 1, "accounts", start_to_close=60)

@@ -16,7 +16,7 @@ from by_hand import (
 from planting import planted
 
 from flowy_sim.faults import AnswerLate, Signal
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 
 @planted([Signal("again")])

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 from planting import MODULES, PLANTED, Bug
 
-from flowy_sim.explore.story import MOST_LINES
+from flowy_sim.explore._story import MOST_LINES
 
 for name in MODULES:
     import_module(name)

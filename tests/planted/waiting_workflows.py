@@ -26,8 +26,8 @@ from flowy_sim.faults import (
     Deploy,
     Signal,
 )
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
 
 DAY = 86_400
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 SECONDS = 30  # How long a test waits before it fails instead of hanging.
 

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 from callers import Program
 
-from flowy_sim.endpoint import Endpoint
-from flowy_sim.server.in_thread import serving
-from flowy_sim.server.settings import ServerSettings, Settings
+from flowy_sim._server.endpoint import Endpoint
+from flowy_sim._server.in_thread import serving
+from flowy_sim._server.settings import ServerSettings, Settings
 
 
 @pytest.fixture(scope="session")

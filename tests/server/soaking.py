@@ -13,7 +13,7 @@ from callers import Program, Reply
 from driver import decision
 from random_requests import Requests
 
-from flowy_sim.engine.model import operation_names
+from flowy_sim._engine.model import operation_names
 
 DOMAIN = "a"
 TYPE = {"name": "A", "version": "1"}

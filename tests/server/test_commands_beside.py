@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flowy_sim.cli import cli
+from flowy_sim._cli import cli
 
 SERVE = [sys.executable, "-m", "flowy_sim", "serve", "--clock", "virtual"]
 SECONDS = 30

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from callers import Program, wait_until
 
-from flowy_sim.endpoint import Endpoint, EndpointError
-from flowy_sim.server.guard import Guard, NotAdmittedError
-from flowy_sim.server.http import MAX_BODY, MAX_HEAD
-from flowy_sim.server.in_thread import serving
-from flowy_sim.server.settings import ServerSettings
+from flowy_sim._server.endpoint import Endpoint, EndpointError
+from flowy_sim._server.guard import Guard, NotAdmittedError
+from flowy_sim._server.http import MAX_BODY, MAX_HEAD
+from flowy_sim._server.in_thread import serving
+from flowy_sim._server.settings import ServerSettings
 
 Make = Callable[..., Program]
 

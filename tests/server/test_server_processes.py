@@ -14,7 +14,7 @@ from pathlib import Path
 
 from callers import ACTIVITIES, COMPLETE, DECISIONS, Program, pack, wait_for_polls
 
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent

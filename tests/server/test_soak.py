@@ -19,12 +19,12 @@ import soaking
 from callers import Program, wait_until
 from soaking import DOMAIN, Client, Event, Told
 
-from flowy_sim import wire
-from flowy_sim.durable.opening import open_file
-from flowy_sim.engine import Engine
-from flowy_sim.invariants import check
-from flowy_sim.server.settings import ServerSettings
-from flowy_sim.server.worlds import Worlds
+from flowy_sim._clients import wire
+from flowy_sim._engine import Engine
+from flowy_sim._engine.invariants import check
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.worlds import Worlds
+from flowy_sim._storage.opening import open_file
 
 SECONDS = 30.0 if "FLOWY_SOAK" in os.environ else 2.0
 CLIENTS = 50

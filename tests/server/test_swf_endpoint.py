@@ -13,10 +13,10 @@ import pytest
 from callers import DECISIONS, Program
 from freezegun import freeze_time
 
-from flowy_sim.endpoint import Endpoint, EndpointError
-from flowy_sim.engine.latency import RECORDED
-from flowy_sim.engine.limits import Limits
-from flowy_sim.server.in_thread import serving
+from flowy_sim._engine.latency import RECORDED
+from flowy_sim._engine.limits import Limits
+from flowy_sim._server.endpoint import Endpoint, EndpointError
+from flowy_sim._server.in_thread import serving
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 
@@ -106,7 +106,7 @@ def test_a_server_in_a_thread_stops_though_time_was_frozen_meanwhile() -> None:
 def test_without_the_extra_it_is_told_what_to_install(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy_sim.pytest_plugin.fixtures.find_spec", lambda name: None)
+    monkeypatch.setattr("flowy_sim.pytest_plugin._fixtures.find_spec", lambda name: None)
     pytester.makepyfile("def test_it(swf_endpoint): pass")
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(errors=1)

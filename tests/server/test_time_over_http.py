@@ -20,10 +20,10 @@ from callers import (
     waiting,
 )
 
-from flowy_sim.endpoint import Endpoint, EndpointError
-from flowy_sim.server import clients
-from flowy_sim.server.in_thread import serving
-from flowy_sim.server.settings import ServerSettings, Settings
+from flowy_sim._server import clients
+from flowy_sim._server.endpoint import Endpoint, EndpointError
+from flowy_sim._server.in_thread import serving
+from flowy_sim._server.settings import ServerSettings, Settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Make = Callable[..., Program]

@@ -27,7 +27,7 @@ from shell_shop import (
 )
 
 from flowy_sim import RandomChoice, Simulation
-from flowy_sim.engine.model import operation_names
+from flowy_sim._engine.model import operation_names
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shell_shop import activity, event_types, history, poll_for_decision, register, start
 
 from flowy_sim import RealClock, ScaledClock, Simulation, VirtualClock
-from flowy_sim.clock import from_milliseconds, parse_instant
+from flowy_sim._simulation.clock import from_milliseconds, parse_instant
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flowy_sim.polling.participants import COMPUTING, GRACE, Participant, Participants
-from flowy_sim.polling.threads import computes
+from flowy_sim._simulation.presence import COMPUTING, GRACE, Participant, Participants
+from flowy_sim._simulation.threads import computes
 
 LOOK = GRACE / 5
 MANY = 100

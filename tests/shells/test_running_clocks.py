@@ -18,7 +18,7 @@ from shell_shop import (
 )
 
 from flowy_sim import RealClock, ScaledClock, Simulation
-from flowy_sim.polling.participants import FEW, Participant, Participants
+from flowy_sim._simulation.presence import FEW, Participant, Participants
 
 SECONDS = 30
 

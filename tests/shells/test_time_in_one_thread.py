@@ -27,8 +27,8 @@ from shell_shop import (
 )
 
 from flowy_sim import EndlessLoopError, Simulation
-from flowy_sim import simulation as simulation_module
-from flowy_sim.polling import passage
+from flowy_sim._simulation import simulation as simulation_module
+from flowy_sim._simulation import time_skipping
 
 
 def run_alternating(client: Any) -> None:
@@ -89,8 +89,8 @@ def test_what_one_thread_sees_does_not_depend_on_whether_others_live(
     loop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others that might yet poll cost real time, and no simulated time."""
-    monkeypatch.setattr(passage, "GRACE", 0.001)
-    monkeypatch.setattr(passage, "IDLE", 0.001)
+    monkeypatch.setattr(time_skipping, "GRACE", 0.001)
+    monkeypatch.setattr(time_skipping, "IDLE", 0.001)
 
     def histories() -> list[Any]:
         simulation = Simulation()
@@ -283,7 +283,7 @@ def test_a_loop_that_would_poll_for_ever_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """It is not, as long as something may happen: here, that an execution times out."""
-    monkeypatch.setattr(passage, "IN_VAIN", 20)
+    monkeypatch.setattr(time_skipping, "IN_VAIN", 20)
     # Other tests may have left threads, such as a server for all of them.
     monkeypatch.setattr(simulation_module, "_alone", lambda: True)
     simulation = Simulation()

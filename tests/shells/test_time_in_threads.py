@@ -30,7 +30,7 @@ from shell_shop import (
 )
 
 from flowy_sim import Limits, Simulation
-from flowy_sim.polling import participants, passage
+from flowy_sim._simulation import presence, time_skipping
 
 SECONDS = 30  # How long a test waits before it fails instead of hanging.
 
@@ -192,7 +192,7 @@ def test_a_task_waits_for_a_thread_that_is_about_to_start(
     simulation: Simulation, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody has ever polled the list of the task, and all who run already wait."""
-    monkeypatch.setattr(passage, "GRACE", SECONDS)
+    monkeypatch.setattr(time_skipping, "GRACE", SECONDS)
     run_id = start(client, steps=1)
     decided = threading.Event()
 
@@ -217,7 +217,7 @@ def test_a_task_waits_for_a_thread_that_is_about_to_start(
 def test_time_waits_for_a_thread_between_two_calls(
     simulation: Simulation, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(participants, "GRACE", SECONDS)
+    monkeypatch.setattr(presence, "GRACE", SECONDS)
     before = simulation.clock.now
     tasks: list[dict[str, Any]] = []
 
@@ -256,7 +256,7 @@ def test_a_warning_names_who_holds_up_time(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(participants, "WARNING", 0.0)
+    monkeypatch.setattr(presence, "WARNING", 0.0)
     start(client, steps=1)
     decide_once(client)
     decide_once(client)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim import wire
-from flowy_sim.engine.faults import (
+from flowy_sim._clients import wire
+from flowy_sim._engine.faults import (
     Fault,
     SerializationException,
     UnknownOperationException,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from flowy import (
     Payloads,
     activity,
 )
-from flowy_sim.alone import Alone
+from flowy_sim.testing._activity_environment import Alone
 
 
 @activity("count", 1, "numbers", heartbeat=60, automatic_heartbeat=True)

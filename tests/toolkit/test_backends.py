@@ -16,7 +16,7 @@ from PIL import Image
 import flowy
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation, mock_swf
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
 
 DOMAIN = "everywhere"
 

@@ -11,10 +11,10 @@ import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
-from flowy_sim.past import Call
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim._events.history import Call
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_input_that_flowy_did_not_write_is_the_one_argument() -> None:
     work = client.poll_for_activity_task(domain="shop", taskList={"name": "t"})
     client.respond_activity_task_completed(taskToken=work["taskToken"], result="done")
     execution = flowy.Execution("w", task["workflowExecution"]["runId"])
-    from flowy_sim.run import fetch
+    from flowy_sim.testing._run import fetch
 
     [call] = fetch(client, "shop", execution).calls()
     assert isinstance(call, Call)

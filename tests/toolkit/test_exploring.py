@@ -15,15 +15,15 @@ from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim.explore import FoundError, explore, find
-from flowy_sim.explore.choices import Deviation, parse, text
-from flowy_sim.explore.processes import cores
-from flowy_sim.explore.shrinking import shrink
-from flowy_sim.explore.stand_ins import PlainStubs, plainest
-from flowy_sim.explore.story import MOST_LINES
+from flowy_sim.explore._choices import Deviation, parse, text
+from flowy_sim.explore._processes import cores
+from flowy_sim.explore._shrinking import shrink
+from flowy_sim.explore._stand_ins import PlainStubs, plainest
+from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
 
 
 @dataclass
@@ -290,7 +290,7 @@ def test_a_plain_decider_that_takes_orders_for_granted_is_found() -> None:
             taskStartToCloseTimeout="60",
             childPolicy="TERMINATE",
         )
-        from flowy.client import Execution
+        from flowy._client import Execution
 
         done: list[str] = []
 

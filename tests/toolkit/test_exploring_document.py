@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flowy_sim.cli import cli
+from flowy_sim._cli import cli
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "exploring.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowy_sim.explore import explorer, find
+from flowy_sim.explore import _explorer, find
 from flowy_sim.faults import (
     AnswerLate,
     CancelRequest,
@@ -24,8 +24,8 @@ from flowy_sim.faults import (
     WorkerDies,
     WorkerDiesLate,
 )
-from flowy_sim.runner import Runner
 from flowy_sim.strategies import Program, workflows
+from flowy_sim.testing import Runner
 
 EXAMPLES, RUNS = (500, 300) if "FLOWY_SOAK" in os.environ else (10, 100)
 
@@ -72,7 +72,7 @@ def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
 
     pruned = find(test, faults=faults, most_faults=1, runs=RUNS)
     with monkeypatch.context() as patched:
-        patched.setattr(explorer, "_Look", Blind)
+        patched.setattr(_explorer, "_Look", Blind)
         whole = find(test, faults=faults, most_faults=1, runs=2 * RUNS)
     if pruned.complete:
         assert set(whole.endings) <= set(pruned.endings)

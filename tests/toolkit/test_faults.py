@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
+from flowy._workers.backoff import Backoff
 from flowy.errors import ConfigurationError
-from flowy.workers.patience import Backoff
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore import explore
-from flowy_sim.explore.choices import Deviating, Deviation
+from flowy_sim.explore._choices import Deviating, Deviation
 from flowy_sim.faults import (
     EVERYDAY,
     AnsweredTwice,
@@ -35,8 +35,8 @@ from flowy_sim.faults import (
     WorkerDiesLate,
     WorkFails,
 )
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
 
 
 @activity("pick", 1, "store", start_to_close=60, heartbeat=30, retry=3)

@@ -13,8 +13,8 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activity, workflow
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.faults import WorkerDiesLate
-from flowy_sim.machine import WorkflowMachine
-from flowy_sim.run import Run
+from flowy_sim.strategies._machine import WorkflowMachine
+from flowy_sim.testing._run import Run
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=5)

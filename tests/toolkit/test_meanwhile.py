@@ -16,13 +16,13 @@ from flowy import (
     Payloads,
     Workflow,
     activity,
-    elsewhere,
+    async_completion,
     workflow,
 )
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.runner.waiting import StuckError
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing._waiting import StuckError
 
 tokens: list[str] = []
 
@@ -70,13 +70,13 @@ def runner() -> Runner:
 def test_an_activity_is_finished_elsewhere_while_nothing_moves(runner: Runner) -> None:
     execution = runner.start(Approval, "a text")
     runner.advance()
-    elsewhere.complete(runner.simulation.client(), tokens.pop(), "approved")
+    async_completion.complete(runner.simulation.client(), tokens.pop(), "approved")
     assert runner.finish(execution).result == "approved"
 
 
 def test_an_activity_is_finished_elsewhere_after_some_time(runner: Runner) -> None:
     client = runner.simulation.client()
-    runner.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))
+    runner.after(3600, lambda: async_completion.complete(client, tokens.pop(), "approved"))
     run = runner.run(Approval, "a text")
     assert (run.result, run.simulated_seconds) == ("approved", 3600)
 

@@ -9,10 +9,10 @@ import pytest
 from bakery import Bread, Knead
 
 from flowy_sim import Simulation
-from flowy_sim.alone import Alone
-from flowy_sim.client import Client
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim._clients.in_process import Client
+from flowy_sim.testing import Runner
+from flowy_sim.testing._activity_environment import Alone
+from flowy_sim.testing._stubs import Stubs
 
 # Clients
 

@@ -12,10 +12,10 @@ from bakery import Bread, Knead
 import flowy
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim.engine.latency import ZERO
-from flowy_sim.engine.limits import Limits
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine.limits import Limits
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 Replay = Callable[[type[flowy.Workflow], Any], None]
 
@@ -91,7 +91,7 @@ def test_plugin_start_imports_neither_boto3_nor_flowy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "flowy_sim.pytest_plugin.fixtures" in loaded
+    assert "flowy_sim.pytest_plugin._fixtures" in loaded
     others = [name for name in loaded if not name.startswith("flowy_sim.pytest_plugin")]
     assert others == ["flowy_sim"]
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flowy
-from flowy.deciding.decider import decide
+from flowy._decider.decider import decide
 from flowy_sim import RandomChoice, Simulation
-from flowy_sim.run import Event, Run
-from flowy_sim.runner import Runner
+from flowy_sim._events.vocabulary import attributes_of
 from flowy_sim.strategies import Call, Program, Wait, When, workflows
-from flowy_sim.timeline.vocabulary import attributes_of
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Event, Run
 
 WORKERS = st.one_of(st.none(), st.integers(1, 3))
 SEEDS = st.integers(0, 2**32)

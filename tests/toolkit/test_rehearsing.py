@@ -10,8 +10,8 @@ import pytest
 import flowy
 from flowy import ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.runner.rehearsing import Rehearsed
+from flowy_sim.testing import Runner
+from flowy_sim.testing._rehearsing import Rehearsed
 
 replays = count()
 

@@ -6,9 +6,9 @@ import pytest
 
 from flowy import ActivityProxy, Workflow, workflow
 from flowy_sim import Simulation
-from flowy_sim.run import NoResultError
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import NoResultError
+from flowy_sim.testing._stubs import Stubs
 
 
 @workflow("countdown", 1, "numbers")

@@ -6,9 +6,9 @@ from bakery import Bread, Knead
 import flowy_sim
 import flowy_sim.explore
 from flowy_sim import Simulation
-from flowy_sim.run import NoResultError, Run, fetch, history, open_executions
-from flowy_sim.runner import DOMAIN, Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import DOMAIN, Runner
+from flowy_sim.testing._run import NoResultError, Run, fetch, history, open_executions
+from flowy_sim.testing._stubs import Stubs
 
 
 def run(flour: int, takes: float = 0) -> Run:

@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
-from flowy.deciding.decisions import start_timer
+from flowy._decider.decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
-from flowy_sim.run import Event, Run
-from flowy_sim.runner import DOMAIN, Runner, run
-from flowy_sim.runner.waiting import StuckError
-from flowy_sim.stubs import Stubs
-from flowy_sim.timeline.vocabulary import attributes_of
+from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim.testing import DOMAIN, Runner, run
+from flowy_sim.testing._run import Event, Run
+from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing._waiting import StuckError
 
 
 def types(events: list[Event] | None = None) -> Counter[str]:
@@ -234,7 +234,7 @@ def test_an_answer_that_the_service_refuses_is_an_error_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "flowy_sim.runner.rehearsing.Rehearsed.decide",
+        "flowy_sim.testing._rehearsing.Rehearsed.decide",
         lambda *arguments: [start_timer("timer", -1)],
     )
     runner = Runner(Simulation())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowy_sim.explore.choices import Made, deviations
-from flowy_sim.explore.search import MANY, Search
+from flowy_sim.explore._choices import Made, deviations
+from flowy_sim.explore._search import MANY, Search
 
 CHOICES = 40
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import Phase, find, given, settings
 
 from flowy import ConfigurationError, Workflow, workflow
-from flowy.deciding.decider import decide
-from flowy.payloads.serialization import PLAIN
+from flowy._decider.decider import decide
+from flowy.payloads import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim.invariants import check
-from flowy_sim.run import Event
-from flowy_sim.runner import Runner
+from flowy_sim._engine.invariants import check
 from flowy_sim.strategies import Call, Input, Program, decisions, histories, inputs, workflows
-from flowy_sim.strategies.decisions import Decision
+from flowy_sim.strategies._decisions import Decision
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Event
 
 UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
 

@@ -14,11 +14,11 @@ from outcomes import outcome
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim.past import Call
-from flowy_sim.runner import Runner
-from flowy_sim.schedule import RandomChoice
-from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.stubs.uses import Uses
+from flowy_sim._events.history import Call
+from flowy_sim._simulation.schedule import RandomChoice
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs.uses import Uses
 
 
 @activity(

@@ -12,9 +12,9 @@ from bakery import Bake, Bread, Heat, Knead
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
-from flowy_sim.timeline.vocabulary import attributes_of
+from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 
 @activity("nap", 1, "sofa", start_to_close=60, retry=3)

@@ -11,10 +11,10 @@ from outcomes import outcome
 import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim.engine.latency import ZERO
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs, UnexpectedCallError
-from flowy_sim.stubs.uses import Uses
+from flowy_sim._engine.latency import ZERO
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs.uses import Uses
 
 
 @activity("shrink", 1, "studio")

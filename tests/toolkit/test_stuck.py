@@ -10,11 +10,11 @@ from bakery import Bread, Heat, Knead
 
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim.engine.latency import ZERO
-from flowy_sim.run import Run
-from flowy_sim.runner import DOMAIN, Runner, run
-from flowy_sim.runner.waiting import StuckError, Workers, waits
-from flowy_sim.stubs import Stubs
+from flowy_sim._engine.latency import ZERO
+from flowy_sim.testing import DOMAIN, Runner, run
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing._waiting import StuckError, Workers, waits
 
 NOBODY = Workers([], [], [])
 
@@ -81,7 +81,7 @@ def test_a_worker_that_never_answers_is_named() -> None:
 
 
 def test_a_decider_that_decides_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowy_sim.runner.rehearsing.Rehearsed.decide", lambda *arguments: [])
+    monkeypatch.setattr("flowy_sim.testing._rehearsing.Rehearsed.decide", lambda *arguments: [])
     message = stuck(Runner(Simulation()), Siesta)
     assert (
         "- nothing is scheduled: when it was last decided on, at 2024-01-01 00:00:00 (event 4), "

@@ -10,8 +10,8 @@ import pytest
 
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._stubs import Stubs
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
@@ -100,7 +100,7 @@ def test_coverage_reports_what_the_document_shows(pytester: pytest.Pytester) -> 
 
 
 def test_the_commands_of_the_documents_are_there() -> None:
-    from flowy_sim.cli import cli
+    from flowy_sim._cli import cli
 
     texts = "".join(map(text_of, PAGES))
     named = set(re.findall(r"^flowy-sim ([a-z]+)|`flowy-sim ([a-z]+)", texts, re.MULTILINE))

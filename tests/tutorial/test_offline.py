@@ -11,9 +11,9 @@ import pytest
 from flowy.tutorial import SAMPLE
 from flowy.tutorial.activities import PredominantColor, Resize
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim.run import Run
-from flowy_sim.runner import Runner
-from flowy_sim.stubs import Stubs
+from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
+from flowy_sim.testing._stubs import Stubs
 
 
 @pytest.mark.swf(activities="flowy.tutorial")

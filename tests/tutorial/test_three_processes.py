@@ -15,7 +15,7 @@ from PIL import Image
 
 from flowy import Execution, outcome
 from flowy.tutorial import SAMPLE
-from flowy_sim.endpoint import Endpoint
+from flowy_sim._server.endpoint import Endpoint
 
 DOMAIN = ("--domain", "flowy_tutorial")
 TASKS = (*DOMAIN, "--task-list", "image_processing")

@@ -19,7 +19,7 @@ from moto import mock_aws
 import flowy
 from flowy.tutorial import images, sources, storage
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import Simulation, timeline
+from flowy_sim import Simulation, _report
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "tutorial.md").read_text()
@@ -33,7 +33,7 @@ COMMANDS = [
     if line.startswith("flowy")
 ]
 ELISION = re.compile(r"^ *# \.\.\.\n", re.MULTILINE)
-MODULES = {"flowy": "flowy.cli", "flowy-sim": "flowy_sim.cli"}
+MODULES = {"flowy": "flowy._cli", "flowy-sim": "flowy_sim._cli"}
 
 
 @pytest.mark.parametrize(("file", "text"), SHOWN, ids=lambda value: value.splitlines()[0])
@@ -101,7 +101,7 @@ def test_the_timeline_that_is_shown_is_drawn_from_that_history(
     events: list[dict[str, Any]],
 ) -> None:
     (shown,) = re.findall(r"<!-- timeline -->\n```text\n(.*?)\n```", DOCUMENT, re.DOTALL)
-    assert shown == timeline.text(events, 80)
+    assert shown == _report.text(events, 80)
 
 
 def test_the_program_that_starts_an_execution_does_so() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from flowy_sim.engine import Engine, Fault, LambdaError, LambdaFunction
-from flowy_sim.engine.latency import DEFAULT, RECORDED, ZERO
-from flowy_sim.engine.model import input_shape
+from flowy_sim._engine import Engine, Fault, LambdaError, LambdaFunction
+from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
+from flowy_sim._engine.model import input_shape
 
 DOMAIN = "shop"
 START = 1_700_000_000_000

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flowy_sim.engine import Engine, Fault
-from flowy_sim.engine.validation import checked
+from flowy_sim._engine import Engine, Fault
+from flowy_sim._engine.validation import checked
 
 FOLDER = Path(__file__).parents[3] / "shared" / "recordings" / "exchanges"
 FILES = sorted(FOLDER.glob("*.jsonl"))

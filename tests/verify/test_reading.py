@@ -9,7 +9,7 @@ import pytest
 from written import Written, attributes
 
 from flowy_sim.verify import HistoryError, verify, verify_paths
-from flowy_sim.verify.recording import milliseconds, read
+from flowy_sim.verify._recording import milliseconds, read
 
 
 @pytest.fixture

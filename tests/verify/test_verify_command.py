@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from written import Written, attributes
 
-from flowy_sim.cli import cli
+from flowy_sim._cli import cli
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""Timers, and waits for signals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowy._calls.attempts import crowded
+from flowy._decider.decisions import start_timer
+from flowy.errors import SerializationError, TaskError, TaskNotScheduled
+from flowy.result import Call
+
+if TYPE_CHECKING:
+    from flowy._decider.decider import Decider
+    from flowy._payloads.plain import Convert
+
+
+class TimerCall(Call):
+    """A timer: it ends after some seconds, with no value."""
+
+    __slots__ = ("_seconds",)
+
+    awaited_at_the_end = False
+
+    def __init__(self, decider: Decider, seconds: int) -> None:
+        """Keep how long it takes."""
+        super().__init__(decider, error_handling=False)
+        self._seconds = seconds
+
+    @property
+    def _key(self) -> str:
+        return f"timer-{self.number}"
+
+    def start(self) -> None:
+        """Start it."""
+        self.decider.outbox.begin(start_timer(self._key, self._seconds), self._key, self)
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.decider.stop_timer(self._key)
+        self.end_canceled()
+
+    def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
+        """Make an error that names the timer."""
+        return kind(f"a timer of {self._seconds} s", self._key, 1, reason, details)
+
+    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+        """Take in that it fired, or could not be started."""
+        if event_type != "StartTimerFailed":
+            self.decider.settle(self)
+        elif crowded(cause := attributes["cause"]):
+            self.decider.outbox.queues(cause)
+            self.start()
+        else:
+            self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
+
+
+class SignalCall(Call):
+    """A wait for a signal.
+
+    Signals are kept, each name's in the order in which they came, until somebody waits for them;
+    so a wait that was given up takes none.
+    """
+
+    __slots__ = ("_convert", "_name")
+
+    awaited_at_the_end = False
+    told = False
+
+    def __init__(self, decider: Decider, name: str, convert: Convert | None) -> None:
+        """Keep what is waited for."""
+        super().__init__(decider, error_handling=True)
+        self._name = name
+        self._convert = convert
+
+    def start(self) -> None:
+        """Nothing has to be decided."""
+
+    def stop(self) -> None:
+        """Give up."""
+        self.end_canceled()
+
+    def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
+        """Make an error that names the signal."""
+        return kind(f"the signal {self._name!r}", self._name, 1, reason, details)
+
+    def look(self) -> None:
+        """Take the signal that came first, if one is there."""
+        if self.done:
+            return
+        arrival = self.decider.signals.take(self._name)
+        if arrival is None:
+            return
+        try:
+            value = self.decider.payloads.decode_value(
+                f"the signal {self._name!r}", arrival.signal.text, self._convert
+            )
+        except SerializationError as error:
+            self.decider.settle(self, error=error, when=arrival.when)
+        else:
+            self.decider.settle(self, value, when=arrival.when)

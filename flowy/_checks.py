@@ -1,0 +1,104 @@
+"""Checks of what decorators, proxies and workers are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from inspect import iscoroutinefunction
+from typing import TypeVar
+
+from flowy._payloads.limits import length
+from flowy.errors import ConfigurationError
+
+C = TypeVar("C")
+
+LONGEST = 99_999_999
+"""The longest time-out or timer, in seconds: eight digits, the most the service takes."""
+
+
+def text(name: str, value: object, longest: int = 256) -> str:
+    """Check a name that the service keeps.
+
+    Raises:
+        ConfigurationError: it is no text, empty or too long.
+    """
+    __tracebackhide__ = True
+    if isinstance(value, str) and 1 <= length(value) <= longest:
+        return value
+    raise ConfigurationError(f"{name} must be text of 1 to {longest} characters, not {value!r}")
+
+
+def version_text(value: object) -> str:
+    """Check a version and write it as the service keeps it: ``1`` as ``"1"``.
+
+    Raises:
+        ConfigurationError: it is neither a number nor a text of 1 to 64 characters.
+    """
+    __tracebackhide__ = True
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and 1 <= length(value) <= 64:
+        return value
+    raise ConfigurationError(
+        f"version must be a number or text of 1 to 64 characters, not {value!r}"
+    )
+
+
+def whole_number(name: str, value: object, least: int = 0, most: int = LONGEST) -> int:
+    """Check a whole number.
+
+    Raises:
+        ConfigurationError: it is none, or out of range.
+    """
+    __tracebackhide__ = True
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise ConfigurationError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def number(name: str, value: object, least: float = 0, most: float = float("inf")) -> float:
+    """Check a number.
+
+    Raises:
+        ConfigurationError: it is none, or out of range.
+    """
+    __tracebackhide__ = True
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    limits = f"from {least:g} to {most:g}" if most < float("inf") else f"of at least {least:g}"
+    raise ConfigurationError(f"{name} must be a number {limits}, not {value!r}")
+
+
+def truth(name: str, value: object) -> bool:
+    """Check a switch.
+
+    Raises:
+        ConfigurationError: it is neither True nor False.
+    """
+    __tracebackhide__ = True
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+
+
+def function(name: str, value: C) -> C:
+    """Check what is to be called, and not to be awaited.
+
+    Raises:
+        ConfigurationError: it cannot be called, or has to be awaited.
+    """
+    __tracebackhide__ = True
+    if callable(value) and not iscoroutinefunction(value):
+        return value
+    raise ConfigurationError(f"{name} must be an ordinary function, not {value!r}")
+
+
+def names(name: str, value: object) -> list[str]:
+    """Check a list of names.
+
+    Raises:
+        ConfigurationError: it is none, or one of them is no text of 1 to 256 characters.
+    """
+    __tracebackhide__ = True
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name} must be a list of texts, not {value!r}")
+    return [text(name, each) for each in value]

@@ -1,0 +1,168 @@
+"""``flowy worker``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+from flowy._cli.common import connection, in_domain, one_sentence, with_store
+from flowy._client import connect
+from flowy._decider.suspended import DEFAULT_LIMIT
+from flowy._workers.activity_worker import ActivityWorker
+from flowy._workers.processes import run_processes
+from flowy._workers.registration import scan
+from flowy._workers.running import run_workers
+from flowy._workers.worker import Worker
+from flowy._workers.workflow_worker import WorkflowWorker
+from flowy.errors import ConfigurationError
+from flowy.payloads import Payloads
+
+
+class Staff(NamedTuple):
+    """The workers of one process, as the command line asks for them."""
+
+    domain: str
+    task_list: str
+    packages: tuple[str, ...]
+    activities: bool
+    workflows: bool
+    threads: int
+    suspended: int
+    store: str | None
+    endpoint_url: str | None
+    region: str | None
+
+    def workers(self) -> list[Worker]:
+        """Make them.
+
+        Raises:
+            ConfigurationError: there is nothing to work on.
+        """
+        found = scan(*self.packages)
+        client = connect(self.endpoint_url, self.region, connections=max(10, 2 * self.threads + 2))
+        payloads = Payloads(store=self.store)
+        workers: list[Worker] = []
+        for thread in range(1, self.threads + 1):
+            identity = f"{socket.gethostname()}:{os.getpid()}"
+            if self.threads > 1:
+                identity += f":{thread}"
+            if self.activities or (found.activities and not self.workflows):
+                workers.append(
+                    ActivityWorker(
+                        client,
+                        self.domain,
+                        self.task_list,
+                        found.activities,
+                        identity=identity,
+                        payloads=payloads,
+                    )
+                )
+            if self.workflows or (found.workflows and not self.activities):
+                workers.append(
+                    WorkflowWorker(
+                        client,
+                        self.domain,
+                        self.task_list,
+                        found.workflows,
+                        identity=identity,
+                        payloads=payloads,
+                        suspended=self.suspended,
+                    )
+                )
+        if not workers:
+            raise ConfigurationError(
+                f"there are neither activities nor workflows in {', '.join(self.packages)}"
+            )
+        return workers
+
+
+@click.command(short_help="Work on activities and workflows until SIGINT or SIGTERM.")
+@click.option("--task-list", required=True, help="The task list to wait on.")
+@click.option("--activities", is_flag=True, help="Work on activities only.")
+@click.option("--workflows", is_flag=True, help="Work on workflows only.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many processes work; one that dies is replaced.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many tasks of each kind each process works on at once.",
+)
+@click.option(
+    "--suspended",
+    type=click.IntRange(min=0),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="How many executions each thread keeps suspended between decisions, to spare replays.",
+)
+@click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True)
+@with_store
+@in_domain
+@connection
+def worker(
+    domain: str,
+    task_list: str,
+    activities: bool,
+    workflows: bool,
+    processes: int,
+    threads: int,
+    suspended: int,
+    packages: tuple[str, ...],
+    store: str | None,
+    endpoint_url: str | None,
+    region: str | None,
+) -> None:
+    """Work on what is found in packages or modules, until SIGINT or SIGTERM.
+
+    Types that the domain does not know are registered. If one is registered with other defaults,
+    nothing starts. On a signal, polls and tasks in hand are finished first; a poll takes up to 60
+    seconds. A second signal ends all at once.
+    """
+    set_up_logging()
+    staff = Staff(
+        domain,
+        task_list,
+        packages,
+        activities,
+        workflows,
+        threads,
+        suspended,
+        store,
+        endpoint_url,
+        region,
+    )
+    with one_sentence():
+        workers = staff.workers()
+        for each in workers[:2]:  # one of each kind
+            each.register()
+        if processes == 1:
+            run_workers(workers, handle_signals=True)
+        else:
+            run_processes(processes, one_process, staff)
+
+
+def one_process(staff: Staff) -> Sequence[Worker]:
+    """Make the workers of a process of its own."""
+    sys.path.insert(0, os.getcwd())
+    set_up_logging()
+    return staff.workers()
+
+
+def set_up_logging() -> None:
+    """Log what workers do to standard error."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("botocore").setLevel(logging.WARNING)

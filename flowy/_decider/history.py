@@ -1,0 +1,250 @@
+"""The history of an execution, read in one pass: what was known, and decided, at each turn.
+
+A turn is a decision task that was completed, or the one to be decided now. What the workflow
+learns in a turn are the events up to its DecisionTaskStarted that it did not know in the turn
+before; what happened while it was deciding belongs to the next. A decision task that timed out
+is no turn, as nothing came of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from flowy._decider.decisions import SHOWN, Trace
+from flowy.errors import HistoryError
+
+Event = Mapping[str, Any]
+
+
+class News(NamedTuple):
+    """An event that tells the workflow something."""
+
+    about: str | None
+    """The key of what it is about, or None if that is the execution itself."""
+    event_type: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the workflow learns before one decision task, and what it decided then."""
+
+    news: list[News]
+    started_event_id: int
+    """The DecisionTaskStarted event."""
+    timestamp: Any
+    """When it was started, as the service, the AWS CLI or a file spells it."""
+    shown: list[Trace] = field(default_factory=list)
+    """The events that the decisions wrote."""
+    completed_event_id: int | None = None
+    """The DecisionTaskCompleted event, or None while the task is to be decided."""
+
+    @property
+    def instant(self) -> datetime:
+        """When it was started, in UTC.
+
+        Raises:
+            HistoryError: the history does not tell.
+        """
+        timestamp = self.timestamp
+        if isinstance(timestamp, datetime):
+            return timestamp.astimezone(UTC)
+        if isinstance(timestamp, int | float):
+            return datetime.fromtimestamp(timestamp, UTC)
+        if isinstance(timestamp, str):
+            return datetime.fromisoformat(timestamp).astimezone(UTC)
+        raise HistoryError(f"the events of this history have no time to tell: {timestamp!r}")
+
+    def marker(self, name: str, before: int) -> Mapping[str, Any] | None:
+        """Find the attributes of the marker that was recorded in this turn after some others.
+
+        Args:
+            name: its name.
+            before: how many others were recorded before it in this turn.
+
+        Returns:
+            Its attributes, or None if there is none, or one of another name.
+        """
+        recorded = [trace for trace in self.shown if trace.event_type in _MARKERS]
+        if before >= len(recorded) or recorded[before].attributes["markerName"] != name:
+            return None
+        return recorded[before].attributes
+
+
+_MARKERS = ("MarkerRecorded", "RecordMarkerFailed")
+
+OPENING = {
+    "ActivityTaskScheduled": "activityId",
+    "TimerStarted": "timerId",
+    "StartChildWorkflowExecutionInitiated": "control",
+    "SignalExternalWorkflowExecutionInitiated": "control",
+    "RequestCancelExternalWorkflowExecutionInitiated": "control",
+    "LambdaFunctionScheduled": "id",
+}
+"""Event that begins something: the attribute with the key that the workflow gave it."""
+
+LINKS = {
+    "ActivityTaskCompleted": "scheduledEventId",
+    "ActivityTaskFailed": "scheduledEventId",
+    "ActivityTaskTimedOut": "scheduledEventId",
+    "ActivityTaskCanceled": "scheduledEventId",
+    "TimerFired": "startedEventId",
+    "TimerCanceled": "startedEventId",
+    "ChildWorkflowExecutionStarted": "initiatedEventId",
+    "ChildWorkflowExecutionCompleted": "initiatedEventId",
+    "ChildWorkflowExecutionFailed": "initiatedEventId",
+    "ChildWorkflowExecutionTimedOut": "initiatedEventId",
+    "ChildWorkflowExecutionCanceled": "initiatedEventId",
+    "ChildWorkflowExecutionTerminated": "initiatedEventId",
+    "StartChildWorkflowExecutionFailed": "initiatedEventId",
+    "ExternalWorkflowExecutionSignaled": "initiatedEventId",
+    "SignalExternalWorkflowExecutionFailed": "initiatedEventId",
+    "ExternalWorkflowExecutionCancelRequested": "initiatedEventId",
+    "RequestCancelExternalWorkflowExecutionFailed": "initiatedEventId",
+    "LambdaFunctionCompleted": "scheduledEventId",
+    "LambdaFunctionFailed": "scheduledEventId",
+    "LambdaFunctionTimedOut": "scheduledEventId",
+    "StartLambdaFunctionFailed": "scheduledEventId",
+}
+"""Event that tells what became of something: the attribute with the event that began it.
+
+The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there,
+if the decision itself failed.
+"""
+
+GOING_ON = frozenset({"ChildWorkflowExecutionStarted"})
+"""Those of the linked events after which others follow."""
+
+REFUSALS = {
+    "ScheduleActivityTaskFailed": "activityId",
+    "StartTimerFailed": "timerId",
+    "StartChildWorkflowExecutionFailed": "control",
+    "SignalExternalWorkflowExecutionFailed": "control",
+    "RequestCancelExternalWorkflowExecutionFailed": "control",
+    "ScheduleLambdaFunctionFailed": "id",
+    "CompleteWorkflowExecutionFailed": None,
+    "FailWorkflowExecutionFailed": None,
+    "CancelWorkflowExecutionFailed": None,
+    "ContinueAsNewWorkflowExecutionFailed": None,
+}
+"""Event of a decision that failed: the attribute with the key of what it would have begun.
+
+Nothing is told of a request to cancel that failed: what was to be canceled has ended then.
+"""
+
+CALLS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
+"""Events that come from outside."""
+
+
+def attributes_of(event: Event) -> Mapping[str, Any]:
+    """The attributes of an event, whatever its type; none if it has none."""
+    attributes: Mapping[str, Any] = event.get(_attributes_member(event["eventType"]), {})
+    return attributes
+
+
+def _attributes_member(event_type: str) -> str:
+    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
+
+
+_MEMBERS = {name: _attributes_member(name) for name in (*SHOWN, *LINKS, *CALLS)}
+
+_SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunctionStarted"})
+"""Events that neither tell a workflow anything nor come of decisions."""
+
+
+class History:
+    """The history of an execution, as far as it was read.
+
+    Attributes:
+        started: the attributes of WorkflowExecutionStarted.
+        turns: the turns that nobody has taken from it yet, oldest first.
+        open_turn: the one that is to be decided, until its DecisionTaskCompleted is read.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        """Read all events so far.
+
+        Args:
+            events: all events from the first one on, oldest first, as the service gives them.
+
+        Raises:
+            HistoryError: it does not begin with WorkflowExecutionStarted.
+        """
+        events = iter(events)
+        first = next(events, None)
+        if first is None or first.get("eventType") != "WorkflowExecutionStarted":
+            raise HistoryError(
+                "a history begins with WorkflowExecutionStarted, event 1; this one not"
+            )
+        self.started: Mapping[str, Any] = first["workflowExecutionStartedEventAttributes"]
+        self.turns: deque[Turn] = deque()
+        self.open_turn: Turn | None = None
+        self._keys: dict[int, str] = {}
+        self._news: list[News] = []
+        self._shown: list[Trace] = []
+        self.read(events)
+
+    def read(self, events: Iterable[Event]) -> None:
+        """Read the events that follow.
+
+        Args:
+            events: what the service wrote since, oldest first. The last decision task becomes
+                the open turn if it was started and neither completed nor timed out.
+        """
+        news, shown, keys = self._news, self._shown, self._keys
+        known = 0  # how much of the news the decision task that was started last knows
+        deciding: Event | None = None
+        if self.open_turn is not None:
+            known = len(self.open_turn.news)
+        for event in events:
+            event_type = event["eventType"]
+            if event_type in _SILENT:
+                continue
+            if event_type == "DecisionTaskStarted":
+                known, deciding = len(news), event
+            elif event_type == "DecisionTaskCompleted":
+                turn = self.open_turn or self._turn(deciding, known)
+                turn.completed_event_id = event["eventId"]
+                self.open_turn = deciding = None
+                shown = turn.shown
+                del news[:known]
+            elif event_type == "DecisionTaskTimedOut":
+                deciding = None
+            else:
+                attributes = event[_MEMBERS.get(event_type) or _attributes_member(event_type)]
+                linked = LINKS.get(event_type)
+                begun = attributes[linked] if linked else 0
+                if begun:
+                    keep = event_type in GOING_ON
+                    key = keys[begun] if keep else keys.pop(begun)
+                    news.append(News(key, event_type, attributes))
+                elif event_type in CALLS:
+                    news.append(News(None, event_type, attributes))
+                if "decisionTaskCompletedEventId" in attributes and (
+                    not begun or event_type in SHOWN_AND_LINKED
+                ):
+                    shown.append(Trace(event["eventId"], event_type, attributes))
+                    if event_type in OPENING:
+                        keys[event["eventId"]] = attributes.get(OPENING[event_type], "")
+                    elif event_type in REFUSALS:
+                        member = REFUSALS[event_type]
+                        refused = attributes.get(member, "") if member else None
+                        news.append(News(refused, event_type, attributes))
+        self._shown = shown
+        if deciding is not None and self.open_turn is None:
+            self.open_turn = self._turn(deciding, known)
+
+    def _turn(self, started: Event | None, known: int) -> Turn:
+        if started is None:
+            raise HistoryError("a decision task was completed that was never started")
+        turn = Turn(self._news[:known], started["eventId"], started.get("eventTimestamp"))
+        self.turns.append(turn)
+        return turn
+
+
+SHOWN_AND_LINKED = frozenset({"TimerCanceled"})
+"""What a decision writes at once and ends something."""

@@ -1,0 +1,222 @@
+"""What is decided in a turn, within the service's limits; and whom the news about it are for."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import NamedTuple
+
+from flowy._decider.decisions import Decision, start_timer
+from flowy._determinism.sites import CallSite, Site, located
+from flowy.result import Call
+
+OPEN_LIMITS = {
+    "ScheduleActivityTask": 1_000,
+    "StartTimer": 990,  # the rest is for timers of its own
+    "StartChildWorkflowExecution": 1_000,
+    "ScheduleLambdaFunction": 1_000,
+}
+"""How many things of a kind one execution may have open, as documented."""
+
+_KIND_LIMITED_BY = {
+    "OPEN_ACTIVITIES_LIMIT_EXCEEDED": "ScheduleActivityTask",
+    "OPEN_TIMERS_LIMIT_EXCEEDED": "StartTimer",
+    "OPEN_CHILDREN_LIMIT_EXCEEDED": "StartChildWorkflowExecution",
+    "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED": "ScheduleLambdaFunction",
+}
+"""Cause of a refusal: of which kind too much of the execution's own is open."""
+
+BATCH_LIMIT = 800_000
+"""Bytes of decisions in one answer before the last; a request may have 1 MiB."""
+
+_OVERHEAD = 600  # of the other members of a decision
+_TEXTS = ("input", "details", "result")
+
+_KEPT = frozenset(
+    {
+        "RecordMarker",
+        "CancelTimer",
+        "RequestCancelActivityTask",
+        "RequestCancelExternalWorkflowExecution",
+        "SignalExternalWorkflowExecution",
+    }
+)
+"""What may be decided together with the end of an execution, and makes sense then."""
+
+
+class _Waiting(NamedTuple):
+    """A decision that the limits of the service do not allow yet."""
+
+    decision: Decision
+    size: int
+    call: Call
+
+
+class Outbox:
+    """The decisions of the turn at hand.
+
+    What would exceed a limit of the service waits: for something of its kind to end, or for the
+    next turn, which a timer of no seconds brings about.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._decisions: list[Decision] = []
+        self._places: list[CallSite | None] = []
+        self._size = 0
+        self._open: defaultdict[str, int] = defaultdict(int)
+        self._awaited: dict[str, tuple[str, Call | None]] = {}
+        self._waiting: defaultdict[str, dict[str, _Waiting]] = defaultdict(dict)
+        self._limits = dict(OPEN_LIMITS)
+        self._wanted = False
+        self._finished = False
+        self._wakes = 0
+
+    def begin(self, decision: Decision, key: str, call: Call) -> None:
+        """Add a decision that begins something, now or as soon as the limits allow.
+
+        Args:
+            decision: the decision.
+            key: by which the history will tell of it.
+            call: whom the news about it are for.
+        """
+        kind, size = decision.type, _size(decision)
+        waiting = self._waiting[kind]
+        if waiting or self._crowded(kind) or self._full(size):
+            waiting[key] = _Waiting(decision, size, call)
+        else:
+            self._send(decision, size, key, call)
+
+    def _send(self, decision: Decision, size: int, key: str, call: Call | None) -> None:
+        self._append(decision, size, None if call is None else call.place)
+        self._open[decision.type] += 1
+        self._awaited[key] = decision.type, call
+
+    def _append(self, decision: Decision, size: int, place: CallSite | None) -> None:
+        self._size += size
+        self._decisions.append(decision)
+        self._places.append(place)
+
+    def add(self, decision: Decision, place: CallSite | None) -> None:
+        """Add a decision that begins nothing.
+
+        Args:
+            decision: the decision.
+            place: where the author's code asks for it, if it does.
+        """
+        self._append(decision, _size(decision), place)
+
+    def close(self, decision: Decision) -> None:
+        """Add the decision that closes the execution; nothing new is begun beside it."""
+        self._waiting.clear()
+        kept = [
+            (each, place)
+            for each, place in zip(self._decisions, self._places, strict=True)
+            if each.type in _KEPT
+        ]
+        self._decisions = [each for each, _ in kept]
+        self._places = [place for _, place in kept]
+        self.add(decision, None)
+
+    def withdraw(self, key: str) -> bool:
+        """Take back a decision that waits; tell whether there was one."""
+        return any(waiting.pop(key, None) for waiting in self._waiting.values())
+
+    def answered(self, key: str, last: bool) -> Call | None:
+        """Tell whom the news about a key are for.
+
+        Args:
+            key: the key.
+            last: whether no more news come.
+        """
+        if not last:
+            return self._awaited.get(key, ("", None))[1]
+        kind, call = self._awaited.pop(key, ("", None))
+        if kind:
+            self._open[kind] -= 1
+        return call
+
+    def queues(self, cause: str) -> bool:
+        """Learn from a refusal that fewer things of a kind may be open than is documented.
+
+        Args:
+            cause: the cause of the refusal.
+
+        Returns:
+            Whether the cause is such a limit and something of its kind is open, so that what was
+            refused may be begun anew: it waits for that to end.
+        """
+        kind = _KIND_LIMITED_BY.get(cause, "")
+        if not self._open[kind]:
+            return False
+        self._limits[kind] = min(self._limits[kind], self._open[kind])
+        return True
+
+    @property
+    def markers(self) -> int:
+        """How many markers are recorded in this turn so far."""
+        return sum(decision.type == "RecordMarker" for decision in self._decisions)
+
+    def next_turn(self) -> None:
+        """Begin a turn; call it before the news are given out."""
+        self._decisions = []
+        self._places = []
+        self._size = 0
+        self._wanted = False
+        self._finished = False
+
+    def ask_for_another_turn(self) -> None:
+        """Let there be a next turn, even if nothing happens meanwhile."""
+        self._wanted = True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more than the longest marker still fits into the answer of this turn."""
+        return self._size > BATCH_LIMIT
+
+    def release(self) -> None:
+        """Begin what waited and may begin now; call it when the news are given out."""
+        for kind, waiting in self._waiting.items():
+            while waiting and not self._crowded(kind):
+                key, (decision, size, call) = next(iter(waiting.items()))
+                if self._full(size):
+                    break
+                del waiting[key]
+                self._send(decision, size, key, call)
+
+    def finished(self) -> list[Decision]:
+        """What is decided in this turn, when ``run`` has nothing more to do in it."""
+        if not self._finished:
+            self._finished = True
+            held_back = any(
+                waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()
+            )
+            if self._wanted or held_back:
+                self._wakes += 1
+                key = f"{self._wakes}-more"  # no call's key ends so
+                timer = start_timer(key, 0)
+                self._send(timer, _size(timer), key, None)
+        return self._decisions
+
+    def sites(self) -> list[Site | None]:
+        """Where the author's code asks for each of the decisions, as far as it does."""
+        return [None if place is None else located(place) for place in self._places]
+
+    def _crowded(self, kind: str) -> bool:
+        return kind in self._limits and self._open[kind] >= self._limits[kind]
+
+    def _full(self, size: int) -> bool:
+        return bool(self._decisions) and self._size + size > BATCH_LIMIT
+
+
+def _size(decision: Decision) -> int:
+    """Tell how many bytes of a request a decision takes, or a few more."""
+    size = _OVERHEAD
+    for name in _TEXTS:
+        text = decision.attributes.get(name)
+        if text:
+            size += len(_quoted(text))
+    return size
+
+
+_quoted = json.JSONEncoder().encode

@@ -1,0 +1,194 @@
+"""Where a workflow's code parts from a history: what, where, why most likely, and the mend.
+
+The history shows what was decided in a turn, event by event, and the code decides it again. The
+first pair that does not fit is explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flowy._decider.decisions import SHOWN, Decision, Trace
+from flowy._determinism.likely import Reason, Step, likely, same_text, step
+from flowy._determinism.sites import Site
+from flowy._payloads.limits import cut
+
+
+class Difference(NamedTuple):
+    """The first difference between a history and what the code decides."""
+
+    event_id: int
+    """The event at which they part."""
+    expected: str
+    """What the history holds there."""
+    got: str
+    """What the code decided instead."""
+    site: Site | None
+    """Where the author's code asks for it, if that is known."""
+    reason: Reason
+    why: str
+    """The likely reason, in a sentence."""
+    mend: str
+    """What to do, in a sentence."""
+    turn: str
+    """All that the history shows of this turn, and all that the code decided, line by line."""
+
+    def __str__(self) -> str:
+        """Write a report, whose first line says what differs."""
+        place = f" ({self.site})" if self.site else ""
+        return (
+            f"event {self.event_id} of the history shows {self.expected}, but the workflow's code "
+            f"decided {self.got}{place}\n"
+            f"likely reason: {self.why}\n"
+            f"what to do: {self.mend}\n"
+            f"{self.turn}"
+        )
+
+
+def shows(trace: Trace, decision: Decision) -> bool:
+    """Whether an event shows a decision, as far as they must be the same."""
+    row = SHOWN.get(trace.event_type)
+    if row is None or row.decision != decision.type:
+        return False
+    there, here = trace.attributes, decision.attributes
+    for name in row.attributes:
+        if there.get(name) != here.get(name) and not same_text(there.get(name), here.get(name)):
+            return False
+    return True
+
+
+def explained(
+    decided: Sequence[Decision],
+    shown: Sequence[Trace],
+    completed_event_id: int,
+    sites: Callable[[], Sequence[Site | None]] = tuple,
+) -> Difference | None:
+    """Explain how what the code decided in a turn differs from what the history shows.
+
+    Args:
+        decided: the decisions of the code, in order.
+        shown: the events that the decisions of then wrote, in order.
+        completed_event_id: the DecisionTaskCompleted that came before them.
+        sites: gives for each decision the place where it was asked for; it may give fewer.
+
+    Returns:
+        The first difference, or None if there is none.
+    """
+    index = _first_difference(decided, shown)
+    if index is None:
+        return None
+    places = sites()
+    here = decided[index] if index < len(decided) else None
+    there = shown[index] if index < len(shown) else None
+    last = shown[-1].event_id if shown else completed_event_id
+    reason, why = likely(
+        [step(decision.type, decision.attributes) for decision in decided],
+        [_step_shown(trace) for trace in shown],
+        index,
+    )
+    return Difference(
+        event_id=last + 1 if there is None else there.event_id,
+        expected="no further decision" if there is None else _event_text(there),
+        got="nothing" if here is None else _decision_text(here),
+        site=places[index] if here is not None and index < len(places) else None,
+        reason=reason,
+        why=why,
+        mend=_MENDS.get(reason, _MEND),
+        turn="\n".join(_lines(decided, shown, places, index)),
+    )
+
+
+def _first_difference(decided: Sequence[Decision], shown: Sequence[Trace]) -> int | None:
+    for index, (decision, trace) in enumerate(zip(decided, shown, strict=False)):
+        if not shows(trace, decision):
+            return index
+    return None if len(decided) == len(shown) else min(len(decided), len(shown))
+
+
+def _step_shown(trace: Trace) -> Step:
+    row = SHOWN.get(trace.event_type)
+    return step(row.decision if row else trace.event_type, trace.attributes)
+
+
+_MEND = (
+    "run the code that wrote this history, and the execution goes on; to change what running "
+    'executions do, ask `if self.patched("…")` and keep the old way beside the new, or give the '
+    "changed workflow a new version"
+)
+_UNCHANGED = (
+    f"{_MEND}. If the code has not changed, look for what is not the same at each replay, such as "
+    "the order of a set"
+)
+_MENDS = {
+    Reason.ARGUMENTS: _UNCHANGED,
+    Reason.OUTCOME: _UNCHANGED,
+    Reason.RAISES: f"mend what raises the exception; or {_MEND}",
+    Reason.PATCH_REMOVED: (
+        "call self.patched() there again; it may be removed when no execution is open that has "
+        "passed it"
+    ),
+}
+
+
+# The two lists.
+
+
+_AROUND = 10
+"""How many of what comes before and after the difference are shown."""
+_LONGEST = 300
+"""How many characters are shown of one value."""
+
+
+def _lines(
+    decided: Sequence[Decision],
+    shown: Sequence[Trace],
+    sites: Sequence[Site | None],
+    index: int,
+) -> Iterator[str]:
+    events = [f"{trace.event_id:>6} {_event_text(trace)}" for trace in shown]
+    decisions = [
+        f"{'':>6} {_decision_text(decision)}" + (f" ({site})" if site else "")
+        for decision, site in zip(decided, _padded(sites, len(decided)), strict=True)
+    ]
+    yield "in this turn the history shows"
+    yield from _marked(events, index)
+    yield "and the code decided"
+    yield from _marked(decisions, index)
+
+
+def _padded(sites: Sequence[Site | None], length: int) -> list[Site | None]:
+    return [*sites[:length], *[None] * (length - len(sites))]
+
+
+def _marked(lines: list[str], index: int) -> Iterator[str]:
+    first, last = max(index - _AROUND, 0), index + _AROUND + 1
+    if first:
+        yield f"  … {first} before"
+    for number, line in enumerate(lines[first:last], first):
+        yield f"{'>' if number == index else ' '}{line}"
+    if len(lines) > last:
+        yield f"  … {len(lines) - last} after"
+    if index >= len(lines):
+        yield f">{'':>6} nothing more" if lines else f">{'':>6} nothing"
+
+
+def _event_text(trace: Trace) -> str:
+    row = SHOWN.get(trace.event_type)
+    return _text(trace.event_type, trace.attributes, row.attributes if row else ())
+
+
+def _decision_text(decision: Decision) -> str:
+    rows = (row.attributes for row in SHOWN.values() if row.decision == decision.type)
+    return _text(decision.type, decision.attributes, max(rows, key=len, default=()))
+
+
+def _text(name: str, attributes: Mapping[str, Any], shown: tuple[str, ...]) -> str:
+    values = (_value_text(attributes[key]) for key in shown if key in attributes)
+    return f"{name}({', '.join(values)})"
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = " ".join(str(part) for part in value.values())
+    return cut(str(value), _LONGEST)

@@ -1,0 +1,178 @@
+"""The guard: sleeping, and input and output, are noticed when ``run`` does them.
+
+``run`` is called again for each decision, so that what it does to the world it does again and
+again; and while it waits for the world, its execution and those behind it wait. All that belongs in
+activities.
+
+The interpreter tells *audit hooks* of each file, connection and process that is opened, whoever
+opens it, before it does. The guard's hook looks for the frame of `watched` among the callers; it
+is there only if a workflow's code is the cause, in this thread and greenlet. So nothing has to be
+switched on and off around the code, and nothing is patched: the clock that freezegun holds, other
+threads, and flowy's own work on behalf of ``run``, such as storing a long argument, are not
+concerned.
+
+What it costs: one to four microseconds where a file is opened to write, or a connection, anywhere
+in the process, and a tenth to a fifth of one for what else the interpreter audits, such as
+``id()``. An audit hook stays until the process ends, so it comes with the first workflow that is
+watched.
+
+What it cannot see: data on connections that were open before, other than HTTP; ``time.sleep``
+before Python 3.13; clocks and chance, which the interpreter does not audit. The module `scrutiny`
+finds these in the code.
+
+Left alone is what happens to run while ``run`` does, though it is not what ``run`` asks for:
+imports, log handlers, finalizers, debuggers; and files, threads and databases that a library uses
+within, such as a time zone's rules. What libraries do with the network, processes and sleep is
+noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NamedTuple, TypeVar
+
+from flowy._determinism.sites import is_flowy
+from flowy.errors import UnrepeatableError
+
+R = TypeVar("R")
+
+
+def watched(
+    run: Callable[..., R],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    found: list[UnrepeatableError],
+) -> R:
+    """Call the method of a workflow, and notice what it must not do.
+
+    Args:
+        run: the bound method.
+        args: what it is called with.
+        kwargs: the same by keyword.
+        found: gets the errors that were raised within, as the author's code may handle them: if
+            there is one, nothing that was decided may be sent.
+
+    Returns:
+        What the method returns.
+
+    Raises:
+        UnrepeatableError: from where the author's code does it, before it is done.
+    """
+    if not _installed:
+        install()
+    return run(*args, **kwargs)
+
+
+def install() -> None:
+    """Let the interpreter tell of what it opens; once in a process, and for good."""
+    global _installed
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook())
+
+
+_installed = False
+
+
+class Row(NamedTuple):
+    """What is said of an event."""
+
+    what: str
+    instead: str
+    by_libraries: bool = True
+    """Whether it is noticed too if a library does it, other than the standard library."""
+
+
+_CONNECTS = "a network connection"
+_STARTS = "another process"
+_CHANGES = "a change of the file system"
+_ACTIVITY = "an activity"
+
+EVENTS = {
+    "time.sleep": Row("time.sleep()", "self.sleep()"),
+    "socket.connect": Row(_CONNECTS, _ACTIVITY),
+    "socket.getaddrinfo": Row(_CONNECTS, _ACTIVITY),
+    "socket.gethostbyname": Row(_CONNECTS, _ACTIVITY),
+    "socket.sendto": Row(_CONNECTS, _ACTIVITY),
+    "socket.sendmsg": Row(_CONNECTS, _ACTIVITY),
+    "http.client.send": Row(_CONNECTS, _ACTIVITY),
+    "socket.bind": Row(_CONNECTS, _ACTIVITY),
+    "subprocess.Popen": Row(_STARTS, _ACTIVITY),
+    "os.system": Row(_STARTS, _ACTIVITY),
+    "os.fork": Row(_STARTS, _ACTIVITY),
+    "os.forkpty": Row(_STARTS, _ACTIVITY),
+    "os.posix_spawn": Row(_STARTS, _ACTIVITY),
+    "os.spawn": Row(_STARTS, _ACTIVITY),
+    "os.exec": Row(_STARTS, _ACTIVITY),
+    "_thread.start_new_thread": Row("another thread", _ACTIVITY, by_libraries=False),
+    "_thread.start_joinable_thread": Row("another thread", _ACTIVITY, by_libraries=False),
+    "sqlite3.connect": Row("a database", _ACTIVITY, by_libraries=False),
+    "open": Row("a file opened for writing", _ACTIVITY, by_libraries=False),
+    "os.remove": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.rename": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.mkdir": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.rmdir": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.link": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.symlink": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.truncate": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.chmod": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+}
+"""The audit events that are noticed; ``open`` only if it is for writing."""
+
+_EXCUSED = frozenset(
+    {"_frozen_importlib", "_frozen_importlib_external", "bdb", "importlib", "logging", "weakref"}
+)
+"""Packages that do on behalf of others what ``run`` did not ask for."""
+
+
+def _hook() -> Callable[[str, tuple[Any, ...]], None]:
+    # What it needs on the way out is its own: the module may be emptied before the process ends.
+    events, frame, ending = frozenset(EVENTS), sys._getframe, sys.is_finalizing
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in events and not ending():
+            _look(event, arguments, frame(0).f_back)
+
+    return hook
+
+
+def _look(event: str, arguments: tuple[Any, ...], frame: FrameType | None) -> None:
+    """Raise an error if a workflow's code is the cause of an event."""
+    if event == "open" and not _is_writing(*arguments):
+        return
+    # To ask a frame for its code is audited too, so only the frames of workflows are asked.
+    watching = frame
+    while watching is not None and watching.f_globals is not globals():
+        watching = watching.f_back
+    if frame is not None and watching is not None:
+        _look_closely(EVENTS[event], frame, watching)
+
+
+def _look_closely(row: Row, frame: FrameType, watching: FrameType) -> None:
+    """Raise an error if what lies between an event and `watched` is a workflow's doing."""
+    packages: list[str] = []
+    frames: list[FrameType] = []
+    while frame is not watching and frame.f_back is not None:
+        module = frame.f_globals.get("__name__", "")
+        package = module.partition(".")[0]
+        if package in _EXCUSED or is_flowy(module) or frame.f_code.co_name == "__del__":
+            return
+        packages.append(package)
+        frames.append(frame)
+        frame = frame.f_back
+    if not frames:
+        return
+    own = (getattr(frame.f_locals["run"], "__module__", None) or "").partition(".")[0]
+    nearest = packages.index(own) if own in packages else len(packages) - 1
+    if row.by_libraries or all(each in sys.stdlib_module_names for each in packages[:nearest]):
+        author = frames[nearest]
+        error = UnrepeatableError(row.what, author.f_code.co_filename, author.f_lineno, row.instead)
+        frame.f_locals["found"].append(error)
+        raise error
+
+
+def _is_writing(path: object, mode: object, flags: int) -> bool:
+    return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))

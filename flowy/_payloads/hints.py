@@ -1,0 +1,276 @@
+"""Values back from plain JSON, as type hints say: of parameters, and of what ``run`` returns."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import types
+import typing
+from decimal import InvalidOperation
+from functools import lru_cache
+from inspect import Parameter, signature
+from typing import Any, NamedTuple
+
+from flowy._payloads.plain import FORMS, Convert, Form
+from flowy.result import Result
+
+UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
+"""What a conversion raises on a value that is not as its hint says."""
+
+
+class Hints(NamedTuple):
+    """How what ``run`` takes and returns is read; None where plain JSON is what is meant."""
+
+    positional: tuple[tuple[str, Convert | None], ...]
+    rest: Convert | None
+    """For what ``*args`` takes."""
+    named: dict[str, Convert | None]
+    others: Convert | None
+    """For what ``**kwargs`` takes."""
+    result: Convert | None
+
+
+NO_HINTS = Hints((), None, {}, None, None)
+"""All is plain JSON."""
+
+
+def hints_of(cls: type) -> Hints:
+    """Read the hints of a class's ``run``.
+
+    Args:
+        cls: an activity or a workflow.
+
+    Returns:
+        How its arguments and result are read: `NO_HINTS` if all is plain JSON, and where a hint
+        cannot be resolved, as it names something that is imported for type checkers only.
+    """
+    return _hints_of(getattr(cls, "run", None))
+
+
+@lru_cache(maxsize=512)
+def _hints_of(run: Any) -> Hints:
+    try:
+        resolved = typing.get_type_hints(run, include_extras=True)
+        parameters = list(signature(run).parameters.values())
+    except (NameError, AttributeError, TypeError, ValueError):
+        return NO_HINTS
+    positional: list[tuple[str, Convert | None]] = []
+    named: dict[str, Convert | None] = {}
+    rest = others = None
+    for parameter in parameters[1:]:  # the first is the instance
+        convert = converter(resolved.get(parameter.name, Any))
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            rest = convert
+        elif parameter.kind is Parameter.VAR_KEYWORD:
+            others = convert
+        else:
+            named[parameter.name] = convert
+            if parameter.kind is not Parameter.KEYWORD_ONLY:
+                positional.append((parameter.name, convert))
+    result = converter(resolved.get("return", Any))
+    if not any((rest, others, result, *named.values())):
+        return NO_HINTS
+    return Hints(tuple(positional), rest, named, others, result)
+
+
+def converter(hint: Any) -> Convert | None:
+    """Find how a value is read that is hinted so.
+
+    Args:
+        hint: a resolved type hint.
+
+    Returns:
+        A function that makes of plain JSON what the hint says, leaves alone what already is that,
+        and raises one of `UNREADABLE`; None if plain JSON is what the hint says.
+    """
+    try:
+        return _cached(hint)
+    except TypeError:  # a hint that cannot be hashed
+        return _converter(hint)
+
+
+@lru_cache(maxsize=2048)
+def _cached(hint: Any) -> Convert | None:
+    return _converter(hint)
+
+
+def _converter(hint: Any) -> Convert | None:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated or origin in (typing.Required, typing.NotRequired):
+        return converter(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return _union([arm for arm in arguments if typing.get_origin(arm) is not Result])
+    if isinstance(hint, typing.NewType):
+        return converter(hint.__supertype__)
+    cls = origin or hint
+    if not isinstance(cls, type):
+        return None
+    if issubclass(cls, tuple):
+        return _fields_of_tuple(cls) if hasattr(cls, "_fields") else _tuple(arguments)
+    if issubclass(cls, set | frozenset):
+        return _several(cls, arguments)
+    for form in FORMS:
+        if issubclass(cls, form.of):
+            return _by_form(cls, form)
+    if dataclasses.is_dataclass(cls):
+        return _dataclass(cls)
+    if typing.is_typeddict(cls):
+        return _typed_dictionary(cls)
+    if issubclass(cls, collections.abc.Mapping) and len(arguments) == 2:
+        return _mapping(*arguments)
+    if cls in _LISTS and arguments:
+        return _several(list, arguments)
+    if cls in (collections.abc.Set, collections.abc.MutableSet):
+        return _several(set, arguments)
+    return None
+
+
+_LISTS = (
+    list,
+    collections.abc.Iterable,
+    collections.abc.Collection,
+    collections.abc.Sequence,
+    collections.abc.MutableSequence,
+)
+
+
+def _by_form(cls: type, form: Form) -> Convert:
+    def convert(value: Any) -> Any:
+        return value if isinstance(value, cls) else form.read(cls, value)
+
+    return convert
+
+
+def _dataclass(cls: type) -> Convert:
+    @lru_cache(maxsize=1)
+    def fields() -> dict[str, Convert | None]:  # not before it is used, as it may hold itself
+        hints = typing.get_type_hints(cls, include_extras=True)
+        return {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        return cls(**_members(_object(value), fields()))
+
+    return convert
+
+
+def _typed_dictionary(cls: type) -> Convert:
+    @lru_cache(maxsize=1)
+    def fields() -> dict[str, Convert | None]:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        return {name: converter(hint) for name, hint in hints.items()}
+
+    return lambda value: _members(_object(value), fields())
+
+
+def _members(value: dict[str, Any], fields: dict[str, Convert | None]) -> dict[str, Any]:
+    return {name: _apply(fields.get(name), item) for name, item in value.items()}
+
+
+def _fields_of_tuple(cls: Any) -> Convert:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    each = [converter(hints.get(name, Any)) for name in cls._fields]
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, cls):
+            return value
+        items = _list(value)
+        return cls(*map(_apply, [*each, *[None] * (len(items) - len(each))], items))
+
+    return convert
+
+
+def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return _several(tuple, arguments[:1])
+    if not arguments:
+        return tuple
+    each = [converter(argument) for argument in arguments]
+
+    def convert(value: Any) -> Any:
+        items = _list(value)
+        if len(items) != len(each):
+            raise ValueError(f"{len(each)} items were expected and {len(items)} came")
+        return tuple(map(_apply, each, items))
+
+    return convert
+
+
+def _several(cls: Any, arguments: tuple[Any, ...]) -> Convert | None:
+    each = converter(arguments[0]) if arguments else None
+    if each is None:
+        return None if cls is list else lambda value: cls(_list(value))
+    return lambda value: cls(map(each, _list(value)))
+
+
+def _mapping(key: Any, item: Any) -> Convert | None:
+    keys = _KEYS[key] if key in _KEYS else converter(key)
+    items = converter(item)
+    if keys is None and items is None:
+        return None
+    return lambda value: {
+        _apply(keys, name): _apply(items, part) for name, part in _object(value).items()
+    }
+
+
+_KEYS: dict[Any, Convert | None] = {
+    str: None,
+    int: int,
+    float: float,
+    bool: lambda key: key if isinstance(key, bool) else {"true": True, "false": False}[key],
+}
+"""The keys of an object in JSON are always text."""
+
+
+def _union(arms: list[Any]) -> Convert | None:
+    """Take the first arm that a value fits."""
+    arms = [arm for arm in arms if arm is not type(None)]
+    each = [(_native(arm), converter(arm)) for arm in arms]
+    if all(convert is None for _, convert in each):
+        return None
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        problem: Exception | None = None
+        for native, read in each:
+            if read is None:
+                if isinstance(value, native):
+                    return value
+                continue
+            try:
+                return read(value)
+            except UNREADABLE as error:
+                problem = problem or error
+        if problem is not None:
+            raise problem
+        return value
+
+    return convert
+
+
+def _native(arm: Any) -> Any:
+    """What a value of plain JSON must be an instance of to fit a hint that needs no reading."""
+    cls = typing.get_origin(arm) or arm
+    if cls is float:
+        return (int, float)
+    if isinstance(cls, type) and cls is not Any:
+        return cls
+    return object
+
+
+def _apply(convert: Convert | None, value: Any) -> Any:
+    return value if convert is None else convert(value)
+
+
+def _list(value: Any) -> Any:
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    raise TypeError(f"a list was expected, not {value!r:.80}")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise TypeError(f"an object was expected, not {value!r:.80}")

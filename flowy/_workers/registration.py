@@ -1,0 +1,234 @@
+"""What a worker can run: finding types, and registering them with the service."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from flowy._client import SwfClient, fault_code, no_domain
+from flowy.activity import Activity, ActivityType, activity_class
+from flowy.errors import ConfigurationError, RegistrationError
+from flowy.workflow import Workflow, WorkflowType
+
+logger = logging.getLogger(__name__)
+
+Type = ActivityType | WorkflowType
+C = TypeVar("C", bound=Activity | Workflow)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The decorated classes that `scan` came across, in order of name and version."""
+
+    activities: tuple[type[Activity], ...]
+    workflows: tuple[type[Workflow], ...]
+
+
+def scan(*sources: str | ModuleType) -> Found:
+    """Find the activities and workflows of packages and modules.
+
+    A package is searched with all that is below it, which is imported for that; a class counts
+    wherever it can be named, also where it was only imported to.
+
+    Args:
+        *sources: modules, or their names, such as ``flowy.tutorial``.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigurationError: a module cannot be imported.
+
+    Example:
+        ``ActivityWorker(client, "photos", "image_processing", scan("flowy.tutorial").activities)``
+    """
+    found: dict[type, Type] = {}
+    for source in sources:
+        for module in _modules(source):
+            for named in vars(module).values():
+                value = activity_class(named)
+                declared = vars(value).get("flowy_type") if isinstance(value, type) else None
+                if isinstance(declared, Type):
+                    found[value] = declared
+    ordered = sorted(found, key=lambda cls: (found[cls].name, found[cls].version))
+    return Found(
+        tuple(cls for cls in ordered if issubclass(cls, Activity)),
+        tuple(cls for cls in ordered if issubclass(cls, Workflow)),
+    )
+
+
+def load_workflow(path: str) -> type[Workflow]:
+    """Import a workflow's class.
+
+    Args:
+        path: its module and name, such as ``flowy.tutorial.workflows:ImageCategory``.
+
+    Returns:
+        The class.
+
+    Raises:
+        ConfigurationError: the path has another form, or leads to no workflow.
+    """
+    module_name, colon, class_name = path.partition(":")
+    if not (module_name and colon and class_name):
+        raise ConfigurationError(f"a workflow is named as module:Class, not {path!r}")
+    found: Any = getattr(_imported(module_name), class_name, None)
+    if not isinstance(getattr(found, "flowy_type", None), WorkflowType):
+        known = ", ".join(cls.__name__ for cls in scan(module_name).workflows) or "none"
+        raise ConfigurationError(
+            f"{class_name!r} is no workflow of the module {module_name!r}; its workflows: {known}"
+        )
+    workflow: type[Workflow] = found
+    return workflow
+
+
+def by_type(kind: type[Type], classes: Iterable[type[C]]) -> dict[tuple[str, str], type[C]]:
+    """Sort decorated classes by name and version.
+
+    Args:
+        kind: `ActivityType` or `WorkflowType`, which the classes must declare.
+        classes: the classes.
+
+    Returns:
+        The classes by name and version.
+
+    Raises:
+        ConfigurationError: there is none, one is not decorated, or two declare the same type.
+    """
+    sorted_: dict[tuple[str, str], type[C]] = {}
+    for cls in classes:
+        declared = getattr(cls, "flowy_type", None)
+        if not isinstance(declared, kind):
+            raise ConfigurationError(f"{cls!r} is no class decorated with @{kind.kind}")
+        other = sorted_.setdefault((declared.name, declared.version), cls)
+        if other is not cls:
+            raise ConfigurationError(
+                f"{cls.__qualname__} and {other.__qualname__} both declare the {kind.kind} "
+                f"{declared}; give one of them another name or version"
+            )
+    if not sorted_:
+        raise ConfigurationError(f"there is no {kind.kind} to work on; decorate one, or scan more")
+    return sorted_
+
+
+def register(client: SwfClient, domain: str, types: Iterable[Type]) -> None:
+    """Make a domain know types: register what it does not know, refuse what it knows otherwise.
+
+    Nothing is registered if anything is refused.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        types: the types that decorators declared.
+
+    Raises:
+        RegistrationError: the domain is unknown, or it has other defaults for some of the types;
+            all differences are named.
+    """
+    unknown: list[Type] = []
+    differences: list[str] = []
+    for declared in types:
+        registered = _registered_defaults(client, domain, declared)
+        if registered is None:
+            unknown.append(declared)
+        else:
+            differences += _differences(declared, registered)
+    _refuse(domain, differences)
+    for declared in unknown:
+        _register(client, domain, declared)
+
+
+def _modules(source: str | ModuleType) -> Iterator[ModuleType]:
+    module = _imported(source) if isinstance(source, str) else source
+    yield module
+    for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}."):
+        # Importing a package's main module would run it.
+        if found.name.rpartition(".")[2] != "__main__":
+            yield _imported(found.name)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            raise ConfigurationError(
+                f"there is no module {name!r}, neither in this folder nor installed{_hint(name)}"
+            ) from error
+        raise ConfigurationError(
+            f"the module {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _hint(name: str) -> str:
+    if name.endswith(".py"):
+        return "; write it without .py"
+    module, colon, _ = name.partition(":")
+    return f"; give the module alone: {module}" if colon else ""
+
+
+def _registered_defaults(client: SwfClient, domain: str, declared: Type) -> dict[str, Any] | None:
+    named = {"name": declared.name, "version": declared.version}
+    try:
+        if isinstance(declared, ActivityType):
+            reply = client.describe_activity_type(domain=domain, activityType=named)
+        else:
+            reply = client.describe_workflow_type(domain=domain, workflowType=named)
+    except Exception as error:
+        if fault_code(error) == "UnknownResourceFault":
+            return None
+        raise
+    if reply["typeInfo"]["status"] == "DEPRECATED":
+        logger.warning("the %s %s is deprecated in %s", declared.kind, declared, domain)
+    configuration: dict[str, Any] = reply["configuration"]
+    return configuration
+
+
+def _differences(declared: Type, registered: dict[str, Any]) -> list[str]:
+    return [
+        f"{declared.kind} {declared} is registered with {name} {_plain(registered.get(name))}, "
+        f"the code says {_plain(declared.defaults.get(name))}"
+        for name in sorted(registered.keys() | declared.defaults.keys())
+        if registered.get(name) != declared.defaults.get(name)
+    ]
+
+
+def _refuse(domain: str, differences: list[str]) -> None:
+    if differences:
+        raise RegistrationError(
+            f"the domain {domain!r} has other defaults than the code: {'; '.join(differences)}; "
+            "registered defaults cannot be changed: set the code's back, or give it a new version"
+        )
+
+
+def _plain(value: object) -> str:
+    """Write a default as people do: a task list by its name, none at all as unset."""
+    if isinstance(value, dict):
+        value = value.get("name")
+    return "unset" if value is None else repr(value)
+
+
+def _register(client: SwfClient, domain: str, declared: Type) -> None:
+    call = (
+        client.register_activity_type
+        if isinstance(declared, ActivityType)
+        else client.register_workflow_type
+    )
+    try:
+        call(domain=domain, name=declared.name, version=declared.version, **declared.defaults)
+    except Exception as error:
+        match fault_code(error):
+            case "TypeAlreadyExistsFault":  # another worker was faster
+                registered = _registered_defaults(client, domain, declared)
+                _refuse(domain, _differences(declared, registered or declared.defaults))
+            case "UnknownResourceFault":
+                raise RegistrationError(no_domain(domain)) from error
+            case _:
+                raise
+    else:
+        logger.info("registered the %s %s in %s", declared.kind, declared, domain)

@@ -1,0 +1,162 @@
+"""The worker that decides."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from flowy._client import Execution, Reply, SwfClient
+from flowy._decider.decider import decide
+from flowy._decider.decisions import Decision, fail_workflow
+from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
+from flowy._determinism.scrutiny import check
+from flowy._payloads.failures import reason_and_details
+from flowy._workers.backoff import Wait
+from flowy._workers.registration import Type, by_type
+from flowy._workers.worker import Worker
+from flowy.errors import NonDeterminismError, UnrepeatableError
+from flowy.payloads import PLAIN, Payloads
+from flowy.workflow import Workflow, WorkflowType
+
+logger = logging.getLogger("flowy.workers")
+
+
+class WorkflowWorker(Worker):
+    """Works on decision tasks.
+
+    A workflow whose code decides otherwise than its history shows is not answered for: the task
+    times out and comes again, until a worker with the right code takes it. An execution of a type
+    that the worker does not know is failed; all workers on a list must know all its types.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        task_list: the task list to wait on.
+        workflows: classes decorated with `workflow`.
+        identity: who this worker is, up to 256 characters, kept in the history; or None.
+        payloads: how arguments and results travel.
+        suspended: how many executions are kept suspended between two decisions, so that a
+            decision costs what is new and not a replay of all; 0 for none. By default 1,000 if
+            greenlet is installed (the extra ``suspend``).
+        wait: waits for an event to be set or seconds to pass, and tells whether it is set.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+        UnrepeatableError: the code of a workflow asks for the time or for chance by itself.
+
+    Example:
+        ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
+    """
+
+    kind = "workflow"
+
+    def __init__(
+        self,
+        client: SwfClient,
+        domain: str,
+        task_list: str,
+        workflows: Iterable[type[Workflow]],
+        *,
+        identity: str | None = None,
+        payloads: Payloads = PLAIN,
+        suspended: int | SuspendedExecutions = DEFAULT_LIMIT,
+        wait: Wait = threading.Event.wait,
+    ) -> None:
+        """Check the arguments; nothing is asked of the service yet."""
+        super().__init__(client, domain, task_list, identity, payloads, wait)
+        self._workflows = by_type(WorkflowType, workflows)
+        for cls in self._workflows.values():
+            if cls.flowy_type.guard:
+                check(cls)
+        if not isinstance(suspended, SuspendedExecutions):
+            suspended = SuspendedExecutions(suspended)
+        self._suspended = suspended
+        if suspended.limit:
+            self._poll_request["startAtPreviousStartedEvent"] = True
+
+    @property
+    def types(self) -> list[Type]:
+        """The types this worker works on."""
+        return [cls.flowy_type for cls in self._workflows.values()]
+
+    def run_once(self) -> bool:
+        """Poll once; decide and answer, if there is a task.
+
+        Returns:
+            Whether there was a task.
+        """
+        task = self._client.poll_for_decision_task(**self._poll_request)
+        token = task.get("taskToken")
+        if not token:
+            return False
+        label = task["workflowExecution"]["workflowId"]
+        try:
+            decisions = self._decide(task)
+        except (NonDeterminismError, UnrepeatableError) as error:
+            logger.error("%s: not answered: %s", label, error)
+            return True
+        except Exception:
+            logger.exception("%s: not answered, as deciding went wrong", label)
+            return True
+        logger.debug("%s: %d decisions", label, len(decisions))
+        wire = [decision.wire() for decision in decisions]
+        operation = "respond_decision_task_completed"
+        if not self._answer(operation, label, taskToken=token, decisions=wire):
+            self._suspended.forget(_execution(task))
+        return True
+
+    def loop(self) -> None:
+        """Work on tasks until `stop` is called, whatever signals come; see `Worker.loop`."""
+        try:
+            super().loop()
+        finally:
+            self._suspended.clear()
+
+    def _decide(self, task: Reply) -> list[Decision]:
+        named = task["workflowType"]
+        cls = self._workflows.get((named["name"], named["version"]))
+        if cls is None:
+            unknown = self._unknown(f"{named['name']} {named['version']}")
+            logger.error("%s", unknown)
+            return [fail_workflow(*reason_and_details(unknown))]
+        execution, events = _execution(task), self._events(task)
+        if not self._suspended.limit:
+            return decide(cls, events, self._payloads, execution)
+        previous = task.get("previousStartedEventId", 0)
+        news = [event for event in events if event["eventId"] > previous]
+        known_from_the_first = events[0]["eventId"] == 1
+        return self._suspended.decide(
+            cls,
+            execution,
+            previous,
+            news,
+            lambda: events if known_from_the_first else self._history(task),
+            self._payloads,
+        )
+
+    def _events(self, page: Reply) -> list[Any]:
+        """All events of a task; the answer uses the first page's token, as was recorded."""
+        events: list[Any] = page["events"]
+        while page.get("nextPageToken"):
+            request = {**self._poll_request, "nextPageToken": page["nextPageToken"]}
+            page = self._insist("poll_for_decision_task", self.task_list, request)
+            events = events + page["events"]
+        return events
+
+    def _history(self, task: Reply) -> list[Any]:
+        """All events of the execution, up to the DecisionTaskStarted of the task."""
+        last: int = task["startedEventId"]
+        request = {"domain": self.domain, "execution": task["workflowExecution"]}
+        events: list[Any] = []
+        while len(events) < last:
+            page = self._insist("get_workflow_execution_history", self.task_list, request)
+            events += page["events"]
+            request["nextPageToken"] = page.get("nextPageToken")
+        return events[:last]
+
+
+def _execution(task: Reply) -> Execution:
+    named = task["workflowExecution"]
+    return Execution(named["workflowId"], named["runId"])

@@ -1,0 +1,118 @@
+"""Activities that are finished elsewhere: by any process that has the task's token.
+
+Example:
+    An activity hands its token on and returns `flowy.LATER`; the worker is free at once::
+
+        @activity("approve", 1, "approvals", start_to_close=86_400)
+        def approve(context: ActivityContext, text: str) -> str:
+            send_mail(text, reply_with=context.token)
+            return LATER
+
+    Whatever reads the reply finishes it::
+
+        elsewhere.complete(client, token, "approved")
+
+Until then the time-outs of the activity run on; one with a heartbeat time-out needs heartbeats.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowy._client import Reply, SwfClient, fault_code
+from flowy._payloads.failures import reason_and_details
+from flowy._payloads.limits import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut
+from flowy.errors import NotAwaitedError
+from flowy.payloads import PLAIN, Payloads
+
+
+def complete(
+    client: SwfClient, token: str, result: object = None, *, payloads: Payloads = PLAIN
+) -> None:
+    """Finish an activity with a result.
+
+    Args:
+        client: an SWF client.
+        token: the task's token, ``context.token`` in the activity.
+        result: what its ``run`` would have returned.
+        payloads: how results travel.
+
+    Raises:
+        SerializationError: the result cannot be sent.
+        NotAwaitedError: the activity has ended, as by a time-out, or its execution has.
+    """
+    text = payloads.encode_result("the activity", result)
+    _send(client, "respond_activity_task_completed", taskToken=token, result=text)
+
+
+def fail(client: SwfClient, token: str, reason: str | Exception, details: str = "") -> None:
+    """Let an activity fail.
+
+    Args:
+        client: an SWF client.
+        token: the task's token.
+        reason: why, in a few words; or an exception, which also gives the details.
+        details: more about it.
+
+    Raises:
+        NotAwaitedError: the activity has ended, or its execution has.
+    """
+    if isinstance(reason, Exception):
+        reason, details = reason_and_details(reason)
+    _send(
+        client,
+        "respond_activity_task_failed",
+        taskToken=token,
+        reason=cut(reason, REASON_LIMIT),
+        details=cut(details, DATA_LIMIT),
+    )
+
+
+def cancel(client: SwfClient, token: str, details: str = "") -> None:
+    """Say that an activity was canceled, as its workflow asked.
+
+    Args:
+        client: an SWF client.
+        token: the task's token.
+        details: what the workflow is to know.
+
+    Raises:
+        NotAwaitedError: the activity has ended, or its execution has.
+    """
+    _send(
+        client,
+        "respond_activity_task_canceled",
+        taskToken=token,
+        details=cut(details, DATA_LIMIT),
+    )
+
+
+def heartbeat(client: SwfClient, token: str, details: str | None = None) -> bool:
+    """Tell the service that the work goes on.
+
+    Args:
+        client: an SWF client.
+        token: the task's token.
+        details: how far the work is, cut to 2,048 characters.
+
+    Returns:
+        Whether to go on: False once the workflow has asked for the activity's cancellation.
+
+    Raises:
+        NotAwaitedError: the activity has ended, or its execution has.
+    """
+    said = {} if details is None else {"details": cut(details, HEARTBEAT_LIMIT)}
+    reply = _send(client, "record_activity_task_heartbeat", taskToken=token, **said)
+    return not reply["cancelRequested"]
+
+
+def _send(client: SwfClient, operation: str, **request: Any) -> Reply:
+    try:
+        reply: Reply = getattr(client, operation)(**request)
+    except Exception as error:
+        if fault_code(error) != "UnknownResourceFault":
+            raise
+        raise NotAwaitedError(
+            f"nobody waits for this activity any more: it or its execution has ended ({error})"
+        ) from error
+    return reply

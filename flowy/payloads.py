@@ -1,0 +1,316 @@
+"""Values as text, within what Amazon SWF can carry.
+
+The input of a workflow or an activity is an array of two: its arguments and its keyword
+arguments, such as ``[[10], {}]``. A result is any value. NaN and the infinities are no JSON.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flowy._payloads.hints import NO_HINTS, UNREADABLE, hints_of
+from flowy._payloads.limits import DATA_LIMIT, length
+from flowy._payloads.plain import Convert
+from flowy._payloads.serializers import Encode, Json, Serializer
+from flowy._payloads.stores import Store, fetched, keep, store_at
+from flowy.errors import SerializationError
+
+
+class Payloads:
+    """How arguments and results travel: who makes text of them, and where long ones are kept.
+
+    All processes that work on the same executions need the same: workers of both kinds, and
+    those that start executions or ask for results.
+
+    Args:
+        serializer: an object with the two methods of `flowy._payloads.serializers.Serializer`; JSON
+            by default. Values come back from it as they are, and from JSON by the type hints of
+            ``run``.
+        store: an object with the two methods of `flowy._payloads.stores.Store`, a folder, or
+            ``s3://bucket/prefix``: where values go that are too long for Amazon SWF. None for
+            nowhere; they are then an error.
+
+    Attributes:
+        serializer: the serializer.
+        encode: makes text of a value, whatever its length.
+
+    Raises:
+        ConfigurationError: the store's location is wrong.
+
+    Example:
+        ``ActivityWorker(…, payloads=Payloads(store="s3://my-bucket/payloads"))``
+    """
+
+    def __init__(
+        self,
+        serializer: Serializer | None = None,
+        store: Store | str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Check the arguments; nothing is asked of the store yet."""
+        self.serializer: Serializer = Json() if serializer is None else serializer
+        self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
+        self.encode: Encode = self.serializer.dumps
+        self._language = str(self.serializer) if serializer is None else type(serializer).__name__
+
+    def encode_input(
+        self,
+        owner: object,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        encode: Encode | None = None,
+        signals: Sequence[object] = (),
+    ) -> str:
+        """Write the input of a workflow or an activity.
+
+        Args:
+            owner: whose input it is, for the message of an error, such as ``resize 1``.
+            args: the arguments.
+            kwargs: the keyword arguments.
+            encode: makes text of a value, if not the serializer alone; see
+                `flowy._payloads.serializers.encoder`.
+            signals: what a workflow hands on to its next run, if anything.
+
+        Returns:
+            The text, such as ``[["photo.jpg", 64], {"store": "/tmp"}]``, or a reference to it.
+
+        Raises:
+            SerializationError: an argument cannot be sent, or all are too long; it is named.
+        """
+        encode = encode or self.encode
+        try:
+            text = encode((args, kwargs, signals) if signals else (args, kwargs))
+        except Exception as error:
+            raise self._unencodable(owner, args, kwargs, encode) or SerializationError(
+                f"the input of {owner} cannot be sent as {self._language}: {error}"
+            ) from error
+        if length(text) <= DATA_LIMIT:
+            return text
+        if self._store is not None:
+            return keep(self._store, f"the input of {owner}", text)
+        name, size = max(
+            ((name, length(encode(value))) for name, value in _named(args, kwargs, signals)),
+            key=lambda named: named[1],
+        )
+        raise SerializationError(
+            f"the input of {owner} takes {length(text):,} characters as {self._language}, {name} "
+            f"alone {size:,}, and Amazon SWF carries {DATA_LIMIT:,}: give workers and starters "
+            "Payloads(store=…), or store the value elsewhere and pass where it is"
+        )
+
+    def encode_result(self, owner: object, value: object, encode: Encode | None = None) -> str:
+        """Write what a workflow or an activity returned.
+
+        Args:
+            owner: whose result it is, for the message of an error.
+            value: the result.
+            encode: makes text of a value, if not the serializer alone; see
+                `flowy._payloads.serializers.encoder`.
+
+        Returns:
+            The text, or a reference to it.
+
+        Raises:
+            SerializationError: the value cannot be sent, or is too long.
+        """
+        return self.encode_value(f"the result of {owner}", value, encode)
+
+    def encode_value(self, what: str, value: object, encode: Encode | None = None) -> str:
+        """Write any one value, such as what a signal carries.
+
+        Args:
+            what: what the value is, for the message of an error, such as ``the signal 'stop'``.
+            value: the value.
+            encode: makes text of a value, if not the serializer alone; see
+                `flowy._payloads.serializers.encoder`.
+
+        Returns:
+            The text, or a reference to it.
+
+        Raises:
+            SerializationError: the value cannot be sent, or is too long.
+        """
+        try:
+            text = (encode or self.encode)(value)
+        except Exception as error:
+            raise SerializationError(
+                f"{what} cannot be sent as {self._language}: {error}; {self._mend('use')}"
+            ) from error
+        if length(text) <= DATA_LIMIT:
+            return text
+        if self._store is not None:
+            return keep(self._store, what, text)
+        raise SerializationError(
+            f"{what} takes {length(text):,} characters as {self._language}, and Amazon SWF "
+            f"carries {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
+            "value elsewhere and hand on where it is"
+        )
+
+    def decode_input(
+        self, owner: object, text: str | None, hinted: type | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Read the input of a workflow or an activity; none at all means no arguments.
+
+        Args:
+            owner: whose input it is, for the message of an error.
+            text: the input as the service gave it, or None.
+            hinted: the class whose ``run`` takes the arguments and says by its type hints what
+                they are; None to leave them as they come.
+
+        Returns:
+            The arguments and the keyword arguments.
+
+        Raises:
+            SerializationError: it is no array of a list and an object, or an argument is not
+                what its type hint says.
+        """
+        args, kwargs, _ = self.decode_start(owner, text, hinted)
+        return args, kwargs
+
+    def decode_start(
+        self, owner: object, text: str | None, hinted: type | None = None
+    ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        """Read the input of a workflow, with what the run before it handed on.
+
+        Args:
+            owner: see `decode_input`.
+            text: see `decode_input`.
+            hinted: see `decode_input`.
+
+        Returns:
+            The arguments, the keyword arguments, and the signals that the run before did not
+            take, each as name and text.
+
+        Raises:
+            SerializationError: see `decode_input`.
+        """
+        if text is None:
+            return [], {}, []
+        what = f"the input of {owner}"
+        text = fetched(self._store, what, text)
+        try:
+            match self.serializer.loads(text):
+                case [list() | tuple() as args, dict() as kwargs]:
+                    return *_hinted(owner, list(args), kwargs, hinted), []
+                case [list() | tuple() as args, dict() as kwargs, list() | tuple() as signals]:
+                    return *_hinted(owner, list(args), kwargs, hinted), list(signals)
+        except SerializationError:
+            raise
+        except Exception:
+            pass
+        raise SerializationError(
+            f"{what} is not what flowy sends, a {self._language} array of arguments and keyword "
+            f"arguments such as [[10], {{}}]: {text[:80]!r}"
+        )
+
+    def decode_result(self, owner: object, text: str | None, hinted: type | None = None) -> Any:
+        """Read what a workflow or an activity returned; nothing at all is read as None.
+
+        Args:
+            owner: whose result it is, for the message of an error.
+            text: the result as the service gave it, or None.
+            hinted: the class whose ``run`` says by its type hint what it returns; None to leave
+                it as it comes.
+
+        Returns:
+            The value.
+
+        Raises:
+            SerializationError: it cannot be read, or is not what the type hint says.
+        """
+        what = f"the result of {owner}"
+        return self.decode_value(what, text, None if hinted is None else hints_of(hinted).result)
+
+    def decode_value(self, what: str, text: str | None, convert: Convert | None = None) -> Any:
+        """Read any one value; nothing at all is read as None.
+
+        Args:
+            what: what the value is, for the message of an error.
+            text: the value as the service gave it, or None.
+            convert: what `flowy._payloads.hints.converter` made of its type hint; None for none.
+
+        Returns:
+            The value.
+
+        Raises:
+            SerializationError: it cannot be read, or is not what the type hint says.
+        """
+        if text is None:
+            return None
+        text = fetched(self._store, what, text)
+        try:
+            value = self.serializer.loads(text)
+        except Exception as error:
+            raise SerializationError(
+                f"{what} is not {self._language}: {error}: {text[:80]!r}"
+            ) from error
+        return value if convert is None else _converted(what, value, convert)
+
+    def _unencodable(
+        self, owner: object, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode
+    ) -> SerializationError | None:
+        for name, value in _named(args, kwargs):
+            try:
+                encode(value)
+            except Exception as error:
+                return SerializationError(
+                    f"{name} of {owner} cannot be sent as {self._language}: {error}; "
+                    f"{self._mend('pass')}"
+                )
+        return None
+
+    def _mend(self, verb: str) -> str:
+        if not isinstance(self.serializer, Json):
+            return f"{verb} what the serializer takes"
+        return (
+            f"{verb} numbers, text, lists, dictionaries, dataclasses, dates, Decimal, bytes, "
+            "paths, or another serializer"
+        )
+
+
+def _hinted(
+    owner: object, args: list[Any], kwargs: dict[str, Any], hinted: type | None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Make of arguments what the hints of ``run`` say."""
+    if hinted is None:
+        return args, kwargs
+    hints = hints_of(hinted)
+    if hints is NO_HINTS:
+        return args, kwargs
+    for index, value in enumerate(args):
+        name, convert = "", hints.rest
+        if index < len(hints.positional):
+            name, convert = hints.positional[index]
+        if convert is not None:
+            named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
+            args[index] = _converted(named, value, convert)
+    for name, value in kwargs.items():
+        convert = hints.named.get(name, hints.others)
+        if convert is not None:
+            kwargs[name] = _converted(f"argument {name!r} of {owner}", value, convert)
+    return args, kwargs
+
+
+def _converted(what: str, value: Any, convert: Convert) -> Any:
+    try:
+        return convert(value)
+    except UNREADABLE as error:
+        raise SerializationError(
+            f"{what} is not what its type hint says: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _named(
+    args: Sequence[object], kwargs: Mapping[str, object], signals: Sequence[object] = ()
+) -> Iterable[tuple[str, object]]:
+    for position, value in enumerate(args, 1):
+        yield f"argument {position}", value
+    for keyword, value in kwargs.items():
+        yield f"argument {keyword!r}", value
+    if signals:
+        yield "the signals that nobody took", signals
+
+
+PLAIN = Payloads()
+"""JSON, and no store: what is used where nothing else is given."""

@@ -1,0 +1,77 @@
+"""The command line ``flowy-sim``. Whatever is slow to import is imported when it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from flowy_sim._cli.explore import explore
+from flowy_sim._cli.history import history
+from flowy_sim._cli.moving import export, import_
+from flowy_sim._cli.replay import replay
+from flowy_sim._cli.run import run
+from flowy_sim._cli.serve import serve
+from flowy_sim._cli.verify import verify
+
+
+def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"flowy-sim {version('flowy-sim')}")
+        context.exit()
+
+
+class Commands(click.Group):
+    """Commands that Ctrl-C ends alike, as those of flowy."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Do what the command line says."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            from flowy._cli.common import interrupted
+
+            interrupted(context)
+
+
+_EXAMPLES = """\b
+Examples:
+  flowy-sim run                   the tutorial's image workflow, on a sample
+  flowy-sim run photo.jpg         the same on a photograph of yours
+  flowy-sim run shop:Order 42     a workflow of yours
+  flowy-sim explore shop:Order 42 which orders and faults break it?
+  flowy-sim replay shop hists/    would the code of today decide so, too?
+  flowy-sim verify history.json   would the simulator write this history?
+  flowy-sim serve                 an endpoint for clients in any language
+  flowy-sim export --db swf.db    all that it has kept, as JSON"""
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Amazon SWF in memory and on a clock of its own: run workflows without AWS."""
+    # Modules are named as seen from here, also by an installed script.
+    sys.path.insert(0, os.getcwd())
+
+
+cli.add_command(explore)
+cli.add_command(export)
+cli.add_command(history)
+cli.add_command(import_)
+cli.add_command(replay)
+cli.add_command(run)
+cli.add_command(serve)
+cli.add_command(verify)

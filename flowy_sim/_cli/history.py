@@ -1,0 +1,134 @@
+"""The command ``flowy-sim history``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+_EXAMPLE = """\b
+Examples:
+  flowy-sim history --from-aws --domain shop --status FAILED --since 2024-05-01
+  flowy-sim history --endpoint-url http://127.0.0.1:4567 --domain shop --workflow-id order-1
+  flowy-sim verify histories"""
+
+#: As in `flowy.executions.STATUSES`, and what these are together.
+_STATUSES = (
+    "OPEN",
+    "CLOSED",
+    "COMPLETED",
+    "FAILED",
+    "CANCELED",
+    "TERMINATED",
+    "CONTINUED_AS_NEW",
+    "TIMED_OUT",
+)
+
+
+@click.command(epilog=_EXAMPLE, short_help="Record histories from Amazon SWF, for verify.")
+@click.option("--from-aws", is_flag=True, help="Record from Amazon SWF, with your credentials.")
+@click.option("--endpoint-url", metavar="URL", help="Record from a service that answers there.")
+@click.option(
+    "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="The domain."
+)
+@click.option("--workflow-id", metavar="ID", help="Only executions of this workflow id.")
+@click.option("--run-id", metavar="ID", help="Only this run; needs --workflow-id.")
+@click.option(
+    "--status",
+    type=click.Choice(_STATUSES, case_sensitive=False),
+    help="Only those that are open, closed, or closed so.",
+)
+@click.option("--type", "type_name", metavar="NAME", help="Only those of the type of this name.")
+@click.option("--tag", metavar="TAG", help="Only those with this tag.")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="DATE[THH:MM:SS]",
+    help="Only those that were started since, in UTC.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="The most of them.")
+@click.option(
+    "--to",
+    "folder",
+    metavar="FOLDER",
+    default="histories",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the files go; it is made if there is none.",
+)
+@click.option("--region", help="The AWS region, if the environment does not say it.")
+def history(
+    from_aws: bool,
+    endpoint_url: str | None,
+    domain: str,
+    workflow_id: str | None,
+    run_id: str | None,
+    since: datetime | None,
+    limit: int | None,
+    folder: Path,
+    region: str | None,
+    **filters: Any,
+) -> None:
+    """Record the histories of executions, a file for each.
+
+    'flowy-sim verify' tells whether the simulator would write them, and replay whether a
+    workflow's code still takes the same decisions. Nothing is changed at the service. The command
+    can be given again: executions that have closed are read once. Inputs and results are in the
+    files, as they are in the histories.
+    """
+    if from_aws == (endpoint_url is not None):
+        raise click.UsageError("Say where from: either --from-aws or --endpoint-url.")
+    if run_id is not None and workflow_id is None:
+        raise click.UsageError("--run-id needs --workflow-id.")
+    if run_id is not None and any(each is not None for each in (since, limit, *filters.values())):
+        raise click.UsageError("--run-id names the run; leave the other filters out.")
+    from flowy._cli import one_sentence
+    from flowy._client import Execution
+    from flowy_sim.testing._histories.recording import PatientClient, record
+
+    with one_sentence():
+        recorded = record(
+            PatientClient(_client(endpoint_url, region, domain), _tell_of_wait),
+            domain,
+            folder,
+            None if run_id is None else Execution(str(workflow_id), run_id),
+            limit,
+            workflow_id=workflow_id,
+            since=None if since is None else since.replace(tzinfo=UTC),
+            **filters,
+        )
+        try:
+            _report(recorded, folder)
+        except OSError as error:
+            raise click.ClickException(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _client(endpoint_url: str | None, region: str | None, domain: str) -> Any:
+    from flowy_sim._cli.services import amazon, service_at
+
+    if endpoint_url is None:
+        return amazon(region, domain).client
+    return service_at(endpoint_url, region, domain).client
+
+
+def _tell_of_wait(error: Exception, seconds: float) -> None:
+    click.echo(f"The service asks for patience ({error}); waiting {seconds:.0f} s.", err=True)
+
+
+def _report(recorded: Any, folder: Path) -> None:
+    from flowy_sim.verify._verdict import count
+
+    executions = new = 0
+    for each in recorded:
+        executions += 1
+        new += each.is_new
+        if not each.events:
+            click.echo(f"gone: {each.execution.workflow_id}", err=True)
+        elif each.is_new:
+            click.echo(f"{each.path.name}: {count(each.events, 'event')}")
+    if not executions:
+        raise click.ClickException("there is no such execution")
+    known = f", {executions - new:,} of them from before" if new < executions else ""
+    click.echo(f"{count(executions, 'execution')} in {folder}{known}.")

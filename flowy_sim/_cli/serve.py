@@ -1,0 +1,267 @@
+"""The command ``flowy-sim serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from flowy_sim._cli.beside import run_beside
+from flowy_sim._cli.machine import collecting_seldom, make_room
+
+if TYPE_CHECKING:
+    from flowy_sim._server.settings import ServerSettings
+
+#: What the command needs beside click, with how it is installed.
+_EXTRA = "flowy-sim[serve]"
+
+_EXAMPLE = """\b
+Example:
+  flowy-sim serve --clock virtual
+  AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
+  flowy-sim serve --clock virtual -- npm test"""
+
+
+# Options behind the command are its own.
+@click.command(epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False})
+@click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    default=4567,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 takes a free one, and so does a server for one COMMAND.",
+)
+@click.option(
+    "--clock",
+    default="real",
+    show_default=True,
+    metavar="real|virtual|xN",
+    help="How time passes: as it does, only when nobody has anything to do, or N times as fast.",
+)
+@click.option("--seed", default=0, show_default=True, help="Run ids and tokens follow from it.")
+@click.option("--start", metavar="TIME", help="Where a clock that is not real begins, ISO 8601.")
+@click.option(
+    "--latency",
+    default="default",
+    show_default=True,
+    type=click.Choice(["default", "none", "recorded"]),
+    help="How late effects are that follow a call.",
+)
+@click.option(
+    "--db",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep everything in this file, and go on with what is in it.",
+)
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another quota.")
+@click.option(
+    "--account",
+    default="123456789012",
+    show_default=True,
+    help="Whose account it is if the access key is no account of twelve digits.",
+)
+@click.option("--region", default="us-east-1", show_default=True, help="If a request names none.")
+@click.option(
+    "--poll-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="How long a poll waits for a task, in simulated seconds.",
+)
+@click.option(
+    "--hold-seconds",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="How long a virtual clock waits for who holds a task and gives no sign of life.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of secret keys by access key id; requests then have to be signed.",
+)
+@click.option("--allow-remote", is_flag=True, help="Let other machines do all that this one may.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name the server goes by.")
+@click.option("--allow-origin", multiple=True, metavar="URL", help="Web pages that may call.")
+@click.option(
+    "--max-connections",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many connections may be open.",
+)
+@click.option(
+    "--max-polls",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many polls may wait.",
+)
+@click.option(
+    "--max-simulations",
+    default=1_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many paths and accounts may be in use.",
+)
+@click.option(
+    "--grace",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seconds for which requests in progress are waited for when the server stops.",
+)
+@click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
+def serve(
+    command: tuple[str, ...],
+    host: str,
+    port: int,
+    log: bool,
+    db: Path | None,
+    grace: int,
+    **options: Any,
+) -> None:
+    """Serve Amazon SWF to any client, in any language.
+
+    With COMMAND it serves for as long as that runs, at a free port. The command's environment says
+    where, with credentials and a region; its exit status becomes that of this one.
+
+    Without --db nothing is kept once the server has stopped. With it, all that was answered is
+    there when the server starts again, even if it was killed. What is in the file goes on as it
+    was begun; --clock, --seed, --start, --latency and --limit need not be given again.
+    """
+    try:
+        from flowy_sim._server.endpoint import Endpoint
+        from flowy_sim._server.in_thread import serving_in_thread
+        from flowy_sim._server.observing import AccessLog, to_logger
+        from flowy_sim._server.serving import Server, listen, open_nothing, url_of
+        from flowy_sim._storage.files import FileRefusedError
+        from flowy_sim._storage.opening import recording_in
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"serving needs {error.name}; install it: pip install '{_EXTRA}'"
+        ) from error
+    settings = _settings(**options)
+    if command and _source("port") is ParameterSource.DEFAULT:
+        port = 0
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        ) from error
+    _warn(host, settings)
+    make_room(settings.max_connections)
+    observers = [AccessLog(to_logger(_access_logger()))] if log else []
+    open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
+    server = Server(listener, settings, open_recorder, observers, grace)
+    try:
+        if not command:
+            with collecting_seldom():
+                asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+            return
+        with serving_in_thread(server):
+            there = Endpoint(url_of(listener)).environment
+            status = run_beside(command, {**there, **_credentials(settings)})
+        sys.exit(status)
+    except FileRefusedError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        listener.close()
+
+
+def _settings(
+    clock: str,
+    seed: int,
+    start: str | None,
+    latency: str,
+    limits: Iterable[str],
+    keys: Path | None,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    **others: Any,
+) -> ServerSettings:
+    from flowy_sim._server.keys import read_keys
+    from flowy_sim._server.settings import ServerSettings, Settings, read_limit
+
+    given = {} if start is None else {"start": start}
+    try:
+        simulation = Settings(
+            seed=seed,
+            clock=clock,
+            limits=dict(map(read_limit, limits)),
+            latency=latency,
+            **given,
+        )
+        secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
+        return ServerSettings(
+            simulation=simulation,
+            secrets=secrets,
+            accounts=accounts,
+            hosts=allow_host,
+            origins=allow_origin,
+            **others,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _given(settings: ServerSettings) -> dict[str, Any]:
+    """Return how the command line itself says that the simulation is set up."""
+    return {
+        name: value
+        for name, value in settings.simulation.written().items()
+        if _source(name) is ParameterSource.COMMANDLINE
+    }
+
+
+def _source(name: str) -> ParameterSource | None:
+    """Return who has said what an option is."""
+    return click.get_current_context().get_parameter_source(name)
+
+
+def _credentials(settings: ServerSettings) -> dict[str, str]:
+    """Return the environment variables that let in whoever has them, and say the region."""
+    region = {"AWS_DEFAULT_REGION": settings.region, "AWS_REGION": settings.region}
+    if not settings.secrets:
+        return region
+    access_key, secret = next(iter(settings.secrets.items()))
+    return {**region, "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
+
+
+def _warn(host: str, settings: ServerSettings) -> None:
+    """Say who else can reach the server, if anybody can."""
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if loopback:
+        return
+    if settings.secrets:
+        who = "who signs with a key is let in"
+    elif settings.allow_remote:
+        who = "everybody who can reach it is let in"
+    else:
+        who = "their requests are refused; --keys or --allow-remote lets them in"
+    click.echo(f"Warning: other machines can reach {host}; {who}.", err=True)
+
+
+def _greet(url: str) -> None:
+    click.echo(f"Amazon SWF is served at {url}; Ctrl-C stops it. For clients:")
+    click.echo(f"export AWS_ENDPOINT_URL_SWF={url}")
+
+
+def _access_logger() -> logging.Logger:
+    logger = logging.getLogger("flowy_sim.access")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.StreamHandler(sys.stderr))
+    return logger

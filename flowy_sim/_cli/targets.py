@@ -1,0 +1,189 @@
+"""What is to be run: from words of the command line to a workflow, its activities and arguments."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from flowy._cli import argument
+from flowy._workers import registration
+from flowy._workers.registration import load_workflow, scan
+from flowy.activity import Activity
+from flowy.errors import ConfigurationError
+from flowy.workflow import Workflow
+from flowy_sim.testing._registry import proxies, type_of
+
+TUTORIAL = "flowy.tutorial.workflows:ImageCategorization"
+
+_IDENTIFIER = r"[^\W\d]\w*"
+_WORKFLOW = re.compile(rf"{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}")
+_FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be run.
+
+    Attributes:
+        workflow: the workflow's class.
+        arguments: what its ``run`` gets.
+        activities, workflows: all that were found for it to use.
+        is_tutorial: whether it is the tutorial's workflow, chosen by giving it a photograph.
+    """
+
+    workflow: type[Workflow]
+    arguments: list[Any]
+    activities: tuple[type[Activity], ...]
+    workflows: tuple[type[Workflow], ...]
+    is_tutorial: bool = False
+
+    @property
+    def asked(self) -> list[str]:
+        """The activities that the workflow asks for, as ``resize 1``."""
+        types = dict.fromkeys(map(type_of, proxies(self.workflow)))
+        return [f"{name} {version}" for name, version in types]
+
+    @property
+    def missing(self) -> list[str]:
+        """Those that were not found."""
+        found = {str(cls.flowy_type) for cls in self.activities}
+        return [each for each in self.asked if each not in found]
+
+
+def find(words: Sequence[str], modules: Sequence[str]) -> Target:
+    """Find what the words of a command line name.
+
+    The first one names a workflow if it has the form ``module:Class``; neither a URL nor a
+    Windows path has it. Otherwise it is a photograph for the tutorial's workflow, and without
+    any word that is the sample.
+
+    Args:
+        words: workflow and arguments.
+        modules: where to look for activities beside the workflow's package.
+
+    Raises:
+        click.ClickException: something cannot be found or imported; it is named.
+    """
+    if words and _WORKFLOW.fullmatch(words[0]):
+        return _load(words[0], list(map(argument, words[1:])), modules)
+    photograph = _photograph(words[0]) if words else _sample()
+    try:
+        target = _load(TUTORIAL, [photograph, *map(argument, words[1:])], modules)
+    except _MissingModule as error:
+        raise click.ClickException(
+            f"the tutorial's workflow needs {error.missing}; install it: "
+            "pip install 'flowy-sim[cli,tutorial]'"
+        ) from error
+    return Target(
+        target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
+    )
+
+
+def imported(name: str) -> ModuleType:
+    """Import a module.
+
+    Raises:
+        click.ClickException: it cannot be imported.
+    """
+    with _imports(name):
+        scan(name)
+    return sys.modules[name]
+
+
+def found_at(path: str) -> object:
+    """Return what a module has under a name; None if the path is no ``module:name``.
+
+    Raises:
+        click.ClickException: the module cannot be imported.
+    """
+    if not _WORKFLOW.fullmatch(path):
+        return None
+    module, _, name = path.partition(":")
+    return getattr(imported(module), name, None)
+
+
+def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:
+    module_name = path.partition(":")[0]
+    with _imports(module_name):
+        workflow = load_workflow(path)
+    # A module on its own has no package; it is searched alone.
+    package = sys.modules[module_name].__package__ or module_name
+    with _imports(package):
+        found = scan(package)
+    activities = dict.fromkeys(found.activities)
+    for module in modules:
+        with _imports(module):
+            activities.update(dict.fromkeys(scan(module).activities))
+    return Target(workflow, arguments, tuple(activities), found.workflows)
+
+
+def _sample() -> str:
+    from flowy.tutorial import SAMPLE
+
+    return str(SAMPLE)
+
+
+def _photograph(word: str) -> str:
+    """Refuse what is neither a file nor a URL: most likely a workflow was meant."""
+    if word.endswith(".py"):
+        raise click.ClickException(
+            f"{word} is Python; name the workflow as module:Class, such as {Path(word).stem}:Order"
+        )
+    if "://" in word or Path(word).is_file():
+        return word
+    if Path(word).is_dir():
+        raise click.ClickException(f"{word} is a folder; give one photograph")
+    raise click.ClickException(
+        f"{word} is neither a file nor a URL of a photograph, nor a workflow named as "
+        "module:Class, such as shop.orders:Order"
+    )
+
+
+class _MissingModule(click.ClickException):
+    """A module cannot be imported, for another that is not there."""
+
+    def __init__(self, name: str, missing: str) -> None:
+        super().__init__(f"the module {name!r} needs {missing!r}, which is not installed")
+        self.missing = missing
+
+
+@contextmanager
+def _imports(name: str) -> Iterator[None]:
+    """Say in a sentence why a module cannot be imported; show where, if its own code is wrong."""
+    try:
+        yield
+    except ConfigurationError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            if f"{name}.".startswith(f"{cause.name}."):
+                raise click.ClickException(str(error)) from error
+            raise _MissingModule(name, cause.name) from error
+        if cause is not None:
+            click.echo(_where(cause), err=True, nl=False)
+        raise click.ClickException(str(error)) from error
+    except SystemExit as error:
+        raise click.ClickException(
+            f"importing the module {name!r} ends the program; put what it does there under "
+            'if __name__ == "__main__":'
+        ) from error
+
+
+def _where(error: BaseException) -> str:
+    """Return the end of a traceback, as far as it leads through code outside the import system."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != registration.__file__
+    ]
+    return "".join(
+        [*traceback.format_list(frames[-_FRAMES:]), *traceback.format_exception_only(error)]
+    )

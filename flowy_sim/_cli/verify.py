@@ -1,0 +1,70 @@
+"""The command ``flowy-sim verify``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowy_sim._cli import arguments
+
+if TYPE_CHECKING:
+    from flowy_sim.verify import Verdict
+
+
+_EXAMPLE = """\b
+Example:
+  aws swf get-workflow-execution-history --domain shop \\
+      --execution workflowId=order-1,runId=22... > order-1.json
+  flowy-sim verify order-1.json"""
+
+
+@click.command(epilog=_EXAMPLE, short_help="Compare recorded histories with the simulator.")
+@arguments.histories
+@arguments.as_json
+def verify(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check that the simulator writes the histories that Amazon SWF wrote.
+
+    A FILE is the JSON of an execution's history, as the AWS command line prints it; a FOLDER
+    holds such files.
+
+    Each is driven through a fresh simulation with the same start, decisions, answers, signals and
+    passing of time, and compared event by event. The first difference is shown in full. The
+    command fails if there is any.
+    """
+    from flowy_sim.verify import verify_paths
+    from flowy_sim.verify._verdict import count
+
+    verdicts = []
+    for verdict in verify_paths(*paths):
+        verdicts.append(verdict)
+        if not as_json:
+            click.echo(str(verdict))
+    totals = _totals(verdicts)
+    if not verdicts and not as_json:
+        click.echo("There is no file that ends in .json.", err=True)
+    if as_json:
+        histories = [verdict.as_dict() for verdict in verdicts]
+        click.echo(json.dumps({"histories": histories, "totals": totals}, indent=2))
+    else:
+        click.echo(
+            f"{count(totals['histories'], 'history')} with {count(totals['events'], 'event')}: "
+            f"{totals['agree']:,} agree, {totals['differ']:,} differ, "
+            f"{totals['unreadable']:,} unreadable"
+        )
+    if totals["agree"] < totals["histories"] or not verdicts:
+        sys.exit(1)
+
+
+def _totals(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    return {
+        "histories": len(verdicts),
+        "events": sum(verdict.events for verdict in verdicts),
+        "agree": sum(verdict.agrees for verdict in verdicts),
+        "differ": sum(verdict.difference is not None for verdict in verdicts),
+        "unreadable": sum(bool(verdict.error) for verdict in verdicts),
+    }

@@ -1,0 +1,1 @@
+"""Clients of a simulation in this process, and the JSON that clients elsewhere speak."""

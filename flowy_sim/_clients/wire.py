@@ -1,0 +1,150 @@
+"""The JSON of the wire: requests read, replies and faults spelled as the service spells them.
+
+Both spellings of the protocol are understood, the modern one of today's SDKs and the legacy one of
+the first, and each is answered in kind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, NamedTuple, NoReturn
+
+from flowy_sim._engine.faults import Fault, SerializationException, UnknownOperationException
+
+MODERN_TARGET = "SimpleWorkflowService"
+LEGACY_TARGET = "com.amazonaws.swf.service.model.SimpleWorkflowService"
+MODERN_CONTENT_TYPE = "application/x-amz-json-1.0"
+LEGACY_CONTENT_TYPE = "application/json"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+#: The seconds from which Java prints numbers in scientific form.
+_SCIENTIFIC = 10**7
+
+
+class Response(NamedTuple):
+    """An HTTP response.
+
+    Attributes:
+        status: its status code.
+        headers: its headers.
+        body: its body.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def read_target(headers: Mapping[str, str]) -> str:
+    """Return the operation that a request names.
+
+    Args:
+        headers: the request's headers, their names in lower case.
+
+    Raises:
+        UnknownOperationException: it names none of this service.
+
+    >>> read_target({"x-amz-target": "SimpleWorkflowService.ListDomains"})
+    'ListDomains'
+    """
+    service, _, operation = headers.get("x-amz-target", "").rpartition(".")
+    if service not in (MODERN_TARGET, LEGACY_TARGET):
+        raise UnknownOperationException
+    return operation
+
+
+def read_body(body: bytes) -> dict[str, Any]:
+    """Return the members of a request.
+
+    Raises:
+        SerializationException: the body is not a JSON object.
+
+    >>> read_body(b'{"name": "shop"}')
+    {'name': 'shop'}
+    """
+    try:
+        members = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise SerializationException from None
+    if not isinstance(members, dict):
+        # Assumption: no-object: other JSON than an object is answered like malformed JSON.
+        raise SerializationException
+    return members
+
+
+def reply(members: Mapping[str, Any], request_id: str, headers: Mapping[str, str]) -> Response:
+    """Return the response that carries a reply.
+
+    Args:
+        members: the reply; an empty one is that of a void operation, and has an empty body.
+        request_id: a UUID.
+        headers: the request's headers, their names in lower case; they say which spelling.
+    """
+    body = spelled(members).encode() if members else b""
+    return _response(200, body, request_id, headers)
+
+
+def refusal(fault: Fault, request_id: str, headers: Mapping[str, str]) -> Response:
+    """Return the response that carries a fault; arguments as for `reply`."""
+    body = f'{{"__type":{quoted(fault.type)}'
+    if fault.message is not None:
+        body += f",{quoted(fault.message_key)}:{quoted(fault.message)}"
+    return _response(400, f"{body}}}".encode(), request_id, headers)
+
+
+def spelled(value: Any) -> str:
+    """Return a value as the service writes it: keys in order, no white space, no nulls.
+
+    >>> spelled({"b": [True, 1], "a": "x", "c": None})
+    '{"a":"x","b":[true,1]}'
+    """
+    kind = type(value)
+    if kind is str:
+        return quoted(value)
+    if kind is dict:
+        members = [
+            f"{quoted(name)}:{spelled(member)}"
+            for name, member in sorted(value.items())
+            if member is not None
+        ]
+        return f"{{{','.join(members)}}}"
+    if kind is list:
+        return f"[{','.join(map(spelled, value))}]"
+    if kind is datetime:
+        return spelled_instant(value)
+    return json.dumps(value)
+
+
+def spelled_instant(instant: datetime) -> str:
+    """Return an instant as seconds since the epoch, spelled as Java spells them.
+
+    >>> spelled_instant(datetime(2017, 6, 14, 2, 53, 9, 140000, tzinfo=UTC))
+    '1.49740878914E9'
+    """
+    milliseconds = (instant - _EPOCH) // _MILLISECOND
+    if abs(milliseconds) < _SCIENTIFIC * 1000:
+        return repr(milliseconds / 1000)
+    digits = str(abs(milliseconds))
+    sign = "-" if milliseconds < 0 else ""
+    return f"{sign}{digits[0]}.{digits[1:].rstrip('0') or '0'}E{len(digits) - 4}"
+
+
+def _response(status: int, body: bytes, request_id: str, headers: Mapping[str, str]) -> Response:
+    modern = headers.get("content-type", "").startswith(MODERN_CONTENT_TYPE)
+    return Response(
+        status,
+        {
+            "x-amzn-RequestId": request_id,
+            "Content-Type": MODERN_CONTENT_TYPE if modern else LEGACY_CONTENT_TYPE,
+            "Content-Length": str(len(body)),
+        },
+        body,
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

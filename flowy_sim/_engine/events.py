@@ -1,0 +1,148 @@
+"""History events, kept small.
+
+An event is a plain tuple: its time in milliseconds, the name of its type, then one value for each
+member that the service model gives that type, in alphabetical order, None where it is absent.
+Structures and lists inside are tuples too. Nothing in an event can change, nothing in it is tracked
+by the garbage collector, and a reply made from it shares nothing with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import Any
+
+from flowy_sim._engine.model import enum, service_model
+
+Event = tuple[Any, ...]
+
+TIME = 0
+TYPE = 1
+FIRST_MEMBER = 2
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1024)
+def instant(milliseconds: int) -> datetime:
+    """Return a time in milliseconds since 1970 as an aware datetime, exactly."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+class EventType:
+    """One of the 54 kinds of event.
+
+    Attributes:
+        name: such as ``TimerFired``.
+        attributes_key: such as ``timerFiredEventAttributes``.
+        members: the names of its attributes, in alphabetical order.
+        position: where in an event's tuple each member stands.
+    """
+
+    __slots__ = (
+        "_key_first",
+        "_members",
+        "_structured",
+        "attributes_key",
+        "members",
+        "name",
+        "position",
+    )
+
+    def __init__(self, name: str) -> None:
+        """Read the type from the service model."""
+        self.name = name
+        self.attributes_key = name[0].lower() + name[1:] + "EventAttributes"
+        shape = service_model().shape_for("HistoryEvent").members[self.attributes_key]
+        self.members = tuple(sorted(shape.members))
+        self.position = {member: FIRST_MEMBER + i for i, member in enumerate(self.members)}
+        self._structured = tuple(
+            (self.position[m], freeze)
+            for m in self.members
+            if (freeze := _freezer(shape.members[m])) is not None
+        )
+        self._members = tuple(
+            (m, self.position[m], _thawer(shape.members[m])) for m in self.members
+        )
+        self._key_first = self.attributes_key < "eventId"
+
+    def freeze(self, now: int, attributes: Mapping[str, Any]) -> Event:
+        """Make an event of this type at the given time in milliseconds.
+
+        Args:
+            now: milliseconds since 1970.
+            attributes: the members by name, structures as dicts, as a request carries them.
+        """
+        values = [now, self.name, *map(attributes.get, self.members)]
+        for position, freeze in self._structured:
+            if values[position] is not None:
+                values[position] = freeze(values[position])
+        return tuple(values)
+
+    def load(self, now: int, members: Mapping[str, Any]) -> Event:
+        """Make an event of this type from its members as they are stored, tuples as lists.
+
+        Args:
+            now: milliseconds since 1970.
+            members: the members by name.
+        """
+        values: list[Any] = [now, self.name, *map(members.get, self.members)]
+        for position, _ in self._structured:
+            if values[position] is not None:
+                values[position] = tuple(values[position])
+        return tuple(values)
+
+    def thaw(self, event: Event, event_id: int) -> dict[str, Any]:
+        """Return the event as the service sends it, keys in alphabetical order, all of it fresh."""
+        attributes = self.attributes(event)
+        if self._key_first:
+            return {
+                self.attributes_key: attributes,
+                "eventId": event_id,
+                "eventTimestamp": instant(event[TIME]),
+                "eventType": self.name,
+            }
+        return {
+            "eventId": event_id,
+            "eventTimestamp": instant(event[TIME]),
+            "eventType": self.name,
+            self.attributes_key: attributes,
+        }
+
+    def attributes(self, event: Event) -> dict[str, Any]:
+        """Return the event's attributes as the service sends them, without absent ones."""
+        return {
+            member: value if thaw is None else thaw(value)
+            for member, position, thaw in self._members
+            if (value := event[position]) is not None
+        }
+
+
+@cache
+def event_types() -> dict[str, EventType]:
+    """Return all event types by name, in the service model's order."""
+    return {name: EventType(name) for name in enum("EventType")}
+
+
+def _freezer(shape: Any) -> Callable[[Any], Any] | None:
+    """Return what makes an immutable value of a request's value; None where it is one already.
+
+    All members of the structures inside an event are required ones.
+    """
+    if shape.type_name == "structure":
+        members = tuple(sorted(shape.members))
+        return lambda value: tuple([value[member] for member in members])
+    if shape.type_name == "list":
+        return tuple
+    return None
+
+
+def _thawer(shape: Any) -> Callable[[Any], Any] | None:
+    """Return the inverse of the freezer of the same shape."""
+    if shape.type_name == "structure":
+        members = tuple(sorted(shape.members))
+        return lambda value: dict(zip(members, value, strict=True))
+    if shape.type_name == "list":
+        return list
+    return None

@@ -1,0 +1,261 @@
+"""Workflow types and activity types of a domain."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, Any
+
+from flowy_sim._engine.events import instant
+from flowy_sim._engine.faults import (
+    DomainDeprecatedFault,
+    LimitExceededFault,
+    TypeAlreadyExistsFault,
+    TypeDeprecatedFault,
+    TypeNotDeprecatedFault,
+    UnknownResourceFault,
+)
+
+if TYPE_CHECKING:
+    from flowy_sim._engine.engine import Engine
+
+#: A type's name and version, which identify it in its domain.
+TypeKey = tuple[str, str]
+
+WORKFLOW = "WorkflowType"
+ACTIVITY = "ActivityType"
+
+
+def type_key(structure: dict[str, str]) -> TypeKey:
+    """Return the identity in a request's ``workflowType`` or ``activityType``."""
+    return structure["name"], structure["version"]
+
+
+class RegisteredType:
+    """A type and what was registered with it.
+
+    Attributes:
+        kind: `WORKFLOW` or `ACTIVITY`.
+        key: its name and version.
+        description: as registered, or None.
+        defaults: the registered ``default…`` members, by name.
+        created_at: when it was registered, in milliseconds.
+        deprecated_at: when it was deprecated, in milliseconds; None while it is registered.
+    """
+
+    __slots__ = ("created_at", "defaults", "deprecated_at", "description", "key", "kind")
+
+    def __init__(self, kind: str, request: dict[str, Any], now: int) -> None:
+        """Keep what a checked register request says."""
+        self.kind = kind
+        self.key: TypeKey = (request["name"], request["version"])
+        self.description: str | None = request.get("description")
+        self.defaults = {m: v for m, v in request.items() if m.startswith("default")}
+        self.created_at = now
+        self.deprecated_at: int | None = None
+
+    @property
+    def status(self) -> str:
+        """``REGISTERED`` or ``DEPRECATED``."""
+        return "REGISTERED" if self.deprecated_at is None else "DEPRECATED"
+
+    def describe(self) -> str:
+        """Return the type as the service's messages name it."""
+        return describe(self.kind, self.key)
+
+    def info(self) -> dict[str, Any]:
+        """Return the ``typeInfo`` of a reply."""
+        info: dict[str, Any] = {}
+        structure = {"name": self.key[0], "version": self.key[1]}
+        if self.kind == ACTIVITY:
+            info["activityType"] = structure
+        info["creationDate"] = instant(self.created_at)
+        if self.deprecated_at is not None:
+            info["deprecationDate"] = instant(self.deprecated_at)
+        if self.description is not None:
+            info["description"] = self.description
+        info["status"] = self.status
+        if self.kind == WORKFLOW:
+            info["workflowType"] = structure
+        return info
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the ``configuration`` of a reply: the defaults that were set."""
+        return {
+            member: dict(value) if isinstance(value, dict) else value
+            for member, value in sorted(self.defaults.items())
+        }
+
+
+def describe(kind: str, key: TypeKey) -> str:
+    """Return a type as the service's messages name it, as recorded."""
+    return f"{kind}=[name={key[0]}, version={key[1]}]"
+
+
+class RegisteredTypes:
+    """The types of one kind in a domain, in ascending order of name and version."""
+
+    def __init__(self, kind: str, limit: int) -> None:
+        """Start empty; `limit` bounds how many there may be."""
+        self._kind = kind
+        self._limit = limit
+        # Assumption: type-order: by name, then by version.
+        self._types: dict[TypeKey, RegisteredType] = {}
+        self._order: list[TypeKey] = []
+
+    def get(self, key: TypeKey) -> RegisteredType | None:
+        """Return the type, registered or deprecated; None if there is none."""
+        return self._types.get(key)
+
+    def keys(self, name: str | None) -> list[TypeKey]:
+        """Return the names and versions in ascending order, all or those of one name."""
+        if name is None:
+            return self._order
+        start = bisect_left(self._order, (name, ""))
+        end = bisect_left(self._order, (name + "\0", ""), start)
+        return self._order[start:end]
+
+    def require(self, key: TypeKey) -> RegisteredType:
+        """Return the type, registered or deprecated.
+
+        Raises:
+            UnknownResourceFault: there is none.
+        """
+        found = self._types.get(key)
+        if found is None:
+            raise UnknownResourceFault(f"Unknown type: {describe(self._kind, key)}")
+        return found
+
+    def register(self, request: dict[str, Any], now: int) -> None:
+        """Add a type.
+
+        Raises:
+            TypeAlreadyExistsFault: there is one of that name and version.
+            LimitExceededFault: the domain has all the types it may have.
+        """
+        key: TypeKey = (request["name"], request["version"])
+        if key in self._types:
+            raise TypeAlreadyExistsFault(describe(self._kind, key))
+        if len(self._types) >= self._limit:
+            # Assumption: limit-texts: the service's texts for these limits are not known.
+            raise LimitExceededFault(f"Limit on the number of {self._kind}s per domain reached")
+        self.add(RegisteredType(self._kind, request, now))
+
+    def add(self, registered: RegisteredType) -> None:
+        """Add a type that is or was registered."""
+        self._types[registered.key] = registered
+        insort(self._order, registered.key)
+
+    def deprecate(self, key: TypeKey, now: int) -> None:
+        """Deprecate a type; a deprecated one is a TypeDeprecatedFault."""
+        found = self.require(key)
+        if found.deprecated_at is not None:
+            raise TypeDeprecatedFault(found.describe())
+        found.deprecated_at = now
+
+    def undeprecate(self, key: TypeKey) -> None:
+        """Register a deprecated type again; a registered one is a TypeAlreadyExistsFault."""
+        found = self.require(key)
+        if found.deprecated_at is None:
+            raise TypeAlreadyExistsFault(found.describe())
+        # Assumption: undeprecated-in-deprecated: also in a deprecated domain, where executions
+        # that run can then use it.
+        found.deprecated_at = None
+
+    def delete(self, key: TypeKey) -> None:
+        """Delete a deprecated type; a registered one is a TypeNotDeprecatedFault."""
+        found = self.require(key)
+        if found.deprecated_at is None:
+            raise TypeNotDeprecatedFault(
+                "The type is currently registered and cannot be deleted in its current state"
+            )
+        del self._types[key]
+        del self._order[bisect_left(self._order, key)]
+
+    def deprecate_all(self, now: int) -> None:
+        """Deprecate every type that is not, as deprecating its domain does."""
+        for registered in self._types.values():
+            if registered.deprecated_at is None:
+                registered.deprecated_at = now
+
+
+def register_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out RegisterWorkflowType."""
+    return _register(engine, request, WORKFLOW)
+
+
+def register_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out RegisterActivityType."""
+    return _register(engine, request, ACTIVITY)
+
+
+def deprecate_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out DeprecateWorkflowType."""
+    types, key = _addressed(engine, request, WORKFLOW)
+    types.deprecate(key, engine.now)
+    return {}
+
+
+def deprecate_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out DeprecateActivityType."""
+    types, key = _addressed(engine, request, ACTIVITY)
+    types.deprecate(key, engine.now)
+    return {}
+
+
+def undeprecate_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out UndeprecateWorkflowType."""
+    types, key = _addressed(engine, request, WORKFLOW)
+    types.undeprecate(key)
+    return {}
+
+
+def undeprecate_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out UndeprecateActivityType."""
+    types, key = _addressed(engine, request, ACTIVITY)
+    types.undeprecate(key)
+    return {}
+
+
+def delete_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out DeleteWorkflowType; running executions of it go on."""
+    types, key = _addressed(engine, request, WORKFLOW)
+    types.delete(key)
+    return {}
+
+
+def delete_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out DeleteActivityType; tasks of it go on."""
+    types, key = _addressed(engine, request, ACTIVITY)
+    types.delete(key)
+    return {}
+
+
+def describe_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out DescribeWorkflowType."""
+    return _description(*_addressed(engine, request, WORKFLOW))
+
+
+def describe_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out DescribeActivityType."""
+    return _description(*_addressed(engine, request, ACTIVITY))
+
+
+def _register(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, Any]:
+    domain = engine.domain(request["domain"])
+    if domain.deprecated:
+        # Assumption: deprecated-domain-register: the fault that starting an execution gets.
+        raise DomainDeprecatedFault(domain.name)
+    domain.types(kind).register(request, engine.now)
+    return {}
+
+
+def _addressed(
+    engine: Engine, request: dict[str, Any], kind: str
+) -> tuple[RegisteredTypes, TypeKey]:
+    types = engine.domain(request["domain"]).types(kind)
+    return types, type_key(request[kind[0].lower() + kind[1:]])
+
+
+def _description(types: RegisteredTypes, key: TypeKey) -> dict[str, Any]:
+    registered = types.require(key)
+    return {"configuration": registered.configuration(), "typeInfo": registered.info()}

@@ -1,0 +1,93 @@
+"""Run ids and task tokens, in the form that recordings show."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import struct
+from random import Random
+from typing import NamedTuple
+
+from flowy_sim._engine.faults import ValidationException
+
+DECISION = 1
+ACTIVITY = 2
+
+_HEADER = bytes.fromhex("0000002a000000020000000000000002")
+_NUMBERS = struct.Struct(">BQQI")
+_RUN_ID_LENGTH = 46
+_DIGEST_LENGTH = 8
+#: The two characters before a run id's base64, by region, as recorded. Assumption: run-id-prefix:
+#: all other regions share one.
+_RUN_ID_PREFIX = {"us-east-1": "22", "eu-central-1": "21"}
+
+
+class TaskToken(NamedTuple):
+    """What a task token says: which task of which execution it was handed out for."""
+
+    kind: int
+    scheduled_id: int
+    started_id: int
+    page: int
+    run_id: str
+    workflow_id: str
+
+
+class Tokens:
+    """Makes run ids and task tokens, and reads the tokens of its own."""
+
+    def __init__(self, random: Random, region: str) -> None:
+        """Draw everything from `random`; a token of another region is refused."""
+        self._random = random
+        self._secret = random.randbytes(32)
+        self._prefix = _RUN_ID_PREFIX.get(region, "23")
+
+    def run_id(self) -> str:
+        """Return a new run id of 46 characters."""
+        return self._prefix + base64.b64encode(self._random.randbytes(32)).decode()
+
+    def skip(self, count: int) -> None:
+        """Go on after so many run ids that were made before."""
+        while count > 0:
+            self._random.randbytes(32 * min(count, 10_000))
+            count -= 10_000
+
+    def write(self, token: TaskToken) -> str:
+        """Return the text of a token, at most 1,024 characters."""
+        body = _HEADER + _NUMBERS.pack(*token[:4]) + token.run_id.encode()
+        body += token.workflow_id.encode("utf-16-be", "surrogatepass")
+        return base64.b64encode(body + self._digest(body)).decode()
+
+    def read(self, text: str, kind: int) -> TaskToken:
+        """Return what a token says.
+
+        Raises:
+            ValidationException: it is not a token of this region for a task of that kind.
+        """
+        try:
+            content = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValidationException("Invalid token") from None
+        body, digest = content[:-_DIGEST_LENGTH], content[-_DIGEST_LENGTH:]
+        if self._digest(body) != digest:
+            raise ValidationException("Invalid token")
+        numbers = len(_HEADER)
+        run_id = numbers + _NUMBERS.size
+        workflow_id = run_id + _RUN_ID_LENGTH
+        found_kind, scheduled_id, started_id, page = _NUMBERS.unpack_from(body, numbers)
+        token = TaskToken(
+            found_kind,
+            scheduled_id,
+            started_id,
+            page,
+            body[run_id:workflow_id].decode(),
+            body[workflow_id:].decode("utf-16-be", "surrogatepass"),
+        )
+        # Assumption: invalid-token: a token of the wrong kind of task is answered like garbage.
+        if token.kind != kind:
+            raise ValidationException("Invalid token")
+        return token
+
+    def _digest(self, body: bytes) -> bytes:
+        return hashlib.blake2b(body, digest_size=_DIGEST_LENGTH, key=self._secret).digest()

@@ -1,0 +1,270 @@
+"""Which executions there are: the List and Count operations of open and closed executions.
+
+An execution's place in a list is a key made of a time and a count, so that keys are in the order
+of the list and a page token needs to hold nothing but the last key shown: executions that come
+and go in between move no other. Every question is answered from an index that knows its answer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowy_sim._engine.model import enum
+from flowy_sim._engine.paging import page_size
+from flowy_sim._engine.sorted_keys import SortedKeys
+
+if TYPE_CHECKING:
+    from flowy_sim._engine.engine import Engine
+    from flowy_sim._engine.limits import Limits
+
+_COUNT_BITS = 40
+_LATEST = 1 << 62
+
+#: What executions have in common: ("status", status), ("type", name, version) or ("tag", tag).
+Label = tuple[str, ...]
+OPEN: Label = ("status", "OPEN")
+
+
+class Visible(Protocol):
+    """What has to be known of an execution.
+
+    Attributes:
+        number: counts a domain's executions in the order of their start.
+        started_at: milliseconds since the epoch.
+        close_number: counts them in the order of their close; None while open.
+        closed_at: milliseconds since the epoch; None while open.
+        workflow_id: its workflow id.
+        workflow_type: the name and version of its type.
+        tags: its tags.
+        close_status: None while open.
+    """
+
+    number: int
+    close_number: int | None
+    closed_at: int | None
+    workflow_id: str
+    close_status: str | None
+
+    @property
+    def started_at(self) -> int: ...
+    @property
+    def workflow_type(self) -> tuple[str, str]: ...
+    @property
+    def tags(self) -> tuple[str | None, ...]: ...
+    def info(self) -> dict[str, Any]:
+        """Return the ``executionInfo`` of a reply."""
+
+
+def by_start(execution: Visible) -> int:
+    """Return the key of an execution among those in the order of their start."""
+    return execution.started_at << _COUNT_BITS | execution.number
+
+
+def by_close(execution: Visible) -> int:
+    """Return the key of a closed execution among those in the order of their close."""
+    return execution.closed_at << _COUNT_BITS | execution.close_number  # type: ignore[operator]
+
+
+class Listing:
+    """Executions in one order, as a whole and by what they have in common."""
+
+    def __init__(self, key: Callable[[Visible], int]) -> None:
+        """Start empty; `key` gives the order."""
+        self.key = key
+        self._executions: dict[int, Visible] = {}
+        self._groups: dict[Label, SortedKeys] = {}
+
+    def add(self, execution: Visible, labels: Iterable[Label]) -> None:
+        """Add an execution to the groups of its labels."""
+        key = self.key(execution)
+        self._executions[key] = execution
+        groups = self._groups
+        for label in labels:
+            if label not in groups:
+                groups[label] = SortedKeys()
+            groups[label].add(key)
+
+    def remove(self, execution: Visible, labels: Iterable[Label]) -> None:
+        """Take out an execution that was added with these labels."""
+        key = self.key(execution)
+        del self._executions[key]
+        for label in labels:
+            group = self._groups[label]
+            group.remove(key)
+            if not group:
+                del self._groups[label]
+
+    def find(
+        self, labels: Iterable[Label], low: int, high: int, descending: bool
+    ) -> Iterator[Visible]:
+        """Yield the executions with one of the labels and a key from `low` up to `high`."""
+        groups = [self._groups[label] for label in labels if label in self._groups]
+        keys = [group.between(low, high, descending) for group in groups]
+        return map(self._executions.__getitem__, merge(*keys, reverse=descending))
+
+    def count(self, labels: Iterable[Label], low: int, high: int) -> int:
+        """Return how many `find` would yield."""
+        groups = self._groups
+        return sum(groups[label].count(low, high) for label in labels if label in groups)
+
+
+class Visibility:
+    """The executions of one domain, open ones and closed ones that are still retained."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start empty; `limits` bounds pages and counts."""
+        self._limits = limits
+        self._open = Listing(by_start)
+        self._closed = Listing(by_start)
+        self._closed_by_close = Listing(by_close)
+        # Runs of one workflow id never overlap: they close in the order in which they start.
+        self._open_runs: dict[str, list[Visible]] = {}
+        self._closed_runs: dict[str, list[Visible]] = {}
+        self._versions: dict[str, dict[str, None]] = {}
+
+    def opened(self, execution: Visible) -> None:
+        """Show an execution that has just started."""
+        name, version = execution.workflow_type
+        self._versions.setdefault(name, {})[version] = None
+        self._open.add(execution, [OPEN, *_labels(execution)])
+        self._open_runs[execution.workflow_id] = [execution]
+
+    def closed(self, execution: Visible) -> None:
+        """Show an execution that has just closed as closed."""
+        labels = _labels(execution)
+        self._open.remove(execution, [OPEN, *labels])
+        del self._open_runs[execution.workflow_id]
+        self._add_closed(execution, labels)
+
+    def closed_before(self, execution: Visible) -> None:
+        """Show an execution that has closed before, and was never shown as open."""
+        name, version = execution.workflow_type
+        self._versions.setdefault(name, {})[version] = None
+        self._add_closed(execution, _labels(execution))
+
+    def _add_closed(self, execution: Visible, labels: list[Label]) -> None:
+        labels.append(("status", str(execution.close_status)))
+        self._closed.add(execution, labels)
+        self._closed_by_close.add(execution, labels)
+        insort(self._closed_runs.setdefault(execution.workflow_id, []), execution, key=by_start)
+
+    def removed(self, execution: Visible) -> None:
+        """Show a closed execution no longer."""
+        labels = [*_labels(execution), ("status", str(execution.close_status))]
+        self._closed.remove(execution, labels)
+        self._closed_by_close.remove(execution, labels)
+        runs = self._closed_runs[execution.workflow_id]
+        runs.remove(execution)
+        if not runs:
+            del self._closed_runs[execution.workflow_id]
+
+    def page(
+        self, request: dict[str, Any], closed: bool, after: int | None = None
+    ) -> tuple[list[Visible], int | None]:
+        """Return a page of the executions that a request asks for.
+
+        Args:
+            request: a checked List request.
+            closed: whether it asks for closed executions.
+            after: where the page before ended, or None.
+
+        Returns:
+            The executions in the order asked for, and where the page ends; None if no more follow.
+        """
+        listing, low, high = self._listing(request, closed)
+        descending = not request.get("reverseOrder")
+        if after is not None:
+            low, high = (low, min(high, after)) if descending else (max(low, after + 1), high)
+        if "executionFilter" in request:
+            runs = self._runs(listing, request, closed, low, high)
+            found: Iterable[Visible] = reversed(runs) if descending else runs
+        else:
+            found = listing.find(self._sought(request, closed), low, high, descending)
+        size = page_size(request, self._limits.page)
+        shown = list(islice(found, size + 1))
+        if len(shown) <= size:
+            return shown, None
+        shown.pop()
+        return shown, listing.key(shown[-1])
+
+    def count(self, request: dict[str, Any], closed: bool) -> dict[str, Any]:
+        """Return the reply to a checked Count request."""
+        listing, low, high = self._listing(request, closed)
+        if "executionFilter" in request:
+            count = len(self._runs(listing, request, closed, low, high))
+        else:
+            count = listing.count(self._sought(request, closed), low, high)
+        most = self._limits.counted
+        return {"count": min(count, most), "truncated": count > most}
+
+    def _listing(self, request: dict[str, Any], closed: bool) -> tuple[Listing, int, int]:
+        """Return the listing in the order asked for, and the keys within the times asked for."""
+        times = request.get("startTimeFilter")
+        listing = self._closed if closed else self._open
+        if times is None:
+            times, listing = request["closeTimeFilter"], self._closed_by_close
+        # Assumption: time-bounds: both times are within the range.
+        latest = times.get("latestDate", _LATEST)
+        return listing, times["oldestDate"] << _COUNT_BITS, latest + 1 << _COUNT_BITS
+
+    def _runs(
+        self, listing: Listing, request: dict[str, Any], closed: bool, low: int, high: int
+    ) -> list[Visible]:
+        by_workflow_id = self._closed_runs if closed else self._open_runs
+        runs = by_workflow_id.get(request["executionFilter"]["workflowId"], [])
+        first = bisect_left(runs, low, key=listing.key)
+        return runs[first : bisect_left(runs, high, key=listing.key)]
+
+    def _sought(self, request: dict[str, Any], closed: bool) -> list[Label]:
+        """Return labels of which every execution asked for has exactly one, and no other any."""
+        if "typeFilter" in request:
+            name, version = request["typeFilter"]["name"], request["typeFilter"].get("version")
+            versions = self._versions.get(name, {}) if version is None else (version,)
+            return [("type", name, version) for version in versions]
+        if "tagFilter" in request:
+            return [("tag", request["tagFilter"]["tag"])]
+        if "closeStatusFilter" in request:
+            return [("status", request["closeStatusFilter"]["status"])]
+        return [("status", status) for status in enum("CloseStatus")] if closed else [OPEN]
+
+
+def _labels(execution: Visible) -> list[Label]:
+    name, version = execution.workflow_type
+    tags: list[Label] = [("tag", tag) for tag in dict.fromkeys(execution.tags) if tag is not None]
+    return [("type", name, version), *tags]
+
+
+def list_open_workflow_executions(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out ListOpenWorkflowExecutions."""
+    return _list(engine, "ListOpenWorkflowExecutions", request, closed=False)
+
+
+def list_closed_workflow_executions(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out ListClosedWorkflowExecutions."""
+    return _list(engine, "ListClosedWorkflowExecutions", request, closed=True)
+
+
+def count_open_workflow_executions(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out CountOpenWorkflowExecutions."""
+    return engine.domain(request["domain"]).visibility.count(request, closed=False)
+
+
+def count_closed_workflow_executions(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out CountClosedWorkflowExecutions."""
+    return engine.domain(request["domain"]).visibility.count(request, closed=True)
+
+
+def _list(engine: Engine, operation: str, request: dict[str, Any], closed: bool) -> dict[str, Any]:
+    visibility = engine.domain(request["domain"]).visibility
+    after = None
+    if "nextPageToken" in request:
+        (after,) = engine.page_tokens.read(operation, engine.now, request["nextPageToken"])
+    shown, end = visibility.page(request, closed, after)
+    reply: dict[str, Any] = {"executionInfos": [execution.info() for execution in shown]}
+    if end is not None:
+        reply["nextPageToken"] = engine.page_tokens.write(operation, engine.now, [end])
+    return reply

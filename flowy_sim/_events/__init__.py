@@ -1,0 +1,1 @@
+"""What history events are and how they belong together, for everything that reads a history."""

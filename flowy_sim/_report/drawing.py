@@ -1,0 +1,291 @@
+"""From rows to lines: labels, bars on an axis, and what came of each."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flowy_sim._events.spans import Row, Span, Story
+from flowy_sim._events.vocabulary import (
+    CANCELED,
+    CHILD,
+    COMPLETED,
+    CONTINUED,
+    DECISIONS,
+    FAILED,
+    HAPPENED,
+    INSTANT,
+    OPEN,
+    REQUEST,
+    TERMINATED,
+    TIMED_OUT,
+    TIMER,
+)
+from flowy_sim._report.axes import Axis, axis_for
+from flowy_sim._report.cells import clean, columns, cut, padded
+from flowy_sim._report.durations import duration
+
+Piece = tuple[str, str]
+"""A text and its style, as rich names it."""
+Line = list[Piece]
+
+STYLES = {
+    COMPLETED: "green",
+    CONTINUED: "green",
+    FAILED: "bold red",
+    TERMINATED: "bold red",
+    TIMED_OUT: "bold yellow",
+    CANCELED: "magenta",
+    OPEN: "cyan",
+    HAPPENED: "blue",
+}
+"""How an outcome looks."""
+FAINT = "dim"
+STRONG = "bold"
+
+_TROUBLES = 10
+_LEAST_PICTURE = 16
+_WITHOUT_START = (TIMER, REQUEST, INSTANT)
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters of a picture."""
+
+    wait: str
+    work: str
+    bars: dict[str, str]
+    """Other characters than `work`, by kind of row."""
+    marks: dict[str, str]
+    """What a bar ends with, by outcome."""
+    ellipsis: str
+    point: str
+    ascii: bool = False
+
+
+UNICODE = Glyphs(
+    wait="·",
+    work="━",
+    bars={TIMER: "─", CHILD: "═", DECISIONS: "▪", INSTANT: "◆"},
+    marks={FAILED: "✗", TERMINATED: "✗", TIMED_OUT: "!", CANCELED: "○", OPEN: "▸"},
+    ellipsis="…",
+    point="·",
+)
+ASCII = Glyphs(
+    wait=".",
+    work="=",
+    bars={TIMER: "-", CHILD: "#", DECISIONS: "|", INSTANT: "*"},
+    marks={FAILED: "x", TERMINATED: "x", TIMED_OUT: "!", CANCELED: "o", OPEN: ">"},
+    ellipsis="~",
+    point="-",
+    ascii=True,
+)
+
+
+@dataclass(slots=True)
+class _Layout:
+    """How many columns each part of a line has; a part without room is left out."""
+
+    label: int
+    ids: int
+    picture: int
+    note: int
+    length: int
+
+
+@dataclass(slots=True)
+class _Texts:
+    """What stands beside the picture of a row."""
+
+    row: Row
+    label: str
+    ids: str
+    note: str
+    length: str
+
+
+def draw(story: Story, width: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    """Draw a story.
+
+    Args:
+        story: what to draw.
+        width: how many columns there are; no line is longer.
+        rows: how many rows are drawn at most.
+        glyphs: the characters to draw with.
+
+    Returns:
+        The lines, each a list of texts with their styles.
+    """
+    width = max(width, 20)
+    if not story.events:
+        return [[("The history has no events.", "")]]
+    shown, left_out = _chosen(story.rows, rows)
+    texts = [_texts(row, story, glyphs) for row in shown]
+    layout = _layout(texts, width)
+    room = layout.picture + layout.note + layout.length
+    axis = axis_for(story, layout.picture, room)
+    lines = [_header(story, width, glyphs), [], _axis_line(axis, layout)]
+    drawn = [_row_line(text, axis, layout, glyphs) for text in texts]
+    if left_out:
+        middle = (len(drawn) + 1) // 2
+        drawn.insert(middle, [(f"{glyphs.ellipsis} {left_out:,} more {glyphs.ellipsis}", FAINT)])
+    return lines + drawn + _trouble_lines(story, width, glyphs)
+
+
+def _chosen(rows: list[Row], most: int) -> tuple[list[Row], int]:
+    """Choose the first rows and the last ones; return how many are left out, too."""
+    if len(rows) <= most:
+        return rows, 0
+    head, tail = (most + 1) // 2, most // 2
+    return rows[:head] + rows[len(rows) - tail :], len(rows) - most
+
+
+def _texts(row: Row, story: Story, glyphs: Glyphs) -> _Texts:
+    first, last = row.spans[0].begun, row.spans[-1].ended or story.events[-1]
+    ids = f"{first}" if first == last else f"{first}-{last}"
+    instant = row.kind in (DECISIONS, INSTANT)
+    passes = story.milliseconds and not instant
+    return _Texts(
+        row,
+        label=clean(row.label, glyphs.ascii),
+        ids="" if row.kind == DECISIONS else ids,
+        note=_note(row),
+        length=duration(story.times[last] - story.times[first]) if passes else "",
+    )
+
+
+def _note(row: Row) -> str:
+    if row.kind == DECISIONS:
+        others = [span.outcome for span in row.spans if span.outcome != COMPLETED]
+        counted = (f"{others.count(outcome)} {outcome}" for outcome in dict.fromkeys(others))
+        return ", ".join([str(len(row.spans)), *counted])
+    return f"{row.outcome}, try {row.attempts}" if row.attempts > 1 else row.outcome
+
+
+def _layout(texts: Iterable[_Texts], width: int) -> _Layout:
+    """Share the columns out: the picture gets what the texts leave."""
+    layout = _Layout(0, 0, 0, 0, 0)
+    for text in texts:
+        layout.label = max(layout.label, columns(text.label) + 2)
+        layout.ids = max(layout.ids, len(text.ids) + 2)
+        layout.note = max(layout.note, len(text.note) + 2)
+        layout.length = max(layout.length, len(text.length) + 2)
+    layout.label = min(layout.label, max(12, width * 3 // 10))
+    layout.note = min(layout.note, max(12, width * 3 // 10))
+
+    def rest() -> int:
+        return width - layout.label - layout.ids - layout.note - layout.length
+
+    if rest() < _LEAST_PICTURE:
+        layout.ids = 0
+    if rest() < _LEAST_PICTURE:
+        layout.length = 0
+    if rest() < _LEAST_PICTURE:
+        layout.note = 0
+    if rest() < _LEAST_PICTURE:
+        layout.label = min(layout.label, width // 2)
+    layout.picture = rest()
+    return layout
+
+
+def _header(story: Story, width: int, glyphs: Glyphs) -> Line:
+    name = clean(story.name, glyphs.ascii) or "execution"
+    count = len(story.events)
+    facts = ["1 event" if count == 1 else f"{count:,} events"]
+    if story.times:
+        passed = duration(story.milliseconds)
+        facts.insert(0, passed if story.milliseconds else "all at one instant")
+    point = f" {glyphs.point} "
+    rest = f"{point}{point.join(facts)}"
+    others = len(f"{point}{story.outcome}{rest}")
+    name = cut(name, max(8, width - others), glyphs.ellipsis)
+    outcome = cut(story.outcome, width - columns(name) - len(point), glyphs.ellipsis)
+    rest = cut(rest, width - columns(name) - len(point) - len(outcome), glyphs.ellipsis)
+    return [
+        (name, STRONG),
+        (point, FAINT),
+        (outcome, STYLES[story.outcome]),
+        (rest, FAINT),
+    ]
+
+
+def _axis_line(axis: Axis, layout: _Layout) -> Line:
+    margin = layout.label + layout.ids
+    line = (axis.title + "  ").rjust(margin)
+    for mark in axis.marks:
+        line = line.ljust(margin + mark.column) + mark.label
+    return [(line, FAINT)]
+
+
+def _row_line(text: _Texts, axis: Axis, layout: _Layout, glyphs: Glyphs) -> Line:
+    style = "" if text.row.kind == DECISIONS else STYLES[text.row.outcome]
+    label = cut(text.label, layout.label - 2, glyphs.ellipsis, keep_end=0.5)
+    line = [(padded(label, layout.label), "")]
+    if layout.ids:
+        line.append((text.ids.rjust(layout.ids - 2) + "  ", FAINT))
+    line += _picture(text.row, axis, layout.picture, glyphs)
+    if layout.note:
+        note = cut(text.note, layout.note - 2, glyphs.ellipsis)
+        line.append(("  " + padded(note, layout.note - 2), style))
+    if layout.length:
+        line.append((text.length.rjust(layout.length), FAINT))
+    return _trimmed(line)
+
+
+def _picture(row: Row, axis: Axis, width: int, glyphs: Glyphs) -> Line:
+    cells: list[Piece] = [(" ", "")] * width
+    for span in row.spans:
+        _paint(cells, span, row.kind, axis, glyphs)
+    return _joined(cells)
+
+
+def _paint(cells: list[Piece], span: Span, row_kind: str, axis: Axis, glyphs: Glyphs) -> None:
+    """Draw a span: waiting from when it was begun, then work, then how it ended."""
+    begun = axis.columns[span.begun]
+    end = axis.columns[span.ended] if span.ended else len(cells) - 1
+    if begun < end and cells[begun][0] in glyphs.marks.values():
+        begun += 1  # There the attempt before ended.
+    taken = begun if span.kind in _WITHOUT_START else end
+    if span.started:
+        taken = max(begun, axis.columns[span.started])
+    style = _style(span, row_kind)
+    cells[begun:taken] = [(glyphs.wait, FAINT)] * (taken - begun)
+    cells[taken : end + 1] = [(glyphs.bars.get(span.kind, glyphs.work), style)] * (end + 1 - taken)
+    if span.outcome in glyphs.marks:
+        cells[end] = (glyphs.marks[span.outcome], style)
+
+
+def _style(span: Span, row_kind: str) -> str:
+    if span.kind == DECISIONS and span.outcome == COMPLETED:
+        return STYLES[HAPPENED]
+    return STYLES[span.outcome] if span.kind == row_kind else FAINT
+
+
+def _joined(cells: list[Piece]) -> Line:
+    line: Line = []
+    for character, style in cells:
+        if line and line[-1][1] == style:
+            line[-1] = (line[-1][0] + character, style)
+        else:
+            line.append((character, style))
+    return line
+
+
+def _trimmed(line: Line) -> Line:
+    """Take the blanks at the end away."""
+    while line and not line[-1][0].rstrip():
+        line.pop()
+    return [*line[:-1], (line[-1][0].rstrip(), line[-1][1])] if line else line
+
+
+def _trouble_lines(story: Story, width: int, glyphs: Glyphs) -> list[Line]:
+    shown = story.troubles[-_TROUBLES:]
+    lines: list[Line] = [[]] if shown else []
+    for trouble in shown:
+        event = f"event {trouble.event_id}  "
+        sentence = textwrap.wrap(clean(trouble.sentence, glyphs.ascii), width - len(event))
+        for number, part in enumerate(sentence):
+            margin = (" " * len(event) if number else event, FAINT)
+            lines.append([margin, (cut(part, width - len(event), glyphs.ellipsis), "")])
+    return lines

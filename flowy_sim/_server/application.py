@@ -1,0 +1,107 @@
+"""The ASGI application: who is let in, and what is a call and what is about a simulation."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from flowy_sim._clients.wire import Response
+from flowy_sim._server.calls import Calls, Observe
+from flowy_sim._server.control import Control
+from flowy_sim._server.guard import Guard, NotAdmittedError
+from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
+from flowy_sim._server.observing import Metrics
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.signatures import Identification
+from flowy_sim._server.worlds import Worlds
+
+#: The paths to which clients of Amazon SWF post: the root, or the name of a simulation.
+_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
+
+_HEAD_TOO_LARGE = Response(431, {"Content-Length": "0", "Connection": "close"}, b"")
+
+
+class Application:
+    """Answers HTTP requests.
+
+    Args:
+        worlds: the simulations.
+        settings: how the server is set up.
+        metrics: counts requests.
+        observers: are told of every call once it is answered, too.
+        is_ready: tells whether calls are taken.
+    """
+
+    def __init__(
+        self,
+        worlds: Worlds,
+        settings: ServerSettings,
+        metrics: Metrics,
+        observers: Iterable[Observe],
+        is_ready: Callable[[], bool],
+    ) -> None:
+        """Be there."""
+        self._guard = Guard(settings)
+        seed = settings.simulation.seed
+        self._calls = Calls(worlds, Identification(settings), seed, (metrics, *observers))
+        control = Control(worlds, settings, self._guard, metrics, is_ready)
+        self._others = Starlette(
+            routes=control.routes(), exception_handlers={HTTPException: _elsewhere}
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        try:
+            headers = read_headers(scope)
+            self._guard.check((scope.get("client") or ("",))[0], headers)
+        except HeadTooLargeError:
+            await respond(send, _HEAD_TOO_LARGE)
+            return
+        except NotAdmittedError as error:
+            await respond(send, _refusal(str(error)))
+            return
+        found = _CALLS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
+            await self._others(scope, receive, send)
+        else:
+            await self._calls.answer(found[1] or "", headers, scope, receive, send)
+
+
+def with_origins(
+    application: Application, settings: ServerSettings
+) -> Application | CORSMiddleware:
+    """Return an application that lets the web pages call that may."""
+    if not settings.origins:
+        return application
+    return CORSMiddleware(
+        application,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-amzn-RequestId", "x-amzn-ErrorType"],
+    )
+
+
+async def _elsewhere(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request of something that is not there."""
+    sentence = (
+        f"There is no {request.method} {request.url.path}. Clients of Amazon SWF post to / or to "
+        "the name of a simulation; what else can be asked for is under /_flowy."
+    )
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return JSONResponse({"error": sentence}, status_code=status)
+
+
+def _refusal(sentence: str) -> Response:
+    body = json.dumps(
+        {"__type": "com.amazon.coral.service#AccessDeniedException", "message": sentence}
+    ).encode()
+    headers = {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(body))}
+    return Response(403, headers, body)

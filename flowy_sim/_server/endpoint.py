@@ -1,0 +1,169 @@
+"""A served simulation from the side of those who use it: where it is, and its time.
+
+Example:
+    ``Endpoint("http://127.0.0.1:4567/suite-a").advance(60)``
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import datetime
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    pass
+
+#: Real seconds in which a server answers.
+_SECONDS = 30
+#: Real seconds in which it writes everything down.
+_EXPORT_SECONDS = 600
+
+
+class EndpointError(Exception):
+    """The server refuses what it was asked for; the message is its own."""
+
+
+class Endpoint:
+    """A served simulation.
+
+    Args:
+        url: where it is, such as ``http://127.0.0.1:4567/suite-a``.
+
+    Attributes:
+        url: as given.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Know where it is; nothing is asked yet."""
+        self.url = url.rstrip("/")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that let any AWS SDK call it, in other processes say."""
+        return {
+            "AWS_ENDPOINT_URL_SWF": self.url,
+            "AWS_ACCESS_KEY_ID": "simulated",
+            "AWS_SECRET_ACCESS_KEY": "simulated",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": "us-east-1",
+        }
+
+    def client(self, **arguments: Any) -> Any:
+        """Return a boto3 client of it.
+
+        Args:
+            arguments: passed on to ``boto3.client``. Region and credentials need not be given;
+                those of the user are not read.
+        """
+        import boto3
+        from botocore.config import Config
+
+        usual = {
+            "endpoint_url": self.url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": "simulated",
+            "aws_secret_access_key": "simulated",
+            "config": Config(read_timeout=70),
+        }
+        return boto3.client("swf", **{**usual, **arguments})
+
+    def named(self, name: str) -> Endpoint:
+        """Return another simulation of the same server, by its name."""
+        parts = urlsplit(self.url)
+        return Endpoint(f"{parts.scheme}://{parts.netloc}/{name}")
+
+    @property
+    def now(self) -> datetime:
+        """The present instant of its clock, in UTC."""
+        return datetime.fromisoformat(self.ask("GET", "/clock")["now"])
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what falls due on the way happens, each at its own instant.
+
+        Raises:
+            EndpointError: `seconds` is not a number of at least 0, or the clock is real.
+        """
+        self.ask("POST", "/clock/advance", {"seconds": seconds})
+
+    def jump(self) -> bool:
+        """Let time pass until the next thing happens; return whether anything has.
+
+        Raises:
+            EndpointError: the clock is real.
+        """
+        return bool(self.ask("POST", "/clock/jump")["jumped"])
+
+    def set_clock(self, mode: str) -> None:
+        """Make its clock ``real``, ``virtual``, or ``x60`` and the like.
+
+        Raises:
+            EndpointError: the mode is none, or the clock is ahead of real time.
+        """
+        self.ask("PUT", "/clock", {"mode": mode})
+
+    def settle(self, seconds: float = 30) -> bool:
+        """Wait until nobody works and nothing will happen by itself; return whether it is so.
+
+        Args:
+            seconds: for how many real seconds to wait at most.
+        """
+        asked = {"seconds": seconds}
+        return bool(self.ask("POST", "/settle", asked, seconds=_SECONDS + seconds)["still"])
+
+    def reset(self, **settings: Any) -> None:
+        """Let it begin anew, with nothing registered.
+
+        Args:
+            settings: what is to be different from before; as in `Settings`.
+
+        Raises:
+            EndpointError: a setting is wrong.
+        """
+        self.ask("POST", "/reset", settings)
+
+    def remove(self) -> None:
+        """Remove it from its server."""
+        self.ask("DELETE", "")
+
+    def describe(self) -> dict[str, Any]:
+        """Return its settings and what goes on in it: time, polls that wait, tasks held."""
+        return self.ask("GET", "")
+
+    def export(self) -> dict[str, Any]:
+        """Return all that is in it, as ``flowy-sim import`` reads it.
+
+        Raises:
+            EndpointError: it has never been called.
+        """
+        return self.ask("GET", "/export", seconds=_EXPORT_SECONDS)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        members: dict[str, Any] | None = None,
+        seconds: float = _SECONDS,
+    ) -> dict[str, Any]:
+        """Ask for something about it that is no call of Amazon SWF.
+
+        Args:
+            method: such as ``GET``.
+            path: after ``/_flowy``, such as ``/clock``.
+            members: of the request.
+            seconds: for how many real seconds to wait for the answer.
+
+        Raises:
+            EndpointError: it is refused.
+        """
+        parts = urlsplit(self.url)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
+        with closing(connection):
+            connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+        if response.status != 200:
+            raise EndpointError(answer.get("error") or answer.get("message") or str(answer))
+        return answer

@@ -1,0 +1,82 @@
+"""HTTP messages as the server interface ASGI passes them: bodies in, responses out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from flowy_sim._clients.wire import Response
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+#: Bytes that the head of a request may have.
+MAX_HEAD = 65_536
+#: Bytes that the body of a request may have, as the service's front end counts them.
+MAX_BODY = 1_049_600
+
+
+class HeadTooLargeError(Exception):
+    """The head of a request is larger than it may be."""
+
+
+class BodyTooLargeError(Exception):
+    """The body of a request is larger than it may be."""
+
+
+class HungUpError(Exception):
+    """The client has gone before its request was complete."""
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request, by their names in lower case.
+
+    Raises:
+        HeadTooLargeError: they are larger than `MAX_HEAD`.
+    """
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+        raise HeadTooLargeError
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        BodyTooLargeError: it is larger than `MAX_BODY`; no more of it was read than that.
+        HungUpError: it ends before its end.
+    """
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MAX_BODY:
+        raise BodyTooLargeError
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise HungUpError
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > MAX_BODY:
+            raise BodyTooLargeError
+        if not message.get("more_body"):
+            return body
+
+
+async def respond(send: Send, response: Response) -> None:
+    """Send a response."""
+    headers = [(name.encode("latin-1"), value.encode()) for name, value in response.headers.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def too_large(request_id: str) -> Response:
+    """Return the response to a request whose body is too large."""
+    # Assumption: oversized-body: as another service behind the same front end answers.
+    body = f"HTTP content length exceeded {MAX_BODY} bytes.".encode()
+    headers = {
+        "x-amzn-RequestId": request_id,
+        "Content-Type": "text/plain",
+        "Content-Length": str(len(body)),
+    }
+    return Response(413, headers, body)

@@ -1,0 +1,248 @@
+"""A simulation: Amazon SWF in memory, on a clock of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from flowy_sim._engine.engine import Engine
+from flowy_sim._engine.lambdas import LambdaFunction
+from flowy_sim._engine.latency import DEFAULT, Latency
+from flowy_sim._engine.limits import DOCUMENTED, Limits
+from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock
+from flowy_sim._simulation.polls import POLLS, Polls
+from flowy_sim._simulation.presence import Participants
+from flowy_sim._simulation.regions import POLL_OF, Engines
+from flowy_sim._simulation.schedule import FirstChoice, Schedule
+from flowy_sim._simulation.threads import Threads
+from flowy_sim._simulation.time_skipping import Passage
+
+if TYPE_CHECKING:
+    from flowy_sim._clients.in_process import Client
+    from flowy_sim.explore import Exploration
+    from flowy_sim.testing import Runner
+
+
+class Simulation:
+    """Amazon SWF in memory. Its time, its contents and its choices are its own.
+
+    Args:
+        seed: run ids, tokens and request ids follow from it and from the calls made.
+        start: where the virtual clock starts, a datetime with a time zone or an ISO 8601 string
+            with one; 2024-01-01T00:00:00Z by default.
+        region: the region of clients that name none.
+        account: twelve digits; part of the names of resources.
+        clock: a clock of its own, instead of a virtual one; it knows itself where it starts.
+        schedule: makes the choices that the service leaves open; the first possibility by default.
+        limits: the service's quotas.
+        latency: how long effects take that come after a call was answered.
+
+    Attributes:
+        seed, region, account: as given.
+        clock: tells the time; ``clock.advance(seconds)`` lets time pass.
+        schedule: as given.
+        lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
+            They may call the simulation themselves, but not poll.
+
+    Example:
+        >>> simulation = Simulation(start="2024-02-29T12:00:00Z")
+        >>> request = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
+        >>> simulation.call("RegisterDomain", request)
+        {}
+        >>> simulation.clock.now.isoformat()
+        '2024-02-29T12:00:00+00:00'
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        start: datetime | str | None = None,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        clock: Clock | None = None,
+        schedule: Schedule | None = None,
+        limits: Limits | None = None,
+        latency: Latency | None = None,
+    ) -> None:
+        """Start with nothing registered.
+
+        Raises:
+            TypeError: `seed`, `clock`, `schedule`, `limits` or `latency` is something else.
+            ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
+        """
+        if clock is not None and start is not None:
+            raise ValueError("Give the simulation a clock or a start, not both.")
+        _check("seed", seed, isinstance(seed, int), "a whole number")
+        _check("clock", clock, hasattr(clock, "reach"), "a VirtualClock, ScaledClock or RealClock")
+        _check(
+            "schedule",
+            schedule,
+            hasattr(schedule, "choose"),
+            "FirstChoice(), RandomChoice(seed), or an object with such a method choose",
+        )
+        _check("limits", limits, isinstance(limits, Limits), "a Limits, such as Limits(polls=1)")
+        _check(
+            "latency",
+            latency,
+            hasattr(latency, "delays"),
+            "DEFAULT, ZERO or RECORDED of flowy_sim._engine.latency, or a Latency of your own",
+        )
+        self.seed = seed
+        self.region = region
+        self.account = account
+        self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
+        self.schedule = schedule or FirstChoice()
+        self.lambdas: dict[str, Callable[..., Any] | LambdaFunction] = {}
+        self._made = {
+            "seed": seed,
+            "start": start,
+            "region": region,
+            "account": account,
+            "limits": limits,
+            "latency": latency,
+        }
+        self._limits = limits or DOCUMENTED
+        self._latency = latency or DEFAULT
+        self._lock = threading.RLock()
+        self._requests = count(1)
+        random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
+        self._request_prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
+        self._engines = Engines(self._make_engine)
+        participants = Participants()
+        polls = Polls(self._engines, participants, self.schedule.choose, self._limits.polls)
+        self._passage = Passage(self.clock, self._engines, participants, polls, _alone)
+        self.threads = Threads(
+            self._lock, self.clock, self._carry_out, participants, polls, self._passage
+        )
+        self.clock.belong_to(self._lock, self._passage.advance_to)
+
+    def call(
+        self, operation: str, request: Mapping[str, Any], region: str | None = None
+    ) -> dict[str, Any]:
+        """Carry out one call at this instant.
+
+        Args:
+            operation: such as ``StartWorkflowExecution``.
+            request: its members, as boto3 takes them.
+            region: whose service is called; the simulation's region by default.
+
+        Returns:
+            The reply as boto3 gives it, without ``ResponseMetadata``. A poll never waits.
+
+        Raises:
+            flowy_sim._engine.faults.Fault: the call is refused and has changed nothing.
+        """
+        with self._lock:
+            return self._carry_out(operation, request, region or self.region)
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        Waiting polls do not count. None if nothing will happen until somebody calls.
+        """
+        with self._lock:
+            return self._engines.next_instant()
+
+    def lists_with_tasks(self, domain: str) -> set[tuple[str, str]]:
+        """Return the task lists on which a poll would find a task now.
+
+        Args:
+            domain: the domain's name, of the simulation's region.
+
+        Returns:
+            ``PollForDecisionTask`` or ``PollForActivityTask``, and the list's name, of each.
+        """
+        with self._lock:
+            if self.clock.runs:
+                self._engines.run_until(self._passage.present())
+            found = self.engine().lists_with_tasks(domain)
+            return {(POLL_OF[kind], name) for kind, _, name in found}
+
+    def engine(self) -> Engine:
+        """Return the engine of the simulation's region, to look at."""
+        return self._engines.of(self.region)
+
+    def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
+        """Return an object with the methods of ``boto3.client("swf")``.
+
+        Args:
+            region: whose service it calls; the simulation's region by default.
+            poll_seconds: for how many simulated seconds its polls wait for a task.
+        """
+        from flowy_sim._clients.in_process import Client
+
+        return Client(self, region or self.region, poll_seconds)
+
+    def boto3_client(self, wire: bool = False, poll_seconds: float = 60, **arguments: Any) -> Any:
+        """Return a real boto3 client that this simulation answers.
+
+        Args:
+            wire: whether every byte of request and response is really made and parsed.
+            poll_seconds: for how many simulated seconds its polls wait for a task.
+            arguments: passed on to ``boto3.client``. Region and credentials need not be given;
+                those of the user are not read.
+        """
+        from flowy_sim._clients.boto3 import boto3_client
+
+        return boto3_client(self, wire, poll_seconds, arguments)
+
+    def explore(self, test: Callable[[Runner], object], **options: Any) -> Exploration:
+        """Run a test under many orders and faults, each time in a simulation made like this one.
+
+        Args:
+            test: is given a `Runner`, runs workflows with it, and asserts.
+            **options: those of `flowy_sim.explore.find`.
+
+        Returns:
+            How much was explored.
+
+        Raises:
+            FoundError: the test fails; the message tells how.
+
+        Example:
+            ``swf.explore(no_order_is_lost, faults=EVERYDAY)``
+        """
+        __tracebackhide__ = True
+        from flowy_sim.explore import explore
+
+        return explore(test, **{**self._made, **options})
+
+    def request_id(self) -> str:
+        """Return the id of one more request: a UUID that follows from the seed."""
+        return f"{self._request_prefix}{next(self._requests):012x}"
+
+    def _carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
+        if operation in POLLS and self._engines.in_function:
+            raise RuntimeError(
+                "A Lambda function cannot poll for tasks: time stands still while it runs; "
+                "let a decider or a worker poll."
+            )
+        now = self._passage.present()
+        reply = self._engines.of(region).call(operation, request, now)
+        self._passage.called(operation, reply)
+        return reply
+
+    def _make_engine(self, region: str) -> Engine:
+        return Engine(
+            account=self.account,
+            region=region,
+            seed=self.seed,
+            choose=self.schedule.choose,
+            limits=self._limits,
+            latency=self._latency,
+            lambdas=self.lambdas,
+        )
+
+
+def _check(name: str, given: object, fits: bool, wanted: str) -> None:
+    """Refuse an argument that is given and does not fit."""
+    if given is not None and not fits:
+        raise TypeError(f"{name}={given!r}: give {wanted}.")
+
+
+def _alone() -> bool:
+    return threading.active_count() == 1

@@ -1,0 +1,275 @@
+"""Files that simulations are kept in: made, looked at, opened, refused.
+
+A file that cannot be used is refused before anything of it is changed: it is read through a
+connection that cannot write, and opened for writing only when all of it has been understood.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from sqlite3 import Connection
+
+from flowy_sim._engine.events import event_types
+from flowy_sim._storage import schema
+from flowy_sim._storage.plain import encode
+
+#: What reading a damaged file may raise, besides `sqlite3.Error`.
+DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_LENGTH = 100
+#: Pages of the write-ahead log that are moved to the file at a time.
+_CHECKPOINT_PAGES = 4_000
+_LOG_BYTES = 64 * 1024 * 1024
+_CACHE_KIB = 32 * 1024
+#: A file has so many pages at least before it is made smaller.
+_COMPACTED_PAGES = 1_000
+#: Real seconds to wait for somebody who is only looking at the file.
+_PATIENCE = 1.0
+
+#: Modification time and size of a file and of its log; None for one that is not there or empty.
+Signature = tuple[tuple[int, int] | None, ...]
+
+
+class FileRefusedError(Exception):
+    """A file cannot be used; the message says why, and what to do. Nothing of it was changed."""
+
+
+def is_missing(path: Path) -> bool:
+    """Return whether a file has still to be made: it is not there, or there is nothing in it."""
+    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
+
+
+def create(path: Path) -> None:
+    """Make a file in which nothing is kept yet, complete or not at all.
+
+    Raises:
+        FileRefusedError: it cannot be made, or is not missing.
+    """
+    made = path.with_name(f"{path.name}.new")
+    try:
+        made.unlink(missing_ok=True)
+        with closing(sqlite3.connect(made, isolation_level=None)) as connection:
+            connection.execute("BEGIN")
+            schema.create_tables(connection)
+            schema.put(connection, "about", [("model", encode(_model()))])
+            connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
+            connection.execute("COMMIT")
+        _put_in_place(made, path)
+    except FileExistsError:
+        raise FileRefusedError(f"{path} has just been made by another process.") from None
+    except (OSError, sqlite3.Error) as error:
+        raise FileRefusedError(
+            f"{path} cannot be made ({error}); give a file in a folder that can be written."
+        ) from error
+
+
+@contextmanager
+def looking_at(path: Path) -> Iterator[Connection]:
+    """Look at a file through a connection that cannot change it.
+
+    What goes wrong while it is read is a reason to refuse it.
+
+    Raises:
+        FileRefusedError: it is not such a file, from another version, damaged or in use.
+    """
+    _check_header(path)
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection:
+            connection.execute("BEGIN")
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise ValueError(verdict)
+            _check_model(path, connection)
+            yield connection
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+    except DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+@contextmanager
+def writing(path: Path, seen: Signature) -> Iterator[Connection]:
+    """Open a file for writing and close it; see `open_for_writing`.
+
+    Raises:
+        FileRefusedError: it cannot be opened or written.
+    """
+    connection = open_for_writing(path, seen)
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+    finally:
+        close(path, connection)
+
+
+def open_for_writing(path: Path, seen: Signature) -> Connection:
+    """Open a file that has been looked at, for this process alone.
+
+    Args:
+        path: the file.
+        seen: what `signature` returned before it was looked at.
+
+    Returns:
+        A connection that any thread may use, one after the other. Its transactions are durable.
+
+    Raises:
+        FileRefusedError: it is in use, has changed since it was looked at, or cannot be written.
+    """
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            if signature(path) != seen:
+                raise FileRefusedError(f"{path} has just been changed by another process.")
+            connection.execute("ROLLBACK")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            _write_model(connection)
+            _compact(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+    return connection
+
+
+def _compact(connection: Connection) -> None:
+    """Give back the room of what was forgotten, if it is more than half of a file."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    if pages >= _COMPACTED_PAGES and free > pages / 2:
+        # Without room for that on the disk the file stays as it is.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def close(path: Path, connection: Connection) -> None:
+    """Close a file that was opened for writing; nothing but the file itself is left."""
+    # Left by those who looked at it. While it is locked, nobody uses it.
+    with suppress(OSError):
+        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    connection.close()
+
+
+def signature(path: Path) -> Signature:
+    """Return what tells whether a file was changed."""
+    return tuple(map(_stamp, (path, path.parent / f"{path.name}-wal")))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return (found.st_mtime_ns, found.st_size) if found.st_size else None
+
+
+def _put_in_place(made: Path, path: Path) -> None:
+    try:
+        if path.exists() and is_missing(path):
+            path.unlink()
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Not every file system has links.
+        if path.exists():
+            raise FileExistsError from None
+        made.rename(path)
+    else:
+        made.unlink()
+
+
+def _check_header(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_LENGTH)
+            length = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise FileRefusedError(f"{path} cannot be read: {error.strerror}.") from error
+    application, version = header[68:72], header[60:64]
+    if not header.startswith(_MAGIC) or _number(application) != schema.APPLICATION:
+        raise FileRefusedError(f"{path} is not a file of flowy-sim; give another one.")
+    found = _number(version)
+    if found != schema.FORMAT:
+        writer, mend = (
+            ("a newer version", "upgrade flowy-sim")
+            if found > schema.FORMAT
+            else ("an older version", "give another file")
+        )
+        raise FileRefusedError(
+            f"{path} was written by {writer} of flowy-sim, in format {found}; this one reads "
+            f"format {schema.FORMAT}: {mend}."
+        )
+    page_size = 65_536 if header[16:18] == b"\0\1" else _number(header[16:18])
+    if length < page_size * _number(header[28:32]):
+        raise _damaged(path, "its end is missing")
+
+
+def _number(content: bytes) -> int:
+    return int.from_bytes(content, "big")
+
+
+def _model() -> dict[str, list[str]]:
+    """Return the types of events that this version knows, and their members."""
+    return {name: list(event_type.members) for name, event_type in event_types().items()}
+
+
+def _check_model(path: Path, connection: Connection) -> None:
+    """Refuse a file with events that the service model installed here does not know."""
+    known = _model()
+    for _, text in schema.read(connection, "about"):
+        for name, members in json.loads(text).items():
+            for member in members:
+                if member not in known.get(name, ()):
+                    raise FileRefusedError(
+                        f"{path} was written with a newer model of Amazon SWF, in which {name} "
+                        f"has {member}; upgrade botocore."
+                    )
+
+
+def _write_model(connection: Connection) -> None:
+    row = ("model", encode(_model()))
+    if list(schema.read(connection, "about")) != [row]:
+        connection.execute("BEGIN")
+        schema.put(connection, "about", [row])
+        connection.execute("COMMIT")
+
+
+def _refused(path: Path, error: sqlite3.Error) -> FileRefusedError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
+        return FileRefusedError(
+            f"{path} is in use by another process; stop that one, or give another file."
+        )
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return FileRefusedError(
+            f"{path} cannot be opened ({error}); see that the file and its folder can be written."
+        )
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return FileRefusedError(f"{path} cannot be used: {error}.")
+    return _damaged(path, error)
+
+
+def _damaged(path: Path, reason: object) -> FileRefusedError:
+    return FileRefusedError(
+        f"{path} is damaged ({reason}); it was left as it is. Give a copy of it from before, or "
+        "another file."
+    )

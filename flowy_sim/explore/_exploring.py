@@ -1,0 +1,139 @@
+"""Exploring: a test is run under many orders and faults, until it fails or there are no more."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from flowy._checks import function
+from flowy_sim.explore import _choices as chosen
+from flowy_sim.explore._asked import check, setting_for
+from flowy_sim.explore._attempt import Test
+from flowy_sim.explore._exploration import Exploration, FoundError
+from flowy_sim.explore._explorer import Explorer, Tell
+from flowy_sim.explore._processes import cores, explore_in_processes
+from flowy_sim.explore._tally import Tally
+from flowy_sim.faults._fault import Fault
+from flowy_sim.testing import MOST_FAULTS
+
+RUNS = 10_000
+SECONDS = 10.0
+
+
+def explore(test: Test, *, strict: bool = True, **options: Any) -> Exploration:
+    """Run a test under many orders and faults.
+
+    Args:
+        test: runs workflows with the `Runner` that it is given, and asserts what has to hold. It
+            has to do the same each time it is called, and to leave nothing behind.
+        strict: whether it also fails if it has a stub that no run has used.
+        **options: those of `find`.
+
+    Returns:
+        How much was explored.
+
+    Raises:
+        FoundError: it fails.
+        AssertionError: a stub was never used; the message names it.
+
+    Example:
+        ::
+
+            def no_order_is_lost(runner):
+                runner.stubs("ship", 1, result="shipped")
+                assert runner(Order, 7).result == "shipped"
+
+            explore(no_order_is_lost, faults=[WorkerDies(), AnswerLost()])
+    """
+    __tracebackhide__ = True
+    tally = options.setdefault("tally", Tally())
+    found = find(test, **options)
+    if found.failure is not None:
+        raise FoundError(found) from found.failure.error
+    unused = tally.uses.unused()
+    if strict and unused and options.get("choices") is None:
+        raise AssertionError("\n".join(unused))
+    return found
+
+
+def find(
+    test: Test,
+    *,
+    faults: Iterable[Fault] = (),
+    most_faults: int = MOST_FAULTS,
+    invariants: Iterable[Callable[..., object]] = (),
+    runs: int = RUNS,
+    seconds: float = SECONDS,
+    processes: int | None = 1,
+    seed: int = 0,
+    choices: str | None = None,
+    repeat: Callable[[str], str] | None = None,
+    tally: Tally | None = None,
+    tell: Tell | None = None,
+    **others: Any,
+) -> Exploration:
+    """Run a test under many orders and faults; return what was found.
+
+    Args:
+        test: as for `explore`.
+        faults: what may go wrong.
+        most_faults: how many faults strike in a run at most.
+        invariants: what holds after every turn; see `flowy_sim.explore.invariant`.
+        runs: after how many runs to stop.
+        seconds: after how long to stop.
+        processes: in how many processes to explore; None for one on each core. It is one where
+            processes cannot be forked, or other threads run.
+        seed: of each simulation; and which samples of a large space are taken follows from it.
+        choices: make only the run with these choices, as a failure has named them.
+        repeat: makes the line that repeats a failure, given its choices.
+        tally: notes what all runs have met.
+        tell: called with the numbers of runs and states so far, and the share of the space, a few
+            times a second.
+        **others: ``most_turns``, after which a run is taken to be endless; and what `Simulation`
+            (start, latency, limits) and `Runner` (activities, workflows, workers, freeze) take.
+
+    Returns:
+        How much was explored, and how the test fails, if it does.
+
+    Raises:
+        ConfigurationError: there is no such option, or one is wrong.
+    """
+    __tracebackhide__ = True
+    function("what is explored", test)
+    check({"runs": runs, "seconds": seconds, "processes": processes})
+    setting = setting_for(
+        faults=faults, most_faults=most_faults, invariants=invariants, seed=seed, **others
+    )
+    explorer = Explorer(test, setting, seed, repeat or partial(_call, test), tally, tell)
+    with _quiet():
+        if choices is not None:
+            return explorer.repeat(chosen.parse(choices))
+        if processes != 1 and (most := cores()) > 1:
+            return explore_in_processes(explorer, processes or most, runs, seconds)
+        return explorer.explore(runs, seconds)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let workers not log the accidents that they meet; the explorer collects the garbage."""
+    logger = logging.getLogger("flowy")
+    level, collects = logger.level, gc.isenabled()
+    logger.setLevel(logging.CRITICAL + 1)
+    gc.disable()
+    gc.freeze()  # What is there already is no garbage of runs; to look through it takes long.
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        logger.setLevel(level)
+        if collects:
+            gc.enable()
+
+
+def _call(test: Test, written: str) -> str:
+    name = getattr(test, "__name__", "test")
+    return f"explore({name}, …, choices={written!r})"

@@ -1,0 +1,132 @@
+"""Activities that do nothing, for exploring a workflow by itself.
+
+What such an activity returns is the plainest value of the type that its ``run`` is annotated
+with.
+
+>>> plainest(list[int]), plainest(str | None), plainest(tuple[int, str])
+([1], 'text', (1, 'text'))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from flowy.activity import Activity
+from flowy.workflow import Workflow
+from flowy_sim.testing._registry import functions, implementations, proxies, type_of
+from flowy_sim.testing._stubs import NameAndVersion, Stubs
+from flowy_sim.testing._stubs.answers import ACTIVITY, FUNCTION
+
+_PLAINEST: dict[type[Any], Callable[[], Any]] = {
+    bool: lambda: True,
+    int: lambda: 1,
+    float: lambda: 1.0,
+    str: lambda: "text",
+    bytes: lambda: b"bytes",
+    datetime: lambda: datetime(2024, 1, 1, tzinfo=UTC),
+    date: lambda: date(2024, 1, 1),
+    time: time,
+    timedelta: lambda: timedelta(seconds=1),
+    Decimal: lambda: Decimal(1),
+    UUID: lambda: UUID(int=1),
+}
+
+
+class PlainStubs:
+    """Stubs of all activities and Lambda functions that workflows can ask for; made out once.
+
+    Those of functions return None.
+
+    Args:
+        workflows: their proxies say what they ask for.
+        activities: their classes, as far as they are known beside those that proxies were given.
+        real: whether activities do their work themselves, and only functions are stubbed.
+    """
+
+    def __init__(
+        self,
+        workflows: Sequence[type[Workflow]],
+        activities: Iterable[type[Activity]] = (),
+        *,
+        real: bool = False,
+    ) -> None:
+        """Find the plainest result of each activity."""
+        classes = (*activities, *implementations(workflows))
+        known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in classes}
+        asked = () if real else asked_by(workflows)
+        self._classes = {key: known.get(key) for key in asked}
+        self._results = {
+            key: None if cls is None else plainest(_returned(cls))
+            for key, cls in self._classes.items()
+        }
+        self._functions = functions_of(workflows)
+
+    def add_to(self, stubs: Stubs) -> None:
+        """Stub all that has no stub yet."""
+        for key, cls in self._classes.items():
+            if stubs.find(ACTIVITY, *key) is None:
+                named = key if cls is None else (cls,)
+                stubs(*named, result=self._results[key])
+        for name in self._functions:
+            if stubs.find(FUNCTION, name, "") is None:
+                stubs.lambda_function(name, result=None)
+
+
+def functions_of(workflows: Iterable[type[Workflow]]) -> list[str]:
+    """Return the names of the Lambda functions that workflows can ask for."""
+    return list(dict.fromkeys(name for cls in workflows for name in functions(cls)))
+
+
+def asked_by(workflows: Iterable[type[Workflow]]) -> list[NameAndVersion]:
+    """Return the types of the activities that workflows can ask for."""
+    return list(dict.fromkeys(type_of(each) for cls in workflows for each in proxies(cls)))
+
+
+def plainest(hint: Any) -> Any:
+    """Return the plainest value of a type; None if there is nothing better."""
+    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return plainest(arguments[0])
+    if origin in (typing.Annotated, typing.Final):
+        return plainest(arguments[0])
+    if origin is typing.Literal:
+        return arguments[0]
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, Mapping) and not typing.is_typeddict(origin):
+        return {plainest(arguments[0]): plainest(arguments[1])} if arguments else {}
+    if issubclass(origin, tuple) and not hasattr(origin, "_fields"):
+        return tuple(plainest(each) for each in arguments if each is not ...)
+    if issubclass(origin, list | set | frozenset):
+        return origin(map(plainest, arguments))
+    return _of_class(origin)
+
+
+def _of_class(cls: type[Any]) -> Any:
+    if issubclass(cls, Enum):
+        return next(iter(cls))
+    for plain, make in _PLAINEST.items():
+        if issubclass(cls, plain):
+            return make()
+    if issubclass(cls, PurePath):
+        return cls("path")
+    if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or hasattr(cls, "_fields"):
+        hints = typing.get_type_hints(cls)
+        return cls(**{name: plainest(hint) for name, hint in hints.items()})
+    return None
+
+
+def _returned(activity: type[Activity]) -> Any:
+    try:
+        return typing.get_type_hints(activity.run).get("return")
+    except (NameError, TypeError):
+        return None

@@ -1,5 +1,0 @@
-"""Running workflows: deciders and workers in one thread, until nothing moves."""
-
-from flowy_sim.runner.runner import DOMAIN, MOST_FAULTS, MOST_RESTARTS, Runner, run
-
-__all__ = ["DOMAIN", "MOST_FAULTS", "MOST_RESTARTS", "Runner", "run"]

@@ -1,0 +1,141 @@
+"""The course of things: somebody takes a turn, or nobody has anything to do and time passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+from flowy._client import Execution
+from flowy_sim.testing._freezing import freezegun, frozen_to
+from flowy_sim.testing._invariants import Checks
+from flowy_sim.testing._listening import Listening
+from flowy_sim.testing._scheduler import Stage
+from flowy_sim.testing._stubs.standing_in import StandIns
+from flowy_sim.testing._waiting import stuck_at
+
+
+class Course:
+    """Lets turns be taken, and time pass.
+
+    Args:
+        stage: who takes turns.
+        stand_ins: give answers; what is wrong with one is raised after the turn.
+        listening: is to be told when time has passed.
+        checks: what holds after every turn.
+        freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        on_turn: called between two turns.
+
+    Raises:
+        ImportError: freezegun is wanted and not installed.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        stand_ins: StandIns,
+        listening: Listening,
+        checks: Checks,
+        freeze: bool,
+        on_turn: Callable[[], None] | None,
+    ) -> None:
+        """Stand still."""
+        self._stage = stage
+        self._simulation = stage.simulation
+        self._clock = stage.simulation.clock
+        self._stand_ins = stand_ins
+        self._listening = listening
+        self._checks = checks
+        self._freeze = freeze
+        if freeze:
+            freezegun()
+        self._on_turn = on_turn
+        self.follow: Callable[[], None] = _stand_still
+        """Lets user code see the present instant."""
+
+    def run_until_closed(self, execution: Execution) -> None:
+        """Let turns be taken and time pass until an execution is closed.
+
+        Raises:
+            StuckError: nothing moves any more and it is still open.
+        """
+        __tracebackhide__ = True
+        with self._seen_time():
+            while self._is_open(execution):
+                self._turn_is_over()
+                self._stage.trouble.turn()
+                if not self._stage.take_turn() and self._is_open(execution):
+                    self._pass_time(execution)
+            self._turn_is_over()
+
+    def take_turn(self) -> bool:
+        """Let somebody take one turn, who has something to do; return whether anybody had."""
+        with self._seen_time():
+            self._stage.trouble.turn()
+            took = self._stage.take_turn()
+            self._turn_is_over()
+        return took
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        None if nothing will until somebody takes a turn.
+        """
+        instants = self._stage.agenda.next_instant(), self._simulation.next_instant()
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def let_time_pass(self, instant: int) -> None:
+        """Let time pass, and what happens by itself meanwhile happen.
+
+        Args:
+            instant: until when, in milliseconds since 1970.
+        """
+        if self._clock.runs:
+            time.sleep(self._clock.seconds_until(instant))
+        else:
+            self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
+        self._listening.tell()
+        self._stage.agenda.catch_up()
+
+    def _turn_is_over(self) -> None:
+        __tracebackhide__ = True
+        if self._stand_ins.problem is not None:
+            raise self._stand_ins.problem.with_traceback(None)
+        self._checks.check()
+        if self._on_turn is not None:
+            self._on_turn()
+
+    def _pass_time(self, execution: Execution) -> None:
+        """Let time pass until something happens.
+
+        Raises:
+            StuckError: nothing will, other than that the execution as a whole times out.
+        """
+        __tracebackhide__ = True
+        own, happens = self._stage.agenda.next_instant(), self._simulation.next_instant()
+        if own is None and (happens is None or happens >= self._times_out(execution)):
+            if self._stage.trouble.last_resort():
+                return
+            stage, now = self._stage, self._clock.now
+            stuck = stuck_at(now, stage.client, stage.domain, execution, stage.workers())
+            if stuck is not None:
+                raise stuck
+        self.let_time_pass(min(each for each in (own, happens) if each is not None))
+
+    def _times_out(self, execution: Execution) -> int:
+        found = self._simulation.engine().executions[execution.run_id]
+        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
+
+    def _is_open(self, execution: Execution) -> bool:
+        found = self._simulation.engine().executions.get(execution.run_id)
+        return found is not None and found.is_open
+
+    @contextmanager
+    def _seen_time(self) -> Iterator[None]:
+        with frozen_to(self._clock) if self._freeze else nullcontext(_stand_still) as follow:
+            self.follow = follow
+            yield
+
+
+def _stand_still() -> None:
+    """Follow no clock."""

@@ -1,0 +1,305 @@
+"""What the workers of a runner can do, and which task lists they have to wait on for it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from flowy._client import SwfClient, fault_code
+from flowy._workers.registration import Type, by_type, register, scan
+from flowy.activity import Activity, ActivityType, activity_class
+from flowy.errors import ConfigurationError
+from flowy.options import ACTIVITY, WORKFLOW, YEAR, default_members, members
+from flowy.payloads import PLAIN, Payloads
+from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
+from flowy.retry import Retry
+from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.testing._stubs import NameAndVersion
+from flowy_sim.testing._stubs.answers import CHILD
+from flowy_sim.testing._stubs.standing_in import StandIns
+
+logger = logging.getLogger(__name__)
+
+Source = str | ModuleType | type[Any] | Callable[..., Any]
+Sources = Source | Iterable[Source]
+
+STUBS_LIST = "stubs"
+"""Where workers wait for a stub of whose type nothing is known but the name."""
+
+MISSING_LIST = "not implemented"
+"""Where nobody waits for what is missing."""
+
+
+class Repertoire:
+    """Workflows, and the activities that they ask for.
+
+    Attributes:
+        workflows: their classes by name and version.
+        activities: the classes of activities, stubs among them, by name and version.
+        missing: the activities that the workflows' proxies ask for and of which there is neither
+            an implementation nor a stub.
+        missing_children: the children of which the same is true.
+        names: of all that can be called: activities, children, Lambda functions.
+        payloads: how arguments and results travel.
+    """
+
+    def __init__(
+        self,
+        client: SwfClient,
+        domain: str,
+        workflows: Iterable[type[Workflow]],
+        activities: Iterable[type[Activity]],
+        stand_ins: StandIns | None = None,
+        payloads: Payloads = PLAIN,
+    ) -> None:
+        """Put classes and stubs together.
+
+        Args:
+            client: what the domain is asked with.
+            domain: the domain's name.
+            workflows: classes of workflows.
+            activities: classes of activities.
+            stand_ins: make activities of stubs, if there are any.
+            payloads: how arguments and results travel.
+
+        Raises:
+            ConfigurationError: a class is not decorated, or two declare the same type.
+        """
+        self._client = client
+        self._domain = domain
+        self.payloads = payloads
+        deciders = list(workflows)
+        self.workflows = by_type(WorkflowType, deciders) if deciders else {}
+        used = [proxy for cls in self.workflows.values() for proxy in all_proxies(cls)]
+        self._proxies = [each for each in used if isinstance(each, ActivityProxy)]
+        self._children = [each for each in used if isinstance(each, WorkflowProxy)]
+        classes = list(activities)
+        self.activities = by_type(ActivityType, classes) if classes else {}
+        if stand_ins is not None:
+            self._stub(stand_ins)
+        asked = dict.fromkeys(type_of(proxy) for proxy in self._proxies)
+        self.missing = [key for key in asked if key not in self.activities]
+        started = dict.fromkeys(map(type_of, self._children))
+        self.missing_children = [key for key in started if key not in self.workflows]
+        types = (*self.activities, *self.workflows)
+        self.names = frozenset([name for name, _ in types] + [each.declared.name for each in used])
+
+    @property
+    def decision_lists(self) -> list[str]:
+        """The task lists of the workflows."""
+        declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
+        asked = [_task_list(proxy.choices.members, "taskList") for proxy in self._children]
+        return _unique([*declared, *asked])
+
+    @property
+    def activity_lists(self) -> list[str]:
+        """The task lists of the activities, by their types and by what proxies say otherwise."""
+        if not self.activities:
+            return []
+        declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
+        asked = [_task_list(proxy.choices.members, "taskList") for proxy in self._proxies]
+        return _unique([*declared, *asked])
+
+    def register(self, is_new: bool = False) -> None:
+        """Register all types that the domain does not know yet.
+
+        Those that are missing are registered without time-outs, so that their tasks wait.
+
+        Args:
+            is_new: whether the domain knows no types at all, and need not be asked.
+
+        Raises:
+            RegistrationError: the domain knows one of them with other defaults.
+        """
+        types: list[Type] = [cls.flowy_type for cls in self.workflows.values()]
+        types += [cls.flowy_type for cls in self.activities.values()]
+        if is_new:
+            self._register_all(types)
+        else:
+            register(self._client, self._domain, types)
+        missing = [_bare_activity(*key, MISSING_LIST) for key in self.missing]
+        children = [_bare_workflow(*key, MISSING_LIST) for key in self.missing_children]
+        bare: list[Type] = [*missing, *children]
+        for each in bare:
+            try:
+                self._register(each)
+            except Exception as error:
+                if fault_code(error) != "TypeAlreadyExistsFault":
+                    raise
+
+    def _register_all(self, types: Iterable[Type]) -> None:
+        for each in types:
+            self._register(each)
+            logger.info("registered the %s %s in %s", each.kind, each, self._domain)
+
+    def _register(self, each: Type) -> None:
+        client = self._client
+        activity = each.kind == "activity"
+        call = client.register_activity_type if activity else client.register_workflow_type
+        call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
+
+    def _stub(self, stand_ins: StandIns) -> None:
+        """Put stubs in place of what they stand in for."""
+        for key, stub in stand_ins.stubs.all().items():
+            declared = self._declared(key) if stub.cls is None else stub.cls.flowy_type
+            assert isinstance(declared, ActivityType)
+            self.activities[key] = stand_ins.activity(stub, declared)
+        for key, stub in stand_ins.stubs.all(CHILD).items():
+            started = self._started(key) if stub.cls is None else stub.cls.flowy_type
+            assert isinstance(started, WorkflowType)
+            self.workflows[key] = stand_ins.child(stub, started)
+        stand_ins.functions()
+
+    def _declared(self, key: NameAndVersion) -> ActivityType:
+        """Find the type of a stub that was given by name."""
+        if key in self.activities:
+            return self.activities[key].flowy_type
+        name, version = key
+        try:
+            reply = self._client.describe_activity_type(
+                domain=self._domain, activityType={"name": name, "version": version}
+            )
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
+            return _bare_activity(name, version, STUBS_LIST)
+        return ActivityType(name, version, reply["configuration"], Retry(1), False)
+
+    def _started(self, key: NameAndVersion) -> WorkflowType:
+        """Find the type of a stub of a child that was given by name."""
+        if key in self.workflows:
+            return self.workflows[key].flowy_type
+        name, version = key
+        try:
+            reply = self._client.describe_workflow_type(
+                domain=self._domain, workflowType={"name": name, "version": version}
+            )
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
+            return _bare_workflow(name, version, STUBS_LIST)
+        return WorkflowType(name, version, reply["configuration"])
+
+
+def activities_in(sources: Sources) -> list[type[Activity]]:
+    """Return activities, and those in modules and packages or the names of such."""
+    return [cls for found in _expanded(sources) for cls in _classes(found, ActivityType)]
+
+
+def workflows_in(sources: Sources) -> list[type[Workflow]]:
+    """Return the workflows among classes, and in modules and packages or the names of such."""
+    return [cls for found in _expanded(sources) for cls in _classes(found, WorkflowType)]
+
+
+def module_of(cls: type[Any]) -> ModuleType:
+    """Return the module that a class was defined in."""
+    return sys.modules[cls.__module__]
+
+
+def all_proxies(
+    workflow: type[Workflow],
+) -> list[ActivityProxy[..., Any] | WorkflowProxy[..., Any] | LambdaProxy]:
+    """Return the proxies of all kinds that a workflow has as attributes, by the names of these."""
+    return _members(workflow, ActivityProxy, WorkflowProxy, LambdaProxy)
+
+
+def proxies(workflow: type[Workflow]) -> list[ActivityProxy[..., Any]]:
+    """Return the proxies of activities that a workflow has as attributes, likewise."""
+    return _members(workflow, ActivityProxy)
+
+
+def children(workflow: type[Workflow]) -> list[WorkflowProxy[..., Any]]:
+    """Return the proxies of children that a workflow has as attributes, likewise."""
+    return _members(workflow, WorkflowProxy)
+
+
+def functions(workflow: type[Workflow]) -> list[str]:
+    """Return the names of the Lambda functions of which a workflow has proxies."""
+    return [proxy.declared.name for proxy in _members(workflow, LambdaProxy)]
+
+
+def _members(cls: type[Workflow], *kinds: type[Any]) -> list[Any]:
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base not in Workflow.__mro__:
+            members.update(vars(base))
+    found = {name: each for name, each in members.items() if isinstance(each, kinds)}
+    return [found[name] for name in sorted(found)]
+
+
+def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
+    """Return workflows with those that they start as children, and that these start.
+
+    Where two classes declare the same type, the one counts that was found first.
+    """
+    found: dict[NameAndVersion, type[Workflow]] = {}
+    waiting = list(workflows)
+    while waiting:
+        cls = waiting.pop(0)
+        declared = cls.flowy_type
+        if found.setdefault((declared.name, declared.version), cls) is cls:
+            waiting += [each.workflow for each in children(cls) if each.workflow is not None]
+            waiting = [each for each in waiting if each not in found.values()]
+    return list(found.values())
+
+
+def implementations(workflows: Iterable[type[Workflow]]) -> list[type[Activity]]:
+    """Return the activities that the proxies of workflows were given."""
+    asked = [proxy.activity for workflow in workflows for proxy in proxies(workflow)]
+    return [activity for activity in asked if activity is not None]
+
+
+def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAndVersion:
+    """Return name and version of the type that a proxy asks for."""
+    return proxy.declared.name, proxy.declared.version
+
+
+def _expanded(sources: Any) -> list[Source]:
+    one = isinstance(sources, str | ModuleType | type) or callable(sources)
+    if not one and not isinstance(sources, Iterable):
+        raise ConfigurationError(
+            "activities and workflows are looked for in classes, functions, modules and packages, "
+            f"or those of such names, not in {sources!r}"
+        )
+    return [activity_class(source) for source in ([sources] if one else sources)]
+
+
+def _classes(source: Source, declared: type[ActivityType | WorkflowType]) -> Iterable[Any]:
+    if isinstance(source, str | ModuleType):
+        found = scan(source)
+        return found.activities if declared is ActivityType else found.workflows
+    if not isinstance(getattr(source, "flowy_type", None), declared):
+        raise ConfigurationError(f"{source!r} is no class decorated with @{declared.kind}")
+    return [source]
+
+
+def _bare_workflow(name: str, version: str, task_list: str) -> WorkflowType:
+    """Make a type of which nothing is known but the name."""
+    known = {
+        "task_list": task_list,
+        "execution_start_to_close": YEAR,
+        "task_start_to_close": None,
+        "child_policy": "TERMINATE",
+    }
+    return WorkflowType(name, version, default_members(members(WORKFLOW, known)))
+
+
+def _bare_activity(name: str, version: str, task_list: str) -> ActivityType:
+    """Make a type of which nothing is known but the name."""
+    unlimited = dict.fromkeys(
+        ("heartbeat", "schedule_to_close", "schedule_to_start", "start_to_close")
+    )
+    wire = members(ACTIVITY, {"task_list": task_list, **unlimited})
+    return ActivityType(name, version, default_members(wire, infix="Task"), Retry(1), False)
+
+
+def _task_list(defaults: dict[str, Any], member: str = "defaultTaskList") -> str | None:
+    name: str | None = defaults.get(member, {}).get("name")
+    return name
+
+
+def _unique(names: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name is not None))

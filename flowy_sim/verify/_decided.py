@@ -1,0 +1,137 @@
+"""What a decider decided, from what was recorded or from the events that it led to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from flowy_sim._engine.model import service_model
+from flowy_sim.verify._recording import Event, Recording
+from flowy_sim.verify._steps import Step
+
+#: The decision behind each event that a decision writes at once.
+DECISIONS = {
+    "ActivityTaskScheduled": "ScheduleActivityTask",
+    "ScheduleActivityTaskFailed": "ScheduleActivityTask",
+    "ActivityTaskCancelRequested": "RequestCancelActivityTask",
+    "RequestCancelActivityTaskFailed": "RequestCancelActivityTask",
+    "WorkflowExecutionCompleted": "CompleteWorkflowExecution",
+    "CompleteWorkflowExecutionFailed": "CompleteWorkflowExecution",
+    "WorkflowExecutionFailed": "FailWorkflowExecution",
+    "FailWorkflowExecutionFailed": "FailWorkflowExecution",
+    "WorkflowExecutionCanceled": "CancelWorkflowExecution",
+    "CancelWorkflowExecutionFailed": "CancelWorkflowExecution",
+    "WorkflowExecutionContinuedAsNew": "ContinueAsNewWorkflowExecution",
+    "ContinueAsNewWorkflowExecutionFailed": "ContinueAsNewWorkflowExecution",
+    "MarkerRecorded": "RecordMarker",
+    "RecordMarkerFailed": "RecordMarker",
+    "TimerStarted": "StartTimer",
+    "StartTimerFailed": "StartTimer",
+    "TimerCanceled": "CancelTimer",
+    "CancelTimerFailed": "CancelTimer",
+    "SignalExternalWorkflowExecutionInitiated": "SignalExternalWorkflowExecution",
+    "RequestCancelExternalWorkflowExecutionInitiated": "RequestCancelExternalWorkflowExecution",
+    "StartChildWorkflowExecutionInitiated": "StartChildWorkflowExecution",
+    "StartChildWorkflowExecutionFailed": "StartChildWorkflowExecution",
+    "LambdaFunctionScheduled": "ScheduleLambdaFunction",
+    "ScheduleLambdaFunctionFailed": "ScheduleLambdaFunction",
+}
+
+#: A version that no recorded type has, for a continuation that failed for want of its type.
+MISSING_VERSION = "flowy-sim-missing"
+
+
+def decisions_of(recording: Recording, step: Step) -> list[dict[str, Any]]:
+    """Return the decisions that a DecisionTaskCompleted brought, in the form of the API.
+
+    What was recorded is taken as it was sent. Otherwise the events that name the
+    DecisionTaskCompleted tell what was decided, every setting given explicitly.
+    """
+    recorded = recording.decisions.get(step.cause.link("startedEventId"))
+    if recorded is not None:
+        return [without_nulls(decision) for decision in recorded.get("decisions") or ()]
+    return [_decision(event) for event in step.batch if event.type in DECISIONS]
+
+
+def attributes_of(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a decision; empty if it has none."""
+    attributes: dict[str, Any] = decision.get(_attributes_key(str(decision["decisionType"])), {})
+    return attributes
+
+
+def decision(decision_type: str, **attributes: Any) -> dict[str, Any]:
+    """Return a decision in the form of the API."""
+    return {"decisionType": decision_type, _attributes_key(decision_type): attributes}
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a copy of a request without the members that were sent as null."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(member) for key, member in value.items() if member is not None}
+    return value
+
+
+def _decision(event: Event) -> dict[str, Any]:
+    decision_type = DECISIONS[event.type]
+    attributes = {
+        member: event.attributes[member]
+        for member in _members(decision_type)
+        if member in event.attributes
+    }
+    match event.type:
+        case "WorkflowExecutionContinuedAsNew":
+            attributes["workflowTypeVersion"] = event["workflowType"]["version"]
+        case "ContinueAsNewWorkflowExecutionFailed":
+            attributes = _settings("ContinueAsNewWorkflowExecution", str(event["cause"]))
+            if event["cause"] != "UNHANDLED_DECISION":
+                attributes["workflowTypeVersion"] = MISSING_VERSION
+        case "StartTimerFailed":
+            attributes["startToFireTimeout"] = "1"
+        case "ScheduleActivityTaskFailed" | "StartChildWorkflowExecutionFailed":
+            attributes |= _settings(decision_type, str(event["cause"]))
+    return decision(decision_type, **attributes)
+
+
+#: Values for the settings of a decision that failed, and of which its event does not tell.
+ANY_SETTINGS = {
+    "childPolicy": "TERMINATE",
+    "executionStartToCloseTimeout": "60",
+    "heartbeatTimeout": "NONE",
+    "scheduleToCloseTimeout": "NONE",
+    "scheduleToStartTimeout": "NONE",
+    "startToCloseTimeout": "NONE",
+    "taskList": {"name": "flowy-sim"},
+    "taskStartToCloseTimeout": "60",
+}
+
+
+def undefined_setting(cause: str) -> str | None:
+    """Return the setting that a cause says is undefined; None for another cause.
+
+    Example:
+        >>> undefined_setting("DEFAULT_TASK_LIST_UNDEFINED")
+        'taskList'
+    """
+    if not (cause.startswith("DEFAULT_") and cause.endswith("_UNDEFINED")):
+        return None
+    first, *rest = cause.removeprefix("DEFAULT_").removesuffix("_UNDEFINED").lower().split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+def _settings(decision_type: str, cause: str) -> dict[str, Any]:
+    """Give every setting but the one that the cause says is undefined."""
+    members = _members(decision_type)
+    undefined = undefined_setting(cause)
+    return {
+        name: value for name, value in ANY_SETTINGS.items() if name in members and name != undefined
+    }
+
+
+def _attributes_key(decision_type: str) -> str:
+    return f"{decision_type[0].lower()}{decision_type[1:]}DecisionAttributes"
+
+
+@cache
+def _members(decision_type: str) -> frozenset[str]:
+    return frozenset(service_model().shape_for(f"{decision_type}DecisionAttributes").members)

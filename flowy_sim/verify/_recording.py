@@ -1,0 +1,281 @@
+"""Histories as they come: recordings, and what GetWorkflowExecutionHistory prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flowy_sim._engine.model import service_model
+from flowy_sim.verify._checking import HistoryError, check_beside, check_shape, structures
+
+#: The workflow id of an execution whose history does not tell it.
+UNKNOWN_WORKFLOW_ID = "verified-execution"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a history.
+
+    Attributes:
+        id: its id.
+        type: its type, such as ``TimerFired``.
+        attributes: its attributes, those that the service model knows.
+        at: when it was written, in milliseconds since the epoch; None where that was not kept.
+    """
+
+    id: int
+    type: str
+    attributes: Mapping[str, Any]
+    at: int | None
+
+    def __getitem__(self, member: str) -> Any:
+        """Return an attribute; None where it is absent."""
+        return self.attributes.get(member)
+
+    def link(self, member: str) -> int:
+        """Return the id of another event; 0 where it is absent, for some sources drop zeros."""
+        return int(self.attributes.get(member) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a source says that it did not keep.
+
+    Attributes:
+        zeros: event ids that are zero.
+        run_ids: run ids; what stands there is something else.
+    """
+
+    zeros: bool = False
+    run_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A history and what else was recorded of its execution.
+
+    Attributes:
+        name: what to call it in a report.
+        events: the events, from event 1 without gaps.
+        workflow_id: the execution's workflow id, or `UNKNOWN_WORKFLOW_ID`.
+        run_id: the execution's run id, if it is known.
+        start: the StartWorkflowExecution request, if it was recorded.
+        decisions: what RespondDecisionTaskCompleted sent, where recorded, by the id of the
+            DecisionTaskStarted event that it answered.
+        polls: what PollForDecisionTask replied, where recorded, by the same id.
+        heartbeats: the recorded heartbeats of an activity task, by the id of its
+            ActivityTaskStarted event.
+        type_defaults: the registered defaults of types, where recorded, by kind (``activity``
+            or ``workflow``), name and version.
+        lost: what the source did not keep.
+    """
+
+    name: str
+    events: tuple[Event, ...]
+    workflow_id: str = UNKNOWN_WORKFLOW_ID
+    run_id: str | None = None
+    start: Mapping[str, Any] | None = None
+    decisions: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    polls: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    heartbeats: Mapping[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    type_defaults: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    lost: Lost = Lost()
+
+    def event(self, event_id: int) -> Event:
+        """Return the event with an id; one without type and attributes if there is none."""
+        if 0 < event_id <= len(self.events):
+            return self.events[event_id - 1]
+        return Event(event_id, "", {}, None)
+
+    def sent_itself(self, event: Event) -> bool:
+        """Tell whether a signal or cancel request came from the execution itself."""
+        sender = event["externalWorkflowExecution"]
+        initiated = self.event(event.link("externalInitiatedEventId"))
+        return (
+            sender is not None
+            and sender["workflowId"] == self.workflow_id == initiated["workflowId"]
+            and initiated.id < event.id
+        )
+
+    @property
+    def timed(self) -> bool:
+        """Whether the source kept the time of every event."""
+        return all(event.at is not None for event in self.events)
+
+
+def read_file(path: Path) -> Recording:
+    """Read a history from a JSON file.
+
+    Raises:
+        HistoryError: the file does not hold a history that can be verified.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HistoryError(f"It cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise HistoryError(f"It is not JSON: {error}.") from None
+    return read(document, path.name)
+
+
+def read(document: object, name: str = "history") -> Recording:
+    """Read a history.
+
+    Args:
+        document: a recording, the reply of GetWorkflowExecutionHistory (all its events, pages
+            joined) or of PollForDecisionTask, or the list of events alone. Times are seconds
+            since the epoch, ISO 8601 text, or datetimes.
+        name: what to call it in a report.
+
+    Raises:
+        HistoryError: it is not a history, does not begin with event 1 or has gaps.
+    """
+    if isinstance(document, Sequence) and not isinstance(document, str):
+        document = {"events": document}
+    if not isinstance(document, Mapping) or not isinstance(document.get("events"), Sequence):
+        raise HistoryError(
+            "It is not a history: neither a list of events nor an object with the member 'events'."
+        )
+    check_beside(document)
+    events = _events(document["events"])
+    execution = document.get("workflowExecution") or document
+    itself = _itself(events)
+    type_defaults = {
+        (kind, name_and_version): defaults
+        for kind, types in (document.get("typeDefaults") or {}).items()
+        for name_and_version, defaults in types.items()
+    }
+    return Recording(
+        name=name,
+        events=events,
+        workflow_id=execution.get("workflowId") or itself.get("workflowId", UNKNOWN_WORKFLOW_ID),
+        run_id=execution.get("runId") or itself.get("runId"),
+        start=document.get("recordedStart"),
+        decisions=_by_event_id(document.get("recordedDecisions")),
+        polls=_by_event_id(document.get("recordedPolls")),
+        heartbeats=_heartbeats(document.get("recordedHeartbeats")),
+        type_defaults=type_defaults,
+        lost=_lost(document.get("lossy")),
+    )
+
+
+def milliseconds(timestamp: object) -> int | None:
+    """Return a time as milliseconds since the epoch; None for no time.
+
+    Args:
+        timestamp: seconds since the epoch, ISO 8601 text or a datetime; without an offset it is
+            taken as UTC.
+
+    Raises:
+        HistoryError: it is none of these.
+    """
+    if isinstance(timestamp, str):
+        try:
+            timestamp = datetime.fromisoformat(timestamp)
+        except ValueError:
+            raise HistoryError(f"The eventTimestamp {timestamp!r} is not a time.") from None
+    if timestamp is None:
+        return None
+    if isinstance(timestamp, datetime):
+        aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+    if isinstance(timestamp, int | float) and _EARLIEST <= timestamp <= _LATEST:
+        return round(timestamp * 1000)
+    raise HistoryError(f"The eventTimestamp {timestamp!r:.40} is not a time.")
+
+
+#: Seconds since the epoch, with some days before and after them in which things can happen.
+_EARLIEST = datetime(2, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(9998, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _events(listed: Sequence[Any]) -> tuple[Event, ...]:
+    events = tuple(sorted(map(_event, listed), key=lambda event: event.id))
+    for expected, event in enumerate(events, 1):
+        if event.id != expected:
+            raise HistoryError(
+                f"Its events are not complete: where event {expected} should be there is event "
+                f"{event.id}; give all events from event 1, all pages joined."
+            )
+    if not events or events[0].type != "WorkflowExecutionStarted":
+        raise HistoryError("It does not begin with WorkflowExecutionStarted.")
+    return events
+
+
+def _event(listed: Any) -> Event:
+    shape = service_model().shape_for("HistoryEvent")
+    check_shape(shape, listed, "An event", required=("eventId", "eventType"))
+    event_id, event_type = listed["eventId"], listed["eventType"]
+    key = attributes_key(event_type)
+    modelled = shape.members.get(key)
+    name = f"Event {event_id} ({event_type})"
+    attributes = listed.get(key) or {}
+    if not isinstance(attributes, Mapping):
+        raise HistoryError(f"{name} is {attributes!r:.40}, which is not a structure.")
+    if modelled is not None:
+        check_shape(modelled, attributes, name, required=structures(modelled))
+        # Members that are not in the model were written now and then: nobody can rely on them.
+        attributes = {
+            member: value
+            for member, value in attributes.items()
+            if value is not None and member in modelled.members
+        }
+    return Event(event_id, event_type, attributes, milliseconds(listed.get("eventTimestamp")))
+
+
+def attributes_key(event_type: str) -> str:
+    """Return the member of an event that holds the attributes of its type."""
+    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
+
+
+def _itself(events: Sequence[Event]) -> Mapping[str, str]:
+    """Return the execution, where its history names it.
+
+    That is so if it has sent itself a signal or request, or has had one from the run before it.
+    """
+    others = {
+        execution["workflowId"]
+        for event in events
+        for member in ("workflowExecution", "parentWorkflowExecution")
+        if (execution := event[member]) is not None
+        and event.type.startswith(("ChildWorkflow", "WorkflowExecutionStarted"))
+    }
+    by_id = {event.id: event for event in events}
+    previous_run_id = events[0]["continuedExecutionRunId"]
+    for event in events:
+        sender: Mapping[str, str] | None = event["externalWorkflowExecution"]
+        if sender is None or sender["workflowId"] in others:
+            continue
+        if sender["runId"] == previous_run_id:
+            return {"workflowId": sender["workflowId"]}
+        sent = by_id.get(event.link("externalInitiatedEventId"))
+        if (
+            sent is not None
+            and sent["workflowId"] == sender["workflowId"]
+            and sent["signalName"] == event["signalName"]
+            and sent["input"] == event["input"]
+        ):
+            return sender
+    return {}
+
+
+def _by_event_id(recorded: Mapping[str, Mapping[str, Any]] | None) -> dict[int, Any]:
+    return {int(event_id): value for event_id, value in (recorded or {}).items()}
+
+
+def _heartbeats(
+    recorded: Sequence[Mapping[str, Any]] | None,
+) -> dict[int, list[Mapping[str, Any]]]:
+    by_start: dict[int, list[Mapping[str, Any]]] = {}
+    for heartbeat in recorded or ():
+        by_start.setdefault(int(heartbeat["startedEventId"]), []).append(heartbeat)
+    return by_start
+
+
+def _lost(declared: Sequence[str] | None) -> Lost:
+    told = " ".join(declared or ())
+    return Lost(zeros="zero-valued" in told, run_ids="runIds" in told)
