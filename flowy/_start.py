@@ -18,7 +18,7 @@ from flowy.options import Default
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.start")
 
 NameAndVersion = tuple[str, str | int | float]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from flowy._workers.backoff import Wait
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
 
 class Heartbeat(NamedTuple):

@@ -15,7 +15,7 @@ from flowy._determinism.differences import explained
 from flowy._payloads.limits import HISTORY_LIMIT, LONG_HISTORY
 from flowy.errors import HistoryError, NonDeterminismError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workflow")
 
 
 class Turns:

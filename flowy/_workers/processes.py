@@ -17,7 +17,7 @@ from flowy._workers.backoff import Backoff
 from flowy._workers.running import run_workers
 from flowy._workers.worker import Worker
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
 _SPAWN = multiprocessing.get_context("spawn")
 

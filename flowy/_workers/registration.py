@@ -15,7 +15,7 @@ from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError, RegistrationError
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
 Type = ActivityType | WorkflowType
 C = TypeVar("C", bound=Activity | Workflow)

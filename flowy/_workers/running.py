@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flowy._workers.worker import Worker
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
 _LOOK = 0.5
 """Seconds after which a signal is noticed at the latest."""

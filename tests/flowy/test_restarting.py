@@ -152,7 +152,7 @@ def test_a_history_that_grows_long_is_warned_of_once_and_may_restart_itself(
 ) -> None:
     monkeypatch.setattr("flowy._decider.turns.LONG_HISTORY", 50)
     monkeypatch.setattr("flowy.context.LONG_HISTORY", 50)
-    caplog.set_level(logging.WARNING, logger="flowy._decider.turns")
+    caplog.set_level(logging.WARNING, logger="flowy.workflow")
 
     def script(self: Any, left: int = 30) -> Any:
         while left:
