@@ -39,14 +39,9 @@ from flowy._client import Execution, SwfClient, connect
 from flowy._decider.decider import decide
 from flowy._logs import ExecutionFilter, WorkflowLogger
 from flowy._start import Outcome, outcome, start
-from flowy._workers.activity_worker import ActivityWorker
+from flowy._workers.loop import Worker, run_workers
 from flowy._workers.registration import Found, scan
-from flowy._workers.running import run_workers
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
-from flowy.activity import Activity, activity
-from flowy.activity_context import LATER, ActivityContext
-from flowy.combining import finish_order, first, gather, parallel_reduce, wait
+from flowy.activity import LATER, Activity, ActivityContext, activity
 from flowy.context import WorkflowContext
 from flowy.errors import (
     ActivityCanceled,
@@ -72,8 +67,9 @@ from flowy.errors import (
 )
 from flowy.payloads import Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
-from flowy.result import Result
+from flowy.result import Result, finish_order, first, gather, parallel_reduce, wait
 from flowy.retry import Retry
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow, workflow
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import TypeVar
 
-from flowy._payloads.limits import length
+from flowy._payloads.text import length
 from flowy.errors import ConfigurationError
 
 C = TypeVar("C")

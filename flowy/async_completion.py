@@ -20,8 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowy._client import Reply, SwfClient, fault_code
-from flowy._payloads.failures import reason_and_details
-from flowy._payloads.limits import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut
+from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut, reason_and_details
 from flowy.errors import NotAwaitedError
 from flowy.payloads import PLAIN, Payloads
 

@@ -20,10 +20,10 @@ from flowy._calls.external import CancelCall, SendCall
 from flowy._calls.waits import SignalCall, TimerCall
 from flowy._client import Execution
 from flowy._decider.decisions import record_marker
-from flowy._decider.leaving import Restarting
+from flowy._decider.run import Restarting
 from flowy._logs import WorkflowLogger
 from flowy._payloads.hints import converter
-from flowy._payloads.limits import LONG_HISTORY
+from flowy._payloads.text import LONG_HISTORY
 from flowy.errors import ConfigurationError
 from flowy.options import AllOverrides
 from flowy.result import Result

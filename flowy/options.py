@@ -5,10 +5,11 @@ A time-out is a whole number of seconds, or None for no limit.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from flowy._checks import names, text, truth, whole_number
 from flowy.errors import ConfigurationError
@@ -16,6 +17,7 @@ from flowy.retry import NO_RETRY, Retry
 
 CHILD_POLICIES = ("TERMINATE", "REQUEST_CANCEL", "ABANDON")
 """What becomes of an execution's open children when it ends."""
+
 
 YEAR = 31_536_000
 """The longest an execution may last, in seconds."""
@@ -129,6 +131,7 @@ def _tags(name: str, value: object) -> list[str]:
 
 Settings = dict[str, tuple[str, Callable[[str, object], Any]]]
 
+
 ACTIVITY: Settings = {
     "task_list": ("taskList", _task_list),
     "heartbeat": ("heartbeatTimeout", _time_out),
@@ -138,6 +141,7 @@ ACTIVITY: Settings = {
     "priority": ("taskPriority", _priority),
 }
 """Option of an activity: the decision's member, and how a value is checked and written."""
+
 
 WORKFLOW: Settings = {
     "task_list": ("taskList", _task_list),
@@ -149,6 +153,7 @@ WORKFLOW: Settings = {
     "lambda_role": ("lambdaRole", text),
 }
 """Option of an execution: the request's member, and how a value is checked and written."""
+
 
 LAMBDA: Settings = {"start_to_close": ("startToCloseTimeout", _lambda_time_out)}
 """Option of a Lambda function: the decision's member, and how a value is checked and written."""
@@ -279,3 +284,48 @@ def default_members(wire: Mapping[str, Any], infix: str = "") -> dict[str, Any]:
         f"default{infix if name.endswith('Timeout') else ''}{name[0].upper()}{name[1:]}": value
         for name, value in wire.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A type as Amazon SWF knows it, and how it is asked for if nothing else is said there."""
+
+    name: str
+    version: str
+    defaults: dict[str, Any]
+    """The members of its registration that begin with ``default``."""
+    retry: Retry = NO_RETRY
+    """How often it is tried."""
+    error_handling: bool = False
+    """Whether its errors are handed to the workflow that asks for it."""
+
+    kind: ClassVar[str]
+    """What types of its kind are called."""
+
+    def __str__(self) -> str:
+        """Name and version, such as ``resize 1``."""
+        return f"{self.name} {self.version}"
+
+
+def check_class(cls: Any, base: type[Any]) -> None:
+    """Refuse to decorate what a worker could not run.
+
+    Args:
+        cls: what the decorator was put on.
+        base: the class it must be a subclass of, `flowy.Activity` or `flowy.Workflow`.
+
+    Raises:
+        ConfigurationError: it is no subclass, or has no ordinary method ``run``.
+    """
+    decorator = base.__name__.lower()
+    if not isinstance(cls, type) or not issubclass(cls, base):
+        raise ConfigurationError(
+            f"@{decorator} goes on a subclass of flowy.{base.__name__}, not on {cls!r}"
+        )
+    run = getattr(cls, "run", None)
+    if run is base.run:
+        raise ConfigurationError(f"{cls.__name__} has no method run; write what it does there")
+    if inspect.iscoroutinefunction(run) or inspect.isgeneratorfunction(run):
+        raise ConfigurationError(
+            f"{cls.__name__}.run is a coroutine or generator; flowy calls an ordinary method"
+        )

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowy._payloads.hints import NO_HINTS, UNREADABLE, hints_of
-from flowy._payloads.limits import DATA_LIMIT, length
-from flowy._payloads.plain import Convert
-from flowy._payloads.serializers import Encode, Json, Serializer
+from flowy._payloads.serializers import Convert, Encode, Json, Serializer
 from flowy._payloads.stores import Store, fetched, keep, store_at
+from flowy._payloads.text import DATA_LIMIT, length
 from flowy.errors import SerializationError
 
 

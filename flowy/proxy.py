@@ -7,12 +7,10 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpa
 
 from flowy import _checks, options
 from flowy._calls.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
-from flowy._calls.lambdas import LambdaFunction
-from flowy._declared import Declared
-from flowy.activity import Activity, ActivityType, activity_class
-from flowy.activity_context import ActivityContext
+from flowy._calls.tasks import LambdaFunction
+from flowy.activity import Activity, ActivityContext, ActivityType, activity_class
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
+from flowy.options import ActivityOverrides, Choices, Declared, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
 from flowy.workflow import Workflow, WorkflowType
 

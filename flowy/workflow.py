@@ -21,10 +21,9 @@ from inspect import getattr_static
 from typing import Any, ClassVar, TypeVar
 
 from flowy import _checks, options
-from flowy._declared import Declared, check_class
 from flowy.context import WorkflowContext
 from flowy.errors import ConfigurationError
-from flowy.options import Default
+from flowy.options import Declared, Default, check_class
 from flowy.retry import Retry
 
 

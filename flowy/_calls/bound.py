@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from flowy import _checks
-from flowy._calls.activities import ActivityCall
-from flowy._calls.attempts import Named, TaskCall
 from flowy._calls.children import ChildCall
 from flowy._calls.external import SendCall
-from flowy._calls.lambdas import LambdaCall
+from flowy._calls.tasks import ActivityCall, LambdaCall, Named, TaskCall
 from flowy.errors import ConfigurationError
 from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result

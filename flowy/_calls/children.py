@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from flowy._calls.attempts import WAITS, TaskCall
 from flowy._calls.external import CancelCall, ExternalCall
+from flowy._calls.tasks import WAITS, TaskCall
 from flowy._decider.decisions import Decision
-from flowy._payloads.limits import beginning, ending
+from flowy._payloads.text import beginning, ending
 from flowy.options import Choices
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowy._calls.attempts import CROWDED_SECONDS, crowded
+from flowy._calls.tasks import CROWDED_SECONDS, crowded
 from flowy._decider.decisions import Decision, start_timer
 from flowy.errors import NotDelivered, TaskError
 from flowy.result import Call

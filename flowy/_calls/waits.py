@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowy._calls.attempts import crowded
+from flowy._calls.tasks import crowded
 from flowy._decider.decisions import start_timer
 from flowy.errors import SerializationError, TaskError, TaskNotScheduled
 from flowy.result import Call
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._payloads.plain import Convert
+    from flowy._payloads.serializers import Convert
 
 
 class TimerCall(Call):

@@ -14,14 +14,12 @@ import click
 from flowy._cli.common import connection, in_domain, one_sentence, with_store
 from flowy._client import connect
 from flowy._decider.suspended import DEFAULT_LIMIT
-from flowy._workers.activity_worker import ActivityWorker
+from flowy._workers.loop import Worker, run_workers
 from flowy._workers.processes import run_processes
 from flowy._workers.registration import scan
-from flowy._workers.running import run_workers
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
+from flowy.workers import ActivityWorker, WorkflowWorker
 
 
 class Staff(NamedTuple):

@@ -19,16 +19,14 @@ from typing import NoReturn, TypeVar
 
 from flowy._client import Execution
 from flowy._decider.arguments import Arguments
-from flowy._decider.closing import decision_of
-from flowy._decider.decisions import Decision
+from flowy._decider.decisions import Decision, decision_of
 from flowy._decider.history import GOING_ON, Event, History, News
-from flowy._decider.leaving import Suspended
 from flowy._decider.markers import Markers
 from flowy._decider.outbox import Outbox
+from flowy._decider.run import Suspended, run_to_end
 from flowy._decider.signals import Signals
 from flowy._decider.turns import Turns
-from flowy._decider.whole_run import run_to_end
-from flowy._determinism.sites import call_site
+from flowy._determinism.call_sites import call_site
 from flowy._payloads.serializers import encoder
 from flowy.errors import (
     ConfigurationError,

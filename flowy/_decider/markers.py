@@ -8,13 +8,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowy._decider.decisions import record_marker
-from flowy._payloads.failures import reason_and_details
 from flowy._payloads.hints import converter
+from flowy._payloads.text import reason_and_details
 from flowy.errors import TaskFailed
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._payloads.plain import Convert
+    from flowy._payloads.serializers import Convert
     from flowy.payloads import Payloads
 
 T = TypeVar("T")

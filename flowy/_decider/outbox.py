@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from flowy._decider.decisions import Decision, start_timer
-from flowy._determinism.sites import CallSite, Site, located
+from flowy._determinism.call_sites import CallSite, Site, located
 from flowy.result import Call
 
 OPEN_LIMITS = {

@@ -19,7 +19,7 @@ from flowy._client import Execution
 from flowy._decider.decider import Decider
 from flowy._decider.decisions import CLOSING, Decision
 from flowy._decider.history import Event, History
-from flowy._decider.leaving import Suspended
+from flowy._decider.run import Suspended
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow

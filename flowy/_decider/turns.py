@@ -12,7 +12,7 @@ from typing import Any
 from flowy._decider.history import History, News, Turn
 from flowy._decider.outbox import Outbox
 from flowy._determinism.differences import explained
-from flowy._payloads.limits import HISTORY_LIMIT, LONG_HISTORY
+from flowy._payloads.text import HISTORY_LIMIT, LONG_HISTORY
 from flowy.errors import HistoryError, NonDeterminismError
 
 logger = logging.getLogger("flowy.workflow")

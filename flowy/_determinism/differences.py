@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowy._decider.decisions import SHOWN, Decision, Trace
-from flowy._determinism.likely import Reason, Step, likely, same_text, step
-from flowy._determinism.sites import Site
-from flowy._payloads.limits import cut
+from flowy._determinism.call_sites import Site
+from flowy._determinism.causes import Reason, Step, likely, same_text, step
+from flowy._payloads.text import cut
 
 
 class Difference(NamedTuple):

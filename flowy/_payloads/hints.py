@@ -11,7 +11,7 @@ from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
-from flowy._payloads.plain import FORMS, Convert, Form
+from flowy._payloads.serializers import FORMS, Convert, Form
 from flowy.result import Result
 
 UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)

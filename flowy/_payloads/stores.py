@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from flowy._payloads.limits import length
+from flowy._payloads.text import length
 from flowy.errors import ConfigurationError, SerializationError
 
 _REFERENCE = re.compile(r"flowy:stored:([0-9a-f]{64}):\d+")

@@ -14,8 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from flowy._workers.backoff import Backoff
-from flowy._workers.running import run_workers
-from flowy._workers.worker import Worker
+from flowy._workers.loop import Worker, run_workers
 
 logger = logging.getLogger("flowy.workers")
 

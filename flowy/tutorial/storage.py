@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 SETTING = "FLOWY_TUTORIAL_RESULTS"
 """The environment variable that names the folder for results."""

@@ -25,9 +25,8 @@ from itertools import count
 from typing import Any
 
 from flowy._checks import whole_number
-from flowy._payloads.limits import HEARTBEAT_LIMIT, cut
-from flowy.activity import ActivityType, activity_class
-from flowy.activity_context import LATER, ActivityContext, Heartbeat
+from flowy._payloads.text import HEARTBEAT_LIMIT, cut
+from flowy.activity import LATER, ActivityContext, ActivityType, Heartbeat, activity_class
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 

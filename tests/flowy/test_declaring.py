@@ -22,8 +22,8 @@ from flowy import (
     activity,
     workflow,
 )
+from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
-from flowy._determinism.likely import Reason
 
 
 class Plain(Activity):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from flowy._decider import decisions
 from flowy._decider.decisions import SHOWN, Decision, Trace
+from flowy._determinism.call_sites import Site
+from flowy._determinism.causes import Reason, changed, same_text, step
 from flowy._determinism.differences import Difference, explained
-from flowy._determinism.likely import Reason, changed, same_text, step
-from flowy._determinism.sites import Site
 
 COMPLETED = 4
 SITE = Site("orders.py", 31, "Orders.run")

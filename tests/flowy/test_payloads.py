@@ -24,9 +24,9 @@ from moto import mock_aws
 
 from flowy import ConfigurationError, SerializationError
 from flowy._payloads.hints import converter
-from flowy._payloads.limits import DATA_LIMIT
 from flowy._payloads.serializers import encoder
 from flowy._payloads.stores import FolderStore, S3Store, store_at
+from flowy._payloads.text import DATA_LIMIT
 from flowy.payloads import PLAIN, Payloads
 from flowy.result import Result
 

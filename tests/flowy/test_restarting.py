@@ -10,7 +10,7 @@ from authors import play, seen, signals
 
 from flowy import SerializationError, TaskError, Workflow, workflow
 from flowy._decider.history import attributes_of
-from flowy._payloads.limits import HISTORY_LIMIT
+from flowy._payloads.text import HISTORY_LIMIT
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._stubs import Stubs

@@ -24,7 +24,7 @@ from flowy import (
     start,
     workflow,
 )
-from flowy._determinism.likely import Reason
+from flowy._determinism.causes import Reason
 from flowy.replay import replay
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner

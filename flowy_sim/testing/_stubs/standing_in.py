@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flowy.activity import Activity, ActivityType
-from flowy.activity_context import ActivityContext
+from flowy.activity import Activity, ActivityContext, ActivityType
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowy._decider.closing import Closing, canceled, completed, failed, restarted
-from flowy._decider.leaving import Restarting, Suspended
+from flowy._decider.decisions import Closing, canceled, completed, failed, restarted
 from flowy._decider.signals import Signal
 from flowy._determinism.guard import watched
 from flowy._logs import LoggingFor, Source
@@ -78,3 +78,26 @@ def _called(
     if workflow.flowy_type.guard:
         return watched(workflow.run, tuple(args), kwargs, unrepeatable)
     return workflow.run(*args, **kwargs)
+
+
+class Suspended(BaseException):
+    """Leaves ``run`` until the history holds more."""
+
+
+class Restarting(BaseException):
+    """Leaves ``run`` for good, to begin anew in a new run of the execution.
+
+    Args:
+        args: the arguments of the new run.
+        kwargs: its keyword arguments.
+        members: what the new run is to have otherwise, as the service spells it.
+    """
+
+    def __init__(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], members: Mapping[str, Any]
+    ) -> None:
+        """Keep all three."""
+        super().__init__()
+        self.arguments = args
+        self.keywords = dict(kwargs)
+        self.members = members

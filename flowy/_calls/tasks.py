@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from flowy._decider.decisions import Decision, start_timer
-from flowy._payloads.limits import beginning
+from flowy._payloads.text import beginning
 from flowy.errors import (
     SerializationError,
     TaskCanceled,
@@ -21,9 +21,11 @@ from flowy.result import Call
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
+    from flowy.activity import ActivityType
 
 CROWDED_SECONDS = 5
 """How long to wait when the service says that too much is open or asked for at once."""
+
 
 PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
 
@@ -218,3 +220,83 @@ def crowded(cause: str) -> bool:
 
 WAITS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
 """What the events of the timer between two attempts mean."""
+
+
+class ActivityCall(TaskCall):
+    """An activity that was asked for, through all its attempts."""
+
+    __slots__ = ()
+
+    declared: ActivityType
+
+    meanings = WAITS | {
+        "ActivityTaskCompleted": "completed",
+        "ActivityTaskFailed": "failed",
+        "ActivityTaskTimedOut": "timed_out",
+        "ActivityTaskCanceled": "canceled",
+        "ScheduleActivityTaskFailed": "refused",
+    }
+
+    def decision(self, key: str) -> Decision:
+        """Schedule the present attempt."""
+        return Decision(
+            "ScheduleActivityTask",
+            {
+                "activityId": key,
+                "input": self.input,
+                "activityType": {"name": self.declared.name, "version": self.declared.version},
+                **self.choices.members,
+            },
+        )
+
+    def stop_attempt(self) -> None:
+        """Ask the activity to cancel; its worker hears of it at the next heartbeat."""
+        self.decider.add(Decision("RequestCancelActivityTask", {"activityId": self.key}))
+
+
+class LambdaFunction(NamedTuple):
+    """A Lambda function, as a workflow names it."""
+
+    name: str
+    """Its name or ARN."""
+
+    def __str__(self) -> str:
+        """The name; it has no version."""
+        return self.name
+
+
+class LambdaCall(TaskCall):
+    """A Lambda function that was asked for, through all its attempts.
+
+    It has one argument, its event.
+    """
+
+    __slots__ = ()
+
+    meanings = WAITS | {
+        "LambdaFunctionCompleted": "completed",
+        "LambdaFunctionFailed": "failed",
+        "LambdaFunctionTimedOut": "timed_out",
+        "StartLambdaFunctionFailed": "not_started",
+        "ScheduleLambdaFunctionFailed": "refused",
+    }
+
+    def prepare(self) -> None:
+        """Write the function's event; Lambda reads it as JSON."""
+        (event,) = self.args
+        self.input = self.decider.payloads.encode_value(
+            f"the input of {self.declared}", event, self.decider.encode
+        )
+
+    def decision(self, key: str) -> Decision:
+        """Schedule the present attempt."""
+        attributes = {"id": key, "name": self.declared.name, "input": self.input}
+        return Decision("ScheduleLambdaFunction", {**attributes, **self.choices.members})
+
+    def stop_attempt(self) -> None:
+        """Nothing can be done: the service takes no request to cancel a Lambda function."""
+
+    def not_started(self, attributes: Mapping[str, Any]) -> None:
+        """Take in that Lambda was not reached, for want of a role or of the function."""
+        reason, details = attributes.get("cause", ""), attributes.get("message", "")
+        self.decider.settle(self, error=self.failure(TaskNotScheduled, reason, details))
