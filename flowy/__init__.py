@@ -40,7 +40,7 @@ from flowy._decider.decider import decide
 from flowy._logs import ExecutionFilter, WorkflowLogger
 from flowy._start import Outcome, outcome, start
 from flowy._workers.loop import Worker, run_workers
-from flowy._workers.registration import Found, scan
+from flowy._workers.registration import ScanResult, scan
 from flowy.activity import LATER, Activity, ActivityContext, activity
 from flowy.context import WorkflowContext
 from flowy.errors import (
@@ -87,7 +87,6 @@ __all__ = [
     "ExecutionCanceled",
     "ExecutionFilter",
     "FlowyError",
-    "Found",
     "HistoryError",
     "LambdaProxy",
     "NonDeterminismError",
@@ -98,6 +97,7 @@ __all__ = [
     "RegistrationError",
     "Result",
     "Retry",
+    "ScanResult",
     "SerializationError",
     "StartError",
     "SwfClient",

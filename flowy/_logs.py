@@ -26,7 +26,7 @@ else:
     _Adapter = logging.LoggerAdapter
 
 
-class Source(NamedTuple):
+class RunInfo(NamedTuple):
     """The execution that code is being run for."""
 
     workflow_id: str
@@ -37,7 +37,7 @@ class Source(NamedTuple):
     """Tells whether what is done now was done before."""
 
 
-class LoggingFor:
+class LoggingContext:
     """A block in which log records tell of an execution, and are dropped while it is replayed.
 
     It holds for what is called in the block, in this thread, and in this greenlet if the block is
@@ -50,7 +50,7 @@ class LoggingFor:
 
     __slots__ = ("_before", "_now")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: RunInfo) -> None:
         """Keep the execution."""
         self._now = source
 
@@ -64,7 +64,7 @@ class LoggingFor:
         _source.reset(self._before)
 
 
-_source: ContextVar[Source | None] = ContextVar("flowy_log_source", default=None)
+_source: ContextVar[RunInfo | None] = ContextVar("flowy_log_source", default=None)
 
 
 class WorkflowLogger(_Adapter):
@@ -123,7 +123,7 @@ def _attributes() -> dict[str, str]:
     }
 
 
-_NONE = Source("-", "-", "-")
+_NONE = RunInfo("-", "-", "-")
 _BELOW_ALL_HANDLERS = -1
 _installed = False
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from flowy import _checks, options
 from flowy._workers.backoff import Wait
 from flowy.errors import ConfigurationError
-from flowy.options import Declared, Default, check_class
+from flowy.options import DeclaredType, Default, check_class
 from flowy.retry import Retry
 
 logger = logging.getLogger("flowy.workers")
@@ -161,7 +161,7 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityType(Declared):
+class ActivityType(DeclaredType):
     """What `activity` was told: the type as Amazon SWF knows it, and how proxies use it."""
 
     automatic_heartbeat: float | None = None

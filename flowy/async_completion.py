@@ -10,7 +10,7 @@ Example:
 
     Whatever reads the reply finishes it::
 
-        elsewhere.complete(client, token, "approved")
+        async_completion.complete(client, token, "approved")
 
 Until then the time-outs of the activity run on; one with a heartbeat time-out needs heartbeats.
 """

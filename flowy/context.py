@@ -16,11 +16,11 @@ from uuid import UUID
 
 from flowy import _checks
 from flowy import options as known_options
-from flowy._calls.external import CancelCall, SendCall
+from flowy._calls.external import RequestCancelCall, SendSignalCall
 from flowy._calls.waits import SignalCall, TimerCall
 from flowy._client import Execution
 from flowy._decider.decisions import record_marker
-from flowy._decider.run import Restarting
+from flowy._decider.run import RestartRun
 from flowy._logs import WorkflowLogger
 from flowy._payloads.hints import converter
 from flowy._payloads.text import LONG_HISTORY
@@ -162,7 +162,7 @@ class WorkflowContext:
         decider = self._deciding
         receiver = Execution(_checks.text("workflow_id", workflow_id), run_id)
         name = _checks.text("the name of a signal", name)
-        call = SendCall(decider, receiver, error_handling, name, value)
+        call = SendSignalCall(decider, receiver, error_handling, name, value)
         decider.begin(call)
         return Result(call)
 
@@ -182,7 +182,7 @@ class WorkflowContext:
         """
         decider = self._deciding
         receiver = Execution(_checks.text("workflow_id", workflow_id), run_id)
-        call = CancelCall(decider, receiver, error_handling)
+        call = RequestCancelCall(decider, receiver, error_handling)
         decider.begin(call)
         return Result(call)
 
@@ -287,11 +287,11 @@ class WorkflowContext:
             ``if self.history_is_long: self.restart(day + 1)``
         """
         decider = self._deciding
-        chosen = known_options.Choices(known_options.WORKFLOW, {}).within(decider.options)
+        chosen = known_options.CallOptions(known_options.WORKFLOW, {}).within(decider.options)
         decider.wait_for_all()
         encode_input, label, encode = decider.payloads.encode_input, decider.label, decider.encode
         decider.when_complete(lambda: encode_input(label, args, kwargs, encode))
-        raise Restarting(args, kwargs, chosen.members)
+        raise RestartRun(args, kwargs, chosen.members)
 
     @contextmanager
     def options(self, **overrides: Unpack[AllOverrides]) -> Iterator[None]:
@@ -309,7 +309,7 @@ class WorkflowContext:
         """
         decider = self._deciding
         before = decider.options
-        decider.options = (*before, known_options.checked_for_all(overrides))
+        decider.options = (*before, known_options.checked_block_options(overrides))
         try:
             yield
         finally:

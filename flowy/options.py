@@ -180,7 +180,7 @@ def members(settings: Settings, options: Mapping[str, object]) -> dict[str, Any]
     }
 
 
-class Choices(NamedTuple):
+class CallOptions(NamedTuple):
     """What is chosen for calls of one activity, child workflow or Lambda function."""
 
     settings: Settings
@@ -192,14 +192,14 @@ class Choices(NamedTuple):
     workflow_id: str | None = None
     """The id of a child, if not one that is made for it."""
 
-    def over(self, options: Mapping[str, object]) -> Choices:
+    def over(self, options: Mapping[str, object]) -> CallOptions:
         """Choose otherwise.
 
         Args:
             options: values by option name.
 
         Returns:
-            These choices, but for what the options say.
+            These call_options, but for what the options say.
 
         Raises:
             ConfigurationError: an option does not exist or has a wrong value.
@@ -208,7 +208,7 @@ class Choices(NamedTuple):
         _refuse_unknown(options, (*settings, *_own_options(settings)))
         wire = {name: value for name, value in options.items() if name in settings}
         workflow_id = options.get("workflow_id", self.workflow_id)
-        return Choices(
+        return CallOptions(
             settings,
             {**self.members, **members(settings, wire)},
             _retry_over(self.retry, options),
@@ -216,7 +216,7 @@ class Choices(NamedTuple):
             None if workflow_id is None else text("workflow_id", workflow_id),
         )
 
-    def within(self, blocks: Iterable[Mapping[str, object]]) -> Choices:
+    def within(self, blocks: Iterable[Mapping[str, object]]) -> CallOptions:
         """Choose as blocks say that are for calls of every kind.
 
         Args:
@@ -224,17 +224,17 @@ class Choices(NamedTuple):
                 not have are not for them.
 
         Returns:
-            These choices, but for what the blocks say.
+            These call_options, but for what the blocks say.
         """
-        choices = self
+        call_options = self
         for block in blocks:
             known = {
                 name: value
                 for name, value in block.items()
                 if name in self.settings or name in _CALLING
             }
-            choices = choices.over(known)
-        return choices
+            call_options = call_options.over(known)
+        return call_options
 
 
 _CALLING = ("retry", "delay", "error_handling")
@@ -253,7 +253,7 @@ def _retry_over(retry: Retry, options: Mapping[str, object]) -> Retry:
     return retry
 
 
-def checked_for_all(options: Mapping[str, object]) -> dict[str, object]:
+def checked_block_options(options: Mapping[str, object]) -> dict[str, object]:
     """Check options that are for calls of every kind.
 
     Raises:
@@ -261,7 +261,7 @@ def checked_for_all(options: Mapping[str, object]) -> dict[str, object]:
     """
     _refuse_unknown(options, (*ACTIVITY, *WORKFLOW, *_CALLING))
     for settings in (ACTIVITY, WORKFLOW):
-        Choices(settings, {}).within([options])
+        CallOptions(settings, {}).within([options])
     return dict(options)
 
 
@@ -287,7 +287,7 @@ def default_members(wire: Mapping[str, Any], infix: str = "") -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredType:
     """A type as Amazon SWF knows it, and how it is asked for if nothing else is said there."""
 
     name: str

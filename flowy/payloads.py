@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowy._payloads.hints import NO_HINTS, UNREADABLE, hints_of
-from flowy._payloads.serializers import Convert, Encode, Json, Serializer
+from flowy._payloads.serializers import Converter, Encode, Json, Serializer
 from flowy._payloads.stores import Store, fetched, keep, store_at
 from flowy._payloads.text import DATA_LIMIT, length
 from flowy.errors import SerializationError
@@ -221,7 +221,7 @@ class Payloads:
         what = f"the result of {owner}"
         return self.decode_value(what, text, None if hinted is None else hints_of(hinted).result)
 
-    def decode_value(self, what: str, text: str | None, convert: Convert | None = None) -> Any:
+    def decode_value(self, what: str, text: str | None, convert: Converter | None = None) -> Any:
         """Read any one value; nothing at all is read as None.
 
         Args:
@@ -291,7 +291,7 @@ def _hinted(
     return args, kwargs
 
 
-def _converted(what: str, value: Any, convert: Convert) -> Any:
+def _converted(what: str, value: Any, convert: Converter) -> Any:
     try:
         return convert(value)
     except UNREADABLE as error:

@@ -6,21 +6,33 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from flowy import _checks, options
-from flowy._calls.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
+from flowy._calls.bound import (
+    BoundActivity,
+    BoundLambda,
+    BoundWorkflow,
+    ChildResult,
+    proxy_outside_run,
+)
 from flowy._calls.tasks import LambdaFunction
 from flowy.activity import Activity, ActivityContext, ActivityType, activity_class
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, Declared, LambdaOverrides, WorkflowOverrides
+from flowy.options import (
+    ActivityOverrides,
+    CallOptions,
+    DeclaredType,
+    LambdaOverrides,
+    WorkflowOverrides,
+)
 from flowy.result import Result
 from flowy.workflow import Workflow, WorkflowType
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-D = TypeVar("D", bound=Declared)
+D = TypeVar("D", bound=DeclaredType)
 
 
-class Runs(Protocol[P, R_co]):
+class Runnable(Protocol[P, R_co]):
     """What has a method ``run``: an activity or a workflow, as type checkers see it."""
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -52,7 +64,9 @@ class ActivityProxy(Generic[P, R]):
     """
 
     @overload
-    def __init__(self, name: type[Runs[P, R]], **overrides: Unpack[ActivityOverrides]) -> None: ...
+    def __init__(
+        self, name: type[Runnable[P, R]], **overrides: Unpack[ActivityOverrides]
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -83,8 +97,8 @@ class ActivityProxy(Generic[P, R]):
         self.activity = None if isinstance(cls, str) else cls
         self.declared = _declared(ActivityType, cls, version)
         declared = self.declared
-        chosen = Choices(options.ACTIVITY, {}, declared.retry, declared.error_handling)
-        self.choices = chosen.over(overrides)
+        chosen = CallOptions(options.ACTIVITY, {}, declared.retry, declared.error_handling)
+        self.call_options = chosen.over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy[P, R]: ...
@@ -98,11 +112,11 @@ class ActivityProxy(Generic[P, R]):
         """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundActivity(self.declared, self.activity, self.choices, workflow._decider)
+        return BoundActivity(self.declared, self.activity, self.call_options, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.declared)
+        raise proxy_outside_run(self.declared)
 
 
 class WorkflowProxy(Generic[P, R]):
@@ -130,7 +144,9 @@ class WorkflowProxy(Generic[P, R]):
     """
 
     @overload
-    def __init__(self, name: type[Runs[P, R]], **overrides: Unpack[WorkflowOverrides]) -> None: ...
+    def __init__(
+        self, name: type[Runnable[P, R]], **overrides: Unpack[WorkflowOverrides]
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -150,8 +166,8 @@ class WorkflowProxy(Generic[P, R]):
         self.workflow = None if isinstance(name, str) else name
         self.declared = _declared(WorkflowType, name, version)
         declared = self.declared
-        chosen = Choices(options.WORKFLOW, {}, declared.retry, declared.error_handling)
-        self.choices = chosen.over(overrides)
+        chosen = CallOptions(options.WORKFLOW, {}, declared.retry, declared.error_handling)
+        self.call_options = chosen.over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> WorkflowProxy[P, R]: ...
@@ -165,11 +181,11 @@ class WorkflowProxy(Generic[P, R]):
         """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundWorkflow(self.declared, self.workflow, self.choices, workflow._decider)
+        return BoundWorkflow(self.declared, self.workflow, self.call_options, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.declared)
+        raise proxy_outside_run(self.declared)
 
 
 class LambdaProxy:
@@ -194,7 +210,7 @@ class LambdaProxy:
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
         """Check the arguments and prepare what all calls have in common."""
         self.declared = LambdaFunction(_checks.text("the name of a Lambda function", name, 64))
-        self.choices = Choices(options.LAMBDA, {}).over(overrides)
+        self.call_options = CallOptions(options.LAMBDA, {}).over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> LambdaProxy: ...
@@ -208,11 +224,11 @@ class LambdaProxy:
         """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundLambda(self.declared, None, self.choices, workflow._decider)
+        return BoundLambda(self.declared, None, self.call_options, workflow._decider)
 
     def __call__(self, payload: object = None) -> Result[Any]:
         """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.declared)
+        raise proxy_outside_run(self.declared)
 
 
 def _declared(kind: type[D], target: type[Any] | str, version: object) -> D:

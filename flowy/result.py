@@ -32,17 +32,18 @@ class Call:
         decider: decides for the execution.
         error_handling: whether an error is handed to the workflow, rather than fail it.
         number: which call in ``run`` it is, from 1; 0 until the decider has taken it.
-        place: where the author's code made it.
+        call_site: where the author's code made it.
         missing: how many results are missing among its arguments.
         dependents: the calls among whose arguments its own result is.
         done: whether it has ended, with a value or an error.
         canceling: whether its end was asked for.
-        finished: its place among all that has ended, from 1.
+        finished: its call_site among all that has ended, from 1.
         value: what came of it, if it is a value.
         error: or the error it ended with.
     """
 
     __slots__ = (
+        "call_site",
         "canceling",
         "decider",
         "dependents",
@@ -52,7 +53,6 @@ class Call:
         "finished",
         "missing",
         "number",
-        "place",
         "value",
     )
 
@@ -66,7 +66,7 @@ class Call:
         self.decider = decider
         self.error_handling = error_handling
         self.number = 0
-        self.place: CallSite | None = None
+        self.call_site: CallSite | None = None
         self.missing = 0
         self.dependents: list[Call] = []
         self.done = False
@@ -172,7 +172,7 @@ class Result(_AnyArgument, Generic[T]):
         the workflow any more; ``.result()`` raises them.
         """
         self._call.cancel()
-        self._call.decider.arguments.hand_on()
+        self._call.decider.arguments.release_dependents()
 
     def __repr__(self) -> str:
         """Name what it is the result of, alike at each replay."""

@@ -15,7 +15,7 @@ from flowy._decider.decisions import Decision, fail_workflow
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._determinism.code_check import check
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
-from flowy._workers.backoff import Wait, passes
+from flowy._workers.backoff import Wait, is_transient
 from flowy._workers.loop import Worker
 from flowy._workers.registration import Type, by_type
 from flowy.activity import (
@@ -143,7 +143,7 @@ class ActivityWorker(Worker):
             if fault_code(error) == "UnknownResourceFault":
                 logger.warning("%s: nobody waits for %s any more", label, task["activityId"])
                 return Heartbeat(missed=True)
-            if not passes(error):
+            if not is_transient(error):
                 raise
             # The next one may get through before the time-out.
             logger.warning("%s: a heartbeat was lost: %s", label, error)
@@ -269,7 +269,7 @@ class WorkflowWorker(Worker):
         events: list[Any] = page["events"]
         while page.get("nextPageToken"):
             request = {**self._poll_request, "nextPageToken": page["nextPageToken"]}
-            page = self._insist("poll_for_decision_task", self.task_list, request)
+            page = self._call_with_retries("poll_for_decision_task", self.task_list, request)
             events = events + page["events"]
         return events
 
@@ -279,7 +279,9 @@ class WorkflowWorker(Worker):
         request = {"domain": self.domain, "execution": task["workflowExecution"]}
         events: list[Any] = []
         while len(events) < last:
-            page = self._insist("get_workflow_execution_history", self.task_list, request)
+            page = self._call_with_retries(
+                "get_workflow_execution_history", self.task_list, request
+            )
             events += page["events"]
             request["nextPageToken"] = page.get("nextPageToken")
         return events[:last]

@@ -23,12 +23,12 @@ from typing import Any, ClassVar, TypeVar
 from flowy import _checks, options
 from flowy.context import WorkflowContext
 from flowy.errors import ConfigurationError
-from flowy.options import Declared, Default, check_class
+from flowy.options import DeclaredType, Default, check_class
 from flowy.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowType(Declared):
+class WorkflowType(DeclaredType):
     """What `workflow` was told: the type as Amazon SWF knows it, and how parents use it."""
 
     guard: bool = True

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeV
 
 from flowy import _checks
 from flowy._calls.children import ChildCall
-from flowy._calls.external import SendCall
-from flowy._calls.tasks import ActivityCall, LambdaCall, Named, TaskCall
+from flowy._calls.external import SendSignalCall
+from flowy._calls.tasks import ActivityCall, Callee, LambdaCall, TaskCall
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
+from flowy.options import ActivityOverrides, CallOptions, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
 
 if TYPE_CHECKING:
@@ -21,24 +21,24 @@ R = TypeVar("R")
 Promise = TypeVar("Promise", bound=Result[Any])
 
 
-class Bound(Generic[P, Promise]):
+class BoundProxy(Generic[P, Promise]):
     """A proxy together with the execution it asks for, and what is chosen for one call.
 
     Each kind of proxy has its own, which knows its options.
     """
 
-    __slots__ = ("_choices", "_cls", "_decider", "_declared", "_overrides")
+    __slots__ = ("_call_options", "_cls", "_decider", "_declared", "_overrides")
 
-    asks_for: ClassVar[type[TaskCall]]
+    call_class: ClassVar[type[TaskCall]]
     """What is asked for when it is called."""
-    promises: ClassVar[type[Any]] = Result
+    result_class: ClassVar[type[Any]] = Result
     """What the call returns."""
 
     def __init__(
         self,
-        declared: Named,
+        declared: Callee,
         cls: type | None,
-        choices: Choices,
+        call_options: CallOptions,
         decider: Decider | None,
         overrides: tuple[Mapping[str, object], ...] = (),
     ) -> None:
@@ -47,13 +47,13 @@ class Bound(Generic[P, Promise]):
         Args:
             declared: the type it stands for.
             cls: its class, if that is known.
-            choices: what the proxy chooses.
+            call_options: what the proxy chooses.
             decider: decides for the execution; None outside of one.
             overrides: what is chosen for one call, the earliest first.
         """
         self._declared = declared
         self._cls = cls
-        self._choices = choices
+        self._call_options = call_options
         self._decider = decider
         self._overrides = overrides
 
@@ -71,36 +71,36 @@ class Bound(Generic[P, Promise]):
             SerializationError: an argument cannot be sent.
             ConfigurationError: the workflow is not being run by a worker.
         """
-        decider, choices = self._chosen()
-        call = self.asks_for(decider, self._declared, self._cls, choices, args, kwargs)
+        decider, call_options = self._chosen()
+        call = self.call_class(decider, self._declared, self._cls, call_options, args, kwargs)
         decider.begin(call)
-        promise: Promise = self.promises(call)
+        promise: Promise = self.result_class(call)
         return promise
 
     def _overridden(self, overrides: Mapping[str, object]) -> Self:
         """Choose something for one call, over what was chosen before."""
-        self._choices.over(overrides)
+        self._call_options.over(overrides)
         chosen = (*self._overrides, overrides)
-        return type(self)(self._declared, self._cls, self._choices, self._decider, chosen)
+        return type(self)(self._declared, self._cls, self._call_options, self._decider, chosen)
 
-    def _chosen(self) -> tuple[Decider, Choices]:
+    def _chosen(self) -> tuple[Decider, CallOptions]:
         """Choose as the blocks around a call say, and then as the call itself says."""
-        decider, choices = self._decider, self._choices
+        decider, call_options = self._decider, self._call_options
         if decider is None:
-            raise misplaced(self._declared)
+            raise proxy_outside_run(self._declared)
         if decider.options:
-            choices = choices.within(decider.options)
+            call_options = call_options.within(decider.options)
         for override in self._overrides:
-            choices = choices.over(override)
-        return decider, choices
+            call_options = call_options.over(override)
+        return decider, call_options
 
 
-class BoundActivity(Bound[P, Result[R]], Generic[P, R]):
+class BoundActivity(BoundProxy[P, Result[R]], Generic[P, R]):
     """An activity's proxy together with the execution it asks for."""
 
     __slots__ = ()
 
-    asks_for = ActivityCall
+    call_class = ActivityCall
 
     def options(self, **overrides: Unpack[ActivityOverrides]) -> Self:
         """Choose something for one call, such as ``self.resize.options(heartbeat=30)(source)``.
@@ -117,12 +117,12 @@ class BoundActivity(Bound[P, Result[R]], Generic[P, R]):
         return self._overridden(overrides)
 
 
-class BoundLambda(Bound[[object], Result[Any]]):
+class BoundLambda(BoundProxy[[object], Result[Any]]):
     """A Lambda function's proxy together with the execution it asks for."""
 
     __slots__ = ()
 
-    asks_for = LambdaCall
+    call_class = LambdaCall
 
     def options(self, **overrides: Unpack[LambdaOverrides]) -> Self:
         """Choose something for one call.
@@ -187,18 +187,18 @@ class ChildResult(Result[R]):
             SerializationError: the value cannot be sent.
         """
         name = _checks.text("the name of a signal", name)
-        call = SendCall(self._child.decider, self._child, error_handling, name, value)
+        call = SendSignalCall(self._child.decider, self._child, error_handling, name, value)
         call.decider.begin(call)
         return Result(call)
 
 
-class BoundWorkflow(Bound[P, ChildResult[R]], Generic[P, R]):
+class BoundWorkflow(BoundProxy[P, ChildResult[R]], Generic[P, R]):
     """A child workflow's proxy together with the execution it asks for."""
 
     __slots__ = ()
 
-    asks_for = ChildCall
-    promises = ChildResult
+    call_class = ChildCall
+    result_class = ChildResult
 
     def options(self, **overrides: Unpack[WorkflowOverrides]) -> Self:
         """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
@@ -215,7 +215,7 @@ class BoundWorkflow(Bound[P, ChildResult[R]], Generic[P, R]):
         return self._overridden(overrides)
 
 
-def misplaced(declared: Named) -> ConfigurationError:
+def proxy_outside_run(declared: Callee) -> ConfigurationError:
     """Say that a proxy is called where no workflow is being run."""
     return ConfigurationError(
         f"the proxy of {declared} works only in the run method of a workflow that a worker "

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from flowy._calls.external import CancelCall, ExternalCall
-from flowy._calls.tasks import WAITS, TaskCall
+from flowy._calls.external import ExternalCall, RequestCancelCall
+from flowy._calls.tasks import DELAY_HANDLERS, TaskCall
 from flowy._decider.decisions import Decision
 from flowy._payloads.text import beginning, ending
-from flowy.options import Choices
+from flowy.options import CallOptions
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
@@ -26,7 +26,7 @@ class ChildCall(TaskCall):
 
     declared: WorkflowType
 
-    meanings = WAITS | {
+    handlers = DELAY_HANDLERS | {
         "ChildWorkflowExecutionStarted": "started",
         "ChildWorkflowExecutionCompleted": "completed",
         "ChildWorkflowExecutionFailed": "failed",
@@ -41,12 +41,12 @@ class ChildCall(TaskCall):
         decider: Decider,
         declared: WorkflowType,
         hinted: type | None,
-        choices: Choices,
+        call_options: CallOptions,
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
         """Keep the call; nothing is asked for yet."""
-        super().__init__(decider, declared, hinted, choices, args, kwargs)
+        super().__init__(decider, declared, hinted, call_options, args, kwargs)
         self._workflow_id = ""
         self._started = False
         self._messages: list[ExternalCall] = []
@@ -60,8 +60,8 @@ class ChildCall(TaskCall):
         """
         if self._workflow_id:
             return self._workflow_id
-        if self.choices.workflow_id is not None:
-            return self.choices.workflow_id
+        if self.call_options.workflow_id is not None:
+            return self.call_options.workflow_id
         workflow_id, run_id = self.decider.execution
         run = sha256(run_id.encode()).hexdigest()[:8]
         parent, key = beginning(workflow_id, _PARENT_LIMIT), ending(self.key, _KEY_LIMIT)
@@ -70,7 +70,7 @@ class ChildCall(TaskCall):
     @property
     def task_id(self) -> str:
         """What errors call the present attempt: its workflow id, if one was chosen or used."""
-        return self._workflow_id or self.choices.workflow_id or self.key
+        return self._workflow_id or self.call_options.workflow_id or self.key
 
     def decision(self, key: str) -> Decision:
         """Start the present attempt; the parent's history has its key as ``control``."""
@@ -81,7 +81,7 @@ class ChildCall(TaskCall):
                 "input": self.input,
                 "workflowId": self.workflow_id,
                 "workflowType": {"name": self.declared.name, "version": self.declared.version},
-                **self.choices.members,
+                **self.call_options.members,
             },
         )
 
@@ -123,7 +123,7 @@ class ChildCall(TaskCall):
 
     def stop_attempt(self) -> None:
         """Ask the child to cancel itself."""
-        self.decider.begin(CancelCall(self.decider, self, error_handling=True))
+        self.decider.begin(RequestCancelCall(self.decider, self, error_handling=True))
 
     def ended(self) -> None:
         """Give back what could not be sent, as the child never started."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowy._calls.tasks import CROWDED_SECONDS, crowded
+from flowy._calls.tasks import LIMIT_RETRY_SECONDS, over_limit
 from flowy._decider.decisions import Decision, start_timer
 from flowy.errors import NotDelivered, TaskError
 from flowy.result import Call
@@ -93,15 +93,15 @@ class ExternalCall(Call):
             self._send()
         elif not event_type.endswith("Failed"):
             self.decider.settle(self)
-        elif crowded(cause := attributes["cause"]):
-            self.decider.outbox.queues(cause)
+        elif over_limit(cause := attributes["cause"]):
+            self.decider.outbox.lower_limit(cause)
             key = f"{self._key}-delay"
-            self.decider.outbox.begin(start_timer(key, CROWDED_SECONDS), key, self)
+            self.decider.outbox.begin(start_timer(key, LIMIT_RETRY_SECONDS), key, self)
         else:
             self.undelivered(cause)
 
 
-class SendCall(ExternalCall):
+class SendSignalCall(ExternalCall):
     """A signal that is sent."""
 
     __slots__ = ("_name", "_text", "_value")
@@ -142,7 +142,7 @@ class SendCall(ExternalCall):
             )
 
 
-class CancelCall(ExternalCall):
+class RequestCancelCall(ExternalCall):
     """A request to cancel that is sent."""
 
     __slots__ = ()

@@ -16,21 +16,21 @@ from flowy.errors import (
     TaskTerminated,
     TaskTimedOut,
 )
-from flowy.options import Choices
+from flowy.options import CallOptions
 from flowy.result import Call
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
     from flowy.activity import ActivityType
 
-CROWDED_SECONDS = 5
+LIMIT_RETRY_SECONDS = 5
 """How long to wait when the service says that too much is open or asked for at once."""
 
 
 PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
 
 
-class Named(Protocol):
+class Callee(Protocol):
     """What can be asked for; as text it is its name and, if it has one, its version."""
 
     @property
@@ -44,7 +44,7 @@ class TaskCall(Call):
     Attributes:
         declared: its type.
         hinted: its class, whose ``run`` says what the result is; or None.
-        choices: what is chosen for it.
+        call_options: what is chosen for it.
         attempt: which attempt it is at, from 1.
         input: what the attempts get, as text.
     """
@@ -53,7 +53,7 @@ class TaskCall(Call):
         "_seconds",
         "args",
         "attempt",
-        "choices",
+        "call_options",
         "declared",
         "hinted",
         "input",
@@ -61,23 +61,23 @@ class TaskCall(Call):
         "waiting",
     )
 
-    meanings: ClassVar[Mapping[str, str]] = {}
+    handlers: ClassVar[Mapping[str, str]] = {}
     """Event: the method that takes it in."""
 
     def __init__(
         self,
         decider: Decider,
-        declared: Named,
+        declared: Callee,
         hinted: type | None,
-        choices: Choices,
+        call_options: CallOptions,
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
         """Keep the call; nothing is asked for yet."""
-        super().__init__(decider, choices.error_handling)
+        super().__init__(decider, call_options.error_handling)
         self.declared = declared
         self.hinted = hinted
-        self.choices = choices
+        self.call_options = call_options
         self.args = args
         self.kwargs = kwargs
         self.attempt = 1
@@ -136,7 +136,7 @@ class TaskCall(Call):
 
     def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in what became of the present attempt, or of the wait before it."""
-        getattr(self, self.meanings[event_type])(attributes)
+        getattr(self, self.handlers[event_type])(attributes)
 
     def completed(self, attributes: Mapping[str, Any]) -> None:
         """Take in a result."""
@@ -171,12 +171,12 @@ class TaskCall(Call):
     def refused(self, attributes: Mapping[str, Any]) -> None:
         """Take in that the decision failed; try again later if only too much was asked for."""
         cause = attributes["cause"]
-        if self.canceling or not crowded(cause):
+        if self.canceling or not over_limit(cause):
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
-        elif self.decider.outbox.queues(cause):
+        elif self.decider.outbox.lower_limit(cause):
             self.start()
         else:
-            self._wait(CROWDED_SECONDS)
+            self._wait(LIMIT_RETRY_SECONDS)
 
     def waited(self, attributes: Mapping[str, Any]) -> None:
         """Take in that the wait is over."""
@@ -185,14 +185,14 @@ class TaskCall(Call):
     def wait_refused(self, attributes: Mapping[str, Any]) -> None:
         """Take in that the wait cannot begin; try that again if only too much was asked for."""
         cause = attributes["cause"]
-        if crowded(cause):
-            self.decider.outbox.queues(cause)
+        if over_limit(cause):
+            self.decider.outbox.lower_limit(cause)
             self._wait(self._seconds)
         else:
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
 
     def _try_again(self, error: TaskError) -> None:
-        retry = self.choices.retry
+        retry = self.call_options.retry
         if self.canceling or self.attempt >= retry.attempts or not retry.covers(error.reason):
             self.decider.settle(self, error=error)
             return
@@ -213,12 +213,12 @@ class TaskCall(Call):
         self.decider.outbox.begin(start_timer(self._delay_key, seconds), self._delay_key, self)
 
 
-def crowded(cause: str) -> bool:
+def over_limit(cause: str) -> bool:
     """Tell whether a decision failed as too much is open, or was asked for, at once."""
     return cause.endswith("_RATE_EXCEEDED") or cause.endswith("_LIMIT_EXCEEDED")
 
 
-WAITS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
+DELAY_HANDLERS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
 """What the events of the timer between two attempts mean."""
 
 
@@ -229,7 +229,7 @@ class ActivityCall(TaskCall):
 
     declared: ActivityType
 
-    meanings = WAITS | {
+    handlers = DELAY_HANDLERS | {
         "ActivityTaskCompleted": "completed",
         "ActivityTaskFailed": "failed",
         "ActivityTaskTimedOut": "timed_out",
@@ -245,7 +245,7 @@ class ActivityCall(TaskCall):
                 "activityId": key,
                 "input": self.input,
                 "activityType": {"name": self.declared.name, "version": self.declared.version},
-                **self.choices.members,
+                **self.call_options.members,
             },
         )
 
@@ -273,7 +273,7 @@ class LambdaCall(TaskCall):
 
     __slots__ = ()
 
-    meanings = WAITS | {
+    handlers = DELAY_HANDLERS | {
         "LambdaFunctionCompleted": "completed",
         "LambdaFunctionFailed": "failed",
         "LambdaFunctionTimedOut": "timed_out",
@@ -291,7 +291,7 @@ class LambdaCall(TaskCall):
     def decision(self, key: str) -> Decision:
         """Schedule the present attempt."""
         attributes = {"id": key, "name": self.declared.name, "input": self.input}
-        return Decision("ScheduleLambdaFunction", {**attributes, **self.choices.members})
+        return Decision("ScheduleLambdaFunction", {**attributes, **self.call_options.members})
 
     def stop_attempt(self) -> None:
         """Nothing can be done: the service takes no request to cancel a Lambda function."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowy._calls.tasks import crowded
+from flowy._calls.tasks import over_limit
 from flowy._decider.decisions import start_timer
 from flowy.errors import SerializationError, TaskError, TaskNotScheduled
 from flowy.result import Call
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._payloads.serializers import Convert
+    from flowy._payloads.serializers import Converter
 
 
 class TimerCall(Call):
@@ -48,8 +48,8 @@ class TimerCall(Call):
         """Take in that it fired, or could not be started."""
         if event_type != "StartTimerFailed":
             self.decider.settle(self)
-        elif crowded(cause := attributes["cause"]):
-            self.decider.outbox.queues(cause)
+        elif over_limit(cause := attributes["cause"]):
+            self.decider.outbox.lower_limit(cause)
             self.start()
         else:
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
@@ -67,7 +67,7 @@ class SignalCall(Call):
     awaited_at_the_end = False
     told = False
 
-    def __init__(self, decider: Decider, name: str, convert: Convert | None) -> None:
+    def __init__(self, decider: Decider, name: str, convert: Converter | None) -> None:
         """Keep what is waited for."""
         super().__init__(decider, error_handling=True)
         self._name = name

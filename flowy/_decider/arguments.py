@@ -24,7 +24,7 @@ class Arguments:
         self._settled: list[Call] = []
         self._watched: list[Call] = []
 
-    def stand_in(self, result: Result[object]) -> object:
+    def resolve(self, result: Result[object]) -> object:
         """Put into an argument what came of a result; note it if that is no value.
 
         Raises:
@@ -71,7 +71,7 @@ class Arguments:
         for call in self._watched:
             call.look()
 
-    def hand_on(self) -> None:
+    def release_dependents(self) -> None:
         """Begin or give up the calls that waited for what is settled now."""
         for settled in self._settled:  # grows on the way
             for dependent in settled.dependents:

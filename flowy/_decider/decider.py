@@ -20,10 +20,10 @@ from typing import NoReturn, TypeVar
 from flowy._client import Execution
 from flowy._decider.arguments import Arguments
 from flowy._decider.decisions import Decision, decision_of
-from flowy._decider.history import GOING_ON, Event, History, News
+from flowy._decider.history import NOT_FINAL, Event, History, NewEvent
 from flowy._decider.markers import Markers
 from flowy._decider.outbox import Outbox
-from flowy._decider.run import Suspended, run_to_end
+from flowy._decider.run import LeaveRun, run_to_end
 from flowy._decider.signals import Signals
 from flowy._decider.turns import Turns
 from flowy._determinism.call_sites import call_site
@@ -106,11 +106,11 @@ class Decider:
             payloads: how arguments and results travel.
             execution: the execution.
             pause: called when the last turn knows no more; returns when there are more turns, or
-                raises `Suspended`. None to leave ``run`` then.
+                raises `LeaveRun`. None to leave ``run`` then.
         """
         self.payloads = payloads
         self.arguments = Arguments(self)
-        self.encode = encoder(payloads.serializer, self.arguments.stand_in)
+        self.encode = encoder(payloads.serializer, self.arguments.resolve)
         self.markers = Markers(self)
         self.execution = execution
         self.options: tuple[Mapping[str, object], ...] = ()
@@ -187,7 +187,7 @@ class Decider:
                 "results in local variables of run, not where another execution finds them"
             )
         if self.left:
-            raise Suspended
+            raise LeaveRun
 
     def make_room(self) -> None:
         """Go on in the next turn if this one's answer has no room for another marker."""
@@ -213,7 +213,7 @@ class Decider:
         _, needed = self.arguments.needed(call.prepare)
         self._calls += 1
         call.number = self._calls
-        call.place = call_site()
+        call.call_site = call_site()
         if call.awaited_at_the_end:
             self._open[call.number] = call
         self.arguments.start(call, needed)
@@ -229,7 +229,7 @@ class Decider:
         """Cancel a timer."""
         if not self.outbox.withdraw(key):
             self.add(Decision("CancelTimer", {"timerId": key}))
-            self.outbox.answered(key, last=True)
+            self.outbox.call_for(key, last=True)
 
     def settle(
         self,
@@ -276,7 +276,7 @@ class Decider:
         """Ask for the end of all that is awaited before the end."""
         for call in list(self._open.values()):
             call.cancel()
-        self.arguments.hand_on()
+        self.arguments.release_dependents()
 
     def wait_for_all(self) -> None:
         """Let turns pass until all is settled that is awaited before the end.
@@ -315,20 +315,20 @@ class Decider:
 
     def _leave(self) -> NoReturn:
         self.left = True
-        raise Suspended
+        raise LeaveRun
 
     # Turns.
 
     def _next_turn(self) -> bool:
         """Finish the turn at hand and give out the next one's news, if there is a next one."""
         try:
-            news = self.turns.next()
-            if news is None:
+            new_events = self.turns.next()
+            if new_events is None:
                 return False
-            for each in news:
+            for each in new_events:
                 self._learn(each)
             self.arguments.look()
-            self.arguments.hand_on()
+            self.arguments.release_dependents()
             self.outbox.release()
         except Exception as error:
             # The code of ``run``, which is being left, must not handle it.
@@ -342,10 +342,10 @@ class Decider:
         pause()
         self._at_work = True
 
-    def _learn(self, news: News) -> None:
-        event_type, attributes = news.event_type, news.attributes
-        if news.about is not None:
-            call = self.outbox.answered(news.about, last=event_type not in GOING_ON)
+    def _learn(self, new_events: NewEvent) -> None:
+        event_type, attributes = new_events.event_type, new_events.attributes
+        if new_events.about is not None:
+            call = self.outbox.call_for(new_events.about, last=event_type not in NOT_FINAL)
             if call is not None and not call.done:
                 call.learn(event_type, attributes)
         elif event_type == "WorkflowExecutionSignaled":

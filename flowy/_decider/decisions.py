@@ -10,7 +10,7 @@ from flowy.errors import SerializationError
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._decider.run import Restarting
+    from flowy._decider.run import RestartRun
 
 
 class Decision(NamedTuple):
@@ -51,7 +51,7 @@ def cancel_workflow(details: str) -> Decision:
     return Decision("CancelWorkflowExecution", {"details": details})
 
 
-class Shown(NamedTuple):
+class DecisionEvent(NamedTuple):
     """How an event shows a decision: its type, and the attributes that both have."""
 
     decision: str
@@ -67,35 +67,41 @@ _CHILD = "StartChildWorkflowExecution"
 _SIGNAL, _CANCEL = "SignalExternalWorkflowExecution", "RequestCancelExternalWorkflowExecution"
 
 
-SHOWN = {
-    "ActivityTaskScheduled": Shown(_ACTIVITY, ("activityId", "activityType", "input")),
-    "ScheduleActivityTaskFailed": Shown(_ACTIVITY, ("activityId", "activityType")),
-    "ActivityTaskCancelRequested": Shown("RequestCancelActivityTask", ("activityId",)),
-    "RequestCancelActivityTaskFailed": Shown("RequestCancelActivityTask", ("activityId",)),
-    "TimerStarted": Shown(_TIMER, ("timerId",)),
-    "StartTimerFailed": Shown(_TIMER, ("timerId",)),
-    "TimerCanceled": Shown("CancelTimer", ("timerId",)),
-    "CancelTimerFailed": Shown("CancelTimer", ("timerId",)),
-    "MarkerRecorded": Shown("RecordMarker", ("markerName", "details")),
-    "RecordMarkerFailed": Shown("RecordMarker", ("markerName",)),
-    "StartChildWorkflowExecutionInitiated": Shown(_CHILD, ("control", "workflowType", "input")),
-    "StartChildWorkflowExecutionFailed": Shown(_CHILD, ("control", "workflowType")),
-    "SignalExternalWorkflowExecutionInitiated": Shown(
+DECISION_EVENTS = {
+    "ActivityTaskScheduled": DecisionEvent(_ACTIVITY, ("activityId", "activityType", "input")),
+    "ScheduleActivityTaskFailed": DecisionEvent(_ACTIVITY, ("activityId", "activityType")),
+    "ActivityTaskCancelRequested": DecisionEvent("RequestCancelActivityTask", ("activityId",)),
+    "RequestCancelActivityTaskFailed": DecisionEvent("RequestCancelActivityTask", ("activityId",)),
+    "TimerStarted": DecisionEvent(_TIMER, ("timerId",)),
+    "StartTimerFailed": DecisionEvent(_TIMER, ("timerId",)),
+    "TimerCanceled": DecisionEvent("CancelTimer", ("timerId",)),
+    "CancelTimerFailed": DecisionEvent("CancelTimer", ("timerId",)),
+    "MarkerRecorded": DecisionEvent("RecordMarker", ("markerName", "details")),
+    "RecordMarkerFailed": DecisionEvent("RecordMarker", ("markerName",)),
+    "StartChildWorkflowExecutionInitiated": DecisionEvent(
+        _CHILD, ("control", "workflowType", "input")
+    ),
+    "StartChildWorkflowExecutionFailed": DecisionEvent(_CHILD, ("control", "workflowType")),
+    "SignalExternalWorkflowExecutionInitiated": DecisionEvent(
         _SIGNAL, ("control", "workflowId", "signalName", "input")
     ),
-    "SignalExternalWorkflowExecutionFailed": Shown(_SIGNAL, ("control", "workflowId")),
-    "RequestCancelExternalWorkflowExecutionInitiated": Shown(_CANCEL, ("control", "workflowId")),
-    "RequestCancelExternalWorkflowExecutionFailed": Shown(_CANCEL, ("control", "workflowId")),
-    "LambdaFunctionScheduled": Shown(_LAMBDA, ("id", "name", "input")),
-    "ScheduleLambdaFunctionFailed": Shown(_LAMBDA, ("id", "name")),
-    "WorkflowExecutionCompleted": Shown("CompleteWorkflowExecution", ("result",)),
-    "CompleteWorkflowExecutionFailed": Shown("CompleteWorkflowExecution"),
-    "WorkflowExecutionFailed": Shown("FailWorkflowExecution", ("reason",)),
-    "FailWorkflowExecutionFailed": Shown("FailWorkflowExecution"),
-    "WorkflowExecutionCanceled": Shown("CancelWorkflowExecution", ("details",)),
-    "CancelWorkflowExecutionFailed": Shown("CancelWorkflowExecution"),
-    "WorkflowExecutionContinuedAsNew": Shown("ContinueAsNewWorkflowExecution", ("input",)),
-    "ContinueAsNewWorkflowExecutionFailed": Shown("ContinueAsNewWorkflowExecution"),
+    "SignalExternalWorkflowExecutionFailed": DecisionEvent(_SIGNAL, ("control", "workflowId")),
+    "RequestCancelExternalWorkflowExecutionInitiated": DecisionEvent(
+        _CANCEL, ("control", "workflowId")
+    ),
+    "RequestCancelExternalWorkflowExecutionFailed": DecisionEvent(
+        _CANCEL, ("control", "workflowId")
+    ),
+    "LambdaFunctionScheduled": DecisionEvent(_LAMBDA, ("id", "name", "input")),
+    "ScheduleLambdaFunctionFailed": DecisionEvent(_LAMBDA, ("id", "name")),
+    "WorkflowExecutionCompleted": DecisionEvent("CompleteWorkflowExecution", ("result",)),
+    "CompleteWorkflowExecutionFailed": DecisionEvent("CompleteWorkflowExecution"),
+    "WorkflowExecutionFailed": DecisionEvent("FailWorkflowExecution", ("reason",)),
+    "FailWorkflowExecutionFailed": DecisionEvent("FailWorkflowExecution"),
+    "WorkflowExecutionCanceled": DecisionEvent("CancelWorkflowExecution", ("details",)),
+    "CancelWorkflowExecutionFailed": DecisionEvent("CancelWorkflowExecution"),
+    "WorkflowExecutionContinuedAsNew": DecisionEvent("ContinueAsNewWorkflowExecution", ("input",)),
+    "ContinueAsNewWorkflowExecutionFailed": DecisionEvent("ContinueAsNewWorkflowExecution"),
 }
 """Event type: the decision that wrote it, and what of it must be the same when it is replayed.
 
@@ -116,7 +122,7 @@ CLOSING = frozenset(
 """The decisions that close the execution."""
 
 
-class Trace(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event that a decision wrote."""
 
     event_id: int
@@ -155,7 +161,7 @@ def canceled(details: str) -> Closing:
     return lambda: cancel_workflow(cut(details, DATA_LIMIT))
 
 
-def restarted(decider: Decider, restart: Restarting) -> Closing:
+def restarted(decider: Decider, restart: RestartRun) -> Closing:
     """Close it and begin a new run, with the same settings and the signals that nobody took.
 
     The service would give the new run what its type was registered with, as documented.
@@ -167,7 +173,7 @@ def restarted(decider: Decider, restart: Restarting) -> Closing:
             restart.arguments,
             restart.keywords,
             decider.encode,
-            decider.signals.handed_on,
+            decider.signals.unhandled,
         )
         started = decider.turns.started
         settings: dict[str, Any] = {key: started[key] for key in _KEPT_SETTINGS if key in started}

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flowy._decider.decisions import SHOWN, Trace
+from flowy._decider.decisions import DECISION_EVENTS, RecordedEvent
 from flowy.errors import HistoryError
 
 Event = Mapping[str, Any]
 
 
-class News(NamedTuple):
+class NewEvent(NamedTuple):
     """An event that tells the workflow something."""
 
     about: str | None
@@ -33,12 +33,12 @@ class News(NamedTuple):
 class Turn:
     """What the workflow learns before one decision task, and what it decided then."""
 
-    news: list[News]
+    new_events: list[NewEvent]
     started_event_id: int
     """The DecisionTaskStarted event."""
     timestamp: Any
     """When it was started, as the service, the AWS CLI or a file spells it."""
-    shown: list[Trace] = field(default_factory=list)
+    recorded: list[RecordedEvent] = field(default_factory=list)
     """The events that the decisions wrote."""
     completed_event_id: int | None = None
     """The DecisionTaskCompleted event, or None while the task is to be decided."""
@@ -69,7 +69,7 @@ class Turn:
         Returns:
             Its attributes, or None if there is none, or one of another name.
         """
-        recorded = [trace for trace in self.shown if trace.event_type in _MARKERS]
+        recorded = [trace for trace in self.recorded if trace.event_type in _MARKERS]
         if before >= len(recorded) or recorded[before].attributes["markerName"] != name:
             return None
         return recorded[before].attributes
@@ -77,7 +77,7 @@ class Turn:
 
 _MARKERS = ("MarkerRecorded", "RecordMarkerFailed")
 
-OPENING = {
+OPENING_EVENTS = {
     "ActivityTaskScheduled": "activityId",
     "TimerStarted": "timerId",
     "StartChildWorkflowExecutionInitiated": "control",
@@ -116,10 +116,10 @@ The three that end in ``Failed`` and link to an Initiated event have no such eve
 if the decision itself failed.
 """
 
-GOING_ON = frozenset({"ChildWorkflowExecutionStarted"})
+NOT_FINAL = frozenset({"ChildWorkflowExecutionStarted"})
 """Those of the linked events after which others follow."""
 
-REFUSALS = {
+DECISION_FAILURES = {
     "ScheduleActivityTaskFailed": "activityId",
     "StartTimerFailed": "timerId",
     "StartChildWorkflowExecutionFailed": "control",
@@ -136,7 +136,7 @@ REFUSALS = {
 Nothing is told of a request to cancel that failed: what was to be canceled has ended then.
 """
 
-CALLS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
+EXTERNAL_EVENTS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
 """Events that come from outside."""
 
 
@@ -150,7 +150,7 @@ def _attributes_member(event_type: str) -> str:
     return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
 
 
-_MEMBERS = {name: _attributes_member(name) for name in (*SHOWN, *LINKS, *CALLS)}
+_MEMBERS = {name: _attributes_member(name) for name in (*DECISION_EVENTS, *LINKS, *EXTERNAL_EVENTS)}
 
 _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunctionStarted"})
 """Events that neither tell a workflow anything nor come of decisions."""
@@ -184,8 +184,8 @@ class History:
         self.turns: deque[Turn] = deque()
         self.open_turn: Turn | None = None
         self._keys: dict[int, str] = {}
-        self._news: list[News] = []
-        self._shown: list[Trace] = []
+        self._new_events: list[NewEvent] = []
+        self._recorded: list[RecordedEvent] = []
         self.read(events)
 
     def read(self, events: Iterable[Event]) -> None:
@@ -195,23 +195,23 @@ class History:
             events: what the service wrote since, oldest first. The last decision task becomes
                 the open turn if it was started and neither completed nor timed out.
         """
-        news, shown, keys = self._news, self._shown, self._keys
-        known = 0  # how much of the news the decision task that was started last knows
+        new_events, recorded, keys = self._new_events, self._recorded, self._keys
+        known = 0  # how many of the new events the decision task that was started last knows
         deciding: Event | None = None
         if self.open_turn is not None:
-            known = len(self.open_turn.news)
+            known = len(self.open_turn.new_events)
         for event in events:
             event_type = event["eventType"]
             if event_type in _SILENT:
                 continue
             if event_type == "DecisionTaskStarted":
-                known, deciding = len(news), event
+                known, deciding = len(new_events), event
             elif event_type == "DecisionTaskCompleted":
                 turn = self.open_turn or self._turn(deciding, known)
                 turn.completed_event_id = event["eventId"]
                 self.open_turn = deciding = None
-                shown = turn.shown
-                del news[:known]
+                recorded = turn.recorded
+                del new_events[:known]
             elif event_type == "DecisionTaskTimedOut":
                 deciding = None
             else:
@@ -219,32 +219,32 @@ class History:
                 linked = LINKS.get(event_type)
                 begun = attributes[linked] if linked else 0
                 if begun:
-                    keep = event_type in GOING_ON
+                    keep = event_type in NOT_FINAL
                     key = keys[begun] if keep else keys.pop(begun)
-                    news.append(News(key, event_type, attributes))
-                elif event_type in CALLS:
-                    news.append(News(None, event_type, attributes))
+                    new_events.append(NewEvent(key, event_type, attributes))
+                elif event_type in EXTERNAL_EVENTS:
+                    new_events.append(NewEvent(None, event_type, attributes))
                 if "decisionTaskCompletedEventId" in attributes and (
-                    not begun or event_type in SHOWN_AND_LINKED
+                    not begun or event_type in RECORDED_AND_LINKED
                 ):
-                    shown.append(Trace(event["eventId"], event_type, attributes))
-                    if event_type in OPENING:
-                        keys[event["eventId"]] = attributes.get(OPENING[event_type], "")
-                    elif event_type in REFUSALS:
-                        member = REFUSALS[event_type]
+                    recorded.append(RecordedEvent(event["eventId"], event_type, attributes))
+                    if event_type in OPENING_EVENTS:
+                        keys[event["eventId"]] = attributes.get(OPENING_EVENTS[event_type], "")
+                    elif event_type in DECISION_FAILURES:
+                        member = DECISION_FAILURES[event_type]
                         refused = attributes.get(member, "") if member else None
-                        news.append(News(refused, event_type, attributes))
-        self._shown = shown
+                        new_events.append(NewEvent(refused, event_type, attributes))
+        self._recorded = recorded
         if deciding is not None and self.open_turn is None:
             self.open_turn = self._turn(deciding, known)
 
     def _turn(self, started: Event | None, known: int) -> Turn:
         if started is None:
             raise HistoryError("a decision task was completed that was never started")
-        turn = Turn(self._news[:known], started["eventId"], started.get("eventTimestamp"))
+        turn = Turn(self._new_events[:known], started["eventId"], started.get("eventTimestamp"))
         self.turns.append(turn)
         return turn
 
 
-SHOWN_AND_LINKED = frozenset({"TimerCanceled"})
+RECORDED_AND_LINKED = frozenset({"TimerCanceled"})
 """What a decision writes at once and ends something."""

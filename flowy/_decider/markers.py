@@ -14,7 +14,7 @@ from flowy.errors import TaskFailed
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._payloads.serializers import Convert
+    from flowy._payloads.serializers import Converter
     from flowy.payloads import Payloads
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> s
         return _FAILED + reason_and_details(error)[0]
 
 
-def _returned(function: Callable[..., Any]) -> Convert | None:
+def _returned(function: Callable[..., Any]) -> Converter | None:
     try:
         return converter(get_annotations(function, eval_str=True).get("return", Any))
     except (NameError, TypeError):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from flowy._decider.decisions import Decision, start_timer
-from flowy._determinism.call_sites import CallSite, Site, located
+from flowy._determinism.call_sites import CallSite, SourceLine, located
 from flowy.result import Call
 
 OPEN_LIMITS = {
@@ -44,7 +44,7 @@ _KEPT = frozenset(
 """What may be decided together with the end of an execution, and makes sense then."""
 
 
-class _Waiting(NamedTuple):
+class _QueuedDecision(NamedTuple):
     """A decision that the limits of the service do not allow yet."""
 
     decision: Decision
@@ -62,11 +62,11 @@ class Outbox:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._decisions: list[Decision] = []
-        self._places: list[CallSite | None] = []
+        self._call_sites: list[CallSite | None] = []
         self._size = 0
         self._open: defaultdict[str, int] = defaultdict(int)
         self._awaited: dict[str, tuple[str, Call | None]] = {}
-        self._waiting: defaultdict[str, dict[str, _Waiting]] = defaultdict(dict)
+        self._waiting: defaultdict[str, dict[str, _QueuedDecision]] = defaultdict(dict)
         self._limits = dict(OPEN_LIMITS)
         self._wanted = False
         self._finished = False
@@ -82,47 +82,47 @@ class Outbox:
         """
         kind, size = decision.type, _size(decision)
         waiting = self._waiting[kind]
-        if waiting or self._crowded(kind) or self._full(size):
-            waiting[key] = _Waiting(decision, size, call)
+        if waiting or self._at_limit(kind) or self._full(size):
+            waiting[key] = _QueuedDecision(decision, size, call)
         else:
             self._send(decision, size, key, call)
 
     def _send(self, decision: Decision, size: int, key: str, call: Call | None) -> None:
-        self._append(decision, size, None if call is None else call.place)
+        self._append(decision, size, None if call is None else call.call_site)
         self._open[decision.type] += 1
         self._awaited[key] = decision.type, call
 
-    def _append(self, decision: Decision, size: int, place: CallSite | None) -> None:
+    def _append(self, decision: Decision, size: int, call_site: CallSite | None) -> None:
         self._size += size
         self._decisions.append(decision)
-        self._places.append(place)
+        self._call_sites.append(call_site)
 
-    def add(self, decision: Decision, place: CallSite | None) -> None:
+    def add(self, decision: Decision, call_site: CallSite | None) -> None:
         """Add a decision that begins nothing.
 
         Args:
             decision: the decision.
-            place: where the author's code asks for it, if it does.
+            call_site: where the author's code asks for it, if it does.
         """
-        self._append(decision, _size(decision), place)
+        self._append(decision, _size(decision), call_site)
 
     def close(self, decision: Decision) -> None:
         """Add the decision that closes the execution; nothing new is begun beside it."""
         self._waiting.clear()
         kept = [
-            (each, place)
-            for each, place in zip(self._decisions, self._places, strict=True)
+            (each, call_site)
+            for each, call_site in zip(self._decisions, self._call_sites, strict=True)
             if each.type in _KEPT
         ]
         self._decisions = [each for each, _ in kept]
-        self._places = [place for _, place in kept]
+        self._call_sites = [call_site for _, call_site in kept]
         self.add(decision, None)
 
     def withdraw(self, key: str) -> bool:
         """Take back a decision that waits; tell whether there was one."""
         return any(waiting.pop(key, None) for waiting in self._waiting.values())
 
-    def answered(self, key: str, last: bool) -> Call | None:
+    def call_for(self, key: str, last: bool) -> Call | None:
         """Tell whom the news about a key are for.
 
         Args:
@@ -136,7 +136,7 @@ class Outbox:
             self._open[kind] -= 1
         return call
 
-    def queues(self, cause: str) -> bool:
+    def lower_limit(self, cause: str) -> bool:
         """Learn from a refusal that fewer things of a kind may be open than is documented.
 
         Args:
@@ -160,7 +160,7 @@ class Outbox:
     def next_turn(self) -> None:
         """Begin a turn; call it before the news are given out."""
         self._decisions = []
-        self._places = []
+        self._call_sites = []
         self._size = 0
         self._wanted = False
         self._finished = False
@@ -177,7 +177,7 @@ class Outbox:
     def release(self) -> None:
         """Begin what waited and may begin now; call it when the news are given out."""
         for kind, waiting in self._waiting.items():
-            while waiting and not self._crowded(kind):
+            while waiting and not self._at_limit(kind):
                 key, (decision, size, call) = next(iter(waiting.items()))
                 if self._full(size):
                     break
@@ -189,7 +189,7 @@ class Outbox:
         if not self._finished:
             self._finished = True
             held_back = any(
-                waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()
+                waiting and not self._at_limit(kind) for kind, waiting in self._waiting.items()
             )
             if self._wanted or held_back:
                 self._wakes += 1
@@ -198,11 +198,11 @@ class Outbox:
                 self._send(timer, _size(timer), key, None)
         return self._decisions
 
-    def sites(self) -> list[Site | None]:
+    def call_sites(self) -> list[SourceLine | None]:
         """Where the author's code asks for each of the decisions, as far as it does."""
-        return [None if place is None else located(place) for place in self._places]
+        return [None if call_site is None else located(call_site) for call_site in self._call_sites]
 
-    def _crowded(self, kind: str) -> bool:
+    def _at_limit(self, kind: str) -> bool:
         return kind in self._limits and self._open[kind] >= self._limits[kind]
 
     def _full(self, size: int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowy._decider.decisions import Closing, canceled, completed, failed, restarted
 from flowy._decider.signals import Signal
 from flowy._determinism.guard import watched
-from flowy._logs import LoggingFor, Source
+from flowy._logs import LoggingContext, RunInfo
 from flowy.errors import ExecutionCanceled, UnrepeatableError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run_to_end(
     closing = None
     try:
         closing = _run(decider, workflow, unrepeatable)
-    except Suspended:
+    except LeaveRun:
         pass
     except (Exception, SystemExit) as error:
         closing = failed(error)
@@ -52,12 +52,12 @@ def _run(
         decider.signals.carried_over(Signal(*signal) for signal in signals)
     instance = workflow()
     instance._decider = decider
-    source = Source(*decider.execution, label, lambda: decider.turns.replaying)
+    source = RunInfo(*decider.execution, label, lambda: decider.turns.replaying)
     try:
         try:
-            with LoggingFor(source):
+            with LoggingContext(source):
                 value = _called(instance, args, kwargs, unrepeatable)
-        except Restarting as restart:
+        except RestartRun as restart:
             decider.wait_for_all()
             return restarted(decider, restart)
         decider.wait_for_all()
@@ -80,11 +80,11 @@ def _called(
     return workflow.run(*args, **kwargs)
 
 
-class Suspended(BaseException):
+class LeaveRun(BaseException):
     """Leaves ``run`` until the history holds more."""
 
 
-class Restarting(BaseException):
+class RestartRun(BaseException):
     """Leaves ``run`` for good, to begin anew in a new run of the execution.
 
     Args:

@@ -67,7 +67,7 @@ class Signals:
         return waiting.popleft() if waiting else None
 
     @property
-    def handed_on(self) -> list[Signal]:
+    def unhandled(self) -> list[Signal]:
         """What the next run of the execution has to know: what nobody took of what came."""
         untaken = [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
         return [*untaken, CANCEL_REQUEST] if self.cancel_pending else untaken

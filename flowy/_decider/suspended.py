@@ -19,7 +19,7 @@ from flowy._client import Execution
 from flowy._decider.decider import Decider
 from flowy._decider.decisions import CLOSING, Decision
 from flowy._decider.history import Event, History
-from flowy._decider.run import Suspended
+from flowy._decider.run import LeaveRun
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
@@ -98,10 +98,10 @@ class SuspendedExecution:
         self._decider.abandon()
         if self._greenlet and self.thread == threading.get_ident():
             self._greenlet.parent = getcurrent()
-            self._greenlet.throw(Suspended)
+            self._greenlet.throw(LeaveRun)
 
     def _replay(self) -> None:
-        with suppress(Suspended):
+        with suppress(LeaveRun):
             self._decider.replay()
 
     def _pause(self) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flowy._decider.history import History, News, Turn
+from flowy._decider.history import History, NewEvent, Turn
 from flowy._decider.outbox import Outbox
 from flowy._determinism.differences import explained
 from flowy._payloads.text import HISTORY_LIMIT, LONG_HISTORY
@@ -64,7 +64,7 @@ class Turns:
         """Whether what is decided now was decided before."""
         return self._at_hand is not None and self._at_hand.completed_event_id is not None
 
-    def next(self) -> Sequence[News] | None:
+    def next(self) -> Sequence[NewEvent] | None:
         """Finish the turn at hand and begin the next one.
 
         Returns:
@@ -82,7 +82,7 @@ class Turns:
         before, self._at_hand = self._at_hand, following.popleft()
         self._warn_of_length(before, self._at_hand)
         self._outbox.next_turn()
-        return self._at_hand.news
+        return self._at_hand.new_events
 
     def match(self) -> None:
         """Hold what is decided in the turn at hand against the history, as far as it shows that.
@@ -94,7 +94,9 @@ class Turns:
         if turn is None or turn.completed_event_id is None:
             return
         outbox = self._outbox
-        difference = explained(outbox.finished(), turn.shown, turn.completed_event_id, outbox.sites)
+        difference = explained(
+            outbox.finished(), turn.recorded, turn.completed_event_id, outbox.call_sites
+        )
         if difference is not None:
             raise NonDeterminismError(difference)
 

@@ -11,7 +11,7 @@ CallSite = tuple[CodeType, int]
 """A place in code as it is found at small cost: the code and the index of the instruction."""
 
 
-class Site(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of code."""
 
     file: str
@@ -43,14 +43,14 @@ def call_site() -> CallSite | None:
     return None
 
 
-def located(place: CallSite) -> Site:
+def located(place: CallSite) -> SourceLine:
     """Work out the line of a place."""
     code, instruction = place
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
         if start <= instruction < end and number is not None:
             line = number
-    return Site(code.co_filename, line, code.co_qualname)
+    return SourceLine(code.co_filename, line, code.co_qualname)
 
 
 @cache

@@ -46,7 +46,7 @@ class Reason(Enum):
     """The code no longer calls ``self.patched``."""
 
 
-class Step(NamedTuple):
+class RequestedAction(NamedTuple):
     """What was asked for, told by a decision or by the event that shows it."""
 
     decision: str
@@ -64,7 +64,7 @@ class Step(NamedTuple):
         noun = _KINDS[self.decision].noun if self.decision in _KINDS else self.decision
         return " ".join(part for part in (noun, self.name, self.version) if part)
 
-    def same_as(self, other: Step) -> bool:
+    def same_as(self, other: RequestedAction) -> bool:
         """Whether both ask for the same, whatever the number of the call."""
         return self[:3] == other[:3] and (
             None in (self.text, other.text) or same_text(self.text, other.text)
@@ -76,7 +76,7 @@ class Step(NamedTuple):
         return self.decision in CLOSING
 
 
-def step(decision: str, attributes: Mapping[str, Any]) -> Step:
+def requested_action(decision: str, attributes: Mapping[str, Any]) -> RequestedAction:
     """Find what is asked for.
 
     Args:
@@ -92,24 +92,26 @@ def step(decision: str, attributes: Mapping[str, Any]) -> Step:
     )
     if "signalName" in attributes:
         name = f"{name} to {attributes.get('workflowId')}"
-    return Step(decision, name, version, attributes.get(kind.text))
+    return RequestedAction(decision, name, version, attributes.get(kind.text))
 
 
-def likely(decided: list[Step], shown: list[Step], index: int) -> tuple[Reason, str]:
+def likely_cause(
+    decided: list[RequestedAction], recorded: list[RequestedAction], index: int
+) -> tuple[Reason, str]:
     """Guess why code and history differ.
 
     Args:
         decided: what the code asks for in a turn.
-        shown: what it asked for then.
+        recorded: what it asked for then.
         index: the first place at which they differ; at the end of one of them it holds nothing.
 
     Returns:
         The reason, and a sentence that says it.
     """
     here = decided[index] if index < len(decided) else None
-    there = shown[index] if index < len(shown) else None
+    there = recorded[index] if index < len(recorded) else None
     put_off = there is not None and any(map(there.same_as, decided[index + 1 :]))
-    came_up = here is not None and any(map(here.same_as, shown[index + 1 :]))
+    came_up = here is not None and any(map(here.same_as, recorded[index + 1 :]))
     if there is None or here is None:
         return _one_missing(here, there)
     if here.same_as(there):
@@ -125,7 +127,7 @@ def likely(decided: list[Step], shown: list[Step], index: int) -> tuple[Reason, 
     return _exchanged(here, there)
 
 
-def _one_missing(here: Step | None, there: Step | None) -> tuple[Reason, str]:
+def _one_missing(here: RequestedAction | None, there: RequestedAction | None) -> tuple[Reason, str]:
     """The code asks for something more, or for something less."""
     if here is not None:
         if here.closing:
@@ -141,7 +143,7 @@ def _one_missing(here: Step | None, there: Step | None) -> tuple[Reason, str]:
     return Reason.REMOVED, f"the code no longer asks for {there}"
 
 
-def _exchanged(here: Step, there: Step) -> tuple[Reason, str]:
+def _exchanged(here: RequestedAction, there: RequestedAction) -> tuple[Reason, str]:
     """The code asks for one thing instead of another."""
     if here.decision == there.decision and here.closing:
         return Reason.OUTCOME, f"the execution ends otherwise: {changed(there.text, here.text)}"
@@ -160,7 +162,7 @@ def _exchanged(here: Step, there: Step) -> tuple[Reason, str]:
     return Reason.TYPE, f"the code asks for {here} where it asked for {there}"
 
 
-def _ends(here: Step) -> tuple[Reason, str]:
+def _ends(here: RequestedAction) -> tuple[Reason, str]:
     if here.decision == "FailWorkflowExecution":
         return Reason.RAISES, f"run raises an exception that it did not raise then: {here.text}"
     return Reason.ENDS_EARLIER, f"the code ends the execution, where it went on then: {here}"

@@ -75,7 +75,7 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
             continue
         seen.add(function.__code__)
         for call in calls_in(function, cls):
-            row = _row(known, call.target)
+            row = _lookup(known, call.target)
             if row is not None and call.arguments < row.harmless_from:
                 file = function.__code__.co_filename
                 found.append(UnrepeatableError(f"{call.text}()", file, call.line, row.instead))
@@ -90,7 +90,7 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
     return sorted(found, key=lambda error: (error.file, error.line))
 
 
-class Row(NamedTuple):
+class Unrepeatable(NamedTuple):
     """Functions that are not the same each time."""
 
     owner: Any
@@ -101,43 +101,49 @@ class Row(NamedTuple):
     """With so many arguments they are the same each time."""
 
 
-def _rows() -> tuple[Row, ...]:
+def _table() -> tuple[Unrepeatable, ...]:
     # The classes as they are now: freezegun exchanges them.
     return (
-        Row(datetime.datetime, "now utcnow today", "self.now()"),
-        Row(datetime.date, "today", "self.now()"),
-        Row(time, "time time_ns monotonic monotonic_ns", "self.now()"),
-        Row(time, "perf_counter perf_counter_ns", "self.now()"),
-        Row(time, "localtime gmtime ctime", "self.now()", harmless_from=1),
-        Row(time, "strftime", "self.now()", harmless_from=2),
-        Row(time, "sleep", "self.sleep()"),
-        Row(random, "random uniform triangular randint randrange choice choices", "self.random"),
-        Row(random, "sample shuffle getrandbits randbytes seed binomialvariate", "self.random"),
-        Row(random, "betavariate expovariate gammavariate gauss lognormvariate", "self.random"),
-        Row(random, "normalvariate paretovariate vonmisesvariate", "self.random"),
-        Row(random, "weibullvariate", "self.random"),
-        Row(random, "Random", "self.random", harmless_from=1),
-        Row(random, "SystemRandom", "self.side_effect()"),
-        Row(uuid, "uuid1 uuid4 uuid6 uuid7", "self.uuid()"),
-        Row(os, "urandom getrandom", "self.side_effect()"),
-        Row(os, "listdir scandir walk", "an activity"),
-        Row(builtins, "open", "an activity"),
-        Row(builtins, "input", "a signal"),
-        Row(secrets, "choice randbelow randbits", "self.side_effect()"),
-        Row(secrets, "token_bytes token_hex token_urlsafe", "self.side_effect()"),
+        Unrepeatable(datetime.datetime, "now utcnow today", "self.now()"),
+        Unrepeatable(datetime.date, "today", "self.now()"),
+        Unrepeatable(time, "time time_ns monotonic monotonic_ns", "self.now()"),
+        Unrepeatable(time, "perf_counter perf_counter_ns", "self.now()"),
+        Unrepeatable(time, "localtime gmtime ctime", "self.now()", harmless_from=1),
+        Unrepeatable(time, "strftime", "self.now()", harmless_from=2),
+        Unrepeatable(time, "sleep", "self.sleep()"),
+        Unrepeatable(
+            random, "random uniform triangular randint randrange choice choices", "self.random"
+        ),
+        Unrepeatable(
+            random, "sample shuffle getrandbits randbytes seed binomialvariate", "self.random"
+        ),
+        Unrepeatable(
+            random, "betavariate expovariate gammavariate gauss lognormvariate", "self.random"
+        ),
+        Unrepeatable(random, "normalvariate paretovariate vonmisesvariate", "self.random"),
+        Unrepeatable(random, "weibullvariate", "self.random"),
+        Unrepeatable(random, "Random", "self.random", harmless_from=1),
+        Unrepeatable(random, "SystemRandom", "self.side_effect()"),
+        Unrepeatable(uuid, "uuid1 uuid4 uuid6 uuid7", "self.uuid()"),
+        Unrepeatable(os, "urandom getrandom", "self.side_effect()"),
+        Unrepeatable(os, "listdir scandir walk", "an activity"),
+        Unrepeatable(builtins, "open", "an activity"),
+        Unrepeatable(builtins, "input", "a signal"),
+        Unrepeatable(secrets, "choice randbelow randbits", "self.side_effect()"),
+        Unrepeatable(secrets, "token_bytes token_hex token_urlsafe", "self.side_effect()"),
     )
 
 
-def _known() -> dict[object, Row]:
+def _known() -> dict[object, Unrepeatable]:
     return {
         getattr(row.owner, name): row
-        for row in _rows()
+        for row in _table()
         for name in row.names.split()
         if hasattr(row.owner, name)
     }
 
 
-def _row(known: dict[object, Row], target: object) -> Row | None:
+def _lookup(known: dict[object, Unrepeatable], target: object) -> Unrepeatable | None:
     try:
         return known.get(target)
     except TypeError:  # it cannot be a key
@@ -167,7 +173,7 @@ def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | No
     return (target, owner) if isinstance(target, FunctionType) else (None, None)
 
 
-class CallInCode(NamedTuple):
+class CallExpression(NamedTuple):
     """A call that stands in the source of a function."""
 
     text: str
@@ -182,7 +188,7 @@ class CallInCode(NamedTuple):
     """The class on which the target was found."""
 
 
-def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallInCode]:
+def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpression]:
     """Read the calls that are made when a function is called.
 
     Args:
@@ -208,7 +214,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallInCo
         if isinstance(node.func, ast.Name) and node.func.id in inner:
             pending.extend(inner.pop(node.func.id).body)
         else:
-            yield CallInCode(
+            yield CallExpression(
                 ast.unparse(node.func),
                 node.lineno + line_before,
                 len(node.args) + len(node.keywords),

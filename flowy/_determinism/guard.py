@@ -77,7 +77,7 @@ def install() -> None:
 _installed = False
 
 
-class Row(NamedTuple):
+class AuditRule(NamedTuple):
     """What is said of an event."""
 
     what: str
@@ -92,33 +92,33 @@ _CHANGES = "a change of the file system"
 _ACTIVITY = "an activity"
 
 EVENTS = {
-    "time.sleep": Row("time.sleep()", "self.sleep()"),
-    "socket.connect": Row(_CONNECTS, _ACTIVITY),
-    "socket.getaddrinfo": Row(_CONNECTS, _ACTIVITY),
-    "socket.gethostbyname": Row(_CONNECTS, _ACTIVITY),
-    "socket.sendto": Row(_CONNECTS, _ACTIVITY),
-    "socket.sendmsg": Row(_CONNECTS, _ACTIVITY),
-    "http.client.send": Row(_CONNECTS, _ACTIVITY),
-    "socket.bind": Row(_CONNECTS, _ACTIVITY),
-    "subprocess.Popen": Row(_STARTS, _ACTIVITY),
-    "os.system": Row(_STARTS, _ACTIVITY),
-    "os.fork": Row(_STARTS, _ACTIVITY),
-    "os.forkpty": Row(_STARTS, _ACTIVITY),
-    "os.posix_spawn": Row(_STARTS, _ACTIVITY),
-    "os.spawn": Row(_STARTS, _ACTIVITY),
-    "os.exec": Row(_STARTS, _ACTIVITY),
-    "_thread.start_new_thread": Row("another thread", _ACTIVITY, by_libraries=False),
-    "_thread.start_joinable_thread": Row("another thread", _ACTIVITY, by_libraries=False),
-    "sqlite3.connect": Row("a database", _ACTIVITY, by_libraries=False),
-    "open": Row("a file opened for writing", _ACTIVITY, by_libraries=False),
-    "os.remove": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.rename": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.mkdir": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.rmdir": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.link": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.symlink": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.truncate": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.chmod": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "time.sleep": AuditRule("time.sleep()", "self.sleep()"),
+    "socket.connect": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.getaddrinfo": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.gethostbyname": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.sendto": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.sendmsg": AuditRule(_CONNECTS, _ACTIVITY),
+    "http.client.send": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.bind": AuditRule(_CONNECTS, _ACTIVITY),
+    "subprocess.Popen": AuditRule(_STARTS, _ACTIVITY),
+    "os.system": AuditRule(_STARTS, _ACTIVITY),
+    "os.fork": AuditRule(_STARTS, _ACTIVITY),
+    "os.forkpty": AuditRule(_STARTS, _ACTIVITY),
+    "os.posix_spawn": AuditRule(_STARTS, _ACTIVITY),
+    "os.spawn": AuditRule(_STARTS, _ACTIVITY),
+    "os.exec": AuditRule(_STARTS, _ACTIVITY),
+    "_thread.start_new_thread": AuditRule("another thread", _ACTIVITY, by_libraries=False),
+    "_thread.start_joinable_thread": AuditRule("another thread", _ACTIVITY, by_libraries=False),
+    "sqlite3.connect": AuditRule("a database", _ACTIVITY, by_libraries=False),
+    "open": AuditRule("a file opened for writing", _ACTIVITY, by_libraries=False),
+    "os.remove": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.rename": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.mkdir": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.rmdir": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.link": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.symlink": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.truncate": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.chmod": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
 }
 """The audit events that are noticed; ``open`` only if it is for writing."""
 
@@ -151,7 +151,7 @@ def _look(event: str, arguments: tuple[Any, ...], frame: FrameType | None) -> No
         _look_closely(EVENTS[event], frame, watching)
 
 
-def _look_closely(row: Row, frame: FrameType, watching: FrameType) -> None:
+def _look_closely(rule: AuditRule, frame: FrameType, watching: FrameType) -> None:
     """Raise an error if what lies between an event and `watched` is a workflow's doing."""
     packages: list[str] = []
     frames: list[FrameType] = []
@@ -167,9 +167,11 @@ def _look_closely(row: Row, frame: FrameType, watching: FrameType) -> None:
         return
     own = (getattr(frame.f_locals["run"], "__module__", None) or "").partition(".")[0]
     nearest = packages.index(own) if own in packages else len(packages) - 1
-    if row.by_libraries or all(each in sys.stdlib_module_names for each in packages[:nearest]):
+    if rule.by_libraries or all(each in sys.stdlib_module_names for each in packages[:nearest]):
         author = frames[nearest]
-        error = UnrepeatableError(row.what, author.f_code.co_filename, author.f_lineno, row.instead)
+        error = UnrepeatableError(
+            rule.what, author.f_code.co_filename, author.f_lineno, rule.instead
+        )
         frame.f_locals["found"].append(error)
         raise error
 

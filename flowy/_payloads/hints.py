@@ -11,7 +11,7 @@ from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
-from flowy._payloads.serializers import FORMS, Convert, Form
+from flowy._payloads.serializers import JSON_FORMS, Converter, JsonForm
 from flowy.result import Result
 
 UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
@@ -21,13 +21,13 @@ UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
 class Hints(NamedTuple):
     """How what ``run`` takes and returns is read; None where plain JSON is what is meant."""
 
-    positional: tuple[tuple[str, Convert | None], ...]
-    rest: Convert | None
+    positional: tuple[tuple[str, Converter | None], ...]
+    rest: Converter | None
     """For what ``*args`` takes."""
-    named: dict[str, Convert | None]
-    others: Convert | None
+    named: dict[str, Converter | None]
+    others: Converter | None
     """For what ``**kwargs`` takes."""
-    result: Convert | None
+    result: Converter | None
 
 
 NO_HINTS = Hints((), None, {}, None, None)
@@ -54,8 +54,8 @@ def _hints_of(run: Any) -> Hints:
         parameters = list(signature(run).parameters.values())
     except (NameError, AttributeError, TypeError, ValueError):
         return NO_HINTS
-    positional: list[tuple[str, Convert | None]] = []
-    named: dict[str, Convert | None] = {}
+    positional: list[tuple[str, Converter | None]] = []
+    named: dict[str, Converter | None] = {}
     rest = others = None
     for parameter in parameters[1:]:  # the first is the instance
         convert = converter(resolved.get(parameter.name, Any))
@@ -73,7 +73,7 @@ def _hints_of(run: Any) -> Hints:
     return Hints(tuple(positional), rest, named, others, result)
 
 
-def converter(hint: Any) -> Convert | None:
+def converter(hint: Any) -> Converter | None:
     """Find how a value is read that is hinted so.
 
     Args:
@@ -90,11 +90,11 @@ def converter(hint: Any) -> Convert | None:
 
 
 @lru_cache(maxsize=2048)
-def _cached(hint: Any) -> Convert | None:
+def _cached(hint: Any) -> Converter | None:
     return _converter(hint)
 
 
-def _converter(hint: Any) -> Convert | None:
+def _converter(hint: Any) -> Converter | None:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated or origin in (typing.Required, typing.NotRequired):
         return converter(arguments[0])
@@ -109,7 +109,7 @@ def _converter(hint: Any) -> Convert | None:
         return _fields_of_tuple(cls) if hasattr(cls, "_fields") else _tuple(arguments)
     if issubclass(cls, set | frozenset):
         return _several(cls, arguments)
-    for form in FORMS:
+    for form in JSON_FORMS:
         if issubclass(cls, form.of):
             return _by_form(cls, form)
     if dataclasses.is_dataclass(cls):
@@ -134,16 +134,16 @@ _LISTS = (
 )
 
 
-def _by_form(cls: type, form: Form) -> Convert:
+def _by_form(cls: type, form: JsonForm) -> Converter:
     def convert(value: Any) -> Any:
         return value if isinstance(value, cls) else form.read(cls, value)
 
     return convert
 
 
-def _dataclass(cls: type) -> Convert:
+def _dataclass(cls: type) -> Converter:
     @lru_cache(maxsize=1)
-    def fields() -> dict[str, Convert | None]:  # not before it is used, as it may hold itself
+    def fields() -> dict[str, Converter | None]:  # not before it is used, as it may hold itself
         hints = typing.get_type_hints(cls, include_extras=True)
         return {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
 
@@ -155,20 +155,20 @@ def _dataclass(cls: type) -> Convert:
     return convert
 
 
-def _typed_dictionary(cls: type) -> Convert:
+def _typed_dictionary(cls: type) -> Converter:
     @lru_cache(maxsize=1)
-    def fields() -> dict[str, Convert | None]:
+    def fields() -> dict[str, Converter | None]:
         hints = typing.get_type_hints(cls, include_extras=True)
         return {name: converter(hint) for name, hint in hints.items()}
 
     return lambda value: _members(_object(value), fields())
 
 
-def _members(value: dict[str, Any], fields: dict[str, Convert | None]) -> dict[str, Any]:
+def _members(value: dict[str, Any], fields: dict[str, Converter | None]) -> dict[str, Any]:
     return {name: _apply(fields.get(name), item) for name, item in value.items()}
 
 
-def _fields_of_tuple(cls: Any) -> Convert:
+def _fields_of_tuple(cls: Any) -> Converter:
     hints = typing.get_type_hints(cls, include_extras=True)
     each = [converter(hints.get(name, Any)) for name in cls._fields]
 
@@ -181,7 +181,7 @@ def _fields_of_tuple(cls: Any) -> Convert:
     return convert
 
 
-def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
+def _tuple(arguments: tuple[Any, ...]) -> Converter | None:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return _several(tuple, arguments[:1])
     if not arguments:
@@ -197,14 +197,14 @@ def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
     return convert
 
 
-def _several(cls: Any, arguments: tuple[Any, ...]) -> Convert | None:
+def _several(cls: Any, arguments: tuple[Any, ...]) -> Converter | None:
     each = converter(arguments[0]) if arguments else None
     if each is None:
         return None if cls is list else lambda value: cls(_list(value))
     return lambda value: cls(map(each, _list(value)))
 
 
-def _mapping(key: Any, item: Any) -> Convert | None:
+def _mapping(key: Any, item: Any) -> Converter | None:
     keys = _KEYS[key] if key in _KEYS else converter(key)
     items = converter(item)
     if keys is None and items is None:
@@ -214,7 +214,7 @@ def _mapping(key: Any, item: Any) -> Convert | None:
     }
 
 
-_KEYS: dict[Any, Convert | None] = {
+_KEYS: dict[Any, Converter | None] = {
     str: None,
     int: int,
     float: float,
@@ -223,7 +223,7 @@ _KEYS: dict[Any, Convert | None] = {
 """The keys of an object in JSON are always text."""
 
 
-def _union(arms: list[Any]) -> Convert | None:
+def _union(arms: list[Any]) -> Converter | None:
     """Take the first arm that a value fits."""
     arms = [arm for arm in arms if arm is not type(None)]
     each = [(_native(arm), converter(arm)) for arm in arms]
@@ -260,7 +260,7 @@ def _native(arm: Any) -> Any:
     return object
 
 
-def _apply(convert: Convert | None, value: Any) -> Any:
+def _apply(convert: Converter | None, value: Any) -> Any:
     return value if convert is None else convert(value)
 
 

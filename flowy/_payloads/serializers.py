@@ -19,38 +19,38 @@ from flowy.result import Result
 Encode = Callable[[object], str]
 
 
-StandIn = Callable[[Result[Any]], object]
+Resolve = Callable[[Result[Any]], object]
 """Gives the value that is written in place of a result."""
 
 
-Convert = Callable[[Any], Any]
+Converter = Callable[[Any], Any]
 
 
-class Form(NamedTuple):
+class JsonForm(NamedTuple):
     """How values of a class, and of those below it, travel."""
 
     of: type
-    write: Convert
+    write: Converter
     read: Callable[[Any, Any], Any]
     """Makes a value of the class that the hint names."""
 
 
-FORMS = (
-    Form(datetime, datetime.isoformat, lambda cls, text: cls.fromisoformat(text)),
-    Form(date, date.isoformat, lambda cls, text: cls.fromisoformat(text)),
-    Form(time, time.isoformat, lambda cls, text: cls.fromisoformat(text)),
-    Form(timedelta, timedelta.total_seconds, lambda cls, seconds: cls(seconds=seconds)),
-    Form(Decimal, str, lambda cls, text: cls(text)),
-    Form(
+JSON_FORMS = (
+    JsonForm(datetime, datetime.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    JsonForm(date, date.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    JsonForm(time, time.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    JsonForm(timedelta, timedelta.total_seconds, lambda cls, seconds: cls(seconds=seconds)),
+    JsonForm(Decimal, str, lambda cls, text: cls(text)),
+    JsonForm(
         bytes,
         lambda value: b64encode(value).decode(),
         lambda cls, text: b64decode(text, None, True),
     ),
-    Form(UUID, str, lambda cls, text: cls(text)),
-    Form(PurePath, str, lambda cls, text: cls(text)),
-    Form(Enum, lambda value: value.value, lambda cls, value: _member(cls, value)),
-    Form(set, lambda value: _in_order(value), lambda cls, items: cls(items)),
-    Form(frozenset, lambda value: _in_order(value), lambda cls, items: cls(items)),
+    JsonForm(UUID, str, lambda cls, text: cls(text)),
+    JsonForm(PurePath, str, lambda cls, text: cls(text)),
+    JsonForm(Enum, lambda value: value.value, lambda cls, value: _member(cls, value)),
+    JsonForm(set, lambda value: _in_order(value), lambda cls, items: cls(items)),
+    JsonForm(frozenset, lambda value: _in_order(value), lambda cls, items: cls(items)),
 )
 
 
@@ -68,7 +68,7 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: there is nothing that could.
     """
-    for form in FORMS:
+    for form in JSON_FORMS:
         if isinstance(value, form.of):
             return form.write(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -115,50 +115,50 @@ class Json:
         return "JSON"
 
 
-def encoder(serializer: Serializer, stand_in: StandIn) -> Encode:
+def encoder(serializer: Serializer, resolve: Resolve) -> Encode:
     """Make a function that encodes values in which results are found.
 
     Args:
         serializer: makes text of the values.
-        stand_in: gives the value that is written in place of a result.
+        resolve: gives the value that is written in place of a result.
 
     Returns:
         The function.
     """
     if not isinstance(serializer, Json):
-        return lambda value: serializer.dumps(replaced(value, stand_in))
+        return lambda value: serializer.dumps(replaced(value, resolve))
 
     def default(value: object) -> object:
-        return stand_in(value) if isinstance(value, Result) else plain(value)
+        return resolve(value) if isinstance(value, Result) else plain(value)
 
     return json.JSONEncoder(default=default, allow_nan=False).encode
 
 
-def replaced(value: Any, stand_in: StandIn) -> Any:
+def replaced(value: Any, resolve: Resolve) -> Any:
     """Put something else in place of the results in a value.
 
     Args:
         value: any value; lists, tuples, dictionaries and dataclasses are searched.
-        stand_in: gives what is put in place of a result.
+        resolve: gives what is put in place of a result.
 
     Returns:
         The value itself if it holds none, else a copy.
     """
     match value:
         case Result():
-            return stand_in(value)
+            return resolve(value)
         case list() | tuple():
-            items = [replaced(item, stand_in) for item in value]
+            items = [replaced(item, resolve) for item in value]
             if all(new is old for new, old in zip(items, value, strict=True)):
                 return value
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
         case dict():
-            return {key: replaced(item, stand_in) for key, item in value.items()}
+            return {key: replaced(item, resolve) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changes = {
             field.name: new
             for field in dataclasses.fields(value)
-            if (new := replaced(old := getattr(value, field.name), stand_in)) is not old
+            if (new := replaced(old := getattr(value, field.name), resolve)) is not old
         }
         return dataclasses.replace(value, **changes) if changes else value
     return value

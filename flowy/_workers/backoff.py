@@ -30,7 +30,7 @@ _PASSING_FAULTS = frozenset(
 """Faults that a later try may not meet; temporary credentials are renewed meanwhile."""
 
 
-def passes(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Tell whether a call that raised this may well succeed if it is tried again later.
 
     Args:

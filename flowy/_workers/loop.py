@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowy import _checks
 from flowy._client import Reply, SwfClient, fault_code
-from flowy._workers.backoff import Backoff, Wait, passes
+from flowy._workers.backoff import Backoff, Wait, is_transient
 from flowy._workers.registration import Type, register
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
@@ -22,7 +22,7 @@ from flowy.payloads import Payloads
 logger = logging.getLogger("flowy.workers")
 
 
-_TRIES = 8
+_ATTEMPTS = 8
 """How often a call is made that must not be lost, over two minutes or so."""
 
 
@@ -92,7 +92,7 @@ class Worker:
         longer, up to a minute.
 
         Raises:
-            Exception: what a poll raised that waiting does not mend, such as an unknown domain.
+            Exception: what a poll raised that waiting does not fix, such as an unknown domain.
         """
         logger.info("%s worker waits on %s in %s", self.kind, self.task_list, self.domain)
         backoff = Backoff()
@@ -100,7 +100,7 @@ class Worker:
             try:
                 self.run_once()
             except Exception as error:
-                if not passes(error):
+                if not is_transient(error):
                     raise
                 seconds = backoff.next()
                 logger.warning(
@@ -118,7 +118,7 @@ class Worker:
     def _answer(self, operation: str, label: str, **answer: Any) -> bool:
         """Answer a task, and tell whether the service took it; if not, nothing is changed."""
         try:
-            self._insist(operation, label, answer)
+            self._call_with_retries(operation, label, answer)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 logger.warning("%s: too late to answer, as the task has ended: %s", label, error)
@@ -127,7 +127,7 @@ class Worker:
             return False
         return True
 
-    def _insist(self, operation: str, label: str, request: dict[str, Any]) -> Reply:
+    def _call_with_retries(self, operation: str, label: str, request: dict[str, Any]) -> Reply:
         """Call the service, again and again while it may help."""
         backoff = Backoff()
         call: Callable[..., Reply] = getattr(self._client, operation)
@@ -135,7 +135,7 @@ class Worker:
             try:
                 return call(**request)
             except Exception as error:
-                if not passes(error) or backoff.failures + 1 >= _TRIES:
+                if not is_transient(error) or backoff.failures + 1 >= _ATTEMPTS:
                     raise
                 seconds = backoff.next()
                 logger.warning("%s: %s: %s; again in %.1f s", label, operation, error, seconds)

@@ -43,17 +43,17 @@ def run_processes(
         *arguments: what it is called with; they are pickled.
         backoff: makes what says how long to wait before a process is replaced.
     """
-    places = [_Place(number, make_workers, arguments, backoff()) for number in range(1, count + 1)]
-    asked = _Asked()
+    places = [_Slot(number, make_workers, arguments, backoff()) for number in range(1, count + 1)]
+    asked = _StopRequests()
     with asked.by_signals():
         for place in places:
             place.fill()
         while any(place.process is not None for place in places) or not asked.to_stop:
-            asked.hand_on(places)
+            asked.release_dependents(places)
             _watch(places, asked)
 
 
-class _Place:
+class _Slot:
     """Where there is to be a process."""
 
     def __init__(
@@ -104,7 +104,7 @@ class _Place:
         return 0.0
 
 
-class _Asked:
+class _StopRequests:
     """Which signals have come, and which of them were handed on."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _Asked:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def hand_on(self, places: Sequence[_Place]) -> None:
+    def release_dependents(self, places: Sequence[_Slot]) -> None:
         if self._handed_on == self.times:
             return
         self._handed_on = self.times
@@ -142,7 +142,7 @@ class _Asked:
                     place.process.kill()
 
 
-def _watch(places: Sequence[_Place], asked: _Asked) -> None:
+def _watch(places: Sequence[_Slot], asked: _StopRequests) -> None:
     """Wait a moment for a process to end; put others in the place of those that have."""
     running = [place for place in places if place.process is not None]
     sentinels = [place.process.sentinel for place in running if place.process is not None]

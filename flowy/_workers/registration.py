@@ -22,14 +22,14 @@ C = TypeVar("C", bound=Activity | Workflow)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScanResult:
     """The decorated classes that `scan` came across, in order of name and version."""
 
     activities: tuple[type[Activity], ...]
     workflows: tuple[type[Workflow], ...]
 
 
-def scan(*sources: str | ModuleType) -> Found:
+def scan(*sources: str | ModuleType) -> ScanResult:
     """Find the activities and workflows of packages and modules.
 
     A package is searched with all that is below it, which is imported for that; a class counts
@@ -56,7 +56,7 @@ def scan(*sources: str | ModuleType) -> Found:
                 if isinstance(declared, Type):
                     found[value] = declared
     ordered = sorted(found, key=lambda cls: (found[cls].name, found[cls].version))
-    return Found(
+    return ScanResult(
         tuple(cls for cls in ordered if issubclass(cls, Activity)),
         tuple(cls for cls in ordered if issubclass(cls, Workflow)),
     )

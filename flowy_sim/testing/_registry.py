@@ -91,7 +91,7 @@ class Repertoire:
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows."""
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
-        asked = [_task_list(proxy.choices.members, "taskList") for proxy in self._children]
+        asked = [_task_list(proxy.call_options.members, "taskList") for proxy in self._children]
         return _unique([*declared, *asked])
 
     @property
@@ -100,7 +100,7 @@ class Repertoire:
         if not self.activities:
             return []
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
-        asked = [_task_list(proxy.choices.members, "taskList") for proxy in self._proxies]
+        asked = [_task_list(proxy.call_options.members, "taskList") for proxy in self._proxies]
         return _unique([*declared, *asked])
 
     def register(self, is_new: bool = False) -> None:

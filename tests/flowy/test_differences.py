@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy._decider import decisions
-from flowy._decider.decisions import SHOWN, Decision, Trace
-from flowy._determinism.call_sites import Site
-from flowy._determinism.causes import Reason, changed, same_text, step
+from flowy._decider.decisions import DECISION_EVENTS, Decision, RecordedEvent
+from flowy._determinism.call_sites import SourceLine
+from flowy._determinism.causes import Reason, changed, requested_action, same_text
 from flowy._determinism.differences import Difference, explained
 
 COMPLETED = 4
-SITE = Site("orders.py", 31, "Orders.run")
+SITE = SourceLine("orders.py", 31, "Orders.run")
 
 
 def asks(name: str, number: int, *args: Any, version: str = "1", **kwargs: Any) -> Decision:
@@ -54,19 +54,19 @@ def timer(number: int, seconds: int) -> Decision:
 
 marker = decisions.record_marker
 ends = decisions.complete_workflow
-EVENTS = {row.decision: event for event, row in reversed(SHOWN.items())}
+EVENTS = {row.decision: event for event, row in reversed(DECISION_EVENTS.items())}
 
 
-def history(*decided: Decision) -> list[Trace]:
+def history(*decided: Decision) -> list[RecordedEvent]:
     """What the service writes for decisions."""
     return [
-        Trace(COMPLETED + number, EVENTS[each.type], each.attributes)
+        RecordedEvent(COMPLETED + number, EVENTS[each.type], each.attributes)
         for number, each in enumerate(decided, 1)
     ]
 
 
 def between(
-    then: Sequence[Decision], now: Sequence[Decision], sites: Sequence[Site | None] = ()
+    then: Sequence[Decision], now: Sequence[Decision], sites: Sequence[SourceLine | None] = ()
 ) -> Difference:
     difference = explained(now, history(*then), COMPLETED, lambda: sites)
     assert difference is not None
@@ -285,7 +285,7 @@ def test_the_likely_reason_is_told(
 def test_each_reason_has_a_case_and_a_mend(reason: Reason) -> None:
     found = [case for case in CASES.values() if case[3] is reason]
     assert found
-    assert all(between(then, now).mend for then, now, *_ in found)
+    assert all(between(then, now).fix for then, now, *_ in found)
 
 
 def test_a_report_says_what_where_why_and_the_mend() -> None:
@@ -347,25 +347,25 @@ def test_what_may_differ_does_not_count() -> None:
 
 
 def test_an_event_of_a_kind_that_no_decision_writes_is_another() -> None:
-    difference = explained([A], [Trace(5, "SomethingNew", {})], COMPLETED)
+    difference = explained([A], [RecordedEvent(5, "SomethingNew", {})], COMPLETED)
     assert difference is not None
     assert difference.expected == "SomethingNew()"
     assert difference.reason is Reason.TYPE
 
 
 def test_a_refused_decision_is_one_too() -> None:
-    refused = Trace(5, "ScheduleActivityTaskFailed", {**A.attributes, "cause": "X"})
+    refused = RecordedEvent(5, "ScheduleActivityTaskFailed", {**A.attributes, "cause": "X"})
     assert explained([A], [refused], COMPLETED) is None
     difference = explained([asks("a", 9, "x")], [refused], COMPLETED)
     assert difference is not None
     assert difference.reason is Reason.RENUMBERED
 
 
-@pytest.mark.parametrize("decision", sorted({row.decision for row in SHOWN.values()}))
+@pytest.mark.parametrize("decision", sorted({row.decision for row in DECISION_EVENTS.values()}))
 def test_each_kind_of_decision_can_be_named(decision: str) -> None:
-    attributes = {name: "n" for row in SHOWN.values() for name in row.attributes}
+    attributes = {name: "n" for row in DECISION_EVENTS.values() for name in row.attributes}
     attributes |= {"activityType": {"name": "n", "version": "1"}}  # type: ignore[dict-item]
-    assert decision not in str(step(decision, attributes))
+    assert decision not in str(requested_action(decision, attributes))
 
 
 @pytest.mark.parametrize(

@@ -296,8 +296,8 @@ def test_a_signal_that_comes_while_a_run_restarts_is_there_in_the_next() -> None
     run = play(script, simulation=simulation, meanwhile={0: signals("name", "early")})
     assert run.result == "early"
     assert seen(run.earlier[0], "ContinueAsNewWorkflowExecutionFailed")
-    handed_on = attributes_of(run.history[0])["input"]
-    assert handed_on == '[[1], {}, [["name", "\\"early\\""], ["name", "\\"late\\""]]]'
+    unhandled = attributes_of(run.history[0])["input"]
+    assert unhandled == '[[1], {}, [["name", "\\"early\\""], ["name", "\\"late\\""]]]'
 
 
 def test_signals_that_are_too_long_to_be_handed_on_fail_the_execution_with_a_sentence() -> None:

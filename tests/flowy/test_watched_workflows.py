@@ -150,7 +150,7 @@ def test_a_history_that_grows_long_is_told_once(
             self.one().result()
 
     runner.run(made(script))
-    (record,) = [record for record in caplog.records if record.name == "flowy._decider.turns"]
+    (record,) = [record for record in caplog.records if record.name == "flowy.workflow"]
     assert "let it self.restart()" in record.getMessage()
 
 
