@@ -51,16 +51,13 @@ class LoggingContext:
     __slots__ = ("_before", "_now")
 
     def __init__(self, source: RunInfo) -> None:
-        """Keep the execution."""
         self._now = source
 
     def __enter__(self) -> None:
-        """Begin."""
         _install()
         self._before = _source.set(self._now)
 
     def __exit__(self, *error: object) -> None:
-        """Tell again of what was told of before."""
         _source.reset(self._before)
 
 

@@ -80,7 +80,6 @@ class ActivityCanceled(FlowyError):
     """
 
     def __init__(self, details: str = "") -> None:
-        """Keep the details."""
         super().__init__(details or "the activity was canceled")
         self.details = details
 
@@ -106,7 +105,6 @@ class ExecutionCanceled(FlowyError):
     """
 
     def __init__(self, details: str = "") -> None:
-        """Keep the details."""
         super().__init__(details or "the execution was asked to cancel itself")
         self.details = details
 
@@ -122,7 +120,6 @@ class NonDeterminismError(FlowyError):
     """
 
     def __init__(self, difference: Difference) -> None:
-        """Keep it; its text is the message."""
         super().__init__(str(difference))
         self.difference = difference
 
@@ -142,7 +139,6 @@ class NonDeterminismError(FlowyError):
         return self.difference.got
 
     def __reduce__(self) -> tuple[type, tuple[Difference]]:
-        """Let the error travel between processes."""
         return type(self), (self.difference,)
 
 
@@ -159,7 +155,6 @@ class UnrepeatableError(FlowyError):
     """
 
     def __init__(self, what: str, file: str, line: int, instead: str) -> None:
-        """Keep all and make the sentence."""
         super().__init__(
             f"{file}, line {line}: {what} in the run of a workflow, which is replayed for each "
             f"decision; use {instead} instead"
@@ -170,7 +165,6 @@ class UnrepeatableError(FlowyError):
         self.instead = instead
 
     def __reduce__(self) -> tuple[type, tuple[str, str, int, str]]:
-        """Let the error travel between processes."""
         return type(self), (self.what, self.file, self.line, self.instead)
 
 
@@ -190,7 +184,6 @@ class TaskError(FlowyError):
     def __init__(
         self, type: str, task_id: str, attempt: int, reason: str = "", details: str = ""
     ) -> None:
-        """Keep all and make the sentence."""
         sentence = f"{type} ({task_id}) {self.verb}"
         super().__init__(f"{sentence}: {reason}" if reason else sentence)
         self.type = type
@@ -200,7 +193,6 @@ class TaskError(FlowyError):
         self.details = details
 
     def __reduce__(self) -> tuple[type, tuple[str, str, int, str, str]]:
-        """Let the error travel between processes."""
         arguments = (self.type, self.task_id, self.attempt, self.reason, self.details)
         return self.__class__, arguments
 

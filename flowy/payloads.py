@@ -47,7 +47,6 @@ class Payloads:
         serializer: Serializer | None = None,
         store: Store | str | os.PathLike[str] | None = None,
     ) -> None:
-        """Check the arguments; nothing is asked of the store yet."""
         self.serializer: Serializer = Json() if serializer is None else serializer
         self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
         self.encode: Encode = self.serializer.dumps

@@ -92,7 +92,6 @@ class ActivityProxy(Generic[P, R]):
         version: str | int | float | None = None,
         **overrides: Unpack[ActivityOverrides],
     ) -> None:
-        """Check the arguments and prepare what all calls have in common."""
         cls: type[Activity] | str = activity_class(name)
         self.activity = None if isinstance(cls, str) else cls
         self.declared = _declared(ActivityType, cls, version)
@@ -109,7 +108,6 @@ class ActivityProxy(Generic[P, R]):
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> ActivityProxy[P, R] | BoundActivity[P, R]:
-        """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
         return BoundActivity(self.declared, self.activity, self.call_options, workflow._decider)
@@ -162,7 +160,6 @@ class WorkflowProxy(Generic[P, R]):
         version: str | int | float | None = None,
         **overrides: Unpack[WorkflowOverrides],
     ) -> None:
-        """Check the arguments and prepare what all calls have in common."""
         self.workflow = None if isinstance(name, str) else name
         self.declared = _declared(WorkflowType, name, version)
         declared = self.declared
@@ -178,7 +175,6 @@ class WorkflowProxy(Generic[P, R]):
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> WorkflowProxy[P, R] | BoundWorkflow[P, R]:
-        """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
         return BoundWorkflow(self.declared, self.workflow, self.call_options, workflow._decider)
@@ -208,7 +204,6 @@ class LambdaProxy:
     """
 
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
-        """Check the arguments and prepare what all calls have in common."""
         self.declared = LambdaFunction(_checks.text("the name of a Lambda function", name, 64))
         self.call_options = CallOptions(options.LAMBDA, {}).over(overrides)
 
@@ -221,7 +216,6 @@ class LambdaProxy:
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> LambdaProxy | BoundLambda:
-        """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
         return BoundLambda(self.declared, None, self.call_options, workflow._decider)

@@ -62,7 +62,6 @@ class Call:
     """Whether events tell its outcome, so that nobody has to `look`."""
 
     def __init__(self, decider: Decider, error_handling: bool) -> None:
-        """Make a call of which nothing is known yet."""
         self.decider = decider
         self.error_handling = error_handling
         self.number = 0
@@ -129,7 +128,6 @@ class Result(_AnyArgument, Generic[T]):
     __slots__ = ("_call",)
 
     def __init__(self, call: Call) -> None:
-        """Make the promise of what comes of a call."""
         self._call = call
 
     def result(self) -> T:

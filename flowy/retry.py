@@ -43,7 +43,6 @@ class Retry:
     unless: Iterable[type[BaseException] | str] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
         whole_number("attempts of a retry", self.attempts, least=1)
         whole_number("delay of a retry, in seconds,", self.delay)
         number("backoff of a retry", self.backoff, least=1)

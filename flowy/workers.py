@@ -66,7 +66,6 @@ class ActivityWorker(Worker):
         payloads: Payloads = PLAIN,
         wait: Wait = threading.Event.wait,
     ) -> None:
-        """Check the arguments; nothing is asked of the service yet."""
         super().__init__(client, domain, task_list, identity, payloads, wait)
         classes: list[type[Activity]] = [activity_class(each) for each in activities]
         self._activities = by_type(ActivityType, classes)
@@ -192,7 +191,6 @@ class WorkflowWorker(Worker):
         suspended: int | SuspendedExecutions = DEFAULT_LIMIT,
         wait: Wait = threading.Event.wait,
     ) -> None:
-        """Check the arguments; nothing is asked of the service yet."""
         super().__init__(client, domain, task_list, identity, payloads, wait)
         self._workflows = by_type(WorkflowType, workflows)
         for cls in self._workflows.values():

@@ -160,7 +160,6 @@ class ChildResult(Result[R]):
     __slots__ = ("_child",)
 
     def __init__(self, call: ChildCall) -> None:
-        """Make the promise of what comes of a child."""
         super().__init__(call)
         self._child = call
 

@@ -45,7 +45,6 @@ class ChildCall(TaskCall):
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
-        """Keep the call; nothing is asked for yet."""
         super().__init__(decider, declared, hinted, call_options, args, kwargs)
         self._workflow_id = ""
         self._started = False

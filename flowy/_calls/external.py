@@ -34,7 +34,6 @@ class ExternalCall(Call):
     def __init__(
         self, decider: Decider, receiver: Execution | ChildCall, error_handling: bool
     ) -> None:
-        """Keep the receiver."""
         super().__init__(decider, error_handling)
         self._receiver = receiver
         self._workflow_id = ""
@@ -117,7 +116,6 @@ class SendSignalCall(ExternalCall):
         name: str,
         value: object,
     ) -> None:
-        """Keep what is sent; it may hold results of other calls."""
         super().__init__(decider, receiver, error_handling)
         self._name = name
         self._value = value

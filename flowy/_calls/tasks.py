@@ -73,7 +73,6 @@ class TaskCall(Call):
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
-        """Keep the call; nothing is asked for yet."""
         super().__init__(decider, call_options.error_handling)
         self.declared = declared
         self.hinted = hinted
@@ -261,7 +260,6 @@ class LambdaFunction(NamedTuple):
     """Its name or ARN."""
 
     def __str__(self) -> str:
-        """The name; it has no version."""
         return self.name
 
 

@@ -23,7 +23,6 @@ class TimerCall(Call):
     awaited_at_the_end = False
 
     def __init__(self, decider: Decider, seconds: int) -> None:
-        """Keep how long it takes."""
         super().__init__(decider, error_handling=False)
         self._seconds = seconds
 
@@ -68,7 +67,6 @@ class SignalCall(Call):
     told = False
 
     def __init__(self, decider: Decider, name: str, convert: Converter | None) -> None:
-        """Keep what is waited for."""
         super().__init__(decider, error_handling=True)
         self._name = name
         self._convert = convert

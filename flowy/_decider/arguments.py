@@ -18,7 +18,6 @@ class Arguments:
     """The calls of an execution whose arguments are, or wait for, results of others."""
 
     def __init__(self, decider: Decider) -> None:
-        """Begin with none."""
         self._decider = decider
         self._needed: list[Call] = []
         self._settled: list[Call] = []

@@ -24,7 +24,6 @@ class Markers:
     """Chance, side effects and patches of one execution."""
 
     def __init__(self, decider: Decider) -> None:
-        """Begin with none."""
         self._decider = decider
         self._patches: dict[str, bool] = {}
         self._random: Random | None = None

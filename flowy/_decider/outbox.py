@@ -60,7 +60,6 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self._decisions: list[Decision] = []
         self._call_sites: list[CallSite | None] = []
         self._size = 0

@@ -96,7 +96,6 @@ class RestartRun(BaseException):
     def __init__(
         self, args: tuple[object, ...], kwargs: Mapping[str, object], members: Mapping[str, Any]
     ) -> None:
-        """Keep all three."""
         super().__init__()
         self.arguments = args
         self.keywords = dict(kwargs)

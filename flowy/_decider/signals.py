@@ -35,7 +35,6 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
         self.cancel_requested = False
         self.cancel_pending = False
         self._waiting: dict[str, deque[Arrival]] = {}

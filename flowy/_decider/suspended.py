@@ -56,7 +56,6 @@ class SuspendedExecution:
         payloads: Payloads,
         execution: Execution,
     ) -> None:
-        """Get ready to replay the history from its beginning."""
         self.workflow = workflow
         self.thread = threading.get_ident()
         self._history = History(events)
@@ -124,7 +123,6 @@ class SuspendedExecutions:
     """
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
-        """Begin with none."""
         self.limit = whole_number("suspended, the executions kept suspended,", limit)
         if limit and greenlet is None:
             raise ConfigurationError(
@@ -134,7 +132,6 @@ class SuspendedExecutions:
         self._kept: OrderedDict[str, SuspendedExecution] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many are kept now."""
         return len(self._kept)
 
     def decide(

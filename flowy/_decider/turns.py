@@ -36,7 +36,6 @@ class Turns:
         workflow_id: str,
         pause: Callable[[], None] | None,
     ) -> None:
-        """Begin before the first turn."""
         self._history = history
         self._outbox = outbox
         self._workflow_id = workflow_id

@@ -58,7 +58,6 @@ class RequestedAction(NamedTuple):
     """The arguments, the result or the time; None if that is not told."""
 
     def __str__(self) -> str:
-        """Write it as part of a sentence."""
         if self.decision == "RecordMarker":
             return _marker_text(self.name)
         noun = _KINDS[self.decision].noun if self.decision in _KINDS else self.decision

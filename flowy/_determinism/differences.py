@@ -41,7 +41,6 @@ class Difference(NamedTuple):
     """All that the history shows of this turn, and all that the code decided, line by line."""
 
     def __str__(self) -> str:
-        """Write a report, whose first line says what differs."""
         place = f" ({self.site})" if self.site else ""
         return (
             f"event {self.event_id} of the history shows {self.expected}, but the workflow's code "

@@ -111,7 +111,6 @@ class Json:
     loads = staticmethod(json.JSONDecoder().decode)
 
     def __str__(self) -> str:
-        """Its name."""
         return "JSON"
 
 

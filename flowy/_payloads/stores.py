@@ -41,7 +41,6 @@ class FolderStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Keep the path."""
         self._folder = Path(folder).absolute()
 
     def put(self, key: str, data: bytes) -> None:
@@ -61,7 +60,6 @@ class FolderStore:
         return (self._folder / key).read_bytes()
 
     def __str__(self) -> str:
-        """The folder."""
         return f"the folder {self._folder}"
 
 
@@ -78,7 +76,6 @@ class S3Store:
     """
 
     def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
-        """Keep where; the service is not asked yet."""
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._client = client
@@ -101,7 +98,6 @@ class S3Store:
         return self._client
 
     def __str__(self) -> str:
-        """Bucket and prefix."""
         return f"s3://{self._bucket}/{self._prefix}"
 
 

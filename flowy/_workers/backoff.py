@@ -74,7 +74,6 @@ class Backoff:
         longest: float = 60.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Know of no failure yet."""
         self._first = first
         self._longest = longest
         self._chance = chance

@@ -40,7 +40,6 @@ class Worker:
         payloads: Payloads,
         wait: Wait,
     ) -> None:
-        """Keep where to wait for tasks."""
         self._client = client
         self._payloads = payloads
         self._wait = wait
