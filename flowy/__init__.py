@@ -1,10 +1,10 @@
 """Write workflows for Amazon SWF in plain Python, and run them.
 
-Activities are classes with a ``run`` method under `activity`, workflows the same under
-`workflow`, with an `ActivityProxy` for each activity they use. `ActivityWorker` and
-`WorkflowWorker` wait for tasks and do them, `start` starts executions, `flowy.replay.replay`
-tells whether changed code still decides as it did. All of it talks to the service through an SWF
-client, such as ``boto3.client("swf")``.
+Activities and workflows are classes with a ``run`` method, decorated with `activity` and
+`workflow`. A workflow has an `ActivityProxy` for each activity that it calls. `ActivityWorker` and
+`WorkflowWorker` poll for tasks and work on them, `start` starts executions, and
+`flowy.replay.replay` checks that changed code still makes the decisions of a recorded history.
+Everything talks to the service through an SWF client, such as ``boto3.client("swf")``.
 
 Example:
     ::
@@ -21,16 +21,18 @@ Example:
             def run(self, number):
                 return self.double(self.double(number))
 
-Where what is:
+Layout. The modules without an underscore are public; nothing else is promised.
 
-writing        `activity`, `activity_context`, `workflow`, `context`; `proxy`, `options`, `retry`
-results        `result`, `combining`; `errors`; `calls`: what becomes of each; `bound`: who makes it
-deciding       `deciding`: from a history to decisions; `determinism`: alike each time; `replay`
-working        `workers`; `registry`: what they can do; `elsewhere`: what others finish; `logs`
-values         `payloads`: as text; `limits`: within what fits
-the service    `client`; `starter`, `executions`: from outside
-declaring      `declared`: what decorators say; `checks` of what they are given
-commands       `cli`; `tutorial`: an example
+writing workflows    `activity`, `workflow`, `context`, `proxy`, `result`, `options`, `retry`
+running them         `workers`, `executions`, `async_completion`, `replay`
+values and errors    `payloads`, `errors`
+an example           `tutorial`
+``_calls``           one class for each kind of call that a workflow can make
+``_decider``         history to decisions, a pure function
+``_determinism``     finds and explains code that is not the same at each replay
+``_payloads``        serializers, type hints, stores, limits
+``_workers``         poll loops, back-off, processes, registration
+``_cli``             the command ``flowy``
 """
 
 from flowy import async_completion, errors, replay

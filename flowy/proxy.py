@@ -1,4 +1,4 @@
-"""Proxies: attributes of a workflow that stand for the activities and workflows it can ask for."""
+"""Proxies: attributes of a workflow through which it calls activities and other workflows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ D = TypeVar("D", bound=DeclaredType)
 
 
 class Runnable(Protocol[P, R_co]):
-    """What has a method ``run``: an activity or a workflow, as type checkers see it."""
+    """A class with a method ``run``: an activity or a workflow, as type checkers see it."""
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Do the work."""
@@ -42,18 +42,18 @@ class Runnable(Protocol[P, R_co]):
 class ActivityProxy(Generic[P, R]):
     """An activity, as a class attribute of a workflow.
 
-    Calling it in ``run`` asks for the activity and returns a `Result` at once. Arguments may be
-    results of other proxies: the activity is then scheduled as soon as these are there.
+    Calling it in ``run`` schedules the activity and returns a `Result` at once. Arguments may be
+    results of other calls: the activity is then scheduled as soon as their values are known.
 
     Args:
-        name: the name of the activity's type, or its class or function, which says name and
-            version. For type checkers a call has then the parameters of ``run``, each of which
-            may be the `Result` of another call, and its ``.result()`` what ``run`` returns.
-        version: the version of its type.
-        **overrides: what is to be otherwise than the registered defaults: ``task_list``,
-            ``heartbeat``, ``schedule_to_close``, ``schedule_to_start``, ``start_to_close``, in
-            seconds or None, ``priority``, and otherwise than the class says: ``retry``,
-            ``delay``, ``error_handling``.
+        name: the name of the activity's type, or its class or function, which knows its name and
+            version. Type checkers then know the parameters of the call, each of which may also be
+            the `Result` of another call, and the type of ``.result()``.
+        version: the version of its type, if ``name`` is a name.
+        **overrides: options that override the registered defaults: ``task_list``, ``heartbeat``,
+            ``schedule_to_close``, ``schedule_to_start``, ``start_to_close`` in seconds or None, and
+            ``priority``; and options that override those of the class: ``retry``, ``delay``,
+            ``error_handling``.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -113,25 +113,25 @@ class ActivityProxy(Generic[P, R]):
         return BoundActivity(self.declared, self.activity, self.call_options, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
+        """Raise an error: a proxy works only as an attribute of a workflow that is being run."""
         raise proxy_outside_run(self.declared)
 
 
 class WorkflowProxy(Generic[P, R]):
-    """A workflow to be run as a child, as a class attribute of another workflow.
+    """A child workflow, as a class attribute of another workflow.
 
-    Calling it in ``run`` asks for a child and returns a `ChildResult` at once. Arguments may be
-    results of other proxies: the child is then started as soon as these are there.
+    Calling it in ``run`` starts the child and returns a `ChildResult` at once. Arguments may be
+    results of other calls: the child is then started as soon as their values are known.
 
     Args:
-        name: the name of the workflow's type, or its class, which says name and version. For
-            type checkers a call has then the parameters of ``run``, as with `ActivityProxy`.
-        version: the version of its type.
-        **overrides: what is to be otherwise than the registered defaults: ``task_list``,
+        name: the name of the workflow's type, or its class, which knows its name and version. Type
+            checkers then know the parameters of the call, as with `ActivityProxy`.
+        version: the version of its type, if ``name`` is a name.
+        **overrides: options that override the registered defaults: ``task_list``,
             ``execution_start_to_close`` and ``task_start_to_close`` in seconds, ``child_policy``,
-            ``tags``, ``priority``, ``lambda_role``, and otherwise than the class says: ``retry``,
-            ``delay``, ``error_handling``. ``workflow_id`` is the child's id, if not one that is
-            made of the parent's.
+            ``tags``, ``priority``, ``lambda_role``; and options that override those of the class:
+            ``retry``, ``delay``, ``error_handling``. ``workflow_id`` is the child's id; by default
+            it is derived from the parent's.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -180,21 +180,21 @@ class WorkflowProxy(Generic[P, R]):
         return BoundWorkflow(self.declared, self.workflow, self.call_options, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
-        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
+        """Raise an error: a proxy works only as an attribute of a workflow that is being run."""
         raise proxy_outside_run(self.declared)
 
 
 class LambdaProxy:
     """An AWS Lambda function, as a class attribute of a workflow.
 
-    Calling it in ``run`` with one value, or a result, asks for the function and returns a
-    `Result`. The function gets the value as its event. The execution needs an IAM role for it: see
+    Calling it in ``run`` with one value, or a result, invokes the function and returns a `Result`.
+    The function receives the value as its event. The execution needs an IAM role for this: see
     ``lambda_role`` of `flowy.workflow` and `flowy.start`.
 
     Args:
         name: the function's name or ARN, 1 to 64 characters.
-        **overrides: ``start_to_close``, the longest it may take, from 1 to 900 seconds;
-            ``retry``, ``delay``, ``error_handling`` as for activities.
+        **overrides: ``start_to_close``, the maximum time that it may run, from 1 to 900 seconds;
+            ``retry``, ``delay`` and ``error_handling`` as for activities.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -221,12 +221,12 @@ class LambdaProxy:
         return BoundLambda(self.declared, None, self.call_options, workflow._decider)
 
     def __call__(self, payload: object = None) -> Result[Any]:
-        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
+        """Raise an error: a proxy works only as an attribute of a workflow that is being run."""
         raise proxy_outside_run(self.declared)
 
 
 def _declared(kind: type[D], target: type[Any] | str, version: object) -> D:
-    """Find the type that a class declares, or make one of a name and a version."""
+    """Return the type that a class declares, or create one from a name and a version."""
     if isinstance(target, str):
         noun = "an activity" if kind is ActivityType else "a workflow"
         name = _checks.text(f"the name of {noun}", target)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -23,9 +23,8 @@ from flowy.activity import (
     Activity,
     ActivityContext,
     ActivityType,
-    Heartbeat,
+    HeartbeatReply,
     activity_class,
-    kept_alive,
 )
 from flowy.errors import ActivityCanceled, NonDeterminismError, UnrepeatableError
 from flowy.payloads import PLAIN, Payloads
@@ -132,7 +131,7 @@ class ActivityWorker(Worker):
             value = activity.run(*args, **kwargs)
         return None if value is LATER else self._payloads.encode_result(label, value)
 
-    def _heartbeat(self, task: Reply, label: str, details: str | None) -> Heartbeat:
+    def _heartbeat(self, task: Reply, label: str, details: str | None) -> HeartbeatReply:
         request = {"taskToken": task["taskToken"]}
         if details is not None:
             request["details"] = cut(str(details), HEARTBEAT_LIMIT)
@@ -141,13 +140,41 @@ class ActivityWorker(Worker):
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 logger.warning("%s: nobody waits for %s any more", label, task["activityId"])
-                return Heartbeat(missed=True)
+                return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise
             # The next one may get through before the time-out.
             logger.warning("%s: a heartbeat was lost: %s", label, error)
-            return Heartbeat()
-        return Heartbeat(canceled=reply["cancelRequested"])
+            return HeartbeatReply()
+        return HeartbeatReply(canceled=reply["cancelRequested"])
+
+
+@contextmanager
+def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[None]:
+    """Send heartbeats from a thread of their own while something else is done.
+
+    Args:
+        context: the task.
+        every: seconds between two heartbeats.
+        wait: waits; see `Wait`.
+    """
+    done = threading.Event()
+
+    def beat() -> None:
+        while not wait(done, every):
+            try:
+                if not context.repeat():
+                    return
+            except Exception as error:
+                logger.warning("%s: a heartbeat failed: %s", context.type, error)
+
+    thread = threading.Thread(target=beat, name=f"heartbeats of {context.activity_id}")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class WorkflowWorker(Worker):

@@ -86,7 +86,7 @@ class ExternalCall(Call):
         if not self.done:
             self.decider.settle(self, error=self.failure(NotDelivered, cause))
 
-    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+    def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in whether it was delivered."""
         if event_type == "TimerFired":
             self._send()

@@ -133,7 +133,7 @@ class TaskCall(Call):
         """Make an error that names the present attempt."""
         return kind(str(self.declared), self.task_id, self.attempt, reason, details)
 
-    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+    def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in what became of the present attempt, or of the wait before it."""
         getattr(self, self.handlers[event_type])(attributes)
 

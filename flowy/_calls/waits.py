@@ -43,7 +43,7 @@ class TimerCall(Call):
         """Make an error that names the timer."""
         return kind(f"a timer of {self._seconds} s", self._key, 1, reason, details)
 
-    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+    def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Take in that it fired, or could not be started."""
         if event_type != "StartTimerFailed":
             self.decider.settle(self)
@@ -64,7 +64,7 @@ class SignalCall(Call):
     __slots__ = ("_convert", "_name")
 
     awaited_at_the_end = False
-    told = False
+    event_driven = False
 
     def __init__(self, decider: Decider, name: str, convert: Converter | None) -> None:
         super().__init__(decider, error_handling=True)
@@ -82,7 +82,7 @@ class SignalCall(Call):
         """Make an error that names the signal."""
         return kind(f"the signal {self._name!r}", self._name, 1, reason, details)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Take the signal that came first, if one is there."""
         if self.done:
             return

@@ -32,7 +32,7 @@ class Arguments:
         call = call_of(result)
         if call.decider is not self._decider:
             raise TypeError("it is a result of another execution")
-        call.look()
+        call.refresh()
         if not call.done or call.error is not None:
             self._needed.append(call)
         return call.value
@@ -57,7 +57,7 @@ class Arguments:
                 self._give_up(call, argument.error)
                 return
             argument.dependents.append(call)
-            if not argument.told:
+            if not argument.event_driven:
                 self._watched.append(argument)
 
     def settled(self, call: Call) -> None:
@@ -65,10 +65,10 @@ class Arguments:
         if call.dependents:
             self._settled.append(call)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Find out which of the awaited calls have an outcome that nobody has told."""
         for call in self._watched:
-            call.look()
+            call.refresh()
 
     def release_dependents(self) -> None:
         """Begin or give up the calls that waited for what is settled now."""

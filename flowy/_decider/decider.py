@@ -175,7 +175,7 @@ class Decider:
         """Name and version of the workflow's type."""
         return str(self._workflow.flowy_type)
 
-    def stay(self) -> None:
+    def ensure_active(self) -> None:
         """Go on only if ``run`` is at work and not being left.
 
         Raises:
@@ -191,13 +191,13 @@ class Decider:
 
     def make_room(self) -> None:
         """Go on in the next turn if this one's answer has no room for another marker."""
-        self.stay()
+        self.ensure_active()
         while self.outbox.is_full:
             self.outbox.ask_for_another_turn()
             if not self._next_turn() or self.failure is not None:
                 self._leave()
 
-    def differ(self) -> NoReturn:
+    def report_difference(self) -> NoReturn:
         """Find where the code parts from the history, which lacks what was just decided."""
         try:
             self.turns.match()
@@ -209,7 +209,7 @@ class Decider:
 
     def begin(self, call: Call) -> None:
         """Take a call that ``run`` makes, and begin it if all its arguments are there."""
-        self.stay()
+        self.ensure_active()
         _, needed = self.arguments.needed(call.prepare)
         self._calls += 1
         call.number = self._calls
@@ -222,7 +222,7 @@ class Decider:
 
     def add(self, decision: Decision) -> None:
         """Add a decision that begins nothing."""
-        self.stay()
+        self.ensure_active()
         self.outbox.add(decision, call_site())
 
     def stop_timer(self, key: str) -> None:
@@ -264,10 +264,10 @@ class Decider:
         Raises:
             ExecutionCanceled: the execution is asked to cancel itself.
         """
-        untold = [call for call in calls if not call.told]
+        undriven = [call for call in calls if not call.event_driven]
         while True:
-            for call in untold:
-                call.look()
+            for call in undriven:
+                call.refresh()
             if any(call.done for call in calls):
                 return
             self._pass_turn()
@@ -304,7 +304,7 @@ class Decider:
             self.wait_for_any(needed[:1])
 
     def _pass_turn(self) -> None:
-        self.stay()
+        self.ensure_active()
         if self.failure is not None:
             self._leave()
         if not self.signals.cancel_pending and (not self._next_turn() or self.failure is not None):
@@ -326,8 +326,8 @@ class Decider:
             if new_events is None:
                 return False
             for each in new_events:
-                self._learn(each)
-            self.arguments.look()
+                self._apply(each)
+            self.arguments.refresh()
             self.arguments.release_dependents()
             self.outbox.release()
         except Exception as error:
@@ -342,12 +342,12 @@ class Decider:
         pause()
         self._at_work = True
 
-    def _learn(self, new_events: NewEvent) -> None:
+    def _apply(self, new_events: NewEvent) -> None:
         event_type, attributes = new_events.event_type, new_events.attributes
         if new_events.about is not None:
             call = self.outbox.call_for(new_events.about, last=event_type not in NOT_FINAL)
             if call is not None and not call.done:
-                call.learn(event_type, attributes)
+                call.apply(event_type, attributes)
         elif event_type == "WorkflowExecutionSignaled":
             self._settlements += 1
             self.signals.arrived(

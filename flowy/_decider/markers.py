@@ -40,7 +40,7 @@ class Markers:
             What was made, now or then.
         """
         decider = self._decider
-        decider.stay()
+        decider.ensure_active()
         if not decider.turns.replaying:
             text: str | None = make()
         else:
@@ -48,7 +48,7 @@ class Markers:
             text = None if found is None else found.get("details")
             if found is None:
                 decider.add(record_marker(name))
-                decider.differ()
+                decider.report_difference()
         decider.add(record_marker(name, text))
         return text
 

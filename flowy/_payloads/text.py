@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 
+from flowy._determinism.call_sites import is_flowy
 from flowy.errors import DependencyFailed, FlowyError, TaskError
 
 DATA_LIMIT = 32_768
@@ -117,19 +118,9 @@ def _traceback(error: BaseException) -> str:
     the author's code.
     """
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__") in _CALLERS:
+    while frames is not None and is_flowy(frames.tb_frame.f_globals.get("__name__", "")):
         frames = frames.tb_next
     frames = frames or error.__traceback__
     while frames is not None and frames.tb_frame.f_locals.get("__tracebackhide__"):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))
-
-
-_CALLERS = (
-    "flowy.activity",
-    "flowy.workers",
-    "flowy._decider.decider",
-    "flowy._determinism.guard",
-    "flowy._decider.run",
-)
-"""The modules that call what authors of activities and workflows write."""

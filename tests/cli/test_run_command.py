@@ -89,7 +89,7 @@ def test_a_file_may_be_called_like_a_number(invoke):
 def test_too_many_arguments_are_refused_in_a_sentence(invoke):
     refused = sentence(invoke("run", photograph(), "64", "pictures", "more"))
 
-    assert "does not take these arguments: too many positional arguments" in refused
+    assert "does not accept these arguments: too many positional arguments" in refused
 
 
 def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):

@@ -263,7 +263,7 @@ def test_an_activity_that_has_ended_cannot_be_finished(
         skip_moto(request)
     _, token, _ = waiting
     async_completion.complete(client, token)
-    with pytest.raises(NotAwaitedError, match="nobody waits for this activity any more"):
+    with pytest.raises(NotAwaitedError, match="this activity is no longer awaited"):
         finish(client, token)
 
 

@@ -208,7 +208,7 @@ def test_what_a_test_got_wrong_itself_is_raised_as_it_is() -> None:
     def test(runner: Runner) -> None:
         runner(Purchase, 7, 8)
 
-    with pytest.raises(ConfigurationError, match="does not take these arguments"):
+    with pytest.raises(ConfigurationError, match="does not accept these arguments"):
         find(test)
 
 
