@@ -67,7 +67,7 @@ class WorkflowContext:
 
     def now(self) -> datetime:
         """Return the current time in UTC: the start time of the current decision task."""
-        return self._deciding.turns.at_hand.instant
+        return self._deciding.turns.current.instant
 
     def sleep(self, seconds: int | timedelta) -> None:
         """Wait, by a timer of Amazon SWF: a day costs no more than a second.
@@ -262,7 +262,7 @@ class WorkflowContext:
     @property
     def history_length(self) -> int:
         """The number of events in the history, up to the current decision task."""
-        return self._deciding.turns.at_hand.started_event_id
+        return self._deciding.turns.current.started_event_id
 
     @property
     def history_is_long(self) -> bool:

@@ -1,4 +1,4 @@
-"""Proxies bound to the execution they ask for: what a workflow calls in ``run``."""
+"""Proxies bound to an execution: what a workflow calls in ``run``."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ Promise = TypeVar("Promise", bound=Result[Any])
 
 
 class BoundProxy(Generic[P, Promise]):
-    """A proxy together with the execution it asks for, and what is chosen for one call.
+    """A proxy together with the execution that it calls for, and the options of one call.
 
-    Each kind of proxy has its own, which knows its options.
+    Each kind of proxy has its own subclass, which knows its options.
+
+    Args:
+        declared: the type that is called.
+        cls: its class, if that is known.
+        call_options: the options of the proxy.
+        decider: the decider of the execution; None outside of one.
+        overrides: options of one call, the earliest first.
     """
 
     __slots__ = ("_call_options", "_cls", "_decider", "_declared", "_overrides")
 
     call_class: ClassVar[type[TaskCall]]
-    """What is asked for when it is called."""
+    """The call that it makes."""
     result_class: ClassVar[type[Any]] = Result
-    """What the call returns."""
+    """The result that it returns."""
 
     def __init__(
         self,
@@ -42,15 +49,6 @@ class BoundProxy(Generic[P, Promise]):
         decider: Decider | None,
         overrides: tuple[Mapping[str, object], ...] = (),
     ) -> None:
-        """Keep all.
-
-        Args:
-            declared: the type it stands for.
-            cls: its class, if that is known.
-            call_options: what the proxy chooses.
-            decider: decides for the execution; None outside of one.
-            overrides: what is chosen for one call, the earliest first.
-        """
         self._declared = declared
         self._cls = cls
         self._call_options = call_options
@@ -58,14 +56,14 @@ class BoundProxy(Generic[P, Promise]):
         self._overrides = overrides
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Promise:
-        """Ask for it.
+        """Make the call.
 
         Args:
-            *args: what it gets: anything that can be sent, and results.
-            **kwargs: the same by keyword.
+            *args: the arguments: values that can be sent, and results.
+            **kwargs: the keyword arguments.
 
         Returns:
-            What will come of it.
+            The pending result.
 
         Raises:
             SerializationError: an argument cannot be sent.
@@ -78,13 +76,13 @@ class BoundProxy(Generic[P, Promise]):
         return promise
 
     def _overridden(self, overrides: Mapping[str, object]) -> Self:
-        """Choose something for one call, over what was chosen before."""
+        """Return a proxy with options for one call, which override earlier ones."""
         self._call_options.over(overrides)
         chosen = (*self._overrides, overrides)
         return type(self)(self._declared, self._cls, self._call_options, self._decider, chosen)
 
     def _chosen(self) -> tuple[Decider, CallOptions]:
-        """Choose as the blocks around a call say, and then as the call itself says."""
+        """Return the decider and the options: those of the blocks around the call, then its own."""
         decider, call_options = self._decider, self._call_options
         if decider is None:
             raise proxy_outside_run(self._declared)
@@ -96,56 +94,56 @@ class BoundProxy(Generic[P, Promise]):
 
 
 class BoundActivity(BoundProxy[P, Result[R]], Generic[P, R]):
-    """An activity's proxy together with the execution it asks for."""
+    """An activity's proxy, bound to an execution."""
 
     __slots__ = ()
 
     call_class = ActivityCall
 
     def options(self, **overrides: Unpack[ActivityOverrides]) -> Self:
-        """Choose something for one call, such as ``self.resize.options(heartbeat=30)(source)``.
+        """Override options for one call, as in ``self.resize.options(heartbeat=30)(source)``.
 
         Args:
             **overrides: see `ActivityProxy`.
 
         Returns:
-            What is called in place of the proxy.
+            A proxy to call in place of this one.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
         """
         return self._overridden(overrides)
 
 
 class BoundLambda(BoundProxy[[object], Result[Any]]):
-    """A Lambda function's proxy together with the execution it asks for."""
+    """A Lambda function's proxy, bound to an execution."""
 
     __slots__ = ()
 
     call_class = LambdaCall
 
     def options(self, **overrides: Unpack[LambdaOverrides]) -> Self:
-        """Choose something for one call.
+        """Override options for one call.
 
         Args:
             **overrides: see `LambdaProxy`.
 
         Returns:
-            What is called in place of the proxy.
+            A proxy to call in place of this one.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
         """
         return self._overridden(overrides)
 
     def __call__(self, payload: object = None) -> Result[Any]:
-        """Ask for the function.
+        """Invoke the function.
 
         Args:
-            payload: its event: anything that can be sent; may hold results.
+            payload: its event: a value that can be sent; may contain results.
 
         Returns:
-            What will come of it.
+            The pending result.
 
         Raises:
             SerializationError: the payload cannot be sent.
@@ -155,7 +153,7 @@ class BoundLambda(BoundProxy[[object], Result[Any]]):
 
 
 class ChildResult(Result[R]):
-    """What comes of a child workflow, and how to reach it meanwhile."""
+    """The result of a child workflow, through which it can be signaled meanwhile."""
 
     __slots__ = ("_child",)
 
@@ -165,7 +163,7 @@ class ChildResult(Result[R]):
 
     @property
     def workflow_id(self) -> str:
-        """The child's workflow id; of several attempts that of the present one."""
+        """The child's workflow id; if it has been retried, that of the current attempt."""
         return self._child.workflow_id
 
     def signal(
@@ -175,12 +173,12 @@ class ChildResult(Result[R]):
 
         Args:
             name: the signal's name, 1 to 256 characters.
-            value: what it carries, None for nothing; may hold results.
-            error_handling: whether the workflow handles it if the child has ended.
+            value: the value that it carries, None for nothing; may contain results.
+            error_handling: whether the workflow handles the error if the child has ended.
 
         Returns:
             A result without a value, which ends when the signal is delivered. It ends with
-            `flowy.NotDelivered` if the child has ended, or never starts.
+            `flowy.NotDelivered` if the child has ended or never starts.
 
         Raises:
             SerializationError: the value cannot be sent.
@@ -192,7 +190,7 @@ class ChildResult(Result[R]):
 
 
 class BoundWorkflow(BoundProxy[P, ChildResult[R]], Generic[P, R]):
-    """A child workflow's proxy together with the execution it asks for."""
+    """A child workflow's proxy, bound to an execution."""
 
     __slots__ = ()
 
@@ -200,22 +198,22 @@ class BoundWorkflow(BoundProxy[P, ChildResult[R]], Generic[P, R]):
     result_class = ChildResult
 
     def options(self, **overrides: Unpack[WorkflowOverrides]) -> Self:
-        """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
+        """Override options for one call, as in ``self.child.options(workflow_id="x")(source)``.
 
         Args:
             **overrides: see `WorkflowProxy`.
 
         Returns:
-            What is called in place of the proxy.
+            A proxy to call in place of this one.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
         """
         return self._overridden(overrides)
 
 
 def proxy_outside_run(declared: Callee) -> ConfigurationError:
-    """Say that a proxy is called where no workflow is being run."""
+    """Create the error for a proxy that is called where no workflow is being run."""
     return ConfigurationError(
         f"the proxy of {declared} works only in the run method of a workflow that a worker "
         "decides; make it a class attribute of the workflow and call it as self.…"

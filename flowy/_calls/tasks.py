@@ -1,4 +1,8 @@
-"""What activities, child workflows and functions have in common: input, result, and attempts."""
+"""Calls of activities and Lambda functions, and what they share with child workflows: attempts.
+
+A failed attempt is followed by another one, which is a new task with a key of its own. The wait
+between the two is a timer in the history, so it survives the worker and a replay repeats it.
+"""
 
 from __future__ import annotations
 
@@ -24,29 +28,30 @@ if TYPE_CHECKING:
     from flowy.activity import ActivityType
 
 LIMIT_RETRY_SECONDS = 5
-"""How long to wait when the service says that too much is open or asked for at once."""
+"""Seconds to wait after the service answered that too much is open or requested at once."""
 
 
-PREFIX_LIMIT = 200  # of the 256 characters of an id; the rest is for numbers
+PREFIX_LIMIT = 200  # An id may have 256 characters; the rest is for numbers.
 
 
 class Callee(Protocol):
-    """What can be asked for; as text it is its name and, if it has one, its version."""
+    """What can be called; as text, it is its name and, if it has one, its version."""
 
     @property
     def name(self) -> str:
-        """The name by which the service knows it."""
+        """The name under which the service knows it."""
 
 
 class TaskCall(Call):
-    """An activity, a child workflow or a function that was asked for, through all its attempts.
+    """A call of an activity, a child workflow or a function, through all its attempts.
 
     Attributes:
         declared: its type.
-        hinted: its class, whose ``run`` says what the result is; or None.
-        call_options: what is chosen for it.
-        attempt: which attempt it is at, from 1.
-        input: what the attempts get, as text.
+        hinted: its class, whose ``run`` declares the type of the result; or None.
+        call_options: its options.
+        attempt: the number of the current attempt, from 1.
+        input: the input of each attempt, as text.
+        waiting: whether it is waiting for the delay before the next attempt to pass.
     """
 
     __slots__ = (
@@ -62,7 +67,7 @@ class TaskCall(Call):
     )
 
     handlers: ClassVar[Mapping[str, str]] = {}
-    """Event: the method that takes it in."""
+    """Event: the name of the method that applies it."""
 
     def __init__(
         self,
@@ -86,41 +91,42 @@ class TaskCall(Call):
 
     @property
     def key(self) -> str:
-        """The key of the present attempt: ``resize-1``, then ``resize-1.2``.
+        """The key of the current attempt: ``resize-1``, then ``resize-1.2``.
 
-        It is made of the number of the call in ``run`` and never used again, though the service
-        lets a closed activity's id be used again: so that each id in a history means one thing.
+        It is made from the number of the call in ``run`` and never used again. The service would
+        allow the id of a closed activity to be used again, but this way each id in a history stands
+        for one thing.
         """
         first = f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"
         return first if self.attempt == 1 else f"{first}.{self.attempt}"
 
     @property
     def task_id(self) -> str:
-        """What errors call the present attempt."""
+        """The name of the current attempt in errors."""
         return self.key
 
     def decision(self, key: str) -> Decision:
-        """Write the decision that begins the present attempt, under its key."""
+        """Create the decision that begins the current attempt under its key."""
         raise NotImplementedError
 
     def stop_attempt(self) -> None:
-        """Decide to cancel the present attempt."""
+        """Decide to cancel the current attempt."""
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Write the input."""
+        """Encode the input."""
         self.input = self.decider.payloads.encode_input(
             self.declared, self.args, self.kwargs, self.decider.encode
         )
 
     def start(self) -> None:
-        """Begin the present attempt."""
+        """Begin the current attempt."""
         self.waiting = False
         key = self.key
         self.decider.outbox.begin(self.decision(key), key, self)
 
     def stop(self) -> None:
-        """End the wait for the next attempt, or cancel the present one."""
+        """End the delay before the next attempt, or cancel the current one."""
         if self.waiting:
             self.decider.stop_timer(self._delay_key)
             self.end_canceled()
@@ -130,15 +136,15 @@ class TaskCall(Call):
             self.stop_attempt()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names the present attempt."""
+        """Create an error that names the current attempt."""
         return kind(str(self.declared), self.task_id, self.attempt, reason, details)
 
     def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Take in what became of the present attempt, or of the wait before it."""
+        """Apply an event about the current attempt or the delay before it."""
         getattr(self, self.handlers[event_type])(attributes)
 
     def completed(self, attributes: Mapping[str, Any]) -> None:
-        """Take in a result."""
+        """Settle the call with a result."""
         try:
             value = self.decider.payloads.decode_result(
                 self.declared, attributes.get("result"), self.hinted
@@ -149,26 +155,26 @@ class TaskCall(Call):
             self.decider.settle(self, value)
 
     def failed(self, attributes: Mapping[str, Any]) -> None:
-        """Take in a failure."""
+        """Retry after a failure, or settle the call with it."""
         reason, details = attributes.get("reason", ""), attributes.get("details", "")
         self._try_again(self.failure(TaskFailed, reason, details))
 
     def timed_out(self, attributes: Mapping[str, Any]) -> None:
-        """Take in a time-out."""
+        """Retry after a time-out, or settle the call with it."""
         reason, details = attributes["timeoutType"], attributes.get("details", "")
         self._try_again(self.failure(TaskTimedOut, reason, details))
 
     def canceled(self, attributes: Mapping[str, Any]) -> None:
-        """Take in a cancellation."""
+        """Settle the call as canceled."""
         error = self.failure(TaskCanceled, details=attributes.get("details", ""))
         self.decider.settle(self, error=error)
 
     def terminated(self, attributes: Mapping[str, Any]) -> None:
-        """Take in a termination."""
+        """Settle the call as terminated."""
         self.decider.settle(self, error=self.failure(TaskTerminated))
 
     def refused(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that the decision failed; try again later if only too much was asked for."""
+        """Handle a failed decision: try again later if only a limit was exceeded."""
         cause = attributes["cause"]
         if self.canceling or not over_limit(cause):
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
@@ -178,11 +184,11 @@ class TaskCall(Call):
             self._wait(LIMIT_RETRY_SECONDS)
 
     def waited(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that the wait is over."""
+        """Begin the next attempt after the delay."""
         self.start()
 
     def wait_refused(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that the wait cannot begin; try that again if only too much was asked for."""
+        """Handle a delay that could not begin: try again if only a limit was exceeded."""
         cause = attributes["cause"]
         if over_limit(cause):
             self.decider.outbox.lower_limit(cause)
@@ -213,16 +219,16 @@ class TaskCall(Call):
 
 
 def over_limit(cause: str) -> bool:
-    """Tell whether a decision failed as too much is open, or was asked for, at once."""
+    """Return whether a decision failed because too much is open or was requested at once."""
     return cause.endswith("_RATE_EXCEEDED") or cause.endswith("_LIMIT_EXCEEDED")
 
 
 DELAY_HANDLERS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
-"""What the events of the timer between two attempts mean."""
+"""Events of the timer between two attempts, and the methods that apply them."""
 
 
 class ActivityCall(TaskCall):
-    """An activity that was asked for, through all its attempts."""
+    """A call of an activity, through all its attempts."""
 
     __slots__ = ()
 
@@ -237,7 +243,7 @@ class ActivityCall(TaskCall):
     }
 
     def decision(self, key: str) -> Decision:
-        """Schedule the present attempt."""
+        """Schedule the current attempt."""
         return Decision(
             "ScheduleActivityTask",
             {
@@ -249,7 +255,7 @@ class ActivityCall(TaskCall):
         )
 
     def stop_attempt(self) -> None:
-        """Ask the activity to cancel; its worker hears of it at the next heartbeat."""
+        """Ask the activity to cancel; its worker learns of it from its next heartbeat."""
         self.decider.add(Decision("RequestCancelActivityTask", {"activityId": self.key}))
 
 
@@ -260,11 +266,12 @@ class LambdaFunction(NamedTuple):
     """Its name or ARN."""
 
     def __str__(self) -> str:
+        """Return the name; it has no version."""
         return self.name
 
 
 class LambdaCall(TaskCall):
-    """A Lambda function that was asked for, through all its attempts.
+    """A call of a Lambda function, through all its attempts.
 
     It has one argument, its event.
     """
@@ -280,21 +287,21 @@ class LambdaCall(TaskCall):
     }
 
     def prepare(self) -> None:
-        """Write the function's event; Lambda reads it as JSON."""
+        """Encode the function's event; Lambda reads it as JSON."""
         (event,) = self.args
         self.input = self.decider.payloads.encode_value(
             f"the input of {self.declared}", event, self.decider.encode
         )
 
     def decision(self, key: str) -> Decision:
-        """Schedule the present attempt."""
+        """Schedule the current attempt."""
         attributes = {"id": key, "name": self.declared.name, "input": self.input}
         return Decision("ScheduleLambdaFunction", {**attributes, **self.call_options.members})
 
     def stop_attempt(self) -> None:
-        """Nothing can be done: the service takes no request to cancel a Lambda function."""
+        """Do nothing: the service has no request to cancel a Lambda function."""
 
     def not_started(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that Lambda was not reached, for want of a role or of the function."""
+        """Settle the call if Lambda was not reached, because a role or the function is missing."""
         reason, details = attributes.get("cause", ""), attributes.get("message", "")
         self.decider.settle(self, error=self.failure(TaskNotScheduled, reason, details))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TimerCall(Call):
-    """A timer: it ends after some seconds, with no value."""
+    """A timer: it ends after a number of seconds, without a value."""
 
     __slots__ = ("_seconds",)
 
@@ -40,11 +40,11 @@ class TimerCall(Call):
         self.end_canceled()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names the timer."""
+        """Create an error that names the timer."""
         return kind(f"a timer of {self._seconds} s", self._key, 1, reason, details)
 
     def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Take in that it fired, or could not be started."""
+        """Settle it when it has fired; start it again if only a limit was exceeded."""
         if event_type != "StartTimerFailed":
             self.decider.settle(self)
         elif over_limit(cause := attributes["cause"]):
@@ -57,8 +57,8 @@ class TimerCall(Call):
 class SignalCall(Call):
     """A wait for a signal.
 
-    Signals are kept, each name's in the order in which they came, until somebody waits for them;
-    so a wait that was given up takes none.
+    Arrived signals are kept, in order, until a workflow waits for them; so a wait that was canceled
+    takes none.
     """
 
     __slots__ = ("_convert", "_name")
@@ -72,18 +72,18 @@ class SignalCall(Call):
         self._convert = convert
 
     def start(self) -> None:
-        """Nothing has to be decided."""
+        """Do nothing: no decision is needed."""
 
     def stop(self) -> None:
-        """Give up."""
+        """Stop waiting."""
         self.end_canceled()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names the signal."""
+        """Create an error that names the signal."""
         return kind(f"the signal {self._name!r}", self._name, 1, reason, details)
 
     def refresh(self) -> None:
-        """Take the signal that came first, if one is there."""
+        """Take the signal that arrived first, if there is one."""
         if self.done:
             return
         arrival = self.decider.signals.take(self._name)

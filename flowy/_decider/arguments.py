@@ -1,4 +1,4 @@
-"""Results that stand in arguments: what waits for which of them."""
+"""Results as arguments: which calls wait for which results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Arguments:
-    """The calls of an execution whose arguments are, or wait for, results of others."""
+    """The calls of an execution that have results of other calls among their arguments."""
 
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
@@ -24,7 +24,7 @@ class Arguments:
         self._watched: list[Call] = []
 
     def resolve(self, result: Result[object]) -> object:
-        """Put into an argument what came of a result; note it if that is no value.
+        """Return the value of a result that stands in an argument; note the result if it has none.
 
         Raises:
             TypeError: it is a result of another execution.
@@ -38,16 +38,16 @@ class Arguments:
         return call.value
 
     def needed(self, encode: Callable[[], T]) -> tuple[T, list[Call]]:
-        """Encode something.
+        """Encode a value.
 
         Returns:
-            What came of it, and the calls in it that have no value (yet).
+            The encoded value, and the calls in it that have no value (yet).
         """
         self._needed = []
         return encode(), self._needed
 
     def start(self, call: Call, needed: list[Call]) -> None:
-        """Begin a call, or wait for what it needs."""
+        """Begin a call, or let it wait for the results it needs."""
         if not needed:
             call.start()
             return
@@ -61,18 +61,18 @@ class Arguments:
                 self._watched.append(argument)
 
     def settled(self, call: Call) -> None:
-        """Note that a call has ended, to be handed on."""
+        """Note that a call has ended, so that `release_dependents` finds it."""
         if call.dependents:
             self._settled.append(call)
 
     def refresh(self) -> None:
-        """Find out which of the awaited calls have an outcome that nobody has told."""
+        """Look for outcomes of awaited calls that no event brings."""
         for call in self._watched:
             call.refresh()
 
     def release_dependents(self) -> None:
-        """Begin or give up the calls that waited for what is settled now."""
-        for settled in self._settled:  # grows on the way
+        """Begin, or give up, the calls whose awaited results are settled by now."""
+        for settled in self._settled:  # The list grows while it is worked through.
             for dependent in settled.dependents:
                 if dependent.done:
                     continue

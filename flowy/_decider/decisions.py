@@ -1,4 +1,4 @@
-"""Decisions: what a workflow wants done, how it travels, and how the history shows it."""
+"""Decisions: what a workflow wants done, how it is sent, and which event records it."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ class Decision(NamedTuple):
     attributes: dict[str, Any]
 
     def wire(self) -> dict[str, Any]:
-        """Write the decision for RespondDecisionTaskCompleted."""
+        """Return the decision as RespondDecisionTaskCompleted takes it."""
         member = f"{self.type[0].lower()}{self.type[1:]}DecisionAttributes"
         return {"decisionType": self.type, member: self.attributes}
 
 
 def start_timer(timer_id: str, seconds: int) -> Decision:
-    """Ask to be woken after a number of seconds."""
+    """Create the decision to start a timer."""
     return Decision("StartTimer", {"timerId": timer_id, "startToFireTimeout": str(seconds)})
 
 
 def record_marker(name: str, details: str | None = None) -> Decision:
-    """Write something into the history."""
+    """Create the decision to record a marker."""
     given = {} if details is None else {"details": details}
     return Decision("RecordMarker", {"markerName": name, **given})
 
 
 def complete_workflow(result: str) -> Decision:
-    """End the execution with a result."""
+    """Create the decision to complete the execution with a result."""
     return Decision("CompleteWorkflowExecution", {"result": result})
 
 
 def fail_workflow(reason: str, details: str) -> Decision:
-    """End the execution with a failure."""
+    """Create the decision to fail the execution."""
     return Decision("FailWorkflowExecution", {"reason": reason, "details": details})
 
 
 def cancel_workflow(details: str) -> Decision:
-    """End the execution as canceled."""
+    """Create the decision to close the execution as canceled."""
     return Decision("CancelWorkflowExecution", {"details": details})
 
 
 class DecisionEvent(NamedTuple):
-    """How an event shows a decision: its type, and the attributes that both have."""
+    """An event type that records a decision: the decision, and the attributes that both have."""
 
     decision: str
     attributes: tuple[str, ...] = ()
@@ -103,11 +103,10 @@ DECISION_EVENTS = {
     "WorkflowExecutionContinuedAsNew": DecisionEvent("ContinueAsNewWorkflowExecution", ("input",)),
     "ContinueAsNewWorkflowExecutionFailed": DecisionEvent("ContinueAsNewWorkflowExecution"),
 }
-"""Event type: the decision that wrote it, and what of it must be the same when it is replayed.
+"""Event type: the decision that it records, and what must be the same when it is replayed.
 
-Time-outs and task lists may differ, as changing them harms no running execution, and so may the
-id of a child, which is made of its parent's, and the details of a failure, which name lines of
-code.
+Time-outs and task lists may differ: changing them harms no running execution. So may the id of a
+child, which is made from its parent's, and the details of a failure, which name lines of code.
 """
 
 
@@ -131,7 +130,11 @@ class RecordedEvent(NamedTuple):
 
 
 Closing = Callable[[], Decision]
-"""Makes the decision."""
+"""Returns the decision that closes the execution.
+
+It is called again if the service refuses the decision because new events arrived meanwhile, and
+then includes what is known by then.
+"""
 
 
 _KEPT_SETTINGS = (
@@ -143,29 +146,27 @@ _KEPT_SETTINGS = (
     "taskPriority",
     "taskStartToCloseTimeout",
 )
+"""Settings that a new run takes over; otherwise it has the registered ones, as documented."""
 
 
 def completed(result: str) -> Closing:
-    """Close it with a result."""
+    """Close the execution with a result."""
     return lambda: complete_workflow(result)
 
 
 def failed(error: Exception | SystemExit) -> Closing:
-    """Close it with a failure."""
+    """Close the execution with a failure."""
     reason, details = reason_and_details(error)
     return lambda: fail_workflow(reason, details)
 
 
 def canceled(details: str) -> Closing:
-    """Close it as canceled."""
+    """Close the execution as canceled."""
     return lambda: cancel_workflow(cut(details, DATA_LIMIT))
 
 
 def restarted(decider: Decider, restart: RestartRun) -> Closing:
-    """Close it and begin a new run, with the same settings and the signals that nobody took.
-
-    The service would give the new run what its type was registered with, as documented.
-    """
+    """Close the execution and start a new run, with the same settings and the signals not taken."""
 
     def make() -> Decision:
         text = decider.payloads.encode_input(
@@ -184,9 +185,9 @@ def restarted(decider: Decider, restart: RestartRun) -> Closing:
 
 
 def decision_of(closing: Closing) -> Decision:
-    """Make the decision; one that fails the execution if it cannot be sent.
+    """Return the closing decision, or one that fails the execution if that one cannot be sent.
 
-    That depends on the signals that have come by now, which a new run gets.
+    This can depend on the signals that have arrived by now, which a new run is given.
     """
     try:
         return closing()

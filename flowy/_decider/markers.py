@@ -1,4 +1,8 @@
-"""What a workflow finds out once, and its history keeps for all replays, in markers."""
+"""Values that are determined once, and kept in the history for all replays by markers.
+
+A marker is the only text that a decider can write into a history for itself. Cadence and Temporal
+record side effects and versions in the same way.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ T = TypeVar("T")
 
 
 class Markers:
-    """Chance, side effects and patches of one execution."""
+    """Randomness, side effects and patches of one execution."""
 
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
@@ -30,14 +34,14 @@ class Markers:
         self._side_effects = 0
 
     def recorded(self, name: str, make: Callable[[], str]) -> str | None:
-        """Make something once, and keep it in a marker for all replays.
+        """Make a text once, and record it in a marker for all replays.
 
         Args:
             name: the marker's name.
-            make: makes it; not called in a replay.
+            make: returns the text; not called in a replay.
 
         Returns:
-            What was made, now or then.
+            The text, made now or recorded earlier.
         """
         decider = self._decider
         decider.ensure_active()
@@ -53,23 +57,28 @@ class Markers:
         return text
 
     def random(self) -> Random:
-        """The execution's own source of chance; a marker keeps what it began with."""
+        """Return the execution's own random number generator.
+
+        It is seeded with the execution's ids. A marker records the seed, because a replay from a
+        file may not know the ids.
+        """
         if self._random is None:
             workflow_id, run_id = self._decider.execution
             self._random = Random(self.recorded("random", lambda: f"{workflow_id} {run_id}") or "")
         return self._random
 
     def side_effect(self, function: Callable[[], T]) -> T:
-        """Call a function once, and keep what came of it, a value or an error.
+        """Call a function once, and record its outcome, a value or an error.
 
         Args:
-            function: takes nothing and returns what can be sent; not called in a replay.
+            function: takes no arguments and returns a value that can be sent; not called in a
+                replay.
 
         Returns:
-            What it returned, now or then.
+            The value that it returned, now or earlier.
 
         Raises:
-            TaskFailed: it raised an exception, or what it returned cannot be sent.
+            TaskFailed: it raised an exception, or its return value cannot be sent.
         """
         self._decider.make_room()
         self._side_effects += 1
@@ -82,7 +91,7 @@ class Markers:
         return value
 
     def patched(self, patch: str) -> bool:
-        """Tell whether a change of the code holds for this execution; a marker keeps that."""
+        """Return whether this execution uses a change of the code; a marker records it."""
         if patch not in self._patches:
             name = f"patched: {patch}"
             holds = not self._decider.turns.replaying or self._next(name) is not None
@@ -92,12 +101,12 @@ class Markers:
         return self._patches[patch]
 
     def _next(self, name: str) -> Mapping[str, Any] | None:
-        """Find the next marker of the turn at hand in the history, if it has a name."""
-        return self._decider.turns.at_hand.marker(name, self._decider.outbox.markers)
+        """Return the next marker that the history records for this turn, if it has this name."""
+        return self._decider.turns.current.marker(name, self._decider.outbox.markers)
 
 
 _FAILED = "flowy:failed:"
-"""What the details of a side effect's marker begin with if it failed; no JSON begins so."""
+"""The beginning of a side effect's marker if it failed; no JSON text begins like this."""
 
 
 def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> str:

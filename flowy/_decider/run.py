@@ -1,4 +1,4 @@
-"""``run`` from its input to its end: how the execution is closed."""
+"""One run of ``run``, from its input to its end, and how the execution is closed then."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def run_to_end(
     """Run a workflow as far as its history goes.
 
     Args:
-        decider: what it asks.
+        decider: the decider that it calls.
         workflow: its class.
-        unrepeatable: gets the errors of what ``run`` must not do, also where it handles them.
+        unrepeatable: a list to which errors are added for what ``run`` must not do, even if ``run``
+            handles them.
 
     Returns:
         How the execution is closed, or None if ``run`` is still waiting.
@@ -81,16 +82,19 @@ def _called(
 
 
 class LeaveRun(BaseException):
-    """Leaves ``run`` until the history holds more."""
+    """Leaves ``run`` where it waits for something that the history does not know yet.
+
+    It derives from BaseException so that ``except Exception`` in the author's code lets it pass.
+    """
 
 
 class RestartRun(BaseException):
-    """Leaves ``run`` for good, to begin anew in a new run of the execution.
+    """Leaves ``run`` to continue in a new run of the execution.
 
     Args:
         args: the arguments of the new run.
         kwargs: its keyword arguments.
-        members: what the new run is to have otherwise, as the service spells it.
+        members: settings of the new run that differ, as the service spells them.
     """
 
     def __init__(

@@ -1,16 +1,16 @@
-"""Scrutiny: clocks, chance and files in the code of a workflow are found by reading it.
+"""The code check: finds clocks, randomness and files in the code of a workflow by reading it.
 
 What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
-not tell of such calls as it tells the module `guard` of files and connections, and to patch them
-would touch every other user of the clock. But they can be read: the source of ``run``, and of the
-functions of the author's package that it calls, is searched for calls of names which in their
-module mean one of these functions, however they were imported. That is done once for each class,
-before anything is decided, and takes a millisecond or so for each function.
+not audit such calls, unlike the files and connections that the module `guard` watches, and patching
+them would affect every other user of the clock. But they can be read: the source of ``run``, and of
+the functions of the author's package that it calls, is searched for calls of names which, in their
+module, mean one of these functions, however they were imported. That is done once for each class,
+before anything is decided, and takes about a millisecond for each function.
 
-There are no false alarms as long as what stands in the code is meant to be called: a name that a
-function gives a meaning of its own is passed over, and so are functions that are only mentioned, as
-in ``self.side_effect(time.time)`` or ``self.side_effect(lambda: random.random())``. Not found is
-what is called by another name, through an object or by a library.
+There are no false alarms as long as the code is reached: names that a function rebinds are skipped,
+and so are functions that are only mentioned, as in ``self.side_effect(time.time)`` or
+``self.side_effect(lambda: random.random())``. Calls by another name, through an object, or by a
+library are not found.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from flowy.errors import UnrepeatableError
 
 
 def check(workflow: type[Any]) -> None:
-    """Refuse a workflow whose code asks for the time or for chance by itself.
+    """Raise an error if the code of a workflow reads a clock or uses randomness by itself.
 
     Args:
-        workflow: the workflow's class. It is read the first time; after that, asking costs nothing.
+        workflow: the workflow's class. Its code is read the first time; repeated checks are free.
 
     Raises:
-        UnrepeatableError: it does so; the error names the first place.
+        UnrepeatableError: it does; the error names the first place.
     """
     if workflow not in _CHECKED:
         for error in unrepeatable_calls(workflow):
@@ -59,7 +59,7 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
         workflow: the workflow's class.
 
     Returns:
-        The errors, one for each call, by file and line; none where there is no source to read.
+        One error for each call, by file and line; empty if there is no source to read.
     """
     known = _known()
     found: list[UnrepeatableError] = []
@@ -91,18 +91,18 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
 
 
 class Unrepeatable(NamedTuple):
-    """Functions that are not the same each time."""
+    """Functions that are not the same at each replay."""
 
     owner: Any
-    """The module or class they belong to."""
+    """The module or class that they belong to."""
     names: str
     instead: str
     harmless_from: int = 99
-    """With so many arguments they are the same each time."""
+    """With this number of arguments or more they are the same at each replay."""
 
 
 def _table() -> tuple[Unrepeatable, ...]:
-    # The classes as they are now: freezegun exchanges them.
+    # Built at each check, since freezegun replaces the classes.
     return (
         Unrepeatable(datetime.datetime, "now utcnow today", "self.now()"),
         Unrepeatable(datetime.date, "today", "self.now()"),
@@ -146,24 +146,24 @@ def _known() -> dict[object, Unrepeatable]:
 def _lookup(known: dict[object, Unrepeatable], target: object) -> Unrepeatable | None:
     try:
         return known.get(target)
-    except TypeError:  # it cannot be a key
+    except TypeError:  # It is not hashable.
         return None
 
 
 def _package(function: FunctionType) -> str:
-    """The package in which a function was written, up to the first dot."""
+    """Return the top-level package in which a function was written."""
     return (function.__module__ or "").partition(".")[0]
 
 
 def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:
-    """Find what is run when something is called, and the class of its first argument.
+    """Find the function that runs when something is called, and the class of its first argument.
 
     Args:
         target: a function, a method, a class, or anything else.
-        owner: the class on which it was found; None if on none.
+        owner: the class on which it was found; None if it was not found on a class.
 
     Returns:
-        The function and the class; None for each that cannot be told.
+        The function and the class; None for each that is unknown.
     """
     if isinstance(target, type):
         return function_of(vars(target).get("__init__"), target)
@@ -174,16 +174,16 @@ def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | No
 
 
 class CallExpression(NamedTuple):
-    """A call that stands in the source of a function."""
+    """A call in the source of a function."""
 
     text: str
-    """What is called, as it is written."""
+    """What is called, as written."""
     line: int
-    """The line of its file."""
+    """The line in its file."""
     arguments: int
-    """How many there are."""
+    """The number of arguments."""
     target: object
-    """What the name means."""
+    """The object that the name refers to."""
     owner: type[Any] | None
     """The class on which the target was found."""
 
@@ -196,7 +196,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
         cls: the class of its first argument, if it has one.
 
     Yields:
-        The calls, in no order; none where there is no source to read.
+        The calls, in no particular order; none if there is no source to read.
     """
     tree, line_before = _source(function.__code__)
     if tree is None:
@@ -207,7 +207,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue  # it is only mentioned here
+            continue  # It is only mentioned here, not called.
         pending.extend(ast.iter_child_nodes(node))
         if not isinstance(node, ast.Call):
             continue
@@ -224,10 +224,10 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
 
 
 def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
-    """Parse the source of a function; also tell the number to be added to its lines."""
+    """Parse the source of a function; return it with the offset of its line numbers."""
     try:
         lines, first = inspect.getsourcelines(code)
-        # What is indented is so as a block.
+        # Indented source parses only as a block.
         tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
     except (OSError, SyntaxError):
         return None, 0
@@ -241,7 +241,7 @@ _UNKNOWN = None
 
 
 class _Names:
-    """What names mean in a function."""
+    """What names refer to in a function."""
 
     def __init__(
         self, function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
@@ -259,7 +259,7 @@ class _Names:
             self._own[code.co_varnames[0]] = cls
 
     def meaning(self, node: ast.expr) -> object:
-        """Tell what an expression of names and dots means; of ``self``, tell the class."""
+        """Return the object that a dotted expression refers to; for ``self``, the class."""
         if isinstance(node, ast.Name):
             return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
         if not isinstance(node, ast.Attribute):
@@ -270,13 +270,13 @@ class _Names:
         if isinstance(owner, ModuleType):
             return vars(owner).get(node.attr, _UNKNOWN)
         if isinstance(owner, type) and issubclass(owner, datetime.date):
-            return getattr(owner, node.attr, _UNKNOWN)  # bound, as those that are known
+            return getattr(owner, node.attr, _UNKNOWN)  # Bound, like those in the table.
         if isinstance(owner, type):
             return inspect.getattr_static(owner, node.attr, _UNKNOWN)
         return _UNKNOWN
 
     def owner(self, node: ast.expr) -> type[Any] | None:
-        """Tell the class on which a method is found."""
+        """Return the class on which a method is found."""
         if not isinstance(node, ast.Attribute):
             return None
         if _is_super(node.value):
@@ -285,7 +285,7 @@ class _Names:
         return found if isinstance(found, type) else None
 
     def _inherited(self, name: str) -> object:
-        """Find what `super` finds: on a class after the one that has the function."""
+        """Find what `super` finds: a member of a class that follows the function's in the MRO."""
         classes = iter(self._cls.__mro__ if self._cls else ())
         for cls in classes:
             if self._function in vars(cls).values():
@@ -303,7 +303,7 @@ def _is_super(node: ast.expr) -> bool:
 
 
 def _own_names(code: CodeType) -> Iterator[str]:
-    """The names that a function, or one within it, gives a meaning."""
+    """The names that a function, or a function within it, binds."""
     yield from (*code.co_varnames, *code.co_cellvars)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -311,7 +311,7 @@ def _own_names(code: CodeType) -> Iterator[str]:
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, object]]:
-    """What an import in a function gives names to, of the modules that are loaded."""
+    """The names that an import in a function binds, with the objects of modules that are loaded."""
     for name in node.names:
         if isinstance(node, ast.ImportFrom):
             module = sys.modules.get(node.module or "") if not node.level else None
@@ -324,5 +324,5 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, object]]
 def _content(cell: CellType) -> object:
     try:
         return cell.cell_contents
-    except ValueError:  # it is not filled yet
+    except ValueError:  # The cell is still empty.
         return _UNKNOWN

@@ -1,7 +1,7 @@
-"""Where a workflow's code parts from a history: what, where, why most likely, and the fix.
+"""Where a workflow's code differs from a history: what, where, why most likely, and the fix.
 
-The history shows what was decided in a turn, event by event, and the code decides it again. The
-first pair that does not fit is explained.
+The history records the decisions of a turn, event by event, and the code makes them again. The
+first pair that does not match is explained.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from flowy._payloads.text import cut
 
 
 class Difference(NamedTuple):
-    """The first difference between a history and what the code decides."""
+    """The first difference between a history and the decisions of the code."""
 
     event_id: int
-    """The event at which they part."""
+    """The first event at which they differ."""
     expected: str
-    """What the history holds there."""
+    """What the history records there."""
     got: str
     """What the code decided instead."""
     site: SourceLine | None
-    """Where the author's code asks for it, if that is known."""
+    """The line of the author's code that asked for it, if that is known."""
     reason: Reason
     why: str
-    """The likely reason, in a sentence."""
+    """The likely reason, as a sentence."""
     fix: str
-    """What to do, in a sentence."""
+    """What to do, as a sentence."""
     turn: str
-    """All that the history shows of this turn, and all that the code decided, line by line."""
+    """All that the history records for this turn and all that the code decided, line by line."""
 
     def __str__(self) -> str:
+        """Return a report, whose first line names the difference."""
         place = f" ({self.site})" if self.site else ""
         return (
             f"event {self.event_id} of the history shows {self.expected}, but the workflow's code "
@@ -52,7 +53,7 @@ class Difference(NamedTuple):
 
 
 def matches(trace: RecordedEvent, decision: Decision) -> bool:
-    """Whether an event records a decision, as far as they must be the same."""
+    """Whether an event records a decision, as far as they have to be the same."""
     row = DECISION_EVENTS.get(trace.event_type)
     if row is None or row.decision != decision.type:
         return False
@@ -69,13 +70,13 @@ def explained(
     completed_event_id: int,
     sites: Callable[[], Sequence[SourceLine | None]] = tuple,
 ) -> Difference | None:
-    """Explain how what the code decided in a turn differs from what the history shows.
+    """Explain how the decisions of the code in a turn differ from those that the history records.
 
     Args:
         decided: the decisions of the code, in order.
-        recorded: the events that the decisions of then wrote, in order.
-        completed_event_id: the DecisionTaskCompleted that came before them.
-        sites: gives for each decision the place where it was asked for; it may give fewer.
+        recorded: the events that the earlier decisions wrote, in order.
+        completed_event_id: the DecisionTaskCompleted event that precedes them.
+        sites: returns the source line that asked for each decision; it may return fewer.
 
     Returns:
         The first difference, or None if there is none.
@@ -118,11 +119,11 @@ def _recorded_action(trace: RecordedEvent) -> RequestedAction:
 
 _FIX = (
     "run the code that wrote this history, and the execution goes on; to change what running "
-    'executions do, ask `if self.patched("…")` and keep the old way beside the new, or give the '
+    'executions do, ask `if self.patched("…")` and keep the old code beside the new, or give the '
     "changed workflow a new version"
 )
 _UNCHANGED = (
-    f"{_FIX}. If the code has not changed, look for what is not the same at each replay, such as "
+    f"{_FIX}. If the code has not changed, look for something that differs at each replay, such as "
     "the order of a set"
 )
 _FIXES = {
@@ -130,7 +131,7 @@ _FIXES = {
     Reason.OUTCOME: _UNCHANGED,
     Reason.RAISES: f"fix what raises the exception; or {_FIX}",
     Reason.PATCH_REMOVED: (
-        "call self.patched() there again; it may be removed when no execution is open that has "
+        "call self.patched() there again; it can be removed once no execution is open that has "
         "passed it"
     ),
 }
@@ -140,9 +141,9 @@ _FIXES = {
 
 
 _AROUND = 10
-"""How many of what comes before and after the difference are shown."""
+"""How many lines before and after the difference are shown."""
 _LONGEST = 300
-"""How many characters are shown of one value."""
+"""How many characters of one value are shown."""
 
 
 def _lines(

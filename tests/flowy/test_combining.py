@@ -249,9 +249,7 @@ def test_parallel_reduce_raises_the_error_of_a_value() -> None:
 )
 def test_what_is_no_result_is_refused_at_once(combine: Any) -> None:
     def script(self: Any) -> None:
-        with pytest.raises(
-            ConfigurationError, match="is not the result of a call in run"
-        ):
+        with pytest.raises(ConfigurationError, match="is not the result of a call in run"):
             combine(self.one(), 3)
 
     assert play(script).status == "COMPLETED"

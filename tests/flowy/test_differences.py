@@ -81,9 +81,15 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [A, B],
         6,
         Reason.ADDED,
-        "the code asks for the activity b 1, and did not then",
+        "the code asks for the activity b 1, which it did not do before",
     ),
-    "added where nothing was decided": ([], [A], 5, Reason.ADDED, "activity a 1, and did not then"),
+    "added where nothing was decided": (
+        [],
+        [A],
+        5,
+        Reason.ADDED,
+        "activity a 1, which it did not do before",
+    ),
     "added between": ([A, B], [A, C, asks("b", 3)], 6, Reason.ADDED, "the activity c 1"),
     "the same activity with other arguments added before": (
         [asks("a", 1, "x"), asks("a", 2, "y")],
@@ -127,7 +133,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [asks("a", 1, "photo", 128)],
         5,
         Reason.ARGUMENTS,
-        "the activity a 1 is given something else: argument 2 was 64 and is 128",
+        "the activity a 1 differs: argument 2 was 64 and is 128",
     ),
     "another argument by keyword": (
         [asks("a", 1, size=64)],
@@ -148,14 +154,14 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [child("a", 1, 3)],
         5,
         Reason.ARGUMENTS,
-        "the child workflow a 1 is given something else: argument 1 was 2 and is 3",
+        "the child workflow a 1 differs: argument 1 was 2 and is 3",
     ),
     "a marker that says something else": (
         [marker("step", "one")],
         [marker("step", "two")],
         5,
         Reason.ARGUMENTS,
-        "the marker step is given something else: then one, now two",
+        "the marker step differs: then one, now two",
     ),
     "another version": (
         [asks("a", 1, version="1")],
@@ -191,7 +197,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [ends('"red"')],
         5,
         Reason.OUTCOME,
-        'the execution ends otherwise: then "blue", now "red"',
+        'the execution ends differently: then "blue", now "red"',
     ),
     "another failure": (
         [decisions.fail_workflow("KeyError: 'a'", "…")],
@@ -214,14 +220,14 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [decisions.fail_workflow("KeyError: 'size'", "Traceback …")],
         5,
         Reason.RAISES,
-        "run raises an exception that it did not raise then: KeyError: 'size'",
+        "run raises an exception that it did not raise before: KeyError: 'size'",
     ),
     "an activity instead of the end": (
         [ends("1")],
         [A],
         5,
         Reason.ENDS_LATER,
-        "the code asks for the activity a 1 where the execution ended then",
+        "the code asks for the activity a 1 where the execution ended before",
     ),
     "nothing instead of the end": ([ends("1")], [], 5, Reason.ENDS_LATER, "still waits"),
     "a failure instead of a result": (
@@ -236,7 +242,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [A],
         5,
         Reason.PATCH_REMOVED,
-        'the code no longer calls self.patched("larger"), as it did then',
+        'the code no longer calls self.patched("larger")',
     ),
     "a question removed, and another activity": (
         [marker("patched: larger"), A],
@@ -250,7 +256,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [A],
         5,
         Reason.SIDE_EFFECT_REMOVED,
-        "the code no longer uses self.side_effect(), as it did then",
+        "the code no longer uses self.side_effect()",
     ),
     "chance removed": ([marker("random", "1")], [], 5, Reason.SIDE_EFFECT_REMOVED, "self.random"),
     "a side effect added": (
@@ -258,7 +264,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [marker("side effect 1")],
         5,
         Reason.ADDED,
-        "the code asks for self.side_effect(), and did not then",
+        "the code asks for self.side_effect(), which it did not do before",
     ),
     "a marker removed": ([marker("half way")], [], 5, Reason.SIDE_EFFECT_REMOVED, "half way"),
     "a marker and an activity in another order": (
@@ -295,7 +301,7 @@ def test_a_report_says_what_where_why_and_the_mend() -> None:
         'event 6 of the history shows ActivityTaskScheduled(color-2, color 1, [["photo"], {}]), '
         "but the workflow's code decided ScheduleActivityTask(color-2, color 1, "
         '[["PHOTO"], {}]) (orders.py, line 31, in Orders.run)\n'
-        'likely reason: the activity color 1 is given something else: argument 1 was "photo" and '
+        'likely reason: the activity color 1 differs: argument 1 was "photo" and '
         'is "PHOTO"\n'
         "what to do: run the code that wrote this history, and the execution goes on; to change "
         'what running executions do, ask `if self.patched("…")` and keep the old way beside the '

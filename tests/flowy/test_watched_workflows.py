@@ -151,7 +151,7 @@ def test_a_history_that_grows_long_is_told_once(
 
     runner.run(made(script))
     (record,) = [record for record in caplog.records if record.name == "flowy.workflow"]
-    assert "let it self.restart()" in record.getMessage()
+    assert "call self.restart()" in record.getMessage()
 
 
 def test_what_flowy_does_for_a_workflow_is_allowed(stubs: Stubs, tmp_path: Path) -> None:
