@@ -1,4 +1,7 @@
-"""The worker that does activities."""
+"""Workers: they poll for tasks, work on them and answer.
+
+Any number of workers may poll one task list, in threads, processes or on several machines.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,12 @@ class ActivityWorker(Worker):
     Args:
         client: an SWF client.
         domain: the domain's name.
-        task_list: the task list to wait on.
+        task_list: the task list to poll.
         activities: classes and functions decorated with `activity`.
-        identity: who this worker is, up to 256 characters, kept in the history; or None.
-        payloads: how arguments and results travel.
-        wait: waits for an event to be set or seconds to pass, and tells whether it is set.
+        identity: the worker's name in histories, up to 256 characters; or None.
+        payloads: how arguments and results are written and read.
+        wait: waits until an event is set or a number of seconds has passed, and returns whether the
+            event is set.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -71,11 +75,11 @@ class ActivityWorker(Worker):
 
     @property
     def types(self) -> list[Type]:
-        """The types this worker works on."""
+        """The types that this worker works on."""
         return [cls.flowy_type for cls in self._activities.values()]
 
     def run_once(self) -> bool:
-        """Poll once; do the activity and answer, if there is one.
+        """Poll once, and run the activity and answer if there is a task.
 
         Returns:
             Whether there was a task.
@@ -86,32 +90,32 @@ class ActivityWorker(Worker):
             return False
         named = task["activityType"]
         label = f"{named['name']} {named['version']}"
-        logger.debug("%s: begins as %s", label, task["activityId"])
+        logger.debug("%s: %s started", label, task["activityId"])
         operation, answer = self._worked_on(task, label)
         if operation:
             self._answer(operation, label, taskToken=token, **answer)
         return True
 
     def _worked_on(self, task: Reply, label: str) -> tuple[str, dict[str, str]]:
-        """Do an activity; return the operation that says what came of it, and what to say."""
+        """Run an activity; return the operation that reports its outcome, and its arguments."""
         activity_id = task["activityId"]
         try:
             result = self._perform(task, label)
         except ActivityCanceled as canceled:
-            logger.info("%s: %s is canceled", label, activity_id)
+            logger.info("%s: %s canceled", label, activity_id)
             return "respond_activity_task_canceled", {"details": cut(canceled.details, DATA_LIMIT)}
         except (Exception, SystemExit) as error:
             reason, details = reason_and_details(error)
             logger.info("%s: %s failed: %s", label, activity_id, reason)
             return "respond_activity_task_failed", {"reason": reason, "details": details}
         if result is None:
-            logger.info("%s: %s is finished elsewhere", label, activity_id)
+            logger.info("%s: %s will be completed by its token", label, activity_id)
             return "", {}
-        logger.info("%s: %s is done", label, activity_id)
+        logger.info("%s: %s completed", label, activity_id)
         return "respond_activity_task_completed", {"result": result}
 
     def _perform(self, task: Reply, label: str) -> str | None:
-        """Do an activity; return its result, or None if that comes from elsewhere."""
+        """Run an activity; return its result, or None if another process will complete it."""
         named, execution = task["activityType"], task["workflowExecution"]
         cls = self._activities.get((named["name"], named["version"]))
         if cls is None:
@@ -151,12 +155,12 @@ class ActivityWorker(Worker):
 
 @contextmanager
 def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[None]:
-    """Send heartbeats from a thread of their own while something else is done.
+    """Send heartbeats from a separate thread while the block runs.
 
     Args:
         context: the task.
         every: seconds between two heartbeats.
-        wait: waits; see `Wait`.
+        wait: waits until an event is set or a number of seconds has passed.
     """
     done = threading.Event()
 
@@ -180,25 +184,27 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
 class WorkflowWorker(Worker):
     """Works on decision tasks.
 
-    A workflow whose code decides otherwise than its history shows is not answered for: the task
-    times out and comes again, until a worker with the right code takes it. An execution of a type
-    that the worker does not know is failed; all workers on a list must know all its types.
+    If the code of a workflow makes other decisions than its history records, the task is not
+    answered: it times out and comes again, until a worker with the right code takes it. If the
+    worker does not know the type of an execution, it fails the execution; so all workers on a task
+    list must know all its types.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        task_list: the task list to wait on.
+        task_list: the task list to poll.
         workflows: classes decorated with `workflow`.
-        identity: who this worker is, up to 256 characters, kept in the history; or None.
-        payloads: how arguments and results travel.
-        suspended: how many executions are kept suspended between two decisions, so that a
-            decision costs what is new and not a replay of all; 0 for none. By default 1,000 if
-            greenlet is installed (the extra ``suspend``).
-        wait: waits for an event to be set or seconds to pass, and tells whether it is set.
+        identity: the worker's name in histories, up to 256 characters; or None.
+        payloads: how arguments and results are written and read.
+        suspended: the maximum number of executions kept suspended between two decisions, so that a
+            decision costs only what is new and not a replay; 0 for none. By default 1,000 if
+            greenlet is installed (the extra ``suspend``), else 0.
+        wait: waits until an event is set or a number of seconds has passed, and returns whether the
+            event is set.
 
     Raises:
         ConfigurationError: an argument is wrong.
-        UnrepeatableError: the code of a workflow asks for the time or for chance by itself.
+        UnrepeatableError: the code of a workflow reads a clock or uses randomness by itself.
 
     Example:
         ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
@@ -231,11 +237,11 @@ class WorkflowWorker(Worker):
 
     @property
     def types(self) -> list[Type]:
-        """The types this worker works on."""
+        """The types that this worker works on."""
         return [cls.flowy_type for cls in self._workflows.values()]
 
     def run_once(self) -> bool:
-        """Poll once; decide and answer, if there is a task.
+        """Poll once, and decide and answer if there is a task.
 
         Returns:
             Whether there was a task.
@@ -251,7 +257,7 @@ class WorkflowWorker(Worker):
             logger.error("%s: not answered: %s", label, error)
             return True
         except Exception:
-            logger.exception("%s: not answered, as deciding went wrong", label)
+            logger.exception("%s: not answered, because deciding raised an error", label)
             return True
         logger.debug("%s: %d decisions", label, len(decisions))
         wire = [decision.wire() for decision in decisions]
@@ -261,7 +267,7 @@ class WorkflowWorker(Worker):
         return True
 
     def loop(self) -> None:
-        """Work on tasks until `stop` is called, whatever signals come; see `Worker.loop`."""
+        """Work on tasks until `stop` is called, ignoring signals; see `Worker.loop`."""
         try:
             super().loop()
         finally:
@@ -290,7 +296,7 @@ class WorkflowWorker(Worker):
         )
 
     def _events(self, page: Reply) -> list[Any]:
-        """All events of a task; the answer uses the first page's token, as was recorded."""
+        """Return all events of a task. The answer uses the first page's token, as recorded."""
         events: list[Any] = page["events"]
         while page.get("nextPageToken"):
             request = {**self._poll_request, "nextPageToken": page["nextPageToken"]}
@@ -299,7 +305,7 @@ class WorkflowWorker(Worker):
         return events
 
     def _history(self, task: Reply) -> list[Any]:
-        """All events of the execution, up to the DecisionTaskStarted of the task."""
+        """Return all events of the execution, up to the DecisionTaskStarted of the task."""
         last: int = task["startedEventId"]
         request = {"domain": self.domain, "execution": task["workflowExecution"]}
         events: list[Any] = []

@@ -1,4 +1,4 @@
-"""Values back from plain JSON, as type hints say: of parameters, and of what ``run`` returns."""
+"""Values from plain JSON, as the type hints of ``run`` declare its parameters and return value."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from flowy._payloads.serializers import JSON_FORMS, Converter, JsonForm
 from flowy.result import Result
 
 UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
-"""What a conversion raises on a value that is not as its hint says."""
+"""Raised by a converter if a value does not match its hint."""
 
 
 class Hints(NamedTuple):
-    """How what ``run`` takes and returns is read; None where plain JSON is what is meant."""
+    """How the arguments and result of ``run`` are read; None for values that stay plain JSON."""
 
     positional: tuple[tuple[str, Converter | None], ...]
     rest: Converter | None
-    """For what ``*args`` takes."""
+    """For ``*args``."""
     named: dict[str, Converter | None]
     others: Converter | None
-    """For what ``**kwargs`` takes."""
+    """For ``**kwargs``."""
     result: Converter | None
 
 
 NO_HINTS = Hints((), None, {}, None, None)
-"""All is plain JSON."""
+"""Everything stays plain JSON."""
 
 
 def hints_of(cls: type) -> Hints:
-    """Read the hints of a class's ``run``.
+    """Read the type hints of a class's ``run``.
 
     Args:
         cls: an activity or a workflow.
 
     Returns:
-        How its arguments and result are read: `NO_HINTS` if all is plain JSON, and where a hint
-        cannot be resolved, as it names something that is imported for type checkers only.
+        How its arguments and result are read: `NO_HINTS` if all of them stay plain JSON, or if a
+        hint cannot be resolved because it names something imported for type checkers only.
     """
     return _hints_of(getattr(cls, "run", None))
 
@@ -57,7 +57,7 @@ def _hints_of(run: Any) -> Hints:
     positional: list[tuple[str, Converter | None]] = []
     named: dict[str, Converter | None] = {}
     rest = others = None
-    for parameter in parameters[1:]:  # the first is the instance
+    for parameter in parameters[1:]:  # The first one is the instance.
         convert = converter(resolved.get(parameter.name, Any))
         if parameter.kind is Parameter.VAR_POSITIONAL:
             rest = convert
@@ -74,18 +74,18 @@ def _hints_of(run: Any) -> Hints:
 
 
 def converter(hint: Any) -> Converter | None:
-    """Find how a value is read that is hinted so.
+    """Return the function that reads values of a type.
 
     Args:
         hint: a resolved type hint.
 
     Returns:
-        A function that makes of plain JSON what the hint says, leaves alone what already is that,
-        and raises one of `UNREADABLE`; None if plain JSON is what the hint says.
+        A function that turns plain JSON into a value of that type, returns a value that already is
+        one, and raises one of `UNREADABLE` otherwise. None if the type is plain JSON.
     """
     try:
         return _cached(hint)
-    except TypeError:  # a hint that cannot be hashed
+    except TypeError:  # The hint is not hashable.
         return _converter(hint)
 
 
@@ -143,7 +143,7 @@ def _by_form(cls: type, form: JsonForm) -> Converter:
 
 def _dataclass(cls: type) -> Converter:
     @lru_cache(maxsize=1)
-    def fields() -> dict[str, Converter | None]:  # not before it is used, as it may hold itself
+    def fields() -> dict[str, Converter | None]:  # Lazy: it may contain itself.
         hints = typing.get_type_hints(cls, include_extras=True)
         return {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
 
@@ -191,7 +191,7 @@ def _tuple(arguments: tuple[Any, ...]) -> Converter | None:
     def convert(value: Any) -> Any:
         items = _list(value)
         if len(items) != len(each):
-            raise ValueError(f"{len(each)} items were expected and {len(items)} came")
+            raise ValueError(f"expected {len(each)} items, got {len(items)}")
         return tuple(map(_apply, each, items))
 
     return convert
@@ -220,11 +220,11 @@ _KEYS: dict[Any, Converter | None] = {
     float: float,
     bool: lambda key: key if isinstance(key, bool) else {"true": True, "false": False}[key],
 }
-"""The keys of an object in JSON are always text."""
+"""How keys are read; those of a JSON object are always text."""
 
 
 def _union(arms: list[Any]) -> Converter | None:
-    """Take the first arm that a value fits."""
+    """Read a value as the first member of the union that it fits."""
     arms = [arm for arm in arms if arm is not type(None)]
     each = [(_native(arm), converter(arm)) for arm in arms]
     if all(convert is None for _, convert in each):
@@ -251,7 +251,7 @@ def _union(arms: list[Any]) -> Converter | None:
 
 
 def _native(arm: Any) -> Any:
-    """What a value of plain JSON must be an instance of to fit a hint that needs no reading."""
+    """Return the class that a value must have to fit a hint that needs no conversion."""
     cls = typing.get_origin(arm) or arm
     if cls is float:
         return (int, float)
@@ -267,10 +267,10 @@ def _apply(convert: Converter | None, value: Any) -> Any:
 def _list(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return value
-    raise TypeError(f"a list was expected, not {value!r:.80}")
+    raise TypeError(f"expected a list, not {value!r:.80}")
 
 
 def _object(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    raise TypeError(f"an object was expected, not {value!r:.80}")
+    raise TypeError(f"expected an object, not {value!r:.80}")

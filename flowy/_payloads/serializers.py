@@ -1,4 +1,21 @@
-"""Who makes text of values, also of those that hold results: JSON, or an object of the author's."""
+"""Values as text: JSON, or an object of the author's, also for values that contain results.
+
+Values that JSON has no type for are written as `to_json` says. On the way back, a type hint tells
+what they were (`flowy._payloads.hints`); without a hint they stay as JSON has them.
+
+===================================  ==========================================
+hint                                 in JSON
+===================================  ==========================================
+dataclass, TypedDict                 an object of its fields
+NamedTuple, tuple                    a list
+set, frozenset                       a list, sorted, so that it is always the same
+datetime, date, time                 ISO 8601 text
+timedelta                            seconds
+Decimal, UUID, path                  text
+bytes                                Base64 text
+Enum                                 its value
+===================================  ==========================================
+"""
 
 from __future__ import annotations
 
@@ -20,19 +37,20 @@ Encode = Callable[[object], str]
 
 
 Resolve = Callable[[Result[Any]], object]
-"""Gives the value that is written in place of a result."""
+"""Returns the value that is written in place of a result."""
 
 
 Converter = Callable[[Any], Any]
+"""Turns plain JSON into a value, or a value into plain JSON."""
 
 
 class JsonForm(NamedTuple):
-    """How values of a class, and of those below it, travel."""
+    """How values of a class and its subclasses are written as JSON and read from it."""
 
     of: type
     write: Converter
     read: Callable[[Any, Any], Any]
-    """Makes a value of the class that the hint names."""
+    """Takes the class that the hint names and the JSON, and returns a value of that class."""
 
 
 JSON_FORMS = (
@@ -54,19 +72,19 @@ JSON_FORMS = (
 )
 
 
-def plain(value: Any) -> Any:
-    """Write a value that JSON has no form for as one that it has.
+def to_json(value: Any) -> Any:
+    """Write a value that JSON has no type for as one that it has.
 
-    Only the value itself: what is within it is left as it is, for the encoder to come back with.
+    Only the value itself is converted. What it contains is left for the encoder, which calls again.
 
     Args:
-        value: any value that JSON has no form for.
+        value: a value that JSON has no type for.
 
     Returns:
-        What stands for it.
+        The value that represents it.
 
     Raises:
-        TypeError: there is nothing that could.
+        TypeError: there is no such value.
     """
     for form in JSON_FORMS:
         if isinstance(value, form.of):
@@ -76,11 +94,11 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-_encode = JSONEncoder(default=plain, allow_nan=False).encode
+_encode = JSONEncoder(default=to_json, allow_nan=False).encode
 
 
 def _in_order(items: Iterable[Any]) -> list[Any]:
-    """Write a set always in the same order, whatever the process's hash seed."""
+    """Return the items of a set in the same order always, whatever the process's hash seed."""
     return sorted(items, key=_encode)
 
 
@@ -88,26 +106,26 @@ def _member(cls: type[Enum], value: Any) -> Enum:
     for member in cls:
         if member.value == value or _encode(member.value) == _encode(value):
             return member
-    raise ValueError(f"{value!r} is no {cls.__name__}")
+    raise ValueError(f"{value!r} is not a {cls.__name__}")
 
 
 class Serializer(Protocol):
-    """Makes text of values and values of text: two methods.
+    """Turns values into text and text into values, with two methods.
 
-    The same value must always become the same text, or replay takes it for a difference.
+    The same value must always become the same text; otherwise a replay reports a difference.
     """
 
     def dumps(self, value: Any) -> str:
-        """Write a value; raises any exception if that cannot be."""
+        """Return a value as text; raise any exception if that is impossible."""
 
     def loads(self, text: str) -> Any:
-        """Read what was written; raises any exception if it is not."""
+        """Return the value of a text; raise any exception if it is not one of this serializer's."""
 
 
 class Json:
-    """The serializer that is used where no other is given."""
+    """The serializer that is used by default."""
 
-    dumps = staticmethod(json.JSONEncoder(default=plain, allow_nan=False).encode)
+    dumps = staticmethod(json.JSONEncoder(default=to_json, allow_nan=False).encode)
     loads = staticmethod(json.JSONDecoder().decode)
 
     def __str__(self) -> str:
@@ -115,33 +133,30 @@ class Json:
 
 
 def encoder(serializer: Serializer, resolve: Resolve) -> Encode:
-    """Make a function that encodes values in which results are found.
+    """Create a function that encodes values that may contain results.
 
     Args:
-        serializer: makes text of the values.
-        resolve: gives the value that is written in place of a result.
-
-    Returns:
-        The function.
+        serializer: turns values into text.
+        resolve: returns the value that is written in place of a result.
     """
     if not isinstance(serializer, Json):
         return lambda value: serializer.dumps(replaced(value, resolve))
 
     def default(value: object) -> object:
-        return resolve(value) if isinstance(value, Result) else plain(value)
+        return resolve(value) if isinstance(value, Result) else to_json(value)
 
     return json.JSONEncoder(default=default, allow_nan=False).encode
 
 
 def replaced(value: Any, resolve: Resolve) -> Any:
-    """Put something else in place of the results in a value.
+    """Replace the results in a value.
 
     Args:
         value: any value; lists, tuples, dictionaries and dataclasses are searched.
-        resolve: gives what is put in place of a result.
+        resolve: returns the value that is put in place of a result.
 
     Returns:
-        The value itself if it holds none, else a copy.
+        The value itself if it contains none, else a copy.
     """
     match value:
         case Result():

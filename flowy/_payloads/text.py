@@ -1,7 +1,7 @@
-"""How long the texts may be that Amazon SWF carries, and how to shorten them.
+"""Texts within the limits of Amazon SWF, and errors as such texts.
 
-Lengths are in UTF-16 units, as the service's language counts characters: one for nearly all, two
-for those beyond U+FFFF.
+Lengths are counted in UTF-16 code units: one for nearly all characters, two for those beyond
+U+FFFF. The service is written in Java, whose strings count in the same way.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from flowy._determinism.call_sites import is_flowy
 from flowy.errors import DependencyFailed, FlowyError, TaskError
 
 DATA_LIMIT = 32_768
-"""An input, a result, the details of a failure."""
+"""Characters of an input, a result or the details of a failure, as documented."""
 
 
 REASON_LIMIT = 256
-"""The reason of a failure."""
+"""Characters of the reason of a failure, as documented."""
 
 
 HEARTBEAT_LIMIT = 2_048
-"""The details of a heartbeat."""
+"""Characters of the details of a heartbeat, as documented."""
 
 
 HISTORY_LIMIT = 25_000
-"""The events of one run; the service terminates an execution that has more."""
+"""Events of one run; the service terminates an execution that has more, as documented."""
 
 
 LONG_HISTORY = HISTORY_LIMIT * 4 // 5
-"""The events from which on an execution is warned."""
+"""The number of events at which a worker logs a warning."""
 
 
 _MARK = " … "
 
 
 def length(text: str) -> int:
-    """Count the characters of a text as the service does."""
+    """Return the number of characters of a text as the service counts them."""
     return len(text) if text.isascii() else len(_units(text)) // 2
 
 
 def cut(text: str, limit: int, keep_end: float = 0.0) -> str:
-    """Shorten a text that is too long, leaving a mark where something is missing.
+    """Shorten a text that is too long, with a mark where something is missing.
 
     Args:
         text: any text.
-        limit: the most characters the outcome may have, a few dozen at least.
-        keep_end: the share of the outcome that comes from the end of the text: 0 for a sentence,
-            more for a traceback, whose last line says what happened.
+        limit: the maximum number of characters, a few dozen at least.
+        keep_end: the share that comes from the end of the text: 0 for a sentence, more for a
+            traceback, whose last line says what happened.
 
     Returns:
         The text itself if it is short enough, else its beginning, a mark and its end.
@@ -61,17 +61,17 @@ def cut(text: str, limit: int, keep_end: float = 0.0) -> str:
 
 
 def beginning(text: str, limit: int) -> str:
-    """Take from a text no more than its first characters, as the service counts them."""
+    """Return the first characters of a text, as the service counts them."""
     return text if text.isascii() and len(text) <= limit else _text(_units(text)[: 2 * limit])
 
 
 def ending(text: str, limit: int) -> str:
-    """Take from a text no more than its last characters, as the service counts them."""
+    """Return the last characters of a text, as the service counts them."""
     return text if text.isascii() and len(text) <= limit else _text(_units(text)[-2 * limit :])
 
 
 def _text(units: bytes) -> str:
-    # A character cut in half is dropped.
+    # Half of a surrogate pair is dropped.
     return units.decode("utf-16-le", "ignore")
 
 
@@ -80,15 +80,15 @@ def _units(text: str) -> bytes:
 
 
 def reason_and_details(error: Exception | SystemExit) -> tuple[str, str]:
-    """Say of an exception what a failure in Amazon SWF has room for.
+    """Describe an exception as the reason and details of a failure.
 
     Args:
-        error: what was raised.
+        error: the exception.
 
     Returns:
-        A reason of at most 256 characters (the exception's class and message; of flowy's own
-        errors the message, which is a sentence) and details of at most 32,768: the traceback,
-        where something happened far away the remote one.
+        A reason of at most 256 characters: the exception's class and message, or only the message,
+        which is a sentence, for flowy's own errors. Details of at most 32,768 characters: the
+        traceback, that of the remote process if the exception comes from there.
     """
     message = _message(error)
     if not isinstance(error, FlowyError):
@@ -105,17 +105,17 @@ def _message(error: BaseException) -> str:
 
 
 def _remote_details(error: BaseException | None) -> str:
-    """The details of the task error at the bottom of a chain of failed arguments, or none."""
+    """Return the details of the task error that is the cause of a chain of failed arguments."""
     while isinstance(error, DependencyFailed) and error.__cause__ is not None:
         error = error.__cause__
     return error.details if isinstance(error, TaskError) else ""
 
 
 def _traceback(error: BaseException) -> str:
-    """Write the traceback of an exception, from the first frame that is the author's own.
+    """Return the traceback of an exception, from the first frame of the author's code on.
 
-    Frames that say ``__tracebackhide__``, as pytest understands it, are those of what stands in for
-    the author's code.
+    Frames of test doubles are skipped as well: they define ``__tracebackhide__``, as pytest
+    understands it.
     """
     frames = error.__traceback__
     while frames is not None and is_flowy(frames.tb_frame.f_globals.get("__name__", "")):

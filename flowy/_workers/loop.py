@@ -1,7 +1,4 @@
-"""Workers: they wait for tasks, work on them and answer.
-
-Any number of workers may wait on one task list, in threads, processes or machines.
-"""
+"""The poll loop of a worker, and running several workers until a signal arrives."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flowy import _checks
 from flowy._client import Reply, SwfClient, fault_code
@@ -23,11 +20,11 @@ logger = logging.getLogger("flowy.workers")
 
 
 _ATTEMPTS = 8
-"""How often a call is made that must not be lost, over two minutes or so."""
+"""How often a call that must not be lost is made, over about two minutes."""
 
 
 class Worker:
-    """What both kinds of workers have in common: polling, and when to stop."""
+    """What workers of both kinds share: polling, answering and stopping."""
 
     kind: ClassVar[str]
 
@@ -52,7 +49,7 @@ class Worker:
 
     @property
     def types(self) -> list[Type]:
-        """The types this worker works on."""
+        """The types that this worker works on."""
         raise NotImplementedError
 
     def register(self) -> None:
@@ -64,7 +61,7 @@ class Worker:
         register(self._client, self.domain, self.types)
 
     def run_once(self) -> bool:
-        """Poll once; work on the task and answer, if there is one.
+        """Poll once, and work on the task and answer if there is one.
 
         Returns:
             Whether there was a task.
@@ -75,25 +72,25 @@ class Worker:
         """Work on tasks until `stop` is called.
 
         Args:
-            handle_signals: whether SIGINT and SIGTERM stop the worker, after the poll and the
-                task in hand; the second one ends the process at once. Only in the main thread.
+            handle_signals: whether SIGINT and SIGTERM stop the worker, after its current poll and
+                task; a second signal ends the process at once. Only in the main thread.
         """
         run_workers([self], handle_signals=handle_signals)
 
     def stop(self) -> None:
-        """Stop after the poll and the task in hand; from any thread."""
+        """Stop after the current poll and task; may be called from any thread."""
         self._stopping.set()
 
     def loop(self) -> None:
-        """Work on tasks until `stop` is called, whatever signals come.
+        """Work on tasks until `stop` is called, ignoring signals.
 
-        While the service throttles, has trouble of its own or cannot be reached, polls wait ever
-        longer, up to a minute.
+        While the service throttles, fails or cannot be reached, the pause before the next poll
+        grows, up to a minute.
 
         Raises:
-            Exception: what a poll raised that waiting does not fix, such as an unknown domain.
+            Exception: raised by a poll, if waiting cannot help, as with an unknown domain.
         """
-        logger.info("%s worker waits on %s in %s", self.kind, self.task_list, self.domain)
+        logger.info("%s worker polls %s in %s", self.kind, self.task_list, self.domain)
         backoff = Backoff()
         while not self._stopping.is_set():
             try:
@@ -115,19 +112,19 @@ class Worker:
         logger.info("%s worker on %s in %s stopped", self.kind, self.task_list, self.domain)
 
     def _answer(self, operation: str, label: str, **answer: Any) -> bool:
-        """Answer a task, and tell whether the service took it; if not, nothing is changed."""
+        """Answer a task; return whether the service accepted it. If not, nothing has changed."""
         try:
             self._call_with_retries(operation, label, answer)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
-                logger.warning("%s: too late to answer, as the task has ended: %s", label, error)
+                logger.warning("%s: answered too late, the task has ended: %s", label, error)
             else:
-                logger.error("%s: the service refuses the answer: %s", label, error)
+                logger.error("%s: the service refused the answer: %s", label, error)
             return False
         return True
 
     def _call_with_retries(self, operation: str, label: str, request: dict[str, Any]) -> Reply:
-        """Call the service, again and again while it may help."""
+        """Call the service, and repeat the call while that may help."""
         backoff = Backoff()
         call: Callable[..., Reply] = getattr(self._client, operation)
         while True:
@@ -137,37 +134,33 @@ class Worker:
                 if not is_transient(error) or backoff.failures + 1 >= _ATTEMPTS:
                     raise
                 seconds = backoff.next()
-                logger.warning("%s: %s: %s; again in %.1f s", label, operation, error, seconds)
-                # A worker that is to stop does not lose what it has done.
+                logger.warning("%s: %s: %s; next try in %.1f s", label, operation, error, seconds)
+                # Not interrupted by `stop`: the work already done must not be lost.
                 self._wait(threading.Event(), seconds)
 
     def _unknown(self, label: str) -> ConfigurationError:
         known = ", ".join(str(declared) for declared in self.types)
         return ConfigurationError(
-            f"the worker on {self.task_list} knows no {self.kind} {label}, only {known}"
+            f"the worker on {self.task_list} does not know the {self.kind} {label}, only {known}"
         )
 
 
-if TYPE_CHECKING:
-    pass
-
-
 _LOOK = 0.5
-"""Seconds after which a signal is noticed at the latest."""
+"""The maximum number of seconds until a signal is noticed."""
 
 
 def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> None:
-    """Let several workers work until all are stopped, each in a thread of its own.
+    """Run several workers until all are stopped, each in its own thread.
 
     If one ends with an error, the others are stopped as well.
 
     Args:
         workers: the workers.
-        handle_signals: whether SIGINT and SIGTERM stop them, after the poll and the task each
-            has in hand; the second one ends the process at once. Only in the main thread.
+        handle_signals: whether SIGINT and SIGTERM stop them, after the current poll and task of
+            each; a second signal ends the process at once. Only in the main thread.
 
     Raises:
-        Exception: the first that a worker ended with.
+        Exception: the first error that a worker ended with.
     """
     with _stopped_by_signals(workers) if handle_signals else nullcontext():
         if len(workers) == 1:
@@ -188,7 +181,7 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
         for thread in threads:
             thread.start()
         for thread in threads:
-            # A signal that reaches another thread is handled when this one wakes up.
+            # Python handles signals in the main thread only, when it wakes up.
             while thread.is_alive():
                 thread.join(_LOOK)
         if errors:
@@ -208,13 +201,13 @@ def _stopped_by_signals(workers: Iterable[Worker]) -> Iterator[None]:
             signal.signal(number, handler)
 
     def stop_all() -> None:
-        logger.info("stopping after the poll and the task in hand; once more to stop at once")
+        logger.info("stopping after the current polls and tasks; signal again to stop at once")
         for worker in workers:
             worker.stop()
 
     def stop(number: int, frame: object) -> None:
         restore()
-        # Not here: what the signal interrupts may hold a lock that this needs.
+        # In a thread, because the interrupted code may hold a lock that stopping needs.
         threading.Thread(target=stop_all, name="stopping").start()
 
     for number in signals:

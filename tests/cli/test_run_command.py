@@ -175,7 +175,7 @@ class TestAWorkflowOfOnesOwn:
     def test_that_is_not_there_is_one_sentence(self, invoke):
         refused = sentence(invoke("run", "shop.orders:Orders"))
 
-        assert "'Orders' is no workflow of the module 'shop.orders'" in refused
+        assert "'Orders' is not a workflow of the module 'shop.orders'" in refused
         assert "Order, Refund" in refused
 
     def test_that_is_not_decorated_is_one_sentence(self, invoke):

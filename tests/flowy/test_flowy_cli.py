@@ -108,7 +108,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     with logging_not_set_up():
         worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
     assert worked.exit_code == 0, worked.output
-    assert "INFO flowy.workers: greet 1: greet-1 is done" in worked.stderr
+    assert "INFO flowy.workers: greet 1: greet-1 completed" in worked.stderr
     assert signal.getsignal(signal.SIGTERM) is before
     events = history(client, Execution(workflow_id, run_id))
     assert attributes(events, "WorkflowExecutionStarted")[0]["input"] == '[["you", 3], {}]'
@@ -198,7 +198,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
             "Error: the module 'broken' cannot be imported: ZeroDivisionError: division by zero",
         ),
         (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: a workflow is named as module"),
-        (("start", "--domain", DOMAIN, "work:Greet"), 1, "'Greet' is no workflow of the module"),
+        (("start", "--domain", DOMAIN, "work:Greet"), 1, "'Greet' is not a workflow of the module"),
         (("start", "--domain", DOMAIN, "work:Welcome"), 1, "missing a required argument: 'name'"),
         (
             ("start", "--domain", DOMAIN, "--workflow-id", "x" * 257, "work:Welcome", "you"),
