@@ -197,7 +197,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
             1,
             "Error: the module 'broken' cannot be imported: ZeroDivisionError: division by zero",
         ),
-        (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: a workflow is named as module"),
+        (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: name a workflow as module"),
         (("start", "--domain", DOMAIN, "work:Greet"), 1, "'Greet' is not a workflow of the module"),
         (("start", "--domain", DOMAIN, "work:Welcome"), 1, "missing a required argument: 'name'"),
         (
