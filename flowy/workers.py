@@ -143,7 +143,7 @@ class ActivityWorker(Worker):
             reply = self._client.record_activity_task_heartbeat(**request)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
-                logger.warning("%s: nobody waits for %s any more", label, task["activityId"])
+                logger.warning("%s: %s is no longer awaited", label, task["activityId"])
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise

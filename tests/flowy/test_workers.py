@@ -232,7 +232,7 @@ def test_an_activity_that_timed_out_is_told_to_stop_and_its_answer_is_not_missed
 
     assert ended(simulated, Slow).reason == "slow 1 (slow-1) timed out: START_TO_CLOSE"
     assert went_on == [True, False]
-    assert "nobody waits for slow-1 any more" in caplog.text
+    assert "slow-1 is no longer awaited" in caplog.text
     assert "answered too late" in caplog.text
 
 
