@@ -19,8 +19,8 @@ from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._determinism.code_check import check
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
 from flowy._workers.backoff import Wait, is_transient
-from flowy._workers.loop import Worker
-from flowy._workers.registration import Type, by_type
+from flowy._workers.loop import Worker, run_workers
+from flowy._workers.registration import ScanResult, Type, by_type, scan
 from flowy.activity import (
     LATER,
     Activity,
@@ -32,6 +32,8 @@ from flowy.activity import (
 from flowy.errors import ActivityCanceled, NonDeterminismError, UnrepeatableError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+
+__all__ = ["ActivityWorker", "ScanResult", "Worker", "WorkflowWorker", "run_workers", "scan"]
 
 logger = logging.getLogger("flowy.workers")
 
