@@ -14,6 +14,7 @@ from __future__ import annotations
 from flowy_sim.strategies._decisions import decisions
 from flowy_sim.strategies._histories import histories
 from flowy_sim.strategies._inputs import Input, inputs
+from flowy_sim.strategies._machine import WorkflowMachine
 from flowy_sim.strategies._programs import Call, Program, Wait, When, workflows
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Program",
     "Wait",
     "When",
+    "WorkflowMachine",
     "decisions",
     "histories",
     "inputs",
