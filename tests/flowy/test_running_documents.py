@@ -53,7 +53,7 @@ def test_the_examples_of_running_workers_run(reader: Any, client: Any) -> None:
     assert reader.Transcode().run("a") == "a.mp4"
     assert len(list(reader.folder.iterdir())) == 1, "the long input is in the store"
     assert reader.PoliteGreeting().run("you") == "Good day, you"
-    assert reader.GreetingOfOld().run("you") == "Hello, you"
+    assert reader.OldGreeting().run("you") == "Hello, you"
 
 
 def test_an_activity_is_finished_elsewhere_as_shown(reader: Any, client: Any) -> None:
@@ -149,7 +149,7 @@ def test_each_option_that_is_named_exists() -> None:
 
 
 def test_the_permissions_are_those_of_the_calls_that_flowy_makes() -> None:
-    table = RUNNING.partition("## Permissions")[2].partition("What a decider decides")[0]
+    table = RUNNING.partition("## Permissions")[2].partition("SWF checks each decision")[0]
     listed = {action.lower() for action in re.findall(r"`([A-Z][A-Za-z]+)`", table)}
     calls = {name.replace("_", "") for name in vars(SwfClient) if not name.startswith("_")}
     assert listed == calls

@@ -103,7 +103,7 @@ def test_errors_are_handled(guide: Any, runner: Runner, stubs: Stubs) -> None:
     failed = runner.run(guide.InsistingTranslation, "x")
     assert failed.result == "attempt 1 failed: ValueError: no such language"
     timed_out = runner.run(guide.InsistingTranslation, "x")
-    assert timed_out.result == "nobody answered (START_TO_CLOSE)"
+    assert timed_out.result == "no answer in time (START_TO_CLOSE)"
 
 
 def test_attempts(guide: Any, runner: Runner, stubs: Stubs) -> None:
@@ -139,7 +139,7 @@ def test_a_month_passes(guide: Any, runner: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "result"), [("true", "en: yes?"), ("false", "rejected"), (None, "nobody cared")]
+    ("told", "result"), [("true", "en: yes?"), ("false", "rejected"), (None, "expired")]
 )
 def test_signals(guide: Any, runner: Runner, told: str | None, result: str) -> None:
     execution = runner.start(
@@ -221,7 +221,7 @@ def test_logs_appear_once_and_tell_of_the_execution(
     caplog.set_level(logging.INFO)
     run = runner.run(guide.Noted, "two words")
     first, second = [record for record in caplog.records if record.name == "guide"]
-    assert first.getMessage() == "somebody wants something translated"
+    assert first.getMessage() == "a translation is requested"
     assert second.getMessage() == "translated 2 words"
     assert (vars(second)["workflow_id"], vars(second)["run_id"]) == (run.workflow_id, run.run_id)
 
@@ -278,7 +278,7 @@ def test_every_name_of_flowy_that_the_document_mentions_exists() -> None:
 
 
 def test_the_options_that_are_named_are_those_there_are() -> None:
-    section = DOCUMENT.partition("For activities there are")[2].partition("\n## ")[0]
+    section = DOCUMENT.partition("The options of activities are")[2].partition("\n## ")[0]
     named = set(re.findall(r"`(\w+)`", section))
     of_activities, of_children = flowy.options.ActivityOverrides, flowy.options.WorkflowOverrides
     assert named == {*of_activities.__annotations__, *of_children.__annotations__}
