@@ -21,7 +21,7 @@ PAGES = [
 ]
 
 # Examples that are to fail, by a word in them.
-FAILING = ("predominatcolor", "at_once(", "nobody_expected", "nobody_needs")
+FAILING = ("predominatcolor", "at_once(", "unexpected_size", "unused_stub")
 
 
 def text_of(page: str) -> str:
