@@ -21,7 +21,7 @@ from flowy_sim._cli.targets import find, found_at, imported
 from flowy_sim.explore import Exploration
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
-from flowy_sim.explore._whole import WholeWorkflow
+from flowy_sim.explore._workflow import WholeWorkflow
 from flowy_sim.faults import BY_NAME, EVERYDAY, Fault, Signal
 from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in

@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import re
 
-from flowy_sim.faults._fault import Call, Fault, Killed, Moment, Stage
-from flowy_sim.faults._lateness import AnswerLate, HeartbeatLate, TaskLate
-from flowy_sim.faults._losing import (
+from flowy_sim.faults._calls import (
     AnsweredTwice,
+    AnswerLate,
     AnswerLost,
     DeciderDies,
+    HeartbeatLate,
     NetworkError,
     ReplyLost,
+    TaskLate,
     Throttled,
     WorkerDies,
     WorkerDiesLate,
     WorkFails,
 )
+from flowy_sim.faults._fault import Call, Fault, Killed, Moment, Stage
 from flowy_sim.faults._outside import (
     CancelRequest,
     ClockJumps,

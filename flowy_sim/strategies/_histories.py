@@ -14,12 +14,11 @@ from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._simulation.schedule import RandomChoice
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._stand_ins import PlainStubs
 from flowy_sim.faults import EVERYDAY, Fault
 from flowy_sim.faults._fault import faults_in
-from flowy_sim.strategies._inputs import inputs, is_workflow
-from flowy_sim.strategies._programs import workflows
+from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs
 from flowy_sim.testing._registry import activities_in, families, module_of
 from flowy_sim.testing._run import Event
 

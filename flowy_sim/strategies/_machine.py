@@ -44,10 +44,10 @@ from flowy.workflow import Workflow
 from flowy_sim._engine.invariants import check
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._stand_ins import PlainStubs
 from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.strategies._inputs import inputs, is_workflow
+from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs
 from flowy_sim.testing._registry import Sources, activities_in, families, module_of
 from flowy_sim.testing._run import Run, fetch
 from flowy_sim.testing._waiting import times_out_at

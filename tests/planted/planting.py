@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 from flowy_sim.explore import Exploration, find
-from flowy_sim.explore._asked import setting_for
 from flowy_sim.explore._attempt import Attempt
 from flowy_sim.explore._choices import Given
+from flowy_sim.explore._explore import setting_for
 from flowy_sim.explore._search import FAULT_WEIGHT
 from flowy_sim.faults import Fault
 from flowy_sim.testing import Runner

@@ -17,11 +17,11 @@ from flowy_sim import Simulation
 from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore._choices import Deviation, parse, text
 from flowy_sim.explore._processes import cores
-from flowy_sim.explore._shrinking import shrink
-from flowy_sim.explore._stand_ins import PlainStubs, plainest
+from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs, plainest
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._stubs import Stubs
 
