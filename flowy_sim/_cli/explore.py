@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options as arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 from flowy._cli import argument, one_sentence
 from flowy.activity import activity_class
 from flowy_sim._cli.explore import Options
-from flowy_sim._cli.gauge import Gauge
+from flowy_sim._cli.progress import Gauge
 from flowy_sim._cli.targets import find, found_at, imported
 from flowy_sim.explore import Exploration
 from flowy_sim.explore import find as find_failure

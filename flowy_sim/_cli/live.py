@@ -15,14 +15,13 @@ from flowy._workers.activity_worker import ActivityWorker
 from flowy._workers.worker import Worker
 from flowy._workers.workflow_worker import WorkflowWorker
 from flowy_sim._cli.services import Service
-from flowy_sim._cli.staff import Member, Staff
 from flowy_sim._cli.targets import Target
+from flowy_sim._cli.worker_threads import Member, Staff
 from flowy_sim._events.history import History
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.testing._listening import Listener
 from flowy_sim.testing._registry import Repertoire
-from flowy_sim.testing._run import OPEN, Run, history
+from flowy_sim.testing._run import OPEN, Listener, Run, history
 from flowy_sim.testing._waiting import StuckError, Workers, explain, times_out_at, waits
 
 Hire = Callable[[SwfClient], Worker]

@@ -22,9 +22,8 @@ from flowy_sim._cli.targets import Target, find
 from flowy_sim._simulation.clock import RealClock
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories.files import save
-from flowy_sim.testing._listening import Listener
-from flowy_sim.testing._run import COMPLETED, Run
+from flowy_sim.testing._history_files import save
+from flowy_sim.testing._run import COMPLETED, Listener, Run
 from flowy_sim.testing._waiting import StuckError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options as arguments
 
 LIVE_WORKERS = 2
 """So many workers wait on each task list in real time, if nothing else is said."""

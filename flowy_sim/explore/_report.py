@@ -10,7 +10,7 @@ from flowy_sim.explore._choices import Deviation, text
 from flowy_sim.explore._story import blame
 from flowy_sim.testing import Runner
 from flowy_sim.testing._coverage import Coverage, observe
-from flowy_sim.testing._stubs.uses import Uses
+from flowy_sim.testing._stubs_new import Uses
 
 _BUT = (
     "It did not fail when it was run again with the same choices: the test does not do the same "

@@ -64,7 +64,7 @@ def unused_stubs(item: pytest.Item, *, misnamed: bool = False) -> str:
     explored = item.stash.get(TALLIED, None)
     if explored is not None:
         return "\n".join(explored.uses.unused(misnamed=misnamed))
-    from flowy_sim.testing._stubs.uses import Uses
+    from flowy_sim.testing._stubs_new import Uses
 
     runner = item.stash.get(RUN_BY, None)
     uses = Uses()

@@ -135,8 +135,8 @@ def swf_replay(
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.testing._histories.files import collect, load
-    from flowy_sim.testing._histories.replaying import replay_prefixes
+    from flowy_sim.testing._history_files import collect, load
+    from flowy_sim.testing._replay import replay_prefixes
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))

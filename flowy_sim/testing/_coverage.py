@@ -24,7 +24,7 @@ from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._registry import proxies, type_of
 from flowy_sim.testing._run import history
-from flowy_sim.testing._stubs.answers import TIME_OUTS
+from flowy_sim.testing._stub_answers import TIME_OUTS
 
 Key = tuple[str, str, str]
 """The workflow; what kind of thing it called; what that was."""

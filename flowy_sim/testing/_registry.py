@@ -17,9 +17,9 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.testing._stub_answers import CHILD
+from flowy_sim.testing._stub_dispatch import StandIns
 from flowy_sim.testing._stubs import NameAndVersion
-from flowy_sim.testing._stubs.answers import CHILD
-from flowy_sim.testing._stubs.standing_in import StandIns
 
 logger = logging.getLogger(__name__)
 

@@ -29,9 +29,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import Fault, faults_in
-from flowy_sim.testing._course import Course
 from flowy_sim.testing._invariants import Checks
-from flowy_sim.testing._listening import Listening
 from flowy_sim.testing._registry import (
     Repertoire,
     Sources,
@@ -41,10 +39,11 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import Event, Run, fetch
+from flowy_sim.testing._run import Event, Listening, Run, fetch
 from flowy_sim.testing._scheduler import Code, Stage
+from flowy_sim.testing._stub_dispatch import StandIns
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.standing_in import StandIns
+from flowy_sim.testing._time import Course
 from flowy_sim.testing._waiting import StuckError, called_in_vain, timed_out_in_vain
 
 DOMAIN = "simulated"

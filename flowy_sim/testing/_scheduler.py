@@ -27,7 +27,7 @@ from flowy_sim.faults._fault import Call, Fault, Killed, is_injected
 from flowy_sim.faults._injection import Tell, Trouble
 from flowy_sim.testing._delayed_calls import Agenda
 from flowy_sim.testing._registry import Repertoire
-from flowy_sim.testing._rehearsing import Rehearsed
+from flowy_sim.testing._replay import Rehearsed
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._waiting import Workers
 from flowy_sim.testing._worker_pool import Crew, Desk, Staff, TurnIsOverError

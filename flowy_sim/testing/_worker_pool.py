@@ -13,7 +13,7 @@ from flowy_sim._simulation.polls import POLLS
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import HEARTBEAT, Call
 from flowy_sim.faults._injection import Trouble
-from flowy_sim.testing._stubs.answers import Answer
+from flowy_sim.testing._stub_answers import Answer
 
 List = tuple[str, str]
 """A task list: by which operation it is polled, and its name."""

@@ -8,9 +8,9 @@ import pytest
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
-from flowy_sim._cli import services, staff
+from flowy_sim._cli import services, worker_threads
 from flowy_sim._cli.services import service_at
-from flowy_sim._cli.staff import Member, Staff
+from flowy_sim._cli.worker_threads import Member, Staff
 from flowy_sim._simulation.clock import RealClock
 
 URL = "http://127.0.0.1:5055"
@@ -40,7 +40,7 @@ def test_the_same_run_goes_to_a_service_at_a_url_and_registers_the_domain(invoke
 
 def test_the_same_run_goes_to_amazon_swf(invoke, monkeypatch):
     monkeypatch.setattr(services, "AMAZON_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(staff, "_PAUSE", 0.01)
+    monkeypatch.setattr(worker_threads, "_PAUSE", 0.01)
     # What an empty poll waits for there: a second.
     monkeypatch.setattr("moto.swf.models.sleep", lambda seconds: threading.Event().wait(0.01))
     with mock_aws():
@@ -201,7 +201,7 @@ def test_a_staff_waits_for_tasks_in_hand_and_says_so(give_up_polls, monkeypatch)
         said.append(text)
         client.work_over.set()
 
-    monkeypatch.setattr(staff.click, "echo", echo)
+    monkeypatch.setattr(worker_threads.click, "echo", echo)
 
     with Staff([member], give_up_polls):
         client.called.wait()
@@ -218,7 +218,7 @@ def test_ctrl_c_ends_the_waiting_for_a_staff(monkeypatch):
     def echo(text, err):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(staff.click, "echo", echo)
+    monkeypatch.setattr(worker_threads.click, "echo", echo)
 
     with Staff([member], give_up_polls=False):
         client.called.wait()

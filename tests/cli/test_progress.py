@@ -8,8 +8,7 @@ from handwritten import History
 from rich.console import Console
 
 from flowy import ActivityProxy, Workflow, activity, workflow
-from flowy_sim._cli.gauge import Gauge
-from flowy_sim._cli.progress import Progress
+from flowy_sim._cli.progress import Gauge, Progress
 from flowy_sim.explore import find
 from flowy_sim.faults import EVERYDAY
 from flowy_sim.testing import Runner

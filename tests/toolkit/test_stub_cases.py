@@ -18,7 +18,7 @@ from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
 from flowy_sim.testing import Runner
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.uses import Uses
+from flowy_sim.testing._stubs_new import Uses
 
 
 @activity(

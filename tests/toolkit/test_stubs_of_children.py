@@ -14,7 +14,7 @@ from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
 from flowy_sim.testing import Runner
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.uses import Uses
+from flowy_sim.testing._stubs_new import Uses
 
 
 @activity("shrink", 1, "studio")
