@@ -86,7 +86,7 @@ def history(
         raise click.UsageError("--run-id names the run; leave the other filters out.")
     from flowy._cli import one_sentence
     from flowy._client import Execution
-    from flowy_sim.testing._histories.recording import PatientClient, record
+    from flowy_sim._cli.history_recorder import PatientClient, record
 
     with one_sentence():
         recorded = record(

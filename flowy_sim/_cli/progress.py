@@ -8,9 +8,9 @@ import time
 from collections import deque
 from typing import Any, NamedTuple, Self
 
+from rich import progress
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -47,11 +47,11 @@ class Gauge:
         self._runs = runs
         self._seconds = seconds
         self._began = time.monotonic()
-        self._progress = Progress(
-            SpinnerColumn("line" if console.options.ascii_only else "dots"),
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            TextColumn("{task.fields[passed]:.0f} of {task.fields[seconds]:g} s", style="dim"),
+        self._progress = progress.Progress(
+            progress.SpinnerColumn("line" if console.options.ascii_only else "dots"),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(20),
+            progress.TextColumn("{task.fields[passed]:.0f} of {task.fields[seconds]:g} s", style="dim"),
             console=console,
             auto_refresh=False,
             transient=True,

@@ -9,7 +9,6 @@ from pathlib import Path
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN
 from flowy._decider.decisions import Decision
-from flowy._decider.history import Event
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads

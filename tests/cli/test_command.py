@@ -220,7 +220,7 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
         (["explore"], "flowy_sim._cli.exploring.find_failure"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
-            "flowy_sim.testing._histories.recording.record",
+            "flowy_sim._cli.history_recorder.record",
         ),
     ],
 )

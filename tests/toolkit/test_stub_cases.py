@@ -9,6 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 from bakery import Bread, Knead
+from flowy_sim.testing._stubs_new import Uses
 from outcomes import outcome
 
 import flowy
@@ -18,7 +19,6 @@ from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
 from flowy_sim.testing import Runner
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs_new import Uses
 
 
 @activity(

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from flowy_sim.testing._stubs_new import Uses
 from outcomes import outcome
 
 import flowy
@@ -14,7 +15,6 @@ from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
 from flowy_sim.testing import Runner
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs_new import Uses
 
 
 @activity("shrink", 1, "studio")
