@@ -28,7 +28,7 @@ from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import Fault, faults_in
+from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._course import Course
 from flowy_sim.testing._invariants import Checks
 from flowy_sim.testing._listening import Listening
@@ -140,7 +140,7 @@ class Runner:
         freeze: bool = False,
         payloads: Payloads = PLAIN,
         on_event: Callable[[str, Event], None] | None = None,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[InjectedFault] = (),
         most_faults: int = MOST_FAULTS,
         on_turn: Callable[[], None] | None = None,
         on_accident: Callable[[str], None] | None = None,
@@ -162,7 +162,7 @@ class Runner:
             simulation,
             domain,
             None if workers is None else whole_number("workers", workers, least=1),
-            faults_in(faults),
+            checked_faults(faults),
             whole_number("most_faults", most_faults),
             self._task_taken,
             self._listening.tell,
