@@ -22,7 +22,7 @@ from flowy_sim.explore import Exploration
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
 from flowy_sim.explore._workflow import WholeWorkflow
-from flowy_sim.faults import BY_NAME, EVERYDAY, Fault, Signal
+from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
 from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
 
@@ -130,7 +130,7 @@ def _invariants(module: str, options: Options) -> list[Callable[..., object]]:
     return [each for name in modules for each in invariants_in(imported(name))]
 
 
-def _faults(options: Options) -> Iterator[Fault]:
+def _faults(options: Options) -> Iterator[InjectedFault]:
     for name in options.faults or ("everyday",):
         if name == "everyday":
             yield from EVERYDAY
@@ -145,7 +145,7 @@ def _faults(options: Options) -> Iterator[Fault]:
         yield Signal(name, json.dumps(argument(given)) if given else None)
 
 
-def _introduction(subject: _Subject, faults: list[Fault], options: Options) -> str:
+def _introduction(subject: _Subject, faults: list[InjectedFault], options: Options) -> str:
     lines = [f"Exploring {subject.name}."]
     if subject.stand_ins:
         lines.append(f"Stood in for: {', '.join(subject.stand_ins)}.")

@@ -18,7 +18,7 @@ from flowy_sim.explore._attempt import Setting, Test
 from flowy_sim.explore._explorer import Explorer, Tell
 from flowy_sim.explore._processes import cores, explore_in_processes
 from flowy_sim.explore._report import Exploration, FoundError, Tally
-from flowy_sim.faults._fault import Fault, faults_in
+from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing import MOST_FAULTS, Runner
 
 RUNS = 10_000
@@ -66,7 +66,7 @@ def explore(test: Test, *, strict: bool = True, **options: Any) -> Exploration:
 def find(
     test: Test,
     *,
-    faults: Iterable[Fault] = (),
+    faults: Iterable[InjectedFault] = (),
     most_faults: int = MOST_FAULTS,
     invariants: Iterable[Callable[..., object]] = (),
     runs: int = RUNS,
@@ -153,7 +153,7 @@ _SIMULATION = ("seed", "start", "latency", "limits", "region", "account")
 
 def setting_for(
     *,
-    faults: Iterable[Fault] = (),
+    faults: Iterable[InjectedFault] = (),
     most_faults: int = MOST_FAULTS,
     invariants: Iterable[Callable[..., object]] = (),
     **others: Any,
@@ -167,7 +167,9 @@ def setting_for(
     check({"faults": faults, "most_faults": most_faults, "invariants": invariants, **others})
     made = {name: others.pop(name) for name in _SIMULATION if name in others}
     turns = {"most_turns": others.pop("most_turns")} if "most_turns" in others else {}
-    return Setting(faults_in(faults), most_faults, made, others, _invariants(invariants), **turns)
+    return Setting(
+        checked_faults(faults), most_faults, made, others, _invariants(invariants), **turns
+    )
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -206,7 +208,7 @@ def _processes(given: object) -> None:
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
-    "faults": faults_in,
+    "faults": checked_faults,
     "most_faults": partial(_checks.whole_number, "most_faults"),
     "invariants": _invariants,
     "runs": partial(_checks.whole_number, "runs", least=1),

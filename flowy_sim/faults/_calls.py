@@ -1,4 +1,4 @@
-"""Workers die, answers and replies are lost, calls fail."""
+"""Faults that strike a call of a worker: it dies, the call fails, or an answer is lost or late."""
 
 from __future__ import annotations
 
@@ -13,110 +13,115 @@ from flowy_sim.faults._fault import (
     ANSWERS,
     HEARTBEAT,
     INJECTED,
-    Call,
-    Fault,
+    FaultTarget,
+    InjectedFault,
     Killed,
     Moment,
-    Stage,
+    WorkerCall,
     injected,
 )
 
+# Workers die
+
 
 @dataclass(frozen=True)
-class WorkerDies(Fault):
-    """A worker dies with a task in hand, before it has begun to work on it."""
+class WorkerDies(InjectedFault):
+    """A worker dies after it has received an activity task, before it does the work."""
 
     title = "the worker dies before it does the work"
     moment = Moment.TASK
     operations = (ACTIVITY_POLL,)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Die."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the worker."""
         raise Killed(self.title)
 
 
 @dataclass(frozen=True)
-class WorkerDiesLate(Fault):
-    """A worker dies when it has done the work, before it answers."""
+class WorkerDiesLate(InjectedFault):
+    """A worker dies after it has done the work, before it answers."""
 
     title = "the worker dies after the work, before it answers"
     operations = (ACTIVITY_ANSWERS,)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Die."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the worker."""
         raise Killed(self.title)
 
 
 @dataclass(frozen=True)
-class DeciderDies(Fault):
-    """A decider dies between poll and answer."""
+class DeciderDies(InjectedFault):
+    """A decider dies between polling and answering."""
 
     title = "the decider dies before it answers"
     operations = ("RespondDecisionTaskCompleted",)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Die."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the decider."""
         raise Killed(self.title)
 
 
 @dataclass(frozen=True)
-class WorkFails(Fault):
-    """The work is done, and yet it is reported to have failed."""
+class WorkFails(InjectedFault):
+    """The work is done, but the worker reports a failure."""
 
-    title = "the work is done, but fails at its very end"
+    title = "the work is done, but is reported as failed"
     operations = ("RespondActivityTaskCompleted",)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Answer that it failed."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Answer that the task has failed."""
         token = call.request["taskToken"]
-        return stage.client.respond_activity_task_failed(taskToken=token, reason=INJECTED)
+        return target.client.respond_activity_task_failed(taskToken=token, reason=INJECTED)
+
+
+# Calls get lost or fail
 
 
 @dataclass(frozen=True)
-class AnswerLost(Fault):
-    """An answer does not reach the service; the worker sees that nothing comes back."""
+class AnswerLost(InjectedFault):
+    """An answer does not reach the service; the worker's call times out."""
 
     title = "the answer is lost on its way"
     operations = (ANSWERS,)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Time out."""
-        raise _time_out()
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Time out, without making the call."""
+        raise _read_timeout()
 
 
 @dataclass(frozen=True)
-class ReplyLost(Fault):
-    """The service does what it was asked, but its reply is lost; a polled task is lost with it."""
+class ReplyLost(InjectedFault):
+    """The service carries out a call, but its reply is lost, and a polled task with it."""
 
     title = "the call is carried out, but its reply is lost"
     operations = (DECISION_POLL, ACTIVITY_POLL, ANSWERS, HEARTBEAT)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Let it be carried out and time out."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Make the call and time out."""
         call.send()
-        raise _time_out()
+        raise _read_timeout()
 
 
 @dataclass(frozen=True)
-class AnsweredTwice(Fault):
-    """An answer arrives twice, and the worker gets the reply to the second one."""
+class AnsweredTwice(InjectedFault):
+    """An answer arrives twice; the worker gets the reply to the second one."""
 
     title = "the answer arrives twice"
     operations = (ANSWERS,)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Send it twice."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Make the call twice."""
         call.send()
         return call.send()
 
 
 @dataclass(frozen=True)
-class NetworkError(Fault):
-    """A call does not reach the service."""
+class NetworkError(InjectedFault):
+    """A call does not reach the service; the worker cannot connect."""
 
     title = "the network fails"
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Fail to connect."""
         from botocore.exceptions import EndpointConnectionError
 
@@ -124,78 +129,92 @@ class NetworkError(Fault):
 
 
 @dataclass(frozen=True)
-class Throttled(Fault):
-    """The service refuses a call because there were too many."""
+class Throttled(InjectedFault):
+    """The service refuses a call because it received too many."""
 
     title = "the service throttles the call"
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Refuse."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Refuse the call."""
         from botocore.exceptions import ClientError
 
         response: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
         raise injected(ClientError(response, call.operation))
 
 
-def _time_out() -> Exception:
+def _read_timeout() -> Exception:
     from botocore.exceptions import ReadTimeoutError
 
     return injected(ReadTimeoutError(endpoint_url=INJECTED))
 
 
+# Calls are late
+
+
 @dataclass(frozen=True)
-class _Late(Fault):
-    """Something comes late.
+class _Late(InjectedFault):
+    """Something is late.
 
     Attributes:
-        seconds: by how much; None for so much that the task has timed out.
+        seconds: by how many seconds; None for long enough that the task has timed out.
     """
 
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         super().__post_init__()
         if self.seconds is not None:
             _checks.number(f"seconds of {type(self).__name__}", self.seconds)
 
-    def late(self, stage: Stage, call: Call) -> float:
+    def delay(self, target: FaultTarget, call: WorkerCall) -> float:
         """Return by how many seconds it is late."""
-        return stage.patience(call) if self.seconds is None else self.seconds
+        return target.seconds_until_timeout(call) if self.seconds is None else self.seconds
 
 
 @dataclass(frozen=True)
 class TaskLate(_Late):
-    """A task takes long on its way from the service to the worker."""
+    """A task is slow on its way from the service to the worker.
 
-    title = "the task takes long to reach the worker"
+    Attributes:
+        seconds: by how many seconds it is late; None for long enough that it has timed out.
+    """
+
+    title = "the task arrives late"
     moment = Moment.TASK
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Give it to a worker later."""
-        return stage.put_off(call, self.late(stage, call))
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Deliver the task to a worker later."""
+        return target.put_off(call, self.delay(target, call))
 
 
 @dataclass(frozen=True)
 class AnswerLate(_Late):
-    """A worker takes long over a task, or its answer does over its way."""
+    """A worker is slow to finish a task, or its answer is slow on its way.
 
-    title = "the answer comes late"
+    Attributes:
+        seconds: by how many seconds it is late; None for long enough that the task has timed out.
+    """
+
+    title = "the answer arrives late"
     operations = (ANSWERS,)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Give it later."""
-        return stage.put_off(call, self.late(stage, call))
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Send the answer later."""
+        return target.put_off(call, self.delay(target, call))
 
 
 @dataclass(frozen=True)
 class HeartbeatLate(_Late):
-    """A heartbeat comes late."""
+    """A heartbeat is late.
 
-    title = "the heartbeat comes late"
+    Attributes:
+        seconds: by how many seconds; None for long enough that the task has timed out.
+    """
+
+    title = "the heartbeat arrives late"
     operations = (HEARTBEAT,)
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Let time pass before it is sent."""
-        stage.simulation.clock.advance(self.late(stage, call))
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Let time pass before the heartbeat is sent."""
+        target.simulation.clock.advance(self.delay(target, call))
         return call.send()

@@ -1,35 +1,36 @@
-"""Whether faults strike: each is asked for, of the schedule, wherever it could."""
+"""Injecting faults: wherever a fault could strike, the schedule chooses whether it does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
 from flowy_sim._clients.in_process import Reply
-from flowy_sim.faults._fault import ANSWERS, Call, Fault, Moment, Stage
+from flowy_sim.faults._fault import ANSWERS, FaultTarget, InjectedFault, Moment, WorkerCall
 
-Tell = Callable[[str], None]
+OnStrike = Callable[[str], None]
+"""Called with one line when a fault strikes: which worker, and what goes wrong."""
 
 
 class _Risk:
     """A fault of one run.
 
     Attributes:
-        fault: what can go wrong.
-        name: that in a few words.
-        sure: whether it strikes at last when nothing else happens any more.
-        left: how often it may yet strike.
+        fault: the fault.
+        name: its description, which names the choice whether it strikes.
+        eventually: whether it strikes at the latest when nothing else is left to do.
+        left: how many times it may still strike.
     """
 
-    __slots__ = ("fault", "left", "name", "sure")
+    __slots__ = ("eventually", "fault", "left", "name")
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: InjectedFault) -> None:
         self.fault = fault
         self.name = fault.describe()
-        self.sure = fault.sure
+        self.eventually = fault.eventually
         self.left = fault.most
 
 
-class _Fitting(dict[str, list[_Risk]]):
+class _RisksOf(dict[str, list[_Risk]]):
     """The faults that can strike at one moment, by the operation that is called."""
 
     def __init__(self, risks: Iterable[_Risk], moment: Moment) -> None:
@@ -43,98 +44,97 @@ class _Fitting(dict[str, list[_Risk]]):
         return fitting
 
 
-class Trouble:
-    """The faults of one run, and how often they have struck.
+class FaultInjector:
+    """Injects the faults of one run, and counts how often they strike.
 
     Args:
-        faults: what can go wrong.
-        most: how many faults strike in all, other than those that are sure to.
-        choose: decides whether one strikes: 1 for yes.
-        stage: where they strike.
-        tell: told who is struck by what.
+        faults: the faults that may strike.
+        most: how many faults may strike in total, apart from those that strike in every run.
+        choose: chooses whether a fault strikes: 1 for yes.
+        target: what they act on.
+        on_strike: called when a fault strikes.
     """
 
     def __init__(
         self,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
         most: int,
         choose: Callable[[str, int], int],
-        stage: Stage,
-        tell: Tell,
+        target: FaultTarget,
+        on_strike: OnStrike,
     ) -> None:
-        """Start with everything well."""
         self._risks = list(map(_Risk, faults))
-        self._any_sure = any(risk.sure for risk in self._risks)
-        self._at_calls = _Fitting(self._risks, Moment.CALL)
-        self._at_tasks = _Fitting(self._risks, Moment.TASK)
-        self._at_turns = _Fitting(self._risks, Moment.TURN)[""]
+        self._any_eventually = any(risk.eventually for risk in self._risks)
+        self._at_calls = _RisksOf(self._risks, Moment.CALL)
+        self._at_tasks = _RisksOf(self._risks, Moment.TASK)
+        self._at_turns = _RisksOf(self._risks, Moment.TURN)[""]
         self._most = most if faults else 0
         self._choose = choose
-        self._stage = stage
-        self._tell = tell
+        self._target = target
+        self._on_strike = on_strike
 
     @property
     def _may_strike(self) -> bool:
-        return self._most > 0 or self._any_sure
+        return self._most > 0 or self._any_eventually
 
     @property
     def left(self) -> tuple[int, ...]:
-        """How often each may yet strike, and all of them together."""
+        """How many times all faults together, and then each of them, may still strike."""
         return (self._most, *[risk.left for risk in self._risks])
 
-    def call(self, call: Call) -> Reply:
-        """Let a call be carried out, or something happen to it."""
+    def call(self, call: WorkerCall) -> Reply:
+        """Make a call, or let a fault strike it."""
         if self._may_strike:
             if call.operation.startswith(ANSWERS):
                 self.turn()
-            risk = self._which(self._at_calls[call.operation])
+            risk = self._striking(self._at_calls[call.operation])
             if risk is not None:
                 self._count(risk, call)
-                return risk.fault.strike(self._stage, call)
+                return risk.fault.strike(self._target, call)
         return call.send()
 
-    def task(self, call: Call) -> Reply:
-        """Let a worker have a task that was polled, or something happen to it."""
+    def task(self, call: WorkerCall) -> Reply:
+        """Deliver a polled task to a worker, or let a fault strike."""
         if self._may_strike:
-            risk = self._which(self._at_tasks[call.operation])
+            risk = self._striking(self._at_tasks[call.operation])
             if risk is not None:
                 self._count(risk, call)
-                return risk.fault.strike(self._stage, call)
+                return risk.fault.strike(self._target, call)
         return call.send()
 
     def turn(self) -> None:
-        """Let things happen that happen to no call."""
+        """Let faults strike that strike between two turns."""
         for risk in self._at_turns if self._may_strike else ():
-            while self._which((risk,)):
+            while self._striking((risk,)):
                 self._count(risk, None)
-                risk.fault.befall(self._stage)
+                risk.fault.happen(self._target)
 
     def last_resort(self) -> bool:
-        """Let something happen that is sure to, as nothing else does; return whether it did."""
+        """Let a fault strike that strikes in every run; return whether there was one left."""
         for risk in self._risks:
-            if risk.sure and risk.left and risk.fault.fits(self._stage):
+            if risk.eventually and risk.left and risk.fault.can_strike(self._target):
                 self._count(risk, None)
-                risk.fault.befall(self._stage)
+                risk.fault.happen(self._target)
                 return True
         return False
 
-    def _which(self, risks: Iterable[_Risk]) -> _Risk | None:
-        """Return the fault that strikes, if one does, of those that can."""
+    def _striking(self, risks: Iterable[_Risk]) -> _Risk | None:
+        """Return the first fault that is chosen to strike; None if none is."""
         for risk in risks:
-            possible = risk.left > 0 and (self._most > 0 or risk.sure)
-            if possible and risk.fault.fits(self._stage) and self._choose(risk.name, 2) > 0:
+            possible = risk.left > 0 and (self._most > 0 or risk.eventually)
+            if possible and risk.fault.can_strike(self._target) and self._choose(risk.name, 2) > 0:
                 return risk
         return None
 
-    def _count(self, risk: _Risk, call: Call | None) -> None:
+    def _count(self, risk: _Risk, call: WorkerCall | None) -> None:
         risk.left -= 1
-        if not risk.sure:
+        if not risk.eventually:
             self._most -= 1
-        self._tell(f"{_whose(call)}{risk.name}")
+        self._on_strike(f"{_struck(call)}{risk.name}")
 
 
-def _whose(call: Call | None) -> str:
-    """Say whom it happens to, and what he is working on."""
+def _struck(call: WorkerCall | None) -> str:
+    """Name the worker that a fault strikes, and its task."""
     if call is None:
         return ""
     if call.task is None:

@@ -44,7 +44,7 @@ from flowy.workflow import Workflow
 from flowy_sim._engine.invariants import check
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults import EVERYDAY, Fault
+from flowy_sim.faults import EVERYDAY, InjectedFault
 from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import PlainStubs
@@ -61,7 +61,7 @@ class Told:
         strikes: the faults that strike as soon as they can.
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[InjectedFault]) -> None:
         """Be told nothing yet."""
         self.pick = 0
         self.strikes: set[str] = set()
@@ -91,7 +91,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     """
 
     workflow: ClassVar[type[Workflow]]
-    faults: ClassVar[Sequence[Fault]] = EVERYDAY
+    faults: ClassVar[Sequence[InjectedFault]] = EVERYDAY
     most_faults: ClassVar[int] = 3
     most_executions: ClassVar[int] = 2
     simulation_options: ClassVar[dict[str, Any]] = {}

@@ -28,7 +28,7 @@ from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import Fault, faults_in
+from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Checks
 from flowy_sim.testing._registry import (
     Repertoire,
@@ -139,7 +139,7 @@ class Runner:
         freeze: bool = False,
         payloads: Payloads = PLAIN,
         on_event: Callable[[str, Event], None] | None = None,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[InjectedFault] = (),
         most_faults: int = MOST_FAULTS,
         on_turn: Callable[[], None] | None = None,
         on_accident: Callable[[str], None] | None = None,
@@ -161,7 +161,7 @@ class Runner:
             simulation,
             domain,
             None if workers is None else whole_number("workers", workers, least=1),
-            faults_in(faults),
+            checked_faults(faults),
             whole_number("most_faults", most_faults),
             self._task_taken,
             self._listening.tell,

@@ -23,8 +23,8 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._events.vocabulary import attributes_of
 from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import Call, Fault, Killed, is_injected
-from flowy_sim.faults._injection import Tell, Trouble
+from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
+from flowy_sim.faults._injection import FaultInjector, OnStrike
 from flowy_sim.testing._delayed_calls import Agenda
 from flowy_sim.testing._registry import Repertoire
 from flowy_sim.testing._replay import Rehearsed
@@ -60,11 +60,11 @@ class Stage:
         simulation: Simulation,
         domain: str,
         size: int | None,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
         most_faults: int,
         on_task: Callable[[], None],
         on_answer: Callable[[], None],
-        tell: Tell,
+        tell: OnStrike,
     ) -> None:
         """Start with nobody."""
         self.simulation = simulation
@@ -76,7 +76,7 @@ class Stage:
         self._size = size
         self.desk = Desk(simulation, on_task, on_answer)
         self.agenda = Agenda(simulation.clock, self.desk, self._choose)
-        self.trouble = Trouble(faults, most_faults, self._choose, self, tell)
+        self.trouble = FaultInjector(faults, most_faults, self._choose, self, tell)
         self.desk.trouble = self.trouble
         self.suspended: SuspendedExecutions = Rehearsed()
         self._tell = tell
@@ -256,7 +256,7 @@ class Stage:
 
     # What faults do
 
-    def put_off(self, call: Call, seconds: float) -> Reply:
+    def put_off(self, call: WorkerCall, seconds: float) -> Reply:
         """Let a task be delivered, or an answer be given, later."""
         if call.operation not in POLLS:
             self.desk.put_off(call, seconds)
@@ -267,7 +267,7 @@ class Stage:
         self.agenda.put_off(seconds, task, lambda: came.append(task))
         return dict(_NO_TASK)
 
-    def patience(self, call: Call) -> float:
+    def seconds_until_timeout(self, call: WorkerCall) -> float:
         """Return after how many seconds the task of a call will certainly have timed out."""
         task = call.task
         if task is None:

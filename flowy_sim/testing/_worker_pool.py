@@ -11,8 +11,8 @@ from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._simulation.polls import POLLS
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import HEARTBEAT, Call
-from flowy_sim.faults._injection import Trouble
+from flowy_sim.faults._fault import HEARTBEAT, WorkerCall
+from flowy_sim.faults._injection import FaultInjector
 from flowy_sim.testing._stub_answers import Answer
 
 List = tuple[str, str]
@@ -32,7 +32,7 @@ class Held(NamedTuple):
         heartbeat: seconds between two heartbeats meanwhile, or None.
     """
 
-    call: Call
+    call: WorkerCall
     takes: float
     heartbeat: float | None
 
@@ -61,7 +61,7 @@ class Desk(Client):
         given: the tasks that were found there.
     """
 
-    trouble: Trouble
+    trouble: FaultInjector
     arrange: Callable[[Reply, Reply], Reply | None]
 
     def __init__(
@@ -118,7 +118,7 @@ class Desk(Client):
         call = held.call._replace(operation=operation, request=request, send=send)
         return Held(call, 0, None)
 
-    def put_off(self, call: Call, seconds: float) -> None:
+    def put_off(self, call: WorkerCall, seconds: float) -> None:
         """Hold an answer back."""
         self.held = Held(call, seconds, None)
         self.task = None
@@ -131,7 +131,7 @@ class Desk(Client):
                 return {}
             arguments = arranged
         send = partial(super()._call, operation, arguments)
-        call = Call(self.worker, operation, arguments, send, self._in_hand)
+        call = WorkerCall(self.worker, operation, arguments, send, self._in_hand)
         if operation in POLLS and "nextPageToken" not in arguments:
             return self._poll(call)
         if not operation.startswith("Respond"):
@@ -142,7 +142,7 @@ class Desk(Client):
             return {}
         return self._respond(call)
 
-    def _poll(self, call: Call) -> Reply:
+    def _poll(self, call: WorkerCall) -> Reply:
         polled = call.operation, call.request["taskList"]["name"]
         if polled in self.polled:
             raise TurnIsOverError
@@ -154,14 +154,14 @@ class Desk(Client):
         self._in_hand = reply
         self.given.append(reply)
         given = self.trouble.task(
-            Call(self.worker, call.operation, call.request, lambda: reply, reply)
+            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
         )
         if given.get("taskToken"):
             self.task = given
             self._on_task()
         return given
 
-    def _respond(self, call: Call) -> Reply:
+    def _respond(self, call: WorkerCall) -> Reply:
         try:
             reply = self.trouble.call(call)
         except Exception as error:

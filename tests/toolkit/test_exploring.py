@@ -143,9 +143,9 @@ def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> No
 
 
 def test_choices_that_a_run_never_comes_to_are_told() -> None:
-    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' comes 1=1")
+    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' arrives 1=1")
     assert found.failure is None
-    assert "choices: turn 900=1; the signal 'a; b' comes 1=1;" in found.about_missed()
+    assert "choices: turn 900=1; the signal 'a; b' arrives 1=1;" in found.about_missed()
 
 
 def test_what_cannot_be_explored_is_refused() -> None:
