@@ -28,7 +28,7 @@ from flowy_sim._report.cells import clean
 from flowy_sim._report.drawing import STYLES
 
 
-class Gauge:
+class ExplorationProgress:
     """Shows how many runs were made, and how much of the runs and seconds is used up.
 
     It vanishes in the end, and shows nothing where there is no terminal. It draws only when it is
@@ -39,7 +39,7 @@ class Gauge:
         runs, seconds: when exploring stops.
 
     Example:
-        ``with Gauge(console, 1000, 10) as gauge: find(test, tell=gauge.tell, …)``
+        ``with ExplorationProgress(console, 1000, 10) as gauge: find(test, tell=gauge.tell, …)``
     """
 
     def __init__(self, console: Console, runs: int, seconds: float) -> None:
@@ -51,7 +51,9 @@ class Gauge:
             progress.SpinnerColumn("line" if console.options.ascii_only else "dots"),
             progress.TextColumn("{task.description}"),
             progress.BarColumn(20),
-            progress.TextColumn("{task.fields[passed]:.0f} of {task.fields[seconds]:g} s", style="dim"),
+            progress.TextColumn(
+                "{task.fields[passed]:.0f} of {task.fields[seconds]:g} s", style="dim"
+            ),
             console=console,
             auto_refresh=False,
             transient=True,
@@ -99,14 +101,14 @@ class _Ended(NamedTuple):
     seconds: float
 
 
-class Progress:
+class RunProgress:
     """Shows the tasks that are being worked on and those that ended last; vanishes in the end.
 
     Args:
         console: the terminal.
 
     Example:
-        ``with Progress(console) as progress: Runner(simulation, on_event=progress.tell).run(…)``
+        ``with RunProgress(console) as progress: Runner(simulation, on_event=progress.tell).run(…)``
     """
 
     def __init__(self, console: Console) -> None:

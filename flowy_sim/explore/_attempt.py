@@ -94,7 +94,7 @@ class Attempt:
             **setting.runner,
         )
         # Every decision is a replay: the strictest, and of short executions the fastest.
-        self.runner.stage.suspended = SuspendedExecutions(0)
+        self.runner.scheduler.suspended = SuspendedExecutions(0)
         for each in setting.invariants:
             self.runner.invariant(each)
 

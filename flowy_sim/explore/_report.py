@@ -10,7 +10,7 @@ from flowy_sim.explore._choices import Deviation, text
 from flowy_sim.explore._story import blame
 from flowy_sim.testing import Runner
 from flowy_sim.testing._coverage import Coverage, observe
-from flowy_sim.testing._stubs_new import Uses
+from flowy_sim.testing._stubs import StubUsage
 
 _BUT = (
     "It did not fail when it was run again with the same choices: the test does not do the same "
@@ -122,7 +122,7 @@ class Tally:
 
     def __init__(self, coverage: Coverage | None = None) -> None:
         """Start with nothing."""
-        self.uses = Uses()
+        self.uses = StubUsage()
         self.first: Runner | None = None
         self._coverage = coverage
 
@@ -130,7 +130,7 @@ class Tally:
         """Note a run that was made, up to its end or to where it became like another."""
         if self.first is None:
             self.first = runner
-        self.uses.note(runner.stubs, runner.stand_ins.called)
+        self.uses.note(runner.stubs, runner.stub_dispatch.called)
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
 

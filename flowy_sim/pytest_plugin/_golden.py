@@ -47,7 +47,7 @@ def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
     if record:
         golden.record(runner.runs)
         return
-    known = runner.stage.can
+    known = runner.scheduler.registry
     golden.replay({} if known is None else known.workflows, runner.payloads)
 
 

@@ -135,7 +135,7 @@ def observe(coverage: Coverage, simulation: Simulation, runner: Runner | None = 
         simulation: the executions, all that it still knows.
         runner: knows the workflows, so that what they never called is known, too; or None.
     """
-    known = runner.stage.can if runner is not None else None
+    known = runner.scheduler.registry if runner is not None else None
     for workflow in known.workflows.values() if known is not None else ():
         for proxy in proxies(workflow):
             name, version = type_of(proxy)

@@ -238,13 +238,13 @@ def open_executions(client: Client, domain: str, most: int) -> list[Execution]:
     return [Execution(info["workflowId"], info["runId"]) for info in infos]
 
 
-Listener = Callable[[str, Event], None]
+EventListener = Callable[[str, Event], None]
 
 
 """Is called with a workflow id and an event."""
 
 
-class Listening:
+class EventFeed:
     """Tells a listener of each event once, in the order of the history.
 
     Args:
@@ -253,7 +253,7 @@ class Listening:
         listener: who is told; None for nobody.
     """
 
-    def __init__(self, client: SwfClient, domain: str, listener: Listener | None) -> None:
+    def __init__(self, client: SwfClient, domain: str, listener: EventListener | None) -> None:
         """Start with no execution."""
         self._client = client
         self._domain = domain

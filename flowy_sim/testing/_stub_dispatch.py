@@ -25,7 +25,7 @@ from flowy_sim.testing._stub_answers import (
     Answer,
     time_out_first,
 )
-from flowy_sim.testing._stubs_new import Stub, Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs import Stub, Stubs, UnexpectedCallError
 
 if TYPE_CHECKING:
     pass
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NEVER_SENT = "a signal that nobody sends"
 
 
-class Outcome(NamedTuple):
+class ChildOutcome(NamedTuple):
     """What becomes of a child.
 
     Attributes:
@@ -48,23 +48,23 @@ class Outcome(NamedTuple):
     error: Exception | None = None
 
 
-class Stubbed(Activity):
+class StubbedActivity(Activity):
     """An activity that answers as a stub does."""
 
     stub: ClassVar[Stub]
-    stand_ins: ClassVar[StandIns]
+    stub_dispatch: ClassVar[StubDispatch]
     every: ClassVar[float | None]
 
 
-class StubbedChild(Workflow):
+class StubbedWorkflow(Workflow):
     """A workflow that answers as a stub does."""
 
-    stand_ins: ClassVar[StandIns]
+    stub_dispatch: ClassVar[StubDispatch]
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Take as long as the answer does, and give it."""
         __tracebackhide__ = True
-        takes, value, error = self.stand_ins.outcome(self.run_id)
+        takes, value, error = self.stub_dispatch.outcome(self.run_id)
         if math.isinf(takes):
             self.signal(_NEVER_SENT).result()
         if takes:
@@ -74,20 +74,20 @@ class StubbedChild(Workflow):
         return value
 
 
-class StubbedFunction(LambdaFunction):
+class StubbedLambda(LambdaFunction):
     """A Lambda function that answers as a stub does."""
 
-    def __init__(self, stand_ins: StandIns, stub: Stub) -> None:
+    def __init__(self, stub_dispatch: StubDispatch, stub: Stub) -> None:
         """Stand in for a function."""
         super().__init__(self._call)
-        self._stand_ins = stand_ins
+        self._stub_dispatch = stub_dispatch
         self._stub = stub
 
     def _call(self, payload: Any) -> Any:
         try:
             answer = self._stub.answer_to((payload,), {})
         except UnexpectedCallError as error:
-            self._stand_ins.problem = self._stand_ins.problem or error
+            self._stub_dispatch.problem = self._stub_dispatch.problem or error
             raise
         self.takes = math.inf if answer.timeout else answer.takes
         return answer.function(payload)
@@ -102,9 +102,9 @@ def run_like(stub: Stub) -> Callable[..., Any]:
 def _run(real: Callable[..., Any] | None) -> Callable[..., Any]:
     """Make a method that gives a stub's answer, with the type hints of the one it stands in for."""
 
-    def run(self: Stubbed, *args: Any, **kwargs: Any) -> Any:
+    def run(self: StubbedActivity, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        answer = self.stand_ins.answer(self.stub, self.every, self.context, args, kwargs)
+        answer = self.stub_dispatch.answer(self.stub, self.every, self.context, args, kwargs)
         return answer.function(*args, **kwargs)
 
     if real is not None:
@@ -123,7 +123,7 @@ UNTAKEN_LIST = "nobody takes this up"
 _NEVER_TAKEN = "SCHEDULE_TO_START"
 
 
-class StandIns:
+class StubDispatch:
     """Gives the answers of stubs.
 
     Args:
@@ -159,7 +159,7 @@ class StandIns:
         self._payloads = payloads
         self._hold = hold
         self._answers: dict[tuple[str, str], Answer] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, ChildOutcome] = {}
         self._arranged: tuple[str, list[Reply]] = ("", [])
 
     def activity(self, stub: Stub, declared: ActivityType) -> type[Activity]:
@@ -170,15 +170,15 @@ class StandIns:
             declared: the type as it is to be registered.
         """
         every = declared.automatic_heartbeat
-        if every is not None:  # for the time that the answer takes they come from the agenda
+        if every is not None:  # for the time that the answer takes they come from the delayed_calls
             declared = replace(declared, automatic_heartbeat=None)
         return type(
-            "Stubbed",
-            (Stubbed,),
+            "StubbedActivity",
+            (StubbedActivity,),
             {
                 "flowy_type": declared,
                 "stub": stub,
-                "stand_ins": self,
+                "stub_dispatch": self,
                 "every": every,
                 "run": run_like(stub),
             },
@@ -191,12 +191,14 @@ class StandIns:
             stub: the stub.
             declared: the type as it is to be registered.
         """
-        return type("StubbedChild", (StubbedChild,), {"flowy_type": declared, "stand_ins": self})
+        return type(
+            "StubbedWorkflow", (StubbedWorkflow,), {"flowy_type": declared, "stub_dispatch": self}
+        )
 
     def functions(self) -> None:
         """Let Lambda functions answer as their stubs do."""
         for stub in self.stubs.all(FUNCTION).values():
-            self._simulation.lambdas[stub.name] = StubbedFunction(self, stub)
+            self._simulation.lambdas[stub.name] = StubbedLambda(self, stub)
 
     def begin(self, task: Reply) -> None:
         """Choose what becomes of a child that a stub stands in for, when it is first decided on.
@@ -216,15 +218,15 @@ class StandIns:
                 answer = stub.answer_to(tuple(args), kwargs)
                 self.chosen.append(("", ids["workflowId"]))
             takes = math.inf if answer.timeout else answer.takes
-            outcome = Outcome(takes, answer.function(*args, **kwargs))
+            outcome = ChildOutcome(takes, answer.function(*args, **kwargs))
         except UnexpectedCallError as error:
             self.problem = self.problem or error
             return
         except Exception as error:
-            outcome = Outcome(answer.takes if answer else 0, error=error)
+            outcome = ChildOutcome(answer.takes if answer else 0, error=error)
         self._outcomes[ids["runId"]] = outcome
 
-    def outcome(self, run_id: str) -> Outcome:
+    def outcome(self, run_id: str) -> ChildOutcome:
         """Return what was chosen for a child."""
         return self._outcomes[run_id]
 

@@ -26,7 +26,7 @@ class UnexpectedCallError(AssertionError):
     __module__ = "flowy_sim"
 
 
-class Case(Answers):
+class StubCase(Answers):
     """The calls of something with certain arguments, and the answers to them."""
 
     def __init__(self, stub: Stub, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
@@ -40,7 +40,7 @@ class Case(Answers):
         """What it is for, such as ``when(source='b.jpg')``."""
         return f"when({written(self.expected)})"
 
-    def when(self, *args: object, **kwargs: object) -> Case:
+    def when(self, *args: object, **kwargs: object) -> StubCase:
         """Begin another case of the same stub; see `Stub.when`."""
         __tracebackhide__ = True
         return self._stub.when(*args, **kwargs)
@@ -67,13 +67,13 @@ class Stub(Answers):
         super().__init__(f"{name} {version}".rstrip(), kind, cls)
         self.name = name
         self.version = version
-        self._cases: list[Case] = []
+        self._cases: list[StubCase] = []
 
     def __str__(self) -> str:
         """Name and version, such as ``resize 1``."""
         return self.label
 
-    def when(self, *args: object, **kwargs: object) -> Case:
+    def when(self, *args: object, **kwargs: object) -> StubCase:
         """Begin a case: the answers that follow are for calls with these arguments.
 
         Args:
@@ -92,7 +92,7 @@ class Stub(Answers):
             ``stubs(Resize, result="small.jpg").when("huge.tif").then(error=OSError("too big"))``
         """
         __tracebackhide__ = True
-        case = Case(self, args, kwargs)
+        case = StubCase(self, args, kwargs)
         self._cases.append(case)
         return case
 
@@ -175,7 +175,7 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
     return shown.replace(parameters=list(shown.parameters.values())[1:])
 
 
-class Given(TypedDict, total=False):
+class AnswerOptions(TypedDict, total=False):
     """An answer, as `flowy_sim.testing._stub_answers.Answers.then` takes it."""
 
     result: object
@@ -198,7 +198,7 @@ class Stubs:
         self._stubs: dict[tuple[str, NameAndVersion], Stub] = {}
 
     def __call__(
-        self, what: Any, version: str | int | float | None = None, **answer: Unpack[Given]
+        self, what: Any, version: str | int | float | None = None, **answer: Unpack[AnswerOptions]
     ) -> Stub:
         """Let something stand in for an activity or a child workflow.
 
@@ -219,7 +219,7 @@ class Stubs:
         __tracebackhide__ = True
         return self._add(_stub(what, version), answer)
 
-    def child(self, name: str, version: str | int | float, **answer: Unpack[Given]) -> Stub:
+    def child(self, name: str, version: str | int | float, **answer: Unpack[AnswerOptions]) -> Stub:
         """Let something stand in for a child workflow of which there is only the name.
 
         Args:
@@ -230,7 +230,7 @@ class Stubs:
         name = _checks.text("the name of a workflow", name)
         return self._add(Stub(CHILD, name, _checks.version_text(version)), answer)
 
-    def lambda_function(self, name: str, **answer: Unpack[Given]) -> Stub:
+    def lambda_function(self, name: str, **answer: Unpack[AnswerOptions]) -> Stub:
         """Let something stand in for a Lambda function; it is called with the decoded payload.
 
         Args:
@@ -251,13 +251,13 @@ class Stubs:
         """Yield them, in the order in which they were added."""
         return iter(self._stubs.values())
 
-    def _add(self, stub: Stub, answer: Given) -> Stub:
+    def _add(self, stub: Stub, answer: AnswerOptions) -> Stub:
         __tracebackhide__ = True
-        unknown = sorted(answer.keys() - Given.__annotations__.keys())
+        unknown = sorted(answer.keys() - AnswerOptions.__annotations__.keys())
         if unknown:
             raise ConfigurationError(
                 f"the stub of {stub} was given {', '.join(unknown)}; a stub takes "
-                f"{', '.join(Given.__annotations__)}"
+                f"{', '.join(AnswerOptions.__annotations__)}"
             )
         if answer.get("takes") or answer.keys() - {"takes"}:
             stub.then(**answer)
@@ -290,7 +290,7 @@ def _stub(what: Any, version: str | int | float | None) -> Stub:
     return Stub(declared.kind, declared.name, declared.version, cls)
 
 
-class Row(NamedTuple):
+class StubUsageRow(NamedTuple):
     """The uses of one stub, as plain data.
 
     Attributes:
@@ -305,7 +305,7 @@ class Row(NamedTuple):
     own: bool
     cases: tuple[tuple[str, bool], ...]
 
-    def __add__(self, other: Any) -> Row:
+    def __add__(self, other: Any) -> StubUsageRow:
         """Put together what two runs have used."""
         most = max(self.cases, other.cases, key=len)
         both = zip(self.cases, other.cases, strict=False)
@@ -319,20 +319,20 @@ class Row(NamedTuple):
         return unused if self.own or len(unused) < len(self.cases) else [stub]
 
 
-class Uses:
+class StubUsage:
     """Which stubs were used, and what was called.
 
     Example:
         ::
 
-            uses = Uses()
-            uses.note(runner.stubs, runner.stand_ins.called)
+            uses = StubUsage()
+            uses.note(runner.stubs, runner.stub_dispatch.called)
             assert uses.unused() == []
     """
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._rows: dict[tuple[str, str, str], Row] = {}
+        self._rows: dict[tuple[str, str, str], StubUsageRow] = {}
         self._called: dict[str, None] = {}
 
     def note(self, stubs: Stubs, called: Iterable[str] = ()) -> None:
@@ -343,15 +343,16 @@ class Uses:
             called: what it has called, such as ``resize 1``.
         """
         rows = (
-            Row(stub.kind, stub.name, stub.version, stub.used, stub.cases_used()) for stub in stubs
+            StubUsageRow(stub.kind, stub.name, stub.version, stub.used, stub.cases_used())
+            for stub in stubs
         )
         self.merge((rows, called))
 
-    def rows(self) -> tuple[list[Row], list[str]]:
+    def rows(self) -> tuple[list[StubUsageRow], list[str]]:
         """Return all that was noted as plain data, to be carried to another process."""
         return list(self._rows.values()), list(self._called)
 
-    def merge(self, noted: tuple[Iterable[Row], Iterable[str]]) -> None:
+    def merge(self, noted: tuple[Iterable[StubUsageRow], Iterable[str]]) -> None:
         """Add what `rows` of others has given."""
         rows, called = noted
         for row in rows:
