@@ -1,4 +1,4 @@
-"""Links in the documentation lead somewhere: to a file that exists, and to a heading on its page."""
+"""Links in the documentation lead somewhere: to a file and to a heading on its page."""
 
 from __future__ import annotations
 

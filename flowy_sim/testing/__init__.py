@@ -1,6 +1,6 @@
 """Running workflows: deciders and workers in one thread, until nothing moves."""
 
-from flowy_sim.testing._activity_environment import Alone as ActivityEnvironment
+from flowy_sim.testing._activity_environment import ActivityEnvironment
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._runner import DOMAIN, MOST_FAULTS, MOST_RESTARTS, Runner, run
 from flowy_sim.testing._stubs import Stubs
