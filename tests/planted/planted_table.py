@@ -42,7 +42,7 @@ def table() -> str:
     """Return the table of all of them."""
     head = (
         "| | bug | time to find | choices after shrinking | found by random orders "
-        "| by random orders and faults | runs of the mended twin |\n"
+        "| by random orders and faults | runs of the fixed twin |\n"
         "| --- | --- | ---: | ---: | --- | --- | ---: |"
     )
     return "\n".join([head, *map(row, PLANTED)])
