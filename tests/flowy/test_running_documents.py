@@ -87,9 +87,7 @@ def test_the_examples_of_migrating_run(reader: Any, client: Any) -> None:
     assert types(reader.run.history)[-1] == "WorkflowExecutionCompleted"
 
 
-def test_the_serializer_of_the_example_handles_the_old_format(
-    reader: Any, client: Any
-) -> None:
+def test_the_serializer_of_the_example_handles_the_old_format(reader: Any, client: Any) -> None:
     for block in blocks(COMING, "python"):
         exec(block, vars(reader))
     reader.worker.register()
