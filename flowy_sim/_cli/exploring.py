@@ -18,10 +18,9 @@ from flowy.activity import activity_class
 from flowy_sim._cli.explore import Options
 from flowy_sim._cli.gauge import Gauge
 from flowy_sim._cli.targets import find, found_at, imported
-from flowy_sim.explore import Exploration
+from flowy_sim.explore import Exploration, WorkflowTest
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
-from flowy_sim.explore._workflow import WholeWorkflow
 from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
 from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
@@ -65,7 +64,7 @@ def perform(words: tuple[str, ...], options: Options) -> int:
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeat(words, options, written),
-                tell=gauge.tell,
+                on_progress=gauge.tell,
                 workers=options.workers,
                 **subject.runner,
             )
@@ -112,7 +111,7 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
         activities = list(options.activities) or None
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
-    whole = WholeWorkflow(
+    whole = WorkflowTest(
         target.workflow,
         target.arguments,
         target.workflows,
@@ -122,7 +121,7 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
     )
     sources = {"activities": whole.activities, "workflows": whole.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stand_ins)
+    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stubbed)
 
 
 def _invariants(module: str, options: Options) -> list[Callable[..., object]]:
@@ -167,8 +166,8 @@ def _report(found: Exploration, options: Options) -> Iterator[str]:
             yield f"found in {found}"
         return
     yield "No failure." if options.choices is not None else f"No failure in {found}."
-    if found.missed:
-        yield f"Note: {found.about_missed()}."
+    if found.unreached:
+        yield f"Note: {found.describe_unreached()}."
     yield ""
     yield "How executions ended:"
     for ending, count in found.endings.most_common(_SHOWN):
@@ -193,7 +192,7 @@ def _as_json(found: Exploration) -> str:
                 "error": f"{type(failure.error).__name__}: {failure.error}",
                 "story": failure.story,
                 "repeat": failure.repeat,
-                "repeats": failure.repeats,
+                "repeats": failure.repeatable,
             },
         },
         indent=2,

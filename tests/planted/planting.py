@@ -9,8 +9,8 @@ from typing import Any
 
 from flowy_sim.explore import Exploration, find
 from flowy_sim.explore._attempt import Attempt
-from flowy_sim.explore._choices import Given
-from flowy_sim.explore._explore import setting_for
+from flowy_sim.explore._choices import PrefixSchedule
+from flowy_sim.explore._explore import make_setup
 from flowy_sim.explore._search import FAULT_WEIGHT
 from flowy_sim.faults import InjectedFault
 from flowy_sim.testing import Runner
@@ -64,7 +64,7 @@ class Bug:
             runs: how many.
             faults: whether faults strike, too, one time in a hundred.
         """
-        setting = setting_for(faults=self.faults, **self.others)
+        setup = make_setup(faults=self.faults, **self.others)
         kinds = {fault.describe() for fault in self.faults}
         for seed in range(runs):
             random = Random(seed)
@@ -74,8 +74,8 @@ class Bug:
                     return int(faults and random.random() < FAULT_WEIGHT)
                 return int(random.random() * count)
 
-            attempt = Attempt(setting, Given(then=choose))
-            if attempt.make(self._test(False)).error is not None:
+            attempt = Attempt(setup, PrefixSchedule(then=choose))
+            if attempt.run(self._test(False)).error is not None:
                 return True
         return False
 

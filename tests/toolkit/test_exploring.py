@@ -15,13 +15,13 @@ from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim.explore import FoundError, explore, find
-from flowy_sim.explore._choices import Deviation, parse, text
-from flowy_sim.explore._processes import cores
+from flowy_sim.explore._choices import Deviation, format_choices, parse_choices
+from flowy_sim.explore._processes import usable_cores
 from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.testing import Runner
-from flowy_sim.testing._default_stubs import PlainStubs, plainest
+from flowy_sim.testing._default_stubs import DefaultStubs, simplest_value
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._stubs import Stubs
 
@@ -116,7 +116,7 @@ def test_a_stub_that_no_run_has_used_fails_what_is_explored() -> None:
 def test_a_failure_is_repeated_by_its_choices() -> None:
     found = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()])
     assert found.failure is not None
-    written = text(found.failure.choices)
+    written = format_choices(found.failure.choices)
     assert written == "the worker dies after the work, before it answers 1=1"
     assert repr(written) in found.failure.repeat
     again = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()], choices=written)
@@ -137,7 +137,7 @@ def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> No
 
     found = find(unlike, faults=EVERYDAY, processes=processes)
     assert found.failure is not None
-    assert not found.failure.repeats
+    assert not found.failure.repeatable
     assert "forty-fifth" in str(found.failure)
     assert "It did not fail when it was run again with the same choices" in str(found.failure)
 
@@ -145,7 +145,7 @@ def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> No
 def test_choices_that_a_run_never_comes_to_are_told() -> None:
     found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' arrives 1=1")
     assert found.failure is None
-    assert "choices: turn 900=1; the signal 'a; b' arrives 1=1;" in found.about_missed()
+    assert "choices: turn 900=1; the signal 'a; b' arrives 1=1;" in found.describe_unreached()
 
 
 def test_what_cannot_be_explored_is_refused() -> None:
@@ -190,7 +190,7 @@ def test_where_other_threads_run_no_process_is_forked() -> None:
     thread = threading.Thread(target=resting.wait)
     thread.start()
     try:
-        assert cores() == 1
+        assert usable_cores() == 1
     finally:
         resting.set()
         thread.join()
@@ -224,7 +224,7 @@ def test_an_execution_that_goes_on_for_ever_is_found() -> None:
 
     failure = find(test, most_turns=50).failure
     assert failure is not None
-    assert str(failure).startswith("EndlessError: it goes on and on: more than 50 turns")
+    assert str(failure).startswith("EndlessError: the run took more than 50 turns")
 
 
 def test_invariants_see_each_execution_as_it_grows() -> None:
@@ -254,7 +254,7 @@ def test_invariants_see_each_execution_as_it_grows() -> None:
     ],
 )
 def test_stand_ins_return_the_plainest_value_of_a_type(hint: Any, value: object) -> None:
-    assert plainest(hint) == value
+    assert simplest_value(hint) == value
 
 
 def test_whom_the_answers_of_a_stub_go_to_is_explored() -> None:
@@ -320,7 +320,7 @@ def test_a_plain_decider_that_takes_orders_for_granted_is_found() -> None:
 
     failure = find(test).failure
     assert failure is not None
-    assert text(failure.choices) == "activity task 1=1"
+    assert format_choices(failure.choices) == "activity task 1=1"
 
 
 def closing() -> dict[str, Any]:
@@ -342,9 +342,9 @@ def step(name: str) -> dict[str, Any]:
 
 def test_choices_are_written_and_read_back() -> None:
     chosen = (Deviation("turn", 3, 1), Deviation("the work is done, but fails", 1, 1))
-    assert parse(text(chosen)) == chosen
+    assert parse_choices(format_choices(chosen)) == chosen
     with pytest.raises(ConfigurationError, match="written like"):
-        parse("turn=1")
+        parse_choices("turn=1")
 
 
 def test_what_does_not_matter_is_shrunk_away() -> None:
@@ -355,5 +355,5 @@ def test_what_does_not_matter_is_shrunk_away() -> None:
 
 def test_what_proxies_were_given_is_stood_in_for_by_its_type() -> None:
     stubs = Stubs()
-    PlainStubs([Purchase]).add_to(stubs)
+    DefaultStubs([Purchase]).add_to(stubs)
     assert Runner(Simulation(), stubs=stubs).run(Purchase, 7).result == "text"

@@ -72,7 +72,7 @@ def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
 
     pruned = find(test, faults=faults, most_faults=1, runs=RUNS)
     with monkeypatch.context() as patched:
-        patched.setattr(_explorer, "_Look", Blind)
+        patched.setattr(_explorer, "_Pruner", Blind)
         whole = find(test, faults=faults, most_faults=1, runs=2 * RUNS)
     if pruned.complete:
         assert set(whole.endings) <= set(pruned.endings)

@@ -9,6 +9,7 @@ import pytest
 
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
+from flowy_sim.explore import explore
 
 SHOP = """
 import pytest
@@ -114,7 +115,7 @@ def test_that_nothing_is_raised():
             "def test_it(client):",
             "*takes True, or a dictionary of the options of*explore*not 7",
         ),
-        ("explore=True", "async def test_it():", "*ordinary function; this one is async"),
+        ("explore=True", "async def test_it():", "*must be an ordinary function; this one is async"),
         (
             "explore=True",
             "def test_it(client):",
@@ -145,7 +146,7 @@ def client(swf):
 
 def test_an_option_that_exploring_has_not_is_told(swf: Simulation) -> None:
     with pytest.raises(ConfigurationError, match="exploring has no option fault; it has faults,"):
-        swf.explore(lambda runner: None, fault=[])
+        explore(lambda runner: None, simulation=swf, fault=[])
 
 
 # What holds for all runs together
@@ -235,9 +236,7 @@ def test_it_ends(swf_run, swf_stub):
 
 def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SHOP + GOLDEN)
-    pytester.runpytest_inprocess().stdout.fnmatch_lines(
-        ["*record it once with pytest --swf-record*"]
-    )
+    pytester.runpytest_inprocess().stdout.fnmatch_lines(["*record it with pytest --swf-record*"])
     pytester.runpytest_inprocess("--swf-record").assert_outcomes(passed=1)
     [kept] = (pytester.path / "histories").rglob("*.json")
     events = json.loads(kept.read_text(encoding="utf-8"))["events"]
@@ -257,9 +256,7 @@ def test_choices_that_the_run_never_comes_to_are_told(pytester: pytest.Pytester)
     pytester.makepyfile(SHOP + CARELESS)
     report = pytester.runpytest_inprocess("--swf-choices=the network fails 3=1", "-W", "default")
     report.assert_outcomes(passed=1, warnings=1)
-    report.stdout.fnmatch_lines(
-        ["*never came to these of the given choices: the network fails 3=1;*"]
-    )
+    report.stdout.fnmatch_lines(["*never reached these choices: the network fails 3=1;*"])
 
 
 def test_a_run_with_given_choices_is_not_recorded(pytester: pytest.Pytester) -> None:

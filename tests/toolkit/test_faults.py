@@ -12,7 +12,7 @@ from flowy._workers.backoff import Backoff
 from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore import explore
-from flowy_sim.explore._choices import Deviating, Deviation
+from flowy_sim.explore._choices import DeviatingSchedule, Deviation
 from flowy_sim.faults import (
     EVERYDAY,
     AnsweredTwice,
@@ -65,7 +65,7 @@ class NewDelivery(Workflow):
 def struck(fault: InjectedFault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
     """Run a delivery during which a fault strikes where it could for the how manieth time."""
     accidents: list[str] = []
-    schedule = Deviating([Deviation(fault.describe(), number, 1)])
+    schedule = DeviatingSchedule([Deviation(fault.describe(), number, 1)])
     runner = Runner(
         Simulation(schedule=schedule),
         activities=[Pick],
@@ -104,7 +104,7 @@ def test_how_long_workers_wait_before_they_try_again_is_not_left_to_chance(
 ) -> None:
     monkeypatch.setattr(Backoff.__init__, "__defaults__", (1.0, 60.0, lambda: chance))
     lost = AnswerLost(most=7)
-    schedule = Deviating([Deviation(lost.describe(), number, 1) for number in range(1, 8)])
+    schedule = DeviatingSchedule([Deviation(lost.describe(), number, 1) for number in range(1, 8)])
     runner = Runner(Simulation(schedule=schedule), activities=[Pick], faults=[lost], most_faults=7)
     assert runner(Delivery, "lamp").simulated_seconds == 1 + 2 + 4 + 8 + 16 + 32 + 32
 
@@ -128,7 +128,7 @@ def test_the_task_of_a_dead_or_slow_decider_times_out(fault: InjectedFault) -> N
 
 
 def test_a_worker_that_dies_is_replaced_even_where_there_is_but_one() -> None:
-    schedule = Deviating([Deviation(WorkerDies.title, 1, 1)])
+    schedule = DeviatingSchedule([Deviation(WorkerDies.title, 1, 1)])
     runner = Runner(
         Simulation(schedule=schedule), activities=[Pick], faults=[WorkerDies()], workers=1
     )
@@ -201,7 +201,7 @@ def test_a_signal_can_come_at_any_moment() -> None:
 
 def test_no_more_faults_strike_than_may() -> None:
     accidents: list[str] = []
-    always = Deviating(Deviation(NetworkError.title, number, 1) for number in range(1, 100))
+    always = DeviatingSchedule(Deviation(NetworkError.title, number, 1) for number in range(1, 100))
     runner = Runner(
         Simulation(schedule=always),
         activities=[Pick],

@@ -15,7 +15,7 @@ import flowy
 from flowy._decider.decider import decide
 from flowy_sim import RandomChoice, Simulation
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.strategies import Call, Program, Wait, When, workflows
+from flowy_sim.strategies import ActivityCall, Program, WaitFor, WhenEven, workflows
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Event, Run
 
@@ -108,10 +108,10 @@ def test_the_text_of_a_program_makes_it_again(program: Program) -> None:
 def test_random_workflows_do_everything_that_workflows_can() -> None:
     program = Program(
         (
-            Call(0, failures=1, takes=5, attempts=2, delay=3),
-            Call(1, takes=20, start_to_close=10, error_handling=True),
-            Wait(1),
-            When(0, (Call(2, needs=(0,)),)),
+            ActivityCall(0, failures=1, takes=5, attempts=2, delay=3),
+            ActivityCall(1, takes=20, start_to_close=10, error_handling=True),
+            WaitFor(1),
+            WhenEven(0, (ActivityCall(2, needs=(0,)),)),
         )
     )
     run = run_it(program)

@@ -16,7 +16,15 @@ from flowy.payloads import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim._engine.invariants import check
-from flowy_sim.strategies import Call, Input, Program, decisions, histories, inputs, workflows
+from flowy_sim.strategies import (
+    ActivityCall,
+    Input,
+    Program,
+    decisions,
+    histories,
+    inputs,
+    workflows,
+)
 from flowy_sim.strategies._decisions import Decision
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Event
@@ -92,7 +100,7 @@ def test_a_workflow_is_shrunk_to_what_matters() -> None:
         return bool(run.history.find("ActivityTaskTimedOut"))
 
     found = find(workflows(), times_out, settings=settings(max_examples=2_000))
-    assert found.steps == (Call(0, takes=10, start_to_close=10, error_handling=True),)
+    assert found.steps == (ActivityCall(0, takes=10, start_to_close=10, error_handling=True),)
 
 
 @given(decisions())
@@ -120,7 +128,7 @@ def test_the_service_takes_all_decisions(drawn: list[Decision]) -> None:
 
 @pytest.mark.parametrize("strategy", [inputs, histories])
 def test_what_is_no_workflow_is_refused(strategy: Any) -> None:
-    with pytest.raises(ConfigurationError, match="7 is no class decorated with @workflow"):
+    with pytest.raises(ConfigurationError, match="7 isn't a class decorated with @workflow"):
         strategy(7)
 
 
