@@ -81,14 +81,14 @@ class _Subject(NamedTuple):
         test: what is run.
         invariants: what is held to be true.
         runner: what runners are given.
-        stand_ins: the activities whose work is not done.
+        stubbed: the activities and Lambda functions that are stubbed.
     """
 
     name: str
     test: Test
     invariants: list[Callable[..., object]]
     runner: dict[str, Any]
-    stand_ins: list[str]
+    stubbed: list[str]
 
 
 def _subject(words: tuple[str, ...], options: Options) -> _Subject:
@@ -146,8 +146,8 @@ def _faults(options: Options) -> Iterator[InjectedFault]:
 
 def _introduction(subject: _Subject, faults: list[InjectedFault], options: Options) -> str:
     lines = [f"Exploring {subject.name}."]
-    if subject.stand_ins:
-        lines.append(f"Stood in for: {', '.join(subject.stand_ins)}.")
+    if subject.stubbed:
+        lines.append(f"Stubbed: {', '.join(subject.stubbed)}.")
     if subject.invariants:
         lines.append(f"Invariants: {', '.join(each.__name__ for each in subject.invariants)}.")
     if faults and options.most_faults:

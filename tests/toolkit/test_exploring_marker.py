@@ -115,7 +115,11 @@ def test_that_nothing_is_raised():
             "def test_it(client):",
             "*takes True, or a dictionary of the options of*explore*not 7",
         ),
-        ("explore=True", "async def test_it():", "*must be an ordinary function; this one is async"),
+        (
+            "explore=True",
+            "async def test_it():",
+            "*must be an ordinary function; this one is async",
+        ),
         (
             "explore=True",
             "def test_it(client):",

@@ -175,7 +175,7 @@ def test_a_restart_loses_what_is_in_hand() -> None:
     assert "ActivityTaskTimedOut" in causes(run)
 
 
-def test_new_code_decides_what_old_code_began() -> None:
+def test_new_code_continues_what_old_code_began() -> None:
     run, _ = struck(Deploy((NewDelivery,)), number=5)
     assert run.result == "one lamp, wrapped"
 
