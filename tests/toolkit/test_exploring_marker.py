@@ -1,4 +1,4 @@
-"""A test marked with ``explore`` is run under many orders and faults."""
+"""A test whose marker says ``explore`` is run in many orders and under many faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_nobody_pays_twice(swf_run, swf_stub):
 """
 
 
-def test_what_its_own_order_hides_is_found_and_repeated(pytester: pytest.Pytester) -> None:
+def test_a_bug_that_the_default_order_hides_is_found_and_repeated(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(SHOP + CARELESS)
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(failed=1)
@@ -84,7 +86,7 @@ class TestPurchases:
     assert re.search('name="explored" value=".+ runs and .+, all of the space"', written)
 
 
-def test_what_a_test_says_of_itself_is_heard(pytester: pytest.Pytester) -> None:
+def test_failing_and_skipping_inside_an_explored_test_work(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
 import pytest
@@ -148,7 +150,7 @@ def client(swf):
     report.stdout.fnmatch_lines([sentence])
 
 
-def test_an_option_that_exploring_has_not_is_told(swf: Simulation) -> None:
+def test_an_unknown_option_is_refused(swf: Simulation) -> None:
     with pytest.raises(ConfigurationError, match="exploring has no option fault; it has faults,"):
         explore(lambda runner: None, simulation=swf, fault=[])
 
@@ -209,7 +211,7 @@ def test_stubs_need_no_use_where_the_marker_says_so(pytester: pytest.Pytester) -
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_what_explored_runs_have_met_is_covered(pytester: pytest.Pytester, processes: int) -> None:
+def test_coverage_counts_all_explored_runs(pytester: pytest.Pytester, processes: int) -> None:
     pytester.makepyfile(
         SHOP
         + f"""
@@ -256,7 +258,7 @@ def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pyteste
     report.stdout.fnmatch_lines(["*does not replay any more: event 5 of the history shows*"])
 
 
-def test_choices_that_the_run_never_comes_to_are_told(pytester: pytest.Pytester) -> None:
+def test_choices_that_the_run_never_reaches_are_reported(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SHOP + CARELESS)
     report = pytester.runpytest_inprocess("--swf-choices=the network fails 3=1", "-W", "default")
     report.assert_outcomes(passed=1, warnings=1)

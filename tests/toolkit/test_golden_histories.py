@@ -1,4 +1,4 @@
-"""Golden histories: recorded, and replayed by the code of today."""
+"""Golden histories are recorded, and replayed by the current code."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_golden_test_that_was_not_recorded_says_how(village: pytest.Pytester) 
     assert "record it with pytest --swf-record" in text
 
 
-def test_a_golden_history_of_another_workflow_is_told(village: pytest.Pytester) -> None:
+def test_a_golden_history_of_another_workflow_is_refused(village: pytest.Pytester) -> None:
     report(village, GOLDEN, "--swf-record", passed=2)
     other = GOLDEN.replace("Bread, flour", "Cake").replace("+ 1", "")
     cake = """

@@ -1,4 +1,4 @@
-"""A state machine around a workflow finds what breaks it, in a few steps."""
+"""A state machine around a workflow finds its bugs, in a few steps."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class Images(WorkflowMachine):
 
 
 @pytest.mark.parametrize("machine", [Purchases, CarefulPurchases, Images])
-def test_a_workflow_that_is_right_stands_it_all(machine: type[WorkflowMachine]) -> None:
+def test_a_correct_workflow_survives_everything(machine: type[WorkflowMachine]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=20))
 
 
-def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
+def test_a_bug_is_found_and_shrunk_to_a_few_steps() -> None:
     with pytest.raises(AssertionError) as raised:
         run_state_machine_as_test(
             CarelessPurchases,
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
     assert len(steps) <= 8
 
 
-def test_a_machine_that_names_no_workflow_says_so() -> None:
+def test_a_machine_that_names_no_workflow_is_refused() -> None:
     class Nothing(WorkflowMachine):
         pass
 

@@ -1,4 +1,4 @@
-"""Which runs are tried, and in which order."""
+"""Which runs are made, and in which order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHOICES = 40
 
 
 def run(search: Search, choices: int) -> tuple[Choice, ...]:
-    """Make a run that chooses so often among two possibilities."""
+    """Make a run with a number of choices between two possibilities."""
     alternative, schedule = search.next()
     for _ in range(choices):
         schedule.choose("turn", 2)
@@ -17,7 +17,7 @@ def run(search: Search, choices: int) -> tuple[Choice, ...]:
     return tuple(schedule.made)
 
 
-def test_a_small_space_is_gone_through_once_those_that_deviate_least_first() -> None:
+def test_a_small_space_is_explored_once_with_the_fewest_deviations_first() -> None:
     search = Search(0, set())
     made = []
     while search:
