@@ -87,7 +87,7 @@ class Attempt:
             **setup.runner,
         )
         # Replay at every decision: it finds the most, and is the fastest for short executions.
-        self.runner.stage.suspended = SuspendedExecutions(0)
+        self.runner.scheduler.suspended = SuspendedExecutions(0)
         for each in setup.invariants:
             self.runner.invariant(each)
 

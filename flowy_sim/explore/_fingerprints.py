@@ -15,7 +15,7 @@ from typing import Any
 from flowy_sim._engine.events import TIME, TYPE, event_types
 from flowy_sim._engine.execution import Execution
 from flowy_sim.testing import Runner
-from flowy_sim.testing._worker_pool import Held
+from flowy_sim.testing._worker_pool import HeldAnswer
 
 _MASK = (1 << 64) - 1
 
@@ -43,15 +43,16 @@ class Fingerprints:
     def current(self) -> int:
         """Return the fingerprint of the current state."""
         runner = self._runner
-        engine, stage = runner.simulation.engine(), runner.stage
+        engine, scheduler = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
         deadlines = sum(hash((at, due.kind)) for at, due in engine.deadlines) & _MASK
         plans = sum(
-            hash((at, kind, _about(runner, about))) for at, kind, about in stage.agenda.entries()
+            hash((at, kind, _about(runner, about)))
+            for at, kind, about in scheduler.delayed_calls.entries()
         )
         late = sum(
             hash((polled, _task(runner, task)))
-            for polled, tasks in stage.desk.late.items()
+            for polled, tasks in scheduler.worker_client.late.items()
             for task in tasks
         )
         return hash(
@@ -61,12 +62,12 @@ class Fingerprints:
                 deadlines,
                 plans & _MASK,
                 late & _MASK,
-                stage.trouble.left,
-                tuple((crew.has_idle, crew.unheard, len(crew.lists)) for crew in stage.crews),
+                scheduler.fault_injector.left,
+                tuple((pool.has_idle, pool.untried, len(pool.lists)) for pool in scheduler.pools),
                 runner.progress,
                 runner.world(),
-                tuple(runner.stand_ins.chosen),
-                tuple(map(id, stage.deployed.values())),
+                tuple(runner.stub_dispatch.chosen),
+                tuple(map(id, scheduler.deployed.values())),
             )
         )
 
@@ -88,7 +89,7 @@ def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
 
 
 def _about(runner: Runner, about: object) -> object:
-    if isinstance(about, Held):
+    if isinstance(about, HeldAnswer):
         request = about.call.request
         answer = {name: value for name, value in request.items() if name != "taskToken"}
         return about.call.operation, _task(runner, about.call.task), repr(answer)

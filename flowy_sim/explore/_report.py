@@ -10,7 +10,7 @@ from flowy_sim.explore._choices import Deviation, format_choices
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
 from flowy_sim.testing._coverage import Coverage, observe
-from flowy_sim.testing._stubs.uses import Uses
+from flowy_sim.testing._stubs import StubUsage
 
 _NOT_REPEATABLE = (
     "It did not fail when it was run again with the same choices, so the test is not repeatable. "
@@ -115,7 +115,7 @@ class Observations:
     """
 
     def __init__(self, coverage: Coverage | None = None) -> None:
-        self.uses = Uses()
+        self.uses = StubUsage()
         self.first: Runner | None = None
         self._coverage = coverage
 
@@ -123,7 +123,7 @@ class Observations:
         """Add a run, up to its end or to where it was pruned."""
         if self.first is None:
             self.first = runner
-        self.uses.note(runner.stubs, runner.stand_ins.called)
+        self.uses.note(runner.stubs, runner.stub_dispatch.called)
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flowy_sim._simulation.simulation import Simulation
     from flowy_sim.explore import Observations
     from flowy_sim.testing import Runner
-    from flowy_sim.testing._activity_environment import Alone
+    from flowy_sim.testing._activity_environment import ActivityEnvironment
     from flowy_sim.testing._run import Run
     from flowy_sim.testing._stubs import Stubs
 
@@ -96,16 +96,16 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
 
 
 @pytest.fixture
-def swf_activity(request: pytest.FixtureRequest) -> Alone:
+def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
     """Runs an activity without a service: ``swf_activity(Resize, "photo.jpg", 150)``.
 
     It returns the activity's result. Heartbeats are recorded in ``swf_activity.heartbeats``; after
     ``swf_activity.cancel(at=2)`` the second one reports that the task is to be canceled. See
-    `flowy_sim.testing._activity_environment.Alone`.
+    `flowy_sim.testing._activity_environment.ActivityEnvironment`.
     """
-    from flowy_sim.testing._activity_environment import Alone
+    from flowy_sim.testing._activity_environment import ActivityEnvironment
 
-    return Alone(**marked_options(request.node, ("payloads",)))
+    return ActivityEnvironment(**marked_options(request.node, ("payloads",)))
 
 
 @pytest.fixture
@@ -138,8 +138,8 @@ def swf_replay(
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.testing._histories.files import collect, load
-    from flowy_sim.testing._histories.replaying import replay_prefixes
+    from flowy_sim.testing._history_files import collect, load
+    from flowy_sim.testing._replay import replay_prefixes
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))

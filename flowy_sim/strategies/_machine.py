@@ -148,7 +148,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         """
         request = {"signalName": name} if input is None else {"signalName": name, "input": input}
         for execution in self._open()[-1:]:
-            self.runner.stage.client.signal_workflow_execution(
+            self.runner.scheduler.client.signal_workflow_execution(
                 domain=self.runner.domain, workflowId=execution.workflow_id, **request
             )
 
@@ -167,16 +167,16 @@ class WorkflowMachine(RuleBasedStateMachine):
     def take_turn(self, pick: int) -> None:
         """Let a decider or a worker that has a task take a turn; `pick` chooses among them."""
         self._schedule.pick = pick
-        self.runner.course.take_turn()
+        self.runner.turn_loop.take_turn()
         self._schedule.pick = 0
 
     @precondition(lambda self: self._open())
     @rule()
     def advance_time(self) -> None:
         """Advance time to the next event, unless an execution would time out first."""
-        instant = self.runner.course.next_instant()
+        instant = self.runner.turn_loop.next_instant()
         if instant is not None and instant < min(map(self._times_out, self._open())):
-            self.runner.course.let_time_pass(instant)
+            self.runner.turn_loop.let_time_pass(instant)
 
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())
@@ -203,7 +203,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         return parse_instant(times_out_at(self._run(execution).history))
 
     def _run(self, execution: Execution) -> Run:
-        stage = self.runner.stage
+        stage = self.runner.scheduler
         return fetch(stage.client, stage.domain, execution, self.runner.payloads)
 
     def _open(self) -> list[Execution]:
