@@ -213,7 +213,7 @@ def growth(quick: bool) -> str:
         )
     for count in (10, 99_000 // scale):
         seconds = engine.beside(count)
-        rows.append([f"beside {count:,} other open executions", f"{seconds * 1e3:,.0f} µs each"])
+        rows.append([f"next to {count:,} other open executions", f"{seconds * 1e3:,.0f} µs each"])
     for length in (10, 24_000 // scale):
         seconds = engine.long_history(length)
         name = f"an activity after {length:,} events of its execution"
