@@ -14,14 +14,7 @@ from flowy.payloads import Payloads
 from flowy.workflow import WorkflowType
 from flowy_sim._engine.events import event_types
 from flowy_sim._events import spans as reading
-from flowy_sim._events.vocabulary import (
-    ACTIVITY,
-    CHILD,
-    LAMBDA,
-    Attributes,
-    attributes_of,
-    reason_of,
-)
+from flowy_sim._events.schema import ACTIVITY, CHILD, LAMBDA, Attributes, attributes_of, reason_of
 
 Event = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
-from flowy_sim._events.spans import Story
+from flowy_sim._events.spans import Timeline
 from flowy_sim._report.durations import STEPS, duration
 
 
@@ -30,27 +30,27 @@ class Axis(NamedTuple):
     title: str = ""
 
 
-def axis_for(story: Story, width: int, room: int) -> Axis:
-    """Make the axis of a story.
+def axis_for(timeline: Timeline, width: int, room: int) -> Axis:
+    """Make the axis of a timeline.
 
     Args:
-        story: what is to be drawn.
+        timeline: what is to be drawn.
         width: the columns of the axis.
         room: the columns, from the same first one, in which marks may be written.
     """
-    if story.milliseconds:
-        return _time_axis(story, width, room)
-    return _order_axis(story, width, room)
+    if timeline.milliseconds:
+        return _time_axis(timeline, width, room)
+    return _order_axis(timeline, width, room)
 
 
-def _time_axis(story: Story, width: int, room: int) -> Axis:
-    span = story.milliseconds
-    first = story.times[story.events[0]]
+def _time_axis(timeline: Timeline, width: int, room: int) -> Axis:
+    span = timeline.milliseconds
+    first = timeline.times[timeline.events[0]]
 
     def column(milliseconds: int) -> int:
         return milliseconds * (width - 1) // span
 
-    columns = {event_id: column(time - first) for event_id, time in story.times.items()}
+    columns = {event_id: column(time - first) for event_id, time in timeline.times.items()}
     for step in STEPS[bisect_left(STEPS, span // width) :]:
         marks = [Mark(column(at), duration(at)) for at in range(0, span + 1, step)]
         if marks == _apart(marks, room):
@@ -58,9 +58,11 @@ def _time_axis(story: Story, width: int, room: int) -> Axis:
     return Axis(columns, [Mark(0, duration(0))])
 
 
-def _order_axis(story: Story, width: int, room: int) -> Axis:
-    last = max(len(story.events) - 1, 1)
-    columns = {event_id: index * (width - 1) // last for index, event_id in enumerate(story.events)}
+def _order_axis(timeline: Timeline, width: int, room: int) -> Axis:
+    last = max(len(timeline.events) - 1, 1)
+    columns = {
+        event_id: index * (width - 1) // last for index, event_id in enumerate(timeline.events)
+    }
     step = next((step for step in STEPS if step * width >= 5 * last), last)
     marks = [
         Mark(column, str(event_id))

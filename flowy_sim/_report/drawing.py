@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flowy_sim._events.spans import Row, Span, Story
-from flowy_sim._events.vocabulary import (
+from flowy_sim._events.schema import (
     CANCELED,
     CHILD,
     COMPLETED,
@@ -22,6 +21,7 @@ from flowy_sim._events.vocabulary import (
     TIMED_OUT,
     TIMER,
 )
+from flowy_sim._events.spans import Row, Span, Timeline
 from flowy_sim._report.axes import Axis, axis_for
 from flowy_sim._report.cells import clean, columns, cut, padded
 from flowy_sim._report.durations import duration
@@ -105,11 +105,11 @@ class _Texts:
     length: str
 
 
-def draw(story: Story, width: int, rows: int, glyphs: Glyphs) -> list[Line]:
-    """Draw a story.
+def draw(timeline: Timeline, width: int, rows: int, glyphs: Glyphs) -> list[Line]:
+    """Draw a timeline.
 
     Args:
-        story: what to draw.
+        timeline: what to draw.
         width: how many columns there are; no line is longer.
         rows: how many rows are drawn at most.
         glyphs: the characters to draw with.
@@ -118,19 +118,19 @@ def draw(story: Story, width: int, rows: int, glyphs: Glyphs) -> list[Line]:
         The lines, each a list of texts with their styles.
     """
     width = max(width, 20)
-    if not story.events:
+    if not timeline.events:
         return [[("The history has no events.", "")]]
-    shown, left_out = _chosen(story.rows, rows)
-    texts = [_texts(row, story, glyphs) for row in shown]
+    shown, left_out = _chosen(timeline.rows, rows)
+    texts = [_texts(row, timeline, glyphs) for row in shown]
     layout = _layout(texts, width)
     room = layout.picture + layout.note + layout.length
-    axis = axis_for(story, layout.picture, room)
-    lines = [_header(story, width, glyphs), [], _axis_line(axis, layout)]
+    axis = axis_for(timeline, layout.picture, room)
+    lines = [_header(timeline, width, glyphs), [], _axis_line(axis, layout)]
     drawn = [_row_line(text, axis, layout, glyphs) for text in texts]
     if left_out:
         middle = (len(drawn) + 1) // 2
         drawn.insert(middle, [(f"{glyphs.ellipsis} {left_out:,} more {glyphs.ellipsis}", FAINT)])
-    return lines + drawn + _trouble_lines(story, width, glyphs)
+    return lines + drawn + _trouble_lines(timeline, width, glyphs)
 
 
 def _chosen(rows: list[Row], most: int) -> tuple[list[Row], int]:
@@ -141,17 +141,17 @@ def _chosen(rows: list[Row], most: int) -> tuple[list[Row], int]:
     return rows[:head] + rows[len(rows) - tail :], len(rows) - most
 
 
-def _texts(row: Row, story: Story, glyphs: Glyphs) -> _Texts:
-    first, last = row.spans[0].begun, row.spans[-1].ended or story.events[-1]
+def _texts(row: Row, timeline: Timeline, glyphs: Glyphs) -> _Texts:
+    first, last = row.spans[0].begun, row.spans[-1].ended or timeline.events[-1]
     ids = f"{first}" if first == last else f"{first}-{last}"
     instant = row.kind in (DECISIONS, INSTANT)
-    passes = story.milliseconds and not instant
+    passes = timeline.milliseconds and not instant
     return _Texts(
         row,
         label=clean(row.label, glyphs.ascii),
         ids="" if row.kind == DECISIONS else ids,
         note=_note(row),
-        length=duration(story.times[last] - story.times[first]) if passes else "",
+        length=duration(timeline.times[last] - timeline.times[first]) if passes else "",
     )
 
 
@@ -189,23 +189,23 @@ def _layout(texts: Iterable[_Texts], width: int) -> _Layout:
     return layout
 
 
-def _header(story: Story, width: int, glyphs: Glyphs) -> Line:
-    name = clean(story.name, glyphs.ascii) or "execution"
-    count = len(story.events)
+def _header(timeline: Timeline, width: int, glyphs: Glyphs) -> Line:
+    name = clean(timeline.name, glyphs.ascii) or "execution"
+    count = len(timeline.events)
     facts = ["1 event" if count == 1 else f"{count:,} events"]
-    if story.times:
-        passed = duration(story.milliseconds)
-        facts.insert(0, passed if story.milliseconds else "all at one instant")
+    if timeline.times:
+        passed = duration(timeline.milliseconds)
+        facts.insert(0, passed if timeline.milliseconds else "all at one instant")
     point = f" {glyphs.point} "
     rest = f"{point}{point.join(facts)}"
-    others = len(f"{point}{story.outcome}{rest}")
+    others = len(f"{point}{timeline.outcome}{rest}")
     name = cut(name, max(8, width - others), glyphs.ellipsis)
-    outcome = cut(story.outcome, width - columns(name) - len(point), glyphs.ellipsis)
+    outcome = cut(timeline.outcome, width - columns(name) - len(point), glyphs.ellipsis)
     rest = cut(rest, width - columns(name) - len(point) - len(outcome), glyphs.ellipsis)
     return [
         (name, STRONG),
         (point, FAINT),
-        (outcome, STYLES[story.outcome]),
+        (outcome, STYLES[timeline.outcome]),
         (rest, FAINT),
     ]
 
@@ -279,8 +279,8 @@ def _trimmed(line: Line) -> Line:
     return [*line[:-1], (line[-1][0].rstrip(), line[-1][1])] if line else line
 
 
-def _trouble_lines(story: Story, width: int, glyphs: Glyphs) -> list[Line]:
-    shown = story.troubles[-_TROUBLES:]
+def _trouble_lines(timeline: Timeline, width: int, glyphs: Glyphs) -> list[Line]:
+    shown = timeline.problems[-_TROUBLES:]
     lines: list[Line] = [[]] if shown else []
     for trouble in shown:
         event = f"event {trouble.event_id}  "

@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import Any, NamedTuple
 
 from flowy_sim._engine.execution import CLOSE_STATUS, Execution
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Event
 

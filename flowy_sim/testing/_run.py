@@ -15,7 +15,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy_sim import _report
 from flowy_sim._events.history import Call, History, calls, nearest
 from flowy_sim._events.history import Event as Event
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client

@@ -20,7 +20,7 @@ from flowy._workers.activity_worker import ActivityWorker
 from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import Call, Fault, Killed, is_injected

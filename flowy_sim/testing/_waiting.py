@@ -14,7 +14,7 @@ from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client
 from flowy_sim._engine.lambdas import NOT_FOUND
 from flowy_sim._events import spans
-from flowy_sim._events.vocabulary import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
+from flowy_sim._events.schema import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
 from flowy_sim.testing._awaited_signals import awaited_signals
 from flowy_sim.testing._registry import MISSING_LIST
 from flowy_sim.testing._run import Event, Run, fetch, open_executions

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from flowy_sim._engine.throttle import Throttle
-from flowy_sim.verify._decided import DECISIONS
+from flowy_sim.verify._decided import decision_type
 from flowy_sim.verify._links import Links
 from flowy_sim.verify._recording import Event
 
@@ -33,7 +33,7 @@ class RecordedThrottle(Throttle):
             refused = str(cause).endswith(_RATE_EXCEEDED)
             # What fails for another cause at once is not counted.
             if refused or event["cause"] is None:
-                answers = self._expected.setdefault(DECISIONS.get(event.type, ""), deque())
+                answers = self._expected.setdefault(decision_type(event), deque())
                 answers.append(not refused)
 
     def allows(self, decision: str, now: int) -> bool:

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from flowy_sim._events.schema import EVENTS
 from flowy_sim.verify._course import Course
 from flowy_sim.verify._decided import decision
 from flowy_sim.verify._instants import seconds
 from flowy_sim.verify._others import Duty, Senders
 from flowy_sim.verify._recording import Event
 from flowy_sim.verify._world import LONGEST, World
-
-#: The decision that lets a child close, by the event that tells its parent.
-_CLOSING = {
-    "ChildWorkflowExecutionCompleted": "CompleteWorkflowExecution",
-    "ChildWorkflowExecutionFailed": "FailWorkflowExecution",
-    "ChildWorkflowExecutionCanceled": "CancelWorkflowExecution",
-}
 
 
 class Child:
@@ -128,8 +122,8 @@ class Child:
 
     def _end(self, ended: Event, at: int) -> Iterator[Duty]:
         """Let it close."""
-        closing = _CLOSING.get(ended.type)
-        if closing is not None:
+        closing = EVENTS[ended.type.removeprefix("Child")].decision
+        if closing:
             told = {
                 member: ended[member]
                 for member in ("result", "reason", "details")

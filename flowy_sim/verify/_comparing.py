@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flowy_sim._events.schema import attributes_key
 from flowy_sim.verify._instants import LATENESS
-from flowy_sim.verify._recording import Event, Recording, attributes_key, milliseconds
+from flowy_sim.verify._recording import Event, Recording, milliseconds
 
 #: What stands in a difference for a member or an event that is not there.
 ABSENT = "(absent)"

@@ -7,36 +7,9 @@ from functools import cache
 from typing import Any
 
 from flowy_sim._engine.model import service_model
+from flowy_sim._events.schema import EVENTS
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._steps import Step
-
-#: The decision behind each event that a decision writes at once.
-DECISIONS = {
-    "ActivityTaskScheduled": "ScheduleActivityTask",
-    "ScheduleActivityTaskFailed": "ScheduleActivityTask",
-    "ActivityTaskCancelRequested": "RequestCancelActivityTask",
-    "RequestCancelActivityTaskFailed": "RequestCancelActivityTask",
-    "WorkflowExecutionCompleted": "CompleteWorkflowExecution",
-    "CompleteWorkflowExecutionFailed": "CompleteWorkflowExecution",
-    "WorkflowExecutionFailed": "FailWorkflowExecution",
-    "FailWorkflowExecutionFailed": "FailWorkflowExecution",
-    "WorkflowExecutionCanceled": "CancelWorkflowExecution",
-    "CancelWorkflowExecutionFailed": "CancelWorkflowExecution",
-    "WorkflowExecutionContinuedAsNew": "ContinueAsNewWorkflowExecution",
-    "ContinueAsNewWorkflowExecutionFailed": "ContinueAsNewWorkflowExecution",
-    "MarkerRecorded": "RecordMarker",
-    "RecordMarkerFailed": "RecordMarker",
-    "TimerStarted": "StartTimer",
-    "StartTimerFailed": "StartTimer",
-    "TimerCanceled": "CancelTimer",
-    "CancelTimerFailed": "CancelTimer",
-    "SignalExternalWorkflowExecutionInitiated": "SignalExternalWorkflowExecution",
-    "RequestCancelExternalWorkflowExecutionInitiated": "RequestCancelExternalWorkflowExecution",
-    "StartChildWorkflowExecutionInitiated": "StartChildWorkflowExecution",
-    "StartChildWorkflowExecutionFailed": "StartChildWorkflowExecution",
-    "LambdaFunctionScheduled": "ScheduleLambdaFunction",
-    "ScheduleLambdaFunctionFailed": "ScheduleLambdaFunction",
-}
 
 #: A version that no recorded type has, for a continuation that failed for want of its type.
 MISSING_VERSION = "flowy-sim-missing"
@@ -51,7 +24,13 @@ def decisions_of(recording: Recording, step: Step) -> list[dict[str, Any]]:
     recorded = recording.decisions.get(step.cause.link("startedEventId"))
     if recorded is not None:
         return [without_nulls(decision) for decision in recorded.get("decisions") or ()]
-    return [_decision(event) for event in step.batch if event.type in DECISIONS]
+    return [_decision(event) for event in step.batch if decision_type(event)]
+
+
+def decision_type(event: Event) -> str:
+    """Return the type of the decision that led to an event; empty if none did."""
+    schema = EVENTS.get(event.type)
+    return schema.decision if schema is not None else ""
 
 
 def attributes_of(decision: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,10 +52,10 @@ def without_nulls(value: Any) -> Any:
 
 
 def _decision(event: Event) -> dict[str, Any]:
-    decision_type = DECISIONS[event.type]
+    decided = decision_type(event)
     attributes = {
         member: event.attributes[member]
-        for member in _members(decision_type)
+        for member in _members(decided)
         if member in event.attributes
     }
     match event.type:
@@ -89,8 +68,8 @@ def _decision(event: Event) -> dict[str, Any]:
         case "StartTimerFailed":
             attributes["startToFireTimeout"] = "1"
         case "ScheduleActivityTaskFailed" | "StartChildWorkflowExecutionFailed":
-            attributes |= _settings(decision_type, str(event["cause"]))
-    return decision(decision_type, **attributes)
+            attributes |= _settings(decided, str(event["cause"]))
+    return decision(decided, **attributes)
 
 
 #: Values for the settings of a decision that failed, and of which its event does not tell.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from flowy_sim._events.schema import TIMEOUTS
 from flowy_sim.verify._links import Links
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._steps import Step
@@ -18,12 +19,6 @@ LATENESS = 500
 _APART = 2
 
 _CHILD_TIMEOUT = "executionStartToCloseTimeout"
-_TIMEOUT_TYPES = {
-    "scheduleToStartTimeout": "SCHEDULE_TO_START",
-    "scheduleToCloseTimeout": "SCHEDULE_TO_CLOSE",
-    "startToCloseTimeout": "START_TO_CLOSE",
-}
-
 #: The instant of the first event where the source did not keep the time: 2024-01-01.
 _INVENTED_START = 1_704_067_200_000
 
@@ -135,14 +130,14 @@ def _spans(recording: Recording, steps: Sequence[Step]) -> Iterator[Span]:
                 passed = ended is not None and ended.type == "TimerFired"
                 yield from spans_of(event, ended, event["startToFireTimeout"], passed)
             case "DecisionTaskScheduled" | "ActivityTaskScheduled" | "LambdaFunctionScheduled":
-                for member, origin, end in (
-                    ("scheduleToStartTimeout", event, started or ended),
-                    ("scheduleToCloseTimeout", event, ended),
-                    ("startToCloseTimeout", started, ended),
+                for timeout_type, origin, end in (
+                    ("SCHEDULE_TO_START", event, started or ended),
+                    ("SCHEDULE_TO_CLOSE", event, ended),
+                    ("START_TO_CLOSE", started, ended),
                 ):
                     if origin is not None:
-                        passed = kind == _TIMEOUT_TYPES[member]
-                        yield from spans_of(origin, end, event[member], passed)
+                        timeout = event[TIMEOUTS[timeout_type]]
+                        yield from spans_of(origin, end, timeout, kind == timeout_type)
                 if started is not None and kind == "HEARTBEAT":
                     yield from spans_of(started, ended, event["heartbeatTimeout"], True, False)
             case "StartChildWorkflowExecutionInitiated" if started and ended and kind is not None:

@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from flowy_sim._events import links
-from flowy_sim._events.vocabulary import ENDINGS, STARTS
+from flowy_sim._events.schema import ENDS, EVENTS, STARTS
 from flowy_sim.verify._recording import Event
-
-
-class Opened(NamedTuple):
-    """What an event about something tells of the event that opened it.
-
-    Attributes:
-        link: the member that names that event.
-        type: of that event.
-    """
-
-    link: str
-    type: str
-
-
-def _opened(event_type: str, link: str) -> Opened:
-    return Opened(link, links.LINKS[event_type, link].target)
-
-
-_STARTS = {event_type: _opened(event_type, link) for event_type, link in STARTS.items()}
-_ENDS = {event_type: _opened(event_type, ending.link) for event_type, ending in ENDINGS.items()}
-
-#: The member by which an event names the one that opened what it is about.
-LINKS = {event_type: opened.link for event_type, opened in {**_STARTS, **_ENDS}.items()}
 
 
 class Links:
@@ -44,8 +20,8 @@ class Links:
     def __init__(self, events: Sequence[Event]) -> None:
         """Read the links of a history."""
         types = {event.id: event.type for event in events}
-        self.started = _by_opening(events, types, _STARTS)
-        self.ended = _by_opening(events, types, _ENDS)
+        self.started = _by_opening(events, types, STARTS)
+        self.ended = _by_opening(events, types, ENDS)
         self._requests: dict[str, list[tuple[Event, Event]]] = {}
         for event in events:
             if event.type.endswith("ExternalWorkflowExecutionInitiated") and event.id in self.ended:
@@ -83,15 +59,16 @@ class Links:
         return seen
 
 
-def _by_opening(
-    events: Sequence[Event], types: Mapping[int, str], opened: Mapping[str, Opened]
-) -> dict[int, Event]:
-    """Return events by the event that opened what they are about, if it is of the right type."""
+def _by_opening(events: Sequence[Event], types: Mapping[int, str], phase: str) -> dict[int, Event]:
+    """Return the events of a phase by the event that opened what they are about.
+
+    Events that name an event of the wrong type are left out.
+    """
     found: dict[int, Event] = {}
     for event in events:
-        about = opened.get(event.type)
-        if about is not None:
-            opening_id = event.link(about.link)
-            if types.get(opening_id) == about.type:
+        schema = EVENTS.get(event.type)
+        if schema is not None and schema.phase == phase and schema.about:
+            opening_id = event.link(schema.about)
+            if types.get(opening_id) == schema.links[schema.about]:
                 found[opening_id] = event
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowy_sim._engine.model import service_model
+from flowy_sim._events.schema import attributes_key
 from flowy_sim.verify._checking import HistoryError, check_beside, check_shape, structures
 
 #: The workflow id of an execution whose history does not tell it.
@@ -225,11 +226,6 @@ def _event(listed: Any) -> Event:
             if value is not None and member in modelled.members
         }
     return Event(event_id, event_type, attributes, milliseconds(listed.get("eventTimestamp")))
-
-
-def attributes_key(event_type: str) -> str:
-    """Return the member of an event that holds the attributes of its type."""
-    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
 
 
 def _itself(events: Sequence[Event]) -> Mapping[str, str]:

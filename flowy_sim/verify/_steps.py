@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flowy_sim._events.schema import EVENTS
 from flowy_sim.verify._recording import Event, Recording
 
 
@@ -39,20 +40,7 @@ class Step:
                 return cause["externalWorkflowExecution"] is not None
             case "WorkflowExecutionTerminated":
                 return cause["cause"] not in (None, "OPERATOR_INITIATED")
-        return cause.type not in _CALLS
-
-
-#: The events that calls write.
-_CALLS = frozenset(
-    {
-        "WorkflowExecutionStarted",
-        "DecisionTaskStarted",
-        "DecisionTaskCompleted",
-        "ActivityTaskStarted",
-        "ActivityTaskCompleted",
-        "ActivityTaskFailed",
-    }
-)
+        return cause.type not in EVENTS or not EVENTS[cause.type].operation
 
 
 def steps(recording: Recording) -> Sequence[Step]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flowy_sim._events.schema import CHILD, ENDS, EVENTS
 from flowy_sim.verify._course import Course
 from flowy_sim.verify._instants import LATENESS
-from flowy_sim.verify._links import LINKS
 from flowy_sim.verify._recording import Event, Recording
 
 _REQUESTS_CONFIRMED = (
@@ -31,12 +31,10 @@ _WRITES = {
     "external confirmation": _REQUESTS_CONFIRMED,
     "child start": ("StartChildWorkflowExecutionFailed",),
     "child started": ("ChildWorkflowExecutionStarted",),
-    "child close": (
-        "ChildWorkflowExecutionCanceled",
-        "ChildWorkflowExecutionCompleted",
-        "ChildWorkflowExecutionFailed",
-        "ChildWorkflowExecutionTerminated",
-        "ChildWorkflowExecutionTimedOut",
+    "child close": tuple(
+        name
+        for name, event in EVENTS.items()
+        if event.kind == CHILD and event.phase == ENDS and not event.refuses
     ),
     "lambda start": ("LambdaFunctionStarted", "StartLambdaFunctionFailed"),
     "lambda close": ("LambdaFunctionCompleted", "LambdaFunctionFailed"),
@@ -108,7 +106,7 @@ def _causes(recording: Recording, event: Event) -> Iterator[int]:
             yield event.link("startedEventId") or event.link("scheduledEventId")
         case "ActivityTaskCanceled":
             yield event.link("latestCancelRequestedEventId")
-        case name if name in LINKS:
-            yield event.link(LINKS[name])
+        case name if name in EVENTS and EVENTS[name].about:
+            yield event.link(EVENTS[name].about)
         case _ if recording.sent_itself(event):
             yield event.link("externalInitiatedEventId")

@@ -9,8 +9,8 @@ import pytest
 from driver import DOMAIN, PACK, Driver, decision
 
 from flowy_sim._engine.events import event_types
-from flowy_sim._engine.invariants import Violation, check, check_history
-from flowy_sim._events.links import LINKS, OPENS, TRIGGERS
+from flowy_sim._events.invariants import Violation, check
+from flowy_sim._events.rules import LINKS, OPENS, TRIGGERS, check_history
 
 Events = list[dict[str, Any]]
 

@@ -15,7 +15,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy._decider.decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import DOMAIN, Runner, run
 from flowy_sim.testing._run import Event, Run
 from flowy_sim.testing._stubs import Stubs

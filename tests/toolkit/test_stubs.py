@@ -12,7 +12,7 @@ from bakery import Bake, Bread, Heat, Knead
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner
 from flowy_sim.testing._stubs import Stubs
 

@@ -13,7 +13,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay
 from flowy.workflow import Workflow
 from flowy_sim._events.history import Event
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing._histories.files import files, load
 
 REPLAYS = "replays"
