@@ -18,12 +18,13 @@ from flowy_sim._cli.services import Service
 from flowy_sim._cli.staff import Member, Staff
 from flowy_sim._cli.targets import Target
 from flowy_sim._events.history import History
+from flowy_sim._events.waits import Workers, explain, times_out_at, waits
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._listening import Listener
 from flowy_sim.testing._registry import Repertoire
 from flowy_sim.testing._run import OPEN, Run, history
-from flowy_sim.testing._waiting import StuckError, Workers, explain, times_out_at, waits
+from flowy_sim.testing._waiting import StuckError
 
 Hire = Callable[[SwfClient], Worker]
 

@@ -42,6 +42,7 @@ from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._events.invariants import check
+from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._stand_ins import PlainStubs
@@ -50,7 +51,6 @@ from flowy_sim.strategies._inputs import inputs, is_workflow
 from flowy_sim.testing import Runner
 from flowy_sim.testing._registry import Sources, activities_in, families, module_of
 from flowy_sim.testing._run import Run, fetch
-from flowy_sim.testing._waiting import times_out_at
 
 
 class Told:

@@ -17,6 +17,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._events.waits import MISSING_LIST
 from flowy_sim.testing._stubs import NameAndVersion
 from flowy_sim.testing._stubs.answers import CHILD
 from flowy_sim.testing._stubs.standing_in import StandIns
@@ -28,9 +29,6 @@ Sources = Source | Iterable[Source]
 
 STUBS_LIST = "stubs"
 """Where workers wait for a stub of whose type nothing is known but the name."""
-
-MISSING_LIST = "not implemented"
-"""Where nobody waits for what is missing."""
 
 
 class Repertoire:

@@ -27,6 +27,7 @@ from flowy._start import start
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._events.waits import missing_activity, missing_function
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import Fault, faults_in
 from flowy_sim.testing._course import Course
@@ -45,7 +46,7 @@ from flowy_sim.testing._run import Event, Run, fetch
 from flowy_sim.testing._scheduler import Code, Stage
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._stubs.standing_in import StandIns
-from flowy_sim.testing._waiting import StuckError, called_in_vain, timed_out_in_vain
+from flowy_sim.testing._waiting import StuckError
 
 DOMAIN = "simulated"
 """The domain that workflows run in if none is named."""
@@ -385,11 +386,11 @@ class Runner:
         ended = self._fetch(execution)
         self.runs.append(ended)
         can = self.stage.can
-        in_vain = called_in_vain(ended.history, list(self.simulation.lambdas))
+        unexpected = missing_function(ended.history, list(self.simulation.lambdas))
         if can is not None and can.missing:
-            in_vain = in_vain or timed_out_in_vain(ended.history, can.missing, can.activities)
-        if in_vain:
-            raise UnexpectedCallError(in_vain)
+            unexpected = unexpected or missing_activity(ended.history, can.missing, can.activities)
+        if unexpected:
+            raise UnexpectedCallError(unexpected)
         return ended
 
     def _fetch(self, execution: Execution) -> Run:

@@ -21,6 +21,7 @@ from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._events.schema import attributes_of
+from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import Call, Fault, Killed, is_injected
@@ -29,7 +30,6 @@ from flowy_sim.testing._registry import Repertoire
 from flowy_sim.testing._rehearsing import Rehearsed
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._trouble import Tell, Trouble
-from flowy_sim.testing._waiting import Workers
 from flowy_sim.testing._worker_pool import Crew, Desk, Staff, TurnIsOverError
 
 Code = Callable[[SwfClient], object]

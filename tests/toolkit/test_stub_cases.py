@@ -265,7 +265,7 @@ def test_an_activity_that_times_out_as_nobody_can_do_it_is_told(stubs: Stubs) ->
     stubs("point", 1)
     with pytest.raises(
         UnexpectedCallError,
-        match=r"paint 1 timed out, as it is neither implemented nor stubbed \(nearest: point 1\)",
+        match=r"timed out because it is neither implemented nor stubbed \(nearest: point 1\)",
     ):
         Runner(Simulation(), activities=[], stubs=stubs).run(Forgetful)
 
