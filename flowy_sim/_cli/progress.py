@@ -23,9 +23,9 @@ from flowy_sim._events.schema import (
     STARTS,
     attributes_of,
 )
-from flowy_sim._report import duration
-from flowy_sim._report.cells import clean
-from flowy_sim._report.drawing import STYLES
+from flowy_sim._report.axes import duration
+from flowy_sim._report.text import clean
+from flowy_sim._report.timeline import STYLES
 
 _SHOWN = 5
 

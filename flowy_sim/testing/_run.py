@@ -12,10 +12,11 @@ from flowy._client import Execution, SwfClient
 from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
-from flowy_sim import _report
 from flowy_sim._events.history import Call, History, calls, nearest
 from flowy_sim._events.history import Event as Event
 from flowy_sim._events.schema import attributes_of
+from flowy_sim._report import timeline
+from flowy_sim._report.axes import duration
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
@@ -133,13 +134,13 @@ class Run:
 
     def describe(self) -> str:
         """Say in a line what became of it."""
-        lasted = _report.duration(self.simulated_seconds * 1000)
+        lasted = duration(self.simulated_seconds * 1000)
         line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
         return f"{line}: {self.reason}" if self.reason else line
 
     def timeline(self, width: int = _WIDTH, ascii: bool = False) -> str:
         """Draw what ran when, as text of so many columns, if asked for in ASCII alone."""
-        return _report.text(self.history, width, ascii=ascii)
+        return timeline.text(self.history, width, ascii=ascii)
 
     def picture(self) -> str:
         """Draw what ran when, as the terminal can show it: in ASCII if it has nothing else."""

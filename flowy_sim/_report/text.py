@@ -1,4 +1,4 @@
-"""Text in columns of a terminal."""
+"""Text in columns of a terminal: its width, padding and cutting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from unicodedata import combining, east_asian_width
 
 
 def columns(text: str) -> int:
-    """Return how many columns a text takes.
+    """Return the number of columns that a text takes.
 
     >>> columns("日本 go")
     7
@@ -15,7 +15,7 @@ def columns(text: str) -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """Fill a text up with blanks.
+    """Pad a text with blanks on the right.
 
     >>> padded("日本", 6)
     '日本  '
@@ -28,9 +28,9 @@ def cut(text: str, width: int, ellipsis: str = "…", keep_end: float = 0) -> st
 
     Args:
         text: one line.
-        width: how many columns it may take.
-        ellipsis: what stands for the part left out.
-        keep_end: how much of the room goes to the end of the text, from 0 to 1.
+        width: number of columns that it may take.
+        ellipsis: what replaces the part left out.
+        keep_end: share of the columns that goes to the end of the text, from 0 to 1.
 
     >>> cut("predominantcolor-2", 10), cut("predominantcolor-2", 10, keep_end=0.5)
     ('predomina…', 'predo…or-2')
@@ -45,7 +45,7 @@ def cut(text: str, width: int, ellipsis: str = "…", keep_end: float = 0) -> st
 
 
 def clean(text: str, ascii: bool = False) -> str:
-    r"""Make one line of a text and take out what a terminal might obey instead of showing it.
+    r"""Make a text one line, without characters that a terminal would interpret.
 
     >>> clean("one\ntwo \x1b[2J")
     'one two ?[2J'
@@ -64,7 +64,7 @@ def _columns(character: str) -> int:
 
 
 def _start(text: str, width: int) -> str:
-    """Return as much of a text as fits in."""
+    """Return as much of the start of a text as fits."""
     taken = 0
     for index, character in enumerate(text):
         taken += _columns(character)

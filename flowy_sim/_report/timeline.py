@@ -1,10 +1,27 @@
-"""From rows to lines: labels, bars on an axis, and what came of each."""
+"""Timelines: pictures of a history as text, with a row for each task, timer and child.
+
+Only the events as the service returns them are needed, so the history may come from anywhere: a
+simulation, a file, Amazon SWF.
+
+Example:
+    ``print(timeline.text(events, width=64))`` may print::
+
+        photo 7 · completed · 10 s · 14 events
+
+                         0 s  2 s   4 s   6 s   8 s   10 s
+        decisions        ▪                            ▪  2
+        resize-1    5-8  ━━━━━━━━━━━━━━━━━━              completed   6 s
+        resize-2   6-10  ·················━━━━━━━━━━━━━  completed  10 s
+
+    Each row has the ids of its first and last event. Dots are waiting, lines are work.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flowy_sim._events.schema import (
     CANCELED,
@@ -21,10 +38,14 @@ from flowy_sim._events.schema import (
     TIMED_OUT,
     TIMER,
 )
-from flowy_sim._events.spans import Row, Span, Timeline
-from flowy_sim._report.axes import Axis, axis_for
-from flowy_sim._report.cells import clean, columns, cut, padded
-from flowy_sim._report.durations import duration
+from flowy_sim._events.spans import Row, Span, Timeline, read
+from flowy_sim._report.axes import Axis, axis_for, duration
+from flowy_sim._report.text import clean, columns, cut, padded
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Events = Iterable[Mapping[str, Any]]
 
 Piece = tuple[str, str]
 """A text and its style, as rich names it."""
@@ -40,11 +61,14 @@ STYLES = {
     OPEN: "cyan",
     HAPPENED: "blue",
 }
-"""How an outcome looks."""
+"""The style of each outcome."""
 FAINT = "dim"
 STRONG = "bold"
 
-_TROUBLES = 10
+ROWS = 40
+"""The number of rows that are drawn by default."""
+
+_PROBLEMS = 10
 _LEAST_PICTURE = 16
 _WITHOUT_START = (TIMER, REQUEST, INSTANT)
 
@@ -58,7 +82,7 @@ class Glyphs:
     bars: dict[str, str]
     """Other characters than `work`, by kind of row."""
     marks: dict[str, str]
-    """What a bar ends with, by outcome."""
+    """The character at the end of a bar, by outcome."""
     ellipsis: str
     point: str
     ascii: bool = False
@@ -85,7 +109,7 @@ ASCII = Glyphs(
 
 @dataclass(slots=True)
 class _Layout:
-    """How many columns each part of a line has; a part without room is left out."""
+    """The number of columns of each part of a line; a part with 0 is left out."""
 
     label: int
     ids: int
@@ -96,7 +120,7 @@ class _Layout:
 
 @dataclass(slots=True)
 class _Texts:
-    """What stands beside the picture of a row."""
+    """The texts beside the picture of a row."""
 
     row: Row
     label: str
@@ -105,18 +129,48 @@ class _Texts:
     length: str
 
 
-def draw(timeline: Timeline, width: int, rows: int, glyphs: Glyphs) -> list[Line]:
-    """Draw a timeline.
+def text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = False) -> str:
+    """Draw a history as plain text.
 
     Args:
-        timeline: what to draw.
-        width: how many columns there are; no line is longer.
-        rows: how many rows are drawn at most.
-        glyphs: the characters to draw with.
+        events: wire events in any order, all or some of an execution's; their timestamps are
+            datetimes, seconds since the epoch or ISO 8601 text, or absent.
+        width: number of columns; no line is longer.
+        rows: greatest number of rows; if there are more, the first and last ones are drawn.
+        ascii: whether to draw with ASCII characters only.
 
     Returns:
-        The lines, each a list of texts with their styles.
+        The lines, without a newline at the end.
+
+    Raises:
+        ValueError: one of the events has no ``eventId`` or ``eventType``.
     """
+    lines = _draw(read(events), width, rows, ASCII if ascii else UNICODE)
+    return "\n".join("".join(piece for piece, _ in line) for line in lines)
+
+
+def rich_text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = False) -> Text:
+    """Draw a history in color, for a ``rich.console.Console``.
+
+    Args:
+        events: as for `text`.
+        width: number of columns.
+        rows: greatest number of rows.
+        ascii: whether to draw with ASCII characters only.
+
+    Returns:
+        The lines.
+
+    Raises:
+        ValueError: one of the events has no ``eventId`` or ``eventType``.
+    """
+    from rich.text import Text
+
+    lines = _draw(read(events), width, rows, ASCII if ascii else UNICODE)
+    return Text("\n", no_wrap=True).join(Text.assemble(*line) for line in lines)
+
+
+def _draw(timeline: Timeline, width: int, rows: int, glyphs: Glyphs) -> list[Line]:
     width = max(width, 20)
     if not timeline.events:
         return [[("The history has no events.", "")]]
@@ -130,11 +184,11 @@ def draw(timeline: Timeline, width: int, rows: int, glyphs: Glyphs) -> list[Line
     if left_out:
         middle = (len(drawn) + 1) // 2
         drawn.insert(middle, [(f"{glyphs.ellipsis} {left_out:,} more {glyphs.ellipsis}", FAINT)])
-    return lines + drawn + _trouble_lines(timeline, width, glyphs)
+    return lines + drawn + _problem_lines(timeline, width, glyphs)
 
 
 def _chosen(rows: list[Row], most: int) -> tuple[list[Row], int]:
-    """Choose the first rows and the last ones; return how many are left out, too."""
+    """Return the first and last rows, and the number of rows left out between them."""
     if len(rows) <= most:
         return rows, 0
     head, tail = (most + 1) // 2, most // 2
@@ -164,7 +218,7 @@ def _note(row: Row) -> str:
 
 
 def _layout(texts: Iterable[_Texts], width: int) -> _Layout:
-    """Share the columns out: the picture gets what the texts leave."""
+    """Distribute the columns: the picture gets what the texts leave."""
     layout = _Layout(0, 0, 0, 0, 0)
     for text in texts:
         layout.label = max(layout.label, columns(text.label) + 2)
@@ -241,11 +295,11 @@ def _picture(row: Row, axis: Axis, width: int, glyphs: Glyphs) -> Line:
 
 
 def _paint(cells: list[Piece], span: Span, row_kind: str, axis: Axis, glyphs: Glyphs) -> None:
-    """Draw a span: waiting from when it was begun, then work, then how it ended."""
+    """Draw a span: first waiting, then work, then the mark of its outcome."""
     begun = axis.columns[span.begun]
     end = axis.columns[span.ended] if span.ended else len(cells) - 1
     if begun < end and cells[begun][0] in glyphs.marks.values():
-        begun += 1  # There the attempt before ended.
+        begun += 1  # The attempt before ended there.
     taken = begun if span.kind in _WITHOUT_START else end
     if span.started:
         taken = max(begun, axis.columns[span.started])
@@ -273,18 +327,18 @@ def _joined(cells: list[Piece]) -> Line:
 
 
 def _trimmed(line: Line) -> Line:
-    """Take the blanks at the end away."""
+    """Remove trailing blanks."""
     while line and not line[-1][0].rstrip():
         line.pop()
     return [*line[:-1], (line[-1][0].rstrip(), line[-1][1])] if line else line
 
 
-def _trouble_lines(timeline: Timeline, width: int, glyphs: Glyphs) -> list[Line]:
-    shown = timeline.problems[-_TROUBLES:]
+def _problem_lines(timeline: Timeline, width: int, glyphs: Glyphs) -> list[Line]:
+    shown = timeline.problems[-_PROBLEMS:]
     lines: list[Line] = [[]] if shown else []
-    for trouble in shown:
-        event = f"event {trouble.event_id}  "
-        sentence = textwrap.wrap(clean(trouble.sentence, glyphs.ascii), width - len(event))
+    for problem in shown:
+        event = f"event {problem.event_id}  "
+        sentence = textwrap.wrap(clean(problem.sentence, glyphs.ascii), width - len(event))
         for number, part in enumerate(sentence):
             margin = (" " * len(event) if number else event, FAINT)
             lines.append([margin, (cut(part, width - len(event), glyphs.ellipsis), "")])
