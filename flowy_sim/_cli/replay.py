@@ -52,7 +52,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
         UNREADABLE,
         replay_files,
     )
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     try:
         workflows, payloads = _workflows(workflow), Payloads(store=store)

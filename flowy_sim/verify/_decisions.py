@@ -1,4 +1,4 @@
-"""What a decider decided, from what was recorded or from the events that it led to."""
+"""The decisions of a decider, as recorded or as the events that they led to show them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from flowy_sim._events.schema import EVENTS
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._steps import Step
 
-#: A version that no recorded type has, for a continuation that failed for want of its type.
+#: A version that no recorded type has, for a continuation that failed because its type is missing.
 MISSING_VERSION = "flowy-sim-missing"
 
 
 def decisions_of(recording: Recording, step: Step) -> list[dict[str, Any]]:
-    """Return the decisions that a DecisionTaskCompleted brought, in the form of the API.
+    """Return the decisions of a DecisionTaskCompleted, as RespondDecisionTaskCompleted takes them.
 
-    What was recorded is taken as it was sent. Otherwise the events that name the
-    DecisionTaskCompleted tell what was decided, every setting given explicitly.
+    Recorded decisions are sent again as they are. Otherwise they are derived from the events that
+    link to the DecisionTaskCompleted, with every setting given explicitly.
     """
     recorded = recording.decisions.get(step.cause.link("startedEventId"))
     if recorded is not None:
@@ -40,7 +40,7 @@ def attributes_of(decision: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decision(decision_type: str, **attributes: Any) -> dict[str, Any]:
-    """Return a decision in the form of the API."""
+    """Return a decision, as RespondDecisionTaskCompleted takes it."""
     return {"decisionType": decision_type, _attributes_key(decision_type): attributes}
 
 
@@ -72,7 +72,7 @@ def _decision(event: Event) -> dict[str, Any]:
     return decision(decided, **attributes)
 
 
-#: Values for the settings of a decision that failed, and of which its event does not tell.
+#: Values for the settings of a decision that failed, because its event does not contain them.
 ANY_SETTINGS = {
     "childPolicy": "TERMINATE",
     "executionStartToCloseTimeout": "60",
@@ -86,7 +86,7 @@ ANY_SETTINGS = {
 
 
 def undefined_setting(cause: str) -> str | None:
-    """Return the setting that a cause says is undefined; None for another cause.
+    """Return the setting that is undefined according to a cause; None for other causes.
 
     Example:
         >>> undefined_setting("DEFAULT_TASK_LIST_UNDEFINED")
@@ -99,7 +99,7 @@ def undefined_setting(cause: str) -> str | None:
 
 
 def _settings(decision_type: str, cause: str) -> dict[str, Any]:
-    """Give every setting but the one that the cause says is undefined."""
+    """Return every setting except the one that is undefined according to the cause."""
     members = _members(decision_type)
     undefined = undefined_setting(cause)
     return {

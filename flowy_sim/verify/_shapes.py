@@ -1,4 +1,4 @@
-"""Whether what was given can be a history, as far as the forms of its values tell."""
+"""Checks that a document can be a history, by the shapes of the service model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from flowy_sim._engine.model import input_shape, service_model
 
-#: More events than any history has.
+#: A bound that no history reaches.
 MOST_EVENTS = 50_000
 
 
 class HistoryError(ValueError):
-    """What was given is not a history that can be verified."""
+    """A document is not a history that can be verified."""
 
 
 _PYTHON_TYPES: dict[str, type[Any]] = {
@@ -24,16 +24,16 @@ _PYTHON_TYPES: dict[str, type[Any]] = {
 
 
 def check_shape(shape: Any, value: Any, name: str, required: Sequence[str] = ()) -> None:
-    """Refuse what the service cannot have written; scalar members may have been lost.
+    """Refuse a value that the service cannot have written. Scalar members may be missing.
 
     Args:
-        shape: what the service model says of the value.
-        value: as it was given.
-        name: what to call it.
-        required: members that it has to have.
+        shape: the value's shape in the service model.
+        value: the value.
+        name: what to call it in the message.
+        required: the members that it must have.
 
     Raises:
-        HistoryError: it has another form.
+        HistoryError: the value has another shape.
     """
     kind = shape.type_name
     if not isinstance(value, _PYTHON_TYPES.get(kind, object)) or (
@@ -60,18 +60,18 @@ def _required(shape: Any) -> Sequence[str]:
 
 
 def structures(shape: Any) -> list[str]:
-    """Return the required members of a structure that are structures themselves."""
+    """Return the required members of a structure that are themselves structures."""
     return [name for name in shape.required_members if shape.members[name].type_name == "structure"]
 
 
-def check_beside(document: Mapping[str, Any]) -> None:
-    """Refuse what cannot have been recorded beside the events of a history.
+def check_extras(document: Mapping[str, Any]) -> None:
+    """Refuse a recording if anything in it other than the events has the wrong shape.
 
     Args:
         document: a recording; see `flowy_sim.verify._recording.read`.
 
     Raises:
-        HistoryError: something has another form.
+        HistoryError: something has the wrong shape.
     """
     execution = document.get("workflowExecution") or document
     _kind(execution, Mapping, "workflowExecution")
@@ -79,8 +79,8 @@ def check_beside(document: Mapping[str, Any]) -> None:
         _kind(execution.get(member) or "", str, member)
     for name, kind in (("recordedHeartbeats", Sequence), ("lossy", Sequence)):
         _kind(document.get(name) or [], kind, name)
-    for told in document.get("lossy") or ():
-        _kind(told, str, "lossy")
+    for lost in document.get("lossy") or ():
+        _kind(lost, str, "lossy")
     for name, shape, value, required in _recorded_calls(document):
         check_shape(shape, value, name, required)
     for name, poll in _members(document, "recordedPolls"):
@@ -94,7 +94,7 @@ def check_beside(document: Mapping[str, Any]) -> None:
 def _recorded_calls(
     document: Mapping[str, Any],
 ) -> Iterator[tuple[str, Any, Any, Sequence[str]]]:
-    """Yield what was sent, each with its name, its shape and the members it has to have."""
+    """Yield the recorded requests, each as name, shape, value and required members."""
     if document.get("recordedStart") is not None:
         shape = input_shape("StartWorkflowExecution")
         yield "recordedStart", shape, document["recordedStart"], ["workflowType"]
@@ -123,7 +123,7 @@ def _decisions(
 
 
 def _members(document: Mapping[str, Any], member: str) -> Iterator[tuple[str, Any]]:
-    """Yield the members of an object, each with its name; those of recorded calls are numbers."""
+    """Yield the members of an object, each with its name. Recorded calls are named by event ids."""
     value = document.get(member) or {}
     _kind(value, Mapping, member)
     for name, inner in value.items():
@@ -141,4 +141,4 @@ def _check_heartbeat(heartbeat: Any) -> None:
 
 def _kind(value: Any, kind: type[Any], name: str) -> None:
     if not isinstance(value, kind) or (kind is Sequence and isinstance(value, str)):
-        raise HistoryError(f"{name} is {value!r:.40}, which cannot be.")
+        raise HistoryError(f"{name} is {value!r:.40}, which has the wrong type.")

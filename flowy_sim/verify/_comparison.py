@@ -1,4 +1,4 @@
-"""Comparing a recorded event with the one that the simulation wrote."""
+"""Comparing recorded events with those that the simulation wrote, and the verdict on them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from flowy_sim._events.schema import attributes_key
 from flowy_sim.verify._instants import LATENESS
 from flowy_sim.verify._recording import Event, Recording, milliseconds
 
-#: What stands in a difference for a member or an event that is not there.
+#: The value of a member or event that is missing, in a difference.
 ABSENT = "(absent)"
+
 
 _RUN_IDS = frozenset({"runId", "newExecutionRunId", "continuedExecutionRunId"})
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where a recorded history and the simulation part.
+    """The first difference between a recorded history and the simulation's.
 
     Attributes:
-        event_id: the event.
+        event_id: the id of the event.
         event_type: its recorded type.
         field: what differs: a dotted member of its attributes, ``eventType``,
-            ``eventTimestamp``, or what was called and how it was answered.
-        recorded: what was recorded, or `ABSENT`.
-        got: what the simulation had, or `ABSENT`.
+            ``eventTimestamp``, or a call, or a member of its reply.
+        recorded: the recorded value, or ``(absent)``.
+        got: the simulation's value, or ``(absent)``.
     """
 
     event_id: int
@@ -36,7 +37,7 @@ class Difference:
     got: Any
 
     def __str__(self) -> str:
-        """Tell all of it in one line."""
+        """Return the difference in one line."""
         return (
             f"event {self.event_id} {self.event_type}, {self.field}: "
             f"recorded {self.recorded!r}, got {self.got!r}"
@@ -44,16 +45,19 @@ class Difference:
 
 
 class RunIds:
-    """The run ids of the simulation for those that were recorded; the service invents them."""
+    """The simulation's run ids for the recorded ones.
+
+    Args:
+        kept: whether the source kept the recorded run ids.
+    """
 
     def __init__(self, kept: bool) -> None:
-        """Start empty; `kept` tells whether the source kept the recorded ones."""
         self._kept = kept
         self._simulated: dict[str, str] = {}
         self._recorded: dict[str, str] = {}
 
     def bind(self, recorded: str, simulated: str) -> bool:
-        """Let one stand for the other; return whether that agrees with what was bound before."""
+        """Map two run ids to each other; return whether that agrees with what was bound before."""
         if recorded == simulated:
             # A decision has named a run that the simulation did not know.
             return True
@@ -67,19 +71,18 @@ class RunIds:
         return True
 
     def simulated(self, recorded: str | None) -> str | None:
-        """Return the simulation's run id for a recorded one; None if it has none yet."""
+        """Return the simulation's run id for a recorded one; None if there is none yet."""
         return None if recorded is None else self._simulated.get(recorded)
 
 
 class Comparison:
-    """Compares the events of one recording, forgiving only what it says that it lost."""
+    """Compares the events of one recording, and ignores only what its source did not keep."""
 
     def __init__(self, recording: Recording, run_ids: RunIds) -> None:
-        """Note what the source kept."""
         self._lost = recording.lost
         self._timed = recording.timed
         self._run_ids = run_ids
-        # The service writes the member always, but did not until some time after 2017.
+        # The service always writes this member, but began to do so only some time after 2017.
         self._before_waiting_was_written = not any(
             event["scheduleToStartTimeout"]
             for event in recording.events
@@ -87,12 +90,12 @@ class Comparison:
         )
 
     def difference(self, event: Event, got: Mapping[str, Any], shift: int) -> Difference | None:
-        """Return the first difference of an event; None if there is none.
+        """Return the first difference in an event; None if there is none.
 
         Args:
-            event: as recorded.
-            got: the event of the same id, as the simulation sends it.
-            shift: how many milliseconds after the recorded instant it was made to happen.
+            event: the recorded event.
+            got: the simulation's event of the same id, as it is on the wire.
+            shift: how much later than recorded it was made to happen, in milliseconds.
         """
         for field, recorded, simulated in self._differences(event, got, shift):
             return Difference(event.id, event.type, field, recorded, simulated)
@@ -130,3 +133,67 @@ class Comparison:
         if member in _RUN_IDS and isinstance(recorded, str) and got is not ABSENT:
             return self._run_ids.bind(recorded, got)
         return bool(recorded == got)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of verifying one history.
+
+    Attributes:
+        name: the history's name.
+        events: the number of its events.
+        agreed: the number of events that agree, up to the first difference.
+        difference: the first difference; None if there is none.
+        error: why the history could not be verified; empty if it could.
+    """
+
+    name: str
+    events: int
+    agreed: int
+    difference: Difference | None
+    error: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the simulation writes the same history."""
+        return self.difference is None and not self.error
+
+    def __str__(self) -> str:
+        """Return the verdict in one line."""
+        if self.error:
+            return f"unreadable: {self.name}: {self.error}"
+        if self.difference is not None:
+            agreed = f"{self.agreed:,} of {count(self.events, 'event')} agree"
+            return f"differs: {self.name}, {agreed}; {self.difference}"
+        return f"agrees: {self.name}, {count(self.events, 'event')}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdict as an object for JSON."""
+        document: dict[str, Any] = {
+            "name": self.name,
+            "agrees": self.agrees,
+            "events": self.events,
+            "agreed": self.agreed,
+        }
+        if self.difference is not None:
+            document["difference"] = {
+                "eventId": self.difference.event_id,
+                "eventType": self.difference.event_type,
+                "field": self.difference.field,
+                "recorded": self.difference.recorded,
+                "got": self.difference.got,
+            }
+        if self.error:
+            document["error"] = self.error
+        return document
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with a noun in the singular or plural.
+
+    Example:
+        >>> count(1, "event"), count(2040, "event"), count(2, "history")
+        ('1 event', '2,040 events', '2 histories')
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
