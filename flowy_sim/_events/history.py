@@ -14,12 +14,17 @@ from flowy.payloads import Payloads
 from flowy.workflow import WorkflowType
 from flowy_sim._engine.events import event_types
 from flowy_sim._events import spans
-from flowy_sim._events.schema import ACTIVITY, CHILD, LAMBDA, Attributes, attributes_of, reason_of
+from flowy_sim._events.schema import (
+    ACTIVITY,
+    CALLS,
+    CHILD,
+    ID_MEMBERS,
+    Attributes,
+    attributes_of,
+    reason_of,
+)
 
 Event = dict[str, Any]
-
-_ID = {ACTIVITY: "activityId", CHILD: "workflowId", LAMBDA: "id"}
-"""What can be called, and the attribute that holds its id."""
 
 _TYPE = {ACTIVITY: "activityType", CHILD: "workflowType"}
 
@@ -170,7 +175,7 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Cal
     __tracebackhide__ = True
     name, version, hinted = _called(what)
     rows = spans.read(history).rows
-    called_spans = [span for row in rows for span in row.spans if span.kind in _ID]
+    called_spans = [span for row in rows for span in row.spans if span.kind in CALLS]
     found = []
     for span in sorted(called_spans, key=lambda span: span.begun):
         asked = attributes_of(history[span.begun - 1])
@@ -184,7 +189,7 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Cal
                     kind=span.kind,
                     name=its_name,
                     version=its_version,
-                    id=asked[_ID[span.kind]],
+                    id=asked[ID_MEMBERS[span.kind]],
                     args=args,
                     kwargs=kwargs,
                     outcome=span.outcome,

@@ -41,6 +41,12 @@ LAMBDA = "lambda"
 REQUEST = "request"
 INSTANT = "instant"
 
+CALLS = (ACTIVITY, CHILD, LAMBDA)
+"""The kinds of things that a workflow calls and that have a result."""
+
+ID_MEMBERS = {ACTIVITY: "activityId", TIMER: "timerId", CHILD: "workflowId", LAMBDA: "id"}
+"""The member of the opening event that holds the id that the workflow gave a thing."""
+
 OPENS = "opens"
 STARTS = "starts"
 ENDS = "ends"

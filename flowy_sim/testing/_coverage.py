@@ -11,7 +11,7 @@ from flowy_sim._events import spans
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import (
     ACTIVITY,
-    CHILD,
+    CALLS,
     ENDS,
     EVENTS,
     LAMBDA,
@@ -28,20 +28,19 @@ from flowy_sim.testing._run import history
 Key = tuple[str, str, str]
 """The workflow, the kind of what it called, and the name of what it called."""
 
-_KINDS = (ACTIVITY, CHILD, LAMBDA)
 _NEVER = "NONE"
 
-_CALLS = {
+_DECISIONS = {
     event.decision: event.kind
     for event in EVENTS.values()
-    if event.phase == OPENS and event.kind in _KINDS
+    if event.phase == OPENS and event.kind in CALLS
 }
 """The kind of what a decision calls."""
 
 _REFUSED = {
-    event.name: _CALLS[event.decision]
+    event.name: _DECISIONS[event.decision]
     for event in EVENTS.values()
-    if event.refuses and event.decision in _CALLS
+    if event.refuses and event.decision in _DECISIONS
 }
 """The kind of what was not called, by the event that says that the service refused to."""
 
@@ -90,7 +89,7 @@ class Coverage:
         """
         timeline = spans.read(events)
         for span in (span for row in timeline.rows for span in row.spans):
-            if span.kind in _KINDS:
+            if span.kind in CALLS:
                 call = attributes_of(events[span.begun - 1])
                 called, possible = _name(span.kind, call), _possible(span.kind, call)
                 met = self.expect(timeline.name, span.kind, called, possible)
