@@ -15,21 +15,21 @@ from rich.console import Console
 
 from flowy._cli import argument, one_sentence
 from flowy.activity import activity_class
-from flowy_sim._cli.explore import Options
-from flowy_sim._cli.gauge import Gauge
+from flowy_sim._cli.explore import ExploreOptions
+from flowy_sim._cli.progress import ExplorationProgress
 from flowy_sim._cli.targets import find, found_at, imported
 from flowy_sim.explore import Exploration
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
-from flowy_sim.explore._whole import WholeWorkflow
-from flowy_sim.faults import BY_NAME, EVERYDAY, Fault, Signal
+from flowy_sim.explore._workflow import WholeWorkflow
+from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
 from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
 
 _SHOWN = 10
 
 
-def perform(words: tuple[str, ...], options: Options) -> int:
+def perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     """Explore and report.
 
     Args:
@@ -53,7 +53,7 @@ def perform(words: tuple[str, ...], options: Options) -> int:
         subject = _subject(words, options)
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
-        with Gauge(Console(stderr=True), options.runs, options.seconds) as gauge:
+        with ExplorationProgress(Console(stderr=True), options.runs, options.seconds) as gauge:
             found = find_failure(
                 subject.test,
                 faults=faults,
@@ -92,7 +92,7 @@ class _Subject(NamedTuple):
     stand_ins: list[str]
 
 
-def _subject(words: tuple[str, ...], options: Options) -> _Subject:
+def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     function = found_at(words[0]) if words else None
     if isfunction(function) and isinstance(activity_class(function), type):
         raise click.UsageError(
@@ -125,12 +125,12 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
     return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stand_ins)
 
 
-def _invariants(module: str, options: Options) -> list[Callable[..., object]]:
+def _invariants(module: str, options: ExploreOptions) -> list[Callable[..., object]]:
     modules = dict.fromkeys([module, *options.invariants])
     return [each for name in modules for each in invariants_in(imported(name))]
 
 
-def _faults(options: Options) -> Iterator[Fault]:
+def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
     for name in options.faults or ("everyday",):
         if name == "everyday":
             yield from EVERYDAY
@@ -145,7 +145,7 @@ def _faults(options: Options) -> Iterator[Fault]:
         yield Signal(name, json.dumps(argument(given)) if given else None)
 
 
-def _introduction(subject: _Subject, faults: list[Fault], options: Options) -> str:
+def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
     lines = [f"Exploring {subject.name}."]
     if subject.stand_ins:
         lines.append(f"Stood in for: {', '.join(subject.stand_ins)}.")
@@ -159,7 +159,7 @@ def _introduction(subject: _Subject, faults: list[Fault], options: Options) -> s
     return "\n".join(lines)
 
 
-def _report(found: Exploration, options: Options) -> Iterator[str]:
+def _report(found: Exploration, options: ExploreOptions) -> Iterator[str]:
     yield ""
     if found.failure is not None:
         yield str(found.failure)
@@ -200,7 +200,7 @@ def _as_json(found: Exploration) -> str:
     )
 
 
-def _repeat(words: tuple[str, ...], options: Options, choices: str) -> str:
+def _repeat(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:
     said = [*words]
     said += [f"--activities={name}" for name in options.activities]
     said += [f"--invariants={name}" for name in options.invariants]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from flowy_sim._report import timeline
 from flowy_sim._report.axes import duration
-from flowy_sim.testing._histories.files import iso
+from flowy_sim.testing._history_files import iso
 from flowy_sim.testing._run import COMPLETED, Run
 
 _DETAIL_LINES = 12

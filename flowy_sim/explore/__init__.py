@@ -17,8 +17,8 @@ Example:
 from __future__ import annotations
 
 from flowy_sim.explore._attempt import EndlessError
-from flowy_sim.explore._exploration import Exploration, Failure, FoundError
-from flowy_sim.explore._exploring import explore, find
+from flowy_sim.explore._explore import explore, find
+from flowy_sim.explore._report import Exploration, Failure, FoundError
 from flowy_sim.testing._invariants import invariant
 
 __all__ = ["EndlessError", "Exploration", "Failure", "FoundError", "explore", "find", "invariant"]

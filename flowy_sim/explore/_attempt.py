@@ -13,7 +13,7 @@ from flowy_sim._events.invariants import check
 from flowy_sim._simulation.schedule import Schedule
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._choices import Made
-from flowy_sim.faults._fault import Fault
+from flowy_sim.faults._fault import InjectedFault
 from flowy_sim.testing import MOST_FAULTS, Runner
 
 Test = Callable[[Runner], object]
@@ -47,7 +47,7 @@ class Setting:
         most_turns: after how many turns a run is taken to be endless.
     """
 
-    faults: Sequence[Fault] = ()
+    faults: Sequence[InjectedFault] = ()
     most_faults: int = MOST_FAULTS
     simulation: Mapping[str, Any] = field(default_factory=dict)
     runner: Mapping[str, Any] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Attempt:
             **setting.runner,
         )
         # Every decision is a replay: the strictest, and of short executions the fastest.
-        self.runner.stage.suspended = SuspendedExecutions(0)
+        self.runner.scheduler.suspended = SuspendedExecutions(0)
         for each in setting.invariants:
             self.runner.invariant(each)
 

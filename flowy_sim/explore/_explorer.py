@@ -10,12 +10,10 @@ from collections.abc import Callable
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._attempt import Attempt, PrunedError, Setting, Test, signature
 from flowy_sim.explore._choices import Deviating, Deviation, Given, deviations, text
-from flowy_sim.explore._exploration import Exploration, Failure
-from flowy_sim.explore._search import Search
-from flowy_sim.explore._shrinking import shrink
-from flowy_sim.explore._states import States
+from flowy_sim.explore._fingerprints import States
+from flowy_sim.explore._report import Exploration, Failure, Tally
+from flowy_sim.explore._search import Search, shrink
 from flowy_sim.explore._story import Story
-from flowy_sim.explore._tally import Tally
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Run
 

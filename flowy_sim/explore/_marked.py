@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from flowy_sim.explore._asked import ENDS, check, setting_for
 from flowy_sim.explore._attempt import Attempt
 from flowy_sim.explore._choices import Deviating
-from flowy_sim.explore._exploring import find
-from flowy_sim.explore._tally import Tally
+from flowy_sim.explore._explore import ENDS, check, find, setting_for
+from flowy_sim.explore._report import Tally
 from flowy_sim.pytest_plugin._marker import refuse, said_in_a_marker
 from flowy_sim.testing import Runner
 

@@ -7,16 +7,22 @@ the alternatives that have not been tried. When it is empty, all runs have been 
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
 from random import Random
 from typing import NamedTuple
 
-from flowy_sim.explore._choices import Given, Made
+from flowy_sim.explore._choices import Deviation, Given, Made
 
 MANY = 500
+
+
 """So many untried alternatives make it a large space, of which every other run is a sample."""
 
+
 FAULT_WEIGHT = 0.01
+
+
 """How probable it is that a fault strikes where it can, in a run at random."""
 
 
@@ -127,3 +133,73 @@ class Search:
         if kind in self._faults:
             return int(self._random.random() < FAULT_WEIGHT)
         return int(self._random.random() * count)
+
+
+Deviations = tuple[Deviation, ...]
+
+
+Fails = Callable[[Deviations], Deviations | None]
+
+
+"""Makes a run; returns the deviations it really made, if it fails in the same way."""
+
+
+PATIENCE = 400
+
+
+"""How many runs are made at most to shrink one."""
+
+
+SECONDS = 20.0
+
+
+"""For how long it is tried at most."""
+
+
+def shrink(fails: Fails, found: Deviations) -> Deviations:
+    """Leave out deviations, and make others smaller and earlier, as long as it still fails.
+
+    Args:
+        fails: tries some.
+        found: those of a run that failed.
+
+    Returns:
+        No more than there were; leaving out any one of them would let the run succeed, if there
+        was time to try.
+    """
+    left, until = PATIENCE, time.perf_counter() + SECONDS
+    simpler = True
+    while simpler:
+        simpler = False
+        for candidate in _simpler(found):
+            if left == 0 or time.perf_counter() > until:
+                return found
+            left -= 1
+            shrunk = fails(candidate)
+            if shrunk is not None and _size(shrunk) < _size(found):
+                found, simpler = shrunk, True
+                break
+    return found
+
+
+def _size(deviations: Deviations) -> tuple[int, int, int]:
+    return (
+        len(deviations),
+        sum(each.taken for each in deviations),
+        sum(each.number for each in deviations),
+    )
+
+
+def _simpler(found: Deviations) -> Iterator[Deviations]:
+    """Yield simpler deviations, the simplest first."""
+    size = len(found)
+    while size:
+        for begin in range(0, len(found), size):
+            yield found[:begin] + found[begin + size :]
+        size //= 2
+    for place, each in enumerate(found):
+        before, after = found[:place], found[place + 1 :]
+        for taken in range(1, each.taken):
+            yield (*before, each._replace(taken=taken), *after)
+        for number in range(max(1, each.number - 8), each.number):
+            yield (*before, each._replace(number=number), *after)

@@ -64,9 +64,9 @@ def unused_stubs(item: pytest.Item, *, misnamed: bool = False) -> str:
     explored = item.stash.get(TALLIED, None)
     if explored is not None:
         return "\n".join(explored.uses.unused(misnamed=misnamed))
-    from flowy_sim.testing._stubs.uses import Uses
+    from flowy_sim.testing._stubs import StubUsage
 
     runner = item.stash.get(RUN_BY, None)
-    uses = Uses()
-    uses.note(item.stash[STUBBED], runner.stand_ins.called if runner else ())
+    uses = StubUsage()
+    uses.note(item.stash[STUBBED], runner.stub_dispatch.called if runner else ())
     return "\n".join(uses.unused(misnamed=misnamed))

@@ -10,7 +10,7 @@ from flowy_sim.pytest_plugin._coverage import coverage_of
 from flowy_sim.pytest_plugin._marker import RUNNER, SIMULATION, marked_options
 
 if TYPE_CHECKING:
-    from flowy_sim.explore._tally import Tally
+    from flowy_sim.explore._report import Tally
 
 TALLIED: pytest.StashKey[Tally] = pytest.StashKey()
 
@@ -23,7 +23,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not wanted:
         return None
     from flowy_sim.explore._marked import explore_item
-    from flowy_sim.explore._tally import Tally
+    from flowy_sim.explore._report import Tally
 
     covered = pyfuncitem.config.getoption("--swf-coverage")
     tally = Tally(coverage_of(pyfuncitem.config) if covered else None)

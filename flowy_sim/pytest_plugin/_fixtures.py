@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowy_sim._server.endpoint import Endpoint
     from flowy_sim._simulation.simulation import Simulation
     from flowy_sim.testing import Runner
-    from flowy_sim.testing._activity_environment import Alone
+    from flowy_sim.testing._activity_environment import ActivityEnvironment
     from flowy_sim.testing._run import Run
     from flowy_sim.testing._stubs import Stubs
 
@@ -94,15 +94,15 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
 
 
 @pytest.fixture
-def swf_activity(request: pytest.FixtureRequest) -> Alone:
+def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
     """Runs activities alone: ``swf_activity(Resize, "photo.jpg", 150)`` returns the result.
 
     Heartbeats are kept in ``swf_activity.heartbeats``, and hear of a cancellation after
-    ``swf_activity.cancel(at=2)``; see `flowy_sim.testing._activity_environment.Alone`.
+    ``swf_activity.cancel(at=2)``; see `flowy_sim.testing._activity_environment.ActivityEnvironment`.
     """
-    from flowy_sim.testing._activity_environment import Alone
+    from flowy_sim.testing._activity_environment import ActivityEnvironment
 
-    return Alone(**marked_options(request.node, ("payloads",)))
+    return ActivityEnvironment(**marked_options(request.node, ("payloads",)))
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def swf_replay(
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.testing._histories.files import collect, load
-    from flowy_sim.testing._histories.replaying import replay_prefixes
+    from flowy_sim.testing._history_files import collect, load
+    from flowy_sim.testing._replay import replay_prefixes
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))

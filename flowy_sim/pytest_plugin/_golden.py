@@ -11,8 +11,8 @@ from flowy.errors import NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories.files import load, save
-from flowy_sim.testing._histories.replaying import replay_prefixes, type_of
+from flowy_sim.testing._history_files import load, save
+from flowy_sim.testing._replay import replay_prefixes, type_of
 from flowy_sim.testing._run import Run
 
 FOLDER = "histories"
@@ -47,7 +47,7 @@ def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
     if record:
         golden.record(runner.runs)
         return
-    known = runner.stage.can
+    known = runner.scheduler.registry
     golden.replay({} if known is None else known.workflows, runner.payloads)
 
 

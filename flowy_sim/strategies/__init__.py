@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from flowy_sim.strategies._decisions import decisions
 from flowy_sim.strategies._histories import histories
-from flowy_sim.strategies._inputs import Input, inputs
-from flowy_sim.strategies._programs import Call, Program, Wait, When, workflows
+from flowy_sim.strategies._workflows import Call, Input, Program, Wait, When, inputs, workflows
 
 __all__ = [
     "Call",

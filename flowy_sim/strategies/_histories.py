@@ -14,12 +14,11 @@ from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._simulation.schedule import RandomChoice
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._stand_ins import PlainStubs
-from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.faults._fault import faults_in
-from flowy_sim.strategies._inputs import inputs, is_workflow
-from flowy_sim.strategies._programs import workflows
+from flowy_sim.faults import EVERYDAY, InjectedFault
+from flowy_sim.faults._fault import checked_faults
+from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs
 from flowy_sim.testing._registry import activities_in, families, module_of
 from flowy_sim.testing._run import Event
 
@@ -27,7 +26,7 @@ from flowy_sim.testing._run import Event
 def histories(
     workflow: type[Workflow] | None = None,
     *,
-    faults: Sequence[Fault] = EVERYDAY,
+    faults: Sequence[InjectedFault] = EVERYDAY,
     to_decide: bool = False,
 ) -> st.SearchStrategy[list[Event]]:
     """Draw histories: of a workflow that is run with drawn inputs, in drawn orders, with faults.
@@ -53,12 +52,15 @@ def histories(
     __tracebackhide__ = True
     if workflow is not None and not is_workflow(workflow):
         raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
-    return _histories(workflow, faults_in(faults), to_decide)
+    return _histories(workflow, checked_faults(faults), to_decide)
 
 
 @st.composite
 def _histories(
-    draw: st.DrawFn, workflow: type[Workflow] | None, faults: tuple[Fault, ...], to_decide: bool
+    draw: st.DrawFn,
+    workflow: type[Workflow] | None,
+    faults: tuple[InjectedFault, ...],
+    to_decide: bool,
 ) -> list[Event]:
     seed = draw(st.integers(0, 2**32))
     most = draw(st.integers(0, 2))

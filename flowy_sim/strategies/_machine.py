@@ -45,10 +45,10 @@ from flowy_sim._events.invariants import check
 from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._stand_ins import PlainStubs
-from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.strategies._inputs import inputs, is_workflow
+from flowy_sim.faults import EVERYDAY, InjectedFault
+from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs
 from flowy_sim.testing._registry import Sources, activities_in, families, module_of
 from flowy_sim.testing._run import Run, fetch
 
@@ -61,7 +61,7 @@ class Told:
         strikes: the faults that strike as soon as they can.
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[InjectedFault]) -> None:
         """Be told nothing yet."""
         self.pick = 0
         self.strikes: set[str] = set()
@@ -91,7 +91,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     """
 
     workflow: ClassVar[type[Workflow]]
-    faults: ClassVar[Sequence[Fault]] = EVERYDAY
+    faults: ClassVar[Sequence[InjectedFault]] = EVERYDAY
     most_faults: ClassVar[int] = 3
     most_executions: ClassVar[int] = 2
     simulation_options: ClassVar[dict[str, Any]] = {}
@@ -132,7 +132,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         """Send a signal to the execution that was started last and is open, if there is one."""
         request = {"signalName": name} if input is None else {"signalName": name, "input": input}
         for execution in self._open()[-1:]:
-            self.runner.stage.client.signal_workflow_execution(
+            self.runner.scheduler.client.signal_workflow_execution(
                 domain=self.runner.domain, workflowId=execution.workflow_id, **request
             )
 
@@ -151,16 +151,16 @@ class WorkflowMachine(RuleBasedStateMachine):
     def somebody_works(self, pick: int) -> None:
         """Let a decider or a worker take a turn, where there are several the one picked."""
         self._told.pick = pick
-        self.runner.course.take_turn()
+        self.runner.turn_loop.take_turn()
         self._told.pick = 0
 
     @precondition(lambda self: self._open())
     @rule()
     def time_passes(self) -> None:
         """Let time pass until something happens, if anything will before an execution ends."""
-        instant = self.runner.course.next_instant()
+        instant = self.runner.turn_loop.next_instant()
         if instant is not None and instant < min(map(self._times_out, self._open())):
-            self.runner.course.let_time_pass(instant)
+            self.runner.turn_loop.let_time_pass(instant)
 
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())
@@ -187,7 +187,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         return parse_instant(times_out_at(self._run(execution).history))
 
     def _run(self, execution: Execution) -> Run:
-        stage = self.runner.stage
+        stage = self.runner.scheduler
         return fetch(stage.client, stage.domain, execution, self.runner.payloads)
 
     def _open(self) -> list[Execution]:

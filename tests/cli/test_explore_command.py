@@ -99,7 +99,7 @@ def test_it_may_be_told_that_everything_has_to_complete(invoke: Invoke) -> None:
 def test_signals_come_at_whatever_moment(invoke: Invoke) -> None:
     words = ("explore", "shop:Purchase", "7", "--fault", "none", "--signal", "hurry=now")
     ran = invoke(*words)
-    assert "the signal 'hurry' comes" in ran.stdout
+    assert "the signal 'hurry' arrives" in ran.stdout
     assert ran.exit_code == 0
 
 

@@ -111,7 +111,7 @@ def a_timer_fires_while_it_is_being_canceled(runner: Runner, mended: bool) -> No
     assert bool(shipped) == (closed["result"] == "shipped")
 
 
-@planted([CancelRequest(), Signal("note", surely=False)])
+@planted([CancelRequest(), Signal("note", eventually=False)])
 def a_refused_cancellation_is_forgotten(runner: Runner, mended: bool) -> None:
     def decide(past: Past) -> list[Decision]:
         if past.of("WorkflowExecutionCancelRequested", past.events if mended else past.new):

@@ -51,7 +51,7 @@ def two_signals_at_once_count_as_one(runner: Runner, mended: bool) -> None:
     by_hand(runner, decide)
 
 
-@planted([Signal("note", surely=False)])
+@planted([Signal("note", eventually=False)])
 def a_refused_completion_is_taken_for_the_end(runner: Runner, mended: bool) -> None:
     def decide(past: Past) -> list[Decision]:
         refused = mended and past.of("CompleteWorkflowExecutionFailed", past.new)
@@ -62,7 +62,7 @@ def a_refused_completion_is_taken_for_the_end(runner: Runner, mended: bool) -> N
     by_hand(runner, decide)
 
 
-@planted([Signal("item", surely=False)])
+@planted([Signal("item", eventually=False)])
 def what_comes_while_it_closes_is_swallowed(runner: Runner, mended: bool) -> None:
     def decide(past: Past) -> list[Decision]:
         if past.of("CompleteWorkflowExecutionFailed", past.new) and not mended:

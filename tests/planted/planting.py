@@ -8,11 +8,11 @@ from random import Random
 from typing import Any
 
 from flowy_sim.explore import Exploration, find
-from flowy_sim.explore._asked import setting_for
 from flowy_sim.explore._attempt import Attempt
 from flowy_sim.explore._choices import Given
+from flowy_sim.explore._explore import setting_for
 from flowy_sim.explore._search import FAULT_WEIGHT
-from flowy_sim.faults import Fault
+from flowy_sim.faults import InjectedFault
 from flowy_sim.testing import Runner
 
 Planted = Callable[[Runner, bool], None]
@@ -45,8 +45,8 @@ class Bug:
     """
 
     test: Planted
-    faults: tuple[Fault, ...]
-    twin: tuple[Fault, ...]
+    faults: tuple[InjectedFault, ...]
+    twin: tuple[InjectedFault, ...]
     others: dict[str, Any]
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Bug:
 
 
 def planted(
-    faults: Iterable[Fault] = (), twin: Iterable[Fault] | None = None, **others: Any
+    faults: Iterable[InjectedFault] = (), twin: Iterable[InjectedFault] | None = None, **others: Any
 ) -> Callable[[Planted], Planted]:
     """Add a bug; a decorator of its test."""
     going_wrong = tuple(faults)

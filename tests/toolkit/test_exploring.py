@@ -17,11 +17,11 @@ from flowy_sim import Simulation
 from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore._choices import Deviation, parse, text
 from flowy_sim.explore._processes import cores
-from flowy_sim.explore._shrinking import shrink
-from flowy_sim.explore._stand_ins import PlainStubs, plainest
+from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs, plainest
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._stubs import Stubs
 
@@ -143,9 +143,9 @@ def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> No
 
 
 def test_choices_that_a_run_never_comes_to_are_told() -> None:
-    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' comes 1=1")
+    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' arrives 1=1")
     assert found.failure is None
-    assert "choices: turn 900=1; the signal 'a; b' comes 1=1;" in found.about_missed()
+    assert "choices: turn 900=1; the signal 'a; b' arrives 1=1;" in found.about_missed()
 
 
 def test_what_cannot_be_explored_is_refused() -> None:

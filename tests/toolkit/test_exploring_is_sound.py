@@ -16,7 +16,7 @@ from flowy_sim.faults import (
     CancelRequest,
     ClockJumps,
     DeciderDies,
-    Fault,
+    InjectedFault,
     ReplyLost,
     Restart,
     Signal,
@@ -29,7 +29,7 @@ from flowy_sim.testing import Runner
 
 EXAMPLES, RUNS = (500, 300) if "FLOWY_SOAK" in os.environ else (10, 100)
 
-FAULTS: Sequence[Fault] = (
+FAULTS: Sequence[InjectedFault] = (
     WorkerDies(),
     WorkerDiesLate(),
     DeciderDies(),
@@ -40,7 +40,7 @@ FAULTS: Sequence[Fault] = (
     Restart(),
     ClockJumps(100),
     CancelRequest(),
-    Signal("hurry", surely=False),
+    Signal("hurry", eventually=False),
 )
 
 
@@ -60,7 +60,7 @@ class Blind:
     st.lists(st.sampled_from(FAULTS), max_size=2, unique_by=lambda fault: fault.describe()),
 )
 def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
-    monkeypatch: pytest.MonkeyPatch, program: Program, faults: list[Fault]
+    monkeypatch: pytest.MonkeyPatch, program: Program, faults: list[InjectedFault]
 ) -> None:
     has_memory = any(call.failures for call in program.calls)
 

@@ -22,8 +22,8 @@ from flowy_sim.faults import (
     ClockJumps,
     DeciderDies,
     Deploy,
-    Fault,
     HeartbeatLate,
+    InjectedFault,
     NetworkError,
     ReplyLost,
     Restart,
@@ -62,7 +62,7 @@ class NewDelivery(Workflow):
         return f"{self.pick(article).result()}, wrapped"
 
 
-def struck(fault: Fault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
+def struck(fault: InjectedFault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
     """Run a delivery during which a fault strikes where it could for the how manieth time."""
     accidents: list[str] = []
     schedule = Deviating([Deviation(fault.describe(), number, 1)])
@@ -85,7 +85,7 @@ def causes(run: Run) -> list[str]:
 @pytest.mark.parametrize("fault", EVERYDAY, ids=lambda fault: type(fault).__name__)
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_workflow_with_retries_survives_every_everyday_fault(
-    fault: Fault, number: int, takes: float
+    fault: InjectedFault, number: int, takes: float
 ) -> None:
     run, _ = struck(fault, number, takes)
     assert run.result == "one lamp"
@@ -116,14 +116,14 @@ def test_nothing_goes_wrong_if_the_schedule_does_not_say_so() -> None:
 
 
 @pytest.mark.parametrize("fault", [WorkerDies(), WorkerDiesLate()])
-def test_the_task_of_a_dead_worker_times_out(fault: Fault) -> None:
+def test_the_task_of_a_dead_worker_times_out(fault: InjectedFault) -> None:
     run, accidents = struck(fault)
     assert "ActivityTaskTimedOut" in causes(run)
     assert accidents == [f"worker 1 (pick-1): {fault.describe()}"]
 
 
 @pytest.mark.parametrize("fault", [DeciderDies(), AnswerLate(), TaskLate()])
-def test_the_task_of_a_dead_or_slow_decider_times_out(fault: Fault) -> None:
+def test_the_task_of_a_dead_or_slow_decider_times_out(fault: InjectedFault) -> None:
     assert "DecisionTaskTimedOut" in causes(struck(fault)[0])
 
 
@@ -157,14 +157,14 @@ def test_a_little_lateness_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("fault", [AnswerLost(), NetworkError(), Throttled()])
-def test_an_answer_that_does_not_get_through_is_given_again(fault: Fault) -> None:
+def test_an_answer_that_does_not_get_through_is_given_again(fault: InjectedFault) -> None:
     run, accidents = struck(fault, number=2)
     assert causes(run).count("ActivityTaskScheduled") == 1
     assert accidents
 
 
 @pytest.mark.parametrize("fault", [AnsweredTwice(), ReplyLost()])
-def test_a_second_answer_changes_nothing(fault: Fault) -> None:
+def test_a_second_answer_changes_nothing(fault: InjectedFault) -> None:
     run, _ = struck(fault, number=2)
     assert causes(run).count("ActivityTaskCompleted") == 1
 
@@ -196,7 +196,7 @@ def test_cancellation_can_be_asked_for_at_any_moment() -> None:
 def test_a_signal_can_come_at_any_moment() -> None:
     run, accidents = struck(Signal("hurry", input="now"), number=3)
     assert "WorkflowExecutionSignaled" in causes(run)
-    assert accidents == ["the signal 'hurry' comes"]
+    assert accidents == ["the signal 'hurry' arrives"]
 
 
 def test_no_more_faults_strike_than_may() -> None:
@@ -235,7 +235,7 @@ def test_the_same_seed_brings_the_same_faults() -> None:
     ],
 )
 def test_what_is_wrong_with_a_fault_is_told_at_once(
-    fault: Callable[..., Fault], given: dict[str, Any], sentence: str
+    fault: Callable[..., InjectedFault], given: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         fault(**given)

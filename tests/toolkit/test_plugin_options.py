@@ -11,7 +11,7 @@ from bakery import Bread, Knead
 from flowy_sim import Simulation
 from flowy_sim._clients.in_process import Client
 from flowy_sim.testing import Runner
-from flowy_sim.testing._activity_environment import Alone
+from flowy_sim.testing._activity_environment import ActivityEnvironment
 from flowy_sim.testing._stubs import Stubs
 
 # Clients
@@ -57,7 +57,7 @@ def test_boto3_is_imported_only_where_it_is_asked_for(village: pytest.Pytester) 
 # Activities alone
 
 
-def test_an_activity_runs_alone(swf_activity: Alone) -> None:
+def test_an_activity_runs_alone(swf_activity: ActivityEnvironment) -> None:
     assert swf_activity(Knead, 500) == "dough of 500 g"
     with pytest.raises(ValueError, match="there is no flour"):
         swf_activity(Knead, 0)

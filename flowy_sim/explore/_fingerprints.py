@@ -15,7 +15,7 @@ from typing import Any
 from flowy_sim._engine.events import TIME, TYPE, event_types
 from flowy_sim._engine.execution import Execution
 from flowy_sim.testing import Runner
-from flowy_sim.testing._worker_pool import Held
+from flowy_sim.testing._worker_pool import HeldAnswer
 
 _MASK = (1 << 64) - 1
 _UNSEEN = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})
@@ -38,13 +38,15 @@ class States:
     def print(self) -> int:
         """Return a number that is the same for the same states, and another for others."""
         runner = self._runner
-        engine, stage = runner.simulation.engine(), runner.stage
+        engine, stage = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
         deadlines = sum(hash((at, due.kind)) for at, due in engine.deadlines) & _MASK
-        plans = sum(hash((at, kind, _about(runner, x))) for at, kind, x in stage.agenda.entries())
+        plans = sum(
+            hash((at, kind, _about(runner, x))) for at, kind, x in stage.delayed_calls.entries()
+        )
         late = sum(
             hash((polled, _task(runner, task)))
-            for polled, tasks in stage.desk.late.items()
+            for polled, tasks in stage.worker_client.late.items()
             for task in tasks
         )
         return hash(
@@ -54,11 +56,11 @@ class States:
                 deadlines,
                 plans & _MASK,
                 late & _MASK,
-                stage.trouble.left,
-                tuple((crew.has_idle, crew.unheard, len(crew.lists)) for crew in stage.crews),
+                stage.fault_injector.left,
+                tuple((pool.has_idle, pool.untried, len(pool.lists)) for pool in stage.pools),
                 runner.progress,
                 runner.world(),
-                tuple(runner.stand_ins.chosen),
+                tuple(runner.stub_dispatch.chosen),
                 tuple(map(id, stage.deployed.values())),
             )
         )
@@ -81,7 +83,7 @@ def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
 
 
 def _about(runner: Runner, about: object) -> object:
-    if isinstance(about, Held):
+    if isinstance(about, HeldAnswer):
         said = {name: value for name, value in about.call.request.items() if name != "taskToken"}
         return about.call.operation, _task(runner, about.call.task), repr(said)
     return _task(runner, about)

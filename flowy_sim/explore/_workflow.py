@@ -7,8 +7,8 @@ from typing import Any
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim.explore._stand_ins import PlainStubs, asked_by, functions_of
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import PlainStubs, asked_by, functions_of
 from flowy_sim.testing._registry import children, type_of
 from flowy_sim.testing._run import COMPLETED
 

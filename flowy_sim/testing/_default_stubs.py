@@ -23,8 +23,8 @@ from uuid import UUID
 from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim.testing._registry import functions, implementations, proxies, type_of
+from flowy_sim.testing._stub_answers import ACTIVITY, FUNCTION
 from flowy_sim.testing._stubs import NameAndVersion, Stubs
-from flowy_sim.testing._stubs.answers import ACTIVITY, FUNCTION
 
 _PLAINEST: dict[type[Any], Callable[[], Any]] = {
     bool: lambda: True,

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from flowy import _checks
 from flowy._checks import function
+from flowy.errors import ConfigurationError
 from flowy_sim.explore import _choices as chosen
-from flowy_sim.explore._asked import check, setting_for
-from flowy_sim.explore._attempt import Test
-from flowy_sim.explore._exploration import Exploration, FoundError
+from flowy_sim.explore._attempt import Setting, Test
 from flowy_sim.explore._explorer import Explorer, Tell
 from flowy_sim.explore._processes import cores, explore_in_processes
-from flowy_sim.explore._tally import Tally
-from flowy_sim.faults._fault import Fault
-from flowy_sim.testing import MOST_FAULTS
+from flowy_sim.explore._report import Exploration, FoundError, Tally
+from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.testing import MOST_FAULTS, Runner
 
 RUNS = 10_000
+
+
 SECONDS = 10.0
 
 
@@ -63,7 +66,7 @@ def explore(test: Test, *, strict: bool = True, **options: Any) -> Exploration:
 def find(
     test: Test,
     *,
-    faults: Iterable[Fault] = (),
+    faults: Iterable[InjectedFault] = (),
     most_faults: int = MOST_FAULTS,
     invariants: Iterable[Callable[..., object]] = (),
     runs: int = RUNS,
@@ -137,3 +140,82 @@ def _quiet() -> Iterator[None]:
 def _call(test: Test, written: str) -> str:
     name = getattr(test, "__name__", "test")
     return f"explore({name}, …, choices={written!r})"
+
+
+ENDS = ("runs", "seconds", "processes")
+
+
+"""The options that are not about one run."""
+
+
+_SIMULATION = ("seed", "start", "latency", "limits", "region", "account")
+
+
+def setting_for(
+    *,
+    faults: Iterable[InjectedFault] = (),
+    most_faults: int = MOST_FAULTS,
+    invariants: Iterable[Callable[..., object]] = (),
+    **others: Any,
+) -> Setting:
+    """Put together how each run is set up, from options of `flowy_sim.explore.find`.
+
+    Raises:
+        ConfigurationError: there is no such option, or one is wrong.
+    """
+    __tracebackhide__ = True
+    check({"faults": faults, "most_faults": most_faults, "invariants": invariants, **others})
+    made = {name: others.pop(name) for name in _SIMULATION if name in others}
+    turns = {"most_turns": others.pop("most_turns")} if "most_turns" in others else {}
+    return Setting(
+        checked_faults(faults), most_faults, made, others, _invariants(invariants), **turns
+    )
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Check options of `flowy_sim.explore.find`; those of Simulation and Runner are checked there.
+
+    Raises:
+        ConfigurationError: there is no such option, or one is wrong.
+    """
+    __tracebackhide__ = True
+    others = {*_SIMULATION, *inspect.signature(Runner).parameters}
+    unknown = [name for name in options if name not in _CHECKS and name not in others]
+    if unknown:
+        raise ConfigurationError(
+            f"exploring has no option {', '.join(unknown)}; it has {', '.join(_CHECKS)}, "
+            "and those of Simulation and Runner"
+        )
+    for name, value in options.items():
+        if name in _CHECKS:
+            _CHECKS[name](value)
+
+
+def _invariants(given: object) -> tuple[Callable[..., object], ...]:
+    __tracebackhide__ = True
+    found = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(map(callable, found)):
+        raise ConfigurationError(
+            f"invariants must be a list of functions that assert what always holds, not {given!r}"
+        )
+    return found
+
+
+def _processes(given: object) -> None:
+    __tracebackhide__ = True
+    if given is not None:
+        _checks.whole_number("processes", given, least=1)
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "faults": checked_faults,
+    "most_faults": partial(_checks.whole_number, "most_faults"),
+    "invariants": _invariants,
+    "runs": partial(_checks.whole_number, "runs", least=1),
+    "seconds": partial(_checks.number, "seconds"),
+    "processes": _processes,
+    "most_turns": partial(_checks.whole_number, "most_turns", least=1),
+}
+
+
+"""The options of exploring itself."""
