@@ -20,8 +20,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowy_sim._engine.invariants import Violation
-
 #: The member of ``openCounts`` that counts open things, by the event that opens one.
 OPENS = {
     "ActivityTaskScheduled": "openActivityTasks",
@@ -169,6 +167,10 @@ TRIGGERS = {
 _LINKS_OF: dict[str, list[tuple[str, Link]]] = {}
 for (_event_type, _member), _link in LINKS.items():
     _LINKS_OF.setdefault(_event_type, []).append((_member, _link))
+
+
+class Violation(AssertionError):
+    """A rule is broken. The message names the execution, the event and the rule."""
 
 
 @dataclass

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowy_sim._engine import lifecycle
-from flowy_sim._engine.execution import CLOSE_STATUS
+from flowy_sim._engine import life_cycles
+from flowy_sim._engine.life_cycles import CLOSE_STATUS
 
 Attributes = Mapping[str, Any]
 
@@ -54,22 +54,22 @@ HAPPENS = "happens"
 
 # A signal or cancel request to another execution. The engine keeps nothing of it beside its
 # effects that are to come, so it has no life cycle there.
-_REQUEST: lifecycle.Table = {
-    (lifecycle.NEW, "SignalExternalWorkflowExecutionInitiated"): lifecycle.SCHEDULED,
-    (lifecycle.SCHEDULED, "ExternalWorkflowExecutionSignaled"): lifecycle.CLOSED,
-    (lifecycle.SCHEDULED, "SignalExternalWorkflowExecutionFailed"): lifecycle.CLOSED,
-    (lifecycle.NEW, "RequestCancelExternalWorkflowExecutionInitiated"): lifecycle.SCHEDULED,
-    (lifecycle.SCHEDULED, "ExternalWorkflowExecutionCancelRequested"): lifecycle.CLOSED,
-    (lifecycle.SCHEDULED, "RequestCancelExternalWorkflowExecutionFailed"): lifecycle.CLOSED,
+_REQUEST: life_cycles.Table = {
+    (life_cycles.NEW, "SignalExternalWorkflowExecutionInitiated"): life_cycles.SCHEDULED,
+    (life_cycles.SCHEDULED, "ExternalWorkflowExecutionSignaled"): life_cycles.CLOSED,
+    (life_cycles.SCHEDULED, "SignalExternalWorkflowExecutionFailed"): life_cycles.CLOSED,
+    (life_cycles.NEW, "RequestCancelExternalWorkflowExecutionInitiated"): life_cycles.SCHEDULED,
+    (life_cycles.SCHEDULED, "ExternalWorkflowExecutionCancelRequested"): life_cycles.CLOSED,
+    (life_cycles.SCHEDULED, "RequestCancelExternalWorkflowExecutionFailed"): life_cycles.CLOSED,
 }
 
-LIFE_CYCLES: Mapping[str, lifecycle.Table] = {
-    EXECUTION: lifecycle.EXECUTION,
-    DECISIONS: lifecycle.DECISION_TASK,
-    ACTIVITY: lifecycle.ACTIVITY_TASK,
-    TIMER: lifecycle.TIMER,
-    CHILD: lifecycle.CHILD,
-    LAMBDA: lifecycle.LAMBDA_FUNCTION,
+LIFE_CYCLES: Mapping[str, life_cycles.Table] = {
+    EXECUTION: life_cycles.EXECUTION,
+    DECISIONS: life_cycles.DECISION_TASK,
+    ACTIVITY: life_cycles.ACTIVITY_TASK,
+    TIMER: life_cycles.TIMER,
+    CHILD: life_cycles.CHILD,
+    LAMBDA: life_cycles.LAMBDA_FUNCTION,
     REQUEST: _REQUEST,
 }
 """The life cycle of each kind of thing."""
@@ -152,9 +152,9 @@ _SUBJECTS = ("activityId", "timerId", "workflowId", "markerName", "name")
 
 
 def _phase(before: str, after: str) -> str:
-    if before == lifecycle.NEW:
+    if before == life_cycles.NEW:
         return OPENS
-    if after == lifecycle.CLOSED:
+    if after == life_cycles.CLOSED:
         return ENDS
     return STARTS if before != after else HAPPENS
 

@@ -15,7 +15,7 @@ from flowy.errors import FlowyError, TaskError
 from flowy.payloads import PLAIN, Payloads
 from flowy.result import Call
 from flowy.workflow import Workflow
-from flowy_sim._engine.lambdas import NOT_FOUND
+from flowy_sim._engine.lambda_functions import NOT_FOUND
 from flowy_sim._events import spans
 from flowy_sim._events.history import Event, nearest
 from flowy_sim._events.schema import ACTIVITY, CHILD, DECISIONS, TIMEOUTS, TIMER, attributes_of

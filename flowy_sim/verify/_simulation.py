@@ -9,8 +9,8 @@ from math import inf
 from typing import Any
 
 from flowy_sim._engine import Engine, LambdaError, LambdaFunction, Limits
+from flowy_sim._engine.limits import Throttle
 from flowy_sim._engine.model import input_shape
-from flowy_sim._engine.throttle import Throttle
 from flowy_sim.verify._comparison import RunIds
 from flowy_sim.verify._decisions import decision, decision_type
 from flowy_sim.verify._instants import RecordedLatency
@@ -102,13 +102,13 @@ class SimulatedDomain:
         if not at_once or scheduled_id not in (0, *at_once):
             return {}
         for other in others:
-            lists.withdraw(task_list, other.priority, other.waits_under)
+            lists.withdraw(other)
         try:
             self._choice = at_once.index(scheduled_id) if scheduled_id else 0
             return self.call(operation, {"taskList": {"name": task_list}, **request})
         finally:
             for other in others:
-                other.waits_under = lists.add(task_list, other.priority, other)
+                lists.add(other)
 
     def events_after(self, workflow_id: str, run_id: str, event_id: int) -> list[dict[str, Any]]:
         """Return the events of an execution after an event id, in order."""

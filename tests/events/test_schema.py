@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowy_sim._engine.events import event_types
-from flowy_sim._engine.execution import CLOSE_STATUS
+from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._engine.model import enum, operation_names
 from flowy_sim._events import rules
 from flowy_sim._events.schema import ENDS, EVENTS, LIFE_CYCLES, OPENS, STARTS, TIMEOUTS, EventSchema
