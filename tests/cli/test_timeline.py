@@ -96,7 +96,7 @@ def test_a_bar_ends_with_a_mark_unless_it_completed(how, attributes, mark, word)
     assert word in rows(history)["resize-1"]
 
 
-def test_troubles_are_told_below_with_their_event_and_reason():
+def test_problems_are_listed_below_with_their_event_and_reason():
     history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
     history.end(3, "resize-1", "Failed", reason="ValueError: no image")
     history.decide(3).add(3, "WorkflowExecutionFailed", reason="resize 1 failed")
@@ -127,13 +127,13 @@ def test_an_activity_id_used_again_is_another_attempt():
     assert "completed, try 2" in rows(history)["a resize"]
 
 
-def test_a_number_behind_an_id_alone_makes_no_attempt_of_it():
+def test_a_number_after_an_id_alone_does_not_make_it_another_attempt():
     history = History().decide(0).schedule(0, "resize-1").schedule(0, "resize-1.2")
 
     assert list(rows(history)) == ["decisions", "resize-1", "resize-1.2"]
 
 
-def test_while_a_retry_is_waited_for_the_activity_is_open():
+def test_an_activity_is_open_while_it_waits_for_a_retry():
     history = History().decide(0).schedule(0, "resize-1").end(1, "resize-1", "Failed")
     history.decide(1).timer(1, "resize-1.2-delay").add(
         2, "WorkflowExecutionSignaled", signalName="x"
@@ -217,7 +217,7 @@ def test_long_names_keep_their_ends():
     assert "e-41 " in timeline.text(history.events).splitlines()[-1]
 
 
-def test_names_cannot_command_the_terminal():
+def test_names_cannot_control_the_terminal():
     evil = {"name": "\x1b[2J\nresize", "version": "1"}
     history = History().decide(0).schedule(0, "\x1b[2J\nresize", evil)
 
@@ -227,7 +227,7 @@ def test_names_cannot_command_the_terminal():
     assert "?[2J resize" in picture
 
 
-def test_a_page_of_a_history_is_drawn_as_far_as_it_tells():
+def test_a_page_of_a_history_is_drawn_as_far_as_possible():
     history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
     history.end(1, "resize-1").schedule(1, "resize-2").end(2, "resize-2")
 
@@ -237,16 +237,16 @@ def test_a_page_of_a_history_is_drawn_as_far_as_it_tells():
     assert "resize-2" in picture
 
 
-def test_no_events_at_all_are_said_to_be_none():
+def test_an_empty_history_is_a_sentence():
     assert timeline.text([]) == "The history has no events."
 
 
-def test_what_is_no_event_is_refused():
+def test_something_that_is_not_an_event_is_refused():
     with pytest.raises(ValueError, match="not events of a history"):
         timeline.text([{"eventId": 1}])
 
 
-def test_colours_change_nothing_but_colours():
+def test_the_colored_timeline_has_the_same_text():
     history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
     history.end(3, "resize-1", "Failed", reason="ValueError: no [bold]image[/bold]")
 

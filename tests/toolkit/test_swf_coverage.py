@@ -1,4 +1,4 @@
-"""What workflows have met in tests, and what never."""
+"""Coverage counts the outcomes that workflows met in tests, and lists those they never met."""
 
 from __future__ import annotations
 
