@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flowy_sim._engine import life_cycles
@@ -125,6 +126,7 @@ class EventSchema:
         return bool(self.decision) and self.name.endswith("Failed") and not self.close_status
 
 
+@lru_cache(maxsize=128)
 def attributes_key(event_type: str) -> str:
     """Return the member of a wire event that holds the attributes of its type."""
     return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"

@@ -164,18 +164,18 @@ class _Reader:
         schema = EVENTS.get(event_type)
         if schema is None:
             return
-        if schema.kind == EXECUTION and schema.phase == OPENS:
+        if schema.phase == OPENS and schema.kind == EXECUTION:
             named = attributes["workflowType"]
             self.timeline.name = f"{named['name']} {named['version']}"
-        elif schema.close_status:
-            self.timeline.outcome = schema.outcome
-            self._report(event_id, "the execution", schema.outcome, attributes)
         elif schema.phase == OPENS:
             self._begin(event_id, schema, attributes)
         elif schema.phase == STARTS:
             _, span = self._open.get(attributes[schema.about], (None, None))
             if span is not None:
                 span.started = event_id
+        elif schema.phase == ENDS and schema.kind == EXECUTION:
+            self.timeline.outcome = schema.outcome
+            self._report(event_id, "the execution", schema.outcome, attributes)
         elif schema.phase == ENDS and attributes.get(schema.about) in self._open:
             row, span = self._open.pop(attributes[schema.about])
             span.ended, span.outcome = event_id, schema.outcome
