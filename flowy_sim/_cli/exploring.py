@@ -23,8 +23,8 @@ from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
 from flowy_sim.explore._workflow import WholeWorkflow
 from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
-from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
+from flowy_sim.testing._runner import MOST_FAULTS
 
 _SHOWN = 10
 

@@ -14,7 +14,8 @@ from flowy_sim._simulation.schedule import Schedule
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._choices import Made
 from flowy_sim.faults._fault import InjectedFault
-from flowy_sim.testing import MOST_FAULTS, Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._runner import MOST_FAULTS
 
 Test = Callable[[Runner], object]
 """What is explored: it runs workflows with the runner it is given, and asserts."""
@@ -90,7 +91,7 @@ class Attempt:
             faults=setting.faults,
             most_faults=setting.most_faults,
             on_turn=self._count,
-            on_accident=on_accident,
+            on_fault=on_accident,
             **setting.runner,
         )
         # Every decision is a replay: the strictest, and of short executions the fastest.

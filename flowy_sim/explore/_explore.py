@@ -19,7 +19,8 @@ from flowy_sim.explore._explorer import Explorer, Tell
 from flowy_sim.explore._processes import cores, explore_in_processes
 from flowy_sim.explore._report import Exploration, FoundError, Tally
 from flowy_sim.faults._fault import InjectedFault, checked_faults
-from flowy_sim.testing import MOST_FAULTS, Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._runner import MOST_FAULTS
 
 RUNS = 10_000
 

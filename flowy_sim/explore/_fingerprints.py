@@ -59,8 +59,8 @@ class States:
                 stage.fault_injector.left,
                 tuple((pool.has_idle, pool.untried, len(pool.lists)) for pool in stage.pools),
                 runner.progress,
-                runner.world(),
-                tuple(runner.stub_dispatch.chosen),
+                runner.outside_state(),
+                tuple(runner.stub_dispatch.answered),
                 tuple(map(id, stage.deployed.values())),
             )
         )

@@ -98,7 +98,7 @@ def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
     """Runs activities alone: ``swf_activity(Resize, "photo.jpg", 150)`` returns the result.
 
     Heartbeats are kept in ``swf_activity.heartbeats``, and hear of a cancellation after
-    ``swf_activity.cancel(at=2)``; see `flowy_sim.testing._activity_environment.ActivityEnvironment`.
+    ``swf_activity.cancel(at=2)``; see `flowy_sim.testing.ActivityEnvironment`.
     """
     from flowy_sim.testing._activity_environment import ActivityEnvironment
 

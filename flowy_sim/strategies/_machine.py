@@ -160,7 +160,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         """Let time pass until something happens, if anything will before an execution ends."""
         instant = self.runner.turn_loop.next_instant()
         if instant is not None and instant < min(map(self._times_out, self._open())):
-            self.runner.turn_loop.let_time_pass(instant)
+            self.runner.turn_loop.skip_to(instant)
 
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())

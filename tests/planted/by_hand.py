@@ -8,8 +8,8 @@ from typing import Any
 
 from flowy._client import Execution
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Event, Run
+from flowy_sim.testing import Run, Runner
+from flowy_sim.testing._run import Event
 
 DOMAIN = "simulated"
 DECISIONS, STEPS = {"name": "decisions"}, {"name": "steps"}

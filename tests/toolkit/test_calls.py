@@ -12,9 +12,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
 from flowy_sim._events.history import Call
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from bakery import Bread, Knead
 
 from flowy_sim import Simulation
 from flowy_sim._clients.in_process import Client
-from flowy_sim.testing import Runner
-from flowy_sim.testing._activity_environment import ActivityEnvironment
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import ActivityEnvironment, Runner, Stubs
 
 # Clients
 

@@ -16,10 +16,9 @@ from flowy._decider.decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing import DOMAIN, Runner, run
-from flowy_sim.testing._run import Event, Run
-from flowy_sim.testing._stubs import Stubs
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing._run import Event
+from flowy_sim.testing._runner import DOMAIN
 
 
 def types(events: list[Event] | None = None) -> Counter[str]:

@@ -16,8 +16,8 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs, StubUsage, UnexpectedCallError
+from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs import StubUsage
 
 
 @activity(

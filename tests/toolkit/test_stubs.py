@@ -13,8 +13,7 @@ import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 
 @activity("nap", 1, "sofa", start_to_close=60, retry=3)

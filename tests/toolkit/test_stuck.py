@@ -11,10 +11,9 @@ from bakery import Bread, Heat, Knead
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
-from flowy_sim.testing import DOMAIN, Runner, run
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
-from flowy_sim.testing._waiting import StuckError, Workers, waits
+from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing._runner import DOMAIN
+from flowy_sim.testing._waiting import Workers, waits
 
 NOBODY = Workers([], [], [])
 

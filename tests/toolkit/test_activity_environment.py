@@ -18,7 +18,7 @@ from flowy import (
     Payloads,
     activity,
 )
-from flowy_sim.testing._activity_environment import ActivityEnvironment
+from flowy_sim.testing import ActivityEnvironment
 
 
 @activity("count", 1, "numbers", heartbeat=60, automatic_heartbeat=True)
