@@ -32,7 +32,7 @@ def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
 
 def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"bread 1 can call nothing .* 'kned'; .* is knead"
+        ConfigurationError, match=r"bread 1 cannot call anything named 'kned'; .* is knead"
     ):
         bread.calls("kned")
 

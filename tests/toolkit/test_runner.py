@@ -91,8 +91,8 @@ def test_arguments_that_the_workflow_does_not_take_are_refused_before_anything_s
     assert runner.runs == []
 
 
-def test_what_is_no_workflow_is_refused() -> None:
-    with pytest.raises(flowy.ConfigurationError, match="is no class decorated with @workflow"):
+def test_a_class_that_is_not_a_workflow_is_refused() -> None:
+    with pytest.raises(flowy.ConfigurationError, match="is not a class decorated with @workflow"):
         Runner(Simulation()).run(Knead)  # type: ignore[arg-type]
 
 
@@ -340,11 +340,11 @@ def test_two_classes_of_one_type_are_refused() -> None:
     ("wrong", "sentence"),
     [
         (lambda runner: runner.after(-1, print), "must be a number of at least 0, not -1"),
-        (lambda runner: runner.after(1, "later"), "what is done then must be an ordinary function"),
+        (lambda runner: runner.after(1, "later"), "an action must be an ordinary function"),
         (lambda runner: runner.advance("an hour"), "must be a number of at least 0"),
         (lambda runner: runner.invariant("no two"), "an invariant must be an ordinary function"),
-        (lambda runner: runner.invariant(lambda a, b: None), "so <lambda>.a, b. cannot be one"),
-        (lambda runner: runner.watch([]), "what watches the world must be an ordinary function"),
+        (lambda runner: runner.invariant(lambda a, b: None), r"which <lambda>\(a, b\) does not accept"),
+        (lambda runner: runner.watch([]), "watched state must be an ordinary function"),
         (
             lambda runner: runner.loop("poll"),
             "code that polls by itself must be an ordinary function",
@@ -355,7 +355,7 @@ def test_two_classes_of_one_type_are_refused() -> None:
         ),
     ],
 )
-def test_what_a_runner_cannot_do_is_refused_at_once(
+def test_wrong_arguments_of_a_runner_are_refused_at_once(
     wrong: Callable[[Runner], object], sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
