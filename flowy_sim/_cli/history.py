@@ -118,7 +118,7 @@ def _tell_of_wait(error: Exception, seconds: float) -> None:
 
 
 def _report(recorded: Any, folder: Path) -> None:
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     executions = new = 0
     for each in recorded:

@@ -18,11 +18,12 @@ from flowy_sim._cli.services import SwfService
 from flowy_sim._cli.targets import Target
 from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
 from flowy_sim._events.history import History
+from flowy_sim._events.waits import Workers, explain, times_out_at, waits
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import OPEN, EventListener, Run, history
-from flowy_sim.testing._waiting import StuckError, Workers, explain, times_out_at, waits
+from flowy_sim.testing._waiting import StuckError
 
 Hire = Callable[[SwfClient], Worker]
 

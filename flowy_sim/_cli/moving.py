@@ -151,7 +151,7 @@ def import_(source: Any, db: Path, name: str | None) -> None:
     from flowy_sim._storage.adding import import_file
     from flowy_sim._storage.files import FileRefusedError
     from flowy_sim._storage.forms import DocumentError
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     said = getattr(source, "name", "<stdin>")
     try:

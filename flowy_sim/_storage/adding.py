@@ -148,7 +148,7 @@ def _check_room(engine: Engine, region: Document, path: Path) -> None:
 
 def _beside(engine: Engine, region: Document) -> Document:
     """Return the document of an engine, numbered on from what is in an engine already."""
-    keys = max((key for _, key, _ in engine.deadlines.entries()), default=0)
+    keys = max((key for _, key, _ in engine.effects.entries()), default=0)
     places = sum(map(len, engine.executions.values()))
     domains = []
     for domain in region["domains"]:

@@ -89,7 +89,6 @@ class Book:
             if called not in self._trackers:
                 # What comes first is the registration of a domain: nothing else is there yet.
                 self._trackers[called] = self._ids.new(), Tracker(self._engine_of(world, region))
-            self._trackers[called][1].called(operation, request)
             self._touched[called] = None
         kept = self._worlds[world]
         kept.now = max(kept.now, now)
@@ -134,7 +133,7 @@ class Book:
         restorings = {}
         try:
             for region, (number, tracker) in kept:
-                tracker.engine.begin()
+                tracker.engine.reset()
                 anew = Tracker(tracker.engine)
                 self._trackers[region] = number, anew
                 restorings[number] = Restoring(anew)

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
-from flowy_sim._engine.actions import ACTIONS
-from flowy_sim._engine.deadlines import Deadline
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.engine import Engine
+from flowy_sim._engine.engine import EFFECTS, Engine
 from flowy_sim._engine.events import event_types
-from flowy_sim._engine.execution import Execution, Open
+from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.open_items import OpenItem
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
+from flowy_sim._engine.timer_queue import Effect
 from flowy_sim._engine.validation import checked
 from flowy_sim._storage.forms import DocumentError, check, check_event, check_instant
 from flowy_sim._storage.plain import argument_state, domain_state, type_state
@@ -75,20 +75,20 @@ class _Writing:
         self._engine = engine
         self._executions = dict.fromkeys(engine.executions.values())
         self._deadlines: dict[Execution, list[Any]] = {}
-        entries = sorted(engine.deadlines.entries(), key=itemgetter(1))
+        entries = sorted(engine.effects.entries(), key=itemgetter(1))
         for key, (at, _, deadline) in enumerate(entries, 1):
             self._note(key, at, deadline)
         self._of_domain: dict[Domain, list[Execution]] = {}
         for execution in self._executions:
             self._of_domain.setdefault(execution.domain, []).append(execution)
 
-    def _note(self, key: int, at: int, deadline: Deadline) -> None:
+    def _note(self, key: int, at: int, deadline: Effect) -> None:
         owner = execution_of(deadline.arguments[0])
         arguments = [argument_state(argument) for argument in deadline.arguments]
         self._deadlines.setdefault(owner, []).append([key, at, deadline.kind, arguments])
         for argument in deadline.arguments:
             # Also executions that are not retained any longer, while something refers to them.
-            if isinstance(argument, Execution | Open):
+            if isinstance(argument, Execution | OpenItem):
                 self._executions[execution_of(argument)] = None
 
     def document(self) -> Document:
@@ -216,7 +216,7 @@ def _check_execution(execution: Document, place: str) -> None:
         where = f"{place}.deadlines[{number}]"
         _check_row(deadline, [int, int, str, [list]], where)
         check_instant(deadline[1], f"{where}[1]")
-        if deadline[2] not in ACTIONS:
+        if deadline[2] not in EFFECTS:
             raise DocumentError(f"{where} is of the kind {deadline[2]!r:.40}, which is not known.")
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.invariants import Violation
-from flowy_sim._engine.invariants import check as check_invariants
-from flowy_sim._engine.lifecycle import LifecycleError
+from flowy_sim._engine.life_cycles import LifeCycleError
+from flowy_sim._events.invariants import Violation
+from flowy_sim._events.invariants import check as check_invariants
 from flowy_sim._server.clock import check_mode
 from flowy_sim._server.settings import Settings, check_account, check_name
 from flowy_sim._storage.documents import Document, changes_from, check_engine, engine_document
@@ -123,7 +123,7 @@ def _try_out(arriving: Arriving, region: Document, place: str) -> None:
 
 def _reason(error: Exception) -> str:
     """Say what is wrong; errors of Python's own say little without their names."""
-    said = isinstance(error, Violation | LifecycleError)
+    said = isinstance(error, Violation | LifeCycleError)
     return f"{error}" if said else f"{type(error).__name__}: {error}"
 
 

@@ -11,23 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.events import FIRST_MEMBER, TYPE, Event, event_types
-from flowy_sim._engine.execution import Execution, Open
+from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.open_items import OpenItem
 from flowy_sim._engine.registered_types import RegisteredType
-
-#: Kinds of deadlines that may be set about what is over, and do nothing then.
-EFFECTS = frozenset(
-    {
-        "activity cancel",
-        "child close",
-        "child policy",
-        "child start",
-        "child started",
-        "external confirmation",
-        "external request",
-    }
-)
 
 #: Writes JSON as ASCII: what is text in Python need not be text in Unicode, such as a half of a
 #: pair of surrogates.
@@ -82,21 +69,6 @@ def domain_state(domain: Domain) -> dict[str, Any]:
     }
 
 
-def domain_from(engine: Engine, state: dict[str, Any]) -> Domain:
-    """Return a domain as it was, but without its counts."""
-    domain = Domain(
-        engine,
-        {
-            "name": state["name"],
-            "description": state["description"],
-            "workflowExecutionRetentionPeriodInDays": state["retention"],
-        },
-    )
-    domain.tags = dict(state["tags"])
-    domain.deprecated = state["deprecated"]
-    return domain
-
-
 def type_state(registered: RegisteredType) -> dict[str, Any]:
     """Return what was registered as a type, and what became of it."""
     name, version = registered.key
@@ -110,19 +82,11 @@ def type_state(registered: RegisteredType) -> dict[str, Any]:
     }
 
 
-def type_from(kind: str, state: dict[str, Any]) -> RegisteredType:
-    """Return a type as it was."""
-    members = {name: state[name] for name in ("name", "version", "description")}
-    registered = RegisteredType(kind, members | state["defaults"], state["created_at"])
-    registered.deprecated_at = state["deprecated_at"]
-    return registered
-
-
 def argument_state(argument: Any) -> list[Any]:
     """Return an argument of a deadline: executions by their numbers, what is open by its event."""
     if isinstance(argument, Execution):
         return ["execution", argument.number]
-    if isinstance(argument, Open):
+    if isinstance(argument, OpenItem):
         run_id = getattr(argument, "run_id", "")
         return ["open", argument.execution.number, argument.opened_id, run_id]
     return ["value", argument]

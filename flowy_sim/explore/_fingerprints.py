@@ -45,7 +45,7 @@ class Fingerprints:
         runner = self._runner
         engine, scheduler = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sum(hash((at, due.kind)) for at, due in engine.deadlines) & _MASK
+        deadlines = sum(hash((at, due.kind)) for at, due in engine.effects) & _MASK
         plans = sum(
             hash((at, kind, _about(runner, about)))
             for at, kind, about in scheduler.delayed_calls.entries()

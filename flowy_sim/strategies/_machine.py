@@ -41,7 +41,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
+from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults import EVERYDAY, InjectedFault
@@ -50,7 +51,6 @@ from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._registry import Sources, activities_in, families, module_of
 from flowy_sim.testing._run import Run, fetch
-from flowy_sim.testing._waiting import times_out_at
 
 
 class SteeredSchedule:

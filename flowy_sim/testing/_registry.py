@@ -17,6 +17,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._events.waits import MISSING_LIST
 from flowy_sim.testing._stub_answers import CHILD
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import NameAndVersion
@@ -28,9 +29,6 @@ Sources = Source | Iterable[Source]
 
 STUBS_LIST = "stubs"
 """The task list of stubs for types of which only the name is known."""
-
-MISSING_LIST = "not implemented"
-"""The task list of types that are not implemented. No worker polls it."""
 
 
 class Registry:

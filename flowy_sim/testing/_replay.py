@@ -15,7 +15,7 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay
 from flowy.workflow import Workflow
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing._history_files import files, load
 
 REPLAYS = "replays"

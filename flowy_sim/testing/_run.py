@@ -12,10 +12,11 @@ from flowy._client import Execution, SwfClient
 from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
-from flowy_sim import _report
 from flowy_sim._events.history import Call, History, calls, nearest
 from flowy_sim._events.history import Event as Event
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
+from flowy_sim._report import timeline
+from flowy_sim._report.axes import duration
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
@@ -141,7 +142,7 @@ class Run:
 
     def describe(self) -> str:
         """Return the outcome in one line, with its reason."""
-        lasted = _report.duration(self.simulated_seconds * 1000)
+        lasted = duration(self.simulated_seconds * 1000)
         line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
         return f"{line}: {self.reason}" if self.reason else line
 
@@ -152,7 +153,7 @@ class Run:
             width: the number of columns.
             ascii: whether to use ASCII characters only.
         """
-        return _report.text(self.history, width, ascii=ascii)
+        return timeline.text(self.history, width, ascii=ascii)
 
     def picture(self) -> str:
         """Return the timeline in the characters that the terminal can show."""

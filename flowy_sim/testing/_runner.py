@@ -12,6 +12,7 @@ from flowy._start import start
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._events.waits import missing_activity, missing_function
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
@@ -29,7 +30,7 @@ from flowy_sim.testing._scheduler import PollingCode, Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._waiting import StuckError, called_in_vain, timed_out_in_vain
+from flowy_sim.testing._waiting import StuckError
 
 DOMAIN = "simulated"
 """The domain in which workflows run by default."""
@@ -368,9 +369,9 @@ class Runner:
         ended = self._fetch(execution)
         self.runs.append(ended)
         registry = self.scheduler.registry
-        unanswered = called_in_vain(ended.history, list(self.simulation.lambdas))
+        unanswered = missing_function(ended.history, list(self.simulation.lambdas))
         if registry is not None and registry.missing:
-            unanswered = unanswered or timed_out_in_vain(
+            unanswered = unanswered or missing_activity(
                 ended.history, registry.missing, registry.activities
             )
         if unanswered:

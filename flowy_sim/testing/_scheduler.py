@@ -21,7 +21,8 @@ from flowy._workers.activity_worker import ActivityWorker
 from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
+from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
@@ -30,7 +31,6 @@ from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._waiting import Workers
 from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
 
 PollingCode = Callable[[SwfClient], object]

@@ -19,8 +19,8 @@ from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._engine.lambdas import LambdaFunction
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._engine.lambda_functions import LambdaFunction
+from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._stub_answers import (
     ACTIVITY,

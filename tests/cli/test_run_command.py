@@ -8,7 +8,7 @@ from PIL import Image
 
 from flowy import replay
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import _report
+from flowy_sim._report import timeline
 
 
 def sentence(result) -> str:
@@ -221,7 +221,7 @@ class TestAWorkflowOfOnesOwn:
         assert printed["workflowId"] == "order-1"
         assert printed["simulatedSeconds"] == 0
         assert printed["realSeconds"] >= 0
-        assert _report.text(printed["events"]).startswith("order 1 · completed")
+        assert timeline.text(printed["events"]).startswith("order 1 · completed")
 
     def test_that_fails_says_why_in_json(self, invoke):
         result = invoke("run", "shop.orders:Refund", "--json")

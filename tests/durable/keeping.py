@@ -13,8 +13,6 @@ from flowy_sim._storage.reading import read_engines, read_ids
 from flowy_sim._storage.restoring import Restoring
 from flowy_sim._storage.tracking import Tracker
 
-READS = ("Count", "Describe", "Get", "List")
-
 
 class Keeper:
     """Keeps one engine."""
@@ -31,8 +29,6 @@ class Keeper:
 
     def called(self, operation: str, request: dict[str, Any]) -> None:
         """Take note of a call that was carried out."""
-        if not operation.startswith(READS):
-            self.tracker.called(operation, request)
 
     def keep(self) -> None:
         """Write what has changed."""

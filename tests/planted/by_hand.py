@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from flowy._client import Execution
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Run, Runner
 from flowy_sim.testing._run import Event
 

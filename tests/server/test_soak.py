@@ -21,7 +21,7 @@ from soaking import DOMAIN, Client, Event, Told
 
 from flowy_sim._clients import wire
 from flowy_sim._engine import Engine
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.worlds import Worlds
 from flowy_sim._storage.opening import open_file

@@ -177,7 +177,7 @@ def test_histories_are_searched_by_type_and_attributes(bread: Run) -> None:
 def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
     with pytest.raises(
         flowy.ConfigurationError,
-        match="no events of the type 'ActivityFailed'; the nearest is ActivityTaskFailed",
+        match="no event type 'ActivityFailed'; the nearest is ActivityTaskFailed",
     ):
         bread.history.find("ActivityFailed")
 
@@ -194,5 +194,5 @@ def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
 
 @pytest.mark.parametrize("wrong", [7, Activity, print])
 def test_what_cannot_be_called_is_told(bread: Run, wrong: object) -> None:
-    with pytest.raises(flowy.ConfigurationError, match="is an activity or a workflow, or the name"):
+    with pytest.raises(flowy.ConfigurationError, match="an activity or a workflow, or the name"):
         bread.calls(wrong)

@@ -15,7 +15,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy._decider.decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
 from flowy_sim.testing._run import Event
 from flowy_sim.testing._runner import DOMAIN
@@ -343,7 +343,10 @@ def test_two_classes_of_one_type_are_refused() -> None:
         (lambda runner: runner.after(1, "later"), "an action must be an ordinary function"),
         (lambda runner: runner.advance("an hour"), "must be a number of at least 0"),
         (lambda runner: runner.invariant("no two"), "an invariant must be an ordinary function"),
-        (lambda runner: runner.invariant(lambda a, b: None), r"which <lambda>\(a, b\) does not accept"),
+        (
+            lambda runner: runner.invariant(lambda a, b: None),
+            r"which <lambda>\(a, b\) does not accept",
+        ),
         (lambda runner: runner.watch([]), "watched state must be an ordinary function"),
         (
             lambda runner: runner.loop("poll"),

@@ -209,7 +209,9 @@ def test_the_fourth_time_out_needs_to_be_the_shortest(runner: Runner, stubs: Stu
     assert (run.result, run.simulated_seconds) == ("TaskTimedOut SCHEDULE_TO_CLOSE", 100)
 
 
-def test_a_task_that_times_out_before_its_start_is_never_started(runner: Runner, stubs: Stubs) -> None:
+def test_a_task_that_times_out_before_its_start_is_never_started(
+    runner: Runner, stubs: Stubs
+) -> None:
     stubs(Paint, timeout="SCHEDULE_TO_START").then(result="roses")
     run = runner.run(ParallelGallery, ["red", "red", "red"])
     assert run.result == ["TaskTimedOut SCHEDULE_TO_START", "roses", "roses"]
@@ -264,7 +266,7 @@ def test_an_activity_that_times_out_as_nobody_can_do_it_is_told(stubs: Stubs) ->
     stubs("point", 1)
     with pytest.raises(
         UnexpectedCallError,
-        match=r"paint 1 timed out, as it is neither implemented nor stubbed \(nearest: point 1\)",
+        match=r"timed out because it is neither implemented nor stubbed \(nearest: point 1\)",
     ):
         Runner(Simulation(), activities=[], stubs=stubs).run(Forgetful)
 

@@ -12,7 +12,7 @@ from bakery import Bake, Bread, Heat, Knead
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner, Stubs
 
 
@@ -199,7 +199,11 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
             {"result": None, "function": print},
             "more than one of result, error, function",
         ),
-        ((Nap,), {"reslt": 1}, "has no option reslt; its options are result, error, function, timeout"),
+        (
+            (Nap,),
+            {"reslt": 1},
+            "has no option reslt; its options are result, error, function, timeout",
+        ),
         ((Nap,), {"error": OSError}, "must be an exception such as OSError"),
         ((Nap,), {"error": "disk full"}, "must be an exception such as OSError"),
         ((Nap,), {"error": KeyboardInterrupt()}, "must be an exception such as OSError"),
@@ -217,7 +221,11 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
         (("nap",), {"result": 1}, r"the stub of 'nap' needs a version: stub\('nap', 1, …\)"),
         (("", 1), {}, "the name of an activity must be text"),
         ((Stubs,), {}, "a stub is for a class or function decorated with @activity or @workflow"),
-        ((Activity,), {}, "a stub is for a class or function decorated with @activity or @workflow"),
+        (
+            (Activity,),
+            {},
+            "a stub is for a class or function decorated with @activity or @workflow",
+        ),
         ((7,), {}, "a stub is for a class or function decorated with @activity or @workflow"),
     ],
 )

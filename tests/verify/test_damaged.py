@@ -83,7 +83,7 @@ def test_a_history_with_anything_wrong_in_it_ends_in_a_verdict_or_a_sentence(
     ("document", "sentence"),
     [
         ({"events": [], "recordedStart": 3}, "recordedStart is 3, which is not a structure."),
-        ({"events": [], "lossy": [3]}, "lossy is 3, which cannot be."),
+        ({"events": [], "lossy": [3]}, "lossy is 3, which has the wrong type."),
         ({"events": [], "recordedPolls": {"x": {}}}, "recordedPolls has 'x', which is not the id"),
         ({"events": [{"eventId": 1, "eventType": ""}]}, "An event has no eventType, which the "),
         (

@@ -1,4 +1,4 @@
-"""Who else is named in a history is stood in for."""
+"""Fakes play the other executions that a history names."""
 
 from __future__ import annotations
 

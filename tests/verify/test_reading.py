@@ -84,7 +84,7 @@ def test_what_is_no_history_is_refused(document, complaint):
 
 def test_a_history_with_a_gap_is_refused_with_the_mend(events):
     del events[3]
-    with pytest.raises(HistoryError, match="where event 4 should be there is event 5; give all"):
+    with pytest.raises(HistoryError, match="event 5 follows where event 4 should; give all"):
         verify(events)
 
 

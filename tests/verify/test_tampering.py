@@ -12,7 +12,7 @@ from lives import Life
 from written import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
 from flowy_sim.verify import HistoryError, verify
-from flowy_sim.verify._comparing import ABSENT
+from flowy_sim.verify._comparison import ABSENT
 
 SENDER = {"externalInitiatedEventId", "externalWorkflowExecution"}
 #: What callers tell, or the account is in a state for, and the service repeats once: nothing else
