@@ -18,7 +18,7 @@ from bench import images
 from bench.measure import table
 from flowy_sim._server.settings import ServerSettings, Settings
 from flowy_sim._server.worlds import Worlds
-from flowy_sim._storage.opening import open_file
+from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

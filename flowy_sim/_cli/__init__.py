@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from flowy_sim._cli.explore import explore
+from flowy_sim._cli.export import export, import_
 from flowy_sim._cli.history import history
-from flowy_sim._cli.moving import export, import_
 from flowy_sim._cli.replay import replay
 from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve

@@ -144,8 +144,8 @@ def serve(
         from flowy_sim._server.in_thread import serving_in_thread
         from flowy_sim._server.observing import AccessLog, to_logger
         from flowy_sim._server.serving import Server, listen, open_nothing, url_of
+        from flowy_sim._storage.file_journal import recording_in
         from flowy_sim._storage.files import FileRefusedError
-        from flowy_sim._storage.opening import recording_in
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"serving needs {error.name}; install it: pip install '{_EXTRA}'"

@@ -25,10 +25,10 @@ from flowy_sim._server.http import (
     too_large,
 )
 from flowy_sim._server.observing import OK, Observation
-from flowy_sim._server.recording import RecordingError
 from flowy_sim._server.signatures import Identification, Identity, Request
 from flowy_sim._server.worlds import Worlds
 from flowy_sim._simulation.polls import POLLS
+from flowy_sim._storage.journal import RecordingError
 
 Observe = Callable[[Observation], object]
 

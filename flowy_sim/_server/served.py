@@ -8,10 +8,10 @@ from typing import Any
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import LimitExceededFault, ThrottlingException
 from flowy_sim._server.clients import Clients, Visitor
-from flowy_sim._server.recording import RecordingError
 from flowy_sim._simulation.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
 from flowy_sim._simulation.presence import TaskList
 from flowy_sim._simulation.regions import Engines
+from flowy_sim._storage.journal import RecordingError
 
 #: Regions of a simulation that may be in use; there are fewer than that.
 MAX_REGIONS = 100

@@ -14,9 +14,9 @@ from flowy_sim._server.application import Application, with_origins
 from flowy_sim._server.calls import Observe
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.observing import Metrics
-from flowy_sim._server.recording import NullRecorder, Recorder
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.worlds import Worlds
+from flowy_sim._storage.journal import NullRecorder, Recorder
 
 #: Connections that may be about to be accepted.
 BACKLOG = 4096

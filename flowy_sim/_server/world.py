@@ -16,14 +16,13 @@ from flowy_sim._server.clients import Clients, Key, Visitor
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.pace import Pace
-from flowy_sim._server.record import Record
-from flowy_sim._server.recording import BEGIN, CLOCK, END, Recorder, SimulationKey
 from flowy_sim._server.served import Room, ServedEngines, ServedPoll, ServedPolls, is_next_page
 from flowy_sim._server.settings import LATENCIES, ServerSettings, Settings
 from flowy_sim._server.tasks import all_handed_out
 from flowy_sim._simulation.polls import POLLS, QUESTIONS, Reply
 from flowy_sim._simulation.presence import TaskList
 from flowy_sim._simulation.time_skipping import Passage
+from flowy_sim._storage.journal import BEGIN, CLOCK, END, Record, Recorder, SimulationKey
 
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 #: Real seconds for which polls are held while nothing will ever happen by itself.

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowy_sim._engine.faults import LimitExceededFault
-from flowy_sim._server.recording import NullRecorder, Recorder, SimulationKey
 from flowy_sim._server.served import Room
 from flowy_sim._server.settings import ServerSettings, Settings, check_account, check_name
 from flowy_sim._server.world import World
+from flowy_sim._storage.journal import NullRecorder, Recorder, SimulationKey
 
 
 class Worlds:

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from flowy_sim._engine.engine import Engine
 from flowy_sim._server.tasks import all_handed_out
 from flowy_sim._storage import files
-from flowy_sim._storage.batch import Batch, Ids
 from flowy_sim._storage.documents import Document, changes_from
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.importing import Arriving, read_document
-from flowy_sim._storage.reading import Loaded, load, read_ids
+from flowy_sim._storage.restore import Loaded, load, read_ids
 from flowy_sim._storage.restoring import restore
 from flowy_sim._storage.tracking import Changes, Tracker
+from flowy_sim._storage.unit_of_work import Batch, Ids
 
 
 class Imported(NamedTuple):

@@ -21,8 +21,8 @@ from flowy_sim._engine.execution import Execution, Open
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.validation import checked
+from flowy_sim._storage.codec import argument_state, domain_state, type_state
 from flowy_sim._storage.forms import DocumentError, check, check_event, check_instant
-from flowy_sim._storage.plain import argument_state, domain_state, type_state
 from flowy_sim._storage.tracking import Changes, Key, execution_of
 
 Document = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 from flowy_sim._engine.engine import Engine
 from flowy_sim._storage import files
 from flowy_sim._storage.documents import Document, engine_document
-from flowy_sim._storage.reading import load
+from flowy_sim._storage.restore import load
 
 #: What such a document says that it is.
 FORMAT = "flowy-sim export"

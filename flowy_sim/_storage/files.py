@@ -16,7 +16,7 @@ from sqlite3 import Connection
 
 from flowy_sim._engine.events import event_types
 from flowy_sim._storage import schema
-from flowy_sim._storage.plain import encode
+from flowy_sim._storage.codec import encode
 
 #: What reading a damaged file may raise, besides `sqlite3.Error`.
 DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)

@@ -16,8 +16,8 @@ from flowy_sim._engine.lifecycle import CLOSED
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._storage.closed import close_again
+from flowy_sim._storage.codec import EFFECTS, decode_events, domain_from, type_from
 from flowy_sim._storage.folding import fold
-from flowy_sim._storage.plain import EFFECTS, decode_events, domain_from, type_from
 from flowy_sim._storage.tracking import Changes, Key, Tracker
 
 

@@ -17,7 +17,7 @@ from flowy_sim._engine.execution import CLOSE_STATUS, Execution, Open
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW, TypeKey, type_key
 from flowy_sim._engine.tokens import ACTIVITY as ACTIVITY_TASK
 from flowy_sim._storage.closed import closed_state
-from flowy_sim._storage.plain import EFFECTS, argument_state, domain_state, type_state
+from flowy_sim._storage.codec import EFFECTS, argument_state, domain_state, type_state
 
 #: Events of executions that are over and are let go of at a time, about: to delete many takes long.
 LET_GO = 5_000

@@ -10,7 +10,7 @@ from flowy_sim._engine.execution import Open
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._storage.closed import StoredEvents
-from flowy_sim._storage.plain import argument_state, domain_state, type_state
+from flowy_sim._storage.codec import argument_state, domain_state, type_state
 
 #: Whose it is; and keys of which only the order matters.
 _LEFT_OUT = {"engine", "domain", "execution", "waits_under", "deadline"}

@@ -8,10 +8,10 @@ from typing import Any
 
 from flowy_sim._engine import Engine
 from flowy_sim._storage import schema
-from flowy_sim._storage.batch import Batch
-from flowy_sim._storage.reading import read_engines, read_ids
+from flowy_sim._storage.restore import read_engines, read_ids
 from flowy_sim._storage.restoring import Restoring
 from flowy_sim._storage.tracking import Tracker
+from flowy_sim._storage.unit_of_work import Batch
 
 READS = ("Count", "Describe", "Get", "List")
 

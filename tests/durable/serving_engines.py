@@ -12,7 +12,7 @@ from flowy_sim._engine import Engine
 from flowy_sim._server.settings import ServerSettings, Settings
 from flowy_sim._server.world import World
 from flowy_sim._server.worlds import Worlds
-from flowy_sim._storage.opening import open_file
+from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

@@ -14,7 +14,7 @@ from driver import DOMAIN, PACK, decision
 from serving_engines import Served, crash
 
 from flowy_sim._engine import Fault
-from flowy_sim._server.recording import RecordingError
+from flowy_sim._storage.journal import RecordingError
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ class FullDisk:
 def test_a_call_that_cannot_be_written_fails_and_has_changed_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy_sim._storage.recorder.RETRY_SECONDS", 0)
+    monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
 
     async def story() -> None:
         async with Served(path) as served:
@@ -337,7 +337,7 @@ def test_a_call_that_cannot_be_written_fails_and_has_changed_nothing(
 def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy_sim._storage.recorder.RETRY_SECONDS", 0)
+    monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
 
     async def story() -> None:
         async with Served(path) as served:

@@ -22,10 +22,10 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from flowy_sim._cli import cli
-from flowy_sim._server.recording import NullRecorder
 from flowy_sim._server.serving import Server, listen, url_of
 from flowy_sim._server.settings import ServerSettings, Settings
 from flowy_sim._server.worlds import Worlds
+from flowy_sim._storage.journal import NullRecorder
 
 VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)
 MODERN = {"Content-Type": "application/x-amz-json-1.0"}

@@ -14,9 +14,13 @@ from typing import Any, NamedTuple, Protocol
 #: Recorded when a simulation begins, or begins anew: its settings (see `settings.Settings`). All
 #: that was recorded of it before is void.
 BEGIN = "Begin"
+
+
 #: Recorded when a clock was moved or its mode was set, and when time has passed by itself and
 #: somebody has seen it: ``{"mode": …}``, with the instant up to which everything has happened.
 CLOCK = "Clock"
+
+
 #: Recorded when a simulation is removed: all that was recorded of it before is void.
 END = "End"
 
@@ -110,3 +114,53 @@ class _Over:
 
 #: What is over already; it may be awaited again and again.
 OVER: Awaitable[None] = _Over()
+
+
+class Record:
+    """What is recorded of one simulation.
+
+    Args:
+        recorder: keeps it.
+        simulation: which one it is.
+
+    Attributes:
+        recorder: as given; another one takes over where a simulation goes on after a restart.
+        changes: how many changes there were.
+        until: the instant up to which all that has happened is recorded, in milliseconds.
+    """
+
+    def __init__(self, recorder: Recorder, simulation: SimulationKey) -> None:
+        """Begin with no change."""
+        self.recorder = recorder
+        self.changes = 0
+        self.until = 0
+        self._simulation = simulation
+        self._last: Awaitable[None] = OVER
+
+    def check(self) -> None:
+        """Refuse, if nothing can be recorded.
+
+        Raises:
+            RecordingError: so it is at present.
+        """
+        self.recorder.check()
+
+    def change(self, region: str, operation: str, request: dict[str, Any], now: int) -> None:
+        """Record a change that was made; see `Recorder.record`."""
+        self.changes += 1
+        self.until = now
+        self._last = self.recorder.record(self._simulation, region, operation, request, now)
+
+    async def durable(self) -> None:
+        """Wait until all changes are durable.
+
+        Raises:
+            RecordingError: some could not be recorded, and are undone.
+        """
+        last = self._last
+        try:
+            await last
+        except RecordingError:
+            if self._last is last:
+                self._last = OVER
+            raise

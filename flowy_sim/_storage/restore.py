@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._storage import schema
-from flowy_sim._storage.batch import Ids
 from flowy_sim._storage.restoring import Restoring
 from flowy_sim._storage.schema import Row
 from flowy_sim._storage.tracking import Key, Tracker
+from flowy_sim._storage.unit_of_work import Ids
 
 
 class KeptEngine(NamedTuple):
