@@ -8,10 +8,10 @@ from typing import Any
 from flowy_sim._engine import (
     activity_tasks,
     children,
+    closing,
     decision_tasks,
-    ending,
     external,
-    lambdas,
+    lambda_functions,
     timers,
 )
 
@@ -20,9 +20,9 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "timer": timers.fire,
     "activity task time-out": activity_tasks.time_out,
     "decision task time-out": decision_tasks.time_out,
-    "execution time-out": ending.time_out,
-    "lambda time-out": lambdas.end,
-    "retention": ending.forget,
+    "execution time-out": closing.time_out,
+    "lambda time-out": lambda_functions.end,
+    "retention": closing.forget,
     # A little after their cause; see flowy_sim._engine.latency
     "zero timer": timers.fire,
     "activity cancel": activity_tasks.cancel_unstarted,
@@ -31,7 +31,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "child start": children.start,
     "child started": children.report_start,
     "child close": children.report_close,
-    "child policy": ending.meet_policy,
-    "lambda start": lambdas.start,
-    "lambda close": lambdas.end,
+    "child policy": closing.meet_policy,
+    "lambda start": lambda_functions.start,
+    "lambda close": lambda_functions.end,
 }

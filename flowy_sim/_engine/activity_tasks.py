@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim._engine.decision_tasks import NO_TIMEOUT, schedule
 from flowy_sim._engine.execution import Execution, Open
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.lifecycle import ACTIVITY_TASK, SCHEDULED
+from flowy_sim._engine.life_cycles import ACTIVITY_TASK, SCHEDULED
 from flowy_sim._engine.registered_types import type_key
-from flowy_sim._engine.starting import UndefinedSettingError, resolve
+from flowy_sim._engine.start import UndefinedSettingError, resolve
 from flowy_sim._engine.tokens import ACTIVITY, TaskToken
 
 if TYPE_CHECKING:

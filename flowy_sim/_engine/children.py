@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowy_sim._engine import starting
+from flowy_sim._engine import start as starting
 from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import CHILD, SCHEDULED
+from flowy_sim._engine.life_cycles import CHILD, SCHEDULED
 from flowy_sim._engine.registered_types import type_key
 
 #: What the parent hears, by the close status of the child, with the members of the child's

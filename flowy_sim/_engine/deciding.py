@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine import decisions, histories
+from flowy_sim._engine import decisions, queries
 from flowy_sim._engine.decision_tasks import NO_TIMEOUT, DecisionTask, offer_held_back
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.paging import page_size
@@ -68,7 +68,7 @@ def _reply(
     """Return one page of a decision task; every page has a task token of its own, as recorded."""
     execution = task.execution
     size = page_size(request, engine.limits.decision_poll_page)
-    events, rest = histories.page(execution, *span, bool(request.get("reverseOrder")), size)
+    events, rest = queries.page(execution, *span, bool(request.get("reverseOrder")), size)
     reply: dict[str, Any] = {"events": events}
     if rest is not None:
         reply["nextPageToken"] = engine.page_tokens.write(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import DECISION_TASK, SCHEDULED
+from flowy_sim._engine.life_cycles import DECISION_TASK, SCHEDULED
 
 NO_TIMEOUT = "NONE"
 

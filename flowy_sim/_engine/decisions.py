@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from flowy_sim._engine import activity_tasks, children, continuing, external, lambdas, timers
+from flowy_sim._engine import activity_tasks, children, closing, external, lambda_functions, timers
 from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.execution import Execution
 
@@ -43,10 +43,10 @@ DECISIONS: dict[str, Decision] = {
     "RequestCancelActivityTask": Decision(
         activity_tasks.request_cancel_activity_task, ("activityId",)
     ),
-    "CompleteWorkflowExecution": Decision(continuing.complete_workflow_execution),
-    "FailWorkflowExecution": Decision(continuing.fail_workflow_execution),
-    "CancelWorkflowExecution": Decision(continuing.cancel_workflow_execution),
-    "ContinueAsNewWorkflowExecution": Decision(continuing.continue_as_new_workflow_execution),
+    "CompleteWorkflowExecution": Decision(closing.complete_workflow_execution),
+    "FailWorkflowExecution": Decision(closing.fail_workflow_execution),
+    "CancelWorkflowExecution": Decision(closing.cancel_workflow_execution),
+    "ContinueAsNewWorkflowExecution": Decision(closing.continue_as_new_workflow_execution),
     "RecordMarker": Decision(record_marker, ("markerName",)),
     "StartTimer": Decision(timers.start_timer, ("timerId",)),
     "CancelTimer": Decision(timers.cancel_timer, ("timerId",)),
@@ -57,7 +57,7 @@ DECISIONS: dict[str, Decision] = {
     "StartChildWorkflowExecution": Decision(
         children.start_child_workflow_execution, ("control", "workflowId", "workflowType")
     ),
-    "ScheduleLambdaFunction": Decision(lambdas.schedule_lambda_function, ("id", "name")),
+    "ScheduleLambdaFunction": Decision(lambda_functions.schedule_lambda_function, ("id", "name")),
 }
 
 #: What a failure's event says beside the cause, where it says more than the decision did.

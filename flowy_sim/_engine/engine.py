@@ -11,19 +11,18 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from flowy_sim._engine import ending
+from flowy_sim._engine import closing
 from flowy_sim._engine.actions import ACTIONS
-from flowy_sim._engine.deadlines import Deadlines
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.events import Event
 from flowy_sim._engine.execution import Execution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits
+from flowy_sim._engine.limits import DOCUMENTED, Limits, Throttle
 from flowy_sim._engine.operations import OPERATIONS
 from flowy_sim._engine.paging import PageTokens
 from flowy_sim._engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
-from flowy_sim._engine.throttle import Throttle
+from flowy_sim._engine.timer_queue import Deadlines
 from flowy_sim._engine.tokens import TaskToken, Tokens
 from flowy_sim._engine.validation import checked
 
@@ -256,5 +255,5 @@ class Engine:
         self.full.clear()
         for execution in full:
             if execution.is_open:
-                ending.terminate_full(execution)
+                closing.terminate_full(execution)
         self.full.clear()

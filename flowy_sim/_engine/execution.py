@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowy_sim._engine.events import TIME, TYPE, Event, event_types, instant
-from flowy_sim._engine.lifecycle import CLOSED, EXECUTION, NEW, SCHEDULED, Table, step
+from flowy_sim._engine.life_cycles import CLOSED, EXECUTION, NEW, SCHEDULED, Table, step
 
 if TYPE_CHECKING:
     from flowy_sim._engine.domains import Domain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine import ending
+from flowy_sim._engine import closing
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
 
@@ -44,7 +44,7 @@ def request_cancel_workflow_execution(engine: Engine, request: dict[str, Any]) -
 def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out TerminateWorkflowExecution."""
     execution = _addressed(engine, request)
-    ending.close(
+    closing.close(
         execution,
         "WorkflowExecutionTerminated",
         cause="OPERATOR_INITIATED",

@@ -22,7 +22,7 @@ from flowy_sim._engine.decision_tasks import NO_TIMEOUT
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.events import TYPE
 from flowy_sim._engine.execution import CLOSE_STATUS, Execution, Open
-from flowy_sim._engine.lifecycle import SCHEDULED
+from flowy_sim._engine.life_cycles import SCHEDULED
 from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._events.rules import Told, Violation, check_history
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import TIMER
+from flowy_sim._engine.life_cycles import TIMER
 
 
 class Timer(Open):

@@ -7,9 +7,9 @@ from itertools import islice
 from math import inf
 from typing import Any, Protocol
 
-from flowy_sim._engine.deadlines import Deadlines
 from flowy_sim._engine.engine import first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
+from flowy_sim._engine.timer_queue import Deadlines
 from flowy_sim._simulation.presence import Participant, Participants, TaskList
 
 Reply = dict[str, Any]

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.lambdas import LambdaFunction
+from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import DEFAULT, Latency
 from flowy_sim._engine.limits import DOCUMENTED, Limits
 from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from flowy_sim._engine.events import TYPE, Event
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.lifecycle import CLOSED
+from flowy_sim._engine.life_cycles import CLOSED
 from flowy_sim._storage.codec import decode_events
 
 #: What is kept, besides the number of events: attributes of `Execution` by these names.

@@ -13,13 +13,13 @@ from operator import itemgetter
 from typing import Any
 
 from flowy_sim._engine.actions import ACTIONS
-from flowy_sim._engine.deadlines import Deadline
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.events import event_types
 from flowy_sim._engine.execution import Execution, Open
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
+from flowy_sim._engine.timer_queue import Deadline
 from flowy_sim._engine.validation import checked
 from flowy_sim._storage.codec import argument_state, domain_state, type_state
 from flowy_sim._storage.forms import DocumentError, check, check_event, check_instant

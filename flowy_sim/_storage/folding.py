@@ -14,8 +14,8 @@ from flowy_sim._engine.children import Child
 from flowy_sim._engine.decision_tasks import NO_TIMEOUT, DecisionTask
 from flowy_sim._engine.events import TYPE, Event
 from flowy_sim._engine.execution import CLOSE_STATUS, Execution, Open
-from flowy_sim._engine.lambdas import LambdaTask
-from flowy_sim._engine.lifecycle import EXECUTION, SCHEDULED, step
+from flowy_sim._engine.lambda_functions import LambdaTask
+from flowy_sim._engine.life_cycles import EXECUTION, SCHEDULED, step
 from flowy_sim._engine.timers import Timer
 
 #: Brings an execution to where its newest event has brought it. The place is where among all

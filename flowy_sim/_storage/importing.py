@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.invariants import Violation
 from flowy_sim._engine.invariants import check as check_invariants
-from flowy_sim._engine.lifecycle import LifecycleError
+from flowy_sim._engine.life_cycles import LifecycleError
 from flowy_sim._server.clock import check_mode
 from flowy_sim._server.settings import Settings, check_account, check_name
 from flowy_sim._storage.documents import Document, changes_from, check_engine, engine_document

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flowy_sim._engine import ending
+from flowy_sim._engine import closing
 from flowy_sim._engine.activity_tasks import ActivityTask
 from flowy_sim._engine.children import Child
-from flowy_sim._engine.deadlines import Deadline
 from flowy_sim._engine.domains import DAY, Domain
 from flowy_sim._engine.events import TYPE, Event
 from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import CLOSED
+from flowy_sim._engine.life_cycles import CLOSED
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.task_lists import TaskLists
+from flowy_sim._engine.timer_queue import Deadline
 from flowy_sim._storage.closed import close_again
 from flowy_sim._storage.codec import EFFECTS, decode_events, domain_from, type_from
 from flowy_sim._storage.folding import fold
@@ -214,7 +214,7 @@ class Restoring:
                 continue
             expiry = execution.closed_at + execution.domain.retention * DAY
             if expiry <= engine.now:
-                ending.forget(execution)
+                closing.forget(execution)
                 self._tracker.forgotten(execution)
             else:
                 engine.retentions.set(expiry, "retention", execution)

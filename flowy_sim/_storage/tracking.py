@@ -10,11 +10,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from flowy_sim._engine.deadlines import Deadline, Deadlines
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.events import TYPE, Event
 from flowy_sim._engine.execution import CLOSE_STATUS, Execution, Open
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW, TypeKey, type_key
+from flowy_sim._engine.timer_queue import Deadline, Deadlines
 from flowy_sim._engine.tokens import ACTIVITY as ACTIVITY_TASK
 from flowy_sim._storage.closed import closed_state
 from flowy_sim._storage.codec import EFFECTS, argument_state, domain_state, type_state

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from flowy._client import fault_code
-from flowy_sim._engine.deadlines import Deadlines
+from flowy_sim._engine.timer_queue import Deadlines
 from flowy_sim._simulation.clock import Clock, later
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._worker_pool import Desk, Held

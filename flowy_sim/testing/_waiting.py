@@ -12,7 +12,7 @@ from flowy._client import Execution
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client
-from flowy_sim._engine.lambdas import NOT_FOUND
+from flowy_sim._engine.lambda_functions import NOT_FOUND
 from flowy_sim._events import spans
 from flowy_sim._events.vocabulary import ACTIVITY, CHILD, DECISIONS, TIMER, attributes_of
 from flowy_sim.testing._awaited_signals import awaited_signals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from flowy_sim._engine.throttle import Throttle
+from flowy_sim._engine.limits import Throttle
 from flowy_sim.verify._decided import DECISIONS
 from flowy_sim.verify._links import Links
 from flowy_sim.verify._recording import Event

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy_sim._engine import first
-from flowy_sim._engine.deadlines import Deadlines
+from flowy_sim._engine.timer_queue import Deadlines
 
 
 def last(kind: str, count: int) -> int:

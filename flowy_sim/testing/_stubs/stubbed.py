@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
-from flowy_sim._engine.lambdas import LambdaFunction
+from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim.testing._stubs.stub import Stub, UnexpectedCallError
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from flowy_sim._engine.constraints import Check, structure_check
 from flowy_sim._engine.faults import UnknownOperationException, ValidationException
 from flowy_sim._engine.model import enum, input_shape, operation_names, service_model
-from flowy_sim._engine.problems import Refused
+from flowy_sim._engine.validation.coercion import Refused
+from flowy_sim._engine.validation.constraints import Check, structure_check
 
 Request = dict[str, Any]
 Rule = Callable[[Request], None]

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import LAMBDA_FUNCTION
+from flowy_sim._engine.life_cycles import LAMBDA_FUNCTION
 
 #: How long a function may take, in seconds, where the decision does not say, as documented.
 DEFAULT_TIMEOUT = 900

@@ -11,24 +11,23 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flowy_sim._engine.amounts import Amount, amount_of
-from flowy_sim._engine.coercion import (
+from flowy_sim._engine.faults import Fault, SerializationException
+from flowy_sim._engine.validation.coercion import (
+    NOT_NULL,
+    TOO_LARGE,
+    TOO_LONG,
+    TOO_SHORT,
+    TOO_SMALL,
+    Amount,
+    Problem,
+    Refused,
+    amount_of,
     as_flag,
     as_integer,
     as_list,
     as_milliseconds,
     as_structure,
     as_text,
-)
-from flowy_sim._engine.faults import Fault, SerializationException
-from flowy_sim._engine.problems import (
-    NOT_NULL,
-    TOO_LARGE,
-    TOO_LONG,
-    TOO_SHORT,
-    TOO_SMALL,
-    Problem,
-    Refused,
     refused,
 )
 
