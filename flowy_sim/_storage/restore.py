@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from sqlite3 import Connection
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._storage import schema
 from flowy_sim._storage.restoring import Restoring
 from flowy_sim._storage.schema import Row
 from flowy_sim._storage.tracking import Key, Tracker
-from flowy_sim._storage.unit_of_work import Ids
+
+if TYPE_CHECKING:
+    from flowy_sim._storage.unit_of_work import Ids
 
 
 class KeptEngine(NamedTuple):
@@ -74,6 +76,8 @@ def read_simulations(connection: Connection) -> list[KeptSimulation]:
 
 def read_ids(connection: Connection) -> Ids:
     """Return the numbers under which things stand in a file."""
+    from flowy_sim._storage.unit_of_work import Ids
+
     highest = 0
     domains = {}
     for table in ("simulations", "engines", "domains"):
