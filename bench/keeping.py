@@ -17,7 +17,7 @@ from typing import Any, Self
 from bench import images
 from bench.measure import table
 from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import Worlds
 from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"

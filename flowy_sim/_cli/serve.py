@@ -141,9 +141,8 @@ def serve(
     """
     try:
         from flowy_sim._server.endpoint import Endpoint
-        from flowy_sim._server.in_thread import serving_in_thread
-        from flowy_sim._server.observing import AccessLog, to_logger
-        from flowy_sim._server.serving import Server, listen, open_nothing, url_of
+        from flowy_sim._server.metrics import AccessLog, to_logger
+        from flowy_sim._server.server import Server, listen, open_nothing, serving_in_thread, url_of
         from flowy_sim._storage.file_journal import recording_in
         from flowy_sim._storage.files import FileRefusedError
     except ModuleNotFoundError as error:
@@ -190,7 +189,7 @@ def _settings(
     allow_origin: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
-    from flowy_sim._server.keys import read_keys
+    from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings, Settings, read_limit
 
     given = {} if start is None else {"start": start}

@@ -24,7 +24,7 @@ from botocore.client import BaseClient
 from botocore.session import Session
 
 from flowy_sim._clients import wire
-from flowy_sim._clients.parsed import metadata, parsed_fault
+from flowy_sim._clients.in_process import metadata, parsed_fault
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.polls import waiting_time
 

@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from flowy_sim._clients.wire import Response
+from flowy_sim._server.auth import Identification
 from flowy_sim._server.calls import Calls, Observe
 from flowy_sim._server.control import Control
 from flowy_sim._server.guard import Guard, NotAdmittedError
 from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
-from flowy_sim._server.observing import Metrics
+from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.signatures import Identification
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import Worlds
 
 #: The paths to which clients of Amazon SWF post: the root, or the name of a simulation.
 _CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")

@@ -13,6 +13,7 @@ from typing import Any
 from flowy_sim._clients import wire
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
+from flowy_sim._server.auth import Identification, Identity, Request
 from flowy_sim._server.connections import Caller, Connection
 from flowy_sim._server.http import (
     BodyTooLargeError,
@@ -24,9 +25,8 @@ from flowy_sim._server.http import (
     respond,
     too_large,
 )
-from flowy_sim._server.observing import OK, Observation
-from flowy_sim._server.signatures import Identification, Identity, Request
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.metrics import OK, Observation
+from flowy_sim._server.simulations import Worlds
 from flowy_sim._simulation.polls import POLLS
 from flowy_sim._storage.journal import RecordingError
 

@@ -19,10 +19,9 @@ from starlette.routing import Route
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.guard import Guard, NotAdmittedError
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
-from flowy_sim._server.observing import Metrics
+from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.world import World
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import World, Worlds
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.codec import encode
 from flowy_sim._storage.exporting import document, simulation_document

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowy_sim._engine.engine import Engine
-from flowy_sim._server.tasks import all_handed_out
+from flowy_sim._simulation.tasks import all_handed_out
 from flowy_sim._storage import files
 from flowy_sim._storage.documents import Document, changes_from
 from flowy_sim._storage.files import FileRefusedError

@@ -36,8 +36,8 @@ from flowy_sim._storage.tracking import Tracker
 from flowy_sim._storage.unit_of_work import Book, Kept
 
 if TYPE_CHECKING:
-    from flowy_sim._server.serving import OpenRecorder
-    from flowy_sim._server.worlds import Worlds
+    from flowy_sim._server.server import OpenRecorder
+    from flowy_sim._server.simulations import Worlds
 
 _log = logging.getLogger("flowy_sim")
 

@@ -160,7 +160,7 @@ def swf_replay(
 
 @pytest.fixture(scope="session")
 def _swf_server() -> Iterator[Endpoint]:
-    from flowy_sim._server.in_thread import serving
+    from flowy_sim._server.server import serving
 
     missing = [name for name in _SERVING if find_spec(name) is None]
     if missing:

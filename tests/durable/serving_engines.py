@@ -10,8 +10,7 @@ from driver import Driver
 
 from flowy_sim._engine import Engine
 from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.world import World
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import World, Worlds
 from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"

@@ -17,7 +17,7 @@ from serving_engines import Served
 
 from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 
 # Before click 8.2 standard error is mixed with the output unless this is said.
 APART: dict[str, Any] = (

@@ -13,7 +13,7 @@ from callers import Program, wait_until
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.guard import Guard, NotAdmittedError
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 
 Make = Callable[..., Program]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from callers import ACTIVITIES, COMPLETE, DECISIONS, DOMAIN, Program, pack, wait_for_polls
 
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings, Settings
 
 Make = Callable[..., Program]

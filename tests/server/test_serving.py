@@ -22,9 +22,9 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from flowy_sim._cli import cli
-from flowy_sim._server.serving import Server, listen, url_of
+from flowy_sim._server.server import Server, listen, url_of
 from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import Worlds
 from flowy_sim._storage.journal import NullRecorder
 
 VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)

@@ -23,7 +23,7 @@ from flowy_sim._clients import wire
 from flowy_sim._engine import Engine
 from flowy_sim._engine.invariants import check
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import Worlds
 from flowy_sim._storage.file_journal import open_file
 
 SECONDS = 30.0 if "FLOWY_SOAK" in os.environ else 2.0

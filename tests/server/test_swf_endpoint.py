@@ -16,7 +16,7 @@ from freezegun import freeze_time
 from flowy_sim._engine.latency import RECORDED
 from flowy_sim._engine.limits import Limits
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 

@@ -15,7 +15,7 @@ from flowy._client import Execution
 from flowy_sim import Limits, Simulation, mock_swf
 from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 from flowy_sim.testing._histories.files import load
 from flowy_sim.testing._histories.recording import MOST_REFUSALS, PatientClient, path_of, record
 from flowy_sim.verify import verify_paths

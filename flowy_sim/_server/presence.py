@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._server.connections import Caller, Connection
-from flowy_sim._server.tasks import Task, handed_out
 from flowy_sim._simulation.presence import LOOK, WARNING, Participant, Participants, TaskList
+from flowy_sim._simulation.tasks import Task, handed_out
 
 _log = logging.getLogger("flowy_sim")
 

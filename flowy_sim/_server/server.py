@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
+import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 import uvicorn
@@ -13,15 +17,19 @@ import uvicorn
 from flowy_sim._server.application import Application, with_origins
 from flowy_sim._server.calls import Observe
 from flowy_sim._server.connections import Connection
-from flowy_sim._server.observing import Metrics
-from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.endpoint import Endpoint, EndpointError
+from flowy_sim._server.metrics import Metrics
+from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.simulations import Worlds
 from flowy_sim._storage.journal import NullRecorder, Recorder
 
 #: Connections that may be about to be accepted.
 BACKLOG = 4096
+
+
 #: Real seconds after which a connection without requests is ended.
 KEEP_ALIVE_SECONDS = 600
+
 
 #: Given the simulations, which are empty, makes them what was recorded and returns what goes on
 #: recording.
@@ -172,3 +180,64 @@ def _signals_call(stop: Callable[[], object]) -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+#: Real seconds in which a server starts and stops.
+_SECONDS = 30
+
+
+@contextmanager
+def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
+    """Serve simulations from a thread of this process, at a free port of this machine.
+
+    Args:
+        settings: how the server is set up; on a virtual clock by default.
+    """
+    if settings is None:
+        settings = ServerSettings(simulation=Settings(clock="virtual"))
+    listener = listen("127.0.0.1", 0)
+    with serving_in_thread(Server(listener, settings)):
+        yield Endpoint(url_of(listener))
+
+
+@contextmanager
+def serving_in_thread(server: Server) -> Iterator[None]:
+    """Let a server serve from a thread of this process; it has started when this is entered.
+
+    Raises:
+        Exception: why it could not start.
+    """
+    started = threading.Event()
+    problems: list[Exception] = []
+
+    def serve() -> None:
+        try:
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(server.serve(started.set))
+        except Exception as error:
+            problems.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=serve, name="flowy-sim", daemon=True)
+    thread.start()
+    try:
+        if not started.wait(_SECONDS):
+            raise EndpointError("The server did not start.")
+        if problems:
+            raise problems[0]
+        yield
+    finally:
+        server.stop()
+        thread.join(_SECONDS)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that goes on while tests freeze the time of the process."""
+
+    # Not a name of the module: those are exchanged when time is frozen.
+    _clock = staticmethod(time.monotonic)
+
+    def time(self) -> float:
+        """Tell the real time."""
+        return self._clock()

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from flowy_sim._engine.model import operation_names
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import Worlds
 from flowy_sim._simulation.polls import POLLS
 
 OK = "OK"

@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.settings import ServerSettings
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+
+
 SERVICE = "swf"
+
+
 #: How far a caller's clock may be from the machine's, as documented for Signature Version 4.
 MAX_SKEW = timedelta(minutes=15)
 
+
 _ACCOUNT = re.compile(r"[0-9]{12}")
+
+
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
+
+
 _DATE = "%Y%m%dT%H%M%SZ"
+
+
 _NEEDED = ("Credential", "SignedHeaders", "Signature")
 
 
@@ -248,3 +261,50 @@ def _mismatch() -> InvalidSignatureException:
         "your AWS Secret Access Key and signing method. Consult the service documentation for "
         "details."
     )
+
+
+class Keys(NamedTuple):
+    """Keys, by access key id.
+
+    Attributes:
+        secrets: the secret keys.
+        accounts: the accounts that keys belong to; a key without one belongs to the server's.
+    """
+
+    secrets: dict[str, str]
+    accounts: dict[str, str]
+
+
+def read_keys(path: Path) -> Keys:
+    """Return what a file of keys holds.
+
+    Args:
+        path: a JSON file: ``{"ACCESS KEY ID": "SECRET KEY"}``, or with an account
+            ``{"ACCESS KEY ID": {"secret": "SECRET KEY", "account": "111122223333"}}``.
+
+    Raises:
+        ValueError: it holds no keys.
+    """
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if written == {}:
+        raise ValueError(f"{path} holds no key, so nobody could call")
+    keys = Keys({}, {})
+    for access_key, key in written.items() if isinstance(written, dict) else [("", None)]:
+        _add(keys, path, access_key, {"secret": key} if isinstance(key, str) else key)
+    return keys
+
+
+def _add(keys: Keys, path: Path, access_key: str, key: Any) -> None:
+    if not isinstance(key, dict) or not all(isinstance(value, str) for value in key.values()):
+        key = {}
+    if not {"secret"} <= key.keys() <= {"secret", "account"}:
+        raise ValueError(
+            f'{path} holds no keys; write them as {{"ACCESS KEY ID": "SECRET KEY", …}}, or with '
+            'an account as {"ACCESS KEY ID": {"secret": "…", "account": "…"}, …}'
+        )
+    keys.secrets[access_key] = key["secret"]
+    if "account" in key:
+        keys.accounts[access_key] = key["account"]

@@ -1,30 +1,188 @@
-"""A served simulation: Amazon SWF of one account in all regions, on a clock of its own.
-
-Everything here happens in the thread of one event loop, one thing after the other.
-"""
+"""Engines and polls that are served: every change is recorded, and who has gone gets no task."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 from flowy_sim._engine.engine import Engine, first
+from flowy_sim._engine.faults import LimitExceededFault, ThrottlingException
 from flowy_sim._engine.tokens import ACTIVITY
-from flowy_sim._server.clients import Clients, Key, Visitor
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
-from flowy_sim._server.pace import Pace
-from flowy_sim._server.served import Room, ServedEngines, ServedPoll, ServedPolls, is_next_page
-from flowy_sim._server.settings import LATENCIES, ServerSettings, Settings
-from flowy_sim._server.tasks import all_handed_out
-from flowy_sim._simulation.polls import POLLS, QUESTIONS, Reply
+from flowy_sim._server.presence import Clients, Key, Visitor
+from flowy_sim._server.settings import (
+    LATENCIES,
+    ServerSettings,
+    Settings,
+    check_account,
+    check_name,
+)
+from flowy_sim._simulation.event_loop import Pace
+from flowy_sim._simulation.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
 from flowy_sim._simulation.presence import TaskList
+from flowy_sim._simulation.regions import Engines
+from flowy_sim._simulation.tasks import all_handed_out
 from flowy_sim._simulation.time_skipping import Passage
-from flowy_sim._storage.journal import BEGIN, CLOCK, END, Record, Recorder, SimulationKey
+from flowy_sim._storage.journal import (
+    BEGIN,
+    CLOCK,
+    END,
+    NullRecorder,
+    Record,
+    Recorder,
+    RecordingError,
+    SimulationKey,
+)
+
+#: Regions of a simulation that may be in use; there are fewer than that.
+MAX_REGIONS = 100
+
+
+def is_next_page(operation: str, request: Reply) -> bool:
+    """Return whether a call asks for more of a decision task that was handed out already."""
+    return operation == DECISION_POLL and bool(request.get("nextPageToken"))
+
+
+class ServedEngines(Engines):
+    """The engines of a simulation; every change is recorded as soon as it is made.
+
+    Args:
+        make: makes the engine of a region.
+        record: is told region, operation, request and instant of each change.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[str], Engine],
+        record: Callable[[str, str, dict[str, Any], int], None],
+    ) -> None:
+        """Start with none."""
+        super().__init__(make)
+        self._record = record
+
+    def of(self, region: str) -> Engine:
+        """Return the engine of a region.
+
+        Raises:
+            LimitExceededFault: so many regions are in use as may be.
+        """
+        if region not in self._by_region and len(self._by_region) >= MAX_REGIONS:
+            raise LimitExceededFault(f"At most {MAX_REGIONS} regions of a simulation can be used")
+        return super().of(region)
+
+    def __iter__(self) -> Iterator[Engine]:
+        """Yield the engines of all regions in use."""
+        return iter(self._by_region.values())
+
+    def call(self, region: str, operation: str, request: Reply, instant: int) -> Reply:
+        """Carry out a call and record it, if it changes something.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        engine = self.of(region)
+        reply = engine.call(operation, request, instant)
+        if _changes(operation, request, reply):
+            self._record(region, operation, request, engine.now)
+        return reply
+
+    def poll(self, task_list: TaskList, request: Reply, instant: int) -> Reply:
+        """Poll once, without waiting."""
+        return self.call(task_list.region, task_list.poll, request, instant)
+
+
+class Room:
+    """Room for polls that wait, of all simulations of a server together.
+
+    Attributes:
+        taken: how many wait.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Be empty."""
+        self._capacity = capacity
+        self.taken = 0
+
+    def check(self) -> None:
+        """Refuse one more poll if there is no room.
+
+        Raises:
+            ThrottlingException: as many wait as may.
+        """
+        if self.taken >= self._capacity:
+            raise ThrottlingException("Rate exceeded")
+
+
+class ServedPoll(Poll):
+    """A poll that waits, and the connection that it came over."""
+
+    __slots__ = ("connection",)
+
+    def __init__(
+        self,
+        visitor: Visitor,
+        task_list: TaskList,
+        request: Reply,
+        empty: Reply,
+        *,
+        began: int,
+        lasts: int,
+    ) -> None:
+        """Describe a poll that has found nothing."""
+        super().__init__(
+            visitor, task_list, request, empty, began=began, lasts=lasts, wake=_wake_nobody
+        )
+        self.connection = visitor.connection
+
+
+class ServedPolls(Polls):
+    """The polls of a simulation that wait; who has gone gets no task.
+
+    Args:
+        service: where tasks are.
+        clients: who is busy.
+        limit: how many polls may wait on one list.
+        check: raises `RecordingError` while nothing can be recorded, and so no task handed out.
+    """
+
+    def __init__(
+        self, service: Engines, clients: Clients, limit: int, check: Callable[[], None]
+    ) -> None:
+        """Start with none."""
+        super().__init__(service, clients, first, limit)
+        self._check = check
+
+    def _hand_out(self, poll: Poll, instant: int) -> None:
+        if isinstance(poll, ServedPoll) and not poll.connection.is_there():
+            self.remove(poll)
+            poll.connection.transport.abort()
+            return
+        try:
+            self._check()
+        except RecordingError:
+            self.answer_empty(poll)
+        else:
+            super()._hand_out(poll, instant)
+
+
+def _changes(operation: str, request: Reply, reply: Reply) -> bool:
+    if operation in POLLS:
+        return bool(reply.get("taskToken")) and not is_next_page(operation, request)
+    return not operation.startswith(QUESTIONS)
+
+
+def _wake_nobody() -> None:
+    """Wake nobody: nobody waits for the answer yet."""
+
 
 HEARTBEAT = "RecordActivityTaskHeartbeat"
+
+
 #: Real seconds for which polls are held while nothing will ever happen by itself.
 IDLE_SECONDS = 60.0
 
@@ -285,3 +443,109 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 def _never() -> bool:
     return False
+
+
+class Worlds:
+    """The simulations of a server. Each is made when it is first used.
+
+    Args:
+        settings: how the server is set up.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Start with none."""
+        self._settings = settings
+        self._recorder: Recorder = NullRecorder()
+        self._room = Room(settings.max_polls)
+        self._worlds: dict[SimulationKey, World] = {}
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[World]:
+        """Yield all simulations."""
+        return iter(list(self._worlds.values()))
+
+    def find(self, name: str, account: str) -> World | None:
+        """Return a simulation; None if it is not there."""
+        return self._worlds.get(SimulationKey(name, account))
+
+    def of(self, name: str, account: str) -> World:
+        """Return a simulation, which begins with this if it is not there.
+
+        Raises:
+            ValueError: name or account cannot be one.
+            LimitExceededFault: there are as many as may be.
+        """
+        world = self._worlds.get(SimulationKey(name, account))
+        return self.begin(name, account, {}) if world is None else world
+
+    def begin(self, name: str, account: str, settings: dict[str, Any]) -> World:
+        """Let a simulation begin, or begin anew; all that was in it is gone.
+
+        Args:
+            name: as in the path; empty for the one without a name.
+            account: twelve digits.
+            settings: what is to be different from how it was before, or from how the server
+                sets simulations up; see `Settings`.
+
+        Raises:
+            ValueError: name, account or a setting is wrong.
+            LimitExceededFault: there are as many as may be.
+            RecordingError: nothing can be recorded at present.
+        """
+        key = SimulationKey(check_name(name), check_account(account))
+        former = self._worlds.get(key)
+        base = self._settings.simulation if former is None else former.settings
+        chosen = Settings.read(settings, base)
+        if former is None and len(self._worlds) >= self._settings.max_simulations:
+            raise LimitExceededFault(
+                f"There are {len(self._worlds)} simulations already; remove one"
+            )
+        self._recorder.check()
+        world = self._replace(key, chosen)
+        world.begin()
+        return world
+
+    def remove(self, name: str, account: str) -> World | None:
+        """Remove a simulation with all that is in it; return it, or None if it was not there."""
+        self._recorder.check()
+        world = self._worlds.pop(SimulationKey(name, account), None)
+        if world is not None:
+            world.end()
+        return world
+
+    # Kept over a restart
+
+    def restore(self, name: str, account: str, settings: dict[str, Any], begun: int) -> World:
+        """Let a simulation be there, with nothing in it, as it was begun; this is not recorded.
+
+        Args:
+            name: as in the path; empty for the one without a name.
+            account: twelve digits.
+            settings: how it was begun, as `Settings.written` has given it.
+            begun: when, in milliseconds since 1970.
+        """
+        world = self._replace(SimulationKey(name, account), Settings.read(settings))
+        world.clock.resume(world.settings.clock, begun)
+        return world
+
+    def resume(self, recorder: Recorder) -> None:
+        """Go on, after all that was kept is there again; from now on, record."""
+        self._recorder = recorder
+        for world in self:
+            world.resume(recorder)
+
+    def close(self) -> None:
+        """Answer all polls that wait, and let none wait any more."""
+        self._is_closed = True
+        for world in self:
+            world.close()
+
+    def _replace(self, key: SimulationKey, settings: Settings) -> World:
+        former = self._worlds.pop(key, None)
+        if former is not None:
+            former.close()
+        world = World(*key, settings, self._settings, self._recorder, self._room)
+        if self._is_closed:
+            world.close()
+        self._worlds[key] = world
+        return world
