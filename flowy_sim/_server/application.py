@@ -20,7 +20,7 @@ from flowy_sim._server.guard import Guard, NotAdmittedError
 from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import Worlds
+from flowy_sim._server.simulations import Simulations
 
 #: The paths to which clients of Amazon SWF post: the root, or the name of a simulation.
 _CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
@@ -32,7 +32,7 @@ class Application:
     """Answers HTTP requests.
 
     Args:
-        worlds: the simulations.
+        simulations: the simulations.
         settings: how the server is set up.
         metrics: counts requests.
         observers: are told of every call once it is answered, too.
@@ -41,7 +41,7 @@ class Application:
 
     def __init__(
         self,
-        worlds: Worlds,
+        simulations: Simulations,
         settings: ServerSettings,
         metrics: Metrics,
         observers: Iterable[Observe],
@@ -50,8 +50,8 @@ class Application:
         """Be there."""
         self._guard = Guard(settings)
         seed = settings.simulation.seed
-        self._calls = Calls(worlds, Identification(settings), seed, (metrics, *observers))
-        control = Control(worlds, settings, self._guard, metrics, is_ready)
+        self._calls = Calls(simulations, Identification(settings), seed, (metrics, *observers))
+        control = Control(simulations, settings, self._guard, metrics, is_ready)
         self._others = Starlette(
             routes=control.routes(), exception_handlers={HTTPException: _elsewhere}
         )

@@ -14,7 +14,7 @@ from flowy_sim._clients import wire
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
 from flowy_sim._server.auth import Identification, Identity, Request
-from flowy_sim._server.connections import Caller, Connection
+from flowy_sim._server.connections import ClientIdentity, Connection
 from flowy_sim._server.http import (
     BodyTooLargeError,
     HungUpError,
@@ -26,8 +26,8 @@ from flowy_sim._server.http import (
     too_large,
 )
 from flowy_sim._server.metrics import OK, Observation
-from flowy_sim._server.simulations import Worlds
-from flowy_sim._simulation.polls import POLLS
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.tasks import POLLS
 from flowy_sim._storage.journal import RecordingError
 
 Observe = Callable[[Observation], object]
@@ -91,12 +91,14 @@ class Call:
         """The address it comes from."""
         return str((self.scope.get("client") or ("",))[0])
 
-    def caller(self, members: dict[str, Any]) -> Caller:
+    def client_identity(self, members: dict[str, Any]) -> ClientIdentity:
         """Return who polls."""
         identity = members.get("identity")
         if not isinstance(identity, str):
             identity = ""
-        return Caller(self.client, self.identity.access_key, self.program, identity[:_MAX_IDENTITY])
+        return ClientIdentity(
+            self.client, self.identity.access_key, self.program, identity[:_MAX_IDENTITY]
+        )
 
     def let_go(self) -> None:
         """Let go of what is not needed for the response: a poll may wait long, beside many."""
@@ -127,7 +129,7 @@ class Calls:
     """Answers calls.
 
     Args:
-        worlds: the simulations.
+        simulations: the simulations.
         identification: tells who calls.
         seed: request ids follow from it.
         observers: are told of every call once it is answered.
@@ -135,13 +137,13 @@ class Calls:
 
     def __init__(
         self,
-        worlds: Worlds,
+        simulations: Simulations,
         identification: Identification,
         seed: int,
         observers: Iterable[Observe],
     ) -> None:
         """Have answered nothing yet."""
-        self._worlds = worlds
+        self._simulations = simulations
         self._identification = identification
         self._observers = tuple(observers)
         self._request_ids = request_ids(seed)
@@ -191,10 +193,10 @@ class Calls:
         del body
         connection: Connection = call.scope["state"]["connection"]
         if operation in POLLS:
-            connection.caller = call.caller(members)
+            connection.client_identity = call.client_identity(members)
             call.let_go()
-        world = self._worlds.of(call.simulation, call.identity.account)
-        return await world.call(operation, members, call.identity.region, connection)
+        simulation = self._simulations.of(call.simulation, call.identity.account)
+        return await simulation.call(operation, members, call.identity.region, connection)
 
     def _identify(self, call: Call, body: bytes) -> Identity:
         scope = call.scope

@@ -21,7 +21,7 @@ from flowy_sim._server.guard import Guard, NotAdmittedError
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import World, Worlds
+from flowy_sim._server.simulations import ServedSimulation, Simulations
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.codec import encode
 from flowy_sim._storage.exporting import document, simulation_document
@@ -37,14 +37,14 @@ SETTLE_SECONDS = 30
 MOST_SECONDS = 3600
 
 Members = dict[str, Any]
-Answer = Callable[[World, Members], Awaitable[Members]]
+Answer = Callable[[ServedSimulation, Members], Awaitable[Members]]
 
 
 class Control:
     """Answers requests about simulations.
 
     Args:
-        worlds: the simulations.
+        simulations: the simulations.
         settings: how the server is set up.
         guard: says who may ask.
         metrics: what is counted.
@@ -53,14 +53,14 @@ class Control:
 
     def __init__(
         self,
-        worlds: Worlds,
+        simulations: Simulations,
         settings: ServerSettings,
         guard: Guard,
         metrics: Metrics,
         is_ready: Callable[[], bool],
     ) -> None:
         """Be there."""
-        self._worlds = worlds
+        self._simulations = simulations
         self._settings = settings
         self._guard = guard
         self._metrics = metrics
@@ -100,34 +100,36 @@ class Control:
 
     async def _list(self, request: Request) -> Response:
         async def simulations() -> Response:
-            return JSONResponse({"simulations": [describe(world) for world in self._worlds]})
+            return JSONResponse(
+                {"simulations": [describe(simulation) for simulation in self._simulations]}
+            )
 
         return await self._answered(request, simulations)
 
     async def _remove(self, request: Request) -> Response:
         async def remove() -> Response:
-            world = self._worlds.remove(*self._key(request))
-            if world is None:
+            simulation = self._simulations.remove(*self._key(request))
+            if simulation is None:
                 return _error(404, "There is no such simulation.")
-            await world.record.durable()
+            await simulation.record.durable()
             return JSONResponse({})
 
         return await self._answered(request, remove)
 
     async def _reset(self, request: Request) -> Response:
         async def reset() -> Response:
-            world = self._worlds.begin(*self._key(request), await _members(request))
-            await world.record.durable()
-            return JSONResponse(describe(world))
+            simulation = self._simulations.begin(*self._key(request), await _members(request))
+            await simulation.record.durable()
+            return JSONResponse(describe(simulation))
 
         return await self._answered(request, reset)
 
     async def _export(self, request: Request) -> Response:
         async def export() -> Response:
-            world = self._worlds.find(*self._key(request))
-            if world is None:
+            simulation = self._simulations.find(*self._key(request))
+            if simulation is None:
                 return _error(404, "There is no such simulation.")
-            return Response(encode(exported(world)), media_type="application/json")
+            return Response(encode(exported(simulation)), media_type="application/json")
 
         return await self._answered(request, export)
 
@@ -137,9 +139,9 @@ class Control:
         async def endpoint(request: Request) -> Response:
             async def answered() -> Response:
                 members = await _members(request)
-                world = self._worlds.of(*self._key(request))
-                reply = await answer(world, members)
-                await world.record.durable()
+                simulation = self._simulations.of(*self._key(request))
+                reply = await answer(simulation, members)
+                await simulation.record.durable()
                 return JSONResponse(reply)
 
             return await self._answered(request, answered)
@@ -169,84 +171,91 @@ class Control:
         return request.path_params.get("simulation", ""), account
 
 
-def describe(world: World) -> Members:
+def describe(simulation: ServedSimulation) -> Members:
     """Return how a simulation is and what goes on in it."""
     return {
-        "simulation": world.name,
-        "account": world.account,
-        "settings": world.settings.written(),
-        "clock": clock_of(world),
-        "changes": world.record.changes,
-        "waitingPolls": len(world.polls),
-        "heldTasks": [f"{each.caller} holds the {each.task}" for each in world.clients.held()],
+        "simulation": simulation.name,
+        "account": simulation.account,
+        "settings": simulation.settings.written(),
+        "clock": clock_of(simulation),
+        "changes": simulation.record.changes,
+        "waitingPolls": len(simulation.polls),
+        "heldTasks": [
+            f"{each.holder} holds the {each.task}" for each in simulation.presence.held()
+        ],
     }
 
 
-def exported(world: World) -> Members:
+def exported(simulation: ServedSimulation) -> Members:
     """Return a simulation as `flowy-sim import` reads it."""
-    now = world.clock.milliseconds
-    settings = world.settings.written()
+    now = simulation.clock.milliseconds
+    settings = simulation.settings.written()
     return document(
         [
             simulation_document(
-                world.name, world.account, settings, world.clock.mode, now, world.engines
+                simulation.name,
+                simulation.account,
+                settings,
+                simulation.clock.mode,
+                now,
+                simulation.engines,
             )
         ]
     )
 
 
-def clock_of(world: World) -> Members:
+def clock_of(simulation: ServedSimulation) -> Members:
     """Return what there is to tell of a simulation's time."""
-    following = world.engines.next_instant()
+    following = simulation.engines.next_instant()
     return {
-        "mode": world.clock.mode,
-        "now": _written(world.clock.milliseconds),
-        "milliseconds": world.clock.milliseconds,
+        "mode": simulation.clock.mode,
+        "now": _written(simulation.clock.milliseconds),
+        "milliseconds": simulation.clock.milliseconds,
         "next": None if following is None else _written(following),
     }
 
 
-async def read(world: World, members: Members) -> Members:
+async def read(simulation: ServedSimulation, members: Members) -> Members:
     """Tell how a simulation is."""
-    return describe(world)
+    return describe(simulation)
 
 
-async def read_clock(world: World, members: Members) -> Members:
+async def read_clock(simulation: ServedSimulation, members: Members) -> Members:
     """Tell the time."""
-    return clock_of(world)
+    return clock_of(simulation)
 
 
-async def set_clock(world: World, members: Members) -> Members:
+async def set_clock(simulation: ServedSimulation, members: Members) -> Members:
     """Make the clock another one, as ``mode`` says."""
-    world.set_mode(members.get("mode", ""))
-    return clock_of(world)
+    simulation.set_mode(members.get("mode", ""))
+    return clock_of(simulation)
 
 
-async def advance(world: World, members: Members) -> Members:
+async def advance(simulation: ServedSimulation, members: Members) -> Members:
     """Let time pass, as many ``seconds`` as are given."""
-    world.advance(members.get("seconds", ""))
-    return clock_of(world)
+    simulation.advance(members.get("seconds", ""))
+    return clock_of(simulation)
 
 
-async def jump(world: World, members: Members) -> Members:
+async def jump(simulation: ServedSimulation, members: Members) -> Members:
     """Let time pass until the next thing happens; tell whether anything has."""
-    jumped = world.jump()
-    return {"jumped": jumped, **clock_of(world)}
+    jumped = simulation.jump()
+    return {"jumped": jumped, **clock_of(simulation)}
 
 
-async def settle(world: World, members: Members) -> Members:
+async def settle(simulation: ServedSimulation, members: Members) -> Members:
     """Wait until nothing moves, for as many real ``seconds`` as are given; tell whether it does."""
     seconds = members.get("seconds", SETTLE_SECONDS)
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    looks, changes = 0, world.record.changes
+    looks, changes = 0, simulation.record.changes
     while looks < LOOKS and loop.time() < until:
         await asyncio.sleep(LOOK)
-        looks = looks + 1 if world.is_still() and world.record.changes == changes else 0
-        changes = world.record.changes
-    return {"still": looks >= LOOKS, **clock_of(world)}
+        looks = looks + 1 if simulation.is_still() and simulation.record.changes == changes else 0
+        changes = simulation.record.changes
+    return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 
 #: What can be asked about one simulation.

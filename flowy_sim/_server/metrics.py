@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from flowy_sim._engine.model import operation_names
-from flowy_sim._server.simulations import Worlds
-from flowy_sim._simulation.polls import POLLS
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.tasks import POLLS
 
 OK = "OK"
 UNKNOWN = "unknown"
@@ -71,13 +71,13 @@ class Metrics:
     """Counts requests, and tells how full the server is.
 
     Args:
-        worlds: the simulations.
+        simulations: the simulations.
         connections: tells how many connections are open.
     """
 
-    def __init__(self, worlds: Worlds, connections: Callable[[], int]) -> None:
+    def __init__(self, simulations: Simulations, connections: Callable[[], int]) -> None:
         """Have counted nothing yet."""
-        self._worlds = worlds
+        self._simulations = simulations
         self._connections = connections
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -109,12 +109,12 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield how full the server is at present, for prometheus_client."""
-        worlds = list(self._worlds)
-        changes = sum(world.record.changes for world in worlds)
+        simulations = list(self._simulations)
+        changes = sum(each.record.changes for each in simulations)
         figures = {
             "connections": ("Connections that are open.", self._connections()),
-            "simulations": ("Simulations.", len(worlds)),
-            "waiting_polls": ("Polls that wait.", sum(len(world.polls) for world in worlds)),
+            "simulations": ("Simulations.", len(simulations)),
+            "waiting_polls": ("Polls that wait.", sum(len(each.polls) for each in simulations)),
             "changes": ("Changes made to all simulations.", changes),
         }
         for name, (text, value) in figures.items():

@@ -19,8 +19,9 @@ from flowy_sim._server.calls import Observe
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.metrics import Metrics
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.simulations import Worlds
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import NullRecorder, Recorder
 
 #: Connections that may be about to be accepted.
@@ -33,10 +34,10 @@ KEEP_ALIVE_SECONDS = 600
 
 #: Given the simulations, which are empty, makes them what was recorded and returns what goes on
 #: recording.
-OpenRecorder = Callable[[Worlds], Awaitable[Recorder]]
+OpenRecorder = Callable[[Simulations], Awaitable[Recorder]]
 
 
-async def open_nothing(worlds: Worlds) -> Recorder:
+async def open_nothing(simulations: Simulations) -> Recorder:
     """Return what records nothing."""
     return NullRecorder()
 
@@ -52,7 +53,7 @@ class Server:
         grace_seconds: for how long it waits, when it stops, for requests that are being answered.
 
     Attributes:
-        worlds: the simulations.
+        simulations: the simulations.
 
     Example:
         ``asyncio.run(Server(listen("127.0.0.1", 4567), ServerSettings()).serve())``
@@ -67,11 +68,11 @@ class Server:
         grace_seconds: int = 10,
     ) -> None:
         """Be ready to serve."""
-        self.worlds = Worlds(settings)
+        self.simulations = Simulations(settings)
         self._listener = listener
         self._open_recorder = open_recorder
-        metrics = Metrics(self.worlds, lambda: len(self._uvicorn.server_state.connections))
-        application = Application(self.worlds, settings, metrics, observers, self._is_ready)
+        metrics = Metrics(self.simulations, lambda: len(self._uvicorn.server_state.connections))
+        application = Application(self.simulations, settings, metrics, observers, self._is_ready)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 with_origins(application, settings),
@@ -88,7 +89,7 @@ class Server:
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=grace_seconds,
             ),
-            self.worlds.close,
+            self.simulations.close,
         )
 
     async def serve(self, started: Callable[[], object] = lambda: None) -> None:
@@ -98,9 +99,9 @@ class Server:
             started: called as soon as requests are answered.
         """
         with _signals_call(self.stop):
-            recorder = await self._open_recorder(self.worlds)
+            recorder = await self._open_recorder(self.simulations)
             try:
-                self.worlds.resume(recorder)
+                self.simulations.resume(recorder)
                 self._uvicorn.when_started = started
                 if not self._uvicorn.should_exit:
                     await self._uvicorn.serve([self._listener])

@@ -29,7 +29,7 @@ def simulation_document(
     Args:
         name: its name; empty for the one without a name.
         account: twelve digits.
-        settings: how it was begun; see `flowy_sim._server.settings.Settings`.
+        settings: how it was begun; see `flowy_sim._simulation.settings.Settings`.
         mode: the mode of its clock.
         now: its present instant, in milliseconds since 1970.
         engines: the service in each region that is in use.

@@ -37,7 +37,7 @@ from flowy_sim._storage.unit_of_work import Book, Kept
 
 if TYPE_CHECKING:
     from flowy_sim._server.server import OpenRecorder
-    from flowy_sim._server.simulations import Worlds
+    from flowy_sim._server.simulations import Simulations
 
 _log = logging.getLogger("flowy_sim")
 
@@ -195,7 +195,7 @@ def recording_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenR
     Args:
         path: the file; it is made if there is none.
         expected: settings that the simulation without a name has to have, if it is there (see
-            `flowy_sim._server.settings.Settings`).
+            `flowy_sim._simulation.settings.Settings`).
 
     Raises:
         FileRefusedError: when the server starts, if the file cannot be used.
@@ -204,18 +204,18 @@ def recording_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenR
         ``Server(listener, settings, recording_in(Path("orders.db")))``
     """
 
-    async def open_recorder(worlds: Worlds) -> FileRecorder:
-        return open_file(path, worlds, expected or {})
+    async def open_recorder(simulations: Simulations) -> FileRecorder:
+        return open_file(path, simulations, expected or {})
 
     return open_recorder
 
 
-def open_file(path: Path, worlds: Worlds, expected: Mapping[str, Any]) -> FileRecorder:
+def open_file(path: Path, simulations: Simulations, expected: Mapping[str, Any]) -> FileRecorder:
     """Let simulations be as they are in a file, and return what goes on recording there.
 
     Args:
         path: the file; it is made if there is none.
-        worlds: the simulations of a server, of which there are none yet.
+        simulations: the simulations of a server, of which there are none yet.
         expected: settings that the simulation without a name has to have, if it is there.
 
     Raises:
@@ -225,20 +225,22 @@ def open_file(path: Path, worlds: Worlds, expected: Mapping[str, Any]) -> FileRe
         files.create(path)
     seen = files.signature(path)
     with files.looking_at(path) as connection, _no_garbage():
-        book = Book(read_ids(connection), partial(_engine, worlds))
+        book = Book(read_ids(connection), partial(_engine, simulations))
         restorings: dict[int, Restoring] = {}
-        simulations = read_simulations(connection)
-        for each in simulations:
+        kept_simulations = read_simulations(connection)
+        for each in kept_simulations:
             if not each.name:
                 _check(path, each.settings, expected)
-            engines = worlds.restore(each.name, each.account, each.settings, each.begun).engines
+            engines = simulations.restore(
+                each.name, each.account, each.settings, each.begun
+            ).engines
             trackers = [(kept.id, Tracker(engines.of(kept.region))) for kept in each.engines]
             restorings.update((number, Restoring(tracker)) for number, tracker in trackers)
             state = [each.name, each.account, each.settings, each.begun, each.mode]
             book.resume(Kept(each.id, state, each.now), trackers)
         read_engines(connection, restorings)
-        for each in simulations:
-            worlds.of(each.name, each.account).catch_up(each.mode, each.now)
+        for each in kept_simulations:
+            simulations.of(each.name, each.account).catch_up(each.mode, each.now)
     return FileRecorder(path, files.open_for_writing(path, seen), book)
 
 
@@ -251,8 +253,8 @@ def _check(path: Path, settings: Mapping[str, Any], expected: Mapping[str, Any])
             )
 
 
-def _engine(worlds: Worlds, world: SimulationKey, region: str) -> Engine:
-    return worlds.of(*world).engines.of(region)
+def _engine(simulations: Simulations, world: SimulationKey, region: str) -> Engine:
+    return simulations.of(*world).engines.of(region)
 
 
 @contextmanager

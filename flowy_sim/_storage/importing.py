@@ -12,8 +12,7 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.invariants import Violation
 from flowy_sim._engine.invariants import check as check_invariants
 from flowy_sim._engine.life_cycles import LifecycleError
-from flowy_sim._server.clock import check_mode
-from flowy_sim._server.settings import Settings, check_account, check_name
+from flowy_sim._simulation.settings import Settings, check_account, check_mode, check_name
 from flowy_sim._storage.documents import Document, changes_from, check_engine, engine_document
 from flowy_sim._storage.exporting import FORMAT, VERSION
 from flowy_sim._storage.files import DAMAGE

@@ -23,8 +23,9 @@ from click.testing import CliRunner
 
 from flowy_sim._cli import cli
 from flowy_sim._server.server import Server, listen, url_of
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.simulations import Worlds
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import NullRecorder
 
 VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)
@@ -276,7 +277,7 @@ def test_a_request_that_does_not_end_is_answered_when_the_server_stops(
 
 def waiting(server: Server) -> int:
     """How many polls wait."""
-    return sum(len(list(world.polls)) for world in server.worlds)
+    return sum(len(list(world.polls)) for world in server.simulations)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -390,7 +391,7 @@ def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number
         async def close(self) -> None:
             closed.append("cleanly")
 
-    async def open_recorder(worlds: Worlds) -> NullRecorder:
+    async def open_recorder(simulations: Simulations) -> NullRecorder:
         signal.raise_signal(number)
         return Recorder()
 
