@@ -1,8 +1,8 @@
-"""What can be asked of a simulation beside Amazon SWF: its time, a new beginning, its health.
+"""The control API: a simulation's clock, reset and export, and the server's health and metrics.
 
-All of it lies under ``/_flowy``, for a simulation with a name under ``/NAME/_flowy``; no SWF
-client uses such a path. ``?account=…`` chooses another account than the usual one. Requests and
-responses are JSON objects.
+It is under ``/_flowy``, or ``/NAME/_flowy`` for a simulation with a name; no SWF client uses such a
+path. ``?account=…`` selects another account than the default. Requests and responses are JSON
+objects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flowy_sim._engine.faults import Fault
-from flowy_sim._server.guard import Guard, NotAdmittedError
+from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
@@ -28,11 +28,11 @@ from flowy_sim._storage.exporting import document, simulation_document
 from flowy_sim._storage.journal import RecordingError
 
 PREFIX = "/_flowy"
-#: Real seconds between two looks at whether anything moves, and in how many of them, one after
-#: the other, nothing has to move.
+#: Real seconds between two checks of whether anything moves, and the number of successive checks in
+#: which nothing has to move.
 LOOK = 0.02
 LOOKS = 6
-#: Real seconds that `settle` waits if nothing else is said, and at most.
+#: Real seconds that `settle` waits by default, and at most.
 SETTLE_SECONDS = 30
 MOST_SECONDS = 3600
 
@@ -41,14 +41,14 @@ Answer = Callable[[ServedSimulation, Members], Awaitable[Members]]
 
 
 class Control:
-    """Answers requests about simulations.
+    """Answers the requests of the control API.
 
     Args:
         simulations: the simulations.
         settings: how the server is set up.
-        guard: says who may ask.
+        guard: checks requests.
         metrics: what is counted.
-        is_ready: tells whether calls are taken.
+        is_ready: returns whether the server accepts calls.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Control:
         metrics: Metrics,
         is_ready: Callable[[], bool],
     ) -> None:
-        """Be there."""
         self._simulations = simulations
         self._settings = settings
         self._guard = guard
@@ -67,7 +66,7 @@ class Control:
         self._is_ready = is_ready
 
     def routes(self) -> list[Route]:
-        """Return what can be asked, and where."""
+        """Return the routes of all requests."""
         routes = [
             Route(f"{PREFIX}/health", self._health, methods=["GET"]),
             Route(f"{PREFIX}/ready", self._ready, methods=["GET"]),
@@ -77,7 +76,7 @@ class Control:
         for start in (PREFIX, f"/{{simulation}}{PREFIX}"):
             routes.append(Route(start, self._remove, methods=["DELETE"]))
             routes += [
-                Route(f"{start}{path}", self._about(answer), methods=[method])
+                Route(f"{start}{path}", self._handler(answer), methods=[method])
                 for (method, path), answer in ANSWERS.items()
             ]
             routes.append(Route(f"{start}/reset", self._reset, methods=["POST"]))
@@ -96,7 +95,7 @@ class Control:
         async def text() -> Response:
             return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
-        return await self._answered(request, text)
+        return await self._checked(request, text)
 
     async def _list(self, request: Request) -> Response:
         async def simulations() -> Response:
@@ -104,7 +103,7 @@ class Control:
                 {"simulations": [describe(simulation) for simulation in self._simulations]}
             )
 
-        return await self._answered(request, simulations)
+        return await self._checked(request, simulations)
 
     async def _remove(self, request: Request) -> Response:
         async def remove() -> Response:
@@ -114,7 +113,7 @@ class Control:
             await simulation.record.durable()
             return JSONResponse({})
 
-        return await self._answered(request, remove)
+        return await self._checked(request, remove)
 
     async def _reset(self, request: Request) -> Response:
         async def reset() -> Response:
@@ -122,7 +121,7 @@ class Control:
             await simulation.record.durable()
             return JSONResponse(describe(simulation))
 
-        return await self._answered(request, reset)
+        return await self._checked(request, reset)
 
     async def _export(self, request: Request) -> Response:
         async def export() -> Response:
@@ -131,10 +130,10 @@ class Control:
                 return _error(404, "There is no such simulation.")
             return Response(encode(exported(simulation)), media_type="application/json")
 
-        return await self._answered(request, export)
+        return await self._checked(request, export)
 
-    def _about(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        """Return what answers requests about one simulation."""
+    def _handler(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests about one simulation."""
 
         async def endpoint(request: Request) -> Response:
             async def answered() -> Response:
@@ -144,18 +143,18 @@ class Control:
                 await simulation.record.durable()
                 return JSONResponse(reply)
 
-            return await self._answered(request, answered)
+            return await self._checked(request, answered)
 
         return endpoint
 
-    async def _answered(
+    async def _checked(
         self, request: Request, answer: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Answer a request, or say in a sentence why not."""
+        """Answer a request, or explain in a sentence why not."""
         try:
             self._guard.check_control(request.client.host if request.client else "")
             return await answer()
-        except NotAdmittedError as error:
+        except ForbiddenError as error:
             return _error(403, str(error))
         except BodyTooLargeError:
             return _error(413, "The body is too large.")
@@ -172,7 +171,7 @@ class Control:
 
 
 def describe(simulation: ServedSimulation) -> Members:
-    """Return how a simulation is and what goes on in it."""
+    """Return the settings and the status of a simulation."""
     return {
         "simulation": simulation.name,
         "account": simulation.account,
@@ -205,7 +204,7 @@ def exported(simulation: ServedSimulation) -> Members:
 
 
 def clock_of(simulation: ServedSimulation) -> Members:
-    """Return what there is to tell of a simulation's time."""
+    """Return a simulation's time, and when something happens next."""
     following = simulation.engines.next_instant()
     return {
         "mode": simulation.clock.mode,
@@ -216,35 +215,35 @@ def clock_of(simulation: ServedSimulation) -> Members:
 
 
 async def read(simulation: ServedSimulation, members: Members) -> Members:
-    """Tell how a simulation is."""
+    """Answer with settings and status."""
     return describe(simulation)
 
 
 async def read_clock(simulation: ServedSimulation, members: Members) -> Members:
-    """Tell the time."""
+    """Answer with the time."""
     return clock_of(simulation)
 
 
 async def set_clock(simulation: ServedSimulation, members: Members) -> Members:
-    """Make the clock another one, as ``mode`` says."""
+    """Set the mode of the clock to ``mode``."""
     simulation.set_mode(members.get("mode", ""))
     return clock_of(simulation)
 
 
 async def advance(simulation: ServedSimulation, members: Members) -> Members:
-    """Let time pass, as many ``seconds`` as are given."""
+    """Let ``seconds`` of simulated time pass."""
     simulation.advance(members.get("seconds", ""))
     return clock_of(simulation)
 
 
 async def jump(simulation: ServedSimulation, members: Members) -> Members:
-    """Let time pass until the next thing happens; tell whether anything has."""
+    """Let time pass until the next thing happens; answer whether anything has."""
     jumped = simulation.jump()
     return {"jumped": jumped, **clock_of(simulation)}
 
 
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
-    """Wait until nothing moves, for as many real ``seconds`` as are given; tell whether it does."""
+    """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
     seconds = members.get("seconds", SETTLE_SECONDS)
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
@@ -258,7 +257,7 @@ async def settle(simulation: ServedSimulation, members: Members) -> Members:
     return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 
-#: What can be asked about one simulation.
+#: Requests about one simulation, by method and path.
 ANSWERS: dict[tuple[str, str], Answer] = {
     ("GET", ""): read,
     ("GET", "/clock"): read_clock,
@@ -276,7 +275,7 @@ async def _members(request: Request) -> Members:
     except (ValueError, RecursionError):
         members = None
     if not isinstance(members, dict):
-        raise ValueError("The body is no JSON object.")
+        raise ValueError("The body is not a JSON object.")
     return members
 
 

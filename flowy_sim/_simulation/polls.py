@@ -203,7 +203,7 @@ class Polls:
         return served
 
     def end(self, instant: int) -> None:
-        """Answer the polls whose time is over: there was no task."""
+        """Answer the polls whose time is over, empty."""
         while (end := self._ends.next_instant()) is not None and end <= instant:
             (poll,) = self._ends.pop(end).arguments
             empties = poll.poller.empties
@@ -221,7 +221,7 @@ class Polls:
         self._endless.clear()
 
     def answer_empty(self, poll: Poll) -> None:
-        """Answer a poll: there is no task."""
+        """Answer a poll, empty."""
         poll.reply = poll.empty
         self._answered(poll, None)
 

@@ -1,4 +1,4 @@
-"""The service in all regions: one engine each, made when it is first used."""
+"""The engines of a simulation: one for each region, made when it is first used."""
 
 from __future__ import annotations
 

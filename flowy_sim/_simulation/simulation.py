@@ -1,4 +1,4 @@
-"""A simulation: Amazon SWF in memory, on a clock of its own."""
+"""A simulation: Amazon SWF in memory, with its own clock."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class Simulation:
     """Amazon SWF in memory. Its time, its contents and its choices are its own.
 
     Args:
-        seed: run ids, tokens and request ids follow from it and from the calls made.
-        start: where the virtual clock starts, a datetime with a time zone or an ISO 8601 string
+        seed: run IDs, tokens and request IDs follow from it and from the calls made.
+        start: where the virtual clock starts: a datetime with a time zone, or an ISO 8601 string
             with one; 2024-01-01T00:00:00Z by default.
-        region: the region of clients that name none.
+        region: the default region of clients.
         account: twelve digits; part of the names of resources.
-        clock: a clock of its own, instead of a virtual one; it knows itself where it starts.
+        clock: used instead of a virtual clock; it has its own start.
         schedule: makes the choices that the service leaves open; the first possibility by default.
         limits: the service's quotas.
         latency: how long effects take that come after a call was answered.
 
     Attributes:
         seed, region, account: as given.
-        clock: tells the time; ``clock.advance(seconds)`` lets time pass.
+        clock: the time; ``clock.advance(seconds)`` lets time pass.
         schedule: as given.
         settings: the other arguments, by name: ``Simulation(**simulation.settings)`` is another
             simulation that is set up alike.
         lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
-            They may call the simulation themselves, but not poll.
+            They may call the simulation themselves, but cannot poll.
 
     Raises:
         TypeError: `seed`, `clock`, `schedule`, `limits` or `latency` is something else.
@@ -123,7 +123,7 @@ class Simulation:
         Args:
             operation: such as ``StartWorkflowExecution``.
             request: its members, as boto3 takes them.
-            region: whose service is called; the simulation's region by default.
+            region: the region whose service is called; the simulation's by default.
 
         Returns:
             The reply as boto3 gives it, without ``ResponseMetadata``. A poll never waits.
@@ -137,7 +137,7 @@ class Simulation:
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
 
-        Waiting polls do not count. None if nothing will happen until somebody calls.
+        Waiting polls do not count. None if nothing will happen before the next call.
         """
         with self._lock:
             return self.host.time_skipping.next_instant()
@@ -172,14 +172,14 @@ class Simulation:
             return {(POLL_OF[kind], name) for kind, _, name in found}
 
     def engine(self) -> Engine:
-        """Return the engine of the simulation's region, to look at."""
+        """Return the engine of the simulation's region, for inspection."""
         return self.host.engines.of(self.region)
 
     def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
         """Return an object with the methods of ``boto3.client("swf")``.
 
         Args:
-            region: whose service it calls; the simulation's region by default.
+            region: the region whose service it calls; the simulation's by default.
             poll_seconds: for how many simulated seconds its polls wait for a task.
         """
         from flowy_sim._clients.in_process import Client
@@ -200,7 +200,7 @@ class Simulation:
         return boto3_client(self, wire, poll_seconds, arguments)
 
     def request_id(self) -> str:
-        """Return the id of one more request: a UUID that follows from the seed."""
+        """Return the ID of another request: a UUID that follows from the seed."""
         return f"{self._request_prefix}{next(self._requests):012x}"
 
     def _make_engine(self, region: str) -> Engine:
@@ -216,7 +216,7 @@ class Simulation:
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:
-    """Refuse an argument that is given and does not fit."""
+    """Raise an error for an argument that is given and has the wrong type."""
     if given is not None and not fits:
         raise TypeError(f"{name}={given!r}: give {wanted}.")
 
