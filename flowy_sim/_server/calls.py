@@ -28,7 +28,7 @@ from flowy_sim._server.http import (
 from flowy_sim._server.metrics import OK, Observation
 from flowy_sim._server.simulations import Worlds
 from flowy_sim._simulation.polls import POLLS
-from flowy_sim._storage.journal import RecordingError
+from flowy_sim._storage.journal import JournalError
 
 Observe = Callable[[Observation], object]
 
@@ -205,8 +205,8 @@ class Calls:
         )
 
     def _failure(self, call: Call, error: Exception) -> wire.Response:
-        if isinstance(error, RecordingError):
-            _log.error("%s was not recorded: %s", call.operation, error)
+        if isinstance(error, JournalError):
+            _log.error("%s was not made durable: %s", call.operation, error)
         else:
             _log.error("%s failed", call.operation or "A request", exc_info=error)
         return _internal_failure(call)

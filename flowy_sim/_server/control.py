@@ -23,11 +23,13 @@ from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import World, Worlds
 from flowy_sim._simulation.clock import from_milliseconds
-from flowy_sim._storage.codec import encode
-from flowy_sim._storage.exporting import document, simulation_document
-from flowy_sim._storage.journal import RecordingError
+from flowy_sim._storage.journal import JournalError, SimulationKey
+from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
+from flowy_sim._storage.snapshot import snapshot_of
 
 PREFIX = "/_flowy"
+#: The media type of SQLite database files, as registered.
+SNAPSHOT_TYPE = "application/vnd.sqlite3"
 #: Real seconds between two looks at whether anything moves, and in how many of them, one after
 #: the other, nothing has to move.
 LOOK = 0.02
@@ -109,7 +111,7 @@ class Control:
             world = self._worlds.remove(*self._key(request))
             if world is None:
                 return _error(404, "There is no such simulation.")
-            await world.record.durable()
+            await world.journal.durable()
             return JSONResponse({})
 
         return await self._answered(request, remove)
@@ -117,7 +119,7 @@ class Control:
     async def _reset(self, request: Request) -> Response:
         async def reset() -> Response:
             world = self._worlds.begin(*self._key(request), await _members(request))
-            await world.record.durable()
+            await world.journal.durable()
             return JSONResponse(describe(world))
 
         return await self._answered(request, reset)
@@ -127,7 +129,7 @@ class Control:
             world = self._worlds.find(*self._key(request))
             if world is None:
                 return _error(404, "There is no such simulation.")
-            return Response(encode(exported(world)), media_type="application/json")
+            return Response(exported(world), media_type=SNAPSHOT_TYPE)
 
         return await self._answered(request, export)
 
@@ -139,7 +141,7 @@ class Control:
                 members = await _members(request)
                 world = self._worlds.of(*self._key(request))
                 reply = await answer(world, members)
-                await world.record.durable()
+                await world.journal.durable()
                 return JSONResponse(reply)
 
             return await self._answered(request, answered)
@@ -161,7 +163,7 @@ class Control:
             return _error(400, f"{fault.message}.")
         except ValueError as error:
             return _error(400, str(error))
-        except RecordingError as error:
+        except JournalError as error:
             return _error(500, str(error))
 
     def _key(self, request: Request) -> tuple[str, str]:
@@ -176,23 +178,18 @@ def describe(world: World) -> Members:
         "account": world.account,
         "settings": world.settings.written(),
         "clock": clock_of(world),
-        "changes": world.record.changes,
+        "changes": world.journal.changes,
         "waitingPolls": len(world.polls),
         "heldTasks": [f"{each.caller} holds the {each.task}" for each in world.clients.held()],
     }
 
 
-def exported(world: World) -> Members:
-    """Return a simulation as `flowy-sim import` reads it."""
-    now = world.clock.milliseconds
-    settings = world.settings.written()
-    return document(
-        [
-            simulation_document(
-                world.name, world.account, settings, world.clock.mode, now, world.engines
-            )
-        ]
-    )
+def exported(world: World) -> bytes:
+    """Return a snapshot of a simulation, as `flowy-sim import` reads it."""
+    now, mode = world.clock.milliseconds, world.clock.mode
+    key = SimulationKey(world.name, world.account)
+    stored = StoredSimulation(0, key, world.settings.written(), now, mode, now, {})
+    return snapshot_of(LoadedSimulation(stored, {each.region: each for each in world.engines}))
 
 
 def clock_of(world: World) -> Members:
@@ -241,11 +238,11 @@ async def settle(world: World, members: Members) -> Members:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    looks, changes = 0, world.record.changes
+    looks, changes = 0, world.journal.changes
     while looks < LOOKS and loop.time() < until:
         await asyncio.sleep(LOOK)
-        looks = looks + 1 if world.is_still() and world.record.changes == changes else 0
-        changes = world.record.changes
+        looks = looks + 1 if world.is_still() and world.journal.changes == changes else 0
+        changes = world.journal.changes
     return {"still": looks >= LOOKS, **clock_of(world)}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Real seconds in which a server answers.
 _SECONDS = 30
-#: Real seconds in which it writes everything down.
+#: Real seconds in which it answers with a snapshot.
 _EXPORT_SECONDS = 600
 
 
@@ -132,13 +132,13 @@ class Endpoint:
         """Return its settings and what goes on in it: time, polls that wait, tasks held."""
         return self.ask("GET", "")
 
-    def export(self) -> dict[str, Any]:
-        """Return all that is in it, as ``flowy-sim import`` reads it.
+    def export(self) -> bytes:
+        """Return a snapshot of everything in it: a database file for ``flowy-sim import``.
 
         Raises:
             EndpointError: it has never been called.
         """
-        return self.ask("GET", "/export", seconds=_EXPORT_SECONDS)
+        return self._request("GET", "/export", None, _EXPORT_SECONDS)
 
     def ask(
         self,
@@ -158,12 +158,19 @@ class Endpoint:
         Raises:
             EndpointError: it is refused.
         """
+        answer: dict[str, Any] = json.loads(self._request(method, path, members, seconds))
+        return answer
+
+    def _request(
+        self, method: str, path: str, members: dict[str, Any] | None, seconds: float
+    ) -> bytes:
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         with closing(connection):
             connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))
             response = connection.getresponse()
-            answer: dict[str, Any] = json.loads(response.read())
+            body = response.read()
         if response.status != 200:
+            answer = json.loads(body)
             raise EndpointError(answer.get("error") or answer.get("message") or str(answer))
-        return answer
+        return body

@@ -110,7 +110,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Yield how full the server is at present, for prometheus_client."""
         worlds = list(self._worlds)
-        changes = sum(world.record.changes for world in worlds)
+        changes = sum(world.journal.changes for world in worlds)
         figures = {
             "connections": ("Connections that are open.", self._connections()),
             "simulations": ("Simulations.", len(worlds)),

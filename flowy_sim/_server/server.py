@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -21,7 +21,7 @@ from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings, Settings
 from flowy_sim._server.simulations import Worlds
-from flowy_sim._storage.journal import NullRecorder, Recorder
+from flowy_sim._storage.journal import OpenJournal, open_nothing
 
 #: Connections that may be about to be accepted.
 BACKLOG = 4096
@@ -31,23 +31,13 @@ BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 600
 
 
-#: Given the simulations, which are empty, makes them what was recorded and returns what goes on
-#: recording.
-OpenRecorder = Callable[[Worlds], Awaitable[Recorder]]
-
-
-async def open_nothing(worlds: Worlds) -> Recorder:
-    """Return what records nothing."""
-    return NullRecorder()
-
-
 class Server:
     """Amazon SWF, served over HTTP.
 
     Args:
         listener: where it listens; see `listen`.
         settings: how it is set up.
-        open_recorder: opens what keeps the simulations over a restart.
+        open_journal: restores simulations that were kept, and opens their journal.
         observers: are told of every call once it is answered.
         grace_seconds: for how long it waits, when it stops, for requests that are being answered.
 
@@ -62,14 +52,14 @@ class Server:
         self,
         listener: socket.socket,
         settings: ServerSettings,
-        open_recorder: OpenRecorder = open_nothing,
+        open_journal: OpenJournal = open_nothing,
         observers: Iterable[Observe] = (),
         grace_seconds: int = 10,
     ) -> None:
         """Be ready to serve."""
         self.worlds = Worlds(settings)
         self._listener = listener
-        self._open_recorder = open_recorder
+        self._open_journal = open_journal
         metrics = Metrics(self.worlds, lambda: len(self._uvicorn.server_state.connections))
         application = Application(self.worlds, settings, metrics, observers, self._is_ready)
         self._uvicorn = _Uvicorn(
@@ -98,14 +88,14 @@ class Server:
             started: called as soon as requests are answered.
         """
         with _signals_call(self.stop):
-            recorder = await self._open_recorder(self.worlds)
+            journal = await self._open_journal(self.worlds)
             try:
-                self.worlds.resume(recorder)
+                self.worlds.resume(journal)
                 self._uvicorn.when_started = started
                 if not self._uvicorn.should_exit:
                     await self._uvicorn.serve([self._listener])
             finally:
-                await recorder.close()
+                await journal.close()
 
     def stop(self) -> None:
         """Stop soon: polls are answered, what is being answered is waited for."""

@@ -29,13 +29,10 @@ from flowy_sim._simulation.regions import Engines
 from flowy_sim._simulation.tasks import all_handed_out
 from flowy_sim._simulation.time_skipping import Passage
 from flowy_sim._storage.journal import (
-    BEGIN,
-    CLOCK,
-    END,
-    NullRecorder,
-    Record,
-    Recorder,
-    RecordingError,
+    Journal,
+    JournalError,
+    NullJournal,
+    SimulationJournal,
     SimulationKey,
 )
 
@@ -49,21 +46,16 @@ def is_next_page(operation: str, request: Reply) -> bool:
 
 
 class ServedEngines(Engines):
-    """The engines of a simulation; every change is recorded as soon as it is made.
+    """The engines of a simulation; every change is committed as soon as it is made.
 
     Args:
         make: makes the engine of a region.
-        record: is told region, operation, request and instant of each change.
+        commit: called with an engine in which a call has changed something.
     """
 
-    def __init__(
-        self,
-        make: Callable[[str], Engine],
-        record: Callable[[str, str, dict[str, Any], int], None],
-    ) -> None:
-        """Start with none."""
+    def __init__(self, make: Callable[[str], Engine], commit: Callable[[Engine], None]) -> None:
         super().__init__(make)
-        self._record = record
+        self._commit = commit
 
     def of(self, region: str) -> Engine:
         """Return the engine of a region.
@@ -73,22 +65,29 @@ class ServedEngines(Engines):
         """
         if region not in self._by_region and len(self._by_region) >= MAX_REGIONS:
             raise LimitExceededFault(f"At most {MAX_REGIONS} regions of a simulation can be used")
-        return super().of(region)
+        engine = super().of(region)
+        if engine.changes is None:
+            engine.track_changes()
+        return engine
 
     def __iter__(self) -> Iterator[Engine]:
         """Yield the engines of all regions in use."""
         return iter(self._by_region.values())
 
     def call(self, region: str, operation: str, request: Reply, instant: int) -> Reply:
-        """Carry out a call and record it, if it changes something.
+        """Carry out a call, and commit what it changes, if anything.
 
         Raises:
             Fault: the call is refused.
         """
         engine = self.of(region)
+        # What falls due by itself happens again after a restart; it need not be committed.
+        engine.run_until(instant)
+        assert engine.changes is not None
+        before = engine.changes.count
         reply = engine.call(operation, request, instant)
-        if _changes(operation, request, reply):
-            self._record(region, operation, request, engine.now)
+        if engine.changes.count != before:
+            self._commit(engine)
         return reply
 
     def poll(self, task_list: TaskList, request: Reply, instant: int) -> Reply:
@@ -147,7 +146,7 @@ class ServedPolls(Polls):
         service: where tasks are.
         clients: who is busy.
         limit: how many polls may wait on one list.
-        check: raises `RecordingError` while nothing can be recorded, and so no task handed out.
+        check: raises `JournalError` while nothing can be made durable: no task is handed out then.
     """
 
     def __init__(
@@ -164,16 +163,10 @@ class ServedPolls(Polls):
             return
         try:
             self._check()
-        except RecordingError:
+        except JournalError:
             self.answer_empty(poll)
         else:
             super()._hand_out(poll, instant)
-
-
-def _changes(operation: str, request: Reply, reply: Reply) -> bool:
-    if operation in POLLS:
-        return bool(reply.get("taskToken")) and not is_next_page(operation, request)
-    return not operation.startswith(QUESTIONS)
 
 
 def _wake_nobody() -> None:
@@ -195,12 +188,12 @@ class World:
         account: twelve digits.
         settings: how it is set up.
         server: how the server is set up.
-        recorder: keeps what changes it.
+        journal: makes its changes durable.
         room: for the polls of all simulations together.
 
     Attributes:
         name, account, settings: as given.
-        record: what is recorded of it.
+        journal: its own journal.
         clock: tells the time.
         engines: the service in each region.
         clients: who is busy.
@@ -213,22 +206,22 @@ class World:
         account: str,
         settings: Settings,
         server: ServerSettings,
-        recorder: Recorder,
+        journal: Journal,
         room: Room,
     ) -> None:
         """Start with nothing registered."""
         self.name = name
         self.account = account
         self.settings = settings
-        self.record = Record(recorder, SimulationKey(name, account))
+        self.journal = SimulationJournal(journal, SimulationKey(name, account))
         self._server = server
         self._room = room
         self._limits = settings.make_limits()
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
-        self.engines = ServedEngines(self._make_engine, self.record.change)
+        self.engines = ServedEngines(self._make_engine, self._commit)
         self.clients = Clients(self.engines.of, self._patience, server.hold_seconds, time.monotonic)
-        self.polls = ServedPolls(self.engines, self.clients, self._limits.polls, self.record.check)
+        self.polls = ServedPolls(self.engines, self.clients, self._limits.polls, self.journal.check)
         self._passage = Passage(self.clock, self.engines, self.clients, self.polls, _never)
         self._pace = Pace(self._passage)
         self.clock.belong_to(nullcontext(), self._passage.advance_to)
@@ -251,7 +244,7 @@ class World:
 
         Raises:
             Fault: the call is refused; what it is refused for is durable.
-            RecordingError: what the answer would tell of cannot be recorded.
+            JournalError: the changes that the answer depends on cannot be made durable.
         """
         try:
             if operation.startswith(QUESTIONS):
@@ -260,18 +253,18 @@ class World:
                 return await self._poll(operation, request, region, connection)
             return self._act(operation, request, region, connection)
         finally:
-            await self.record.durable()
+            await self.journal.durable()
 
     def _ask(self, operation: str, request: Reply, region: str) -> Reply:
         now = self._passage.present()
         reply = self.engines.call(region, operation, request, now)
-        if not self.clock.runs and now > self.record.until:
-            # Time has jumped; what somebody has seen of that is not to be undone by a restart.
-            self._record_clock()
+        if not self.clock.runs and now > self.journal.until:
+            # Time has jumped, and the caller has seen that: a restart must not undo it.
+            self._commit_clock()
         return reply
 
     def _act(self, operation: str, request: Reply, region: str, connection: Connection) -> Reply:
-        self.record.check()
+        self.journal.check()
         self.clients.acts(self._visitor(connection))
         reply = self._carry_out(operation, request, region)
         if operation == HEARTBEAT:
@@ -282,7 +275,7 @@ class World:
     async def _poll(
         self, operation: str, request: Reply, region: str, connection: Connection
     ) -> Reply:
-        self.record.check()
+        self.journal.check()
         visitor = self._visitor(connection)
         reply = self._carry_out(operation, request, region)
         task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
@@ -342,7 +335,7 @@ class World:
             ValueError: `seconds` is not a number of at least 0, or the clock is real.
         """
         self.clock.advance(seconds)
-        self._record_clock()
+        self._commit_clock()
         self._pace.soon()
 
     def jump(self) -> bool:
@@ -365,7 +358,7 @@ class World:
         self.clock.set_mode(mode)
         # On a clock that runs every poll ends.
         self.polls.set_ends(self.clock.milliseconds)
-        self._record_clock()
+        self._commit_clock()
         self._pace.soon()
 
     def is_still(self) -> bool:
@@ -390,29 +383,29 @@ class World:
     # Begin and end
 
     def begin(self) -> None:
-        """Record that it begins."""
-        self.record.change("", BEGIN, self.settings.written(), self.clock.milliseconds)
+        """Commit that it begins."""
+        self.journal.begin(self.settings.written(), self.clock.mode, self.clock.milliseconds)
 
     def catch_up(self, mode: str, now: int) -> None:
-        """Let everything have happened up to an instant in milliseconds; this is not recorded."""
+        """Set the clock, and let happen what falls due until `now`; nothing is committed."""
         self.clock.resume(mode, now)
         self.engines.run_until(now)
-        self.record.until = now
+        self.journal.until = now
 
-    def resume(self, recorder: Recorder) -> None:
-        """Go on after all that was kept is there again; from now on, record.
+    def resume(self, journal: Journal) -> None:
+        """Go on after everything was restored; from now on, commit to a journal.
 
         Who holds the tasks that were handed out before is not known; they are waited for.
         """
-        self.record.recorder = recorder
-        self.clock.resume(self.clock.mode, self.record.until)
+        self.journal.journal = journal
+        self.clock.resume(self.clock.mode, self.journal.until)
         for engine in self.engines:
             for task in all_handed_out(engine):
                 self.clients.hold(task)
 
     def end(self) -> None:
-        """Record that it ends, and close it."""
-        self.record.change("", END, {}, self.clock.milliseconds)
+        """Commit that it ends, and close it."""
+        self.journal.end(self.clock.milliseconds)
         self.close()
 
     def close(self) -> None:
@@ -422,8 +415,11 @@ class World:
         for poll in list(self.polls):
             self.polls.answer_empty(poll)
 
-    def _record_clock(self) -> None:
-        self.record.change("", CLOCK, {"mode": self.clock.mode}, self.clock.milliseconds)
+    def _commit(self, engine: Engine) -> None:
+        self.journal.commit([engine], self.clock.mode, engine.now)
+
+    def _commit_clock(self) -> None:
+        self.journal.commit(self.engines, self.clock.mode, self.clock.milliseconds)
 
     def _make_engine(self, region: str) -> Engine:
         return Engine(
@@ -455,7 +451,7 @@ class Worlds:
     def __init__(self, settings: ServerSettings) -> None:
         """Start with none."""
         self._settings = settings
-        self._recorder: Recorder = NullRecorder()
+        self._journal: Journal = NullJournal()
         self._room = Room(settings.max_polls)
         self._worlds: dict[SimulationKey, World] = {}
         self._is_closed = False
@@ -490,7 +486,7 @@ class Worlds:
         Raises:
             ValueError: name, account or a setting is wrong.
             LimitExceededFault: there are as many as may be.
-            RecordingError: nothing can be recorded at present.
+            JournalError: nothing can be made durable at present.
         """
         key = SimulationKey(check_name(name), check_account(account))
         former = self._worlds.get(key)
@@ -500,14 +496,14 @@ class Worlds:
             raise LimitExceededFault(
                 f"There are {len(self._worlds)} simulations already; remove one"
             )
-        self._recorder.check()
+        self._journal.check()
         world = self._replace(key, chosen)
         world.begin()
         return world
 
     def remove(self, name: str, account: str) -> World | None:
         """Remove a simulation with all that is in it; return it, or None if it was not there."""
-        self._recorder.check()
+        self._journal.check()
         world = self._worlds.pop(SimulationKey(name, account), None)
         if world is not None:
             world.end()
@@ -516,7 +512,7 @@ class Worlds:
     # Kept over a restart
 
     def restore(self, name: str, account: str, settings: dict[str, Any], begun: int) -> World:
-        """Let a simulation be there, with nothing in it, as it was begun; this is not recorded.
+        """Return a simulation with nothing in it, as it once began; nothing is committed.
 
         Args:
             name: as in the path; empty for the one without a name.
@@ -528,11 +524,11 @@ class Worlds:
         world.clock.resume(world.settings.clock, begun)
         return world
 
-    def resume(self, recorder: Recorder) -> None:
-        """Go on, after all that was kept is there again; from now on, record."""
-        self._recorder = recorder
+    def resume(self, journal: Journal) -> None:
+        """Go on after everything was restored; from now on, commit to a journal."""
+        self._journal = journal
         for world in self:
-            world.resume(recorder)
+            world.resume(journal)
 
     def close(self) -> None:
         """Answer all polls that wait, and let none wait any more."""
@@ -544,7 +540,7 @@ class Worlds:
         former = self._worlds.pop(key, None)
         if former is not None:
             former.close()
-        world = World(*key, settings, self._settings, self._recorder, self._room)
+        world = World(*key, settings, self._settings, self._journal, self._room)
         if self._is_closed:
             world.close()
         self._worlds[key] = world
