@@ -40,8 +40,8 @@ class Kept:
     def __init__(self, path: Path) -> None:
         """Begin, or go on, on a virtual clock."""
         self._simulations = Simulations(ServerSettings(simulation=Settings(clock="virtual")))
-        self._recorder = open_file(path, self._simulations, {})
-        self._simulations.resume(self._recorder)
+        self._journal = open_file(path, self._simulations, {})
+        self._simulations.resume(self._journal)
         self.world = self._simulations.of("", ACCOUNT)
 
     async def __aenter__(self) -> Self:
@@ -56,7 +56,7 @@ class Kept:
     ) -> None:
         """Write everything and close the file."""
         self._simulations.close()
-        await self._recorder.close()
+        await self._journal.close()
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         """Return the operation of that name, as a boto3 client has it."""
@@ -68,12 +68,12 @@ class Kept:
         """Let so many executions of the image workflow complete."""
         for done in range(0, count, TOGETHER):
             images.run(self, min(TOGETHER, count - done))
-            await self.world.record.durable()
+            await self.world.journal.durable()
 
     async def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.world.advance(seconds)
-        await self.world.record.durable()
+        await self.world.journal.durable()
 
     @property
     def events(self) -> int:

@@ -1,4 +1,4 @@
-"""Amazon SWF itself: a state machine without clock, chance, threads or input and output."""
+"""Amazon SWF itself: a state machine without a clock, threads, or input and output."""
 
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault

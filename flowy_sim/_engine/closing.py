@@ -1,37 +1,48 @@
-"""How an execution ends, and what its end does to others."""
+"""Closing an execution: by a decision, by a time-out, by its parent's child policy.
+
+A run that continues as new closes, too; the new run starts in the same transaction.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flowy_sim._engine import children, decision_tasks, start
+from flowy_sim._engine.children import as_child, running
+from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.domains import DAY
 from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.open_items import Child
+from flowy_sim._engine.start import UndefinedSettingError, resolve_settings, start_execution
+
+#: The cause of a closing decision that fails because the decider has not seen everything.
+UNHANDLED = "UNHANDLED_DECISION"
 
 
-def close(execution: Execution, event: str, **attributes: Any) -> None:
+def close(execution: Execution, event_type: str, **attributes: Any) -> None:
     """Close an execution.
 
-    Its tasks are no longer handed out, nothing more happens to it by itself, its parent is told,
-    its children meet its child policy, and it is kept for as long as its domain retains it.
+    Its tasks are no longer handed out, its effects are canceled, its parent learns of it, its
+    child policy is applied to its children, and it is kept for as long as its domain retains it.
 
     Args:
         execution: an open execution.
-        event: the event that closes it.
+        event_type: the event that closes it.
         attributes: that event's attributes. A ``childPolicy`` among them is the one applied.
     """
     engine, domain = execution.engine, execution.domain
-    execution.close(event, **attributes)
-    _let_go(execution)
-    del domain.open_executions[execution.workflow_id]
-    domain.visibility.closed(execution)
+    _cancel_effects(execution)
+    children = list(execution.children.values())
+    execution.append(event_type, **attributes)
+    # Assumption: policy-on-any-close: the child policy is applied however a parent closes; this
+    # is recorded for completion, documented for termination and time-out, and taken to hold for
+    # failure and cancellation.
     # Assumption: continued-child-policy: a run that continues as new applies it like any other.
-    terminated = event == "WorkflowExecutionTerminated"
-    own_policy = execution.started("childPolicy")
-    _apply_policy(execution, attributes["childPolicy"] if terminated else own_policy)
-    child = children.as_child(execution)
-    if child is not None and event != "WorkflowExecutionContinuedAsNew":
-        engine.later("child close", child.execution, child.opened_id, child, execution)
+    for child in children:
+        if child.run_id:
+            engine.later("child policy", execution, child.opened_id, child)
+    own = as_child(execution)
+    if own is not None and event_type != "WorkflowExecutionContinuedAsNew":
+        engine.later("child close", own.execution, own.opened_id, own, execution)
     if domain.retention == 0:
         forget(execution)
     else:
@@ -39,43 +50,25 @@ def close(execution: Execution, event: str, **attributes: Any) -> None:
         engine.retentions.set(expiry, "retention", execution)
 
 
-def _let_go(execution: Execution) -> None:
-    deadlines = execution.engine.deadlines
-    deadlines.cancel(execution.deadline)
-    if execution.decision_task is not None:
-        decision_tasks.withdraw(execution.decision_task)
+def _cancel_effects(execution: Execution) -> None:
+    """Cancel what would happen to the execution, and let no poll take its tasks."""
+    effects, domain = execution.engine.effects, execution.domain
+    effects.cancel(execution.effect)
     for task in (execution.decision_task, execution.running_decision_task):
         if task is not None:
-            deadlines.cancel(task.deadline)
+            domain.decision_lists.withdraw(task)
+            effects.cancel(task.effect)
     for activity in execution.activities.values():
-        activity.withdraw()
-        deadlines.cancel(activity.deadline)
-    for opened in (*execution.timers.values(), *execution.lambda_functions.values()):
-        deadlines.cancel(opened.deadline)
-    execution.decision_task = execution.running_decision_task = None
-    execution.activities = {}
-    execution.timers = {}
-    execution.lambda_functions = {}
+        domain.activity_lists.withdraw(activity)
+        effects.cancel(activity.effect)
+    for item in (*execution.timers.values(), *execution.lambda_functions.values()):
+        effects.cancel(item.effect)
 
 
-def _apply_policy(parent: Execution, policy: str) -> None:
-    """Do to every open child what the policy says, each in a transaction of its own.
-
-    It is applied however the parent closes, as recorded for completion.
-    """
-    # Assumption: policy-on-any-close: recorded for completion, documented for termination and
-    # time-out, taken to hold for failure and cancellation.
-    parent.applied_child_policy = policy
-    for child in parent.children.values():
-        if child.run_id:
-            parent.engine.later("child policy", parent, child.opened_id, child)
-    parent.children = {}
-
-
-def meet_policy(child: children.Child) -> None:
-    """Do to a child what the child policy of its closed parent says."""
+def apply_child_policy(child: Child) -> None:
+    """Apply the child policy of a closed parent to a child, in a transaction of its own."""
     parent = child.execution
-    execution = children.running(child)
+    execution = running(child)
     if execution is None:
         return
     if parent.applied_child_policy == "TERMINATE":
@@ -86,8 +79,7 @@ def meet_policy(child: children.Child) -> None:
             childPolicy=execution.started("childPolicy"),
         )
     elif parent.applied_child_policy == "REQUEST_CANCEL":
-        execution.cancel_requested = True
-        decision_tasks.trigger(
+        trigger(
             execution,
             "WorkflowExecutionCancelRequested",
             cause="CHILD_POLICY_APPLIED",
@@ -99,9 +91,12 @@ def meet_policy(child: children.Child) -> None:
 
 def forget(execution: Execution) -> None:
     """Delete a closed execution and its history."""
-    execution.engine.executions.pop(execution.run_id, None)
-    execution.engine.throttle.forget(execution)
+    engine = execution.engine
+    engine.executions.pop(execution.run_id, None)
+    engine.throttle.forget(execution)
     execution.domain.visibility.removed(execution)
+    if engine.changes is not None:
+        engine.changes.execution_forgotten(execution)
 
 
 def time_out(execution: Execution) -> None:
@@ -124,20 +119,17 @@ def terminate_full(execution: Execution) -> None:
     )
 
 
-UNHANDLED = "UNHANDLED_DECISION"
-
-
 def complete_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply CompleteWorkflowExecution; return the cause if it fails."""
+    """Carry out CompleteWorkflowExecution; return the cause if it fails."""
     return _close(execution, "WorkflowExecutionCompleted", decision, ("result",), completed_id)
 
 
 def fail_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply FailWorkflowExecution; return the cause if it fails."""
+    """Carry out FailWorkflowExecution; return the cause if it fails."""
     members = ("reason", "details")
     return _close(execution, "WorkflowExecutionFailed", decision, members, completed_id)
 
@@ -145,7 +137,7 @@ def fail_workflow_execution(
 def cancel_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply CancelWorkflowExecution; return the cause if it fails.
+    """Carry out CancelWorkflowExecution; return the cause if it fails.
 
     It needs no request to cancel, as recorded.
     """
@@ -159,20 +151,20 @@ def _close(
     members: tuple[str, ...],
     completed_id: int,
 ) -> str | None:
-    """Close, unless something that the decider has not seen waits to be decided on, as recorded."""
-    # Assumption: what-blocks-closing: a waiting decision task, so an activity that has just been
+    """Close the execution, unless the decider has not seen everything yet, as recorded."""
+    # Assumption: what-blocks-closing: a waiting decision task, so an activity that has just
     # started does not, and a child that has just started does.
     if execution.decision_task is not None:
         return UNHANDLED
-    told = {member: decision.get(member) for member in members}
-    close(execution, event, decisionTaskCompletedEventId=completed_id, **told)
+    given = {member: decision.get(member) for member in members}
+    close(execution, event, decisionTaskCompletedEventId=completed_id, **given)
     return None
 
 
 def continue_as_new_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply ContinueAsNewWorkflowExecution; return the cause if it fails.
+    """Carry out ContinueAsNewWorkflowExecution; return the cause if it fails.
 
     What the decision leaves out comes from the type's defaults, not from the run that ends;
     only the link to a parent is carried over, as documented.
@@ -189,10 +181,8 @@ def continue_as_new_workflow_execution(
     if registered.deprecated_at is not None:
         return "WORKFLOW_TYPE_DEPRECATED"
     try:
-        settings = start.resolve(
-            decision, registered, start.REQUIRED_SETTINGS, start.OPTIONAL_SETTINGS
-        )
-    except start.UndefinedSettingError as undefined:
+        settings = resolve_settings(decision, registered)
+    except UndefinedSettingError as undefined:
         return undefined.cause
     if not engine.throttle.allows("ContinueAsNewWorkflowExecution", engine.now):
         return "CONTINUE_AS_NEW_WORKFLOW_EXECUTION_RATE_EXCEEDED"
@@ -213,7 +203,7 @@ def continue_as_new_workflow_execution(
         **carried,
     )
     # Assumption: override-ends: a list that a decider moved decision tasks to is left behind.
-    start.start(
+    start_execution(
         engine,
         domain,
         execution.workflow_id,

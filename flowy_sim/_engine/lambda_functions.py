@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flowy_sim._engine.decision_tasks import schedule
-from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.life_cycles import LAMBDA_FUNCTION
+from flowy_sim._engine.decision_tasks import trigger
+from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.open_items import LambdaTask
 
 #: How long a function may take, in seconds, where the decision does not say, as documented.
 DEFAULT_TIMEOUT = 900
@@ -38,35 +38,23 @@ class LambdaFunction:
 
 
 class LambdaError(Exception):
-    """Raised by a function to fail with a reason and details of its own choice."""
+    """Raised by a function to fail with a reason and details of its own choice.
+
+    Args:
+        reason: the reason of the LambdaFunctionFailed event.
+        details: its details.
+    """
 
     def __init__(self, reason: str, details: str) -> None:
-        """Take what the LambdaFunctionFailed event will say."""
         super().__init__(reason, details)
         self.reason = reason
         self.details = details
 
 
-class LambdaTask(Open):
-    """A call of a Lambda function."""
-
-    __slots__ = ()
-
-    table = LAMBDA_FUNCTION
-
-    def end(self, event: str, **attributes: Any) -> None:
-        """Close it with an event, and let the decider know."""
-        execution = self.execution
-        execution.engine.deadlines.cancel(self.deadline)
-        del execution.lambda_functions[self.opened("id")]
-        self.append(event, scheduledEventId=self.opened_id, **attributes)
-        schedule(execution)
-
-
 def schedule_lambda_function(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply ScheduleLambdaFunction; return the cause if it fails at once."""
+    """Carry out ScheduleLambdaFunction; return the cause if it fails at once."""
     engine = execution.engine
     # Assumption: lambda-id: an id is in use while its task is open.
     if decision["id"] in execution.lambda_functions:
@@ -75,8 +63,7 @@ def schedule_lambda_function(
         return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
     if not engine.throttle.allows("ScheduleLambdaFunction", engine.now):
         return "LAMBDA_FUNCTION_CREATION_RATE_EXCEEDED"
-    task = execution.lambda_functions[decision["id"]] = LambdaTask(execution)
-    task.opened_id = task.append(
+    scheduled_id = execution.append(
         "LambdaFunctionScheduled",
         control=decision.get("control"),
         decisionTaskCompletedEventId=completed_id,
@@ -85,7 +72,8 @@ def schedule_lambda_function(
         name=decision["name"],
         startToCloseTimeout=decision.get("startToCloseTimeout"),
     )
-    task.deadline = engine.later("lambda start", execution, task.opened_id, task)
+    task = execution.lambda_functions[decision["id"]]
+    task.effect = engine.later("lambda start", execution, scheduled_id, task)
     return None
 
 
@@ -94,13 +82,15 @@ def start(task: LambdaTask) -> None:
     execution = task.execution
     engine = execution.engine
     if execution.started("lambdaRole") is None:
-        task.end(
+        trigger(
+            execution,
             "StartLambdaFunctionFailed",
             cause="ASSUME_ROLE_FAILED",
             message="No IAM role is attached to the current workflow execution.",
+            scheduledEventId=task.opened_id,
         )
         return
-    task.started_id = task.append("LambdaFunctionStarted", scheduledEventId=task.opened_id)
+    execution.append("LambdaFunctionStarted", scheduledEventId=task.opened_id)
     takes, event, attributes = _outcome(task)
     if not execution.is_open:  # The function itself has called the service.
         return
@@ -110,12 +100,18 @@ def start(task: LambdaTask) -> None:
         kind, due = "lambda time-out", engine.now + timeout * 1000
     else:
         kind, due = "lambda close", engine.now + round(takes * 1000)
-    task.deadline = engine.at(due, kind, execution, task.opened_id, task, event, attributes)
+    task.effect = engine.at(due, kind, execution, task.opened_id, task, event, attributes)
 
 
-def end(task: LambdaTask, event: str, attributes: dict[str, Any]) -> None:
-    """End a call with the outcome that it has."""
-    task.end(event, startedEventId=task.started_id, **attributes)
+def end(task: LambdaTask, event_type: str, attributes: dict[str, Any]) -> None:
+    """End a call with its outcome."""
+    trigger(
+        task.execution,
+        event_type,
+        scheduledEventId=task.opened_id,
+        startedEventId=task.started_id,
+        **attributes,
+    )
 
 
 def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:

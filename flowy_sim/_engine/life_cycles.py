@@ -1,8 +1,8 @@
-"""The life cycles of what an execution holds, each a table.
+"""The life cycles of executions and of what is open in them, each a table.
 
-A table's rows say which event moves a thing from which state to which. Every event about a thing
-goes through `step`; an event without a row for the thing's state is the one error path, and means
-a mistake in the engine, for what a client may do wrong is answered with a fault before.
+A row says which event leads from which state to which. Every event goes through `step`. An event
+without a row for the present state is the only error: it means a mistake in the engine, because
+mistakes of clients are answered with faults before any event is written.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ SCHEDULED = "scheduled"
 STARTED = "started"
 CLOSED = "closed"
 
+#: The close status of an execution, by the event that closes it.
+CLOSE_STATUS = {
+    "WorkflowExecutionCompleted": "COMPLETED",
+    "WorkflowExecutionFailed": "FAILED",
+    "WorkflowExecutionCanceled": "CANCELED",
+    "WorkflowExecutionTerminated": "TERMINATED",
+    "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
+    "WorkflowExecutionTimedOut": "TIMED_OUT",
+}
+
 EXECUTION: Table = {
     (NEW, "WorkflowExecutionStarted"): STARTED,
-    (STARTED, "WorkflowExecutionCompleted"): CLOSED,
-    (STARTED, "WorkflowExecutionFailed"): CLOSED,
-    (STARTED, "WorkflowExecutionCanceled"): CLOSED,
-    (STARTED, "WorkflowExecutionContinuedAsNew"): CLOSED,
-    (STARTED, "WorkflowExecutionTerminated"): CLOSED,
-    (STARTED, "WorkflowExecutionTimedOut"): CLOSED,
+    **{(STARTED, event): CLOSED for event in CLOSE_STATUS},
 }
 
 DECISION_TASK: Table = {
@@ -74,7 +79,11 @@ LAMBDA_FUNCTION: Table = {
 }
 
 
-class LifecycleError(AssertionError):
+#: All of them.
+TABLES = (EXECUTION, DECISION_TASK, ACTIVITY_TASK, TIMER, CHILD, LAMBDA_FUNCTION)
+
+
+class LifeCycleError(AssertionError):
     """The engine was about to write an event that the service could not have written."""
 
 
@@ -82,9 +91,9 @@ def step(table: Table, state: str, event: str) -> str:
     """Return the state that an event leads to.
 
     Raises:
-        LifecycleError: the table has no such row.
+        LifeCycleError: the table has no such row.
     """
     try:
         return table[state, event]
     except KeyError:
-        raise LifecycleError(f"{event} cannot happen in the state {state!r}") from None
+        raise LifeCycleError(f"{event} cannot happen in the state {state!r}") from None

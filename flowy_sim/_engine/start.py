@@ -1,4 +1,4 @@
-"""How an execution comes to be: by StartWorkflowExecution, as a child, as a continuation."""
+"""Starting an execution: by StartWorkflowExecution, as a child, as a continuation."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from flowy_sim._engine.registered_types import RegisteredType, type_key
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
 
-#: What every execution needs, with the default that a type may have for it, in the order in
-#: which the service looks for them.
-REQUIRED_SETTINGS = {
+#: The settings that every execution needs, with the type's default for each, in the order in which
+#: the service checks them.
+_REQUIRED = {
     "executionStartToCloseTimeout": "defaultExecutionStartToCloseTimeout",
     "taskList": "defaultTaskList",
     "taskStartToCloseTimeout": "defaultTaskStartToCloseTimeout",
     "childPolicy": "defaultChildPolicy",
 }
-OPTIONAL_SETTINGS = {"taskPriority": "defaultTaskPriority", "lambdaRole": "defaultLambdaRole"}
+_OPTIONAL = {"taskPriority": "defaultTaskPriority", "lambdaRole": "defaultLambdaRole"}
+
+#: The names of all settings of an execution.
+SETTINGS = (*_REQUIRED, *_OPTIONAL)
 
 
 class UndefinedSettingError(LookupError):
@@ -39,7 +42,6 @@ class UndefinedSettingError(LookupError):
     """
 
     def __init__(self, setting: str) -> None:
-        """Name the setting."""
         super().__init__(setting)
         self.setting = setting
 
@@ -55,16 +57,17 @@ def resolve(
     required: dict[str, str],
     optional: dict[str, str],
 ) -> dict[str, Any]:
-    """Return the settings given, else those that the type has as defaults.
+    """Return settings as given, or else the defaults of the type.
 
     Args:
         given: a request or a decision's attributes.
         registered: the type.
-        required: the default's name by the setting's, in the order of the service's checks.
-        optional: the same for settings that may be left undefined.
+        required: the names of the defaults by those of the settings, in the order of the
+            service's checks.
+        optional: the same for settings that may remain undefined.
 
     Raises:
-        UndefinedSettingError: for the first required setting that is nowhere defined.
+        UndefinedSettingError: for the first required setting without a value.
     """
     defaults = registered.defaults
     settings = {}
@@ -82,6 +85,11 @@ def resolve(
     return settings
 
 
+def resolve_settings(given: dict[str, Any], registered: RegisteredType) -> dict[str, Any]:
+    """Return the settings of an execution; see `resolve`."""
+    return resolve(given, registered, _REQUIRED, _OPTIONAL)
+
+
 def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out StartWorkflowExecution."""
     # Assumption: order-of-starting: domain, type, deprecation, defaults, open execution, limit.
@@ -93,7 +101,7 @@ def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[st
     if registered.deprecated_at is not None:
         raise TypeDeprecatedFault(registered.describe())
     try:
-        settings = resolve(request, registered, REQUIRED_SETTINGS, OPTIONAL_SETTINGS)
+        settings = resolve_settings(request, registered)
     except UndefinedSettingError as undefined:
         # Assumption: default-undefined-text: the setting's name, not the default's.
         raise DefaultUndefinedFault(undefined.setting) from None
@@ -103,7 +111,7 @@ def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[st
     if len(domain.open_executions) >= engine.limits.open_executions:
         # Assumption: limit-texts: the service's texts for these limits are not known.
         raise LimitExceededFault("Limit on the number of open executions per domain reached")
-    execution = start(
+    execution = start_execution(
         engine,
         domain,
         workflow_id,
@@ -117,24 +125,21 @@ def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[st
     return {"runId": execution.run_id}
 
 
-def start(
+def start_execution(
     engine: Engine, domain: Domain, workflow_id: str, run_id: str, **attributes: Any
 ) -> Execution:
-    """Start an execution; all has been checked.
+    """Start an execution; everything has been checked.
 
     Args:
-        engine: where.
-        domain: where.
+        engine: the service.
+        domain: the domain that it runs in.
         workflow_id: no open execution has it.
         run_id: a new one.
         attributes: those of its WorkflowExecutionStarted event.
     """
-    execution = Execution(engine, domain, workflow_id, run_id)
-    execution.open(**attributes)
-    engine.executions[run_id] = execution
-    domain.open_executions[workflow_id] = execution
-    domain.visibility.opened(execution)
+    execution = Execution(engine, domain, workflow_id, run_id, domain.next_number())
+    execution.append("WorkflowExecutionStarted", **attributes)
     due = engine.now + int(attributes["executionStartToCloseTimeout"]) * 1000
-    execution.deadline = engine.at(due, "execution time-out", execution, 1, execution)
+    execution.effect = engine.at(due, "execution time-out", execution, 1, execution)
     decision_tasks.schedule(execution)
     return execution

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowy_sim._engine.execution import CLOSE_STATUS
+from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._events.links import DECIDED, IDENTITY, LATE_FAILURES, LINKS, OPENS, TRIGGERS, Link
 
 _LINKS_OF: dict[str, list[tuple[str, Link]]] = {}

@@ -28,7 +28,7 @@ from flowy_sim._server.http import (
 from flowy_sim._server.metrics import OK, AccessLogEntry
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.tasks import POLLS
-from flowy_sim._storage.journal import RecordingError
+from flowy_sim._storage.journal import JournalError
 
 Observe = Callable[[AccessLogEntry], object]
 
@@ -205,8 +205,8 @@ class CallHandler:
         )
 
     def _failure(self, request: SwfRequest, error: Exception) -> wire.Response:
-        if isinstance(error, RecordingError):
-            _log.error("%s was not recorded: %s", request.operation, error)
+        if isinstance(error, JournalError):
+            _log.error("%s was not made durable: %s", request.operation, error)
         else:
             _log.error("%s failed", request.operation or "A request", exc_info=error)
         return _internal_failure(request)

@@ -23,11 +23,13 @@ from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import ServedSimulation, Simulations
 from flowy_sim._simulation.clock import from_milliseconds
-from flowy_sim._storage.codec import encode
-from flowy_sim._storage.exporting import document, simulation_document
-from flowy_sim._storage.journal import RecordingError
+from flowy_sim._storage.journal import JournalError, SimulationKey
+from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
+from flowy_sim._storage.snapshot import snapshot_of
 
 PREFIX = "/_flowy"
+#: The media type of SQLite database files, as registered.
+SNAPSHOT_TYPE = "application/vnd.sqlite3"
 #: Real seconds between two checks of whether anything moves, and the number of successive checks in
 #: which nothing has to move.
 LOOK = 0.02
@@ -110,7 +112,7 @@ class Control:
             simulation = self._simulations.remove(*self._key(request))
             if simulation is None:
                 return _error(404, "There is no such simulation.")
-            await simulation.record.durable()
+            await simulation.journal.durable()
             return JSONResponse({})
 
         return await self._checked(request, remove)
@@ -118,7 +120,7 @@ class Control:
     async def _reset(self, request: Request) -> Response:
         async def reset() -> Response:
             simulation = self._simulations.begin(*self._key(request), await _members(request))
-            await simulation.record.durable()
+            await simulation.journal.durable()
             return JSONResponse(describe(simulation))
 
         return await self._checked(request, reset)
@@ -128,7 +130,7 @@ class Control:
             simulation = self._simulations.find(*self._key(request))
             if simulation is None:
                 return _error(404, "There is no such simulation.")
-            return Response(encode(exported(simulation)), media_type="application/json")
+            return Response(exported(simulation), media_type=SNAPSHOT_TYPE)
 
         return await self._checked(request, export)
 
@@ -140,7 +142,7 @@ class Control:
                 members = await _members(request)
                 simulation = self._simulations.of(*self._key(request))
                 reply = await answer(simulation, members)
-                await simulation.record.durable()
+                await simulation.journal.durable()
                 return JSONResponse(reply)
 
             return await self._checked(request, answered)
@@ -162,7 +164,7 @@ class Control:
             return _error(400, f"{fault.message}.")
         except ValueError as error:
             return _error(400, str(error))
-        except RecordingError as error:
+        except JournalError as error:
             return _error(500, str(error))
 
     def _key(self, request: Request) -> tuple[str, str]:
@@ -177,7 +179,7 @@ def describe(simulation: ServedSimulation) -> Members:
         "account": simulation.account,
         "settings": simulation.settings.written(),
         "clock": clock_of(simulation),
-        "changes": simulation.record.changes,
+        "changes": simulation.journal.changes,
         "waitingPolls": len(simulation.polls),
         "heldTasks": [
             f"{each.holder} holds the {each.task}" for each in simulation.presence.held()
@@ -185,22 +187,12 @@ def describe(simulation: ServedSimulation) -> Members:
     }
 
 
-def exported(simulation: ServedSimulation) -> Members:
-    """Return a simulation as `flowy-sim import` reads it."""
-    now = simulation.clock.milliseconds
-    settings = simulation.settings.written()
-    return document(
-        [
-            simulation_document(
-                simulation.name,
-                simulation.account,
-                settings,
-                simulation.clock.mode,
-                now,
-                simulation.engines,
-            )
-        ]
-    )
+def exported(simulation: ServedSimulation) -> bytes:
+    """Return a snapshot of a simulation, as `flowy-sim import` reads it."""
+    now, mode = simulation.clock.milliseconds, simulation.clock.mode
+    key = SimulationKey(simulation.name, simulation.account)
+    stored = StoredSimulation(0, key, simulation.settings.written(), now, mode, now, {})
+    return snapshot_of(LoadedSimulation(stored, {each.region: each for each in simulation.engines}))
 
 
 def clock_of(simulation: ServedSimulation) -> Members:
@@ -249,11 +241,11 @@ async def settle(simulation: ServedSimulation, members: Members) -> Members:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    looks, changes = 0, simulation.record.changes
+    looks, changes = 0, simulation.journal.changes
     while looks < LOOKS and loop.time() < until:
         await asyncio.sleep(LOOK)
-        looks = looks + 1 if simulation.is_still() and simulation.record.changes == changes else 0
-        changes = simulation.record.changes
+        looks = looks + 1 if simulation.is_still() and simulation.journal.changes == changes else 0
+        changes = simulation.journal.changes
     return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 

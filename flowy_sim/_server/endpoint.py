@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 #: Real seconds within which a server has to answer.
 _SECONDS = 30
-#: Real seconds within which it has to export everything.
+#: Real seconds within which it has to answer with a snapshot.
 _EXPORT_SECONDS = 600
 
 
@@ -128,13 +128,13 @@ class Endpoint:
         """Return its settings and its status: time, polls that wait, tasks held."""
         return self.ask("GET", "")
 
-    def export(self) -> dict[str, Any]:
-        """Return everything in it, as ``flowy-sim import`` reads it.
+    def export(self) -> bytes:
+        """Return a snapshot of everything in it: a database file for ``flowy-sim import``.
 
         Raises:
             EndpointError: it has never been called.
         """
-        return self.ask("GET", "/export", seconds=_EXPORT_SECONDS)
+        return self._request("GET", "/export", None, _EXPORT_SECONDS)
 
     def ask(
         self,
@@ -154,12 +154,19 @@ class Endpoint:
         Raises:
             EndpointError: it is refused.
         """
+        answer: dict[str, Any] = json.loads(self._request(method, path, members, seconds))
+        return answer
+
+    def _request(
+        self, method: str, path: str, members: dict[str, Any] | None, seconds: float
+    ) -> bytes:
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         with closing(connection):
             connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))
             response = connection.getresponse()
-            answer: dict[str, Any] = json.loads(response.read())
+            body = response.read()
         if response.status != 200:
+            answer = json.loads(body)
             raise EndpointError(answer.get("error") or answer.get("message") or str(answer))
-        return answer
+        return body

@@ -107,7 +107,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Yield how full the server is, for prometheus_client."""
         simulations = list(self._simulations)
-        changes = sum(each.record.changes for each in simulations)
+        changes = sum(each.journal.changes for each in simulations)
         figures = {
             "connections": ("Open connections.", self._connections()),
             "simulations": ("Simulations.", len(simulations)),

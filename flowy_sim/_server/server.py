@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -31,7 +31,7 @@ from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.settings import Settings
-from flowy_sim._storage.journal import NullRecorder, Recorder
+from flowy_sim._storage.journal import OpenJournal, open_nothing
 
 #: The maximum number of connections that wait to be accepted.
 BACKLOG = 4096
@@ -41,23 +41,13 @@ BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 600
 
 
-#: Restores what was recorded into the simulations, of which there are none yet, and returns the
-#: recorder that continues.
-OpenRecorder = Callable[[Simulations], Awaitable[Recorder]]
-
-
-async def open_nothing(simulations: Simulations) -> Recorder:
-    """Return a recorder that keeps nothing."""
-    return NullRecorder()
-
-
 class Server:
     """Amazon SWF, served over HTTP.
 
     Args:
         listener: where it listens; see `listen`.
         settings: how it is set up.
-        open_recorder: opens the recorder that keeps the simulations over a restart.
+        open_journal: restores simulations that were kept, and opens their journal.
         observers: called for every call once it is answered.
         grace_seconds: for how long it waits for requests in progress when it stops.
 
@@ -72,13 +62,13 @@ class Server:
         self,
         listener: socket.socket,
         settings: ServerSettings,
-        open_recorder: OpenRecorder = open_nothing,
+        open_journal: OpenJournal = open_nothing,
         observers: Iterable[Observe] = (),
         grace_seconds: int = 10,
     ) -> None:
         self.simulations = Simulations(settings)
         self._listener = listener
-        self._open_recorder = open_recorder
+        self._open_journal = open_journal
         metrics = Metrics(self.simulations, lambda: len(self._uvicorn.server_state.connections))
         application = Application(self.simulations, settings, metrics, observers, self._is_ready)
         self._uvicorn = _Uvicorn(
@@ -107,14 +97,14 @@ class Server:
             started: called as soon as it accepts requests.
         """
         with _signals_call(self.stop):
-            recorder = await self._open_recorder(self.simulations)
+            journal = await self._open_journal(self.simulations)
             try:
-                self.simulations.resume(recorder)
+                self.simulations.resume(journal)
                 self._uvicorn.when_started = started
                 if not self._uvicorn.should_exit:
                     await self._uvicorn.serve([self._listener])
             finally:
-                await recorder.close()
+                await journal.close()
 
     def stop(self) -> None:
         """Stop soon: polls are answered empty, other requests in progress are waited for."""

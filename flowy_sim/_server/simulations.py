@@ -18,19 +18,16 @@ from flowy_sim._server.connections import Connection
 from flowy_sim._server.presence import ConnectionPoller, ConnectionPresence, UnknownProgram
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._simulation.event_loop import EventLoop
-from flowy_sim._simulation.host import Host, is_poll, is_query
+from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import Engines
 from flowy_sim._simulation.settings import LATENCIES, Settings, check_account, check_name
-from flowy_sim._simulation.tasks import POLLS, all_handed_out
+from flowy_sim._simulation.tasks import all_handed_out
 from flowy_sim._storage.journal import (
-    BEGIN,
-    CLOCK,
-    END,
-    NullRecorder,
-    Record,
-    Recorder,
-    RecordingError,
+    Journal,
+    JournalError,
+    NullJournal,
+    SimulationJournal,
     SimulationKey,
 )
 
@@ -41,20 +38,16 @@ IDLE_SECONDS = 60.0
 
 
 class ServedEngines(Engines):
-    """The engines of a simulation; every change is recorded as soon as it is made.
+    """The engines of a simulation; every change is committed as soon as it is made.
 
     Args:
         make: makes the engine of a region.
-        record: receives region, operation, request and instant of each change.
+        commit: called with an engine in which a call has changed something.
     """
 
-    def __init__(
-        self,
-        make: Callable[[str], Engine],
-        record: Callable[[str, str, dict[str, Any], int], None],
-    ) -> None:
+    def __init__(self, make: Callable[[str], Engine], commit: Callable[[Engine], None]) -> None:
         super().__init__(make)
-        self._record = record
+        self._commit = commit
 
     def of(self, region: str) -> Engine:
         """Return the engine of a region.
@@ -64,27 +57,28 @@ class ServedEngines(Engines):
         """
         if region not in self._by_region and len(self._by_region) >= MAX_REGIONS:
             raise LimitExceededFault(f"At most {MAX_REGIONS} regions of a simulation can be used")
-        return super().of(region)
+        engine = super().of(region)
+        if engine.changes is None:
+            engine.track_changes()
+        return engine
 
     def call(
         self, region: str, operation: str, request: Mapping[str, Any], instant: int
     ) -> dict[str, Any]:
-        """Carry out a call and record it, if it changes something.
+        """Carry out a call, and commit what it changes, if anything.
 
         Raises:
             Fault: the call is refused.
         """
         engine = self.of(region)
+        # What falls due by itself happens again after a restart; it need not be committed.
+        engine.run_until(instant)
+        assert engine.changes is not None
+        before = engine.changes.count
         reply = engine.call(operation, request, instant)
-        if _changes(operation, request, reply):
-            self._record(region, operation, dict(request), engine.now)
+        if engine.changes.count != before:
+            self._commit(engine)
         return reply
-
-
-def _changes(operation: str, request: Mapping[str, Any], reply: Reply) -> bool:
-    if operation in POLLS:
-        return bool(reply.get("taskToken")) and is_poll(operation, request)
-    return not is_query(operation)
 
 
 class OpenPolls:
@@ -119,7 +113,7 @@ class ServedPolls(Polls):
         presence: the pollers.
         limit: how many polls may wait on one list.
         open_polls: counts the polls of all simulations.
-        check: raises `RecordingError` while nothing can be recorded, and so no task handed out.
+        check: raises `JournalError` while nothing can be made durable: no task is handed out then.
     """
 
     def __init__(
@@ -152,7 +146,7 @@ class ServedPolls(Polls):
             return
         try:
             self._check()
-        except RecordingError:
+        except JournalError:
             self.answer_empty(poll)
         else:
             super()._hand_out(poll, instant)
@@ -166,12 +160,12 @@ class ServedSimulation:
         account: twelve digits.
         settings: how it is set up.
         server: how the server is set up.
-        recorder: keeps what changes it.
+        journal: makes its changes durable.
         open_polls: counts the polls of all simulations together.
 
     Attributes:
         name, account, settings: as given.
-        record: what is recorded of it.
+        journal: its own journal.
         clock: tells the time.
         engines: the service in each region.
         presence: the pollers.
@@ -184,22 +178,22 @@ class ServedSimulation:
         account: str,
         settings: Settings,
         server: ServerSettings,
-        recorder: Recorder,
+        journal: Journal,
         open_polls: OpenPolls,
     ) -> None:
         self.name = name
         self.account = account
         self.settings = settings
-        self.record = Record(recorder, SimulationKey(name, account))
+        self.journal = SimulationJournal(journal, SimulationKey(name, account))
         self._server = server
         self._open_polls = open_polls
         self._limits = settings.make_limits()
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
-        self.engines = ServedEngines(self._make_engine, self.record.change)
+        self.engines = ServedEngines(self._make_engine, self._commit)
         self.presence = ConnectionPresence(self._patience, server.hold_seconds)
         self.polls = ServedPolls(
-            self.engines, self.presence, self._limits.polls, open_polls, self.record.check
+            self.engines, self.presence, self._limits.polls, open_polls, self.journal.check
         )
         self._host = Host(self.clock, self.engines, self.presence, self.polls, _never)
         self._loop = EventLoop(self._host)
@@ -223,11 +217,11 @@ class ServedSimulation:
 
         Raises:
             Fault: the call is refused; the reason is durable.
-            RecordingError: what the answer would show cannot be recorded.
+            JournalError: the changes that the answer depends on cannot be made durable.
         """
         try:
             if not is_query(operation):
-                self.record.check()
+                self.journal.check()
             connection.add_close_callback(self.left)
             seconds = 0.0 if self._is_closed else self._server.poll_seconds
             poller = self.presence.poller(connection)
@@ -235,10 +229,10 @@ class ServedSimulation:
             if isinstance(answer, Poll):
                 return await self._wait(answer, connection)
             if is_query(operation):
-                self._record_time_seen()
+                self._commit_time_seen()
             return answer
         finally:
-            await self.record.durable()
+            await self.journal.durable()
 
     async def _wait(self, poll: Poll, connection: Connection) -> Reply:
         """Wait until a poll is answered, or until its connection is closed."""
@@ -254,10 +248,10 @@ class ServedSimulation:
             self._host.leave(poll)
         return poll.result()
 
-    def _record_time_seen(self) -> None:
-        """Record that time has jumped, if a client has seen it: a restart must not undo that."""
-        if not self.clock.runs and self.clock.milliseconds > self.record.until:
-            self._record_clock()
+    def _commit_time_seen(self) -> None:
+        """Commit that time has jumped, if a client has seen it: a restart must not undo that."""
+        if not self.clock.runs and self.clock.milliseconds > self.journal.until:
+            self._commit_clock()
 
     def left(self, connection: Connection) -> None:
         """Note that a connection was closed."""
@@ -273,7 +267,7 @@ class ServedSimulation:
             ValueError: `seconds` is not a number of at least 0, or the clock is real.
         """
         self.clock.advance(seconds)
-        self._record_clock()
+        self._commit_clock()
         self._loop.settle_soon()
 
     def jump(self) -> bool:
@@ -296,7 +290,7 @@ class ServedSimulation:
         self.clock.set_mode(mode)
         # On a clock that runs every poll ends.
         self.polls.set_ends(self.clock.milliseconds)
-        self._record_clock()
+        self._commit_clock()
         self._loop.settle_soon()
 
     def is_still(self) -> bool:
@@ -321,29 +315,29 @@ class ServedSimulation:
     # Begin and end
 
     def begin(self) -> None:
-        """Record that it begins."""
-        self.record.change("", BEGIN, self.settings.written(), self.clock.milliseconds)
+        """Commit that it begins."""
+        self.journal.begin(self.settings.written(), self.clock.mode, self.clock.milliseconds)
 
     def catch_up(self, mode: str, now: int) -> None:
-        """Let everything happen up to an instant in milliseconds; this is not recorded."""
+        """Set the clock, and let happen what falls due until `now`; nothing is committed."""
         self.clock.resume(mode, now)
         self.engines.run_until(now)
-        self.record.until = now
+        self.journal.until = now
 
-    def resume(self, recorder: Recorder) -> None:
-        """Continue after everything that was kept is restored; from now on, record.
+    def resume(self, journal: Journal) -> None:
+        """Continue after everything was restored; from now on, commit to a journal.
 
         Which clients hold the tasks that were handed out before is unknown; they are waited for.
         """
-        self.record.recorder = recorder
-        self.clock.resume(self.clock.mode, self.record.until)
+        self.journal.journal = journal
+        self.clock.resume(self.clock.mode, self.journal.until)
         for engine in self.engines:
             for task in all_handed_out(engine):
                 self.presence.hold(task, UnknownProgram())
 
     def end(self) -> None:
-        """Record that it ends, and close it."""
-        self.record.change("", END, {}, self.clock.milliseconds)
+        """Commit that it ends, and close it."""
+        self.journal.end(self.clock.milliseconds)
         self.close()
 
     def close(self) -> None:
@@ -353,8 +347,11 @@ class ServedSimulation:
         for poll in list(self.polls):
             self.polls.answer_empty(poll)
 
-    def _record_clock(self) -> None:
-        self.record.change("", CLOCK, {"mode": self.clock.mode}, self.clock.milliseconds)
+    def _commit(self, engine: Engine) -> None:
+        self.journal.commit([engine], self.clock.mode, engine.now)
+
+    def _commit_clock(self) -> None:
+        self.journal.commit(self.engines, self.clock.mode, self.clock.milliseconds)
 
     def _make_engine(self, region: str) -> Engine:
         return Engine(
@@ -376,7 +373,7 @@ class Simulations:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._recorder: Recorder = NullRecorder()
+        self._journal: Journal = NullJournal()
         self._open_polls = OpenPolls(settings.max_polls)
         self._simulations: dict[SimulationKey, ServedSimulation] = {}
         self._is_closed = False
@@ -410,7 +407,7 @@ class Simulations:
         Raises:
             ValueError: name, account or a setting is wrong.
             LimitExceededFault: there are too many.
-            RecordingError: nothing can be recorded at present.
+            JournalError: nothing can be made durable at present.
         """
         key = SimulationKey(check_name(name), check_account(account))
         former = self._simulations.get(key)
@@ -420,14 +417,14 @@ class Simulations:
             raise LimitExceededFault(
                 f"There are {len(self._simulations)} simulations already; remove one"
             )
-        self._recorder.check()
+        self._journal.check()
         simulation = self._replace(key, chosen)
         simulation.begin()
         return simulation
 
     def remove(self, name: str, account: str) -> ServedSimulation | None:
         """Remove a simulation with everything in it; return it, or None if it did not exist."""
-        self._recorder.check()
+        self._journal.check()
         simulation = self._simulations.pop(SimulationKey(name, account), None)
         if simulation is not None:
             simulation.end()
@@ -438,7 +435,7 @@ class Simulations:
     def restore(
         self, name: str, account: str, settings: dict[str, Any], begun: int
     ) -> ServedSimulation:
-        """Make a simulation as it was when it began; this is not recorded.
+        """Return a simulation with nothing in it, as it once began; nothing is committed.
 
         Args:
             name: as in the path; empty for the one without a name.
@@ -450,11 +447,11 @@ class Simulations:
         simulation.clock.resume(simulation.settings.clock, begun)
         return simulation
 
-    def resume(self, recorder: Recorder) -> None:
-        """Continue after everything that was kept is restored; from now on, record."""
-        self._recorder = recorder
+    def resume(self, journal: Journal) -> None:
+        """Continue after everything was restored; from now on, commit to a journal."""
+        self._journal = journal
         for simulation in self:
-            simulation.resume(recorder)
+            simulation.resume(journal)
 
     def close(self) -> None:
         """Answer all polls that wait, and let no poll wait any more."""
@@ -467,7 +464,7 @@ class Simulations:
         if former is not None:
             former.close()
         simulation = ServedSimulation(
-            *key, settings, self._settings, self._recorder, self._open_polls
+            *key, settings, self._settings, self._journal, self._open_polls
         )
         if self._is_closed:
             simulation.close()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
-from flowy_sim._engine.timer_queue import Deadlines
+from flowy_sim._engine.timer_queue import TimerQueue
 from flowy_sim._simulation.presence import Poller, Presence
 from flowy_sim._simulation.tasks import Task, TaskList, handed_out
 
@@ -141,7 +141,7 @@ class Polls:
         self._limit = limit
         self._waiting: dict[Poll, None] = {}
         self._by_list: dict[TaskList, dict[Poll, None]] = {}
-        self._ends = Deadlines(first)
+        self._ends = TimerQueue(first)
         self._endless: dict[Poll, None] = {}
 
     def __len__(self) -> int:

@@ -67,6 +67,7 @@ class Task(NamedTuple):
         execution = self.engine.executions.get(self.run_id)
         if execution is None or not execution.is_open:
             return False
+        task: Any
         if self.activity_id:
             task = execution.activities.get(self.activity_id)
         else:

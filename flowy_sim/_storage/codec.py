@@ -1,39 +1,26 @@
-"""What an engine holds, as plain data that JSON can carry, and back.
+"""Converts what an engine holds into values that JSON can carry, and back.
 
-An event is ``[time, type, {member: value}]``, with members by their names: so a model that has
-gained members reads what was written with an older one.
+An event is ``[time, type, {member: value}]``, with members by name: a service model that has gained
+members still reads what was written with an older one. An execution is identified by its domain and
+its number in it, whatever an event opened by that event.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.events import FIRST_MEMBER, TYPE, Event, event_types
-from flowy_sim._engine.execution import Execution, Open
+from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.open_items import OpenItem
 from flowy_sim._engine.registered_types import RegisteredType
 
-#: Kinds of deadlines that may be set about what is over, and do nothing then.
-EFFECTS = frozenset(
-    {
-        "activity cancel",
-        "child close",
-        "child policy",
-        "child start",
-        "child started",
-        "external confirmation",
-        "external request",
-    }
-)
-
-#: Writes JSON as ASCII: what is text in Python need not be text in Unicode, such as a half of a
-#: pair of surrogates.
+#: Writes JSON as ASCII: text in Python can be invalid Unicode, for example half a surrogate pair.
 encode = json.JSONEncoder(separators=(",", ":")).encode
 
-#: Reads JSON without looking for space around it, of which there is none here.
+#: Reads JSON without skipping white space, of which there is none here.
 _read = json.JSONDecoder().raw_decode
 
 
@@ -59,10 +46,10 @@ def encode_events(events: Iterable[Event]) -> str:
 
 
 def decode_events(text: str) -> list[Event]:
-    """Return the events of a JSON text; the inverse of `encode_events`.
+    """Return the events in JSON text; the inverse of `encode_events`.
 
     Raises:
-        LookupError, TypeError, ValueError: they are no events.
+        LookupError, TypeError, ValueError: the text does not hold events.
     """
     types = event_types()
     events, _ = _read(text)
@@ -70,7 +57,7 @@ def decode_events(text: str) -> list[Event]:
 
 
 def domain_state(domain: Domain) -> dict[str, Any]:
-    """Return what a domain holds besides types and executions."""
+    """Return a domain without its types and executions, as `Restore.domain` takes it."""
     return {
         "name": domain.name,
         "description": domain.description,
@@ -82,23 +69,8 @@ def domain_state(domain: Domain) -> dict[str, Any]:
     }
 
 
-def domain_from(engine: Engine, state: dict[str, Any]) -> Domain:
-    """Return a domain as it was, but without its counts."""
-    domain = Domain(
-        engine,
-        {
-            "name": state["name"],
-            "description": state["description"],
-            "workflowExecutionRetentionPeriodInDays": state["retention"],
-        },
-    )
-    domain.tags = dict(state["tags"])
-    domain.deprecated = state["deprecated"]
-    return domain
-
-
 def type_state(registered: RegisteredType) -> dict[str, Any]:
-    """Return what was registered as a type, and what became of it."""
+    """Return a type, as `Restore.type` takes it."""
     name, version = registered.key
     return {
         "name": name,
@@ -110,19 +82,41 @@ def type_state(registered: RegisteredType) -> dict[str, Any]:
     }
 
 
-def type_from(kind: str, state: dict[str, Any]) -> RegisteredType:
-    """Return a type as it was."""
-    members = {name: state[name] for name in ("name", "version", "description")}
-    registered = RegisteredType(kind, members | state["defaults"], state["created_at"])
-    registered.deprecated_at = state["deprecated_at"]
-    return registered
+def execution_state(
+    execution: Execution, places: Mapping[str, int] | None = None, closed_before: int = 0
+) -> list[Any]:
+    """Return an execution without its key and its events.
+
+    That of a closed one includes what its history amounts to, so that it need not be read.
+
+    Args:
+        execution: the execution.
+        places: the order in which its waiting tasks are handed out, by the events that scheduled
+            them. Tasks that are not in it wait in the order of events.
+        closed_before: is added to its close number.
+    """
+    number, summary = execution.close_number, None
+    if number is not None:
+        number, summary = number + closed_before, execution.summary()
+    return [execution.workflow_id, execution.run_id, number, places or {}, summary]
 
 
-def argument_state(argument: Any) -> list[Any]:
-    """Return an argument of a deadline: executions by their numbers, what is open by its event."""
+def argument_state(argument: Any, started_before: int = 0) -> list[Any]:
+    """Return an argument of an effect.
+
+    Args:
+        argument: a value, an execution, or something that an event has opened.
+        started_before: is added to the numbers of executions.
+    """
     if isinstance(argument, Execution):
-        return ["execution", argument.number]
-    if isinstance(argument, Open):
+        return ["execution", argument.number + started_before]
+    if isinstance(argument, OpenItem):
         run_id = getattr(argument, "run_id", "")
-        return ["open", argument.execution.number, argument.opened_id, run_id]
+        number = argument.execution.number + started_before
+        return ["open", number, argument.opened_id, run_id]
     return ["value", argument]
+
+
+def execution_of(subject: Any) -> Execution:
+    """Return the execution that the first argument of an effect is, or belongs to."""
+    return subject if isinstance(subject, Execution) else subject.execution

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim._simulation.schedule import Schedule
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._choices import Made

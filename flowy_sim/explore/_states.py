@@ -40,7 +40,7 @@ class States:
         runner = self._runner
         engine, stage = runner.simulation.engine(), runner.stage
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sum(hash((at, due.kind)) for at, due in engine.deadlines) & _MASK
+        deadlines = sum(hash((at, due.kind)) for at, due in engine.effects) & _MASK
         plans = sum(hash((at, kind, _about(runner, x))) for at, kind, x in stage.agenda.entries())
         late = sum(
             hash((polled, _task(runner, task)))

@@ -41,7 +41,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._stand_ins import PlainStubs

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from flowy._client import fault_code
-from flowy_sim._engine.timer_queue import Deadlines
+from flowy_sim._engine.timer_queue import TimerQueue
 from flowy_sim._simulation.clock import Clock, later
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._worker_pool import Desk, Held
@@ -32,7 +32,7 @@ class Agenda:
         """Start with nothing to do."""
         self._clock = clock
         self._desk = desk
-        self._due = Deadlines(choose)
+        self._due = TimerQueue(choose)
 
     def clear(self) -> None:
         """Forget everything that has to do with workers; what others do stays."""

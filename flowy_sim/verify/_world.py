@@ -99,13 +99,13 @@ class World:
         if not at_once or scheduled_id not in (0, *at_once):
             return {}
         for other in others:
-            lists.withdraw(task_list, other.priority, other.waits_under)
+            lists.withdraw(other)
         try:
             self._choice = at_once.index(scheduled_id) if scheduled_id else 0
             return self.call(operation, {"taskList": {"name": task_list}, **request})
         finally:
             for other in others:
-                other.waits_under = lists.add(task_list, other.priority, other)
+                lists.add(other)
 
     def events_after(self, workflow_id: str, run_id: str, event_id: int) -> list[dict[str, Any]]:
         """Return the events of an execution that follow one, in order."""

@@ -6,14 +6,14 @@ from typing import Any
 
 from flowy_sim._engine import Engine
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.execution import Open
+from flowy_sim._engine.open_items import OpenItem
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.task_lists import TaskLists
-from flowy_sim._storage.closed import StoredEvents
 from flowy_sim._storage.codec import argument_state, domain_state, type_state
+from flowy_sim._storage.restore import StoredEvents
 
 #: Whose it is; and keys of which only the order matters.
-_LEFT_OUT = {"engine", "domain", "execution", "waits_under", "deadline"}
+_LEFT_OUT = {"engine", "domain", "execution", "waiting_key", "effect"}
 
 
 def describe(engine: Engine) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def describe(engine: Engine) -> dict[str, Any]:
 
 def _deadlines(engine: Engine) -> list[Any]:
     """What will happen, by instants and in the order in which it was set."""
-    alive = engine.deadlines._alive
+    alive = engine.effects._alive
     shown = []
-    for at, key in sorted(engine.deadlines._queue):
+    for at, key in sorted(engine.effects._queue):
         if key in alive:
             kind, arguments = alive[key]
-            canceled_by_it = getattr(arguments[0], "deadline", 0) == key
+            canceled_by_it = getattr(arguments[0], "effect", 0) == key
             told = [argument_state(argument) for argument in arguments]
             shown.append((at, kind, canceled_by_it, told))
     return shown
@@ -78,7 +78,7 @@ def _slots(thing: Any) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, Open):
+    if isinstance(value, OpenItem):
         return _slots(value)
     if isinstance(value, dict):
         return [(key, _value(inner)) for key, inner in value.items()]

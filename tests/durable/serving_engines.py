@@ -24,8 +24,8 @@ class Served(Driver):
     def __init__(self, path: Path, clock: str = "virtual") -> None:
         self.path = path
         self.simulations = Simulations(ServerSettings(simulation=Settings(clock=clock)))
-        self.recorder = open_file(path, self.simulations, {})
-        self.simulations.resume(self.recorder)
+        self.journal = open_file(path, self.simulations, {})
+        self.simulations.resume(self.journal)
         self.simulation = ""
         self.region = REGION
 
@@ -34,7 +34,7 @@ class Served(Driver):
 
     async def __aexit__(self, *error: object) -> None:
         self.simulations.close()
-        await self.recorder.close()
+        await self.journal.close()
 
     @property
     def world(self) -> ServedSimulation:
@@ -46,13 +46,13 @@ class Served(Driver):
 
     def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
         """Make a call, as a request would, but do not wait until it is durable."""
-        self.recorder.check()
+        self.journal.check()
         world = self.world
         return world.engines.call(self.region, operation, request, world.clock.milliseconds)
 
     async def durable(self) -> None:
         """Wait until all that was called is durable."""
-        await self.world.record.durable()
+        await self.world.journal.durable()
 
     def advance(self, milliseconds: int) -> None:
         self.world.advance(milliseconds / 1000)

@@ -21,7 +21,7 @@ from soaking import DOMAIN, Client, Event, Told
 
 from flowy_sim._clients import wire
 from flowy_sim._engine import Engine
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._storage.file_journal import open_file
@@ -73,9 +73,9 @@ class Kept:
 
         async def read() -> list[Engine]:
             simulations = Simulations(ServerSettings())
-            recorder = open_file(self.path, simulations, {})
+            journal = open_file(self.path, simulations, {})
             found = [engine for world in simulations for engine in world.engines]
-            await recorder.close()
+            await journal.close()
             return found
 
         return asyncio.run(read())

@@ -14,15 +14,16 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from flowy_sim._engine import Engine
-from flowy_sim._engine.decision_tasks import NO_TIMEOUT
 from flowy_sim._engine.domains import Domain
+from flowy_sim._engine.engine import OUTLIVING
 from flowy_sim._engine.events import TYPE
-from flowy_sim._engine.execution import CLOSE_STATUS, Execution, Open
-from flowy_sim._engine.life_cycles import SCHEDULED
+from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.life_cycles import CLOSE_STATUS, SCHEDULED
+from flowy_sim._engine.open_items import NO_TIMEOUT, OpenItem, Task
 from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._events.rules import Told, Violation, check_history
 
@@ -40,16 +41,6 @@ _SENT_BY = {
     "WorkflowExecutionSignaled": "SignalExternalWorkflowExecutionInitiated",
     "WorkflowExecutionCancelRequested": "RequestCancelExternalWorkflowExecutionInitiated",
 }
-#: Deadlines that may outlive what they are about, and do nothing then.
-_EFFECTS = {
-    "activity cancel",
-    "child close",
-    "child policy",
-    "child start",
-    "child started",
-    "external confirmation",
-    "external request",
-}
 
 
 def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None:
@@ -65,7 +56,7 @@ def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None
     everything = list(engine.executions.values())
     for execution in everything if executions is None else executions:
         check_execution(execution)
-    _check_deadlines(engine, everything)
+    _check_effects(engine, everything)
     for domain in engine.domains.values():
         of_domain = [execution for execution in everything if execution.domain is domain]
         _check_task_lists(domain, of_domain)
@@ -154,11 +145,11 @@ def _points(
         _require(kind == expected, execution, rule)
 
 
-def _check_deadlines(engine: Engine, executions: list[Execution]) -> None:
-    """Check that whatever is open has its deadline, and nothing else has one."""
+def _check_effects(engine: Engine, executions: list[Execution]) -> None:
+    """Check that the effects that end what is open are to come, and no others."""
     watched: dict[int, str] = {}
-    for at, (kind, (subject, *_)) in engine.deadlines:
-        if kind not in _EFFECTS:
+    for at, (kind, (subject, *_)) in engine.effects:
+        if kind not in OUTLIVING:
             execution = subject if isinstance(subject, Execution) else subject.execution
             _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
             _require(id(subject) not in watched, execution, f"the {kind} is one too many")
@@ -166,7 +157,7 @@ def _check_deadlines(engine: Engine, executions: list[Execution]) -> None:
     for execution in executions:
         for what, subject in _to_be_watched(execution):
             present = watched.pop(id(subject), None) is not None
-            _require(present, execution, f"{what} has no deadline")
+            _require(present, execution, f"{what} has nothing that will end it")
     for left in watched.values():
         raise Violation(f"{left} is set, but what it is about is over")
     retained = sorted(execution.run_id for _, (_, (execution,)) in engine.retentions)
@@ -175,8 +166,8 @@ def _check_deadlines(engine: Engine, executions: list[Execution]) -> None:
         raise Violation(f"the executions kept until a time are {retained}, those closed {closed}")
 
 
-def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | Open]]:
-    """Yield what a deadline has to be set for."""
+def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | OpenItem]]:
+    """Yield what an effect has to end in time."""
     if execution.is_open:
         yield "it", execution
     for timer in execution.timers.values():
@@ -191,33 +182,23 @@ def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | Open
             settings += ["startToCloseTimeout", "heartbeatTimeout"]
         if any(task.opened(setting) != NO_TIMEOUT for setting in settings):
             yield f"activity task {task.opened_id}", task
-    for task, setting in (
+    for waiter, setting in (
         (execution.decision_task, "scheduleToStartTimeout"),
         (execution.running_decision_task, "startToCloseTimeout"),
     ):
-        if task is not None and task.opened(setting) != NO_TIMEOUT:
-            yield f"decision task {task.opened_id}", task
+        if waiter is not None and waiter.opened(setting) != NO_TIMEOUT:
+            yield f"decision task {waiter.opened_id}", waiter
 
 
 def _check_task_lists(domain: Domain, executions: list[Execution]) -> None:
     """Check that exactly the tasks that may be handed out wait, each on its own list."""
-    decision_tasks = [
-        execution.decision_task
-        for execution in executions
-        if execution.decision_task is not None and execution.running_decision_task is None
-    ]
-    activity_tasks = [
-        task
-        for execution in executions
-        for task in execution.activities.values()
-        if task.state == SCHEDULED and task.cancel_requested_id is None
-    ]
-    _check_waiting(domain.decision_lists, decision_tasks)
-    _check_waiting(domain.activity_lists, activity_tasks)
+    _check_waiting(domain.decision_lists, [each.decision_task for each in executions])
+    activities = [task for each in executions for task in each.activities.values()]
+    _check_waiting(domain.activity_lists, activities)
 
 
-def _check_waiting(lists: TaskLists[Any], expected: list[Any]) -> None:
-    missing = {id(task): task for task in expected}
+def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
+    missing = {id(task): task for task in tasks if task is not None and task.can_be_taken}
     for name in lists.names():
         priorities = []
         for task in lists.waiting(name):
