@@ -9,10 +9,10 @@ from typing import Any
 from driver import Driver
 
 from flowy_sim._engine import Engine
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.world import World
-from flowy_sim._server.worlds import Worlds
-from flowy_sim._storage.opening import open_file
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._simulation.settings import Settings
+from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -23,9 +23,9 @@ class Served(Driver):
 
     def __init__(self, path: Path, clock: str = "virtual") -> None:
         self.path = path
-        self.worlds = Worlds(ServerSettings(simulation=Settings(clock=clock)))
-        self.recorder = open_file(path, self.worlds, {})
-        self.worlds.resume(self.recorder)
+        self.simulations = Simulations(ServerSettings(simulation=Settings(clock=clock)))
+        self.journal = open_file(path, self.simulations, {})
+        self.simulations.resume(self.journal)
         self.simulation = ""
         self.region = REGION
 
@@ -33,12 +33,12 @@ class Served(Driver):
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self.worlds.close()
-        await self.recorder.close()
+        self.simulations.close()
+        await self.journal.close()
 
     @property
-    def world(self) -> World:
-        return self.worlds.of(self.simulation, ACCOUNT)
+    def world(self) -> ServedSimulation:
+        return self.simulations.of(self.simulation, ACCOUNT)
 
     @property
     def engine(self) -> Engine:  # type: ignore[override]
@@ -46,13 +46,13 @@ class Served(Driver):
 
     def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
         """Make a call, as a request would, but do not wait until it is durable."""
-        self.recorder.check()
+        self.journal.check()
         world = self.world
         return world.engines.call(self.region, operation, request, world.clock.milliseconds)
 
     async def durable(self) -> None:
         """Wait until all that was called is durable."""
-        await self.world.record.durable()
+        await self.world.journal.durable()
 
     def advance(self, milliseconds: int) -> None:
         self.world.advance(milliseconds / 1000)

@@ -96,7 +96,7 @@ def test_a_file_that_is_made_by_two_belongs_to_one(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     files.create(path)
 
-    with pytest.raises(FileRefusedError, match="has just been made by another process"):
+    with pytest.raises(FileRefusedError, match="has just been created by another process"):
         files.create(path)
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_left_beside_a_file_that_was_closed(path: Path) -> None:
 
 
 def test_a_file_cannot_be_made_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileRefusedError, match=r"cannot be made \(.*\); give a file in a folder"):
+    with pytest.raises(FileRefusedError, match=r"cannot be created \(.*\); give a file in"):
         opened(tmp_path / "no" / "kept.db")
 
 

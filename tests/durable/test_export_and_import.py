@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from inspect import signature
 from pathlib import Path
@@ -14,10 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 from driver import DOMAIN
 from serving_engines import Served
+from test_snapshots import rows
 
 from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 
 # Before click 8.2 standard error is mixed with the output unless this is said.
 APART: dict[str, Any] = (
@@ -31,18 +31,18 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def typed(*words: str, given: str | None = None) -> Result:
+def typed(*words: str, given: bytes | None = None) -> Result:
     """What comes of a command."""
     result = CliRunner(**APART).invoke(cli, words, input=given)
     assert result.exception is None or isinstance(result.exception, SystemExit), result
     return result
 
 
-def complaint(*words: str, given: str | None = None) -> str:
+def complaint(*words: str, given: bytes | None = None) -> str:
     """What a command that fails says, in one line."""
     result = typed(*words, given=given)
     assert result.exit_code > 0
-    assert not result.stdout
+    assert not result.stdout_bytes
     *_, said = result.stderr.splitlines()
     return said
 
@@ -76,18 +76,21 @@ def test_a_file_is_moved_by_two_commands(kept: str) -> None:
     exported = typed("export", "--db", kept)
     assert exported.exit_code == 0
 
-    imported = typed("import", "-", "--db", "moved.db", given=exported.stdout)
+    imported = typed("import", "-", "--db", "moved.db", given=exported.stdout_bytes)
 
     assert imported.stdout == "Imported into moved.db: 2 simulations, 1 execution, 2 events.\n"
-    assert typed("export", "--db", "moved.db").stdout == exported.stdout
+    assert typed("export", "--db", "moved.db").stdout_bytes == exported.stdout_bytes
 
 
 def test_a_server_is_moved_to_a_file(endpoint: Endpoint, folder: Path) -> None:
-    typed("export", "--endpoint-url", endpoint.url, "--output", "now.json")
-    typed("import", "now.json", "--db", "moved.db", "--as", "later")
+    typed("export", "--endpoint-url", endpoint.url, "--output", "now.db")
+    typed("import", "now.db", "--db", "moved.db", "--as", "later")
+    typed("export", "--db", "moved.db", "--output", "again.db")
+    (folder / "server.db").write_bytes(endpoint.export())
 
-    (simulation,) = json.loads(typed("export", "--db", "moved.db").stdout)["simulations"]
-    assert simulation == {**endpoint.export()["simulations"][0], "name": "later"}
+    moved, served = rows(folder / "again.db"), rows(folder / "server.db")
+    served["simulations"][0][1][0] = "later"
+    assert moved == served
 
 
 def test_a_server_has_simulations_at_paths(endpoint: Endpoint) -> None:
@@ -99,17 +102,25 @@ def test_a_server_has_simulations_at_paths(endpoint: Endpoint) -> None:
 
 
 def test_one_simulation_of_a_file_is_enough(kept: str) -> None:
-    exported = json.loads(typed("export", "--db", kept, "--simulation", "other").stdout)
+    typed("export", "--db", kept, "--simulation", "other", "-o", "other.db")
 
-    assert [each["name"] for each in exported["simulations"]] == ["other"]
+    assert [state[0] for _, state, _ in rows(Path("other.db"))["simulations"]] == ["other"]
+
+
+def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
+
+    said = complaint("export", "--db", kept)
+
+    assert said == "Error: An export is not text; give --output, or redirect stdout."
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "Error: Say what to export: either --db or --endpoint-url."),
-        (("--db", "a.db", "--endpoint-url", "http://x"), "Error: Say what to export: either"),
-        (("--db", "kept.db", "--workflow-id", "a"), "Error: --workflow-id needs --domain."),
+        ((), "Error: Give what to export: either --db or --endpoint-url."),
+        (("--db", "a.db", "--endpoint-url", "http://x"), "Error: Give what to export: either"),
+        (("--db", "kept.db", "--workflow-id", "a"), "Error: --workflow-id requires --domain."),
         (("--db", "a.db"), "Error: a.db cannot be read: No such file or directory."),
         (("--db", "."), "Error: . cannot be read: Is a directory."),
         (("--db", "kept.db", "--simulation", "b"), "Error: There is no simulation 'b'; there are "),
@@ -118,10 +129,10 @@ def test_one_simulation_of_a_file_is_enough(kept: str) -> None:
             ("--db", "kept.db", "--domain", DOMAIN, "--workflow-id", "b"),
             f"Error: There is no execution of 'b' in the domain '{DOMAIN}'.",
         ),
-        (("--db", "kept.db", "-o", "no/a.json"), "Error: no/a.json cannot be written: No such"),
-        (("--endpoint-url", "kept.db"), "Error: 'kept.db' is no URL of a server, such as http"),
+        (("--db", "kept.db", "-o", "no/a.db"), "Error: no/a.db cannot be written: No such"),
+        (("--endpoint-url", "kept.db"), "Error: 'kept.db' is not the URL of a server; one looks"),
         (("--endpoint-url", "http://127.0.0.1:1"), "Error: http://127.0.0.1:1 cannot be reached"),
-        (("--endpoint-url", "http://127.0.0.1:x"), "Error: http://127.0.0.1:x is no server of "),
+        (("--endpoint-url", "http://127.0.0.1:x"), "Error: http://127.0.0.1:x is not a flowy-sim "),
     ],
 )
 def test_what_cannot_be_exported_is_told_in_a_sentence(
@@ -133,18 +144,26 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("words", "given", "said"),
     [
-        (("no.json", "--db", "kept.db"), "", "Error: Invalid value for 'FILE': 'no.json': No "),
-        (("-",), "", "Error: Missing option '--db'."),
-        (("-", "--db", "a.db"), "", "Error: <stdin> is not JSON: Expecting value"),
-        (("-", "--db", "a.db"), "[" * 100_000, "Error: <stdin> is not JSON: "),
-        (("-", "--db", "a.db"), "[]", "Error: <stdin> cannot be imported: It is not what "),
-        (("-", "--db", "a.db", "--as", "b"), "[]", "Error: --as needs a document with one "),
-        (("-", "--db", "a.db"), '{"format": "flowy-sim export"}', "Error: <stdin> cannot be "),
-        (("kept.db", "--db", "a.db"), "", "Error: kept.db is not JSON: "),
+        (("no.db", "--db", "kept.db"), b"", "Error: Invalid value for 'FILE': File 'no.db' does "),
+        (("-",), b"", "Error: Missing option '--db'."),
+        (("-", "--db", "a.db"), b"", "Error: <stdin> is not a file of flowy-sim; give another"),
+        (("-", "--db", "a.db"), b"[" * 100_000, "Error: <stdin> is not a file of flowy-sim; "),
+        (("-", "--db", "a.db", "--as", "b"), b"[]", "Error: <stdin> is not a file of flowy-sim"),
+        (
+            ("kept.db", "--db", "a.db", "--as", "b"),
+            b"",
+            "Error: kept.db cannot be imported: it has 2 simulations, and only one can be renamed.",
+        ),
+        (
+            ("-", "--db", "a.db"),
+            b'{"format": "flowy-sim export"}',
+            "Error: <stdin> is an export in JSON, in format 1. A development version from before "
+            "0.1.0 can import it.",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_told_in_a_sentence(
-    kept: str, folder: Path, words: tuple[str, ...], given: str, said: str
+    kept: str, folder: Path, words: tuple[str, ...], given: bytes, said: str
 ) -> None:
     before = (folder / kept).read_bytes()
 
@@ -154,7 +173,7 @@ def test_what_cannot_be_imported_is_told_in_a_sentence(
 
 
 def test_a_file_of_somebody_else_is_left_alone(kept: str, folder: Path) -> None:
-    exported = typed("export", "--db", kept).stdout
+    exported = typed("export", "--db", kept).stdout_bytes
     (folder / "mine.txt").write_text("mine")
 
     said = complaint("import", "-", "--db", "mine.txt", given=exported)
@@ -190,4 +209,4 @@ def stranger() -> Any:
 def test_a_server_of_somebody_else_is_recognized(stranger: str, answer: str) -> None:
     said = complaint("export", "--endpoint-url", f"{stranger}/{answer}")
 
-    assert said.startswith(f"Error: {stranger}/{answer} is no server of flowy-sim (")
+    assert said.startswith(f"Error: {stranger}/{answer} is not a flowy-sim server (")

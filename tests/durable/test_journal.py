@@ -14,7 +14,7 @@ from driver import DOMAIN, PACK, decision
 from serving_engines import Served, crash
 
 from flowy_sim._engine import Fault
-from flowy_sim._server.recording import RecordingError
+from flowy_sim._storage.journal import JournalError
 
 
 @pytest.fixture
@@ -209,14 +209,14 @@ def test_a_new_beginning_and_an_end_are_kept(path: Path) -> None:
                 served.register()
                 served.start()
             account = served.world.account
-            served.worlds.begin("reset", account, {"seed": 7})
-            served.worlds.remove("removed", account)
+            served.simulations.begin("reset", account, {"seed": 7})
+            served.simulations.remove("removed", account)
             served.simulation = "reset"
             served.register()
             await served.durable()
 
             async with Served(crash(path)) as restored:
-                assert sorted(world.name for world in restored.worlds) == ["kept", "reset"]
+                assert sorted(world.name for world in restored.simulations) == ["kept", "reset"]
                 restored.simulation = "reset"
                 assert restored.world.settings.seed == 7
                 assert not restored.engine.executions
@@ -231,7 +231,7 @@ def test_calls_that_wait_together_share_a_transaction(path: Path) -> None:
             served.register()
             await served.durable()
             commits = []
-            served.recorder._connection.set_trace_callback(
+            served.journal._connection.set_trace_callback(
                 lambda statement: statement == "COMMIT" and commits.append(statement)
             )
 
@@ -273,7 +273,7 @@ def test_executions_that_are_not_retained_leave_the_file(path: Path) -> None:
             served.advance(7 * 24 * 60 * 60 * 1000)
             served.start("last")
             await served.durable()
-            connection = served.recorder._connection
+            connection = served.journal._connection
 
             assert connection.execute("SELECT count(*) FROM executions").fetchone() == (1,)
             assert connection.execute("SELECT count(DISTINCT number) FROM history").fetchone() == (
@@ -302,7 +302,7 @@ class FullDisk:
 def test_a_call_that_cannot_be_written_fails_and_has_changed_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy_sim._storage.recorder.RETRY_SECONDS", 0)
+    monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
 
     async def story() -> None:
         async with Served(path) as served:
@@ -310,16 +310,16 @@ def test_a_call_that_cannot_be_written_fails_and_has_changed_nothing(
             served.start("first")
             await served.durable()
             before = describe(served.engine)
-            disk = FullDisk(served.recorder._connection)
-            served.recorder._connection = disk
+            disk = FullDisk(served.journal._connection)
+            served.journal._connection = disk
 
             task = served.poll()
             served.start("second")
-            with pytest.raises(RecordingError, match=r"kept\.db cannot be written: .* is full"):
+            with pytest.raises(JournalError, match=r"kept\.db cannot be written: .* is full"):
                 await served.durable()
 
             assert describe(served.engine) == before
-            with pytest.raises(RecordingError):
+            with pytest.raises(JournalError):
                 served.start("second")
             assert describe(served.engine) == before
             disk.is_full = False
@@ -337,25 +337,25 @@ def test_a_call_that_cannot_be_written_fails_and_has_changed_nothing(
 def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowy_sim._storage.recorder.RETRY_SECONDS", 0)
+    monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
 
     async def story() -> None:
         async with Served(path) as served:
             served.simulation = "ended"
             served.register()
             await served.durable()
-            disk = FullDisk(served.recorder._connection)
-            served.recorder._connection = disk
-            served.worlds.remove("ended", served.world.account)
+            disk = FullDisk(served.journal._connection)
+            served.journal._connection = disk
+            served.simulations.remove("ended", served.world.account)
             served.simulation = "begun"
-            begun = served.worlds.begin("begun", served.world.account, {})
-            with pytest.raises(RecordingError):
-                await begun.record.durable()
+            begun = served.simulations.begin("begun", served.world.account, {})
+            with pytest.raises(JournalError):
+                await begun.journal.durable()
             disk.is_full = False
             served.register()
             await served.durable()
 
             async with Served(crash(path)) as restored:
-                assert [world.name for world in restored.worlds] == ["begun"]
+                assert [world.name for world in restored.simulations] == ["begun"]
 
     running(story())
