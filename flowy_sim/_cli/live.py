@@ -22,8 +22,7 @@ from flowy_sim._events.waits import Workers, explain, times_out_at, waits
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._registry import Registry
-from flowy_sim.testing._run import OPEN, EventListener, Run, history
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing._run import OPEN, EventListener, Run, StuckError, history
 
 Hire = Callable[[SwfClient], Worker]
 

@@ -23,8 +23,7 @@ from flowy_sim._simulation.clock import RealClock
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._history_files import save
-from flowy_sim.testing._run import COMPLETED, EventListener, Run
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing._run import COMPLETED, EventListener, Run, StuckError
 
 
 def perform(words: tuple[str, ...], options: RunOptions) -> int:

@@ -33,10 +33,9 @@ from typing import TYPE_CHECKING, Any
 
 from flowy_sim._events.history import History
 from flowy_sim.testing._activity_environment import ActivityEnvironment
-from flowy_sim.testing._run import NoResultError, Run
+from flowy_sim.testing._run import NoResultError, Run, StuckError
 from flowy_sim.testing._runner import Runner, run
 from flowy_sim.testing._stubs import Stub, Stubs, UnexpectedCallError
-from flowy_sim.testing._waiting import StuckError
 
 if TYPE_CHECKING:
     from flowy_sim._server.endpoint import Endpoint as Endpoint

@@ -42,6 +42,24 @@ class NoResultError(Exception):
     __module__ = "flowy_sim"
 
 
+class StuckError(Exception):
+    """Nothing more will happen, and an execution is still open. The message explains why.
+
+    Attributes:
+        run: the execution that was to be run to its end.
+    """
+
+    __module__ = "flowy_sim"
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def __reduce__(self) -> tuple[type, tuple[str, Run]]:
+        """Return how to copy the error into another process."""
+        return type(self), (str(self), self.run)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run of a workflow, up to its end or to where it got stuck.

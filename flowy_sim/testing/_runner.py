@@ -25,12 +25,11 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import Event, EventFeed, Run, fetch
+from flowy_sim.testing._run import Event, EventFeed, Run, StuckError, fetch
 from flowy_sim.testing._scheduler import PollingCode, Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._waiting import StuckError
 
 DOMAIN = "simulated"
 """The domain in which workflows run by default."""
@@ -318,10 +317,8 @@ class Runner:
         while True:
             while self.turn_loop.take_turn():
                 pass
-            instant = self.turn_loop.next_instant()
-            if reached or instant is None:
+            if reached or not self.turn_loop.skip_time():
                 return
-            self.turn_loop.skip_to(instant)
 
     def finish(self, execution: Execution) -> Run:
         """Run an open execution to its end.

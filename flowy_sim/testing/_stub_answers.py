@@ -13,6 +13,7 @@ from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN
 from flowy.workflow import Workflow
+from flowy_sim._events.schema import TIMEOUTS
 
 NOTHING: Any = object()
 """The default of an argument for which None is a value."""
@@ -20,14 +21,6 @@ NOTHING: Any = object()
 ACTIVITY = "activity"
 CHILD = "workflow"
 FUNCTION = "Lambda function"
-
-TIME_OUTS = {
-    "SCHEDULE_TO_START": "scheduleToStartTimeout",
-    "SCHEDULE_TO_CLOSE": "scheduleToCloseTimeout",
-    "START_TO_CLOSE": "startToCloseTimeout",
-    "HEARTBEAT": "heartbeatTimeout",
-}
-"""The four time-outs of an activity, and the members that hold their lengths."""
 
 _START_TO_CLOSE = "START_TO_CLOSE"
 
@@ -41,7 +34,7 @@ class Answer:
         takes: simulated seconds from the start of the task to its answer; infinity for never.
         heartbeat: simulated seconds between two heartbeats; None for no heartbeats.
         constant: whether the function has no effects and always does the same.
-        timeout: the one of the `TIME_OUTS` that closes the task; empty if it is answered.
+        timeout: the type of the time-out that closes the task; empty if it is answered.
     """
 
     function: Callable[..., Any]
@@ -163,7 +156,7 @@ class Answers:
 
     def _time_out(self, timeout: object) -> str:
         __tracebackhide__ = True
-        known = tuple(TIME_OUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
+        known = tuple(TIMEOUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
         if timeout not in known:
             raise ConfigurationError(
                 f"timeout of the stub of {self.label} must be {' or '.join(known)}, not {timeout!r}"

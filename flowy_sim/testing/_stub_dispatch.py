@@ -20,13 +20,12 @@ from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._engine.lambda_functions import LambdaFunction
-from flowy_sim._events.schema import attributes_of
+from flowy_sim._events.schema import TIMEOUTS, attributes_of
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._stub_answers import (
     ACTIVITY,
     CHILD,
     FUNCTION,
-    TIME_OUTS,
     Answer,
     time_out_first,
 )
@@ -239,7 +238,7 @@ class StubDispatch:
         """Return the seconds from now after which each time-out of a started task passes."""
         execution = self._simulation.engine().executions[context.run_id]
         task = execution.activities[context.activity_id]
-        limits = {name: _seconds(task.opened(member)) for name, member in TIME_OUTS.items()}
+        limits = {name: _seconds(task.opened(member)) for name, member in TIMEOUTS.items()}
         waited = self._simulation.clock.milliseconds - execution.time(task.opened_id)
         limits["SCHEDULE_TO_CLOSE"] -= waited / 1000
         limits[_NEVER_TAKEN] = math.inf
@@ -252,7 +251,7 @@ class StubDispatch:
         )["configuration"]
         return {
             name: _seconds(call.get(member, defaults.get(_default_member(member))))
-            for name, member in TIME_OUTS.items()
+            for name, member in TIMEOUTS.items()
             if name in (_NEVER_TAKEN, "SCHEDULE_TO_CLOSE")
         }
 

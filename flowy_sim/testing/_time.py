@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._run import EventFeed
+from flowy_sim.testing._run import EventFeed, StuckError, fetch, open_executions
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._waiting import stuck_at
+
+_MOST_OPEN = 1000
+_MOST_EXPLAINED = 5
 
 
 class TurnLoop:
@@ -68,7 +70,7 @@ class TurnLoop:
                 self._end_turn()
                 self._scheduler.fault_injector.turn()
                 if not self._scheduler.take_turn() and self._is_open(execution):
-                    self._skip_time(execution)
+                    self._wait(execution)
             self._end_turn()
 
     def take_turn(self) -> bool:
@@ -87,18 +89,19 @@ class TurnLoop:
         instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
         return min((instant for instant in instants if instant is not None), default=None)
 
-    def skip_to(self, instant: int) -> None:
-        """Let time pass, and let happen what is due by then. On a real clock this waits.
+    def skip_time(self) -> bool:
+        """Skip time until the next thing happens by itself, and let it happen.
 
-        Args:
-            instant: until when, in milliseconds since 1970.
+        On a clock that runs by itself, this waits.
+
+        Returns:
+            Whether there was anything; if not, nothing happens until a worker takes a turn.
         """
-        if self._clock.runs:
-            time.sleep(self._clock.seconds_until(instant))
-        else:
-            self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
+        delayed_calls = self._scheduler.delayed_calls
+        skipped = self._simulation.skip_time(delayed_calls.next_instant())
         self._event_feed.publish()
-        self._scheduler.delayed_calls.run_due()
+        delayed_calls.run_due()
+        return skipped
 
     def _end_turn(self) -> None:
         __tracebackhide__ = True
@@ -108,23 +111,38 @@ class TurnLoop:
         if self._on_turn is not None:
             self._on_turn()
 
-    def _skip_time(self, execution: Execution) -> None:
+    def _wait(self, execution: Execution) -> None:
         """Skip time until something happens.
 
         Raises:
             StuckError: nothing will, except that the execution times out.
         """
         __tracebackhide__ = True
-        scheduler = self._scheduler
-        calls, happens = scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
+        calls = self._scheduler.delayed_calls.next_instant()
+        happens = self._simulation.next_instant()
         if calls is None and (happens is None or happens >= self._times_out(execution)):
-            if scheduler.fault_injector.last_resort():
+            if self._scheduler.fault_injector.last_resort():
                 return
-            client, domain, workers = scheduler.client, scheduler.domain, scheduler.workers()
-            stuck = stuck_at(self._clock.now, client, domain, execution, workers)
-            if stuck is not None:
-                raise stuck
-        self.skip_to(min(each for each in (calls, happens) if each is not None))
+            self._check_not_stuck(execution)
+        self.skip_time()
+
+    def _check_not_stuck(self, execution: Execution) -> None:
+        """Check that an open execution waits for something that ends by itself.
+
+        Raises:
+            StuckError: none does.
+        """
+        __tracebackhide__ = True
+        client, domain = self._scheduler.client, self._scheduler.domain
+        workers = self._scheduler.workers()
+        run, *others = (
+            fetch(client, domain, each, workers.payloads)
+            for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
+        )
+        found = [wait for each in (run, *others) for wait in waits(each.history, workers)]
+        if not any(wait.ends for wait in found):
+            now = self._clock.now
+            raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
 
     def _times_out(self, execution: Execution) -> int:
         found = self._simulation.engine().executions[execution.run_id]
