@@ -11,9 +11,8 @@ import click
 
 from flowy._client import SwfClient
 from flowy._start import start
-from flowy._workers.activity_worker import ActivityWorker
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
+from flowy._workers.loop import Worker
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy_sim._cli.services import SwfService
 from flowy_sim._cli.targets import Target
 from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads

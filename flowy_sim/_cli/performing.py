@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 from rich.console import Console
 
-from flowy._cli import INTERRUPTED, one_sentence
+from flowy._cli import INTERRUPTED, errors_as_messages
 from flowy_sim._cli import reports
 from flowy_sim._cli.live import LiveWorkflow, RunInterrupted
 from flowy_sim._cli.progress import RunProgress
@@ -44,7 +44,7 @@ def perform(words: tuple[str, ...], options: RunOptions) -> int:
     output = sys.stdout
     # Where a program reads the output, what the user's code prints must go elsewhere.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
-    with one_sentence(), aside:
+    with errors_as_messages(), aside:
         try:
             target = find(words, options.activities)
             next_steps = "" if words else reports.NEXT

@@ -25,9 +25,8 @@ from itertools import count
 from typing import Any
 
 from flowy._checks import whole_number
-from flowy._payloads.limits import HEARTBEAT_LIMIT, cut
-from flowy.activity import ActivityType, activity_class
-from flowy.activity_context import LATER, ActivityContext, Heartbeat
+from flowy._payloads.text import HEARTBEAT_LIMIT, cut
+from flowy.activity import LATER, ActivityContext, ActivityType, HeartbeatReply, activity_class
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 
@@ -137,13 +136,13 @@ class ActivityEnvironment:
         __tracebackhide__ = True
         self._missed_at = whole_number("at", at, least=1)
 
-    def _heartbeat(self, details: str | None) -> Heartbeat:
+    def _heartbeat(self, details: str | None) -> HeartbeatReply:
         kept = None if details is None else cut(str(details), HEARTBEAT_LIMIT)
         self.heartbeats.append(kept)
         if self.on_heartbeat is not None:
             self.on_heartbeat(kept)
         number = len(self.heartbeats)
-        return Heartbeat(
+        return HeartbeatReply(
             canceled=self._canceled_at is not None and number >= self._canceled_at,
             missed=self._missed_at is not None and number >= self._missed_at,
         )

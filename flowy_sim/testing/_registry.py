@@ -87,7 +87,9 @@ class Registry:
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows."""
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
-        overridden = [_task_list(proxy.choices.members, "taskList") for proxy in self._children]
+        overridden = [
+            _task_list(proxy.call_options.members, "taskList") for proxy in self._children
+        ]
         return _unique([*declared, *overridden])
 
     @property
@@ -96,7 +98,7 @@ class Registry:
         if not self.activities:
             return []
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
-        overridden = [_task_list(proxy.choices.members, "taskList") for proxy in self._proxies]
+        overridden = [_task_list(proxy.call_options.members, "taskList") for proxy in self._proxies]
         return _unique([*declared, *overridden])
 
     def register(self, is_new: bool = False) -> None:

@@ -17,8 +17,7 @@ from typing import Any
 from flowy._client import Execution, SwfClient, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
-from flowy._workers.activity_worker import ActivityWorker
-from flowy._workers.workflow_worker import WorkflowWorker
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._events.schema import attributes_of

@@ -13,8 +13,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
-from flowy.activity import Activity, ActivityType
-from flowy.activity_context import ActivityContext
+from flowy.activity import Activity, ActivityContext, ActivityType
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType

@@ -89,7 +89,7 @@ def test_a_file_may_be_called_like_a_number(invoke):
 def test_too_many_arguments_are_refused_in_a_sentence(invoke):
     refused = sentence(invoke("run", photograph(), "64", "pictures", "more"))
 
-    assert "does not take these arguments: too many positional arguments" in refused
+    assert "does not accept these arguments: too many positional arguments" in refused
 
 
 def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
@@ -175,7 +175,7 @@ class TestAWorkflowOfOnesOwn:
     def test_that_is_not_there_is_one_sentence(self, invoke):
         refused = sentence(invoke("run", "shop.orders:Orders"))
 
-        assert "'Orders' is no workflow of the module 'shop.orders'" in refused
+        assert "'Orders' is not a workflow of the module 'shop.orders'" in refused
         assert "Order, Refund" in refused
 
     def test_that_is_not_decorated_is_one_sentence(self, invoke):

@@ -18,7 +18,7 @@ import pytest
 
 import flowy
 from flowy import replay
-from flowy._determinism.scrutiny import unrepeatable_calls
+from flowy._determinism.code_check import unrepeatable_calls
 from flowy_sim import Simulation
 from flowy_sim.testing import Run, Runner, Stubs
 

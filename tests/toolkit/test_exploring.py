@@ -233,7 +233,7 @@ def test_an_error_in_the_test_itself_is_raised_unchanged() -> None:
     def test(runner: Runner) -> None:
         runner(Purchase, 7, 8)
 
-    with pytest.raises(ConfigurationError, match="does not take these arguments"):
+    with pytest.raises(ConfigurationError, match="does not accept these arguments"):
         find(test)
 
 

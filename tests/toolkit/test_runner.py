@@ -86,7 +86,7 @@ def test_options_of_an_execution_go_to_the_service() -> None:
 
 def test_arguments_that_the_workflow_does_not_take_are_refused_before_anything_starts() -> None:
     runner = Runner(Simulation())
-    with pytest.raises(flowy.ConfigurationError, match="does not take these arguments"):
+    with pytest.raises(flowy.ConfigurationError, match="does not accept these arguments"):
         runner.run(Bread)
     assert runner.runs == []
 

@@ -265,7 +265,7 @@ def make_bed(length: int) -> Bed:
 def test_a_result_that_is_not_what_the_type_hint_says_is_refused(
     stubs: Stubs, wrong: object
 ) -> None:
-    sentence = "the result of the stub of make_bed 1 is not what its type hint says"
+    sentence = "the result of the stub of make_bed 1 does not match its type hint"
     for add in (partial(stubs, make_bed), stubs(make_bed).when(200).then):
         with pytest.raises(flowy.SerializationError, match=sentence):
             add(result=wrong)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from service_calls import DOMAIN, attributes, history, types
 
 from flowy import ActivityWorker, WorkflowWorker, outcome, run_workers, start
-from flowy._workers.backoff import Backoff, passes
+from flowy._workers.backoff import Backoff, is_transient
 from flowy_sim import Limits, Simulation
 
 NOWHERE = "http://127.0.0.1:1"
@@ -60,12 +60,12 @@ LASTING = [
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
 def test_what_passes_is_worth_another_try(error: Exception) -> None:
-    assert passes(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize("error", LASTING, ids=repr)
 def test_what_waiting_does_not_mend_is_not(error: Exception) -> None:
-    assert not passes(error)
+    assert not is_transient(error)
 
 
 def test_waits_double_up_to_a_minute_and_begin_anew_after_a_success() -> None:
@@ -179,7 +179,7 @@ def test_an_answer_that_never_gets_through_is_given_up_and_the_worker_goes_on(
     assert worker.run_once()
     assert len(waits.seconds) == 7
     assert 60 < sum(waits.seconds) < 130
-    assert "double 1: the service refuses the answer" in caplog.text
+    assert "double 1: the service refused the answer" in caplog.text
     assert "ActivityTaskCompleted" not in types(history(simulated, execution))
 
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy import FlowyError, UnrepeatableError, Workflow
-from flowy._determinism.scrutiny import check, unrepeatable_calls
+from flowy._determinism.code_check import check, unrepeatable_calls
 from flowy.tutorial.workflows import ImageCategorization
 
 

@@ -1,4 +1,4 @@
-"""Where in the author's code something is asked for."""
+"""Where the author's code makes a call."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 CallSite = tuple[CodeType, int]
-"""A place in code as it is found at small cost: the code and the index of the instruction."""
+"""A place in code, in the form that is cheap to find: code object and instruction index."""
 
 
-class Site(NamedTuple):
-    """A line of code."""
+class SourceLine(NamedTuple):
+    """A line of source code."""
 
     file: str
     line: int
@@ -20,20 +20,20 @@ class Site(NamedTuple):
     """The qualified name of the function, such as ``Orders.run``."""
 
     def __str__(self) -> str:
-        """Write it as in ``/srv/shop/orders.py, line 31, in Orders.run``."""
+        """Return it in the form ``/srv/shop/orders.py, line 31, in Orders.run``."""
         return f"{self.file}, line {self.line}, in {self.function}"
 
 
 def call_site() -> CallSite | None:
-    """Find the place from which flowy was called: the nearest frame that is not flowy's own.
+    """Find the place from which flowy was called: the nearest frame that does not belong to flowy.
 
-    It costs a fifth of a microsecond, and half of one where audit hooks listen. The line is worked
-    out by `located`, when somebody asks for it: Python finds it by reading the table of lines from
-    its beginning, which takes microseconds in a long function.
+    It takes a fifth of a microsecond, or half of one where audit hooks listen. `located` works out
+    the line only when it is needed: Python finds it by reading the function's line table from the
+    beginning, which takes microseconds in a long function.
 
     Returns:
-        The place, or None if there is only code of flowy, as when an activity is begun because
-        its arguments came.
+        The place, or None if all frames belong to flowy, as when an activity is begun because its
+        arguments have arrived.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -43,18 +43,18 @@ def call_site() -> CallSite | None:
     return None
 
 
-def located(place: CallSite) -> Site:
-    """Work out the line of a place."""
+def located(place: CallSite) -> SourceLine:
+    """Work out the source line of a call site."""
     code, instruction = place
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
         if start <= instruction < end and number is not None:
             line = number
-    return Site(code.co_filename, line, code.co_qualname)
+    return SourceLine(code.co_filename, line, code.co_qualname)
 
 
 @cache
 def is_flowy(module: str) -> bool:
-    """Whether a module is flowy's own; the tutorial's are not, as they are an author's."""
+    """Return whether a module belongs to flowy; the tutorial counts as an author's."""
     top, _, rest = module.partition(".")
     return top == "flowy" and not rest.startswith("tutorial")

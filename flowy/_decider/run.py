@@ -1,14 +1,14 @@
-"""``run`` from its input to its end: how the execution is closed."""
+"""One run of ``run``, from its input to its end, and how the execution is closed then."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowy._decider.closing import Closing, canceled, completed, failed, restarted
-from flowy._decider.leaving import Restarting, Suspended
+from flowy._decider.decisions import Closing, canceled, completed, failed, restarted
 from flowy._decider.signals import Signal
 from flowy._determinism.guard import watched
-from flowy._logs import LoggingFor, Source
+from flowy._logs import LoggingContext, RunInfo
 from flowy.errors import ExecutionCanceled, UnrepeatableError
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ def run_to_end(
     """Run a workflow as far as its history goes.
 
     Args:
-        decider: what it asks.
+        decider: the decider that it calls.
         workflow: its class.
-        unrepeatable: gets the errors of what ``run`` must not do, also where it handles them.
+        unrepeatable: a list to which errors are added for what ``run`` must not do, even if ``run``
+            handles them.
 
     Returns:
         How the execution is closed, or None if ``run`` is still waiting.
@@ -32,7 +33,7 @@ def run_to_end(
     closing = None
     try:
         closing = _run(decider, workflow, unrepeatable)
-    except Suspended:
+    except LeaveRun:
         pass
     except (Exception, SystemExit) as error:
         closing = failed(error)
@@ -52,12 +53,12 @@ def _run(
         decider.signals.carried_over(Signal(*signal) for signal in signals)
     instance = workflow()
     instance._decider = decider
-    source = Source(*decider.execution, label, lambda: decider.turns.replaying)
+    source = RunInfo(*decider.execution, label, lambda: decider.turns.replaying)
     try:
         try:
-            with LoggingFor(source):
+            with LoggingContext(source):
                 value = _called(instance, args, kwargs, unrepeatable)
-        except Restarting as restart:
+        except RestartRun as restart:
             decider.wait_for_all()
             return restarted(decider, restart)
         decider.wait_for_all()
@@ -78,3 +79,28 @@ def _called(
     if workflow.flowy_type.guard:
         return watched(workflow.run, tuple(args), kwargs, unrepeatable)
     return workflow.run(*args, **kwargs)
+
+
+class LeaveRun(BaseException):
+    """Leaves ``run`` where it waits for something that the history does not know yet.
+
+    It derives from BaseException so that ``except Exception`` in the author's code lets it pass.
+    """
+
+
+class RestartRun(BaseException):
+    """Leaves ``run`` to continue in a new run of the execution.
+
+    Args:
+        args: the arguments of the new run.
+        kwargs: its keyword arguments.
+        members: settings of the new run that differ, as the service spells them.
+    """
+
+    def __init__(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], members: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self.arguments = args
+        self.keywords = dict(kwargs)
+        self.members = members

@@ -1,8 +1,8 @@
-"""Why a workflow's code decides otherwise than its history shows, most likely.
+"""Why a workflow's code makes other decisions than its history records, most likely.
 
-It is guessed from what comes later in both: what the history shows here and the code decides later
-was put off by something new; what the code decides here and the history shows later lost something
-that was before it.
+The cause is guessed from what comes later in both. If the code decides later what the history
+records here, something new precedes it. If the history records later what the code decides here,
+something that preceded it is gone.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ class Reason(Enum):
     """Why code and history differ."""
 
     ADDED = auto()
-    """The code asks for something that it did not ask for then."""
+    """The code makes a call that it did not make before."""
     REMOVED = auto()
-    """The code no longer asks for something."""
+    """The code no longer makes a call."""
     REORDERED = auto()
-    """The code asks for two things in another order."""
+    """The code makes two calls in another order."""
     RENUMBERED = auto()
-    """Calls that decided nothing in this turn were added or removed before."""
+    """Calls that decided nothing in this turn were added or removed before it."""
     ARGUMENTS = auto()
-    """The arguments are others."""
+    """The arguments differ."""
     VERSION = auto()
-    """The version is another."""
+    """The version of the type differs."""
     TYPE = auto()
-    """The code asks for something else in its place."""
+    """The code makes a different call in its place."""
     OUTCOME = auto()
-    """The execution ends with something else."""
+    """The execution ends with a different result or failure."""
     ENDS_EARLIER = auto()
-    """The code ends the execution where it went on then."""
+    """The code ends the execution where it went on before."""
     ENDS_LATER = auto()
-    """The code goes on where the execution ended then."""
+    """The code goes on where the execution ended before."""
     RAISES = auto()
-    """``run`` raises an exception that it did not raise then."""
+    """``run`` raises an exception that it did not raise before."""
     SIDE_EFFECT_REMOVED = auto()
     """The code no longer calls ``self.side_effect``, or uses ``self.random``."""
     PATCH_REMOVED = auto()
     """The code no longer calls ``self.patched``."""
 
 
-class Step(NamedTuple):
-    """What was asked for, told by a decision or by the event that shows it."""
+class RequestedAction(NamedTuple):
+    """What a decision, or the event that records it, asks for."""
 
     decision: str
     """The type of the decision."""
     name: str
-    """The name of an activity, a child, a marker or a signal; the id of what is canceled."""
+    """The name of an activity, child, marker or signal; the id of what is canceled."""
     version: str
     text: str | None
-    """The arguments, the result or the time; None if that is not told."""
+    """The arguments, the result or the time; None if it is not known."""
 
     def __str__(self) -> str:
-        """Write it as part of a sentence."""
+        """Return it as part of a sentence."""
         if self.decision == "RecordMarker":
             return _marker_text(self.name)
         noun = _KINDS[self.decision].noun if self.decision in _KINDS else self.decision
         return " ".join(part for part in (noun, self.name, self.version) if part)
 
-    def same_as(self, other: Step) -> bool:
-        """Whether both ask for the same, whatever the number of the call."""
+    def same_as(self, other: RequestedAction) -> bool:
+        """Whether both ask for the same, regardless of the number of the call."""
         return self[:3] == other[:3] and (
             None in (self.text, other.text) or same_text(self.text, other.text)
         )
@@ -76,12 +76,12 @@ class Step(NamedTuple):
         return self.decision in CLOSING
 
 
-def step(decision: str, attributes: Mapping[str, Any]) -> Step:
-    """Find what is asked for.
+def requested_action(decision: str, attributes: Mapping[str, Any]) -> RequestedAction:
+    """Describe what a decision asks for.
 
     Args:
         decision: the type of the decision.
-        attributes: those of the decision, or of the event that shows it.
+        attributes: its attributes, or those of the event that records it.
     """
     kind = _KINDS.get(decision, _Kind(decision))
     named = attributes.get(kind.name, "")
@@ -92,29 +92,31 @@ def step(decision: str, attributes: Mapping[str, Any]) -> Step:
     )
     if "signalName" in attributes:
         name = f"{name} to {attributes.get('workflowId')}"
-    return Step(decision, name, version, attributes.get(kind.text))
+    return RequestedAction(decision, name, version, attributes.get(kind.text))
 
 
-def likely(decided: list[Step], shown: list[Step], index: int) -> tuple[Reason, str]:
+def likely_cause(
+    decided: list[RequestedAction], recorded: list[RequestedAction], index: int
+) -> tuple[Reason, str]:
     """Guess why code and history differ.
 
     Args:
         decided: what the code asks for in a turn.
-        shown: what it asked for then.
-        index: the first place at which they differ; at the end of one of them it holds nothing.
+        recorded: what the history records for it.
+        index: the first position at which they differ; one of them may end there.
 
     Returns:
-        The reason, and a sentence that says it.
+        The reason, and a sentence that states it.
     """
     here = decided[index] if index < len(decided) else None
-    there = shown[index] if index < len(shown) else None
+    there = recorded[index] if index < len(recorded) else None
     put_off = there is not None and any(map(there.same_as, decided[index + 1 :]))
-    came_up = here is not None and any(map(here.same_as, shown[index + 1 :]))
+    came_up = here is not None and any(map(here.same_as, recorded[index + 1 :]))
     if there is None or here is None:
         return _one_missing(here, there)
     if here.same_as(there):
         return Reason.RENUMBERED, (
-            f"calls were added or removed in run before {here}, so that its number is another"
+            f"calls were added or removed in run before {here}, so its number has changed"
         )
     if put_off and came_up:
         return Reason.REORDERED, f"the code asks for {here} before {there}, not after it"
@@ -125,32 +127,32 @@ def likely(decided: list[Step], shown: list[Step], index: int) -> tuple[Reason, 
     return _exchanged(here, there)
 
 
-def _one_missing(here: Step | None, there: Step | None) -> tuple[Reason, str]:
-    """The code asks for something more, or for something less."""
+def _one_missing(here: RequestedAction | None, there: RequestedAction | None) -> tuple[Reason, str]:
+    """Explain why the code makes one call more, or one call less."""
     if here is not None:
         if here.closing:
             return _ends(here)
-        return Reason.ADDED, f"the code asks for {here}, and did not then"
+        return Reason.ADDED, f"the code asks for {here}, which it did not do before"
     assert there is not None
     if there.closing:
-        return Reason.ENDS_LATER, f"the code still waits where the execution ended then: {there}"
+        return Reason.ENDS_LATER, f"the code still waits where the execution ended before: {there}"
     if there.name.startswith(_PATCH):
-        return Reason.PATCH_REMOVED, f"the code no longer calls {there}, as it did then"
+        return Reason.PATCH_REMOVED, f"the code no longer calls {there}"
     if there.decision == "RecordMarker":
-        return Reason.SIDE_EFFECT_REMOVED, f"the code no longer uses {there}, as it did then"
+        return Reason.SIDE_EFFECT_REMOVED, f"the code no longer uses {there}"
     return Reason.REMOVED, f"the code no longer asks for {there}"
 
 
-def _exchanged(here: Step, there: Step) -> tuple[Reason, str]:
-    """The code asks for one thing instead of another."""
+def _exchanged(here: RequestedAction, there: RequestedAction) -> tuple[Reason, str]:
+    """Explain why the code makes one call instead of another."""
     if here.decision == there.decision and here.closing:
-        return Reason.OUTCOME, f"the execution ends otherwise: {changed(there.text, here.text)}"
+        return Reason.OUTCOME, f"the execution ends differently: {changed(there.text, here.text)}"
     if here.closing:
         return _ends(here)
     if there.closing:
-        return Reason.ENDS_LATER, f"the code asks for {here} where the execution ended then"
+        return Reason.ENDS_LATER, f"the code asks for {here} where the execution ended before"
     if here[:3] == there[:3]:
-        return Reason.ARGUMENTS, f"{here} is given something else: {changed(there.text, here.text)}"
+        return Reason.ARGUMENTS, f"{here} differs: {changed(there.text, here.text)}"
     if here[:2] == there[:2]:
         return Reason.VERSION, f"the code asks for {here} instead of version {there.version}"
     if here.decision != there.decision and here.decision == "RecordMarker":
@@ -160,17 +162,17 @@ def _exchanged(here: Step, there: Step) -> tuple[Reason, str]:
     return Reason.TYPE, f"the code asks for {here} where it asked for {there}"
 
 
-def _ends(here: Step) -> tuple[Reason, str]:
+def _ends(here: RequestedAction) -> tuple[Reason, str]:
     if here.decision == "FailWorkflowExecution":
-        return Reason.RAISES, f"run raises an exception that it did not raise then: {here.text}"
-    return Reason.ENDS_EARLIER, f"the code ends the execution, where it went on then: {here}"
+        return Reason.RAISES, f"run raises an exception that it did not raise before: {here.text}"
+    return Reason.ENDS_EARLIER, f"the code ends the execution where it went on before: {here}"
 
 
 # What differs between two texts.
 
 
 def changed(then: str | None, now: str | None) -> str:
-    """Say how a text of arguments, or another one, has changed."""
+    """Describe how arguments, or another text, have changed."""
     before, after = _arguments(then), _arguments(now)
     if before is None or after is None:
         return f"then {_short(then)}, now {_short(now)}"
@@ -185,7 +187,7 @@ _ABSENT = object()
 
 
 def same_text(one: object, other: object) -> bool:
-    """Whether two texts are equal, or the same JSON, though spaced or ordered otherwise."""
+    """Whether two texts are equal, or the same JSON in another layout or order."""
     if one == other:
         return True
     try:
@@ -197,7 +199,7 @@ def same_text(one: object, other: object) -> bool:
 
 
 def _arguments(text: str | None) -> dict[str, object] | None:
-    """Read arguments by number, from 1, and by keyword; None if that is not what the text holds."""
+    """Return arguments by number, from 1, and by keyword; None if the text holds none."""
     try:
         match json.loads(text or ""):
             case [list() as args, dict() as kwargs, *_]:
@@ -224,7 +226,7 @@ _SHORT = 80
 
 
 class _Kind(NamedTuple):
-    """What a decision asks for, and which of its attributes say what exactly."""
+    """What a decision asks for, and which of its attributes identify it."""
 
     noun: str
     name: str = ""
@@ -252,7 +254,7 @@ _SIDE_EFFECT = "side effect "
 
 
 def _marker_text(name: str) -> str:
-    """Write a marker as what asks for it in ``run``."""
+    """Return the call in ``run`` that records a marker."""
     if name.startswith(_PATCH):
         return f'self.patched("{name.removeprefix(_PATCH)}")'
     if name.startswith(_SIDE_EFFECT):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowy._determinism.sites import Site, call_site, is_flowy, located
+from flowy._determinism.call_sites import SourceLine, call_site, is_flowy, located
 
 greenlet = pytest.importorskip("greenlet")
 
@@ -34,8 +34,8 @@ class Orders:
 def test_the_nearest_line_that_is_not_flowys_is_found() -> None:
     line = Orders.run.__code__.co_firstlineno
     first, second = Orders().run()
-    assert located(first) == Site(__file__, line + 1, "Orders.run")
-    assert located(second) == Site(__file__, line + 4, "Orders.run")
+    assert located(first) == SourceLine(__file__, line + 1, "Orders.run")
+    assert located(second) == SourceLine(__file__, line + 4, "Orders.run")
     assert str(located(first)) == f"{__file__}, line {line + 1}, in Orders.run"
 
 
