@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import test_state_machine as machine
-from describing import describe
+from description import describe
 from driver import DOMAIN, ORDER, PACK, decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_engines import ACCOUNT, Served
+from served_file import ACCOUNT, Served
 from test_restoring_at_random import campaign
 
 from flowy_sim._cli.import_ import _make_engine as make_engine
