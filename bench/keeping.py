@@ -16,8 +16,9 @@ from typing import Any, Self
 
 from bench import images
 from bench.measure import table
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.simulations import Worlds
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
@@ -38,10 +39,10 @@ class Kept:
 
     def __init__(self, path: Path) -> None:
         """Begin, or go on, on a virtual clock."""
-        self._worlds = Worlds(ServerSettings(simulation=Settings(clock="virtual")))
-        self._journal = open_file(path, self._worlds, {})
-        self._worlds.resume(self._journal)
-        self.world = self._worlds.of("", ACCOUNT)
+        self._simulations = Simulations(ServerSettings(simulation=Settings(clock="virtual")))
+        self._journal = open_file(path, self._simulations, {})
+        self._simulations.resume(self._journal)
+        self.world = self._simulations.of("", ACCOUNT)
 
     async def __aenter__(self) -> Self:
         """Do nothing more."""
@@ -54,7 +55,7 @@ class Kept:
         trace: TracebackType | None,
     ) -> None:
         """Write everything and close the file."""
-        self._worlds.close()
+        self._simulations.close()
         await self._journal.close()
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:

@@ -71,8 +71,7 @@ def import_(source: Path, db: Path, name: str | None) -> None:
 def _make_engine(simulation: StoredSimulation, region: str) -> Engine:
     """Return an engine as a server makes it; refuse a simulation that no server can have."""
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._server.clock import check_mode
-    from flowy_sim._server.settings import Settings, check_account, check_name
+    from flowy_sim._simulation.settings import Settings, check_account, check_mode, check_name
 
     settings = Settings.read(simulation.settings)
     check_mode(simulation.mode)

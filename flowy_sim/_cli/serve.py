@@ -191,7 +191,8 @@ def _settings(
     **others: Any,
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
-    from flowy_sim._server.settings import ServerSettings, Settings, read_limit
+    from flowy_sim._server.settings import ServerSettings
+    from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
     try:

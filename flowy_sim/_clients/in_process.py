@@ -1,6 +1,9 @@
 """An SWF client in process: the methods of ``boto3.client("swf")`` without the HTTP stack.
 
-It checks arguments as boto3 does, waits in polls, pages, and raises boto3's exceptions.
+It checks arguments as boto3 does, waits in polls, pages, and raises boto3's exceptions. botocore
+would check and serialize arguments well, but slowly. Nearly all arguments need no change and have
+no error; checks compiled once from the service model recognize those. Only the others go through
+botocore's own code, which then writes the error message.
 """
 
 from __future__ import annotations
@@ -33,11 +36,11 @@ OPERATIONS: dict[str, str] = {xform_name(name): name for name in service_model()
 
 @dataclass(frozen=True)
 class ClientMeta:
-    """What a client tells about itself, as boto3's does.
+    """A client's ``meta``, as boto3's has it.
 
     Attributes:
-        region_name: whose service it calls.
-        endpoint_url: where the real service of that region is.
+        region_name: the region whose service it calls.
+        endpoint_url: the URL of the real service in that region.
     """
 
     region_name: str
@@ -51,7 +54,7 @@ class ClientMeta:
 
     @property
     def method_to_api_mapping(self) -> dict[str, str]:
-        """The operations by the names of the methods."""
+        """The operations, by the names of the methods."""
         return OPERATIONS
 
 
@@ -59,9 +62,12 @@ class Client:
     """Calls a simulation. The methods are those of ``boto3.client("swf")``.
 
     Args:
-        simulation: what it calls.
-        region: whose service it calls.
+        simulation: the simulation it calls.
+        region: the region whose service it calls.
         poll_seconds: for how many simulated seconds its polls wait for a task.
+
+    Raises:
+        ValueError: `poll_seconds` is not a number of at least 0.
 
     Example:
         >>> from flowy_sim._simulation.simulation import Simulation
@@ -72,11 +78,6 @@ class Client:
     """
 
     def __init__(self, simulation: Simulation, region: str, poll_seconds: float) -> None:
-        """Belong to a simulation.
-
-        Raises:
-            ValueError: `poll_seconds` is not a number of at least 0.
-        """
         self.meta = ClientMeta(region, f"https://swf.{region}.amazonaws.com")
         self._simulation = simulation
         self._region = region
@@ -89,18 +90,18 @@ class Client:
 
     @property
     def exceptions(self) -> Any:
-        """The exceptions that faults are raised as, such as ``UnknownResourceFault``."""
+        """The exceptions that a fault is raised as, such as ``UnknownResourceFault``."""
         return exceptions()
 
     def can_paginate(self, operation_name: str) -> bool:
-        """Return whether a method's results come in pages that a paginator can collect."""
+        """Return whether a paginator can collect the results of a method."""
         return OPERATIONS[operation_name] in paginators()
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return botocore's paginator for a method.
 
         Raises:
-            botocore.exceptions.OperationNotPageableError: its results do not come in pages.
+            botocore.exceptions.OperationNotPageableError: the method has no pages.
         """
         if not self.can_paginate(operation_name):
             raise OperationNotPageableError(operation_name=operation_name)
@@ -112,7 +113,7 @@ class Client:
         )
 
     def close(self) -> None:
-        """Do nothing: no connection is open."""
+        """Do nothing: there is no connection to close."""
 
     def _call(self, operation: str, arguments: dict[str, Any]) -> Reply:
         simulation = self._simulation
@@ -185,7 +186,7 @@ def request(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def is_sent_as_it_is(operation: str) -> Check:
-    """Return the check whether an operation's arguments need neither objection nor spelling."""
+    """Return the check that an operation's arguments have no error and need no change."""
     return _check(input_shape(operation))
 
 
@@ -194,7 +195,7 @@ def _check(shape: Any) -> Check:
 
 
 def _structure(shape: Any) -> Check:
-    # Most members are texts: these are looked at without a call for each.
+    # Most members are strings: these are checked without a function call for each.
     texts = {name: _least(each) for name, each in shape.members.items() if each.type_name == _TEXT}
     others = {name: _check(each) for name, each in shape.members.items() if name not in texts}
     required = frozenset(shape.required_members)
@@ -238,7 +239,7 @@ def _boolean(shape: Any) -> Check:
 
 
 def _timestamp(shape: Any) -> Check:
-    # boto3 takes datetimes, numbers and text, and sends numbers.
+    # boto3 accepts datetimes, numbers and strings, and sends numbers.
     return lambda value: False
 
 

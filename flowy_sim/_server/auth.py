@@ -1,7 +1,7 @@
-"""Who calls: region, account and access key from the credential scope; signatures.
+"""Who calls: the region, account and access key of a request, its signature, and files of keys.
 
-Signatures (Signature Version 4) are looked at only where secret keys are configured. What the
-service would have to compute is computed by botocore's own signer.
+Signatures (Signature Version 4) are checked only if secret keys are configured. The expected
+signature is computed by botocore's own signer.
 """
 
 from __future__ import annotations
@@ -47,29 +47,29 @@ class MissingAuthenticationTokenException(Fault):
 
 
 class IncompleteSignatureException(Fault):
-    """The Authorization header cannot be read."""
+    """The Authorization header cannot be parsed."""
 
     namespace = "com.amazon.coral.service"
 
 
 class UnrecognizedClientException(Fault):
-    """There is no such access key."""
+    """The access key is unknown."""
 
     namespace = "com.amazon.coral.service"
 
 
 class InvalidSignatureException(Fault):
-    """The signature is another one than it should be, or too old."""
+    """The signature is wrong, or too old."""
 
     namespace = "com.amazon.coral.service"
 
 
-class Request(NamedTuple):
-    """A request, as far as it is signed.
+class SignedRequest(NamedTuple):
+    """The parts of a request that are signed.
 
     Attributes:
         method: such as ``POST``.
-        target: path and query, as they came.
+        target: path and query, as received.
         headers: by their names in lower case.
         body: its body.
     """
@@ -95,7 +95,7 @@ class Identity(NamedTuple):
 
 
 class Authorization(NamedTuple):
-    """What an Authorization header says.
+    """A parsed Authorization header.
 
     Attributes:
         access_key, date, region, service, terminator: the parts of the credential.
@@ -112,22 +112,21 @@ class Authorization(NamedTuple):
     signature: str
 
 
-class Identification:
-    """Tells who calls.
+class Authenticator:
+    """Determines who calls.
 
     Args:
-        settings: say what holds for callers who do not tell, and which keys there are.
+        settings: the defaults for clients that send no credentials, and the keys.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Know the keys."""
         self._settings = settings
 
-    def identify(self, request: Request) -> Identity:
+    def identify(self, request: SignedRequest) -> Identity:
         """Return who calls.
 
         Raises:
-            Fault: the Authorization header cannot be read; or keys are configured, and the
+            Fault: the Authorization header cannot be parsed; or keys are configured, and the
                 request is not signed with one of them.
         """
         settings = self._settings
@@ -148,7 +147,7 @@ class Identification:
             return account
         return access_key if _ACCOUNT.fullmatch(access_key) else self._settings.account
 
-    def _verify(self, request: Request, found: Authorization) -> None:
+    def _verify(self, request: SignedRequest, found: Authorization) -> None:
         secret = self._settings.secrets.get(found.access_key)
         if secret is None:
             raise UnrecognizedClientException(
@@ -166,10 +165,10 @@ class Identification:
 
 
 def read_authorization(header: str) -> Authorization:
-    """Return what an Authorization header says.
+    """Parse an Authorization header.
 
     Raises:
-        IncompleteSignatureException: it cannot be read.
+        IncompleteSignatureException: it cannot be parsed.
     """
     parameters = {}
     for part in header.removeprefix(ALGORITHM).split(","):
@@ -205,8 +204,8 @@ def read_authorization(header: str) -> Authorization:
     )
 
 
-def signature(request: Request, found: Authorization, secret: str) -> bytes:
-    """Return the signature that a request should have."""
+def signature(request: SignedRequest, found: Authorization, secret: str) -> bytes:
+    """Return the expected signature of a request."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
@@ -264,7 +263,7 @@ def _mismatch() -> InvalidSignatureException:
 
 
 class Keys(NamedTuple):
-    """Keys, by access key id.
+    """Keys, by access key ID.
 
     Attributes:
         secrets: the secret keys.
@@ -276,21 +275,21 @@ class Keys(NamedTuple):
 
 
 def read_keys(path: Path) -> Keys:
-    """Return what a file of keys holds.
+    """Read a file of keys.
 
     Args:
         path: a JSON file: ``{"ACCESS KEY ID": "SECRET KEY"}``, or with an account
             ``{"ACCESS KEY ID": {"secret": "SECRET KEY", "account": "111122223333"}}``.
 
     Raises:
-        ValueError: it holds no keys.
+        ValueError: the file is malformed, or holds no keys.
     """
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if written == {}:
-        raise ValueError(f"{path} holds no key, so nobody could call")
+        raise ValueError(f"{path} holds no key, so no client could call")
     keys = Keys({}, {})
     for access_key, key in written.items() if isinstance(written, dict) else [("", None)]:
         _add(keys, path, access_key, {"secret": key} if isinstance(key, str) else key)

@@ -1,4 +1,4 @@
-"""What goes on in a server: metrics in the text format of Prometheus, and a log of its requests."""
+"""Metrics in the text format of Prometheus, and the access log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from flowy_sim._engine.model import operation_names
-from flowy_sim._server.simulations import Worlds
-from flowy_sim._simulation.polls import POLLS
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.tasks import POLLS
 
 OK = "OK"
 UNKNOWN = "unknown"
@@ -21,18 +21,19 @@ UNKNOWN = "unknown"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
-class Observation(NamedTuple):
-    """A request and how it was answered; the members are those of a line of the log.
+class AccessLogEntry(NamedTuple):
+    """A request and how it was answered, as in a line of the access log.
 
     Attributes:
         request_id: as in the response.
-        simulation, account, region: whom it called; empty if it did not come so far.
-        operation: what it asked for, such as ``StartWorkflowExecution``; empty likewise.
+        simulation, account, region: where it was sent; empty if it was refused before that was
+            known.
+        operation: such as ``StartWorkflowExecution``; empty if it was refused before.
         status: of the response.
         outcome: ``OK`` or the code of the fault.
-        milliseconds: real time between its head and the response.
+        milliseconds: real time from its head to the response.
         bytes_in, bytes_out: the sizes of the bodies.
-        client: where it came from.
+        client: the address it came from.
         program: its ``User-Agent``.
     """
 
@@ -51,33 +52,30 @@ class Observation(NamedTuple):
 
 
 class AccessLog:
-    """A log of requests: one JSON object a line, with the real time of the response first.
+    """A log of requests: one JSON object per line, with the real time of the response first.
 
     Args:
-        write: takes a line, without its end.
+        write: writes a line, given without its end.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
-        """Have logged nothing yet."""
         self._write = write
 
-    def __call__(self, observation: Observation) -> None:
-        """Log a request."""
+    def __call__(self, entry: AccessLogEntry) -> None:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._write(json.dumps({"time": time, **observation._asdict()}))
+        self._write(json.dumps({"time": time, **entry._asdict()}))
 
 
 class Metrics:
-    """Counts requests, and tells how full the server is.
+    """Counts requests, and measures how full the server is.
 
     Args:
-        worlds: the simulations.
-        connections: tells how many connections are open.
+        simulations: the simulations.
+        connections: returns the number of open connections.
     """
 
-    def __init__(self, worlds: Worlds, connections: Callable[[], int]) -> None:
-        """Have counted nothing yet."""
-        self._worlds = worlds
+    def __init__(self, simulations: Simulations, connections: Callable[[], int]) -> None:
+        self._simulations = simulations
         self._connections = connections
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -98,23 +96,25 @@ class Metrics:
             buckets=_SECONDS,
         )
 
-    def __call__(self, observation: Observation) -> None:
-        """Count a request."""
-        operation = observation.operation
-        # Names that callers make up would be without number.
+    def __call__(self, entry: AccessLogEntry) -> None:
+        operation = entry.operation
+        # Clients could make up any number of names.
         known = operation if operation in operation_names() else UNKNOWN
-        self._requests.labels(known, observation.outcome).inc()
+        self._requests.labels(known, entry.outcome).inc()
         seconds = self._poll_seconds if operation in POLLS else self._seconds
-        seconds.observe(observation.milliseconds / 1000)
+        seconds.observe(entry.milliseconds / 1000)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield how full the server is at present, for prometheus_client."""
-        worlds = list(self._worlds)
-        changes = sum(world.journal.changes for world in worlds)
+        """Yield how full the server is, for prometheus_client."""
+        simulations = list(self._simulations)
+        changes = sum(each.journal.changes for each in simulations)
         figures = {
-            "connections": ("Connections that are open.", self._connections()),
-            "simulations": ("Simulations.", len(worlds)),
-            "waiting_polls": ("Polls that wait.", sum(len(world.polls) for world in worlds)),
+            "connections": ("Open connections.", self._connections()),
+            "simulations": ("Simulations.", len(simulations)),
+            "waiting_polls": (
+                "Polls that wait for a task.",
+                sum(len(each.polls) for each in simulations),
+            ),
             "changes": ("Changes made to all simulations.", changes),
         }
         for name, (text, value) in figures.items():
@@ -126,5 +126,5 @@ class Metrics:
 
 
 def to_logger(logger: logging.Logger) -> Callable[[str], None]:
-    """Return what writes lines to a logger."""
+    """Return a function that writes lines to a logger."""
     return logger.info

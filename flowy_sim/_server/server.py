@@ -1,4 +1,13 @@
-"""Runs a server: listens, serves, and stops cleanly."""
+"""The server: it listens, serves and stops cleanly, in this thread or in another one.
+
+Example:
+    >>> with serving() as endpoint:
+    ...     endpoint.client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
+    ...     endpoint.advance(60)
+    ...     endpoint.now.isoformat()
+    []
+    '2024-01-01T00:01:00+00:00'
+"""
 
 from __future__ import annotations
 
@@ -19,15 +28,16 @@ from flowy_sim._server.calls import Observe
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.metrics import Metrics
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.simulations import Worlds
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import OpenJournal, open_nothing
 
-#: Connections that may be about to be accepted.
+#: The maximum number of connections that wait to be accepted.
 BACKLOG = 4096
 
 
-#: Real seconds after which a connection without requests is ended.
+#: Real seconds after which an idle connection is closed.
 KEEP_ALIVE_SECONDS = 600
 
 
@@ -38,11 +48,11 @@ class Server:
         listener: where it listens; see `listen`.
         settings: how it is set up.
         open_journal: restores simulations that were kept, and opens their journal.
-        observers: are told of every call once it is answered.
-        grace_seconds: for how long it waits, when it stops, for requests that are being answered.
+        observers: called for every call once it is answered.
+        grace_seconds: for how long it waits for requests in progress when it stops.
 
     Attributes:
-        worlds: the simulations.
+        simulations: the simulations.
 
     Example:
         ``asyncio.run(Server(listen("127.0.0.1", 4567), ServerSettings()).serve())``
@@ -56,12 +66,11 @@ class Server:
         observers: Iterable[Observe] = (),
         grace_seconds: int = 10,
     ) -> None:
-        """Be ready to serve."""
-        self.worlds = Worlds(settings)
+        self.simulations = Simulations(settings)
         self._listener = listener
         self._open_journal = open_journal
-        metrics = Metrics(self.worlds, lambda: len(self._uvicorn.server_state.connections))
-        application = Application(self.worlds, settings, metrics, observers, self._is_ready)
+        metrics = Metrics(self.simulations, lambda: len(self._uvicorn.server_state.connections))
+        application = Application(self.simulations, settings, metrics, observers, self._is_ready)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 with_origins(application, settings),
@@ -78,19 +87,19 @@ class Server:
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=grace_seconds,
             ),
-            self.worlds.close,
+            self.simulations.close,
         )
 
     async def serve(self, started: Callable[[], object] = lambda: None) -> None:
         """Serve until `stop` is called or, in the main thread, SIGINT or SIGTERM comes.
 
         Args:
-            started: called as soon as requests are answered.
+            started: called as soon as it accepts requests.
         """
         with _signals_call(self.stop):
-            journal = await self._open_journal(self.worlds)
+            journal = await self._open_journal(self.simulations)
             try:
-                self.worlds.resume(journal)
+                self.simulations.resume(journal)
                 self._uvicorn.when_started = started
                 if not self._uvicorn.should_exit:
                     await self._uvicorn.serve([self._listener])
@@ -98,7 +107,7 @@ class Server:
                 await journal.close()
 
     def stop(self) -> None:
-        """Stop soon: polls are answered, what is being answered is waited for."""
+        """Stop soon: polls are answered empty, other requests in progress are waited for."""
         self._uvicorn.should_exit = True
 
     def _is_ready(self) -> bool:
@@ -106,7 +115,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """A uvicorn server that does something first when it has started and when it stops."""
+    """A uvicorn server that calls a function when it has started, and another when it stops."""
 
     def __init__(self, config: uvicorn.Config, when_stopping: Callable[[], object]) -> None:
         super().__init__(config)
@@ -127,13 +136,13 @@ def listen(host: str, port: int) -> socket.socket:
 
     Args:
         host: a name or an address of this machine.
-        port: 0 for one that is free.
+        port: 0 for a free one.
 
     Raises:
-        OSError: that cannot be.
+        OSError: it is impossible to listen there.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    # asyncio lets responses wait for acknowledgements where the protocol is not named.
+    # asyncio turns off Nagle's algorithm only where the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -146,7 +155,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return the address under which clients on this machine reach a listening socket."""
+    """Return the URL at which clients on this machine reach a listening socket."""
     host, port, *_ = listener.getsockname()
     address = ip_address(host)
     if address.is_unspecified:
@@ -156,14 +165,14 @@ def url_of(listener: socket.socket) -> str:
 
 @contextlib.contextmanager
 def _signals_call(stop: Callable[[], object]) -> Iterator[None]:
-    """Let signals stop the server, also those that uvicorn raises again when it has stopped."""
+    """Let signals stop the server, also those that uvicorn raises again after it has stopped."""
     try:
         former = {
             number: signal.signal(number, lambda *_: stop())
             for number in (signal.SIGINT, signal.SIGTERM)
         }
     except ValueError:
-        # Signals come to the main thread only.
+        # Only the main thread receives signals.
         former = {}
     try:
         yield
@@ -172,13 +181,13 @@ def _signals_call(stop: Callable[[], object]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-#: Real seconds in which a server starts and stops.
+#: Real seconds within which a server in a thread has to start or stop.
 _SECONDS = 30
 
 
 @contextmanager
 def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
-    """Serve simulations from a thread of this process, at a free port of this machine.
+    """Serve simulations from a thread of this process, at a free port.
 
     Args:
         settings: how the server is set up; on a virtual clock by default.
@@ -192,10 +201,10 @@ def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
 
 @contextmanager
 def serving_in_thread(server: Server) -> Iterator[None]:
-    """Let a server serve from a thread of this process; it has started when this is entered.
+    """Run a server in a thread of this process; it has started when the block is entered.
 
     Raises:
-        Exception: why it could not start.
+        Exception: the reason why it could not start.
     """
     started = threading.Event()
     problems: list[Exception] = []
@@ -223,11 +232,11 @@ def serving_in_thread(server: Server) -> Iterator[None]:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that goes on while tests freeze the time of the process."""
+    """An event loop that runs on while tests freeze the time of the process."""
 
-    # Not a name of the module: those are exchanged when time is frozen.
+    # Not a name of the module: freezegun replaces those.
     _clock = staticmethod(time.monotonic)
 
     def time(self) -> float:
-        """Tell the real time."""
+        """Return the real time in seconds."""
         return self._clock()

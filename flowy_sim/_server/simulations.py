@@ -1,33 +1,28 @@
-"""Engines and polls that are served: every change is recorded, and who has gone gets no task."""
+"""Served simulations: one for each name in the path and each account.
+
+A served simulation is a `Host` with what serving needs: every change goes to the journal, a client
+that has hung up receives no task, open polls are limited over all simulations, and the mode of the
+clock can be changed. Everything happens in the thread of one event loop.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import LimitExceededFault, ThrottlingException
-from flowy_sim._engine.tokens import ACTIVITY
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
-from flowy_sim._server.presence import Clients, Key, Visitor
-from flowy_sim._server.settings import (
-    LATENCIES,
-    ServerSettings,
-    Settings,
-    check_account,
-    check_name,
-)
-from flowy_sim._simulation.event_loop import Pace
-from flowy_sim._simulation.polls import DECISION_POLL, POLLS, QUESTIONS, Poll, Polls, Reply
-from flowy_sim._simulation.presence import TaskList
+from flowy_sim._server.presence import ConnectionPoller, ConnectionPresence, UnknownProgram
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.event_loop import EventLoop
+from flowy_sim._simulation.host import Host, is_query
+from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import Engines
+from flowy_sim._simulation.settings import LATENCIES, Settings, check_account, check_name
 from flowy_sim._simulation.tasks import all_handed_out
-from flowy_sim._simulation.time_skipping import Passage
 from flowy_sim._storage.journal import (
     Journal,
     JournalError,
@@ -36,13 +31,10 @@ from flowy_sim._storage.journal import (
     SimulationKey,
 )
 
-#: Regions of a simulation that may be in use; there are fewer than that.
+#: The number of regions of a simulation that may be in use; there are fewer than that.
 MAX_REGIONS = 100
-
-
-def is_next_page(operation: str, request: Reply) -> bool:
-    """Return whether a call asks for more of a decision task that was handed out already."""
-    return operation == DECISION_POLL and bool(request.get("nextPageToken"))
+#: Real seconds for which polls wait while nothing will ever happen by itself.
+IDLE_SECONDS = 60.0
 
 
 class ServedEngines(Engines):
@@ -61,7 +53,7 @@ class ServedEngines(Engines):
         """Return the engine of a region.
 
         Raises:
-            LimitExceededFault: so many regions are in use as may be.
+            LimitExceededFault: too many regions are in use.
         """
         if region not in self._by_region and len(self._by_region) >= MAX_REGIONS:
             raise LimitExceededFault(f"At most {MAX_REGIONS} regions of a simulation can be used")
@@ -70,11 +62,9 @@ class ServedEngines(Engines):
             engine.track_changes()
         return engine
 
-    def __iter__(self) -> Iterator[Engine]:
-        """Yield the engines of all regions in use."""
-        return iter(self._by_region.values())
-
-    def call(self, region: str, operation: str, request: Reply, instant: int) -> Reply:
+    def call(
+        self, region: str, operation: str, request: Mapping[str, Any], instant: int
+    ) -> dict[str, Any]:
         """Carry out a call, and commit what it changes, if anything.
 
         Raises:
@@ -90,76 +80,69 @@ class ServedEngines(Engines):
             self._commit(engine)
         return reply
 
-    def poll(self, task_list: TaskList, request: Reply, instant: int) -> Reply:
-        """Poll once, without waiting."""
-        return self.call(task_list.region, task_list.poll, request, instant)
 
+class OpenPolls:
+    """The number of polls that wait, of all simulations of a server together.
 
-class Room:
-    """Room for polls that wait, of all simulations of a server together.
+    Args:
+        limit: how many may.
 
     Attributes:
-        taken: how many wait.
+        count: how many do.
     """
 
-    def __init__(self, capacity: int) -> None:
-        """Be empty."""
-        self._capacity = capacity
-        self.taken = 0
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.count = 0
 
     def check(self) -> None:
-        """Refuse one more poll if there is no room.
+        """Refuse another poll if the limit is reached.
 
         Raises:
-            ThrottlingException: as many wait as may.
+            ThrottlingException: it is.
         """
-        if self.taken >= self._capacity:
+        if self.count >= self._limit:
             raise ThrottlingException("Rate exceeded")
 
 
-class ServedPoll(Poll):
-    """A poll that waits, and the connection that it came over."""
-
-    __slots__ = ("connection",)
-
-    def __init__(
-        self,
-        visitor: Visitor,
-        task_list: TaskList,
-        request: Reply,
-        empty: Reply,
-        *,
-        began: int,
-        lasts: int,
-    ) -> None:
-        """Describe a poll that has found nothing."""
-        super().__init__(
-            visitor, task_list, request, empty, began=began, lasts=lasts, wake=_wake_nobody
-        )
-        self.connection = visitor.connection
-
-
 class ServedPolls(Polls):
-    """The polls of a simulation that wait; who has gone gets no task.
+    """The polls of a simulation that wait; a client that has hung up receives no task.
 
     Args:
-        service: where tasks are.
-        clients: who is busy.
+        engines: where tasks are.
+        presence: the pollers.
         limit: how many polls may wait on one list.
+        open_polls: counts the polls of all simulations.
         check: raises `JournalError` while nothing can be made durable: no task is handed out then.
     """
 
     def __init__(
-        self, service: Engines, clients: Clients, limit: int, check: Callable[[], None]
+        self,
+        engines: Engines,
+        presence: ConnectionPresence,
+        limit: int,
+        open_polls: OpenPolls,
+        check: Callable[[], None],
     ) -> None:
-        """Start with none."""
-        super().__init__(service, clients, first, limit)
+        super().__init__(engines, presence, first, limit)
+        self._open_polls = open_polls
         self._check = check
 
+    def check_limit(self, task_list: Any) -> None:
+        """Refuse another poll of a list if it, or the server, has too many.
+
+        Raises:
+            LimitExceededFault: too many wait on the list.
+            ThrottlingException: too many wait on the server.
+        """
+        super().check_limit(task_list)
+        self._open_polls.check()
+
     def _hand_out(self, poll: Poll, instant: int) -> None:
-        if isinstance(poll, ServedPoll) and not poll.connection.is_there():
+        poller = poll.poller
+        if isinstance(poller, ConnectionPoller) and not poller.connection.is_there():
             self.remove(poll)
-            poll.connection.transport.abort()
+            poller.connection.transport.abort()
             return
         try:
             self._check()
@@ -169,18 +152,7 @@ class ServedPolls(Polls):
             super()._hand_out(poll, instant)
 
 
-def _wake_nobody() -> None:
-    """Wake nobody: nobody waits for the answer yet."""
-
-
-HEARTBEAT = "RecordActivityTaskHeartbeat"
-
-
-#: Real seconds for which polls are held while nothing will ever happen by itself.
-IDLE_SECONDS = 60.0
-
-
-class World:
+class ServedSimulation:
     """A simulation that is called over connections.
 
     Args:
@@ -189,14 +161,14 @@ class World:
         settings: how it is set up.
         server: how the server is set up.
         journal: makes its changes durable.
-        room: for the polls of all simulations together.
+        open_polls: counts the polls of all simulations together.
 
     Attributes:
         name, account, settings: as given.
         journal: its own journal.
         clock: tells the time.
         engines: the service in each region.
-        clients: who is busy.
+        presence: the pollers.
         polls: the polls that wait.
     """
 
@@ -207,24 +179,25 @@ class World:
         settings: Settings,
         server: ServerSettings,
         journal: Journal,
-        room: Room,
+        open_polls: OpenPolls,
     ) -> None:
-        """Start with nothing registered."""
         self.name = name
         self.account = account
         self.settings = settings
         self.journal = SimulationJournal(journal, SimulationKey(name, account))
         self._server = server
-        self._room = room
+        self._open_polls = open_polls
         self._limits = settings.make_limits()
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
         self.engines = ServedEngines(self._make_engine, self._commit)
-        self.clients = Clients(self.engines.of, self._patience, server.hold_seconds, time.monotonic)
-        self.polls = ServedPolls(self.engines, self.clients, self._limits.polls, self.journal.check)
-        self._passage = Passage(self.clock, self.engines, self.clients, self.polls, _never)
-        self._pace = Pace(self._passage)
-        self.clock.belong_to(nullcontext(), self._passage.advance_to)
+        self.presence = ConnectionPresence(self._patience, server.hold_seconds)
+        self.polls = ServedPolls(
+            self.engines, self.presence, self._limits.polls, open_polls, self.journal.check
+        )
+        self._host = Host(self.clock, self.engines, self.presence, self.polls, _never)
+        self._loop = EventLoop(self._host)
+        self.clock.belong_to(nullcontext(), self._host.time_skipping.advance_to)
 
     # Calls
 
@@ -236,95 +209,54 @@ class World:
         Args:
             operation: such as ``StartWorkflowExecution``.
             request: its members, as they came.
-            region: whose service is called.
-            connection: over which it came; for a poll its caller is set.
+            region: the region whose service is called.
+            connection: where it came from; for a poll its `client_identity` is set.
 
         Returns:
-            The reply, when all that it tells of is durable.
+            The reply, when everything that it shows is durable.
 
         Raises:
-            Fault: the call is refused; what it is refused for is durable.
+            Fault: the call is refused; the reason is durable.
             JournalError: the changes that the answer depends on cannot be made durable.
         """
         try:
-            if operation.startswith(QUESTIONS):
-                return self._ask(operation, request, region)
-            if operation in POLLS and not is_next_page(operation, request):
-                return await self._poll(operation, request, region, connection)
-            return self._act(operation, request, region, connection)
+            if not is_query(operation):
+                self.journal.check()
+            connection.add_close_callback(self.left)
+            seconds = 0.0 if self._is_closed else self._server.poll_seconds
+            poller = self.presence.poller(connection)
+            answer = self._host.call(poller, operation, request, region, seconds)
+            if isinstance(answer, Poll):
+                return await self._wait(answer, connection)
+            if is_query(operation):
+                self._commit_time_seen()
+            return answer
         finally:
             await self.journal.durable()
 
-    def _ask(self, operation: str, request: Reply, region: str) -> Reply:
-        now = self._passage.present()
-        reply = self.engines.call(region, operation, request, now)
-        if not self.clock.runs and now > self.journal.until:
-            # Time has jumped, and the caller has seen that: a restart must not undo it.
-            self._commit_clock()
-        return reply
-
-    def _act(self, operation: str, request: Reply, region: str, connection: Connection) -> Reply:
-        self.journal.check()
-        self.clients.acts(self._visitor(connection))
-        reply = self._carry_out(operation, request, region)
-        if operation == HEARTBEAT:
-            token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
-            self.clients.heartbeat(Key(token.run_id, token.started_id))
-        return reply
-
-    async def _poll(
-        self, operation: str, request: Reply, region: str, connection: Connection
-    ) -> Reply:
-        self.journal.check()
-        visitor = self._visitor(connection)
-        reply = self._carry_out(operation, request, region)
-        task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
-        lasts = round(self._server.poll_seconds * 1000)
-        waits = lasts > 0 and not self._is_closed and not reply.get("taskToken")
-        if waits:
-            self.polls.check_limit(task_list)
-            self._room.check()
-        self.clients.polls(visitor, task_list)
-        if not waits:
-            self.clients.answered(visitor, task_list, reply)
-            return reply
-        began = self.clock.milliseconds
-        poll = ServedPoll(visitor, task_list, request, empty=reply, began=began, lasts=lasts)
-        self._passage.add(poll)
-        await self._wait(poll, connection)
-        if poll.fault is not None:
-            raise poll.fault
-        return poll.reply or poll.empty
-
-    async def _wait(self, poll: ServedPoll, connection: Connection) -> None:
-        """Wait until a poll is answered, or until its connection ends."""
-        loop = asyncio.get_running_loop()
-        self._room.taken += 1
+    async def _wait(self, poll: Poll, connection: Connection) -> Reply:
+        """Wait until a poll is answered, or until its connection is closed."""
+        self._open_polls.count += 1
         try:
-            while not poll.answered and connection.is_open:
-                waiter = connection.waiter = loop.create_future()
-                poll.wake = partial(_wake, waiter)
-                self._pace.soon()
+            waiter = self._loop.wait(poll)
+            connection.wake = poll.wake
+            if connection.is_open:
                 await waiter
         finally:
-            self._room.taken -= 1
-            connection.waiter = None
-            self.polls.remove(poll)
+            self._open_polls.count -= 1
+            connection.wake = None
+            self._host.leave(poll)
+        return poll.result()
 
-    def _carry_out(self, operation: str, request: Reply, region: str) -> Reply:
-        reply = self.engines.call(region, operation, request, self._passage.present())
-        self._passage.called(operation, reply)
-        self._pace.soon()
-        return reply
-
-    def _visitor(self, connection: Connection) -> Visitor:
-        connection.guests.add(self)
-        return self.clients.visitor(connection)
+    def _commit_time_seen(self) -> None:
+        """Commit that time has jumped, if a client has seen it: a restart must not undo that."""
+        if not self.clock.runs and self.clock.milliseconds > self.journal.until:
+            self._commit_clock()
 
     def left(self, connection: Connection) -> None:
-        """Note that a connection has ended."""
-        self.clients.left(connection)
-        self._pace.soon()
+        """Note that a connection was closed."""
+        self.presence.left(connection)
+        self._loop.settle_soon()
 
     # Time
 
@@ -336,7 +268,7 @@ class World:
         """
         self.clock.advance(seconds)
         self._commit_clock()
-        self._pace.soon()
+        self._loop.settle_soon()
 
     def jump(self) -> bool:
         """Let time pass until the next thing happens; return whether anything will.
@@ -344,36 +276,36 @@ class World:
         Raises:
             ValueError: the clock is real.
         """
-        instant = self.engines.next_instant()
+        instant = self._host.time_skipping.next_instant()
         if instant is not None:
             self.advance(max(0, instant - self.clock.milliseconds) / 1000)
         return instant is not None
 
     def set_mode(self, mode: str) -> None:
-        """Make its clock another one; see `ServedClock.set_mode`.
+        """Change the mode of its clock; see `ServedClock.set_mode`.
 
         Raises:
-            ValueError: that cannot be.
+            ValueError: that is impossible.
         """
         self.clock.set_mode(mode)
         # On a clock that runs every poll ends.
         self.polls.set_ends(self.clock.milliseconds)
         self._commit_clock()
-        self._pace.soon()
+        self._loop.settle_soon()
 
     def is_still(self) -> bool:
-        """Return whether nobody holds a task and nothing will happen by itself.
+        """Return whether no client holds a task and nothing will happen by itself.
 
-        On a virtual clock time does not pass, and nothing happens, while nobody polls.
+        On a virtual clock time does not pass, and nothing happens, while no client polls.
         """
-        if self.clients.held():
+        if self.presence.held():
             return False
         time_passes = self.clock.runs or len(self.polls) > 0
-        return not time_passes or self.engines.next_instant() is None
+        return not time_passes or self._host.time_skipping.next_instant() is None
 
     def _patience(self) -> float:
-        """Return for how many real seconds of quiet to wait although nobody is busy."""
-        polled = self.clients.polled
+        """Return for how many real seconds of quiet to wait although no poller is busy."""
+        polled = self.presence.polled
         if any(task_list not in polled for task_list in self.engines.lists_with_tasks()):
             return self._server.newcomer_seconds
         if self.engines.next_instant() is None and self.polls.next_end() is None:
@@ -393,15 +325,15 @@ class World:
         self.journal.until = now
 
     def resume(self, journal: Journal) -> None:
-        """Go on after everything was restored; from now on, commit to a journal.
+        """Continue after everything was restored; from now on, commit to a journal.
 
-        Who holds the tasks that were handed out before is not known; they are waited for.
+        Which clients hold the tasks that were handed out before is unknown; they are waited for.
         """
         self.journal.journal = journal
         self.clock.resume(self.clock.mode, self.journal.until)
         for engine in self.engines:
             for task in all_handed_out(engine):
-                self.clients.hold(task)
+                self.presence.hold(task, UnknownProgram())
 
     def end(self) -> None:
         """Commit that it ends, and close it."""
@@ -411,7 +343,7 @@ class World:
     def close(self) -> None:
         """Answer the polls that wait: there is no task. Time passes no more."""
         self._is_closed = True
-        self._pace.stop()
+        self._loop.stop()
         for poll in list(self.polls):
             self.polls.answer_empty(poll)
 
@@ -432,16 +364,7 @@ class World:
         )
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
-def _never() -> bool:
-    return False
-
-
-class Worlds:
+class Simulations:
     """The simulations of a server. Each is made when it is first used.
 
     Args:
@@ -449,99 +372,105 @@ class Worlds:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Start with none."""
         self._settings = settings
         self._journal: Journal = NullJournal()
-        self._room = Room(settings.max_polls)
-        self._worlds: dict[SimulationKey, World] = {}
+        self._open_polls = OpenPolls(settings.max_polls)
+        self._simulations: dict[SimulationKey, ServedSimulation] = {}
         self._is_closed = False
 
-    def __iter__(self) -> Iterator[World]:
-        """Yield all simulations."""
-        return iter(list(self._worlds.values()))
+    def __iter__(self) -> Iterator[ServedSimulation]:
+        return iter(list(self._simulations.values()))
 
-    def find(self, name: str, account: str) -> World | None:
-        """Return a simulation; None if it is not there."""
-        return self._worlds.get(SimulationKey(name, account))
+    def find(self, name: str, account: str) -> ServedSimulation | None:
+        """Return a simulation; None if there is no such simulation."""
+        return self._simulations.get(SimulationKey(name, account))
 
-    def of(self, name: str, account: str) -> World:
-        """Return a simulation, which begins with this if it is not there.
+    def of(self, name: str, account: str) -> ServedSimulation:
+        """Return a simulation; one that does not exist begins.
 
         Raises:
             ValueError: name or account cannot be one.
-            LimitExceededFault: there are as many as may be.
+            LimitExceededFault: there are too many.
         """
-        world = self._worlds.get(SimulationKey(name, account))
-        return self.begin(name, account, {}) if world is None else world
+        simulation = self._simulations.get(SimulationKey(name, account))
+        return self.begin(name, account, {}) if simulation is None else simulation
 
-    def begin(self, name: str, account: str, settings: dict[str, Any]) -> World:
-        """Let a simulation begin, or begin anew; all that was in it is gone.
+    def begin(self, name: str, account: str, settings: dict[str, Any]) -> ServedSimulation:
+        """Let a simulation begin, or begin again with nothing in it.
 
         Args:
             name: as in the path; empty for the one without a name.
             account: twelve digits.
-            settings: what is to be different from how it was before, or from how the server
-                sets simulations up; see `Settings`.
+            settings: what differs from how it was set up before, or from how the server sets up
+                simulations; see `Settings`.
 
         Raises:
             ValueError: name, account or a setting is wrong.
-            LimitExceededFault: there are as many as may be.
+            LimitExceededFault: there are too many.
             JournalError: nothing can be made durable at present.
         """
         key = SimulationKey(check_name(name), check_account(account))
-        former = self._worlds.get(key)
+        former = self._simulations.get(key)
         base = self._settings.simulation if former is None else former.settings
         chosen = Settings.read(settings, base)
-        if former is None and len(self._worlds) >= self._settings.max_simulations:
+        if former is None and len(self._simulations) >= self._settings.max_simulations:
             raise LimitExceededFault(
-                f"There are {len(self._worlds)} simulations already; remove one"
+                f"There are {len(self._simulations)} simulations already; remove one"
             )
         self._journal.check()
-        world = self._replace(key, chosen)
-        world.begin()
-        return world
+        simulation = self._replace(key, chosen)
+        simulation.begin()
+        return simulation
 
-    def remove(self, name: str, account: str) -> World | None:
-        """Remove a simulation with all that is in it; return it, or None if it was not there."""
+    def remove(self, name: str, account: str) -> ServedSimulation | None:
+        """Remove a simulation with everything in it; return it, or None if it did not exist."""
         self._journal.check()
-        world = self._worlds.pop(SimulationKey(name, account), None)
-        if world is not None:
-            world.end()
-        return world
+        simulation = self._simulations.pop(SimulationKey(name, account), None)
+        if simulation is not None:
+            simulation.end()
+        return simulation
 
-    # Kept over a restart
+    # Restarts
 
-    def restore(self, name: str, account: str, settings: dict[str, Any], begun: int) -> World:
+    def restore(
+        self, name: str, account: str, settings: dict[str, Any], begun: int
+    ) -> ServedSimulation:
         """Return a simulation with nothing in it, as it once began; nothing is committed.
 
         Args:
             name: as in the path; empty for the one without a name.
             account: twelve digits.
-            settings: how it was begun, as `Settings.written` has given it.
-            begun: when, in milliseconds since 1970.
+            settings: how it was set up, as `Settings.written` returned it.
+            begun: when it began, in milliseconds since 1970.
         """
-        world = self._replace(SimulationKey(name, account), Settings.read(settings))
-        world.clock.resume(world.settings.clock, begun)
-        return world
+        simulation = self._replace(SimulationKey(name, account), Settings.read(settings))
+        simulation.clock.resume(simulation.settings.clock, begun)
+        return simulation
 
     def resume(self, journal: Journal) -> None:
-        """Go on after everything was restored; from now on, commit to a journal."""
+        """Continue after everything was restored; from now on, commit to a journal."""
         self._journal = journal
-        for world in self:
-            world.resume(journal)
+        for simulation in self:
+            simulation.resume(journal)
 
     def close(self) -> None:
-        """Answer all polls that wait, and let none wait any more."""
+        """Answer all polls that wait, and let no poll wait any more."""
         self._is_closed = True
-        for world in self:
-            world.close()
+        for simulation in self:
+            simulation.close()
 
-    def _replace(self, key: SimulationKey, settings: Settings) -> World:
-        former = self._worlds.pop(key, None)
+    def _replace(self, key: SimulationKey, settings: Settings) -> ServedSimulation:
+        former = self._simulations.pop(key, None)
         if former is not None:
             former.close()
-        world = World(*key, settings, self._settings, self._journal, self._room)
+        simulation = ServedSimulation(
+            *key, settings, self._settings, self._journal, self._open_polls
+        )
         if self._is_closed:
-            world.close()
-        self._worlds[key] = world
-        return world
+            simulation.close()
+        self._simulations[key] = simulation
+        return simulation
+
+
+def _never() -> bool:
+    return False

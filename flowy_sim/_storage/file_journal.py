@@ -45,7 +45,7 @@ def journal_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenJou
     Args:
         path: the file; it is created if it does not exist.
         expected: settings that the simulation without a name must have, if it is in the file (see
-            `flowy_sim._server.settings.Settings`).
+            `flowy_sim._simulation.settings.Settings`).
 
     Raises:
         FileRefusedError: when the server starts, if the file cannot be used.

@@ -191,7 +191,7 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 def _served(options: dict[str, Any]) -> dict[str, Any]:
     """Return options of a simulation as a server takes them."""
     __tracebackhide__ = True
-    from flowy_sim._server.settings import LATENCIES
+    from flowy_sim._simulation.settings import LATENCIES
 
     settings = dict(options)
     if isinstance(settings.get("start"), datetime):

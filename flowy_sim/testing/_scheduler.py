@@ -21,8 +21,8 @@ from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim.faults._fault import Call, Fault, Killed, is_injected
 from flowy_sim.testing._delayed_calls import Agenda
 from flowy_sim.testing._registry import Repertoire

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._simulation.polls import POLLS
 from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._simulation.tasks import POLLS
 from flowy_sim.faults._fault import HEARTBEAT, Call
 from flowy_sim.testing._stubs.answers import Answer
 from flowy_sim.testing._trouble import Trouble

@@ -9,8 +9,9 @@ from typing import Any
 from driver import Driver
 
 from flowy_sim._engine import Engine
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.simulations import World, Worlds
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
@@ -22,9 +23,9 @@ class Served(Driver):
 
     def __init__(self, path: Path, clock: str = "virtual") -> None:
         self.path = path
-        self.worlds = Worlds(ServerSettings(simulation=Settings(clock=clock)))
-        self.journal = open_file(path, self.worlds, {})
-        self.worlds.resume(self.journal)
+        self.simulations = Simulations(ServerSettings(simulation=Settings(clock=clock)))
+        self.journal = open_file(path, self.simulations, {})
+        self.simulations.resume(self.journal)
         self.simulation = ""
         self.region = REGION
 
@@ -32,12 +33,12 @@ class Served(Driver):
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self.worlds.close()
+        self.simulations.close()
         await self.journal.close()
 
     @property
-    def world(self) -> World:
-        return self.worlds.of(self.simulation, ACCOUNT)
+    def world(self) -> ServedSimulation:
+        return self.simulations.of(self.simulation, ACCOUNT)
 
     @property
     def engine(self) -> Engine:  # type: ignore[override]

@@ -211,14 +211,14 @@ def test_a_new_beginning_and_an_end_are_kept(path: Path) -> None:
                 served.register()
                 served.start()
             account = served.world.account
-            served.worlds.begin("reset", account, {"seed": 7})
-            served.worlds.remove("removed", account)
+            served.simulations.begin("reset", account, {"seed": 7})
+            served.simulations.remove("removed", account)
             served.simulation = "reset"
             served.register()
             await served.durable()
 
             async with Served(crash(path)) as restored:
-                assert sorted(world.name for world in restored.worlds) == ["kept", "reset"]
+                assert sorted(world.name for world in restored.simulations) == ["kept", "reset"]
                 restored.simulation = "reset"
                 assert restored.world.settings.seed == 7
                 assert not restored.engine.executions
@@ -369,9 +369,9 @@ def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
             await served.durable()
             disk = FullDisk(served.journal._connection)
             served.journal._connection = disk
-            served.worlds.remove("ended", served.world.account)
+            served.simulations.remove("ended", served.world.account)
             served.simulation = "begun"
-            begun = served.worlds.begin("begun", served.world.account, {})
+            begun = served.simulations.begin("begun", served.world.account, {})
             with pytest.raises(JournalError):
                 await begun.journal.durable()
             disk.is_full = False
@@ -379,6 +379,6 @@ def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
             await served.durable()
 
             async with Served(crash(path)) as restored:
-                assert [world.name for world in restored.worlds] == ["begun"]
+                assert [world.name for world in restored.simulations] == ["begun"]
 
     running(story())

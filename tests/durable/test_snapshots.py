@@ -396,9 +396,9 @@ def wrong(content: Rows, table: str, alter: Callable[[list[Any]], object]) -> Ro
 @pytest.mark.parametrize(
     ("table", "alter", "sentence"),
     [
-        ("simulations", lambda row: row[1].__setitem__(1, "me"), "'me' is no account"),
+        ("simulations", lambda row: row[1].__setitem__(1, "me"), "'me' is not an account"),
         ("simulations", lambda row: row[1].__setitem__(0, "a/b"), "'a/b' cannot be the name"),
-        ("simulations", lambda row: row[1].__setitem__(4, "fast"), "'fast' is no clock"),
+        ("simulations", lambda row: row[1].__setitem__(4, "fast"), "'fast' is not a clock"),
         ("simulations", lambda row: row[1][2].update(seed=1.5), "seed=1.5"),
         ("engines", lambda row: row.__setitem__(2, 7), "7 is not a region"),
         ("engines", lambda row: row.__setitem__(3, 1 << 62), "which no clock shows"),

@@ -23,7 +23,8 @@ from click.testing import CliRunner
 
 from flowy_sim._cli import cli
 from flowy_sim._server.server import Server, listen, url_of
-from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import NullJournal
 
 VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)
@@ -275,7 +276,7 @@ def test_a_request_that_does_not_end_is_answered_when_the_server_stops(
 
 def waiting(server: Server) -> int:
     """How many polls wait."""
-    return sum(len(list(world.polls)) for world in server.worlds)
+    return sum(len(list(world.polls)) for world in server.simulations)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ from flowy_sim._clients import wire
 from flowy_sim._engine import Engine
 from flowy_sim._events.invariants import check
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import Worlds
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._storage.file_journal import open_file
 
 SECONDS = 30.0 if "FLOWY_SOAK" in os.environ else 2.0
@@ -72,9 +72,9 @@ class Kept:
         """What is in the file."""
 
         async def read() -> list[Engine]:
-            worlds = Worlds(ServerSettings())
-            journal = open_file(self.path, worlds, {})
-            found = [engine for world in worlds for engine in world.engines]
+            simulations = Simulations(ServerSettings())
+            journal = open_file(self.path, simulations, {})
+            found = [engine for world in simulations for engine in world.engines]
             await journal.close()
             return found
 

@@ -23,7 +23,8 @@ from callers import (
 from flowy_sim._server import presence
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import serving
-from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Make = Callable[..., Program]
@@ -194,8 +195,9 @@ def test_a_task_without_a_sign_of_life_is_given_up_at_last(
         decider.receive()
         assert endpoint.now > START
     assert (
-        "worker-1 at 127.0.0.1 holds the activity task 'pack' of 'order-1' and has given no sign "
-        "of life for 0.3 real seconds; simulated time no longer waits for it."
+        "worker-1 at 127.0.0.1 holds the activity task 'pack' of 'order-1' from activity task list "
+        "'work' of domain 'shop' and has given no sign of life for 0.3 real seconds; simulated "
+        "time no longer waits for it."
     ) in caplog.messages
 
 
@@ -340,7 +342,7 @@ def test_a_clock_that_is_made_real_is_put_forward_and_ends_its_polls(
     assert abs(virtual.now - datetime.now(UTC)) < timedelta(minutes=1)
     with pytest.raises(EndpointError, match="Real time cannot be advanced"):
         virtual.advance(1)
-    with pytest.raises(EndpointError, match="'slow' is no clock"):
+    with pytest.raises(EndpointError, match="'slow' is not a clock"):
         virtual.set_clock("slow")
 
 

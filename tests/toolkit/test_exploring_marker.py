@@ -9,6 +9,7 @@ import pytest
 
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
+from flowy_sim.explore import explore
 
 SHOP = """
 import pytest
@@ -145,7 +146,7 @@ def client(swf):
 
 def test_an_option_that_exploring_has_not_is_told(swf: Simulation) -> None:
     with pytest.raises(ConfigurationError, match="exploring has no option fault; it has faults,"):
-        swf.explore(lambda runner: None, fault=[])
+        explore(lambda runner: None, **swf.settings, fault=[])
 
 
 # What holds for all runs together
