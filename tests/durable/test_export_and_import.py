@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from driver import DOMAIN
-from serving_engines import Served
+from driver import DOMAIN, ORDER
+from served_file import Served
 from test_snapshots import rows
 
 from flowy_sim._cli import cli
@@ -91,6 +91,42 @@ def test_a_server_is_moved_to_a_file(endpoint: Endpoint, folder: Path) -> None:
     moved, served = rows(folder / "again.db"), rows(folder / "server.db")
     served["simulations"][0][1][0] = "later"
     assert moved == served
+
+
+def test_an_execution_moves_from_a_server_without_a_file_with_its_open_task(
+    endpoint: Endpoint, folder: Path
+) -> None:
+    client = endpoint.client()
+    task_list = {"name": "decisions"}
+    client.register_workflow_type(domain=DOMAIN, **ORDER)
+    for workflow_id in ("order-1", "order-2"):
+        client.start_workflow_execution(
+            domain=DOMAIN,
+            workflowId=workflow_id,
+            workflowType=ORDER,
+            taskList=task_list,
+            executionStartToCloseTimeout="60",
+            taskStartToCloseTimeout="60",
+            childPolicy="TERMINATE",
+        )
+    token = client.poll_for_decision_task(domain=DOMAIN, taskList=task_list)["taskToken"]
+    client.close()
+
+    of_order_1 = ("--domain", DOMAIN, "--workflow-id", "order-1")
+    typed("export", "--endpoint-url", endpoint.url, *of_order_1, "--output", "order-1.db")
+    imported = typed("import", "order-1.db", "--db", "moved.db")
+
+    assert imported.stdout == "Imported into moved.db: 1 simulation, 1 execution, 3 events.\n"
+
+    async def story() -> None:
+        async with Served(folder / "moved.db") as served:
+            served.call("RespondDecisionTaskCompleted", taskToken=token)
+            (execution,) = served.engine.executions.values()
+            assert execution.workflow_id == "order-1"
+            assert served.types(execution.run_id)[-1] == "DecisionTaskCompleted"
+            await served.durable()
+
+    asyncio.run(story())
 
 
 def test_a_server_has_simulations_at_paths(endpoint: Endpoint) -> None:

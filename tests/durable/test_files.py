@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from describing import describe
+from description import describe
 from driver import DOMAIN, decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_engines import Served, crash
+from served_file import Served, crash
 
 from flowy_sim._storage import files, schema
 from flowy_sim._storage.files import FileRefusedError

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from describing import describe
+from description import describe
 from driver import DOMAIN, PACK, decision
-from serving_engines import Served, crash
+from served_file import Served, crash
 
 from flowy_sim._engine import Fault
 from flowy_sim._storage.journal import JournalError
+
+ALWAYS = {"oldestDate": 0}
 
 
 @pytest.fixture
@@ -242,6 +244,27 @@ def test_calls_that_wait_together_share_a_transaction(path: Path) -> None:
             await asyncio.gather(*map(start, range(50)))
 
             assert len(commits) == 1
+
+    running(story())
+
+
+def test_calls_that_change_nothing_are_not_committed(path: Path) -> None:
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            served.start()
+            task = served.poll(maximumPageSize=1)
+            before = served.world.journal.changes
+
+            served.poll(maximumPageSize=1, nextPageToken=task["nextPageToken"])
+            assert not served.poll().get("taskToken")
+            served.call("CountOpenWorkflowExecutions", domain=DOMAIN, startTimeFilter=ALWAYS)
+            with pytest.raises(Fault):
+                served.start()
+
+            assert served.world.journal.changes == before
+            served.signal()
+            assert served.world.journal.changes == before + 1
 
     running(story())
 

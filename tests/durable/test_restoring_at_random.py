@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import test_state_machine as machine
-from describing import describe
+from description import describe
 from hypothesis import settings
 from hypothesis.stateful import rule
-from keeping import Keeper
+from keeper import Keeper
 
 from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
 

@@ -8,21 +8,21 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import test_state_machine as machine
-from describing import describe
+from description import describe
 from driver import DOMAIN, ORDER, PACK, decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_engines import ACCOUNT, Served
+from served_file import ACCOUNT, Served
 from test_restoring_at_random import campaign
 
-from flowy_sim._cli.import_ import _make_engine as make_engine
-from flowy_sim._engine import Engine
+from flowy_sim._engine.limits import DOCUMENTED
 from flowy_sim._storage import schema
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
@@ -91,7 +91,7 @@ def run_ids(path: Path) -> list[str]:
 
 
 def add(path: Path, snapshot: Path, name: str | None = None) -> Imported:
-    return import_file(path, snapshot, make_engine, name=name)
+    return import_file(path, snapshot, name=name)
 
 
 def pack(activity_id: str = "1") -> dict[str, Any]:
@@ -208,18 +208,18 @@ def test_open_tasks_keep_their_tokens_and_timers_fire(lived: Lived, tmp_path: Pa
 @pytest.mark.parametrize("seed", range(6))
 def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) -> None:
     engine = campaign(seed, crashes=False).engine
-    engine_settings = {"seed": engine.seed}
+    limits = {
+        limit.name: value
+        for limit in fields(machine.LIMITS)
+        if (value := getattr(machine.LIMITS, limit.name)) != getattr(DOCUMENTED, limit.name)
+    }
+    engine_settings = {"seed": engine.seed, "limits": limits}
     stored = StoredSimulation(
         1, SimulationKey("", ACCOUNT), engine_settings, engine.now, "virtual", engine.now, {}
     )
     export([LoadedSimulation(stored, {engine.region: engine})], tmp_path / "moved.db")
 
-    def make(simulation: StoredSimulation, region: str) -> Engine:
-        return Engine(
-            account=engine.account, region=region, seed=engine.seed, limits=machine.LIMITS
-        )
-
-    ((_, engines),) = loaded = read_snapshot(tmp_path / "moved.db", make)
+    ((_, engines),) = loaded = read_snapshot(tmp_path / "moved.db")
     export(loaded, tmp_path / "again.db")
 
     assert rows(tmp_path / "again.db") == rows(tmp_path / "moved.db")
@@ -246,7 +246,7 @@ def test_chosen_executions_come_with_their_families(lived: Lived) -> None:
 
     assert executions(chosen) == ["order-1", "order-1-child"]
     assert "WorkflowType" in [kind for _, kind, *_ in rows(chosen)["types"]]
-    read_snapshot(chosen, make_engine)
+    read_snapshot(chosen)
 
 
 def test_executions_are_added_to_those_that_are_there(lived: Lived, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_executions_are_added_to_those_that_are_there(lived: Lived, tmp_path: Pa
         return polled
 
     assert in_file(path, story) == ["order-3", "before", "order-1"]
-    read_snapshot(path, make_engine)
+    read_snapshot(path)
 
 
 def refusal_of(path: Path, snapshot: Path) -> str:
@@ -343,7 +343,7 @@ def test_another_format_is_refused(
         file.write(version.to_bytes(4, "big"))
 
     with pytest.raises(FileRefusedError, match=sentence):
-        read_snapshot(path, make_engine)
+        read_snapshot(path)
 
 
 def test_an_export_in_json_names_the_versions_that_read_it(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_an_export_in_json_names_the_versions_that_read_it(tmp_path: Path) -> No
     path.write_text('{"format": "flowy-sim export", "version": 1, "simulations": []}')
 
     with pytest.raises(FileRefusedError, match=r"A development version from before 0\.1\.0 can"):
-        read_snapshot(path, make_engine)
+        read_snapshot(path)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_a_file_with_other_tables_is_refused(lived: Lived, tmp_path: Path, state
         connection.execute(statement)
 
     with pytest.raises(FileRefusedError, match="its tables are not those of this format"):
-        read_snapshot(path, make_engine)
+        read_snapshot(path)
 
 
 def test_what_a_file_says_about_closed_executions_is_not_believed(
@@ -429,7 +429,7 @@ def test_a_wrong_value_is_named(
     bad = altered(lived.snapshot, tmp_path / "bad.db", lambda it: wrong(it, table, alter))
 
     with pytest.raises(SnapshotError) as refusal:
-        read_snapshot(bad, make_engine)
+        read_snapshot(bad)
     assert sentence in str(refusal.value)
 
 
@@ -479,7 +479,7 @@ def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence(
         # SQLite itself refuses to hold it.
         return
     try:
-        read_snapshot(bad, make_engine)
+        read_snapshot(bad)
     except (SnapshotError, FileRefusedError) as error:
         sentence = str(error)
         assert sentence.endswith(".")
