@@ -154,7 +154,7 @@ def test_programs_get_json(invoke, events, keep):
     [
         ("nowhere", "there is no module 'nowhere'"),
         ("json", "has no workflows"),
-        ("shop:Pack", "no workflow"),
+        ("shop:Pack", "is not a workflow"),
     ],
 )
 def test_a_workflow_that_is_not_there_is_told(invoke, write, keep, name, sentence):

@@ -179,13 +179,13 @@ class TestAWorkflowOfOnesOwn:
         assert "Order, Refund" in refused
 
     def test_that_is_not_decorated_is_one_sentence(self, invoke):
-        assert "'Undecorated' is no workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
+        assert "'Undecorated' is not a workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
 
     def test_in_a_module_that_is_not_there_is_one_sentence(self, invoke):
         assert "there is no module 'shop.order'" in sentence(invoke("run", "shop.order:Order"))
 
     def test_in_a_file_instead_of_a_module_is_told_the_difference(self, invoke):
-        assert "write it without .py" in sentence(invoke("run", "shop.orders.py:Order"))
+        assert "leave out .py" in sentence(invoke("run", "shop.orders.py:Order"))
         assert "such as orders:Order" in sentence(invoke("run", "shop/orders.py"))
 
     def test_runs_in_real_time(self, invoke):
