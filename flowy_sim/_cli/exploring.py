@@ -13,18 +13,17 @@ from typing import Any, NamedTuple
 import click
 from rich.console import Console
 
-from flowy._cli import argument, one_sentence
+from flowy._cli import errors_as_messages, parse_argument
 from flowy.activity import activity_class
 from flowy_sim._cli.explore import ExploreOptions
 from flowy_sim._cli.progress import ExplorationProgress
 from flowy_sim._cli.targets import find, found_at, imported
-from flowy_sim.explore import Exploration
+from flowy_sim.explore import Exploration, WorkflowTest
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
-from flowy_sim.explore._workflow import WholeWorkflow
 from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
-from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
+from flowy_sim.testing._runner import MOST_FAULTS
 
 _SHOWN = 10
 
@@ -48,7 +47,7 @@ def perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     output = sys.stdout
     # Where a program reads the output, what the user's code prints must go elsewhere.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
-    with one_sentence(), aside:
+    with errors_as_messages(), aside:
         faults = list(_faults(options))
         subject = _subject(words, options)
         if not options.as_json:
@@ -65,7 +64,7 @@ def perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeat(words, options, written),
-                tell=gauge.tell,
+                on_progress=gauge.tell,
                 workers=options.workers,
                 **subject.runner,
             )
@@ -82,14 +81,14 @@ class _Subject(NamedTuple):
         test: what is run.
         invariants: what is held to be true.
         runner: what runners are given.
-        stand_ins: the activities whose work is not done.
+        stubbed: the activities and Lambda functions that are stubbed.
     """
 
     name: str
     test: Test
     invariants: list[Callable[..., object]]
     runner: dict[str, Any]
-    stand_ins: list[str]
+    stubbed: list[str]
 
 
 def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
@@ -112,7 +111,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         activities = list(options.activities) or None
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
-    whole = WholeWorkflow(
+    whole = WorkflowTest(
         target.workflow,
         target.arguments,
         target.workflows,
@@ -122,7 +121,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     )
     sources = {"activities": whole.activities, "workflows": whole.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stand_ins)
+    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stubbed)
 
 
 def _invariants(module: str, options: ExploreOptions) -> list[Callable[..., object]]:
@@ -142,13 +141,13 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
             )
     for signal in options.signals:
         name, _, given = signal.partition("=")
-        yield Signal(name, json.dumps(argument(given)) if given else None)
+        yield Signal(name, json.dumps(parse_argument(given)) if given else None)
 
 
 def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
     lines = [f"Exploring {subject.name}."]
-    if subject.stand_ins:
-        lines.append(f"Stood in for: {', '.join(subject.stand_ins)}.")
+    if subject.stubbed:
+        lines.append(f"Stubbed: {', '.join(subject.stubbed)}.")
     if subject.invariants:
         lines.append(f"Invariants: {', '.join(each.__name__ for each in subject.invariants)}.")
     if faults and options.most_faults:
@@ -167,8 +166,8 @@ def _report(found: Exploration, options: ExploreOptions) -> Iterator[str]:
             yield f"found in {found}"
         return
     yield "No failure." if options.choices is not None else f"No failure in {found}."
-    if found.missed:
-        yield f"Note: {found.about_missed()}."
+    if found.unreached:
+        yield f"Note: {found.describe_unreached()}."
     yield ""
     yield "How executions ended:"
     for ending, count in found.endings.most_common(_SHOWN):
@@ -193,7 +192,7 @@ def _as_json(found: Exploration) -> str:
                 "error": f"{type(failure.error).__name__}: {failure.error}",
                 "story": failure.story,
                 "repeat": failure.repeat,
-                "repeats": failure.repeats,
+                "repeats": failure.repeatable,
             },
         },
         indent=2,

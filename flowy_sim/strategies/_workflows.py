@@ -1,4 +1,4 @@
-"""Whole workflows, drawn at random."""
+"""Inputs of workflows, and whole workflows as random programs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,117 @@ from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType, workflow
 from flowy_sim.testing._stubs import Stubs
 
+# Inputs
 
-@dataclass(frozen=True)
-class Call:
-    """Ask for an activity.
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+
+
+"""Values of a parameter without a type hint."""
+
+
+_NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+class Input(NamedTuple):
+    """The arguments of a workflow's ``run``.
 
     Attributes:
-        number: which call of the workflow this is.
-        needs: the numbers of earlier calls whose results are its arguments; those that were not
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+
+    Example:
+        ``runner.run(Order, *given.args, **given.kwargs)``
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+def inputs(workflow: type[Workflow], payloads: Payloads = PLAIN) -> st.SearchStrategy[Input]:
+    """Generate arguments that a workflow can be started with.
+
+    Values have the types that the parameters of ``run`` are annotated with, and can be serialized.
+    A parameter with a default is sometimes left out.
+
+    Args:
+        workflow: its class.
+        payloads: how arguments are serialized.
+
+    Example:
+        ::
+
+            @given(inputs(Order))
+            def test_every_order_ends(given):
+                run = Runner(Simulation(), stubs=stubs()).run(Order, *given.args, **given.kwargs)
+                assert run.status == "COMPLETED"
+
+    Raises:
+        ConfigurationError: `workflow` isn't a workflow.
+    """
+    __tracebackhide__ = True
+    if not is_workflow(workflow):
+        raise ConfigurationError(f"{workflow!r} isn't a class decorated with @workflow")
+    hints = typing.get_type_hints(workflow.run)
+    args: list[st.SearchStrategy[Any]] = []
+    required: dict[str, st.SearchStrategy[Any]] = {}
+    optional: dict[str, st.SearchStrategy[Any]] = {}
+    for name, parameter in list(inspect.signature(workflow.run).parameters.items())[1:]:
+        values = values_of(hints.get(name, Any))
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.default is not parameter.empty:
+            optional[name] = values
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            required[name] = values
+        else:
+            args.append(values)
+    drawn = st.builds(Input, st.tuples(*args), st.fixed_dictionaries(required, optional=optional))
+    return drawn.filter(lambda given: _can_be_serialized(workflow, given, payloads))
+
+
+def is_workflow(cls: object) -> bool:
+    """Return whether an object is a class decorated with ``@workflow``."""
+    return isinstance(getattr(cls, "flowy_type", None), WorkflowType)
+
+
+def values_of(hint: Any) -> st.SearchStrategy[Any]:
+    """Generate values of a type."""
+    if hint in (Any, object, inspect.Parameter.empty):
+        return JSON
+    return _NUMBERS if hint is float else st.from_type(hint)
+
+
+def _can_be_serialized(workflow: type[Workflow], given: Input, payloads: Payloads) -> bool:
+    owner = str(workflow.flowy_type)
+    try:
+        text = payloads.encode_input(owner, given.args, given.kwargs)
+        payloads.decode_input(owner, text, workflow)
+    except SerializationError:
+        return False
+    return True
+
+
+# Programs
+
+
+@dataclass(frozen=True)
+class ActivityCall:
+    """A step that calls an activity.
+
+    Attributes:
+        number: the number of this call in the workflow.
+        needs: the numbers of earlier calls whose results are its arguments; calls that were not
             made are left out.
-        failures: how many attempts fail.
+        failures: the number of attempts that fail.
         takes: how many simulated seconds each attempt takes.
-        start_to_close: after how many seconds an attempt times out.
-        attempts, delay: how often, and after how many seconds, it is tried.
-        error_handling: whether its error is handed to the workflow.
+        start_to_close: the time-out of an attempt, in seconds.
+        attempts: the most attempts.
+        delay: the seconds between two attempts.
+        error_handling: whether the workflow handles the error; otherwise it fails the workflow.
     """
 
     number: int
@@ -44,51 +141,51 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The name of its activity; the version is 1."""
+        """The name of the activity; its version is 1."""
         return f"call{self.number}"
 
 
 @dataclass(frozen=True)
-class Wait:
-    """Wait for the result of a call, if it was made."""
+class WaitFor:
+    """A step that waits for the result of a call, if that call was made."""
 
     number: int
 
 
 @dataclass(frozen=True)
-class When:
-    """Wait for the result of a call; go through more steps if it is an even number."""
+class WhenEven:
+    """A step that waits for the result of a call, and takes more steps if it is an even number."""
 
     number: int
     steps: tuple[Step, ...]
 
 
-Step = Call | Wait | When
+Step = ActivityCall | WaitFor | WhenEven
 
 
 @dataclass(frozen=True)
 class Program:
-    """A workflow as data: its ``repr`` makes it again.
+    """A workflow as data; its ``repr`` is Python code that creates it.
 
     Attributes:
-        steps: what it does, in order.
+        steps: its steps, in order.
     """
 
     steps: tuple[Step, ...]
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[ActivityCall]:
         """All calls that it may make."""
         return list(_calls(self.steps))
 
     def workflow(self) -> type[Workflow]:
-        """Return it as a class; its ``run`` takes no arguments."""
+        """Return the workflow as a class; its ``run`` takes no arguments."""
 
         def run(self: Workflow) -> Any:
             results: dict[int, Any] = {}
             seen: list[object] = []
-            _go_through(steps, self, results, seen)
-            # The error of a call that hands it to the workflow would fail it here.
+            _take(steps, self, results, seen)
+            # A handled error must not be returned: its result would fail the workflow here.
             return [seen, [results[call.number] for call in unhandled if call.number in results]]
 
         steps = self.steps
@@ -107,10 +204,10 @@ class Program:
         return workflow("random", 1, "random_decisions")(cls)
 
     def stubs(self, stubs: Stubs | None = None) -> Stubs:
-        """Stub its activities; a result is the sum of the arguments and a number.
+        """Stub its activities. Each returns the number of its call plus the sum of its arguments.
 
         Args:
-            stubs: to which they are added; new ones by default.
+            stubs: the stubs to add to; new ones by default.
 
         Returns:
             The stubs.
@@ -122,10 +219,10 @@ class Program:
 
 
 def workflows(most_calls: int = 8) -> st.SearchStrategy[Program]:
-    """Draw workflows: sequences, parallel calls, dependencies, branches, errors, retries.
+    """Generate workflows: sequences, parallel calls, dependencies, branches, errors, retries.
 
     Args:
-        most_calls: how many calls a workflow makes at most.
+        most_calls: the most activity calls in a workflow.
     """
     return _programs(most_calls)
 
@@ -139,18 +236,18 @@ def _programs(draw: st.DrawFn, most_calls: int) -> Program:
         size = draw(st.integers(1, count - number))
         group: list[Step] = [draw(_call(number + offset)) for offset in range(size)]
         if number and draw(st.booleans()):
-            steps.append(When(draw(st.integers(0, number - 1)), tuple(group)))
+            steps.append(WhenEven(draw(st.integers(0, number - 1)), tuple(group)))
         else:
             steps += group
         number += size
-        steps += map(Wait, draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)))
+        steps += map(WaitFor, draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)))
     return Program(tuple(steps))
 
 
 @st.composite
-def _call(draw: st.DrawFn, number: int) -> Call:
+def _call(draw: st.DrawFn, number: int) -> ActivityCall:
     needs = st.lists(st.integers(0, number - 1), max_size=3, unique=True) if number else st.just([])
-    return Call(
+    return ActivityCall(
         number,
         needs=tuple(draw(needs)),
         failures=draw(st.sampled_from((0, 0, 0, 0, 1, 2))),
@@ -162,7 +259,7 @@ def _call(draw: st.DrawFn, number: int) -> Call:
     )
 
 
-def _work(call: Call) -> Callable[..., int]:
+def _work(call: ActivityCall) -> Callable[..., int]:
     failures = iter(range(call.failures))
 
     def work(*needed: int) -> int:
@@ -173,26 +270,26 @@ def _work(call: Call) -> Callable[..., int]:
     return work
 
 
-def _calls(steps: tuple[Step, ...]) -> Iterator[Call]:
+def _calls(steps: tuple[Step, ...]) -> Iterator[ActivityCall]:
     for step in steps:
-        if isinstance(step, Call):
+        if isinstance(step, ActivityCall):
             yield step
-        elif isinstance(step, When):
+        elif isinstance(step, WhenEven):
             yield from _calls(step.steps)
 
 
-def _go_through(
-    steps: tuple[Step, ...], asking: Workflow, results: dict[int, Any], seen: list[object]
+def _take(
+    steps: tuple[Step, ...], calling: Workflow, results: dict[int, Any], seen: list[object]
 ) -> None:
     for step in steps:
-        if isinstance(step, Call):
+        if isinstance(step, ActivityCall):
             needed = [results[number] for number in step.needs if number in results]
-            results[step.number] = getattr(asking, step.name)(*needed)
+            results[step.number] = getattr(calling, step.name)(*needed)
         elif step.number in results:
             value = _value(results[step.number])
             seen.append(value)
-            if isinstance(step, When) and isinstance(value, int) and value % 2 == 0:
-                _go_through(step.steps, asking, results, seen)
+            if isinstance(step, WhenEven) and isinstance(value, int) and value % 2 == 0:
+                _take(step.steps, calling, results, seen)
 
 
 def _value(result: Any) -> object:
@@ -200,91 +297,3 @@ def _value(result: Any) -> object:
         return result.result()
     except TaskError as error:
         return type(error).__name__
-
-
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
-    max_leaves=5,
-)
-
-
-"""What stands for a parameter without a type hint."""
-
-
-_NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-
-
-class Input(NamedTuple):
-    """What a workflow's ``run`` is called with.
-
-    Example:
-        ``runner.run(Order, *given.args, **given.kwargs)``
-    """
-
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-
-
-def inputs(workflow: type[Workflow], payloads: Payloads = PLAIN) -> st.SearchStrategy[Input]:
-    """Draw what a workflow can be started with.
-
-    Values are those of the types that the parameters of ``run`` are annotated with, as far as they
-    can be sent; parameters with a default are given or not.
-
-    Args:
-        workflow: its class.
-        payloads: how arguments travel.
-
-    Example:
-        ::
-
-            @given(inputs(Order))
-            def test_every_order_ends(given):
-                run = Runner(Simulation(), stubs=stubs()).run(Order, *given.args, **given.kwargs)
-                assert run.status == "COMPLETED"
-
-    Raises:
-        ConfigurationError: that is no workflow.
-    """
-    __tracebackhide__ = True
-    if not is_workflow(workflow):
-        raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
-    hints = typing.get_type_hints(workflow.run)
-    args: list[st.SearchStrategy[Any]] = []
-    required: dict[str, st.SearchStrategy[Any]] = {}
-    optional: dict[str, st.SearchStrategy[Any]] = {}
-    for name, parameter in list(inspect.signature(workflow.run).parameters.items())[1:]:
-        values = values_of(hints.get(name, Any))
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.default is not parameter.empty:
-            optional[name] = values
-        elif parameter.kind is parameter.KEYWORD_ONLY:
-            required[name] = values
-        else:
-            args.append(values)
-    drawn = st.builds(Input, st.tuples(*args), st.fixed_dictionaries(required, optional=optional))
-    return drawn.filter(lambda given: _can_be_sent(workflow, given, payloads))
-
-
-def is_workflow(cls: object) -> bool:
-    """Tell whether something is a class decorated with ``@workflow``."""
-    return isinstance(getattr(cls, "flowy_type", None), WorkflowType)
-
-
-def values_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Draw values of a type."""
-    if hint in (Any, object, inspect.Parameter.empty):
-        return JSON
-    return _NUMBERS if hint is float else st.from_type(hint)
-
-
-def _can_be_sent(workflow: type[Workflow], given: Input, payloads: Payloads) -> bool:
-    owner = str(workflow.flowy_type)
-    try:
-        text = payloads.encode_input(owner, given.args, given.kwargs)
-        payloads.decode_input(owner, text, workflow)
-    except SerializationError:
-        return False
-    return True

@@ -60,7 +60,7 @@ def shop(write: Write) -> None:
 def test_a_workflow_that_always_ends_is_found_clean(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:Purchase", "7", "--most-faults", "1")
     assert ran.exit_code == 0
-    assert ran.stdout.startswith("Exploring purchase 1.\nStood in for: charge 1.\n")
+    assert ran.stdout.startswith("Exploring purchase 1.\nStubbed: charge 1.\n")
     assert "all of the space" in ran.stdout
     assert re.search(r"How executions ended:\n +\d+  purchase 1 COMPLETED: \"text\"", ran.stdout)
 
@@ -142,13 +142,13 @@ class Letter(Workflow):
 """
 
 
-def test_lambda_functions_are_stood_in_for_and_signals_bring_json_or_text(
+def test_lambda_functions_are_stubbed_and_signals_carry_json_or_text(
     invoke: Invoke, write: Write
 ) -> None:
     write("letters.py", LETTERS)
     for given, brought in (("red", '"red"'), ('{"wax": 1}', '{"wax": 1}')):
         ran = invoke("explore", "letters:Letter", "--fault", "none", "--signal", f"seal={given}")
-        assert "Stood in for: lambda print." in ran.stdout
+        assert "Stubbed: lambda print." in ran.stdout
         assert f"letter 1 COMPLETED: [null, {brought}]" in ran.stdout
         assert "FAILED" not in ran.stdout
 
@@ -162,7 +162,7 @@ def test_faults_are_listed(invoke: Invoke) -> None:
     ("words", "sentence"),
     [
         (["shop:Purchase", "--fault", "rain"], "There is no fault 'rain'"),
-        (["shop:Purchase", "7", "8"], "does not take these arguments"),
+        (["shop:Purchase", "7", "8"], "does not accept these arguments"),
         (["shop:Nothing"], "its workflows: Purchase"),
         (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),

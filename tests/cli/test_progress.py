@@ -89,9 +89,11 @@ def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1
     def baked(runner: Runner) -> None:
         assert runner(Bread, 500).status != "OPEN"
 
-    monkeypatch.setattr("flowy_sim.explore._explorer._TOLD_EVERY", 0)
+    monkeypatch.setattr("flowy_sim.explore._explorer._PROGRESS_EVERY", 0)
     with console.capture() as capture, ExplorationProgress(console, 40, 60) as gauge:
-        find(baked, faults=EVERYDAY, runs=40, seconds=60, tell=gauge.tell, processes=processes)
+        find(
+            baked, faults=EVERYDAY, runs=40, seconds=60, on_progress=gauge.tell, processes=processes
+        )
     return capture.get()
 
 

@@ -12,9 +12,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
 from flowy_sim._events.history import Call
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
 
 def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"bread 1 can call nothing .* 'kned'; .* is knead"
+        ConfigurationError, match=r"bread 1 cannot call anything named 'kned'; .* is knead"
     ):
         bread.calls("kned")
 

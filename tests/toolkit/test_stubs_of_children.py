@@ -12,8 +12,8 @@ import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs, StubUsage, UnexpectedCallError
+from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs import StubUsage
 
 
 @activity("shrink", 1, "studio")

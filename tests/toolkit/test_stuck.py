@@ -12,10 +12,8 @@ from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, wo
 from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
 from flowy_sim._events.waits import Workers, waits
-from flowy_sim.testing import DOMAIN, Runner, run
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing._runner import DOMAIN
 
 NOBODY = Workers([], [], [])
 
