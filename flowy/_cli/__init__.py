@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from flowy._cli.common import INTERRUPTED, Commands, argument, one_sentence
+from flowy._cli.common import INTERRUPTED, Commands, errors_as_messages, parse_argument
 from flowy._cli.domains import register_domain
 from flowy._cli.showing import history, list_, show
 from flowy._cli.steering import cancel, signal, start, terminate
 from flowy._cli.workers import worker
 
-__all__ = ["INTERRUPTED", "argument", "cli", "one_sentence"]
+__all__ = ["INTERRUPTED", "cli", "errors_as_messages", "parse_argument"]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

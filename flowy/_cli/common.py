@@ -52,7 +52,7 @@ def with_client(command: F) -> F:
 
     @wraps(command)
     def connected(endpoint_url: str | None, region: str | None, **others: Any) -> None:
-        with one_sentence():
+        with errors_as_messages():
             command(client=connect(endpoint_url, region), **others)
 
     return connection(cast(F, connected))
@@ -106,7 +106,7 @@ def _text_of(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def argument(text: str) -> Any:
+def parse_argument(text: str) -> Any:
     """Read an argument: as JSON where it is JSON, else as text."""
     try:
         return json.loads(text, parse_constant=_no_json)
@@ -119,7 +119,7 @@ def _no_json(name: str) -> NoReturn:
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
+def errors_as_messages() -> Iterator[None]:
     """End with a sentence and status 1, not a traceback, on errors that are not flowy's own."""
     try:
         yield
@@ -136,13 +136,13 @@ def one_sentence() -> Iterator[None]:
 
         if not isinstance(error, BotoCoreError | ClientError):
             raise
-        mend = ""
+        fix = ""
         if isinstance(error, NoRegionError):
-            mend = " Give --region or set AWS_DEFAULT_REGION."
+            fix = " Give --region or set AWS_DEFAULT_REGION."
         elif isinstance(error, EndpointConnectionError):
-            mend = "; is a service running there?"
+            fix = "; is a service running there?"
         elif isinstance(error, NoCredentialsError):
-            mend = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+            fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         elif fault_code(error) in ("OperationNotPermittedFault", "AccessDeniedException"):
-            mend = "; let the IAM policy of these credentials allow the action."
-        raise click.ClickException(f"{error}{mend}") from error
+            fix = "; let the IAM policy of these credentials allow the action."
+        raise click.ClickException(f"{error}{fix}") from error

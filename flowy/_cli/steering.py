@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from flowy import executions
-from flowy._cli.common import argument, as_json, in_domain, of_one, say, with_client, with_store
+from flowy._cli.common import (
+    as_json,
+    in_domain,
+    of_one,
+    parse_argument,
+    say,
+    with_client,
+    with_store,
+)
 from flowy._client import SwfClient
 from flowy._start import start as start_execution
 from flowy._workers.registration import load_workflow
@@ -57,7 +65,7 @@ def start(
         client,
         domain,
         found,
-        *map(argument, arguments),
+        *map(parse_argument, arguments),
         workflow_id=workflow_id,
         task_list=task_list or Default.REGISTERED,
         tags=tags or Default.REGISTERED,
@@ -96,7 +104,7 @@ def signal(
         domain,
         workflow_id,
         name,
-        None if value is None else argument(value),
+        None if value is None else parse_argument(value),
         run_id=run_id,
         payloads=Payloads(store=store),
     )

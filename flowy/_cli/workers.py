@@ -11,20 +11,18 @@ from typing import NamedTuple
 
 import click
 
-from flowy._cli.common import connection, in_domain, one_sentence, with_store
+from flowy._cli.common import connection, errors_as_messages, in_domain, with_store
 from flowy._client import connect
 from flowy._decider.suspended import DEFAULT_LIMIT
-from flowy._workers.activity_worker import ActivityWorker
+from flowy._workers.loop import Worker, run_workers
 from flowy._workers.processes import run_processes
 from flowy._workers.registration import scan
-from flowy._workers.running import run_workers
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
+from flowy.workers import ActivityWorker, WorkflowWorker
 
 
-class Staff(NamedTuple):
+class WorkerSet(NamedTuple):
     """The workers of one process, as the command line asks for them."""
 
     domain: str
@@ -131,7 +129,7 @@ def worker(
     seconds. A second signal ends all at once.
     """
     set_up_logging()
-    staff = Staff(
+    staff = WorkerSet(
         domain,
         task_list,
         packages,
@@ -143,7 +141,7 @@ def worker(
         endpoint_url,
         region,
     )
-    with one_sentence():
+    with errors_as_messages():
         workers = staff.workers()
         for each in workers[:2]:  # one of each kind
             each.register()
@@ -153,7 +151,7 @@ def worker(
             run_processes(processes, one_process, staff)
 
 
-def one_process(staff: Staff) -> Sequence[Worker]:
+def one_process(staff: WorkerSet) -> Sequence[Worker]:
     """Make the workers of a process of its own."""
     sys.path.insert(0, os.getcwd())
     set_up_logging()

@@ -8,3 +8,7 @@ from pathlib import Path
 
 SAMPLE = Path(__file__).with_name("sample.jpg")
 """A small picture of a landscape to try the workflow on."""
+
+
+class ImageError(Exception):
+    """An image that cannot be fetched, read or stored; the message says which and why."""

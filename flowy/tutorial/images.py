@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 CATEGORIES = (
     "red",

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 import urllib3
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 SILENCE_SECONDS = 10.0
 """How long a server may take to accept a connection, and then to send anything."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 SETTING = "FLOWY_TUTORIAL_RESULTS"
 """The environment variable that names the folder for results."""
@@ -77,7 +77,6 @@ class LocalFolder:
     """A folder of this machine, made when something is first written there."""
 
     def __init__(self, path: Path) -> None:
-        """Take the absolute path of a folder."""
         self.path = path
 
     def write(self, name: str, content: bytes) -> str:
@@ -114,7 +113,6 @@ class S3Folder:
     """A folder in an S3 bucket, reached with the credentials and region that boto3 finds."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        """Take the name of a bucket and the folder in it, which may be empty."""
         import boto3
 
         self.bucket = bucket

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from flowy_sim._cli.explore import explore
+from flowy_sim._cli.export import export
 from flowy_sim._cli.history import history
-from flowy_sim._cli.moving import export, import_
+from flowy_sim._cli.import_ import import_
 from flowy_sim._cli.replay import replay
 from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve
@@ -47,7 +48,7 @@ Examples:
   flowy-sim replay shop hists/    would the code of today decide so, too?
   flowy-sim verify history.json   would the simulator write this history?
   flowy-sim serve                 an endpoint for clients in any language
-  flowy-sim export --db swf.db    all that it has kept, as JSON"""
+  flowy-sim export --db swf.db    everything in a file, or a part of it"""
 
 
 @click.group(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 from rich.console import Console
 
-from flowy._cli import argument, one_sentence
+from flowy._cli import errors_as_messages, parse_argument
 from flowy.activity import activity_class
 from flowy_sim._cli.explore import ExploreOptions
 from flowy_sim._cli.progress import ExplorationProgress
@@ -22,8 +22,8 @@ from flowy_sim.explore import Exploration, WorkflowTest
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
 from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
-from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
+from flowy_sim.testing._runner import MOST_FAULTS
 
 _SHOWN = 10
 
@@ -47,7 +47,7 @@ def perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     output = sys.stdout
     # Where a program reads the output, what the user's code prints must go elsewhere.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
-    with one_sentence(), aside:
+    with errors_as_messages(), aside:
         faults = list(_faults(options))
         subject = _subject(words, options)
         if not options.as_json:
@@ -141,7 +141,7 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
             )
     for signal in options.signals:
         name, _, given = signal.partition("=")
-        yield Signal(name, json.dumps(argument(given)) if given else None)
+        yield Signal(name, json.dumps(parse_argument(given)) if given else None)
 
 
 def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:

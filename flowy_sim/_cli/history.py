@@ -84,11 +84,11 @@ def history(
         raise click.UsageError("--run-id needs --workflow-id.")
     if run_id is not None and any(each is not None for each in (since, limit, *filters.values())):
         raise click.UsageError("--run-id names the run; leave the other filters out.")
-    from flowy._cli import one_sentence
+    from flowy._cli import errors_as_messages
     from flowy._client import Execution
     from flowy_sim._cli.history_recorder import RetryingClient, record
 
-    with one_sentence():
+    with errors_as_messages():
         recorded = record(
             RetryingClient(_client(endpoint_url, region, domain), _tell_of_wait),
             domain,
@@ -118,7 +118,7 @@ def _tell_of_wait(error: Exception, seconds: float) -> None:
 
 
 def _report(recorded: Any, folder: Path) -> None:
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     executions = new = 0
     for each in recorded:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from flowy import executions
 from flowy._client import Execution, SwfClient, fault_code
-from flowy._workers.backoff import Backoff, passes
+from flowy._workers.backoff import Backoff, is_transient
 from flowy.errors import UnknownExecutionError
 from flowy_sim._simulation.clock import from_milliseconds
 
@@ -76,7 +76,7 @@ class RetryingClient:
                 try:
                     return call(**request)
                 except Exception as error:
-                    refused = fault_code(error) is not None and passes(error)
+                    refused = fault_code(error) is not None and is_transient(error)
                     if not refused or backoff.failures >= MOST_REFUSALS:
                         raise
                     wait = backoff.next()

@@ -11,18 +11,17 @@ import click
 
 from flowy._client import SwfClient
 from flowy._start import start
-from flowy._workers.activity_worker import ActivityWorker
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
+from flowy._workers.loop import Worker
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy_sim._cli.services import SwfService
 from flowy_sim._cli.targets import Target
 from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
 from flowy_sim._events.history import History
+from flowy_sim._events.waits import Workers, explain, times_out_at, waits
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._registry import Registry
-from flowy_sim.testing._run import OPEN, EventListener, Run, history
-from flowy_sim.testing._waiting import StuckError, Workers, explain, times_out_at, waits
+from flowy_sim.testing._run import OPEN, EventListener, Run, StuckError, history
 
 Hire = Callable[[SwfClient], Worker]
 

@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 from rich.console import Console
 
-from flowy._cli import INTERRUPTED, one_sentence
+from flowy._cli import INTERRUPTED, errors_as_messages
 from flowy_sim._cli import reports
 from flowy_sim._cli.live import LiveWorkflow, RunInterrupted
 from flowy_sim._cli.progress import RunProgress
@@ -23,8 +23,7 @@ from flowy_sim._simulation.clock import RealClock
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._history_files import save
-from flowy_sim.testing._run import COMPLETED, EventListener, Run
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing._run import COMPLETED, EventListener, Run, StuckError
 
 
 def perform(words: tuple[str, ...], options: RunOptions) -> int:
@@ -45,7 +44,7 @@ def perform(words: tuple[str, ...], options: RunOptions) -> int:
     output = sys.stdout
     # Where a program reads the output, what the user's code prints must go elsewhere.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
-    with one_sentence(), aside:
+    with errors_as_messages(), aside:
         try:
             target = find(words, options.activities)
             next_steps = "" if words else reports.NEXT

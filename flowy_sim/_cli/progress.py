@@ -15,17 +15,19 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from flowy_sim._events.vocabulary import (
+from flowy_sim._events.schema import (
     COMPLETED,
     DECISIONS,
-    ENDINGS,
-    OPENINGS,
+    ENDS,
+    EVENTS,
+    EXECUTION,
+    OPENS,
     STARTS,
     attributes_of,
 )
-from flowy_sim._report import duration
-from flowy_sim._report.cells import clean
-from flowy_sim._report.drawing import STYLES
+from flowy_sim._report.axes import duration
+from flowy_sim._report.text import clean
+from flowy_sim._report.timeline import STYLES
 
 
 class ExplorationProgress:
@@ -134,19 +136,19 @@ class RunProgress:
 
     def tell(self, workflow_id: str, event: dict[str, Any]) -> None:
         """Be told of an event of an execution."""
-        event_type, attributes = event["eventType"], attributes_of(event)
-        opening = OPENINGS.get(event_type)
+        schema, attributes = EVENTS.get(event["eventType"]), attributes_of(event)
+        if schema is None:
+            return
         with self._lock:
-            if opening is not None and opening.kind != DECISIONS:
-                label = clean(opening.label(attributes))
+            if schema.phase == OPENS and schema.kind not in (DECISIONS, EXECUTION):
+                label = clean(schema.label(attributes))
                 self._labels[workflow_id, event["eventId"]] = label
-            elif event_type in STARTS:
-                key = workflow_id, attributes[STARTS[event_type]]
+            elif schema.phase == STARTS:
+                key = workflow_id, attributes[schema.about]
                 if key in self._labels:
                     self._running[key] = time.monotonic()
-            elif event_type in ENDINGS:
-                ending = ENDINGS[event_type]
-                self._end((workflow_id, attributes[ending.link]), ending.outcome)
+            elif schema.phase == ENDS and schema.about:
+                self._end((workflow_id, attributes.get(schema.about, 0)), schema.outcome)
 
     def _end(self, key: Key, outcome: str) -> None:
         label, began = self._labels.pop(key, ""), self._running.pop(key, None)

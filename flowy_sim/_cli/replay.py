@@ -46,7 +46,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
     from flowy_sim.testing._replay import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     try:
         workflows, payloads = _workflows(workflow), Payloads(store=store)

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from flowy_sim import _report
+from flowy_sim._report import timeline
+from flowy_sim._report.axes import duration
 from flowy_sim.testing._history_files import iso
 from flowy_sim.testing._run import COMPLETED, Run
 
@@ -52,11 +53,11 @@ def show(
         _line(console, _end_of(details), "dim")
     console.print()
     ascii_only = console.options.ascii_only
-    picture = _report.rich_text(run.history, console.width, ascii=ascii_only)
+    picture = timeline.rich_text(run.history, console.width, ascii=ascii_only)
     console.print(picture, soft_wrap=True)
     console.print()
-    passed = _report.duration(run.simulated_seconds * 1000)
-    took = _report.duration(real_seconds * 1000)
+    passed = duration(run.simulated_seconds * 1000)
+    took = duration(real_seconds * 1000)
     sentence = f"{passed} of simulated time passed in {took}" if simulated else f"It took {took}"
     _line(console, f"{sentence}.", "")
     _line(console, f"Workflow id {run.workflow_id}, run id {run.run_id}", "dim")

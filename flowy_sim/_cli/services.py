@@ -11,7 +11,7 @@ import click
 
 from flowy._client import POLL_SECONDS, SwfClient, connect, fault_code, no_domain
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.testing import DOMAIN
+from flowy_sim.testing._runner import DOMAIN
 
 RETENTION_DAYS = "7"
 AMAZON_LOOK_SECONDS = 1.0

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from flowy._cli import argument
+from flowy._cli import parse_argument
 from flowy._workers import registration
 from flowy._workers.registration import load_workflow, scan
 from flowy.activity import Activity
@@ -74,10 +74,10 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
         click.ClickException: something cannot be found or imported; it is named.
     """
     if words and _WORKFLOW.fullmatch(words[0]):
-        return _load(words[0], list(map(argument, words[1:])), modules)
+        return _load(words[0], list(map(parse_argument, words[1:])), modules)
     photograph = _photograph(words[0]) if words else _sample()
     try:
-        target = _load(TUTORIAL, [photograph, *map(argument, words[1:])], modules)
+        target = _load(TUTORIAL, [photograph, *map(parse_argument, words[1:])], modules)
     except _MissingModule as error:
         raise click.ClickException(
             f"the tutorial's workflow needs {error.missing}; install it: "

@@ -37,7 +37,7 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     command fails if there is any.
     """
     from flowy_sim.verify import verify_paths
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     verdicts = []
     for verdict in verify_paths(*paths):

@@ -11,7 +11,7 @@ from typing import Any, Self
 import click
 
 from flowy._client import SwfClient
-from flowy._workers.worker import Worker
+from flowy._workers.loop import Worker
 
 _GRACE = 0.1
 """So many seconds workers have to stop before it is said that they are waited for."""

@@ -17,16 +17,19 @@ from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._engine.visibility import Visibility
 
 if TYPE_CHECKING:
-    from flowy_sim._engine.activity_tasks import ActivityTask
-    from flowy_sim._engine.decision_tasks import DecisionTask
     from flowy_sim._engine.engine import Engine
     from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.open_items import ActivityTask, DecisionTask
 
 DAY = 24 * 60 * 60 * 1000
 
 
 class Domain:
-    """A domain and all that is scoped to it.
+    """A domain and everything in it.
+
+    Args:
+        engine: the service.
+        request: a checked RegisterDomain request.
 
     Attributes:
         name: unique in its account and region.
@@ -42,7 +45,6 @@ class Domain:
     """
 
     def __init__(self, engine: Engine, request: dict[str, Any]) -> None:
-        """Keep what a checked RegisterDomain request says."""
         self.name: str = request["name"]
         self.arn = f"arn:aws:swf:{engine.region}:{engine.account}:/domain/{self.name}"
         self.description: str | None = request.get("description")
@@ -104,7 +106,8 @@ def register_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     if len(engine.domains) >= engine.limits.domains:
         # Assumption: limit-texts: the service's texts for these limits are not known.
         raise LimitExceededFault("Limit on the number of domains per account reached")
-    engine.domains[name] = Domain(engine, request)
+    engine.domains[name] = domain = Domain(engine, request)
+    _note(engine, domain)
     return {}
 
 
@@ -114,8 +117,11 @@ def deprecate_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     if domain.deprecated:
         raise DomainDeprecatedFault(domain.name)
     domain.deprecated = True
-    domain.workflow_types.deprecate_all(engine.now)
-    domain.activity_types.deprecate_all(engine.now)
+    for kind in (WORKFLOW, ACTIVITY):
+        for key in domain.types(kind).deprecate_all(engine.now):
+            if engine.changes is not None:
+                engine.changes.type_changed(domain, kind, key)
+    _note(engine, domain)
     return {}
 
 
@@ -126,6 +132,7 @@ def undeprecate_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any
         raise DomainAlreadyExistsFault(domain.name)
     # Assumption: undeprecated-types: the types stay deprecated; each can be undeprecated.
     domain.deprecated = False
+    _note(engine, domain)
     return {}
 
 
@@ -146,6 +153,7 @@ def tag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     if len(tags) > engine.limits.tags:
         raise _too_many_tags(engine)
     domain.tags = tags
+    _note(engine, domain)
     return {}
 
 
@@ -155,6 +163,7 @@ def untag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     # Assumption: untag-unknown: a key that is not there is no error.
     for key in request["tagKeys"]:
         domain.tags.pop(key, None)
+    _note(engine, domain)
     return {}
 
 
@@ -171,6 +180,11 @@ def _tagged_domain(engine: Engine, request: dict[str, Any]) -> Domain:
         # Assumption: unknown-arn-text: the service's text is not known.
         raise UnknownResourceFault(f"Unknown resource: {arn}")
     return domain
+
+
+def _note(engine: Engine, domain: Domain) -> None:
+    if engine.changes is not None:
+        engine.changes.domain_changed(domain)
 
 
 def _too_many_tags(engine: Engine) -> TooManyTagsFault:

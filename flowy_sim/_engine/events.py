@@ -119,6 +119,11 @@ class EventType:
         }
 
 
+def member(event: Event, name: str) -> Any:
+    """Return a member of an event, as stored: structures are tuples, None is absent."""
+    return event[event_types()[event[TYPE]].position[name]]
+
+
 @cache
 def event_types() -> dict[str, EventType]:
     """Return all event types by name, in the service model's order."""

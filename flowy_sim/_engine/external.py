@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine import ending
+from flowy_sim._engine import closing
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
 
@@ -44,7 +44,7 @@ def request_cancel_workflow_execution(engine: Engine, request: dict[str, Any]) -
 def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out TerminateWorkflowExecution."""
     execution = _addressed(engine, request)
-    ending.close(
+    closing.close(
         execution,
         "WorkflowExecutionTerminated",
         cause="OPERATOR_INITIATED",
@@ -58,7 +58,7 @@ def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dic
 def signal_external_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> None:
-    """Apply SignalExternalWorkflowExecution; whether it succeeds shows later."""
+    """Carry out SignalExternalWorkflowExecution; whether it succeeds shows later."""
     initiated_id = execution.append(
         "SignalExternalWorkflowExecutionInitiated",
         control=decision.get("control"),
@@ -74,7 +74,7 @@ def signal_external_workflow_execution(
 def request_cancel_external_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> None:
-    """Apply RequestCancelExternalWorkflowExecution; whether it succeeds shows later."""
+    """Carry out RequestCancelExternalWorkflowExecution; whether it succeeds shows later."""
     initiated_id = execution.append(
         "RequestCancelExternalWorkflowExecutionInitiated",
         control=decision.get("control"),
@@ -107,7 +107,6 @@ def _signal(
 
 
 def _request_cancel(execution: Execution, initiated_id: int, sender: Execution | None) -> None:
-    execution.cancel_requested = True
     trigger(
         execution,
         "WorkflowExecutionCancelRequested",

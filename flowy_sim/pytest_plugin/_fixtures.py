@@ -101,7 +101,7 @@ def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
 
     It returns the activity's result. Heartbeats are recorded in ``swf_activity.heartbeats``; after
     ``swf_activity.cancel(at=2)`` the second one reports that the task is to be canceled. See
-    `flowy_sim.testing._activity_environment.ActivityEnvironment`.
+    `flowy_sim.testing.ActivityEnvironment`.
     """
     from flowy_sim.testing._activity_environment import ActivityEnvironment
 
@@ -163,7 +163,7 @@ def swf_replay(
 
 @pytest.fixture(scope="session")
 def _swf_server() -> Iterator[Endpoint]:
-    from flowy_sim._server.in_thread import serving
+    from flowy_sim._server.server import serving
 
     missing = [name for name in _SERVING if find_spec(name) is None]
     if missing:
@@ -194,7 +194,7 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 def _served(options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a simulation as settings of a server."""
     __tracebackhide__ = True
-    from flowy_sim._server.settings import LATENCIES
+    from flowy_sim._simulation.settings import LATENCIES
 
     settings = dict(options)
     if isinstance(settings.get("start"), datetime):

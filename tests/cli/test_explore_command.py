@@ -162,7 +162,7 @@ def test_faults_are_listed(invoke: Invoke) -> None:
     ("words", "sentence"),
     [
         (["shop:Purchase", "--fault", "rain"], "There is no fault 'rain'"),
-        (["shop:Purchase", "7", "8"], "does not take these arguments"),
+        (["shop:Purchase", "7", "8"], "does not accept these arguments"),
         (["shop:Nothing"], "its workflows: Purchase"),
         (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),

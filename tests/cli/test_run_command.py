@@ -8,7 +8,7 @@ from PIL import Image
 
 from flowy import replay
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import _report
+from flowy_sim._report import timeline
 
 
 def sentence(result) -> str:
@@ -89,7 +89,7 @@ def test_a_file_may_be_called_like_a_number(invoke):
 def test_too_many_arguments_are_refused_in_a_sentence(invoke):
     refused = sentence(invoke("run", photograph(), "64", "pictures", "more"))
 
-    assert "does not take these arguments: too many positional arguments" in refused
+    assert "does not accept these arguments: too many positional arguments" in refused
 
 
 def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
@@ -175,17 +175,17 @@ class TestAWorkflowOfOnesOwn:
     def test_that_is_not_there_is_one_sentence(self, invoke):
         refused = sentence(invoke("run", "shop.orders:Orders"))
 
-        assert "'Orders' is no workflow of the module 'shop.orders'" in refused
+        assert "'Orders' is not a workflow of the module 'shop.orders'" in refused
         assert "Order, Refund" in refused
 
     def test_that_is_not_decorated_is_one_sentence(self, invoke):
-        assert "'Undecorated' is no workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
+        assert "'Undecorated' is not a workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
 
     def test_in_a_module_that_is_not_there_is_one_sentence(self, invoke):
         assert "there is no module 'shop.order'" in sentence(invoke("run", "shop.order:Order"))
 
     def test_in_a_file_instead_of_a_module_is_told_the_difference(self, invoke):
-        assert "write it without .py" in sentence(invoke("run", "shop.orders.py:Order"))
+        assert "leave out .py" in sentence(invoke("run", "shop.orders.py:Order"))
         assert "such as orders:Order" in sentence(invoke("run", "shop/orders.py"))
 
     def test_runs_in_real_time(self, invoke):
@@ -221,7 +221,7 @@ class TestAWorkflowOfOnesOwn:
         assert printed["workflowId"] == "order-1"
         assert printed["simulatedSeconds"] == 0
         assert printed["realSeconds"] >= 0
-        assert _report.text(printed["events"]).startswith("order 1 · completed")
+        assert timeline.text(printed["events"]).startswith("order 1 · completed")
 
     def test_that_fails_says_why_in_json(self, invoke):
         result = invoke("run", "shop.orders:Refund", "--json")

@@ -6,7 +6,7 @@ from typing import Any
 
 from scenarios import DOMAIN, EVER, TASK_LIST, WORKFLOW, World, call_function, produces, timer
 
-from flowy_sim._engine.lambdas import LambdaFunction
+from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import ZERO
 from flowy_sim._engine.limits import Limits
 

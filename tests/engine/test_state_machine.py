@@ -26,9 +26,9 @@ from random_requests import LAMBDAS, Requests
 
 from flowy_sim._engine import Engine, Fault, Limits
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.invariants import Violation, check
 from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
 from flowy_sim._engine.model import input_shape, operation_names, service_model
+from flowy_sim._events.invariants import Violation, check
 
 DAY = 24 * 60 * 60 * 1000
 LIMITS = Limits(

@@ -105,4 +105,4 @@ def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: 
     assert sorted(told) == [(number, number + 1) for number in range(EXECUTIONS)]
     deaths = len(list(tmp_path.glob("died-over-*")))
     assert deaths == EXECUTIONS // 4
-    assert rest.count("was ended by SIGKILL; another takes its place") == deaths
+    assert rest.count("was killed by SIGKILL; it is replaced") == deaths

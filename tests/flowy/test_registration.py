@@ -73,7 +73,7 @@ def test_a_type_with_other_defaults_is_refused_naming_each_difference(client: An
         f"{double} defaultTaskHeartbeatTimeout '60', the code says '30'; "
         f"{double} defaultTaskList 'elsewhere', the code says 'numbers'; "
         f"{double} defaultTaskScheduleToStartTimeout unset, the code says 'NONE'; "
-        "registered defaults cannot be changed: set the code's back, or give it a new version"
+        "registered defaults cannot be changed: restore the code's, or give the type a new version"
     )
     with pytest.raises(Exception, match="Unknown type"):
         defaults(client, "add")
@@ -166,7 +166,7 @@ def test_a_module_that_cannot_be_imported_is_named() -> None:
         scan("no_such")
     with pytest.raises(ConfigurationError, match="; write it without "):
         scan("scanned.py")
-    with pytest.raises(ConfigurationError, match="; give the module alone: scanned"):
+    with pytest.raises(ConfigurationError, match="; give only the module: scanned"):
         scan("scanned:Cutting")
 
 

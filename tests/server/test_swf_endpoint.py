@@ -16,7 +16,7 @@ from freezegun import freeze_time
 from flowy_sim._engine.latency import RECORDED
 from flowy_sim._engine.limits import Limits
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 
@@ -50,7 +50,7 @@ def test_a_latency_of_one_s_own_cannot_be_served(pytester: pytest.Pytester) -> N
     pytester.makepyfile(
         """
         import pytest
-        from flowy_sim.engine.latency import Delays
+        from flowy_sim._engine.latency import Delays
 
         @pytest.mark.swf(latency=Delays({"timer": (7,)}))
         def test_it(swf_endpoint):

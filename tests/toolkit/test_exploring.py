@@ -21,10 +21,8 @@ from flowy_sim.explore._processes import usable_cores
 from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
-from flowy_sim.testing import Runner
+from flowy_sim.testing import Run, Runner, Stubs
 from flowy_sim.testing._default_stubs import DefaultStubs, simplest_value
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
 
 
 @dataclass
@@ -235,7 +233,7 @@ def test_an_error_in_the_test_itself_is_raised_unchanged() -> None:
     def test(runner: Runner) -> None:
         runner(Purchase, 7, 8)
 
-    with pytest.raises(ConfigurationError, match="does not take these arguments"):
+    with pytest.raises(ConfigurationError, match="does not accept these arguments"):
         find(test)
 
 

@@ -35,8 +35,7 @@ from flowy_sim.faults import (
     WorkerDiesLate,
     WorkFails,
 )
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
+from flowy_sim.testing import Run, Runner
 
 
 @activity("pick", 1, "store", start_to_close=60, heartbeat=30, retry=3)
@@ -70,7 +69,7 @@ def struck(fault: InjectedFault, number: int = 1, takes: float = 0) -> tuple[Run
         Simulation(schedule=schedule),
         activities=[Pick],
         faults=[fault],
-        on_accident=accidents.append,
+        on_fault=accidents.append,
     )
     if takes:
         runner.stubs(Pick, result="one lamp", takes=takes, heartbeat=20)
@@ -207,7 +206,7 @@ def test_no_more_faults_strike_than_most_faults() -> None:
         activities=[Pick],
         faults=[NetworkError(most=50)],
         most_faults=3,
-        on_accident=accidents.append,
+        on_fault=accidents.append,
     )
     assert runner(Delivery, "lamp").status == "COMPLETED"
     assert len([each for each in accidents if "crashes" not in each]) == 3

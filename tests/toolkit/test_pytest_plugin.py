@@ -14,8 +14,7 @@ from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
 from flowy_sim._engine.limits import Limits
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 Replay = Callable[[type[flowy.Workflow], Any], None]
 

@@ -9,9 +9,8 @@ import pytest
 from photo_server import PhotoServer
 from PIL import Image
 
-from flowy.tutorial import SAMPLE
+from flowy.tutorial import SAMPLE, ImageError
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
-from flowy.tutorial.errors import ImageError
 
 
 def heard(activity: PredominantColor, going_on: Callable[[int], bool]) -> list[int]:

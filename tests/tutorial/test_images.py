@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from flowy.tutorial import SAMPLE, images
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import SAMPLE, ImageError, images
 
 ORANGE, BLUE = (255, 130, 0), (30, 60, 220)
 

@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from photo_server import PhotoServer
 
-from flowy.tutorial import SAMPLE, sources
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import SAMPLE, ImageError, sources
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from flowy.tutorial import storage
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError, storage
 
 
 @pytest.fixture
