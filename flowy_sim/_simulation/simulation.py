@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import count
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.lambda_functions import LambdaFunction
-from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.tokens import request_ids
 from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock
 from flowy_sim._simulation.polls import POLLS, Polls
 from flowy_sim._simulation.presence import Participants
@@ -89,7 +88,7 @@ class Simulation:
             "latency",
             latency,
             hasattr(latency, "delays"),
-            "DEFAULT, ZERO or RECORDED of flowy_sim._engine.latency, or a Latency of your own",
+            "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
         )
         self.seed = seed
         self.region = region
@@ -105,12 +104,10 @@ class Simulation:
             "limits": limits,
             "latency": latency,
         }
-        self._limits = limits or DOCUMENTED
-        self._latency = latency or DEFAULT
+        self._limits = limits or Limits()
+        self._latency = latency or Latency.DEFAULT
         self._lock = threading.RLock()
-        self._requests = count(1)
-        random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-        self._request_prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
+        self._request_ids = request_ids(seed)
         self._engines = Engines(self._make_engine)
         participants = Participants()
         polls = Polls(self._engines, participants, self.schedule.choose, self._limits.polls)
@@ -213,7 +210,7 @@ class Simulation:
 
     def request_id(self) -> str:
         """Return the id of one more request: a UUID that follows from the seed."""
-        return f"{self._request_prefix}{next(self._requests):012x}"
+        return next(self._request_ids)
 
     def _carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
         if operation in POLLS and self._engines.in_function:
