@@ -29,8 +29,8 @@ from flowy_sim._engine.changes import ChangeLog
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.execution import Execution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits, Throttle
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits, Throttle
 from flowy_sim._engine.paging import PageTokens
 from flowy_sim._engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
 from flowy_sim._engine.timer_queue import TimerQueue
@@ -168,15 +168,15 @@ class Engine:
         region: str = "us-east-1",
         seed: int = 0,
         choose: Callable[[str, int], int] = first,
-        limits: Limits = DOCUMENTED,
-        latency: Latency = DEFAULT,
+        limits: Limits | None = None,
+        latency: Latency = Latency.DEFAULT,
         lambdas: Mapping[str, Any] | None = None,
     ) -> None:
         self.account = account
         self.region = region
         self.seed = seed
         self.choose = choose
-        self.limits = limits
+        self.limits = limits or Limits()
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
         self.reset()
