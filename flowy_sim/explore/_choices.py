@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from flowy.errors import ConfigurationError
+from flowy_sim._engine import first
 
 _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<index>\d+)(?:; |$)")
 
@@ -40,11 +41,6 @@ class Deviation(NamedTuple):
 
 
 Continue = Callable[[str, int], int]
-
-
-def first(kind: str, count: int) -> int:
-    """Choose the first possibility."""
-    return 0
 
 
 class Given:

@@ -11,6 +11,7 @@ from collections.abc import Sequence, Set
 from random import Random
 from typing import NamedTuple
 
+from flowy_sim._engine import first
 from flowy_sim.explore._choices import Given, Made
 
 MANY = 500
@@ -78,7 +79,7 @@ class Search:
         alternative = level.pop()
         self._size -= 1
         begins = alternative.begins if alternative.chosen else []
-        then = self._first if self._systematic else self._at_random
+        then = first if self._systematic else self._at_random
         return alternative, Given(begins, then)
 
     def learn(self, alternative: Alternative, made: Sequence[Made]) -> None:
@@ -119,9 +120,6 @@ class Search:
         if kind in self._faults:
             return FAULT_WEIGHT if index else 1 - FAULT_WEIGHT
         return 1 / count
-
-    def _first(self, kind: str, count: int) -> int:
-        return 0
 
     def _at_random(self, kind: str, count: int) -> int:
         if kind in self._faults:

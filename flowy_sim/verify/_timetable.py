@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flowy_sim._engine import Latency
 from flowy_sim.verify._course import Course
 from flowy_sim.verify._instants import LATENESS
 from flowy_sim.verify._links import LINKS
@@ -46,7 +47,7 @@ _WRITES = {
 _PUNCTUAL = frozenset(kind for kind in _WRITES if kind == "timer" or kind.endswith("time-out"))
 
 
-class Timetable:
+class Timetable(Latency):
     """A latency with which everything lands when the recording says that it did.
 
     That decides only what the service leaves open: how late something comes, and in which order
