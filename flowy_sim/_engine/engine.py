@@ -29,8 +29,8 @@ from flowy_sim._engine.changes import ChangeLog
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.execution import Execution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits, Throttle
+from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS, Latency
+from flowy_sim._engine.limits import Limits, Throttle
 from flowy_sim._engine.paging import PageTokens
 from flowy_sim._engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
 from flowy_sim._engine.timer_queue import TimerQueue
@@ -168,15 +168,15 @@ class Engine:
         region: str = "us-east-1",
         seed: int = 0,
         choose: Callable[[str, int], int] = first,
-        limits: Limits = DOCUMENTED,
-        latency: Latency = DEFAULT,
+        limits: Limits | None = None,
+        latency: Latency = Latency.DEFAULT,
         lambdas: Mapping[str, Any] | None = None,
     ) -> None:
         self.account = account
         self.region = region
         self.seed = seed
         self.choose = choose
-        self.limits = limits
+        self.limits = limits or Limits()
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
         self.reset()
@@ -188,7 +188,7 @@ class Engine:
         self.in_function = False
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}
-        self.effects = TimerQueue(self.choose)
+        self.effects = TimerQueue(self.choose, (FOLLOWING, TIME_OUTS))
         self.retentions = TimerQueue(first)
         self.full: set[Execution] = set()
         self.arrivals: Arrivals = {}
@@ -229,13 +229,17 @@ class Engine:
             self._terminate_full()
         return reply
 
-    def next_instant(self) -> int | None:
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
 
         The end of a closed execution's retention is not such a thing. None if nothing will, or
         if a Lambda function is being called: first that has to return.
+
+        Args:
+            group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those
+                kinds of effects.
         """
-        return None if self.in_function else self.effects.next_instant()
+        return None if self.in_function else self.effects.next_instant(group)
 
     def run_until(self, now: int) -> None:
         """Let everything happen that falls due up to an instant, each at its own."""

@@ -62,10 +62,6 @@ class Limits:
                 )
 
 
-#: The quotas of the real service.
-DOCUMENTED = Limits()
-
-
 class Rate(NamedTuple):
     """A bucket's size, and how many tokens it gains in a second."""
 

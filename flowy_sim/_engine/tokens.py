@@ -1,4 +1,4 @@
-"""Run ids and task tokens, in the form that recordings show."""
+"""Run IDs, task tokens and request IDs, in the form that recordings show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Iterator
+from itertools import count
 from random import Random
 from typing import NamedTuple
 
@@ -91,3 +93,15 @@ class Tokens:
 
     def _digest(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, digest_size=_DIGEST_LENGTH, key=self._secret).digest()
+
+
+def request_ids(seed: int) -> Iterator[str]:
+    """Return the IDs of requests: UUIDs that follow from a seed; several threads may take them.
+
+    >>> ids = request_ids(0)
+    >>> len(next(ids)), next(ids)[-3:]
+    (36, '002')
+    """
+    random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
+    prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
+    return map(f"{prefix}{{:012x}}".format, count(1))

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from served_file import ACCOUNT, Served
 from test_restoring_at_random import campaign
 
-from flowy_sim._engine.limits import DOCUMENTED
+from flowy_sim._engine.limits import Limits
 from flowy_sim._storage import schema
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
@@ -211,7 +211,7 @@ def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) ->
     limits = {
         limit.name: value
         for limit in fields(machine.LIMITS)
-        if (value := getattr(machine.LIMITS, limit.name)) != getattr(DOCUMENTED, limit.name)
+        if (value := getattr(machine.LIMITS, limit.name)) != getattr(Limits(), limit.name)
     }
     engine_settings = {"seed": engine.seed, "limits": limits}
     stored = StoredSimulation(
@@ -448,7 +448,7 @@ ANYTHING: list[Any] = [None, True, -1, 0, 3, 10**30, 1.5, float("nan"), "", "x",
 
 @given(data=st.data())
 @settings(max_examples=150)
-def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence(
+def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence_or_can_be_served(
     lived: Lived, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     content = rows(lived.snapshot)
@@ -484,3 +484,7 @@ def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence(
         sentence = str(error)
         assert sentence.endswith(".")
         assert "\n" not in sentence
+    else:
+        moved = bad.with_name("moved.db")
+        add(moved, bad)
+        assert in_file(moved, lambda served: served.engine.now) is not None
