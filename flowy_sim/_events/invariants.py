@@ -1,6 +1,6 @@
-"""What always holds in an engine, whatever is done with it: `check` after any call.
+"""Invariants of an engine: `check` them between any two calls.
 
-Every history keeps the rules of `flowy_sim._events.rules`, and what the engine keeps beside the
+Every history obeys the rules of `flowy_sim._events.rules`, and what the engine keeps beside the
 histories agrees with them: what is open, what waits on a task list, what will happen by itself,
 and which executions the lists show.
 
@@ -44,7 +44,7 @@ _SENT_BY = {
 
 
 def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None:
-    """Hold an engine to all invariants, between two calls.
+    """Check all invariants of an engine, between two calls.
 
     Args:
         engine: any.
@@ -64,7 +64,7 @@ def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None
 
 
 def check_execution(execution: Execution) -> Told:
-    """Hold one execution's history to the rules, and what the engine knows of it to its history.
+    """Check that an execution's history obeys the rules and agrees with the engine.
 
     Returns:
         What the history tells.
@@ -98,7 +98,7 @@ def check_execution(execution: Execution) -> Told:
 
 
 def _open_ids(execution: Execution) -> dict[str, set[int]]:
-    """Return what the engine holds as open: the events that opened it."""
+    """Return the events that opened what is open according to the engine."""
     waiting, running = execution.decision_task, execution.running_decision_task
     return {
         "openActivityTasks": {task.opened_id for task in execution.activities.values()},
@@ -111,7 +111,7 @@ def _open_ids(execution: Execution) -> dict[str, set[int]]:
 
 
 def _told_ids(told: Told) -> dict[str, set[int]]:
-    """Return what the history says is open; nothing is any more once it is closed."""
+    """Return the events that opened what is open according to the history."""
     open_ids = {count: set(opened) for count, opened in told.open.items()}
     open_ids["running"] = {told.running} - {0}
     return open_ids if told.close is None else {count: set() for count in open_ids}
@@ -152,22 +152,22 @@ def _check_effects(engine: Engine, executions: list[Execution]) -> None:
         if kind not in OUTLIVING:
             execution = subject if isinstance(subject, Execution) else subject.execution
             _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
-            _require(id(subject) not in watched, execution, f"the {kind} is one too many")
+            _require(id(subject) not in watched, execution, f"the {kind} is scheduled twice")
             watched[id(subject)] = f"{execution.describe()}: the {kind}"
     for execution in executions:
         for what, subject in _to_be_watched(execution):
             present = watched.pop(id(subject), None) is not None
             _require(present, execution, f"{what} has nothing that will end it")
     for left in watched.values():
-        raise Violation(f"{left} is set, but what it is about is over")
+        raise Violation(f"{left} is scheduled, but what it is about is over")
     retained = sorted(execution.run_id for _, (_, (execution,)) in engine.retentions)
     closed = sorted(execution.run_id for execution in executions if not execution.is_open)
     if retained != closed:
-        raise Violation(f"the executions kept until a time are {retained}, those closed {closed}")
+        raise Violation(f"the retained executions are {retained}, but those closed are {closed}")
 
 
 def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | OpenItem]]:
-    """Yield what an effect has to end in time."""
+    """Yield whatever some effect will end, such as a time-out."""
     if execution.is_open:
         yield "it", execution
     for timer in execution.timers.values():
@@ -204,17 +204,19 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
         for task in lists.waiting(name):
             execution, scheduled_id = task.execution, task.opened_id
             waits = f"the task of event {scheduled_id} waits on {name!r}"
-            _require(missing.pop(id(task), None) is not None, execution, f"{waits} in vain")
+            _require(
+                missing.pop(id(task), None) is not None, execution, f"{waits}, but cannot be taken"
+            )
             _agree(execution, waits, task.opened("taskList")[0], name)
             priorities.append(int(task.opened("taskPriority") or 0))
         if priorities != sorted(priorities, reverse=True):
-            raise Violation(f"the tasks of {name!r} wait in the order of priorities {priorities}")
+            raise Violation(f"the priorities on {name!r} are {priorities}, and should descend")
     for task in missing.values():
         _require(False, task.execution, f"the task of event {task.opened_id} waits on no list")
 
 
 def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
-    """Check that the lists and counts show the executions that there are, in their order."""
+    """Check that lists and counts show all executions of a domain in the right order."""
     orders: list[tuple[str, bool, Callable[[Execution], tuple[Any, ...]]]] = [
         ("startTimeFilter", False, lambda execution: (execution.started_at, execution.number)),
         ("startTimeFilter", True, lambda execution: (execution.started_at, execution.number)),
@@ -232,11 +234,11 @@ def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
                 break
         which = f"the {'closed' if closed else 'open'} executions of {domain.name!r}"
         if shown != expected:
-            raise Violation(f"{which} are shown by {time_filter} as {shown}, they are {expected}")
+            raise Violation(f"{which} are listed by {time_filter} as {shown}, but are {expected}")
         count = domain.visibility.count(request, closed)
         most = len(shown) if count["truncated"] else count["count"]
         if most != len(shown):
-            raise Violation(f"{which} are counted as {count}, they are {len(shown)}")
+            raise Violation(f"{which} are counted as {count}, but there are {len(shown)}")
 
 
 def _agree(execution: Execution, what: str, held: object, told: object) -> None:
