@@ -38,7 +38,7 @@ class Simulation:
         clock: a clock of its own, instead of a virtual one; it knows itself where it starts.
         schedule: makes the choices that the service leaves open; the first possibility by default.
         limits: the service's quotas.
-        latency: how long effects take that come after a call was answered.
+        latency: how late effects happen; `Latency.DEFAULT` by default.
 
     Attributes:
         seed, region, account: as given.
