@@ -220,7 +220,7 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
 
 
 def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
-    """Check that the lists and counts show the executions that there are, in their order."""
+    """Check that lists and counts show all executions of a domain in the right order."""
     orders: list[tuple[str, bool, Callable[[Execution], tuple[Any, ...]]]] = [
         ("startTimeFilter", False, lambda execution: (execution.started_at, execution.number)),
         ("startTimeFilter", True, lambda execution: (execution.started_at, execution.number)),

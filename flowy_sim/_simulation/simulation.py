@@ -36,7 +36,7 @@ class Simulation:
         clock: used instead of a virtual clock; it has its own start.
         schedule: makes the choices that the service leaves open; the first possibility by default.
         limits: the service's quotas.
-        latency: how long effects take that come after a call was answered.
+        latency: how late effects happen; `Latency.DEFAULT` by default.
 
     Attributes:
         seed, region, account: as given.
