@@ -31,7 +31,11 @@ _STATUSES = (
 @click.option("--from-aws", is_flag=True, help="Record from Amazon SWF, with your credentials.")
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to record from.")
 @click.option(
-    "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="Domain to record from."
+    "--domain",
+    required=True,
+    envvar="FLOWY_DOMAIN",
+    show_envvar=True,
+    help="Domain to record from.",
 )
 @click.option("--workflow-id", metavar="ID", help="Filter by workflow ID.")
 @click.option("--run-id", metavar="ID", help="Run to record; requires --workflow-id.")
@@ -40,7 +44,9 @@ _STATUSES = (
     type=click.Choice(_STATUSES, case_sensitive=False),
     help="Filter by status.",
 )
-@click.option("--type", "type_name", metavar="NAME", help="Filter by the name of the workflow type.")
+@click.option(
+    "--type", "type_name", metavar="NAME", help="Filter by the name of the workflow type."
+)
 @click.option("--tag", metavar="TAG", help="Filter by tag.")
 @click.option(
     "--since",
@@ -114,7 +120,9 @@ def _client(endpoint_url: str | None, region: str | None, domain: str) -> Any:
 
 
 def _report_wait(error: Exception, seconds: float) -> None:
-    click.echo(f"The service refuses calls for now ({error}); retrying in {seconds:.0f} s.", err=True)
+    click.echo(
+        f"The service refuses calls for now ({error}); retrying in {seconds:.0f} s.", err=True
+    )
 
 
 def _report(recorded: Any, folder: Path) -> None:

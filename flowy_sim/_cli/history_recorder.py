@@ -163,7 +163,7 @@ def is_closed(events: list[Any]) -> bool:
 
 
 def _events_of_closed(path: Path) -> int:
-    """Return the number of events in a file, if it has the history of a closed execution; else 0."""
+    """Return the number of events of a closed execution in a file; 0 if it has no such history."""
     try:
         events = json.loads(path.read_text(encoding="ascii"))["events"]
         return len(events) if is_closed(events) else 0

@@ -183,9 +183,7 @@ class LiveWorkflow:
             for create in self._creators():
                 create(service.client).register()
         threads = (
-            WorkerThread(service.client, create)
-            for _ in range(size)
-            for create in self._creators()
+            WorkerThread(service.client, create) for _ in range(size) for create in self._creators()
         )
         self.workers = WorkerThreads(threads, give_up_polls=not service.is_amazon)
 

@@ -29,71 +29,6 @@ from flowy_sim._report.axes import duration
 from flowy_sim._report.text import clean
 from flowy_sim._report.timeline import STYLES
 
-
-_SHOWN = 5
-
-_TaskKey = tuple[str, int]
-"""A workflow ID, and the ID of the event that scheduled the task."""
-
-
-class ExplorationProgress:
-    """Shows the number of runs so far, and how much of the limits is used up.
-
-    It disappears at the end, and is only shown on a terminal. It is drawn only by `update`: a
-    thread that draws would prevent exploring from forking other processes.
-
-    Args:
-        console: the terminal.
-        runs, seconds: the limits of the exploration.
-
-    Example:
-        ``with ExplorationProgress(console, 1000, 10) as progress: …``
-    """
-
-    def __init__(self, console: Console, runs: int, seconds: float) -> None:
-        self._runs = runs
-        self._seconds = seconds
-        self._began = time.monotonic()
-        self._progress = progress.Progress(
-            progress.SpinnerColumn("line" if console.options.ascii_only else "dots"),
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(20),
-            progress.TextColumn(
-                "{task.fields[passed]:.0f} of {task.fields[seconds]:g} s", style="dim"
-            ),
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            # Output that goes to a file or another program still does.
-            redirect_stdout=sys.stdout.isatty(),
-        )
-        self._shown = console.is_terminal
-        self._task = self._progress.add_task("exploring", total=1, passed=0, seconds=seconds)
-
-    def __enter__(self) -> Self:
-        self._began = time.monotonic()
-        if self._shown:
-            self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._shown:
-            self._progress.stop()
-
-    def update(self, runs: int, states: int, share: float) -> None:
-        """Show the number of runs and states so far, and the explored share of the space."""
-        if not self._shown:
-            return
-        passed = time.monotonic() - self._began
-        self._progress.update(
-            self._task,
-            description=f"{runs:,} runs, {states:,} states, {share:.1%} of the space",
-            completed=max(runs / self._runs, passed / max(self._seconds, passed)),
-            passed=passed,
-            refresh=True,
-        )
-
-
 _SHOWN = 5
 
 _TaskKey = tuple[str, int]
@@ -162,9 +97,6 @@ class _Ended(NamedTuple):
     label: str
     outcome: str
     seconds: float
-
-
-
 
 
 class RunProgress:

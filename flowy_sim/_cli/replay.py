@@ -29,7 +29,9 @@ The exit status is 0 only if at least one history was replayed, and none failed.
 @click.command(short_help="Replay recorded histories with the current code.", epilog=_EXAMPLES)
 @click.argument("workflow", metavar="WORKFLOW")
 @options.histories
-@click.option("--store", metavar="PLACE", help="Store of long values: a folder, or s3://bucket/prefix.")
+@click.option(
+    "--store", metavar="PLACE", help="Store of long values: a folder, or s3://bucket/prefix."
+)
 @options.as_json
 def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
     """Check that the current code makes the decisions that recorded histories show.

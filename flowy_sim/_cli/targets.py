@@ -136,7 +136,8 @@ def _photograph(word: str) -> str:
     """Return the file or URL of a photo, or raise an error: a workflow was meant, probably."""
     if word.endswith(".py"):
         raise click.ClickException(
-            f"{word} is a Python file; name the workflow as module:Class, such as {Path(word).stem}:Order"
+            f"{word} is a Python file; name the workflow as module:Class, such as "
+            f"{Path(word).stem}:Order"
         )
     if "://" in word or Path(word).is_file():
         return word

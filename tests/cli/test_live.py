@@ -39,7 +39,7 @@ def test_the_same_run_goes_to_a_service_at_a_url_and_registers_the_domain(invoke
 
 
 def test_the_same_run_goes_to_amazon_swf(invoke, monkeypatch):
-    monkeypatch.setattr(services, "AMAZON_UPDATE_SECONDS", 0.01)
+    monkeypatch.setattr(live, "AMAZON_UPDATE_SECONDS", 0.01)
     monkeypatch.setattr(worker_threads, "_PAUSE", 0.01)
     # What an empty poll waits for there: a second.
     monkeypatch.setattr("moto.swf.models.sleep", lambda seconds: threading.Event().wait(0.01))
@@ -115,7 +115,7 @@ def test_what_is_no_url_is_one_sentence(invoke):
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: 'here' is no URL of a service, such as http://127.0.0.1:4567\n"
+        "Error: 'here' is not the URL of a service, such as http://127.0.0.1:4567\n"
     )
 
 

@@ -92,7 +92,12 @@ def shown_progress(monkeypatch: pytest.MonkeyPatch, console: Console, processes:
     monkeypatch.setattr("flowy_sim.explore._explorer._PROGRESS_EVERY", 0)
     with console.capture() as capture, ExplorationProgress(console, 40, 60) as progress:
         find(
-            baked, faults=EVERYDAY, runs=40, seconds=60, on_progress=progress.update, processes=processes
+            baked,
+            faults=EVERYDAY,
+            runs=40,
+            seconds=60,
+            on_progress=progress.update,
+            processes=processes,
         )
     return capture.get()
 
