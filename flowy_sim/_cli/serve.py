@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.beside import run_beside
-from flowy_sim._cli.machine import collecting_seldom, make_room
+from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
@@ -141,11 +140,11 @@ def serve(
     """
     try:
         from flowy_sim._server.endpoint import Endpoint
-        from flowy_sim._server.in_thread import serving_in_thread
-        from flowy_sim._server.observing import AccessLog, to_logger
-        from flowy_sim._server.serving import Server, listen, open_nothing, url_of
+        from flowy_sim._server.metrics import AccessLog, to_logger
+        from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
+        from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
-        from flowy_sim._storage.opening import recording_in
+        from flowy_sim._storage.journal import open_nothing
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"serving needs {error.name}; install it: pip install '{_EXTRA}'"
@@ -160,13 +159,13 @@ def serve(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
         ) from error
     _warn(host, settings)
-    make_room(settings.max_connections)
+    allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
-    open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
-    server = Server(listener, settings, open_recorder, observers, grace)
+    open_journal = open_nothing if db is None else journal_in(db, _given(settings))
+    server = Server(listener, settings, open_journal, observers, grace)
     try:
         if not command:
-            with collecting_seldom():
+            with collecting_rarely():
                 asyncio.run(server.serve(lambda: _greet(url_of(listener))))
             return
         with serving_in_thread(server):
@@ -190,8 +189,9 @@ def _settings(
     allow_origin: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
-    from flowy_sim._server.keys import read_keys
-    from flowy_sim._server.settings import ServerSettings, Settings, read_limit
+    from flowy_sim._server.auth import read_keys
+    from flowy_sim._server.settings import ServerSettings
+    from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
     try:

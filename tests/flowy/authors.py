@@ -14,9 +14,8 @@ from flowy._decider.decisions import DECISION_EVENTS
 from flowy._decider.history import attributes_of
 from flowy.executions import history
 from flowy_sim import Simulation
-from flowy_sim.testing import DOMAIN, Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
+from flowy_sim.testing._runner import DOMAIN
 
 Script = Callable[..., Any]
 """The body of ``run``, given ``self`` and the arguments."""

@@ -13,7 +13,7 @@ import flowy
 from flowy import ActivityProxy, ConfigurationError, Execution, Result, TaskError, TaskFailed
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Stubs
 
 
 @dataclass

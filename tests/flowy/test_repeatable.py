@@ -20,8 +20,7 @@ from flowy import (
     start,
 )
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 # Time
 
@@ -260,7 +259,7 @@ def lives_through(before: Any, after: Any) -> tuple[Any, Any]:
 
     def deploy() -> None:
         was.run = now.run  # type: ignore[method-assign]
-        runner.stage.suspended.clear()
+        runner.scheduler.suspended.clear()
 
     runner.after(50, deploy)
     run = runner.finish(execution)

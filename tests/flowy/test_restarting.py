@@ -12,8 +12,7 @@ from flowy import SerializationError, TaskError, Workflow, workflow
 from flowy._decider.history import attributes_of
 from flowy._payloads.text import HISTORY_LIMIT
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 SETTINGS: dict[str, Any] = {
     "execution_start_to_close": 5_000,

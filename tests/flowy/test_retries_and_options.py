@@ -18,8 +18,7 @@ from flowy import (
     WorkflowProxy,
     activity,
 )
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Stubs
 
 
 def failing(stubs: Stubs) -> None:

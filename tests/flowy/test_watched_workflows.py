@@ -27,8 +27,7 @@ from flowy import (
 from flowy._determinism.causes import Reason
 from flowy.replay import replay
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 plain = logging.getLogger(__name__)
 
