@@ -169,7 +169,9 @@ def test_simulations_are_made_like_the_one_that_is_given() -> None:
         return made
 
     limits = Limits(domains=2)
-    like = Simulation(7, "2030-01-01T00:00:00Z", "eu-west-1", "1" * 12, None, None, limits, Latency.ZERO)
+    like = Simulation(
+        7, "2030-01-01T00:00:00Z", "eu-west-1", "1" * 12, None, None, limits, Latency.ZERO
+    )
     start = "2030-01-01T00:00:00+00:00"
     assert seen(simulation=like) == {(7, start, "eu-west-1", "1" * 12, Latency.ZERO, 2)}
     assert seen(simulation=like, seed=3, region="us-east-1") == {
