@@ -29,7 +29,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowy_sim._clients.boto3 import mock_swf as mock_swf
+    from flowy_sim._clients.mock_swf import mock_swf as mock_swf
+    from flowy_sim._clients.simulation import Simulation as Simulation
     from flowy_sim._engine.faults import Fault as Fault
     from flowy_sim._engine.latency import Latency as Latency
     from flowy_sim._engine.limits import Limits as Limits
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from flowy_sim._simulation.schedule import FirstChoice as FirstChoice
     from flowy_sim._simulation.schedule import RandomChoice as RandomChoice
     from flowy_sim._simulation.schedule import Schedule as Schedule
-    from flowy_sim._simulation.simulation import Simulation as Simulation
     from flowy_sim._simulation.time_skipping import EndlessLoopError as EndlessLoopError
     from flowy_sim.testing._run import NoResultError as NoResultError
     from flowy_sim.testing._run import StuckError as StuckError
@@ -56,11 +56,11 @@ _MODULES = {
     "RealClock": "_simulation.clock",
     "ScaledClock": "_simulation.clock",
     "Schedule": "_simulation.schedule",
-    "Simulation": "_simulation.simulation",
+    "Simulation": "_clients.simulation",
     "StuckError": "testing._run",
     "UnexpectedCallError": "testing._stubs",
     "VirtualClock": "_simulation.clock",
-    "mock_swf": "_clients.boto3",
+    "mock_swf": "_clients.mock_swf",
     "Fault": "_engine.faults",
     "Latency": "_engine.latency",
     "Limits": "_engine.limits",

@@ -4,6 +4,7 @@ import pkgutil
 from importlib import import_module
 
 import pytest
+
 from tests.public_api import LISTING, MODULES, listing, public_names
 
 

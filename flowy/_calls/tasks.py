@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from flowy._decider.decisions import Decision, start_timer
+from flowy._decisions import Decision, start_timer
 from flowy._payloads.text import beginning
 from flowy.errors import (
     SerializationError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 
-from flowy._determinism.call_sites import is_flowy
+from flowy._call_sites import is_flowy
 from flowy.errors import DependencyFailed, FlowyError, TaskError
 
 DATA_LIMIT = 32_768

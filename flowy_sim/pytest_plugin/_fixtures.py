@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from flowy.replay import HistorySource
     from flowy.workflow import Workflow
     from flowy_sim._clients.in_process import Client
+    from flowy_sim._clients.simulation import Simulation
     from flowy_sim._server.endpoint import Endpoint
-    from flowy_sim._simulation.simulation import Simulation
     from flowy_sim.explore import Observations
     from flowy_sim.testing import Runner
     from flowy_sim.testing._activity_environment import ActivityEnvironment
@@ -49,7 +49,7 @@ def swf(request: pytest.FixtureRequest) -> Simulation:
 
     ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` sets the arguments of `Simulation`.
     """
-    from flowy_sim._simulation.simulation import Simulation
+    from flowy_sim._clients.simulation import Simulation
 
     options = marked_options(request.node, SIMULATION)
     with marker_errors_refused():
@@ -73,7 +73,7 @@ def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
     """
     import boto3
 
-    from flowy_sim._clients.boto3 import mock_swf
+    from flowy_sim._clients.mock_swf import mock_swf
 
     if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
         monkeypatch.setenv("AWS_DEFAULT_REGION", swf.region)

@@ -12,8 +12,8 @@ from flowy._start import start
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.waits import missing_activity, missing_function
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._registry import (

@@ -27,7 +27,7 @@ from shell_shop import (
 )
 
 from flowy_sim import EndlessLoopError, Simulation
-from flowy_sim._simulation import simulation as simulation_module
+from flowy_sim._clients import simulation as simulation_module
 from flowy_sim._simulation import time_skipping
 
 
