@@ -1,4 +1,4 @@
-"""Workflow executions: a history, and what is open according to it."""
+"""Workflow executions: a history, and indexes into it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Execution:
     Args:
         engine: the service.
         domain: the domain that it runs in.
-        workflow_id: its workflow id.
-        run_id: its run id.
+        workflow_id: its workflow ID.
+        run_id: its run ID.
         number: counts the executions of the domain in the order of their start.
 
     Attributes:
@@ -125,12 +125,12 @@ class Execution:
         return len(self._events)
 
     def __bool__(self) -> bool:
-        """Be true, whatever the length of the history."""
+        """Be true, even while the history is empty."""
         return True
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing has closed it yet."""
+        """Whether no event has closed it."""
         return self.state != CLOSED
 
     @property
@@ -151,7 +151,7 @@ class Execution:
 
     @property
     def parent(self) -> tuple[str, str] | None:
-        """The run id and workflow id of the execution that started it as a child, or None."""
+        """The run ID and workflow ID of the execution that started it as a child, or None."""
         parent: tuple[str, str] | None = self.started("parentWorkflowExecution")
         return parent
 

@@ -172,9 +172,8 @@ class Restore:
             event_type = execution.event_type(opened_id)
             outlived = _OUTLIVED.get(event_type)
             if outlived is None:
-                raise LookupError(
-                    f"what event {opened_id} of {execution.describe()} opened is over"
-                )
+                name = execution.describe()
+                raise LookupError(f"what event {opened_id} of {name} has opened has ended")
             found = outlived(execution, opened_id, event_type)
             found.state = CLOSED
         if isinstance(found, Child):

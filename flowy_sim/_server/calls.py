@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable, Iterable, Iterator
-from itertools import count
-from random import Random
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
 from flowy_sim._clients import wire
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
+from flowy_sim._engine.tokens import request_ids
 from flowy_sim._server.auth import Authenticator, Identity, SignedRequest
 from flowy_sim._server.connections import ClientIdentity, Connection
 from flowy_sim._server.http import (
@@ -215,15 +214,3 @@ class CallHandler:
 def _internal_failure(request: SwfRequest) -> wire.Response:
     refusal = wire.refusal(InternalFailure(), request.request_id, request.headers)
     return refusal._replace(status=500)
-
-
-def request_ids(seed: int) -> Iterator[str]:
-    """Yield request IDs: UUIDs that follow from a seed.
-
-    >>> ids = request_ids(0)
-    >>> len(next(ids)), next(ids)[-3:]
-    (36, '002')
-    """
-    random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-    prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
-    return (f"{prefix}{number:012x}" for number in count(1))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
 from flowy_sim._simulation.clock import DEFAULT_START, RealClock, parse_instant
 
 #: The modes of a clock; a factor such as ``x60`` is a mode too.
 REAL = "real"
 VIRTUAL = "virtual"
 
-LATENCIES: dict[str, Latency] = {"default": DEFAULT, "none": ZERO, "recorded": RECORDED}
+LATENCIES = {
+    "default": Latency.DEFAULT,
+    "none": Latency.ZERO,
+    "recorded": Latency.RECORDED,
+}
 
 _SCALED = re.compile(r"x([0-9]{1,7}(?:\.[0-9]{1,3})?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -114,7 +118,7 @@ class Settings:
                     f"limits: {name} is {value!r}; throttling is true or false, every other "
                     "limit is a whole number of at least 1."
                 )
-        return replace(DOCUMENTED, **self.limits)
+        return Limits(**self.limits)
 
     def begins_at(self) -> int:
         """Return where the clock begins, in milliseconds since 1970."""

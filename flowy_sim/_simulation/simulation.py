@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import count
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.lambda_functions import LambdaFunction
-from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.tokens import request_ids
 from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Polls
@@ -37,7 +36,7 @@ class Simulation:
         clock: used instead of a virtual clock; it has its own start.
         schedule: makes the choices that the service leaves open; the first possibility by default.
         limits: the service's quotas.
-        latency: how long effects take that come after a call was answered.
+        latency: how late effects happen; `Latency.DEFAULT` by default.
 
     Attributes:
         seed, region, account: as given.
@@ -87,7 +86,7 @@ class Simulation:
             "latency",
             latency,
             hasattr(latency, "delays"),
-            "DEFAULT, ZERO or RECORDED of flowy_sim._engine.latency, or a Latency of your own",
+            "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
         )
         self.seed = seed
         self.region = region
@@ -103,12 +102,10 @@ class Simulation:
             "limits": limits,
             "latency": latency,
         }
-        self._limits = limits or DOCUMENTED
-        self._latency = latency or DEFAULT
+        self._limits = limits or Limits()
+        self._latency = latency or Latency.DEFAULT
         self._lock = threading.RLock()
-        self._requests = count(1)
-        random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-        self._request_prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
+        self._request_ids = request_ids(seed)
         engines, presence = Engines(self._make_engine), Presence()
         polls = Polls(engines, presence, self.schedule.choose, self._limits.polls)
         self.host = Host(self.clock, engines, presence, polls, _alone)
@@ -201,7 +198,7 @@ class Simulation:
 
     def request_id(self) -> str:
         """Return the ID of another request: a UUID that follows from the seed."""
-        return f"{self._request_prefix}{next(self._requests):012x}"
+        return next(self._request_ids)
 
     def _make_engine(self, region: str) -> Engine:
         return Engine(

@@ -205,8 +205,8 @@ def _served(options: dict[str, Any]) -> dict[str, Any]:
         names = [name for name, each in LATENCIES.items() if each is settings["latency"]]
         if not names:
             refuse(
-                "a served simulation takes a latency of flowy_sim.Latency: DEFAULT, ZERO or "
-                "RECORDED"
+                "a served simulation takes Latency.DEFAULT, Latency.ZERO or Latency.RECORDED, "
+                "because it has to be written as JSON"
             )
         settings["latency"] = names[0]
     return settings

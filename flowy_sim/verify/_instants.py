@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from flowy_sim._engine import Latency
 from flowy_sim._events.schema import CHILD, ENDS, EVENTS, TIMEOUTS
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._steps import Links, Step, steps_of
@@ -226,7 +227,7 @@ _WRITTEN_BY = {
 _PUNCTUAL = frozenset(kind for kind in _WRITTEN_BY if kind == "timer" or kind.endswith("time-out"))
 
 
-class RecordedLatency:
+class RecordedLatency(Latency):
     """A latency with which effects happen when they did in a recording.
 
     It decides only what the service does not promise: how late an effect happens, and the order

@@ -179,7 +179,9 @@ class TestAWorkflowOfOnesOwn:
         assert "Order, Refund" in refused
 
     def test_that_is_not_decorated_is_one_sentence(self, invoke):
-        assert "'Undecorated' is not a workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
+        assert "'Undecorated' is not a workflow" in sentence(
+            invoke("run", "shop.orders:Undecorated")
+        )
 
     def test_in_a_module_that_is_not_there_is_one_sentence(self, invoke):
         assert "there is no module 'shop.order'" in sentence(invoke("run", "shop.order:Order"))

@@ -14,8 +14,6 @@ from hypothesis import settings
 from hypothesis.stateful import rule
 from keeper import Keeper
 
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
-
 SOAK = "FLOWY_SOAK" in os.environ
 
 
@@ -60,7 +58,7 @@ def campaign(seed: int, crashes: bool) -> Kept:
     random, chance = Random(seed), Random(-seed)
     service = Kept()
     service.every = 1 + seed % 4
-    service.begin(seed, (DEFAULT, ZERO, RECORDED)[seed % 3], "10"[seed % 5 == 0])
+    service.begin(seed, machine.LATENCIES[seed % 3], "10"[seed % 5 == 0])
     for _ in range(200):
         name = random.choice(machine.CAMPAIGN)
         if not service.domain.open_executions:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from served_file import ACCOUNT, Served
 from test_restoring_at_random import campaign
 
-from flowy_sim._engine.limits import DOCUMENTED
+from flowy_sim._engine.limits import Limits
 from flowy_sim._storage import schema
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
@@ -211,7 +211,7 @@ def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) ->
     limits = {
         limit.name: value
         for limit in fields(machine.LIMITS)
-        if (value := getattr(machine.LIMITS, limit.name)) != getattr(DOCUMENTED, limit.name)
+        if (value := getattr(machine.LIMITS, limit.name)) != getattr(Limits(), limit.name)
     }
     engine_settings = {"seed": engine.seed, "limits": limits}
     stored = StoredSimulation(

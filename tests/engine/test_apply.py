@@ -16,8 +16,9 @@ from flowy_sim._engine.apply import APPLY
 from flowy_sim._engine.changes import Changes
 from flowy_sim._engine.closing import forget
 from flowy_sim._engine.domains import Domain
+from flowy_sim._engine.engine import EFFECTS, OUTLIVING
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
+from flowy_sim._engine.latency import KINDS
 from flowy_sim._engine.life_cycles import CLOSED, TABLES, LifeCycleError
 from flowy_sim._engine.open_items import OpenItem
 from flowy_sim._engine.restore import Restore
@@ -141,7 +142,7 @@ Applied.TestCase.settings = settings(max_examples=20, stateful_step_count=50)
 def test_events_applied_again_lead_to_the_same_state(seed: int) -> None:
     random = Random(seed)
     service = Applied()
-    service.begin(seed, (DEFAULT, ZERO, RECORDED)[seed % 3], "10"[seed % 5 == 0])
+    service.begin(seed, machine.LATENCIES[seed % 3], "10"[seed % 5 == 0])
     for step in range(200):
         name = random.choice(machine.CAMPAIGN)
         if not service.domain.open_executions:
@@ -169,3 +170,8 @@ def test_an_event_that_cannot_follow_is_refused() -> None:
     execution = Execution(engine, engine.domains["shop"], "w", "r", 1)
     with pytest.raises(LifeCycleError):
         execution.append("WorkflowExecutionCompleted", decisionTaskCompletedEventId=4)
+
+
+def test_every_kind_of_effect_can_be_late_but_the_end_of_retention() -> None:
+    assert set(EFFECTS) - {"retention"} == set(KINDS)
+    assert set(KINDS) >= OUTLIVING

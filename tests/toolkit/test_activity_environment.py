@@ -99,7 +99,9 @@ def test_one_that_is_finished_elsewhere_has_a_token(alone: ActivityEnvironment) 
 
 def test_arguments_and_results_travel_as_the_type_hints_say(alone: ActivityEnvironment) -> None:
     assert alone(Tomorrow, datetime.date(2024, 2, 28)) == datetime.date(2024, 2, 29)
-    with pytest.raises(flowy.SerializationError, match=r"argument 1 .*does not match its type hint"):
+    with pytest.raises(
+        flowy.SerializationError, match=r"argument 1 .*does not match its type hint"
+    ):
         alone(Tomorrow, "yesterday")
 
 

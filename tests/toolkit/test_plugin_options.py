@@ -105,7 +105,7 @@ WRONG = [
     ("sed=1", "@pytest.mark.swf takes keywords seed, start, "),
     ("seed='7'", "@pytest.mark.swf: seed='7': give a whole number."),
     ("start='2024-01-01'", "@pytest.mark.swf: '2024-01-01' has no time zone; give a datetime"),
-    ("latency='none'", "@pytest.mark.swf: latency='none': give DEFAULT, ZERO or RECORDED of "),
+    ("latency='none'", "@pytest.mark.swf: latency='none': give Latency.DEFAULT, "),
     ("limits={'polls': 1}", "@pytest.mark.swf: limits={'polls': 1}: give a Limits, such as "),
     ("activities='nowhere'", "@pytest.mark.swf: there is no module 'nowhere'"),
     ("activities=7", "@pytest.mark.swf: activities and workflows must be classes"),

@@ -11,7 +11,7 @@ from outcomes import outcome
 import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine.latency import Latency
 from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
 from flowy_sim.testing._stubs import StubUsage
 
@@ -47,7 +47,7 @@ class Shelf(Workflow):
 
 @pytest.fixture
 def runner(stubs: Stubs) -> Runner:
-    return Runner(Simulation(latency=ZERO), stubs=stubs)
+    return Runner(Simulation(latency=Latency.ZERO), stubs=stubs)
 
 
 def test_children_that_proxies_name_by_class_are_run(runner: Runner) -> None:
@@ -159,7 +159,7 @@ class Caller(Workflow):
 
 def run_with_function(stubs: Stubs, payload: str) -> Any:
     """Run a decider that calls a Lambda function, and tell how that ended."""
-    runner = Runner(Simulation(latency=ZERO), stubs=stubs)
+    runner = Runner(Simulation(latency=Latency.ZERO), stubs=stubs)
     execution = runner.start(Caller, task_list="by hand")
 
     def decider(client: Any) -> None:

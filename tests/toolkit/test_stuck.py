@@ -10,7 +10,7 @@ from bakery import Bread, Heat, Knead
 
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine.latency import Latency
 from flowy_sim._events.waits import Workers, waits
 from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
 from flowy_sim.testing._runner import DOMAIN
@@ -218,7 +218,7 @@ def test_a_signal_that_nobody_sends_is_named() -> None:
 
 def test_children_that_wait_for_each_other_say_for_what() -> None:
     with pytest.raises(StuckError) as caught:
-        run(Simulation(latency=ZERO), Pair)
+        run(Simulation(latency=Latency.ZERO), Pair)
     lines = [re.sub(r"-[0-9a-f]{8}-", "-…-", line) for line in str(caught.value).splitlines()]
     assert lines == [
         "Nothing moves any more at 2024-01-01 00:00:00, and pair 1 (pair-1) is open after 0 s:",

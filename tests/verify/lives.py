@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from flowy_sim._engine import Engine, Fault, LambdaError, LambdaFunction
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
+from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.model import input_shape
 
 DOMAIN = "shop"
@@ -61,7 +61,9 @@ class Life:
         self.engine = Engine(
             seed=random.randrange(1_000),
             choose=lambda kind, count: random.randrange(count),
-            latency=random.choice((RECORDED, RECORDED, DEFAULT, ZERO)),
+            latency=random.choice(
+                (Latency.RECORDED, Latency.RECORDED, Latency.DEFAULT, Latency.ZERO)
+            ),
             lambdas={
                 "good": lambda value: {"got": value},
                 "slow": LambdaFunction(str, takes=3, text=True),
