@@ -274,7 +274,7 @@ class WorkflowContext:
 
         All open calls are awaited first. The new run has the settings of this one, except those
         that ``with self.options(…)`` around the call overrides. It also gets the signals that were
-        not taken, and a cancel request that ``run`` has not been told of.
+        not taken, and a cancel request that ``run`` has not learned of.
 
         Args:
             *args: the arguments of the new ``run``; may contain results.

@@ -12,9 +12,11 @@ from typing import Any
 
 from flowy._payloads.hints import NO_HINTS, UNREADABLE, hints_of
 from flowy._payloads.serializers import Converter, Encode, Json, Serializer
-from flowy._payloads.stores import Store, fetched, keep, store_at
+from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
 from flowy._payloads.text import DATA_LIMIT, length
 from flowy.errors import SerializationError
+
+__all__ = ["PLAIN", "FolderStore", "Json", "Payloads", "S3Store", "Serializer", "Store"]
 
 
 class Payloads:
@@ -24,12 +26,11 @@ class Payloads:
     that start executions or read results.
 
     Args:
-        serializer: an object with the two methods of `flowy._payloads.serializers.Serializer`; JSON
-            by default. JSON values are converted according to the type hints of ``run``; those of
-            another serializer are left as it returns them.
+        serializer: an object with the two methods of `Serializer`; JSON by default. JSON values are
+            converted according to the type hints of ``run``; those of another serializer are left
+            as it returns them.
         store: where values go that are too long for Amazon SWF: a folder, ``s3://bucket/prefix``,
-            or an object with the two methods of `flowy._payloads.stores.Store`. None to refuse
-            such values.
+            or an object with the two methods of `Store`. None to refuse such values.
 
     Attributes:
         serializer: the serializer.
@@ -66,8 +67,7 @@ class Payloads:
             owner: the type, as named in errors, such as ``resize 1``.
             args: the arguments.
             kwargs: the keyword arguments.
-            encode: turns a value into text, if not the serializer alone; see
-                `flowy._payloads.serializers.encoder`.
+            encode: turns a value into text, if not the serializer alone.
             signals: what a workflow passes on to its next run.
 
         Returns:
@@ -104,8 +104,7 @@ class Payloads:
         Args:
             owner: the type, as named in errors.
             value: the return value.
-            encode: turns a value into text, if not the serializer alone; see
-                `flowy._payloads.serializers.encoder`.
+            encode: turns a value into text, if not the serializer alone.
 
         Returns:
             The text, or a reference to it.
@@ -121,8 +120,7 @@ class Payloads:
         Args:
             what: the name of the value in errors, such as ``the signal 'stop'``.
             value: the value.
-            encode: turns a value into text, if not the serializer alone; see
-                `flowy._payloads.serializers.encoder`.
+            encode: turns a value into text, if not the serializer alone.
 
         Returns:
             The text, or a reference to it.
@@ -227,8 +225,7 @@ class Payloads:
         Args:
             what: the name of the value in errors.
             text: the value as the service returned it, or None.
-            convert: the converter for its type hint (`flowy._payloads.hints.converter`); None for
-                none.
+            convert: the converter for its type hint; None for none.
 
         Returns:
             The value.

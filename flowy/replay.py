@@ -11,9 +11,14 @@ from typing import Any
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
 from flowy._decider.history import Event, History
+from flowy._determinism.call_sites import SourceLine
+from flowy._determinism.causes import Reason
+from flowy._determinism.differences import Difference
 from flowy.errors import ConfigurationError, HistoryError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+
+__all__ = ["Difference", "HistorySource", "Reason", "SourceLine", "replay"]
 
 HistorySource = Iterable[Event] | Mapping[str, Any] | str | PathLike[str]
 

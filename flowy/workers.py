@@ -19,8 +19,8 @@ from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._determinism.code_check import check
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
 from flowy._workers.backoff import Wait, is_transient
-from flowy._workers.loop import Worker
-from flowy._workers.registration import Type, by_type
+from flowy._workers.loop import Worker, run_workers
+from flowy._workers.registration import ScanResult, Type, by_type, scan
 from flowy.activity import (
     LATER,
     Activity,
@@ -32,6 +32,8 @@ from flowy.activity import (
 from flowy.errors import ActivityCanceled, NonDeterminismError, UnrepeatableError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+
+__all__ = ["ActivityWorker", "ScanResult", "Worker", "WorkflowWorker", "run_workers", "scan"]
 
 logger = logging.getLogger("flowy.workers")
 
@@ -143,7 +145,7 @@ class ActivityWorker(Worker):
             reply = self._client.record_activity_task_heartbeat(**request)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
-                logger.warning("%s: nobody waits for %s any more", label, task["activityId"])
+                logger.warning("%s: %s is no longer awaited", label, task["activityId"])
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise

@@ -98,7 +98,7 @@ def workflow(
         error_handling: as a child: whether ``.result()`` raises an error in the parent, which may
             handle it; otherwise an error fails the parent at once.
         guard: whether clocks, randomness, sleep, files, connections and processes in ``run`` are
-            detected, as far as that is possible (see `flowy._determinism`).
+            detected, as far as that is possible.
 
     Returns:
         The decorator, which returns the class itself.

@@ -24,7 +24,7 @@ class Arguments:
         self._watched: list[Call] = []
 
     def resolve(self, result: Result[object]) -> object:
-        """Return the value of a result that stands in an argument; note the result if it has none.
+        """Return the value of a result among arguments; note the result if it has no value.
 
         Raises:
             TypeError: it is a result of another execution.

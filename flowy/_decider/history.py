@@ -21,7 +21,7 @@ Event = Mapping[str, Any]
 
 
 class NewEvent(NamedTuple):
-    """An event of which a workflow has to be told."""
+    """An event that a workflow has to learn of."""
 
     about: str | None
     """The key of the call that it is about, or None if it is about the execution itself."""
@@ -133,7 +133,7 @@ DECISION_FAILURES = {
 }
 """Event of a failed decision: the attribute that holds the key of what it would have begun.
 
-The workflow is not told of a failed cancel request: its target has ended then.
+A failed cancel request is missing here: the workflow need not know, as its target has ended then.
 """
 
 EXTERNAL_EVENTS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})

@@ -16,6 +16,31 @@ if TYPE_CHECKING:
     from flowy.workflow import Workflow
 
 
+class LeaveRun(BaseException):
+    """Leaves ``run`` where it waits for something that the history does not know yet.
+
+    It derives from BaseException so that ``except Exception`` in the author's code lets it pass.
+    """
+
+
+class RestartRun(BaseException):
+    """Leaves ``run`` to continue in a new run of the execution.
+
+    Args:
+        args: the arguments of the new run.
+        kwargs: its keyword arguments.
+        members: settings of the new run that differ, as the service spells them.
+    """
+
+    def __init__(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], members: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self.arguments = args
+        self.keywords = dict(kwargs)
+        self.members = members
+
+
 def run_to_end(
     decider: Decider, workflow: type[Workflow], unrepeatable: list[UnrepeatableError]
 ) -> Closing | None:
@@ -79,28 +104,3 @@ def _called(
     if workflow.flowy_type.guard:
         return watched(workflow.run, tuple(args), kwargs, unrepeatable)
     return workflow.run(*args, **kwargs)
-
-
-class LeaveRun(BaseException):
-    """Leaves ``run`` where it waits for something that the history does not know yet.
-
-    It derives from BaseException so that ``except Exception`` in the author's code lets it pass.
-    """
-
-
-class RestartRun(BaseException):
-    """Leaves ``run`` to continue in a new run of the execution.
-
-    Args:
-        args: the arguments of the new run.
-        kwargs: its keyword arguments.
-        members: settings of the new run that differ, as the service spells them.
-    """
-
-    def __init__(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], members: Mapping[str, Any]
-    ) -> None:
-        super().__init__()
-        self.arguments = args
-        self.keywords = dict(kwargs)
-        self.members = members

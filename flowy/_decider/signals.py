@@ -31,7 +31,7 @@ class Signals:
 
     Attributes:
         cancel_requested: whether the execution was asked to cancel itself.
-        cancel_pending: whether ``run`` has not been told of that yet.
+        cancel_pending: whether ``run`` has not learned of it yet.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Signals:
         self._waiting.setdefault(name, deque()).append(arrival)
 
     def asked_to_cancel(self) -> None:
-        """Keep a cancel request; ``run`` is told of the first one only."""
+        """Keep a cancel request; ``run`` learns of the first one only."""
         self.cancel_pending = self.cancel_pending or not self.cancel_requested
         self.cancel_requested = True
 

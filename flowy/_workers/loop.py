@@ -22,6 +22,9 @@ logger = logging.getLogger("flowy.workers")
 _ATTEMPTS = 8
 """How often a call that must not be lost is made, over about two minutes."""
 
+_SIGNAL_SECONDS = 0.5
+"""The maximum number of seconds until a signal is noticed."""
+
 
 class Worker:
     """What workers of both kinds share: polling, answering and stopping."""
@@ -145,10 +148,6 @@ class Worker:
         )
 
 
-_LOOK = 0.5
-"""The maximum number of seconds until a signal is noticed."""
-
-
 def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> None:
     """Run several workers until all are stopped, each in its own thread.
 
@@ -183,7 +182,7 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
         for thread in threads:
             # Python handles signals in the main thread only, when it wakes up.
             while thread.is_alive():
-                thread.join(_LOOK)
+                thread.join(_SIGNAL_SECONDS)
         if errors:
             raise errors[0]
 

@@ -1,6 +1,6 @@
 """The tutorial's image workflow: shrink a photograph and file it under its predominant colour.
 
-`docs/tutorial.md` tells how it is made. The activities need Pillow and requests, which come with
+`docs/tutorial.md` explains how it is made. The activities need Pillow and requests, which come with
 ``pip install "flowy-sim[cli,tutorial]"``; the workflow needs neither.
 """
 
@@ -11,4 +11,4 @@ SAMPLE = Path(__file__).with_name("sample.jpg")
 
 
 class ImageError(Exception):
-    """An image that cannot be fetched, read or stored; the message says which and why."""
+    """An image cannot be fetched, read or stored; the message says which one and why."""

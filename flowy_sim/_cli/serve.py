@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.beside import run_beside
-from flowy_sim._cli.machine import collecting_seldom, make_room
+from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
@@ -160,13 +159,13 @@ def serve(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
         ) from error
     _warn(host, settings)
-    make_room(settings.max_connections)
+    allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
     open_journal = open_nothing if db is None else journal_in(db, _given(settings))
     server = Server(listener, settings, open_journal, observers, grace)
     try:
         if not command:
-            with collecting_seldom():
+            with collecting_rarely():
                 asyncio.run(server.serve(lambda: _greet(url_of(listener))))
             return
         with serving_in_thread(server):

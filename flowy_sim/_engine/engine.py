@@ -29,7 +29,7 @@ from flowy_sim._engine.changes import ChangeLog
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.execution import Execution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS, Latency
 from flowy_sim._engine.limits import Limits, Throttle
 from flowy_sim._engine.paging import PageTokens
 from flowy_sim._engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
@@ -188,7 +188,7 @@ class Engine:
         self.in_function = False
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}
-        self.effects = TimerQueue(self.choose)
+        self.effects = TimerQueue(self.choose, (FOLLOWING, TIME_OUTS))
         self.retentions = TimerQueue(first)
         self.full: set[Execution] = set()
         self.arrivals: Arrivals = {}
@@ -229,13 +229,17 @@ class Engine:
             self._terminate_full()
         return reply
 
-    def next_instant(self) -> int | None:
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
 
-        None if nothing will, or while a Lambda function is being called, which has to return
-        first. The end of a closed execution's retention does not count.
+        The end of a closed execution's retention is not such a thing. None if nothing will, or
+        if a Lambda function is being called: first that has to return.
+
+        Args:
+            group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those
+                kinds of effects.
         """
-        return None if self.in_function else self.effects.next_instant()
+        return None if self.in_function else self.effects.next_instant(group)
 
     def run_until(self, now: int) -> None:
         """Let everything happen that is due up to an instant in milliseconds, each at its own."""

@@ -25,6 +25,12 @@ KINDS = (
     "lambda time-out",
 )
 
+#: The kinds that wait for nothing but their latency. Lambda functions are not among them: they take
+#: as long as they take.
+FOLLOWING = frozenset(KINDS[:8])
+#: The kinds that end something which was not answered in time.
+TIME_OUTS = frozenset(kind for kind in KINDS if kind.endswith("time-out"))
+
 _ON_TIME = (0,)
 
 

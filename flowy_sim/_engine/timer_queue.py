@@ -41,15 +41,19 @@ class TimerQueue:
 
     Args:
         choose: chooses among effects that are due at the same instant.
+        groups: sets of kinds whose next instant can be asked for by itself.
 
     Attributes:
         listener: receives what is scheduled, canceled and taken; None for none.
     """
 
-    def __init__(self, choose: Callable[[str, int], int]) -> None:
+    def __init__(
+        self, choose: Callable[[str, int], int], groups: Iterable[frozenset[str]] = ()
+    ) -> None:
         self.listener: Listener | None = None
         self._choose = choose
         self._queue: list[tuple[int, int]] = []
+        self._groups: dict[frozenset[str], list[tuple[int, int]]] = {each: [] for each in groups}
         self._alive: dict[int, Effect] = {}
         self._next_key = 1
         # Those of the instant that is being worked on, in the order in which they were set.
@@ -66,6 +70,10 @@ class TimerQueue:
         self._next_key = key + 1
         self._alive[key] = effect = Effect(kind, arguments)
         heapq.heappush(self._queue, (at, key))
+        for kinds, queue in self._groups.items():
+            if kind in kinds:
+                self._skip_dead(queue)
+                heapq.heappush(queue, (at, key))
         if self.listener is not None:
             self.listener.effect_scheduled(key, at, effect)
         return key
@@ -76,8 +84,9 @@ class TimerQueue:
         if effect is None:
             effect = self._ready.pop(key, None)
         elif len(self._queue) > 64 + 2 * len(self._alive):
-            self._queue = [entry for entry in self._queue if entry[1] in self._alive]
-            heapq.heapify(self._queue)
+            for queue in (self._queue, *self._groups.values()):
+                queue[:] = [entry for entry in queue if entry[1] in self._alive]
+                heapq.heapify(queue)
         if self.listener is not None and effect is not None:
             self.listener.effect_over(key, effect)
 
@@ -87,15 +96,27 @@ class TimerQueue:
             self._alive[key] = effect
             self._queue.append((at, key))
             self._next_key = max(self._next_key, key + 1)
-        heapq.heapify(self._queue)
+            for kinds, queue in self._groups.items():
+                if effect.kind in kinds:
+                    queue.append((at, key))
+        for queue in (self._queue, *self._groups.values()):
+            heapq.heapify(queue)
 
-    def next_instant(self) -> int | None:
-        """Return the instant in milliseconds of the earliest effect; None if there is none."""
-        if self._ready:
-            return self._ready_at
-        queue = self._queue
-        while queue and queue[0][1] not in self._alive:
-            heapq.heappop(queue)
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
+        """Return the instant in milliseconds of the earliest effect; None if there is none.
+
+        Args:
+            group: one of the groups, to consider the effects of its kinds only.
+        """
+        if group is None:
+            if self._ready:
+                return self._ready_at
+            queue = self._queue
+        else:
+            if any(effect.kind in group for effect in self._ready.values()):
+                return self._ready_at
+            queue = self._groups[group]
+        self._skip_dead(queue)
         return queue[0][0] if queue else None
 
     def pop(self, instant: int) -> Effect:
@@ -116,6 +137,10 @@ class TimerQueue:
         if self.listener is not None:
             self.listener.effect_over(key, effect)
         return effect
+
+    def _skip_dead(self, queue: list[tuple[int, int]]) -> None:
+        while queue and queue[0][1] not in self._alive:
+            heapq.heappop(queue)
 
     def __iter__(self) -> Iterator[tuple[int, Effect]]:
         """Yield the instant and the effect of everything to come, in no order."""

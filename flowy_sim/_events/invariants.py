@@ -1,8 +1,8 @@
-"""Invariants of an engine: `check` them between any two calls.
+"""What always holds in an engine and its histories: `check` after any call.
 
-Every history obeys the rules of `flowy_sim._events.rules`, and what the engine keeps beside the
-histories agrees with them: what is open, what waits on a task list, what will happen by itself,
-and which executions the lists show.
+Every history obeys the rules of `flowy_sim._events.rules`. The state of the engine agrees with the
+histories that led to it: what is open, which tasks wait on which task list, which effects are to
+come, and which executions the lists show.
 
 Example:
     >>> engine = Engine()
@@ -47,8 +47,8 @@ def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None
     """Check all invariants of an engine, between two calls.
 
     Args:
-        engine: any.
-        executions: those whose histories are read; all of them by default.
+        engine: any engine.
+        executions: the executions whose histories are read; all of them by default.
 
     Raises:
         Violation: an invariant is broken.
@@ -64,7 +64,7 @@ def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None
 
 
 def check_execution(execution: Execution) -> HistoryState:
-    """Check that an execution's history obeys the rules and agrees with the engine.
+    """Check an execution's history against the rules, and the engine's state against the history.
 
     Returns:
         The state of the execution according to its history.
@@ -98,7 +98,7 @@ def check_execution(execution: Execution) -> HistoryState:
 
 
 def _open_ids(execution: Execution) -> dict[str, set[int]]:
-    """Return the events that opened what is open according to the engine."""
+    """Return what is open according to the engine, by the events that opened it."""
     waiting, running = execution.decision_task, execution.running_decision_task
     return {
         "openActivityTasks": {task.opened_id for task in execution.activities.values()},
@@ -111,14 +111,14 @@ def _open_ids(execution: Execution) -> dict[str, set[int]]:
 
 
 def _open_ids_of_history(state: HistoryState) -> dict[str, set[int]]:
-    """Return the events that opened what is open according to the history."""
+    """Return the same according to the history. Nothing is open once the execution is closed."""
     open_ids = {count: set(opened) for count, opened in state.open.items()}
     open_ids["running"] = {state.running} - {0}
     return open_ids if state.close is None else {count: set() for count in open_ids}
 
 
 def _check_links_to_others(execution: Execution) -> None:
-    """Check the event ids that are about the history of another execution."""
+    """Check the event ids that refer to the history of another execution."""
     parent, initiated_id = execution.parent, execution.started("parentInitiatedEventId")
     _agree(execution, "parent", parent is None, initiated_id == 0)
     if parent is not None:
@@ -137,7 +137,7 @@ def _check_links_to_others(execution: Execution) -> None:
 def _points(
     execution: Execution, event_id: int, other: tuple[str, str], target: int, expected: str
 ) -> None:
-    """Check that an event points to one of the expected type, if the other is still there."""
+    """Check that an event points to one of the expected type, if that execution still exists."""
     found = execution.engine.executions.get(other[0])
     if found is not None:
         kind = found.event_type(target) if 0 < target <= len(found) else "no event"
@@ -146,28 +146,28 @@ def _points(
 
 
 def _check_effects(engine: Engine, executions: list[Execution]) -> None:
-    """Check that the effects that end what is open are to come, and no others."""
+    """Check that an effect is to come for everything that can time out, and no other effect."""
     watched: dict[int, str] = {}
     for at, (kind, (subject, *_)) in engine.effects:
         if kind not in OUTLIVING:
             execution = subject if isinstance(subject, Execution) else subject.execution
             _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
-            _require(id(subject) not in watched, execution, f"the {kind} is scheduled twice")
+            _require(id(subject) not in watched, execution, f"the {kind} is to come twice")
             watched[id(subject)] = f"{execution.describe()}: the {kind}"
     for execution in executions:
         for what, subject in _to_be_watched(execution):
             present = watched.pop(id(subject), None) is not None
             _require(present, execution, f"{what} has nothing that will end it")
     for left in watched.values():
-        raise Violation(f"{left} is scheduled, but what it is about is over")
+        raise Violation(f"{left} is to come, but what it would end is over")
     retained = sorted(execution.run_id for _, (_, (execution,)) in engine.retentions)
     closed = sorted(execution.run_id for execution in executions if not execution.is_open)
     if retained != closed:
-        raise Violation(f"the retained executions are {retained}, but those closed are {closed}")
+        raise Violation(f"{retained} are retained for a time, but {closed} are closed")
 
 
 def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | OpenItem]]:
-    """Yield whatever some effect will end, such as a time-out."""
+    """Yield what an effect must end in time."""
     if execution.is_open:
         yield "it", execution
     for timer in execution.timers.values():
@@ -205,12 +205,16 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
             execution, scheduled_id = task.execution, task.opened_id
             waits = f"the task of event {scheduled_id} waits on {name!r}"
             _require(
-                missing.pop(id(task), None) is not None, execution, f"{waits}, but cannot be taken"
+                missing.pop(id(task), None) is not None,
+                execution,
+                f"{waits}, but it cannot be handed out",
             )
             _agree(execution, waits, task.opened("taskList")[0], name)
             priorities.append(int(task.opened("taskPriority") or 0))
         if priorities != sorted(priorities, reverse=True):
-            raise Violation(f"the priorities on {name!r} are {priorities}, and should descend")
+            raise Violation(
+                f"the tasks of {name!r} wait in the wrong order of priorities, {priorities}"
+            )
     for task in missing.values():
         _require(False, task.execution, f"the task of event {task.opened_id} waits on no list")
 
@@ -224,8 +228,8 @@ def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
     ]
     for time_filter, closed, order in orders:
         request = {time_filter: {"oldestDate": 0}}
-        there = [execution for execution in executions if execution.is_open is not closed]
-        expected = [execution.number for execution in sorted(there, key=order, reverse=True)]
+        existing = [execution for execution in executions if execution.is_open is not closed]
+        expected = [execution.number for execution in sorted(existing, key=order, reverse=True)]
         shown, after = [], None
         while True:
             page, after = domain.visibility.page(request, closed, after)
@@ -234,11 +238,11 @@ def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
                 break
         which = f"the {'closed' if closed else 'open'} executions of {domain.name!r}"
         if shown != expected:
-            raise Violation(f"{which} are listed by {time_filter} as {shown}, but are {expected}")
+            raise Violation(f"{which} are {expected}, but {time_filter} shows {shown}")
         count = domain.visibility.count(request, closed)
         most = len(shown) if count["truncated"] else count["count"]
         if most != len(shown):
-            raise Violation(f"{which} are counted as {count}, but there are {len(shown)}")
+            raise Violation(f"{which} are {len(shown)}, but they are counted as {count}")
 
 
 def _agree(execution: Execution, what: str, held: object, recorded: object) -> None:

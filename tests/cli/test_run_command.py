@@ -147,7 +147,7 @@ class TestAWorkflowOfOnesOwn:
 
         assert result.exit_code == 1
         assert "courier 1 (courier-1)" in result.stdout
-        assert "--activities MODULE names another place" in result.stdout
+        assert "add modules with --activities MODULE" in result.stdout
         assert "lost 1 · open" in result.stdout
 
     def test_that_fails_shows_reason_traceback_and_attempts(self, invoke):
@@ -269,7 +269,7 @@ def test_a_module_that_needs_another_one_is_one_sentence(invoke, write):
 def test_a_module_that_ends_the_program_is_one_sentence(invoke, write):
     write("script.py", "raise SystemExit(0)\n")
 
-    assert "importing the module 'script' ends the program" in sentence(invoke("run", "script:X"))
+    assert "importing the module 'script' exits the program" in sentence(invoke("run", "script:X"))
 
 
 # Histories
@@ -305,7 +305,7 @@ def test_a_history_that_could_not_be_saved_is_refused_before_anything_runs(invok
     result = invoke("run", "--history", "nowhere/history.json")
 
     assert result.exit_code == 2
-    assert "There is no folder for the history: nowhere/history.json" in result.stderr
+    assert "The folder of the history does not exist: nowhere/history.json" in result.stderr
     assert not (folder / "flowy-images").exists()
 
 

@@ -448,7 +448,7 @@ ANYTHING: list[Any] = [None, True, -1, 0, 3, 10**30, 1.5, float("nan"), "", "x",
 
 @given(data=st.data())
 @settings(max_examples=150)
-def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence(
+def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence_or_can_be_served(
     lived: Lived, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     content = rows(lived.snapshot)
@@ -484,3 +484,7 @@ def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence(
         sentence = str(error)
         assert sentence.endswith(".")
         assert "\n" not in sentence
+    else:
+        moved = bad.with_name("moved.db")
+        add(moved, bad)
+        assert in_file(moved, lambda served: served.engine.now) is not None

@@ -217,10 +217,10 @@ def keep_one_for_ever(service: Driver, run_id: str) -> None:
         (lose_a_deadline, "timer 17 has nothing that will end it"),
         (keep_a_deadline, "timer 17 has nothing that will end it"),
         (lose_a_task, "the task of event 15 waits on no list"),
-        (hand_out_a_closed_one, "the task of event 15 waits on 'decisions', but cannot be taken"),
-        (hide_an_execution, "the open executions of 'shop' are listed by startTimeFilter as []"),
+        (hand_out_a_closed_one, "event 15 waits on 'decisions', but it cannot be handed out"),
+        (hide_an_execution, "executions of 'shop' are [1], but startTimeFilter shows []"),
         (forget_what_is_open, "open counts: the engine holds"),
-        (keep_one_for_ever, "the retained executions are []"),
+        (keep_one_for_ever, "[] are retained for a time, but"),
     ],
 )
 def test_a_spoilt_engine_is_refused_with_the_execution_and_the_rule(

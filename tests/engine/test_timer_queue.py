@@ -92,3 +92,39 @@ def test_the_queue_agrees_with_a_sorted_list(steps: list[tuple[str, int]]) -> No
         assert len(effects) == len(model)
         assert sorted(at for at, _ in effects) == sorted(at for at, _ in model)
         assert effects.next_instant() == (min(model)[0] if model else None)
+
+
+ODD = frozenset({"1", "3"})
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("set"), st.integers(0, 20)),
+            st.tuples(st.just("cancel"), st.integers(0, 30)),
+            st.tuples(st.just("pop"), st.just(0)),
+        )
+    )
+)
+def test_the_next_instant_of_a_group_is_that_of_its_kinds(steps: list[tuple[str, int]]) -> None:
+    effects = TimerQueue(first, [ODD])
+    now = 0
+    for what, number in steps:
+        if what == "set":
+            effects.set(now + number, str(number % 4))
+        elif what == "cancel":
+            effects.cancel(number)
+        elif (instant := effects.next_instant()) is not None:
+            now = instant
+            effects.pop(now)
+        of_group = [at for at, effect in effects if effect.kind in ODD]
+        assert effects.next_instant(ODD) == min(of_group, default=None)
+
+
+def test_what_was_over_in_a_group_takes_no_room() -> None:
+    effects = TimerQueue(first, [ODD])
+    for instant in range(10_000):
+        effects.set(instant, "1")
+        effects.pop(instant)
+        effects.cancel(effects.set(instant + 5, "3"))
+    assert len(effects._groups[ODD]) < 100

@@ -59,7 +59,7 @@ def test_there_may_be_no_author_at_all() -> None:
 
 
 def test_the_tutorial_is_an_authors() -> None:
-    own = ["flowy", "flowy._decider.decider", "flowy._cli.workers"]
+    own = ["flowy", "flowy._decider.decider", "flowy._cli.worker"]
     others = [
         "flowy.tutorial",
         "flowy.tutorial.workflows",

@@ -86,7 +86,7 @@ def test_a_domain_is_registered_once(client: Any) -> None:
     result = flowy("register-domain", DOMAIN)
     assert (result.exit_code, result.output) == (
         0,
-        "The domain flowy exists; it keeps closed executions for 30 days.\n",
+        "The domain flowy exists already; it keeps closed executions for 30 days.\n",
     )
     configuration = client.describe_domain(name=DOMAIN)["configuration"]
     assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
@@ -141,7 +141,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
     flowy("register-domain", DOMAIN)
     asked: list[Any] = []
     monkeypatch.setattr(
-        "flowy._cli.workers.run_processes", lambda *arguments: asked.append(arguments)
+        "flowy._cli.worker.run_processes", lambda *arguments: asked.append(arguments)
     )
     with logging_not_set_up():
         result = flowy(
@@ -185,7 +185,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
         (
             ("worker", "--domain", DOMAIN, "--task-list", "everything", "empty"),
             1,
-            "Error: there are neither activities nor workflows in empty",
+            "Error: there are no activities and no workflows in empty",
         ),
         (
             ("worker", "--domain", DOMAIN, "--task-list", "x", "--workflows", "empty"),
@@ -197,7 +197,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
             1,
             "Error: the module 'broken' cannot be imported: ZeroDivisionError: division by zero",
         ),
-        (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: a workflow is named as module"),
+        (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: name a workflow as module"),
         (("start", "--domain", DOMAIN, "work:Greet"), 1, "'Greet' is not a workflow of the module"),
         (("start", "--domain", DOMAIN, "work:Welcome"), 1, "missing a required argument: 'name'"),
         (

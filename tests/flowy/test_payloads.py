@@ -196,7 +196,7 @@ def test_arguments_come_back_as_run_hints_them() -> None:
         ('[["noon"], {}]', r"argument 1 \(when\) of w 1 does not match its type hint: ValueErr"),
         ('[["2024-01-01", "x"], {}]', "argument 2 of w 1 does not match its type hint: Invalid"),
         ('[[], {"path": 3}]', "argument 'path' of w 1 does not match its type hint: TypeError"),
-        ('[[], {"extra": "?"}]', "argument 'extra' of w 1 is not what"),
+        ('[[], {"extra": "?"}]', "argument 'extra' of w 1 does not match"),
     ],
 )
 def test_an_argument_that_is_not_as_hinted_is_named(text: str, sentence: str) -> None:
@@ -276,7 +276,7 @@ def test_without_a_store_the_error_names_the_argument_and_its_size() -> None:
 
 def test_a_reference_without_a_store_says_what_to_give(store: Any) -> None:
     text = Payloads(store=store).encode_result("a 1", LONG)
-    with pytest.raises(SerializationError, match="the result of a 1 is kept in a store, and this"):
+    with pytest.raises(SerializationError, match="the result of a 1 is in a store, and this"):
         PLAIN.decode_result("a 1", text)
 
 
@@ -331,7 +331,7 @@ def test_another_serializer_is_two_methods() -> None:
     assert payloads.decode_result("a 1", payloads.encode_result("a 1", PICTURE), Work) == PICTURE
     with pytest.raises(SerializationError, match="the result of a 1 is not Pickled: "):
         payloads.decode_result("a 1", "{}")
-    with pytest.raises(SerializationError, match="the input of a 1 is not what flowy sends"):
+    with pytest.raises(SerializationError, match="the input of a 1 is not in flowy's form"):
         payloads.decode_input("a 1", "photo")
     with pytest.raises(SerializationError, match="argument 2 of a 1 cannot be sent as Pickled: "):
         payloads.encode_input("a 1", (1, lambda: None), {})

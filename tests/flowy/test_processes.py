@@ -33,7 +33,7 @@ def test_a_process_that_dies_is_replaced_and_all_stop_gently_at_a_signal(
     assert len(works) == 2
     assert works == stopped
     assert "ended with status 3; it is replaced in 0.0 s" in caplog.text
-    assert "stopping after the polls and tasks in hand" in caplog.text
+    assert "stopping after the current polls and tasks" in caplog.text
 
 
 def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(

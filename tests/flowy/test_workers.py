@@ -83,7 +83,7 @@ def test_an_input_that_cannot_be_read_fails_the_activity_and_not_the_worker(clie
     assert worker.run_once()
     events = history(client, token)
     failed = attributes(events, "ActivityTaskFailed")[0]
-    assert failed["reason"].startswith("the input of double 1 is not what flowy sends")
+    assert failed["reason"].startswith("the input of double 1 is not in flowy's form")
 
 
 def test_an_activity_that_the_worker_does_not_know_is_failed_with_a_sentence(client: Any) -> None:
@@ -232,8 +232,8 @@ def test_an_activity_that_timed_out_is_told_to_stop_and_its_answer_is_not_missed
 
     assert ended(simulated, Slow).reason == "slow 1 (slow-1) timed out: START_TO_CLOSE"
     assert went_on == [True, False]
-    assert "nobody waits for slow-1 any more" in caplog.text
-    assert "too late to answer" in caplog.text
+    assert "slow-1 is no longer awaited" in caplog.text
+    assert "answered too late" in caplog.text
 
 
 def test_each_task_gets_an_instance_of_its_own(client: Any) -> None:
@@ -410,7 +410,7 @@ def test_a_decision_that_takes_too_long_is_made_by_another_worker(
     execution = start(simulated, DOMAIN, Thinking)
     assert carried_out(simulated, execution, both).result == "thought"
     assert "DecisionTaskTimedOut" in types(history(simulated, execution))
-    assert "too late to answer" in caplog.text
+    assert "answered too late" in caplog.text
 
 
 # What workers are given
@@ -420,8 +420,8 @@ def test_a_decision_that_takes_too_long_is_made_by_another_worker(
     ("arguments", "sentence"),
     [
         ((DOMAIN, "numbers", []), "there is no activity to work on"),
-        ((DOMAIN, "numbers", [Chain]), "no class decorated with @activity"),
-        ((DOMAIN, "numbers", [Activity]), "no class decorated with @activity"),
+        ((DOMAIN, "numbers", [Chain]), "not a class decorated with @activity"),
+        ((DOMAIN, "numbers", [Activity]), "not a class decorated with @activity"),
         (("", "numbers", [Double]), "domain must be text"),
         ((DOMAIN, None, [Double]), "task_list must be text"),
     ],

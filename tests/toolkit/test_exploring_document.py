@@ -1,4 +1,4 @@
-"""What docs/exploring.md shows is true: its examples are run."""
+"""The examples in docs/exploring.md run, and print what the page shows."""
 
 from __future__ import annotations
 

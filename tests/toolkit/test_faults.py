@@ -230,7 +230,7 @@ def test_the_same_seed_brings_the_same_faults() -> None:
         (Signal, {"input": {"by": 7}}, "the input of the Signal 'signal' must be text"),
         (Signal, {"name": ""}, "the name of a Signal must be text"),
         (Deploy, {"workflows": Delivery}, r"takes a tuple of .*Deploy\(\(NewOrder,\)\)"),
-        (Deploy, {"workflows": (Pick,)}, "Pick'> is no class decorated with @workflow"),
+        (Deploy, {"workflows": (Pick,)}, "Pick'> is not a class decorated with @workflow"),
     ],
 )
 def test_a_wrong_argument_of_a_fault_is_refused_at_once(

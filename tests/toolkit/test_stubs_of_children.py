@@ -10,8 +10,7 @@ from outcomes import outcome
 
 import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
-from flowy_sim import Simulation
-from flowy_sim._engine.latency import Latency
+from flowy_sim import Latency, Simulation
 from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
 from flowy_sim.testing._stubs import StubUsage
 

@@ -9,8 +9,7 @@ import pytest
 from bakery import Bread, Heat, Knead
 
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
-from flowy_sim import Simulation
-from flowy_sim._engine.latency import Latency
+from flowy_sim import Latency, Simulation
 from flowy_sim._events.waits import Workers, waits
 from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
 from flowy_sim.testing._runner import DOMAIN

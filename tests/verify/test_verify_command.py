@@ -70,7 +70,7 @@ def test_the_verdicts_are_printed_as_json(folder):
 
 
 def test_a_folder_without_histories_fails(tmp_path):
-    assert "There is no file that ends in .json." in verify(tmp_path).stderr
+    assert "No file ends in .json." in verify(tmp_path).stderr
     assert verify(tmp_path).exit_code == 1
 
 

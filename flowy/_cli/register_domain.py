@@ -1,4 +1,4 @@
-"""``flowy register-domain``."""
+"""``flowy register-domain``: register domains."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flowy._client import SwfClient, fault_code
     type=click.IntRange(1, 90),
     default=7,
     show_default=True,
-    help="Days for which closed executions are kept.",
+    help="Number of days for which closed executions are kept.",
 )
 @as_json
 @with_client
 def register_domain(client: SwfClient, name: str, retention: int, in_json: bool) -> None:
-    """Register the domain NAME; one that exists is left as it is."""
+    """Register the domain NAME. A domain that exists already is left unchanged."""
     try:
         client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
     except Exception as error:
@@ -28,7 +28,7 @@ def register_domain(client: SwfClient, name: str, retention: int, in_json: bool)
             raise
         configuration = client.describe_domain(name=name)["configuration"]
         kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
-        text = f"The domain {name} exists; it keeps closed executions for {kept} days."
+        text = f"The domain {name} exists already; it keeps closed executions for {kept} days."
         registered = False
     else:
         kept, registered = retention, True

@@ -1,4 +1,4 @@
-"""``flowy worker``."""
+"""``flowy worker``: run workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flowy.workers import ActivityWorker, WorkflowWorker
 
 
 class WorkerSet(NamedTuple):
-    """The workers of one process, as the command line asks for them."""
+    """The workers of one process, as specified on the command line."""
 
     domain: str
     task_list: str
@@ -37,7 +37,7 @@ class WorkerSet(NamedTuple):
     region: str | None
 
     def workers(self) -> list[Worker]:
-        """Make them.
+        """Create them.
 
         Raises:
             ConfigurationError: there is nothing to work on.
@@ -75,35 +75,35 @@ class WorkerSet(NamedTuple):
                 )
         if not workers:
             raise ConfigurationError(
-                f"there are neither activities nor workflows in {', '.join(self.packages)}"
+                f"there are no activities and no workflows in {', '.join(self.packages)}"
             )
         return workers
 
 
-@click.command(short_help="Work on activities and workflows until SIGINT or SIGTERM.")
-@click.option("--task-list", required=True, help="The task list to wait on.")
-@click.option("--activities", is_flag=True, help="Work on activities only.")
-@click.option("--workflows", is_flag=True, help="Work on workflows only.")
+@click.command(short_help="Run activities and workflows until SIGINT or SIGTERM.")
+@click.option("--task-list", required=True, help="Task list to poll.")
+@click.option("--activities", is_flag=True, help="Run activities only.")
+@click.option("--workflows", is_flag=True, help="Run workflows only.")
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many processes work; one that dies is replaced.",
+    help="Number of worker processes; one that dies is replaced.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many tasks of each kind each process works on at once.",
+    help="Number of tasks of each kind that a process works on at once.",
 )
 @click.option(
     "--suspended",
     type=click.IntRange(min=0),
     default=DEFAULT_LIMIT,
     show_default=True,
-    help="How many executions each thread keeps suspended between decisions, to spare replays.",
+    help="Number of executions that each thread keeps suspended instead of replaying them.",
 )
 @click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True)
 @with_store
@@ -122,14 +122,14 @@ def worker(
     endpoint_url: str | None,
     region: str | None,
 ) -> None:
-    """Work on what is found in packages or modules, until SIGINT or SIGTERM.
+    """Run the activities and workflows of packages or modules until SIGINT or SIGTERM.
 
-    Types that the domain does not know are registered. If one is registered with other defaults,
-    nothing starts. On a signal, polls and tasks in hand are finished first; a poll takes up to 60
-    seconds. A second signal ends all at once.
+    Types that the domain does not know are registered. If a type is registered with other
+    defaults, no worker starts. On a signal, each worker first finishes its current poll, which
+    takes up to 60 seconds, and its task. A second signal ends all of them at once.
     """
     set_up_logging()
-    staff = WorkerSet(
+    worker_set = WorkerSet(
         domain,
         task_list,
         packages,
@@ -142,20 +142,20 @@ def worker(
         region,
     )
     with errors_as_messages():
-        workers = staff.workers()
-        for each in workers[:2]:  # one of each kind
+        workers = worker_set.workers()
+        for each in workers[:2]:  # One of each kind; the others have the same types.
             each.register()
         if processes == 1:
             run_workers(workers, handle_signals=True)
         else:
-            run_processes(processes, one_process, staff)
+            run_processes(processes, one_process, worker_set)
 
 
-def one_process(staff: WorkerSet) -> Sequence[Worker]:
-    """Make the workers of a process of its own."""
+def one_process(worker_set: WorkerSet) -> Sequence[Worker]:
+    """Create the workers of one worker process."""
     sys.path.insert(0, os.getcwd())
     set_up_logging()
-    return staff.workers()
+    return worker_set.workers()
 
 
 def set_up_logging() -> None:
