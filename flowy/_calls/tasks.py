@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LIMIT_RETRY_SECONDS = 5
 """Seconds to wait after the service answered that too much is open or requested at once."""
 
-
 PREFIX_LIMIT = 200  # An id may have 256 characters; the rest is for numbers.
 
 

@@ -60,12 +60,9 @@ class DecisionEvent(NamedTuple):
 
 _ACTIVITY, _TIMER, _LAMBDA = "ScheduleActivityTask", "StartTimer", "ScheduleLambdaFunction"
 
-
 _CHILD = "StartChildWorkflowExecution"
 
-
 _SIGNAL, _CANCEL = "SignalExternalWorkflowExecution", "RequestCancelExternalWorkflowExecution"
-
 
 DECISION_EVENTS = {
     "ActivityTaskScheduled": DecisionEvent(_ACTIVITY, ("activityId", "activityType", "input")),
@@ -109,7 +106,6 @@ Time-outs and task lists may differ: changing them harms no running execution. S
 child, which is made from its parent's, and the details of a failure, which name lines of code.
 """
 
-
 CLOSING = frozenset(
     {
         "CompleteWorkflowExecution",
@@ -135,7 +131,6 @@ Closing = Callable[[], Decision]
 It is called again if the service refuses the decision because new events arrived meanwhile, and
 then includes what is known by then.
 """
-
 
 _KEPT_SETTINGS = (
     "childPolicy",
