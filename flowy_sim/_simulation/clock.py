@@ -228,7 +228,7 @@ class RealClock(_Owned):
         """
         raise ValueError(
             "Real time cannot be advanced; give the simulation a VirtualClock or a ScaledClock, or "
-            "serve it with --clock virtual."
+            "serve it with --clock virtual, or with --clock x1, which runs as fast as real time."
         )
 
     def seconds_until(self, instant: int) -> float:

@@ -183,7 +183,9 @@ def test_a_task_without_a_sign_of_life_is_given_up_at_last(
     program: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = ServerSettings(
-        simulation=Settings(clock="virtual"), hold_seconds=0.3, newcomer_seconds=0.3
+        simulation=Settings(clock="virtual", start="2024-01-01T00:00:00Z"),
+        hold_seconds=0.3,
+        patience=0.3,
     )
     with serving(settings) as endpoint, caplog.at_level(logging.WARNING, "flowy_sim"):
         decider, worker = program(endpoint), program(endpoint)
