@@ -207,6 +207,7 @@ def _settings(
     seed: int,
     start: str | None,
     latency: str,
+    patience: float,
     limits: Iterable[str],
     keys: Path | None,
     allow_host: tuple[str, ...],
@@ -224,6 +225,7 @@ def _settings(
             clock=clock,
             limits=dict(map(read_limit, limits)),
             latency=latency,
+            patience=patience,
             **given,
         )
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)

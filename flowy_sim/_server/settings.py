@@ -26,9 +26,6 @@ class ServerSettings:
             paused clock real seconds, at most `LONGEST_POLL`.
         hold_seconds: for how many real seconds without a sign of life a client is taken to work
             on its task; time on a virtual clock stands still as long.
-        patience: for how many real seconds a virtual clock waits for a client that may be about
-            to take a task, or that may prevent a time-out; see
-            `flowy_sim._simulation.time_skipping`.
         while_held: how time passes on a virtual clock while a task is held: ``still``, or ``real``
             for the real pace.
         secrets: secret keys by access key ID; without any, signatures are not checked.
@@ -50,7 +47,6 @@ class ServerSettings:
     region: str = "us-east-1"
     poll_seconds: float = 60
     hold_seconds: float = 300
-    patience: float = 10
     while_held: str = "still"
     secrets: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +60,7 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for account in (self.account, *self.accounts.values()):
             check_account(account)
-        for name in ("poll_seconds", "hold_seconds", "patience"):
+        for name in ("poll_seconds", "hold_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: give a number of at least 0.")
         if self.while_held not in WHILE_HELD:

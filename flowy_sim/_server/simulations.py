@@ -189,7 +189,7 @@ class ServedSimulation:
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
         self.engines = ServedEngines(self._make_engine, self._commit)
-        self.presence = ConnectionPresence(server.patience, server.hold_seconds, name)
+        self.presence = ConnectionPresence(settings.patience, server.hold_seconds, name)
         self.polls = ServedPolls(
             self.engines, self.presence, self._limits.polls, open_polls, self.journal.check
         )

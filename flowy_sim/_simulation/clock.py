@@ -285,6 +285,11 @@ def later(instant: int, seconds: float) -> int:
     return instant + round(seconds * 1000)
 
 
+def is_duration(value: object) -> bool:
+    """Return whether a value is a number of at least 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

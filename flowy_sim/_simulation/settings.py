@@ -9,12 +9,15 @@ from typing import Any, Self
 
 from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
-from flowy_sim._simulation.clock import RealClock, parse_instant
+from flowy_sim._simulation.clock import RealClock, is_duration, parse_instant
 
 #: The modes of a clock; a factor such as ``x60`` is a mode too.
 REAL = "real"
 VIRTUAL = "virtual"
 PAUSED = "paused"
+
+#: Real seconds for which a client of a server may be silent; programs take a while to start.
+PATIENCE = 10.0
 
 LATENCIES = {
     "default": Latency.DEFAULT,
@@ -62,6 +65,9 @@ class Settings:
             None for the time at which the simulation begins.
         limits: the quotas that differ from the service's own, by their names in `Limits`.
         latency: how late effects are: ``default``, ``none`` or ``recorded``.
+        patience: for how many real seconds a virtual clock waits for a client that may be about
+            to take a task, or that may prevent a time-out; see
+            `flowy_sim._simulation.time_skipping`.
 
     Raises:
         ValueError: a setting is wrong; the message names it.
@@ -72,6 +78,7 @@ class Settings:
     start: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     latency: str = "default"
+    patience: float = PATIENCE
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int:
@@ -82,6 +89,8 @@ class Settings:
         self.make_limits()
         if self.latency not in list(LATENCIES):
             raise ValueError(f"latency={self.latency!r}: give one of {', '.join(LATENCIES)}.")
+        if not is_duration(self.patience):
+            raise ValueError(f"patience={self.patience!r}: give a number of seconds of at least 0.")
 
     @classmethod
     def read(cls, members: Mapping[str, Any], base: Self | None = None) -> Self:

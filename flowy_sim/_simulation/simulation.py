@@ -12,7 +12,7 @@ from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
 from flowy_sim._engine.tokens import request_ids
-from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock
+from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock, is_duration
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Polls
 from flowy_sim._simulation.presence import PATIENCE, Presence
@@ -92,7 +92,7 @@ class Simulation:
             hasattr(latency, "delays"),
             "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
         )
-        _check("patience", patience, _is_duration(patience), "a number of seconds of at least 0")
+        _check("patience", patience, is_duration(patience), "a number of seconds of at least 0")
         self.seed = seed
         self.region = region
         self.account = account
@@ -224,7 +224,3 @@ def _check(name: str, given: object, fits: bool, wanted: str) -> None:
     """Raise an error for an argument that is given and has the wrong type."""
     if given is not None and not fits:
         raise TypeError(f"{name}={given!r}: give {wanted}.")
-
-
-def _is_duration(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
