@@ -25,7 +25,7 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import Event, EventFeed, Run, StuckError, fetch
+from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch
 from flowy_sim.testing._scheduler import PollingCode, Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
@@ -121,7 +121,7 @@ class Runner:
         most_restarts: int = MOST_RESTARTS,
         freeze: bool = False,
         payloads: Payloads = PLAIN,
-        on_event: Callable[[str, Event], None] | None = None,
+        on_event: EventListener | None = None,
         faults: Iterable[InjectedFault] = (),
         most_faults: int = MOST_FAULTS,
         on_turn: Callable[[], None] | None = None,
