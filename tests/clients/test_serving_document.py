@@ -6,9 +6,15 @@ import re
 import sys
 from pathlib import Path
 
-from programs import AWS, SIMPLEFLOW, Programs, needs_aws, needs_javascript, needs_simpleflow
-
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import (
+    AWS,
+    SIMPLEFLOW,
+    Programs,
+    needs_aws,
+    needs_javascript,
+    needs_simpleflow,
+)
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 PATH = f"{AWS.parent}:{SIMPLEFLOW.parent}:/usr/bin:/bin"

@@ -1,0 +1,108 @@
+"""Programs of others, each run as a process that is told where the endpoint is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from flowy_sim._server.endpoint import Endpoint
+
+#: Where `nox -s clients` has put the clients; nowhere in an ordinary run of the tests.
+CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))
+AWS = CLIENTS / "awscli" / "bin" / "aws"
+SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
+NODE_MODULES = CLIENTS / "node" / "node_modules"
+
+HERE = Path(__file__).parents[1] / "clients"
+SECONDS = 200  # How long a program may take before a test fails instead of hanging.
+
+
+def _needs(what: str, is_there: bool) -> pytest.MarkDecorator:
+    """Skip tests whose client is not there, and say how it comes there."""
+    return pytest.mark.skipif(not is_there, reason=f"{what} is not there; run: nox -s clients")
+
+
+needs_aws = _needs("the AWS command line", AWS.exists())
+needs_simpleflow = _needs("simpleflow", SIMPLEFLOW.exists())
+needs_javascript = _needs(
+    "Node.js with @aws-sdk/client-swf",
+    shutil.which("node") is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
+)
+
+
+class Programs:
+    """Runs programs against one endpoint.
+
+    Args:
+        endpoint: where Amazon SWF is.
+        folder: where they run, and their home.
+    """
+
+    def __init__(self, endpoint: Endpoint, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **endpoint.environment,
+            "HOME": str(folder),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "NODE_PATH": str(NODE_MODULES),
+            "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def run(self, *command: str | Path, **environment: str) -> str:
+        """Run a program that ends well; return what it wrote to its standard output."""
+        with self._started(command, environment) as process:
+            return _end_of(process)
+
+    @contextmanager
+    def ending(self, *command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a program run meanwhile; it then ends by itself, once there is no more input."""
+        with self._started(command, environment) as process:
+            yield process
+            _end_of(process)
+
+    @contextmanager
+    def running(self, *command: str | Path, **environment: str) -> Iterator[None]:
+        """Have a program run meanwhile; it then ends when it is asked to."""
+        with self._started(command, environment) as process:
+            yield
+            assert process.poll() is None, f"it ended early: {process.communicate()}"
+            process.terminate()
+            _end_of(process)
+
+    @contextmanager
+    def _started(
+        self, command: Sequence[str | Path], environment: dict[str, str]
+    ) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env={**self._environment, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                # Whatever it has started ends with it.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_of(process: subprocess.Popen[str]) -> str:
+    """Wait until a program has ended well; return what it wrote to its standard output."""
+    written, problems = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, f"{process.args!r} said: {written}{problems}"
+    return written
