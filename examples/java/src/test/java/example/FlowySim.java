@@ -1,0 +1,199 @@
+package example;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
+import org.junit.jupiter.api.extension.ParameterContext;
+import org.junit.jupiter.api.extension.ParameterResolver;
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.services.swf.SwfClient;
+
+/**
+ * Gives each test class an Amazon SWF of its own, in memory and on a virtual clock.
+ *
+ * <pre>{@code
+ * @ExtendWith(FlowySim.class)
+ * class OrderTest {
+ *     @Test
+ *     void anOrderIsShipped(FlowySim.Simulation simulation, SwfClient swf) { … }
+ * }
+ * }</pre>
+ *
+ * <p>One {@code flowy-sim serve} is started for the whole test run, or the server that the environment
+ * variable FLOWY_SIM_ENDPOINT names is used. Copy this file into your project.
+ */
+public final class FlowySim implements ParameterResolver {
+    private static final Namespace NAMESPACE = Namespace.create(FlowySim.class);
+
+    @Override
+    public boolean supportsParameter(ParameterContext parameter, ExtensionContext context) {
+        Class<?> type = parameter.getParameter().getType();
+        return type == Simulation.class || type == SwfClient.class;
+    }
+
+    @Override
+    public Object resolveParameter(ParameterContext parameter, ExtensionContext context) {
+        String server =
+                context.getRoot()
+                        .getStore(NAMESPACE)
+                        .getOrComputeIfAbsent(Server.class, key -> new Server(), Server.class)
+                        .endpoint;
+        Simulation simulation =
+                context.getStore(NAMESPACE)
+                        .getOrComputeIfAbsent(
+                                "simulation of " + context.getRequiredTestClass().getName(),
+                                key -> new Simulation(server),
+                                Simulation.class);
+        boolean wantsSimulation = parameter.getParameter().getType() == Simulation.class;
+        return wantsSimulation ? simulation : simulation.client();
+    }
+
+    /** An Amazon SWF in memory that no other test class sees. */
+    public static final class Simulation implements AutoCloseable {
+        /** Its address, for clients that are built elsewhere (AWS_ENDPOINT_URL_SWF). */
+        public final URI endpoint;
+
+        private final List<SwfClient> clients = new ArrayList<>();
+
+        private Simulation(String server) {
+            endpoint = URI.create(server + "/test-" + UUID.randomUUID());
+            control("POST", "/reset", Map.of("clock", "virtual"));
+        }
+
+        /** Returns a client of the AWS SDK for Java 2.x. It never calls AWS. */
+        public SwfClient client() {
+            SwfClient client =
+                    SwfClient.builder()
+                            .endpointOverride(endpoint)
+                            .region(Region.US_EAST_1)
+                            .credentialsProvider(
+                                    StaticCredentialsProvider.create(
+                                            AwsBasicCredentials.create("test", "test")))
+                            // Passed as a builder, so that SWF's longer time-outs are kept.
+                            .httpClientBuilder(UrlConnectionHttpClient.builder())
+                            .build();
+            clients.add(client);
+            return client;
+        }
+
+        /** Returns the simulated time. */
+        public Instant now() {
+            return Instant.parse(control("GET", "/clock", Map.of()).get("now").asText());
+        }
+
+        /** Lets simulated time pass. */
+        public void advance(Duration duration) {
+            control("POST", "/clock/advance", Map.of("seconds", duration.toMillis() / 1000.0));
+        }
+
+        /** Waits until nothing moves, for at most the given real time; tells whether that was reached. */
+        public boolean settle(Duration atMost) {
+            Map<String, Object> body = Map.of("seconds", atMost.toMillis() / 1000.0);
+            return control("POST", "/settle", body).get("still").asBoolean();
+        }
+
+        /** Empties the simulation. Polls that wait are answered. */
+        public void reset() {
+            control("POST", "/reset", Map.of());
+        }
+
+        /** Deletes the simulation and closes its clients. */
+        @Override
+        public void close() {
+            control("DELETE", "", Map.of());
+            clients.forEach(SwfClient::close);
+        }
+
+        /** Sends a request under /_flowy, which no SWF client uses. */
+        private JsonNode control(String method, String path, Map<String, Object> body) {
+            try {
+                var request =
+                        HttpRequest.newBuilder(URI.create(endpoint + "/_flowy" + path))
+                                .method(
+                                        method,
+                                        method.equals("GET")
+                                                ? BodyPublishers.noBody()
+                                                : BodyPublishers.ofString(
+                                                        JSON.writeValueAsString(body)))
+                                .build();
+                var response = HTTP.send(request, BodyHandlers.ofString());
+                if (response.statusCode() != 200) {
+                    throw new IllegalStateException(
+                            method + " " + path + ": " + response.statusCode() + ": "
+                                    + response.body());
+                }
+                return JSON.readTree(response.body());
+            } catch (IOException error) {
+                throw new UncheckedIOException(error);
+            } catch (InterruptedException error) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException(error);
+            }
+        }
+
+        private static final ObjectMapper JSON = new ObjectMapper();
+        private static final HttpClient HTTP =
+                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    }
+
+    /** The one server of a test run. */
+    private static final class Server implements AutoCloseable {
+        /** Prints the server's address, then reads a pipe that ends with this process. */
+        private static final String BESIDE = "echo \"$AWS_ENDPOINT_URL_SWF\"; cat";
+
+        private final Process process;
+        private final String endpoint;
+
+        private Server() {
+            String given = System.getenv("FLOWY_SIM_ENDPOINT");
+            try {
+                process = given == null ? start() : null;
+                endpoint = given == null ? firstLine(process) : given.replaceAll("/$", "");
+            } catch (IOException error) {
+                throw new UncheckedIOException("flowy-sim cannot be started", error);
+            }
+        }
+
+        private static Process start() throws IOException {
+            return new ProcessBuilder(
+                            "flowy-sim", "serve", "--clock", "virtual", "--", "sh", "-c", BESIDE)
+                    .redirectError(ProcessBuilder.Redirect.INHERIT)
+                    .start();
+        }
+
+        private static String firstLine(Process process) throws IOException {
+            String line =
+                    new BufferedReader(new InputStreamReader(process.getInputStream())).readLine();
+            if (line == null) {
+                throw new IOException("it ended without an address");
+            }
+            return line;
+        }
+
+        @Override
+        public void close() throws IOException {
+            if (process != null) {
+                process.getOutputStream().close();
+            }
+        }
+    }
+}

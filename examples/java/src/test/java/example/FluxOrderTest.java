@@ -1,0 +1,46 @@
+package example;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.danielgmyers.flux.FluxCapacitor;
+import com.danielgmyers.flux.clients.swf.FluxCapacitorConfig;
+import com.danielgmyers.flux.clients.swf.FluxCapacitorFactory;
+import com.danielgmyers.flux.wf.WorkflowStatus;
+import com.danielgmyers.metrics.recorders.NoopMetricRecorderFactory;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+
+@ExtendWith(FlowySim.class)
+class FluxOrderTest {
+    @Test
+    void theCardIsChargedAtTheThirdAttempt(FlowySim.Simulation simulation) throws Exception {
+        FluxCapacitorConfig config = new FluxCapacitorConfig();
+        config.setSwfDomain("shop");
+        config.setAwsRegion("us-east-1");
+        config.setSwfEndpoint(simulation.endpoint.toString());
+        FluxCapacitor flux =
+                FluxCapacitorFactory.create(
+                        new NoopMetricRecorderFactory(),
+                        StaticCredentialsProvider.create(AwsBasicCredentials.create("test", "test")),
+                        config);
+        flux.initialize(List.of(new FluxOrder()));
+        Instant began = simulation.now();
+
+        var order = flux.executeWorkflow(FluxOrder.class, "order-1", Map.of());
+        assertTrue(simulation.settle(Duration.ofSeconds(60)));
+
+        assertEquals(WorkflowStatus.COMPLETED, order.checkStatus());
+        assertEquals(2, Duration.between(began, simulation.now()).toHours());
+        flux.shutdown();
+        simulation.reset();
+        assertTrue(flux.awaitTermination(70, TimeUnit.SECONDS));
+    }
+}
