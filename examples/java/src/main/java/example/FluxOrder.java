@@ -1,20 +1,23 @@
 package example;
 
-import com.danielgmyers.flux.step.Attribute;
 import com.danielgmyers.flux.step.StepApply;
-import com.danielgmyers.flux.step.StepAttributes;
 import com.danielgmyers.flux.step.StepResult;
 import com.danielgmyers.flux.step.WorkflowStep;
 import com.danielgmyers.flux.wf.Workflow;
 import com.danielgmyers.flux.wf.graph.WorkflowGraph;
 import com.danielgmyers.flux.wf.graph.WorkflowGraphBuilder;
 
-/** The same order as a Flux workflow: the card is refused twice, an hour apart, then charged. */
+import java.util.function.BooleanSupplier;
+
+/** The same order as a Flux workflow: a card is charged, again each hour while it is refused. */
 public final class FluxOrder implements Workflow {
     private final WorkflowGraph graph;
 
-    public FluxOrder() {
-        WorkflowStep charge = new Charge();
+    /**
+     * @param card charges the card, and returns whether it was accepted
+     */
+    public FluxOrder(BooleanSupplier card) {
+        WorkflowStep charge = new Charge(card);
         WorkflowStep ship = new Ship();
         WorkflowGraphBuilder steps = new WorkflowGraphBuilder(charge);
         steps.alwaysTransition(charge, ship);
@@ -28,15 +31,21 @@ public final class FluxOrder implements Workflow {
         return graph;
     }
 
-    /** Charges the card at the third attempt. */
     public static final class Charge implements WorkflowStep {
+        private final BooleanSupplier card;
+
+        Charge(BooleanSupplier card) {
+            this.card = card;
+        }
+
         @StepApply(initialRetryDelaySeconds = 3600, maxRetryDelaySeconds = 3600, jitterPercent = 0)
-        public StepResult apply(@Attribute(StepAttributes.RETRY_ATTEMPT) Long attempt) {
-            return attempt < 2 ? StepResult.retry("the card was refused") : StepResult.success();
+        public StepResult apply() {
+            return card.getAsBoolean()
+                    ? StepResult.success()
+                    : StepResult.retry("the card was refused");
         }
     }
 
-    /** Ships what was paid. */
     public static final class Ship implements WorkflowStep {
         @StepApply
         public void apply() {}

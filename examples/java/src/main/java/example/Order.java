@@ -1,8 +1,5 @@
 package example;
 
-import java.util.List;
-import java.util.ListIterator;
-import java.util.function.UnaryOperator;
 import software.amazon.awssdk.core.exception.AbortedException;
 import software.amazon.awssdk.services.swf.SwfClient;
 import software.amazon.awssdk.services.swf.model.ChildPolicy;
@@ -11,6 +8,10 @@ import software.amazon.awssdk.services.swf.model.DecisionType;
 import software.amazon.awssdk.services.swf.model.HistoryEvent;
 import software.amazon.awssdk.services.swf.model.TaskList;
 import software.amazon.awssdk.services.swf.model.WorkflowType;
+
+import java.util.List;
+import java.util.ListIterator;
+import java.util.function.UnaryOperator;
 
 /** A decider and a worker on the AWS SDK for Java 2.x: charge a card, ship after a day. */
 public final class Order {
@@ -105,7 +106,9 @@ public final class Order {
                                     .activityTaskScheduledEventAttributes()
                                     .activityId();
                     return List.of(
-                            activityId.equals("charge") ? waitADay() : complete(completed.result()));
+                            activityId.equals("charge")
+                                    ? waitADay()
+                                    : complete(completed.result()));
                 case TIMER_FIRED:
                     return List.of(schedule("ship"));
                 case ACTIVITY_TASK_FAILED:

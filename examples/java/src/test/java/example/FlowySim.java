@@ -2,6 +2,18 @@ package example;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
+import org.junit.jupiter.api.extension.ParameterContext;
+import org.junit.jupiter.api.extension.ParameterResolver;
+
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.services.swf.SwfClient;
+
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -17,29 +29,20 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import org.junit.jupiter.api.extension.ExtensionContext;
-import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
-import org.junit.jupiter.api.extension.ParameterContext;
-import org.junit.jupiter.api.extension.ParameterResolver;
-import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
-import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
-import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
-import software.amazon.awssdk.regions.Region;
-import software.amazon.awssdk.services.swf.SwfClient;
 
 /**
- * Gives each test class an Amazon SWF of its own, in memory and on a virtual clock.
+ * Gives each test class its own Amazon SWF, in memory and on a virtual clock.
  *
  * <pre>{@code
  * @ExtendWith(FlowySim.class)
  * class OrderTest {
  *     @Test
- *     void anOrderIsShipped(FlowySim.Simulation simulation, SwfClient swf) { … }
+ *     void anOrderIsShipped(FlowySim.Simulation simulation, SwfClient swf) { ... }
  * }
  * }</pre>
  *
- * <p>One {@code flowy-sim serve} is started for the whole test run, or the server that the environment
- * variable FLOWY_SIM_ENDPOINT names is used. Copy this file into your project.
+ * <p>All test classes share one server: the one at FLOWY_SIM_ENDPOINT if that is set, otherwise a
+ * {@code flowy-sim serve} that ends with the test run. Needs JUnit 5.13 and Jackson.
  */
 public final class FlowySim implements ParameterResolver {
     private static final Namespace NAMESPACE = Namespace.create(FlowySim.class);
@@ -58,18 +61,27 @@ public final class FlowySim implements ParameterResolver {
                         .getOrComputeIfAbsent(Server.class, key -> new Server(), Server.class)
                         .endpoint;
         Simulation simulation =
-                context.getStore(NAMESPACE)
+                ofClass(context)
+                        .getStore(NAMESPACE)
                         .getOrComputeIfAbsent(
-                                "simulation of " + context.getRequiredTestClass().getName(),
-                                key -> new Simulation(server),
-                                Simulation.class);
+                                Simulation.class, key -> new Simulation(server), Simulation.class);
         boolean wantsSimulation = parameter.getParameter().getType() == Simulation.class;
         return wantsSimulation ? simulation : simulation.client();
     }
 
-    /** An Amazon SWF in memory that no other test class sees. */
+    /** Returns the context of the test class, which closes the simulation after its last test. */
+    private static ExtensionContext ofClass(ExtensionContext context) {
+        return context.getTestMethod().isEmpty() ? context : ofClass(context.getParent().get());
+    }
+
+    /** An Amazon SWF in memory that no other test class uses. */
     public static final class Simulation implements AutoCloseable {
-        /** Its address, for clients that are built elsewhere (AWS_ENDPOINT_URL_SWF). */
+        private static final ObjectMapper JSON = new ObjectMapper();
+        // The server speaks HTTP/1.1, so the client need not offer to upgrade to HTTP/2.
+        private static final HttpClient HTTP =
+                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+
+        /** Its address, for any other client. */
         public final URI endpoint;
 
         private final List<SwfClient> clients = new ArrayList<>();
@@ -79,7 +91,7 @@ public final class FlowySim implements ParameterResolver {
             control("POST", "/reset", Map.of("clock", "virtual"));
         }
 
-        /** Returns a client of the AWS SDK for Java 2.x. It never calls AWS. */
+        /** Returns a client of the AWS SDK for Java 2.x, which is closed with the simulation. */
         public SwfClient client() {
             SwfClient client =
                     SwfClient.builder()
@@ -88,7 +100,8 @@ public final class FlowySim implements ParameterResolver {
                             .credentialsProvider(
                                     StaticCredentialsProvider.create(
                                             AwsBasicCredentials.create("test", "test")))
-                            // Passed as a builder, so that SWF's longer time-outs are kept.
+                            // As a builder, the client keeps the read time-out of 90 s that the
+                            // SDK sets for SWF; a client built here would have its own of 30 s.
                             .httpClientBuilder(UrlConnectionHttpClient.builder())
                             .build();
             clients.add(client);
@@ -105,13 +118,18 @@ public final class FlowySim implements ParameterResolver {
             control("POST", "/clock/advance", Map.of("seconds", duration.toMillis() / 1000.0));
         }
 
-        /** Waits until nothing moves, for at most the given real time; tells whether that was reached. */
+        /**
+         * Waits until nothing will happen any more without a call from outside.
+         *
+         * @param atMost the real time to wait
+         * @return false if something was still happening at the end of that time
+         */
         public boolean settle(Duration atMost) {
             Map<String, Object> body = Map.of("seconds", atMost.toMillis() / 1000.0);
             return control("POST", "/settle", body).get("still").asBoolean();
         }
 
-        /** Empties the simulation. Polls that wait are answered. */
+        /** Deletes everything in the simulation, and answers the waiting polls. */
         public void reset() {
             control("POST", "/reset", Map.of());
         }
@@ -123,7 +141,7 @@ public final class FlowySim implements ParameterResolver {
             clients.forEach(SwfClient::close);
         }
 
-        /** Sends a request under /_flowy, which no SWF client uses. */
+        /** Sends a request to control the simulation. */
         private JsonNode control(String method, String path, Map<String, Object> body) {
             try {
                 var request =
@@ -138,8 +156,9 @@ public final class FlowySim implements ParameterResolver {
                 var response = HTTP.send(request, BodyHandlers.ofString());
                 if (response.statusCode() != 200) {
                     throw new IllegalStateException(
-                            method + " " + path + ": " + response.statusCode() + ": "
-                                    + response.body());
+                            String.format(
+                                    "%s %s: %d: %s",
+                                    method, path, response.statusCode(), response.body()));
                 }
                 return JSON.readTree(response.body());
             } catch (IOException error) {
@@ -149,16 +168,13 @@ public final class FlowySim implements ParameterResolver {
                 throw new IllegalStateException(error);
             }
         }
-
-        private static final ObjectMapper JSON = new ObjectMapper();
-        private static final HttpClient HTTP =
-                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     }
 
     /** The one server of a test run. */
     private static final class Server implements AutoCloseable {
-        /** Prints the server's address, then reads a pipe that ends with this process. */
-        private static final String BESIDE = "echo \"$AWS_ENDPOINT_URL_SWF\"; cat";
+        // The server ends with the command that it runs. This one prints the address, then reads a
+        // pipe that the operating system closes when this process ends.
+        private static final String COMMAND = "echo \"$AWS_ENDPOINT_URL_SWF\"; cat";
 
         private final Process process;
         private final String endpoint;
@@ -169,13 +185,14 @@ public final class FlowySim implements ParameterResolver {
                 process = given == null ? start() : null;
                 endpoint = given == null ? firstLine(process) : given.replaceAll("/$", "");
             } catch (IOException error) {
-                throw new UncheckedIOException("flowy-sim cannot be started", error);
+                throw new UncheckedIOException(
+                        "flowy-sim cannot be started; is it on the PATH?", error);
             }
         }
 
         private static Process start() throws IOException {
             return new ProcessBuilder(
-                            "flowy-sim", "serve", "--clock", "virtual", "--", "sh", "-c", BESIDE)
+                            "flowy-sim", "serve", "--clock", "virtual", "--", "sh", "-c", COMMAND)
                     .redirectError(ProcessBuilder.Redirect.INHERIT)
                     .start();
         }
@@ -184,7 +201,7 @@ public final class FlowySim implements ParameterResolver {
             String line =
                     new BufferedReader(new InputStreamReader(process.getInputStream())).readLine();
             if (line == null) {
-                throw new IOException("it ended without an address");
+                throw new IOException("flowy-sim serve ended without printing its address");
             }
             return line;
         }

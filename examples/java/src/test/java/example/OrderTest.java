@@ -3,15 +3,18 @@ package example;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+import software.amazon.awssdk.services.swf.SwfClient;
+import software.amazon.awssdk.services.swf.model.CloseStatus;
+import software.amazon.awssdk.services.swf.model.WorkflowExecutionInfo;
+
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
-import software.amazon.awssdk.services.swf.SwfClient;
-import software.amazon.awssdk.services.swf.model.CloseStatus;
 
 @ExtendWith(FlowySim.class)
 class OrderTest {
@@ -23,22 +26,18 @@ class OrderTest {
 
     @Test
     void anOrderIsShippedADayAfterItsPayment(FlowySim.Simulation simulation, SwfClient swf) {
-        String runId = Order.start(swf, "order-1");
+        Order.start(swf, "order-1");
         ExecutorService loops = Executors.newCachedThreadPool();
-        loops.submit(() -> Order.decide(simulation.client()));
-        loops.submit(() -> Order.work(simulation.client(), activity -> activity + " done"));
+        loops.execute(() -> Order.decide(simulation.client()));
+        loops.execute(() -> Order.work(simulation.client(), activity -> activity + " done"));
 
         assertTrue(simulation.settle(Duration.ofSeconds(30)));
         loops.shutdownNow();
 
-        var info =
-                swf.describeWorkflowExecution(
-                                r ->
-                                        r.domain(Order.DOMAIN)
-                                                .execution(e -> e.workflowId("order-1").runId(runId)))
-                        .executionInfo();
-        assertEquals(CloseStatus.COMPLETED, info.closeStatus());
-        assertEquals(1, Duration.between(info.startTimestamp(), info.closeTimestamp()).toDays());
+        WorkflowExecutionInfo order = closedOrder(swf);
+        assertEquals(CloseStatus.COMPLETED, order.closeStatus());
+        Duration took = Duration.between(order.startTimestamp(), order.closeTimestamp());
+        assertEquals(1, took.toDays());
     }
 
     @Test
@@ -47,9 +46,15 @@ class OrderTest {
 
         simulation.advance(Duration.ofDays(3));
 
-        var closed =
-                swf.listClosedWorkflowExecutions(
-                        r -> r.domain(Order.DOMAIN).startTimeFilter(f -> f.oldestDate(Instant.EPOCH)));
-        assertEquals(CloseStatus.TIMED_OUT, closed.executionInfos().get(0).closeStatus());
+        assertEquals(CloseStatus.TIMED_OUT, closedOrder(swf).closeStatus());
+    }
+
+    private static WorkflowExecutionInfo closedOrder(SwfClient swf) {
+        return swf.listClosedWorkflowExecutions(
+                        r ->
+                                r.domain(Order.DOMAIN)
+                                        .startTimeFilter(f -> f.oldestDate(Instant.EPOCH)))
+                .executionInfos()
+                .get(0);
     }
 }
