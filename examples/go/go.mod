@@ -1,4 +1,4 @@
-module example.com/flowysim
+module example.com/shop
 
 go 1.24
 

@@ -1,63 +1,67 @@
 /**
- * An Amazon SWF of its own for each test, in memory and on a virtual clock.
+ * Gives each test its own Amazon SWF, in memory and on a virtual clock.
  *
- * One `flowy-sim serve` is started for each test process, or the server that FLOWY_SIM_ENDPOINT names
- * is used. Copy this file into your project.
+ * All tests of a process share one server: the one at FLOWY_SIM_ENDPOINT if that is set, otherwise a
+ * `flowy-sim serve` that ends with the process.
  */
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { SWFClient } from "@aws-sdk/client-swf";
 
 export interface Clock {
   mode: string;
   now: string;
-  /** When something happens by itself; null if nothing will. */
+  /** The time of the next event; null if none is due. */
   next: string | null;
 }
 
-/** The command beside the server prints its address, then reads a pipe until this process ends. */
-const BESIDE = 'echo "$AWS_ENDPOINT_URL_SWF"; cat';
+// The server ends with the command that it runs. This one prints the address, then reads a pipe that
+// the operating system closes when this process ends.
+const command = 'echo "$AWS_ENDPOINT_URL_SWF"; cat';
 
-let server: Promise<string> | undefined;
-
-async function start(): Promise<string> {
-  const process = spawn(
-    "flowy-sim",
-    ["serve", "--clock", "virtual", "--", "sh", "-c", BESIDE],
-    { stdio: ["pipe", "pipe", "inherit"] },
-  );
-  // Neither the server nor its pipes keep the tests from ending; it ends with them.
-  process.unref();
-  const failed = once(process, "error").then(([error]) => {
-    throw new Error(`flowy-sim cannot be started: ${error.message}`);
+async function startServer(): Promise<string> {
+  const server = spawn("flowy-sim", ["serve", "--clock", "virtual", "--", "sh", "-c", command], {
+    stdio: ["pipe", "pipe", "inherit"],
   });
-  const lines = createInterface({ input: process.stdout });
-  const [address] = await Promise.race([once(lines, "line"), failed]);
-  for (const pipe of [process.stdin, process.stdout]) {
-    (pipe as unknown as { unref(): void }).unref();
-  }
+  const failed = Promise.race([
+    once(server, "error").then(([error]) => error.message),
+    once(server, "exit").then(([code]) => `it exited with status ${code}`),
+  ]).then((reason) => {
+    throw new Error(`flowy-sim cannot be started; is it on the PATH? ${reason}`);
+  });
+  const [address] = await Promise.race([
+    once(createInterface({ input: server.stdout }), "line"),
+    failed,
+  ]);
+  failed.catch(() => {});
+  // The tests can end while the server runs.
+  server.unref();
+  for (const pipe of [server.stdin, server.stdout]) (pipe as Socket).unref();
   return address;
 }
+
+let server: Promise<string> | undefined;
 
 export class Simulation {
   private readonly clients: SWFClient[] = [];
 
   private constructor(
-    /** Its address, for clients in other processes (AWS_ENDPOINT_URL_SWF). */
+    /** Its address, for any other client. */
     readonly endpoint: string,
   ) {}
 
-  /** Returns a simulation that no other test sees. */
-  static async begin(): Promise<Simulation> {
-    const base = process.env.FLOWY_SIM_ENDPOINT ?? (await (server ??= start()));
-    const simulation = new Simulation(`${base.replace(/\/$/, "")}/test-${randomUUID()}`);
+  /** Creates a simulation that no other test uses. */
+  static async create(): Promise<Simulation> {
+    const address = process.env.FLOWY_SIM_ENDPOINT ?? (await (server ??= startServer()));
+    const simulation = new Simulation(`${address.replace(/\/$/, "")}/test-${randomUUID()}`);
     await simulation.control("POST", "/reset", { clock: "virtual" });
     return simulation;
   }
 
-  /** Returns a client of the AWS SDK for JavaScript v3. It never calls AWS. */
+  /** Returns a client of the AWS SDK for JavaScript v3, which is destroyed with the simulation. */
   client(): SWFClient {
     const client = new SWFClient({
       endpoint: this.endpoint,
@@ -68,32 +72,38 @@ export class Simulation {
     return client;
   }
 
+  /** Returns the simulated time. */
   clock(): Promise<Clock> {
     return this.control<Clock>("GET", "/clock");
   }
 
   /** Lets simulated time pass. */
-  advance(seconds: number): Promise<Clock> {
-    return this.control<Clock>("POST", "/clock/advance", { seconds });
+  async advance(seconds: number): Promise<void> {
+    await this.control("POST", "/clock/advance", { seconds });
   }
 
-  /** Waits until nothing moves, for at most so many real seconds; tells whether that was reached. */
-  async settle(seconds = 30): Promise<boolean> {
-    return (await this.control<{ still: boolean }>("POST", "/settle", { seconds })).still;
+  /**
+   * Waits until nothing will happen any more without a call from outside.
+   *
+   * @param seconds the real time after which it throws
+   */
+  async settle(seconds = 30): Promise<void> {
+    const { still } = await this.control<{ still: boolean }>("POST", "/settle", { seconds });
+    if (!still) throw new Error(`the simulation has not settled after ${seconds} s`);
   }
 
-  /** Empties the simulation. Polls that wait are answered. */
+  /** Deletes everything in the simulation, and answers the waiting polls. */
   async reset(): Promise<void> {
     await this.control("POST", "/reset");
   }
 
-  /** Deletes the simulation and closes its clients. */
-  async end(): Promise<void> {
+  /** Deletes the simulation and destroys its clients. */
+  async delete(): Promise<void> {
     for (const client of this.clients) client.destroy();
     await this.control("DELETE", "");
   }
 
-  /** Sends a request under /_flowy, which no SWF client uses. */
+  /** Sends a request to control the simulation. */
   private async control<Answer>(method: string, path: string, body?: object): Promise<Answer> {
     const response = await fetch(`${this.endpoint}/_flowy${path}`, {
       method,

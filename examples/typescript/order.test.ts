@@ -1,52 +1,54 @@
 import {
-  DescribeWorkflowExecutionCommand,
   ListClosedWorkflowExecutionsCommand,
+  type SWFClient,
+  type WorkflowExecutionInfo,
 } from "@aws-sdk/client-swf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Simulation } from "./flowy-sim.js";
 import { decide, domain, register, start, work } from "./order.js";
 
 let simulation: Simulation;
+let swf: SWFClient;
 
 beforeEach(async () => {
-  simulation = await Simulation.begin();
-  await register(simulation.client());
+  simulation = await Simulation.create();
+  swf = simulation.client();
+  await register(swf);
 });
-afterEach(() => simulation.end());
+afterEach(() => simulation?.delete());
 
 test("an order is shipped a day after its payment", async () => {
-  const swf = simulation.client();
-  const runId = await start(swf, "order-1");
-  const aborted = new AbortController();
+  await start(swf, "order-1");
+  const stop = new AbortController();
   const loops = [
-    decide(simulation.client(), aborted.signal),
-    work(simulation.client(), aborted.signal, (activity) => `${activity} done`),
+    decide(swf, stop.signal),
+    work(swf, stop.signal, (activity) => `${activity} done`),
   ];
 
-  expect(await simulation.settle()).toBe(true);
-  aborted.abort();
-  await Promise.allSettled(loops);
+  await simulation.settle();
+  stop.abort();
+  await Promise.all(loops);
 
-  const execution = { workflowId: "order-1", runId };
-  const { executionInfo } = await swf.send(
-    new DescribeWorkflowExecutionCommand({ domain, execution }),
-  );
-  expect(executionInfo!.closeStatus).toBe("COMPLETED");
-  const { startTimestamp, closeTimestamp } = executionInfo!;
+  const { closeStatus, startTimestamp, closeTimestamp } = await closedOrder();
+  expect(closeStatus).toBe("COMPLETED");
   const hours = (closeTimestamp!.getTime() - startTimestamp!.getTime()) / 3_600_000;
   expect(hours).toBeGreaterThanOrEqual(24);
   expect(hours).toBeLessThan(25);
 });
 
 test("an order that no worker takes times out", async () => {
-  const swf = simulation.client();
   await start(swf, "order-1");
 
   await simulation.advance(3 * 86_400);
 
+  expect((await closedOrder()).closeStatus).toBe("TIMED_OUT");
+});
+
+async function closedOrder(): Promise<WorkflowExecutionInfo> {
   const startTimeFilter = { oldestDate: new Date(0) };
-  const closed = await swf.send(
+  const { executionInfos } = await swf.send(
     new ListClosedWorkflowExecutionsCommand({ domain, startTimeFilter }),
   );
-  expect(closed.executionInfos!.map((info) => info.closeStatus)).toEqual(["TIMED_OUT"]);
-});
+  expect(executionInfos).toHaveLength(1);
+  return executionInfos![0];
+}

@@ -1,4 +1,4 @@
-/** A decider and a worker on the AWS SDK for JavaScript v3: charge a card, ship after a day. */
+/** A decider and a worker on the AWS SDK for JavaScript v3: charge a card, ship a day later. */
 import {
   type Decision,
   type HistoryEvent,
@@ -48,20 +48,19 @@ export async function register(swf: SWFClient): Promise<void> {
   }
 }
 
-export async function start(swf: SWFClient, workflowId: string): Promise<string> {
-  const command = new StartWorkflowExecutionCommand({ domain, workflowId, workflowType });
-  return (await swf.send(command)).runId!;
+export async function start(swf: SWFClient, workflowId: string): Promise<void> {
+  await swf.send(new StartWorkflowExecutionCommand({ domain, workflowId, workflowType }));
 }
 
 /** The decider's loop, until it is aborted. */
 export async function decide(swf: SWFClient, abortSignal: AbortSignal): Promise<void> {
   const poll = new PollForDecisionTaskCommand({ domain, taskList });
-  while (!abortSignal.aborted) {
+  await untilAborted(abortSignal, async () => {
     const { taskToken, events } = await swf.send(poll, { abortSignal });
-    if (!taskToken) continue;
+    if (!taskToken) return;
     const decisions = decisionsFor(events!);
     await swf.send(new RespondDecisionTaskCompletedCommand({ taskToken, decisions }));
-  }
+  });
 }
 
 /** The activity worker's loop, until it is aborted. */
@@ -71,15 +70,23 @@ export async function work(
   run: (activity: string) => string,
 ): Promise<void> {
   const poll = new PollForActivityTaskCommand({ domain, taskList });
-  while (!abortSignal.aborted) {
+  await untilAborted(abortSignal, async () => {
     const { taskToken, activityType } = await swf.send(poll, { abortSignal });
-    if (!taskToken) continue;
+    if (!taskToken) return;
     const result = run(activityType!.name!);
     await swf.send(new RespondActivityTaskCompletedCommand({ taskToken, result }));
+  });
+}
+
+async function untilAborted(signal: AbortSignal, step: () => Promise<void>): Promise<void> {
+  try {
+    while (!signal.aborted) await step();
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
 }
 
-/** Returns what follows from the newest event that matters. */
+/** Returns the decisions that the newest relevant event calls for. */
 function decisionsFor(history: HistoryEvent[]): Decision[] {
   for (const event of history.toReversed()) {
     switch (event.eventType) {

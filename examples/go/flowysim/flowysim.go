@@ -1,7 +1,7 @@
-// Package flowysim gives each Go test an Amazon SWF of its own, on a virtual clock.
+// Package flowysim gives each test its own Amazon SWF, in memory and on a virtual clock.
 //
-// It starts one `flowy-sim serve` for the whole test binary, or uses the server that
-// FLOWY_SIM_ENDPOINT names. The server ends with the test binary. Copy this file into your project.
+// All tests share one server: the one at FLOWY_SIM_ENDPOINT if that is set, otherwise a
+// "flowy-sim serve" that ends with the test binary.
 package flowysim
 
 import (
@@ -27,9 +27,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/swf"
 )
 
-// Simulation is an Amazon SWF in memory that no other test sees.
+// Simulation is an Amazon SWF in memory that no other test uses.
 type Simulation struct {
-	// Endpoint is its address, for clients in other processes (AWS_ENDPOINT_URL_SWF).
+	// Endpoint is its address, for any other client.
 	Endpoint string
 	t        testing.TB
 }
@@ -38,41 +38,37 @@ type Simulation struct {
 type Clock struct {
 	Mode string    `json:"mode"`
 	Now  time.Time `json:"now"`
-	// Next is when something happens by itself; nil if nothing will.
+	// Next is the time of the next event; nil if none is due.
 	Next *time.Time `json:"next"`
 }
 
-// New returns a simulation for one test, which is deleted when the test ends.
-//
-// The test is skipped if FLOWY_SIM_ENDPOINT is not set and flowy-sim is not installed.
+// New returns a simulation, which is deleted when the test ends.
 func New(t testing.TB) *Simulation {
 	t.Helper()
-	server, err := server()
+	address, err := server()
 	if err != nil {
-		t.Skipf("flowy-sim is needed: %v", err)
+		t.Fatalf("flowy-sim cannot be started; is it on the PATH? %v", err)
 	}
 	name := make([]byte, 8)
 	if _, err := rand.Read(name); err != nil {
 		t.Fatal(err)
 	}
-	simulation := &Simulation{Endpoint: server + "/test-" + hex.EncodeToString(name), t: t}
+	simulation := &Simulation{Endpoint: address + "/test-" + hex.EncodeToString(name), t: t}
 	t.Cleanup(func() { simulation.control(http.MethodDelete, "", nil, nil) })
 	simulation.control(http.MethodPost, "/reset", map[string]any{"clock": "virtual"}, nil)
 	return simulation
 }
 
-// Client returns a client of the AWS SDK for Go v2. It never calls AWS.
+// Client returns a client of the AWS SDK for Go v2.
 func (s *Simulation) Client() *swf.Client {
 	return swf.New(swf.Options{
 		BaseEndpoint: aws.String(s.Endpoint),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		// A long poll is answered after 60 s at the latest, so clients must wait longer than that.
-		HTTPClient: &http.Client{Timeout: 70 * time.Second},
 	})
 }
 
-// Clock returns the simulation's time.
+// Clock returns the simulated time.
 func (s *Simulation) Clock() Clock {
 	s.t.Helper()
 	var clock Clock
@@ -86,22 +82,24 @@ func (s *Simulation) Advance(duration time.Duration) {
 	s.control(http.MethodPost, "/clock/advance", map[string]any{"seconds": duration.Seconds()}, nil)
 }
 
-// Settle waits until nothing moves any more, for at most the given real time, and reports whether
-// that was reached.
-func (s *Simulation) Settle(atMost time.Duration) bool {
+// Settle waits until nothing will happen any more without a call from outside, and fails the test
+// if that takes longer than atMost of real time.
+func (s *Simulation) Settle(atMost time.Duration) {
 	s.t.Helper()
 	var answer struct{ Still bool }
 	s.control(http.MethodPost, "/settle", map[string]any{"seconds": atMost.Seconds()}, &answer)
-	return answer.Still
+	if !answer.Still {
+		s.t.Fatalf("the simulation has not settled after %v", atMost)
+	}
 }
 
-// Reset empties the simulation. Polls that wait are answered.
+// Reset deletes everything in the simulation, and answers the waiting polls.
 func (s *Simulation) Reset() {
 	s.t.Helper()
 	s.control(http.MethodPost, "/reset", nil, nil)
 }
 
-// control sends a request under /_flowy, which no SWF client uses.
+// control sends a request to control the simulation.
 func (s *Simulation) control(method, path string, body, answer any) {
 	s.t.Helper()
 	var sent bytes.Buffer
@@ -140,8 +138,8 @@ var server = sync.OnceValues(func() (string, error) {
 		_, err := url.Parse(endpoint)
 		return strings.TrimRight(endpoint, "/"), err
 	}
-	// The command beside the server prints its address, then reads a pipe that the operating system
-	// closes when this process ends, however it ends. The server ends with the command.
+	// The server ends with the command that it runs. This one prints the address, then reads a pipe
+	// that the operating system closes when this process ends.
 	command := exec.Command("flowy-sim", "serve", "--clock", "virtual", "--",
 		"sh", "-c", `echo "$AWS_ENDPOINT_URL_SWF"; cat`)
 	command.Stderr = os.Stderr
@@ -157,7 +155,7 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	address, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
-		return "", fmt.Errorf("flowy-sim serve ended without an address: %w", err)
+		return "", fmt.Errorf("it ended without printing its address: %w", err)
 	}
 	return strings.TrimSpace(address), nil
 })

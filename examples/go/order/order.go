@@ -1,4 +1,4 @@
-// Package order is a decider and a worker on the AWS SDK for Go v2: charge a card, ship after a day.
+// Package order has a decider and a worker on the AWS SDK for Go v2: charge a card, ship a day later.
 package order
 
 import (
@@ -11,14 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/swf/types"
 )
 
-const (
-	Domain   = "shop"
-	TaskList = "orders"
-)
+// Domain is the domain of the orders.
+const Domain = "shop"
 
 var (
 	workflowType = &types.WorkflowType{Name: aws.String("Order"), Version: aws.String("1")}
-	taskList     = &types.TaskList{Name: aws.String(TaskList)}
+	taskList     = &types.TaskList{Name: aws.String("orders")}
 )
 
 // Register registers the domain and its types.
@@ -54,17 +52,14 @@ func Register(ctx context.Context, client *swf.Client) error {
 }
 
 // Start starts an order.
-func Start(ctx context.Context, client *swf.Client, id string) (string, error) {
-	started, err := client.StartWorkflowExecution(ctx, &swf.StartWorkflowExecutionInput{
+func Start(ctx context.Context, client *swf.Client, id string) error {
+	_, err := client.StartWorkflowExecution(ctx, &swf.StartWorkflowExecutionInput{
 		Domain: aws.String(Domain), WorkflowId: aws.String(id), WorkflowType: workflowType,
 	})
-	if err != nil {
-		return "", err
-	}
-	return aws.ToString(started.RunId), nil
+	return err
 }
 
-// Decide is the decider's loop. It ends when its context does.
+// Decide is the decider's loop. It ends when the context is canceled.
 func Decide(ctx context.Context, client *swf.Client) error {
 	for {
 		task, err := client.PollForDecisionTask(ctx, &swf.PollForDecisionTaskInput{
@@ -88,7 +83,7 @@ func Decide(ctx context.Context, client *swf.Client) error {
 	}
 }
 
-// Work is the activity worker's loop. It ends when its context does.
+// Work is the activity worker's loop. It ends when the context is canceled.
 func Work(ctx context.Context, client *swf.Client, run func(activity string) string) error {
 	for {
 		task, err := client.PollForActivityTask(ctx, &swf.PollForActivityTaskInput{
@@ -113,7 +108,7 @@ func Work(ctx context.Context, client *swf.Client, run func(activity string) str
 	}
 }
 
-// decisions returns what follows from the newest event that matters.
+// decisions returns the decisions that the newest relevant event calls for.
 func decisions(history []types.HistoryEvent) []types.Decision {
 	for i := len(history) - 1; i >= 0; i-- {
 		switch event := history[i]; event.EventType {

@@ -1,7 +1,7 @@
 package order_test
 
 import (
-	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,68 +9,78 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/swf"
 	"github.com/aws/aws-sdk-go-v2/service/swf/types"
 
-	"example.com/flowysim/flowysim"
-	"example.com/flowysim/order"
+	"example.com/shop/flowysim"
+	"example.com/shop/order"
 )
 
 func TestAnOrderIsShippedADayAfterItsPayment(t *testing.T) {
 	simulation := flowysim.New(t)
-	client := simulation.Client()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	if err := order.Register(ctx, client); err != nil {
-		t.Fatal(err)
-	}
-	began := simulation.Clock().Now
-	run, err := order.Start(ctx, client, "order-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	go order.Decide(ctx, simulation.Client())
-	go order.Work(ctx, simulation.Client(), func(activity string) string { return activity + " done" })
-	if !simulation.Settle(30 * time.Second) {
-		t.Fatal("the order is still moving")
-	}
-
-	described, err := client.DescribeWorkflowExecution(ctx, &swf.DescribeWorkflowExecutionInput{
-		Domain:    aws.String(order.Domain),
-		Execution: &types.WorkflowExecution{WorkflowId: aws.String("order-1"), RunId: &run},
+	client := startOrder(t, simulation)
+	inBackground(t, func() error { return order.Decide(t.Context(), client) })
+	inBackground(t, func() error {
+		return order.Work(t.Context(), client, func(activity string) string { return activity + " done" })
 	})
-	if err != nil {
-		t.Fatal(err)
+
+	simulation.Settle(30 * time.Second)
+
+	closed := closedOrder(t, client)
+	if closed.CloseStatus != types.CloseStatusCompleted {
+		t.Errorf("the order is %s", closed.CloseStatus)
 	}
-	info := described.ExecutionInfo
-	if info.CloseStatus != types.CloseStatusCompleted {
-		t.Fatalf("the order is %s %s", info.ExecutionStatus, info.CloseStatus)
-	}
-	if took := info.CloseTimestamp.Sub(began); took < 24*time.Hour || took > 25*time.Hour {
+	took := closed.CloseTimestamp.Sub(*closed.StartTimestamp)
+	if took < 24*time.Hour || took > 25*time.Hour {
 		t.Errorf("the order took %v", took)
 	}
 }
 
 func TestAnOrderThatNoWorkerTakesTimesOut(t *testing.T) {
 	simulation := flowysim.New(t)
-	client := simulation.Client()
-	ctx := context.Background()
-	if err := order.Register(ctx, client); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := order.Start(ctx, client, "order-1"); err != nil {
-		t.Fatal(err)
-	}
+	client := startOrder(t, simulation)
 
 	simulation.Advance(3 * 24 * time.Hour)
 
-	closed, err := client.ListClosedWorkflowExecutions(ctx, &swf.ListClosedWorkflowExecutionsInput{
-		Domain:          aws.String(order.Domain),
-		StartTimeFilter: &types.ExecutionTimeFilter{OldestDate: aws.Time(time.Unix(0, 0))},
-	})
+	if closed := closedOrder(t, client); closed.CloseStatus != types.CloseStatusTimedOut {
+		t.Errorf("the order is %s", closed.CloseStatus)
+	}
+}
+
+func startOrder(t *testing.T, simulation *flowysim.Simulation) *swf.Client {
+	t.Helper()
+	client := simulation.Client()
+	if err := order.Register(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+	if err := order.Start(t.Context(), client, "order-1"); err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// inBackground runs a loop until the test's context is canceled.
+func inBackground(t *testing.T, loop func() error) {
+	var ended sync.WaitGroup
+	ended.Add(1)
+	go func() {
+		defer ended.Done()
+		if err := loop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(ended.Wait)
+}
+
+func closedOrder(t *testing.T, client *swf.Client) types.WorkflowExecutionInfo {
+	t.Helper()
+	closed, err := client.ListClosedWorkflowExecutions(t.Context(),
+		&swf.ListClosedWorkflowExecutionsInput{
+			Domain:          aws.String(order.Domain),
+			StartTimeFilter: &types.ExecutionTimeFilter{OldestDate: aws.Time(time.Unix(0, 0))},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := closed.ExecutionInfos; len(found) != 1 ||
-		found[0].CloseStatus != types.CloseStatusTimedOut {
-		t.Fatalf("closed executions: %v", found)
+	if len(closed.ExecutionInfos) != 1 {
+		t.Fatalf("closed executions: %v", closed.ExecutionInfos)
 	}
+	return closed.ExecutionInfos[0]
 }

@@ -122,11 +122,13 @@ public final class FlowySim implements ParameterResolver {
          * Waits until nothing will happen any more without a call from outside.
          *
          * @param atMost the real time to wait
-         * @return false if something was still happening at the end of that time
+         * @throws AssertionError if something is still happening after that time
          */
-        public boolean settle(Duration atMost) {
+        public void settle(Duration atMost) {
             Map<String, Object> body = Map.of("seconds", atMost.toMillis() / 1000.0);
-            return control("POST", "/settle", body).get("still").asBoolean();
+            if (!control("POST", "/settle", body).get("still").asBoolean()) {
+                throw new AssertionError("the simulation has not settled after " + atMost);
+            }
         }
 
         /** Deletes everything in the simulation, and answers the waiting polls. */

