@@ -112,7 +112,7 @@ def clients(session: nox.Session) -> None:
             session.run("mvn", *MAVEN_OPTIONS, "verify", external=True)
     if has_go:
         with session.chdir("examples/go"):
-            session.run("go", "test", "./...", external=True)
+            session.run("go", "test", "-count=1", "./...", external=True)
 
 
 def has(session: nox.Session, *commands: str) -> bool:

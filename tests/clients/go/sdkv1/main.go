@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/awserr"
+	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/aws/session"
 	"github.com/aws/aws-sdk-go/service/swf"
 )
@@ -31,7 +32,9 @@ func main() {
 		return
 	}
 	client := swf.New(session.Must(session.NewSession(&aws.Config{
-		Endpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_SWF")),
+		Endpoint:    aws.String(os.Getenv("AWS_ENDPOINT_URL_SWF")),
+		Region:      aws.String("us-east-1"),
+		Credentials: credentials.NewStaticCredentials("test", "test", ""),
 	})))
 	domains(client)
 	workflowTypes(client)
