@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options as arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ExploreOptions:
     """What was said on the command line beside what is explored."""
 
     activities: tuple[str, ...]
@@ -100,4 +100,4 @@ def explore(words: tuple[str, ...], **options: Any) -> None:
     """
     from flowy_sim._cli.exploring import perform
 
-    sys.exit(perform(words, Options(**options)))
+    sys.exit(perform(words, ExploreOptions(**options)))

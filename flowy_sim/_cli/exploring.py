@@ -15,21 +15,20 @@ from rich.console import Console
 
 from flowy._cli import argument, one_sentence
 from flowy.activity import activity_class
-from flowy_sim._cli.explore import Options
-from flowy_sim._cli.gauge import Gauge
+from flowy_sim._cli.explore import ExploreOptions
+from flowy_sim._cli.progress import ExplorationProgress
 from flowy_sim._cli.targets import find, found_at, imported
-from flowy_sim.explore import Exploration
+from flowy_sim.explore import Exploration, WorkflowTest
 from flowy_sim.explore import find as find_failure
 from flowy_sim.explore._attempt import Test
-from flowy_sim.explore._whole import WholeWorkflow
-from flowy_sim.faults import BY_NAME, EVERYDAY, Fault, Signal
+from flowy_sim.faults import BY_NAME, EVERYDAY, InjectedFault, Signal
 from flowy_sim.testing import MOST_FAULTS
 from flowy_sim.testing._invariants import invariants_in
 
 _SHOWN = 10
 
 
-def perform(words: tuple[str, ...], options: Options) -> int:
+def perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     """Explore and report.
 
     Args:
@@ -53,7 +52,7 @@ def perform(words: tuple[str, ...], options: Options) -> int:
         subject = _subject(words, options)
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
-        with Gauge(Console(stderr=True), options.runs, options.seconds) as gauge:
+        with ExplorationProgress(Console(stderr=True), options.runs, options.seconds) as gauge:
             found = find_failure(
                 subject.test,
                 faults=faults,
@@ -65,7 +64,7 @@ def perform(words: tuple[str, ...], options: Options) -> int:
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeat(words, options, written),
-                tell=gauge.tell,
+                on_progress=gauge.tell,
                 workers=options.workers,
                 **subject.runner,
             )
@@ -82,17 +81,17 @@ class _Subject(NamedTuple):
         test: what is run.
         invariants: what is held to be true.
         runner: what runners are given.
-        stand_ins: the activities whose work is not done.
+        stubbed: the activities and Lambda functions that are stubbed.
     """
 
     name: str
     test: Test
     invariants: list[Callable[..., object]]
     runner: dict[str, Any]
-    stand_ins: list[str]
+    stubbed: list[str]
 
 
-def _subject(words: tuple[str, ...], options: Options) -> _Subject:
+def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     function = found_at(words[0]) if words else None
     if isfunction(function) and isinstance(activity_class(function), type):
         raise click.UsageError(
@@ -112,7 +111,7 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
         activities = list(options.activities) or None
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
-    whole = WholeWorkflow(
+    whole = WorkflowTest(
         target.workflow,
         target.arguments,
         target.workflows,
@@ -122,15 +121,15 @@ def _subject(words: tuple[str, ...], options: Options) -> _Subject:
     )
     sources = {"activities": whole.activities, "workflows": whole.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stand_ins)
+    return _Subject(str(target.workflow.flowy_type), whole, invariants, sources, whole.stubbed)
 
 
-def _invariants(module: str, options: Options) -> list[Callable[..., object]]:
+def _invariants(module: str, options: ExploreOptions) -> list[Callable[..., object]]:
     modules = dict.fromkeys([module, *options.invariants])
     return [each for name in modules for each in invariants_in(imported(name))]
 
 
-def _faults(options: Options) -> Iterator[Fault]:
+def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
     for name in options.faults or ("everyday",):
         if name == "everyday":
             yield from EVERYDAY
@@ -145,10 +144,10 @@ def _faults(options: Options) -> Iterator[Fault]:
         yield Signal(name, json.dumps(argument(given)) if given else None)
 
 
-def _introduction(subject: _Subject, faults: list[Fault], options: Options) -> str:
+def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
     lines = [f"Exploring {subject.name}."]
-    if subject.stand_ins:
-        lines.append(f"Stood in for: {', '.join(subject.stand_ins)}.")
+    if subject.stubbed:
+        lines.append(f"Stubbed: {', '.join(subject.stubbed)}.")
     if subject.invariants:
         lines.append(f"Invariants: {', '.join(each.__name__ for each in subject.invariants)}.")
     if faults and options.most_faults:
@@ -159,7 +158,7 @@ def _introduction(subject: _Subject, faults: list[Fault], options: Options) -> s
     return "\n".join(lines)
 
 
-def _report(found: Exploration, options: Options) -> Iterator[str]:
+def _report(found: Exploration, options: ExploreOptions) -> Iterator[str]:
     yield ""
     if found.failure is not None:
         yield str(found.failure)
@@ -167,8 +166,8 @@ def _report(found: Exploration, options: Options) -> Iterator[str]:
             yield f"found in {found}"
         return
     yield "No failure." if options.choices is not None else f"No failure in {found}."
-    if found.missed:
-        yield f"Note: {found.about_missed()}."
+    if found.unreached:
+        yield f"Note: {found.describe_unreached()}."
     yield ""
     yield "How executions ended:"
     for ending, count in found.endings.most_common(_SHOWN):
@@ -193,14 +192,14 @@ def _as_json(found: Exploration) -> str:
                 "error": f"{type(failure.error).__name__}: {failure.error}",
                 "story": failure.story,
                 "repeat": failure.repeat,
-                "repeats": failure.repeats,
+                "repeats": failure.repeatable,
             },
         },
         indent=2,
     )
 
 
-def _repeat(words: tuple[str, ...], options: Options, choices: str) -> str:
+def _repeat(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:
     said = [*words]
     said += [f"--activities={name}" for name in options.activities]
     said += [f"--invariants={name}" for name in options.invariants]

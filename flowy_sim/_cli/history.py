@@ -86,11 +86,11 @@ def history(
         raise click.UsageError("--run-id names the run; leave the other filters out.")
     from flowy._cli import one_sentence
     from flowy._client import Execution
-    from flowy_sim.testing._histories.recording import PatientClient, record
+    from flowy_sim._cli.history_recorder import RetryingClient, record
 
     with one_sentence():
         recorded = record(
-            PatientClient(_client(endpoint_url, region, domain), _tell_of_wait),
+            RetryingClient(_client(endpoint_url, region, domain), _tell_of_wait),
             domain,
             folder,
             None if run_id is None else Execution(str(workflow_id), run_id),

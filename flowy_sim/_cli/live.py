@@ -14,15 +14,14 @@ from flowy._start import start
 from flowy._workers.activity_worker import ActivityWorker
 from flowy._workers.worker import Worker
 from flowy._workers.workflow_worker import WorkflowWorker
-from flowy_sim._cli.services import Service
-from flowy_sim._cli.staff import Member, Staff
+from flowy_sim._cli.services import SwfService
 from flowy_sim._cli.targets import Target
+from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
 from flowy_sim._events.history import History
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.testing._listening import Listener
-from flowy_sim.testing._registry import Repertoire
-from flowy_sim.testing._run import OPEN, Run, history
+from flowy_sim.testing._registry import Registry
+from flowy_sim.testing._run import OPEN, EventListener, Run, history
 from flowy_sim.testing._waiting import StuckError, Workers, explain, times_out_at, waits
 
 Hire = Callable[[SwfClient], Worker]
@@ -33,7 +32,7 @@ _QUIET_SECONDS = 1.0
 """For so long nothing may happen, with nobody at work, before it is asked whether it ever will."""
 
 
-class Interrupted(Exception):
+class RunInterrupted(Exception):
     """Somebody pressed Ctrl-C while an execution was open.
 
     Attributes:
@@ -46,7 +45,7 @@ class Interrupted(Exception):
         self.run = run
 
 
-class Company:
+class LiveWorkflow:
     """A workflow at a service, with workers for all that it needs.
 
     Args:
@@ -64,11 +63,11 @@ class Company:
         ``with company.staff: run = company.run(on_event)``
     """
 
-    def __init__(self, service: Service, target: Target, size: int) -> None:
+    def __init__(self, service: SwfService, target: Target, size: int) -> None:
         """Register the types that the domain does not know; nobody works yet."""
         self._service = service
         self._target = target
-        self._can = Repertoire(
+        self._can = Registry(
             service.client,
             service.domain,
             dict.fromkeys((target.workflow, *target.workflows)),
@@ -79,8 +78,10 @@ class Company:
         else:
             for hire in self._places():
                 hire(service.client).register()
-        members = (Member(service.client, hire) for _ in range(size) for hire in self._places())
-        self.staff = Staff(members, give_up_polls=not service.patient)
+        members = (
+            WorkerThread(service.client, hire) for _ in range(size) for hire in self._places()
+        )
+        self.staff = WorkerThreads(members, give_up_polls=not service.patient)
 
     def _places(self) -> Iterator[Hire]:
         """Yield what hires a worker, for each task list."""
@@ -95,14 +96,14 @@ class Company:
         domain, activities = self._service.domain, self._can.activities.values()
         return lambda client: ActivityWorker(client, domain, task_list, activities, identity=_WHO)
 
-    def run(self, on_event: Listener) -> Run:
+    def run(self, on_event: EventListener) -> Run:
         """Start the execution and wait for its end.
 
         Args:
             on_event: called with the workflow id and each event, soon after it was written.
 
         Raises:
-            Interrupted: somebody pressed Ctrl-C.
+            RunInterrupted: somebody pressed Ctrl-C.
             StuckError: in a simulation, nothing will ever happen any more.
             FlowyError: the workflow cannot be started.
         """
@@ -136,7 +137,7 @@ class Company:
                 if run.status == OPEN:
                     time.sleep(service.look_seconds)
         except KeyboardInterrupt:
-            raise Interrupted(run) from None
+            raise RunInterrupted(run) from None
         return run
 
     def _check_that_something_ends(self, run: Run, simulation: Simulation) -> None:

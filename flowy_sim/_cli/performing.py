@@ -14,21 +14,20 @@ from rich.console import Console
 
 from flowy._cli import INTERRUPTED, one_sentence
 from flowy_sim._cli import reports
-from flowy_sim._cli.live import Company, Interrupted
-from flowy_sim._cli.progress import Progress
-from flowy_sim._cli.run import LIVE_WORKERS, Options
-from flowy_sim._cli.services import Service, amazon, in_real_time, prepare_domain, service_at
+from flowy_sim._cli.live import LiveWorkflow, RunInterrupted
+from flowy_sim._cli.progress import RunProgress
+from flowy_sim._cli.run import LIVE_WORKERS, RunOptions
+from flowy_sim._cli.services import SwfService, amazon, in_real_time, prepare_domain, service_at
 from flowy_sim._cli.targets import Target, find
 from flowy_sim._simulation.clock import RealClock
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories.files import save
-from flowy_sim.testing._listening import Listener
-from flowy_sim.testing._run import COMPLETED, Run
+from flowy_sim.testing._history_files import save
+from flowy_sim.testing._run import COMPLETED, EventListener, Run
 from flowy_sim.testing._waiting import StuckError
 
 
-def perform(words: tuple[str, ...], options: Options) -> int:
+def perform(words: tuple[str, ...], options: RunOptions) -> int:
     """Run a workflow and report on it.
 
     Args:
@@ -51,7 +50,7 @@ def perform(words: tuple[str, ...], options: Options) -> int:
             target = find(words, options.activities)
             next_steps = "" if words else reports.NEXT
             return Performance(target, options, output, next_steps).at(_service(options))
-        except Interrupted as error:
+        except RunInterrupted as error:
             click.echo(_farewell(error.run, options), err=True)
             return INTERRUPTED
 
@@ -67,7 +66,7 @@ class Performance:
     """
 
     def __init__(
-        self, target: Target, options: Options, output: TextIO, next_steps: str = ""
+        self, target: Target, options: RunOptions, output: TextIO, next_steps: str = ""
     ) -> None:
         """Get ready."""
         self._target = target
@@ -76,7 +75,7 @@ class Performance:
         self._console = Console(file=output, highlight=False)
         self._next_steps = next_steps
 
-    def at(self, service: Service | None) -> int:
+    def at(self, service: SwfService | None) -> int:
         """Run the workflow, report, and return the exit status.
 
         Args:
@@ -87,7 +86,7 @@ class Performance:
             simulation = Simulation(seed=options.seed or 0)
             return self._run(lambda tell: _simulated(simulation, target, options, tell))
         prepare_domain(service)
-        company = Company(service, target, options.workers or LIVE_WORKERS)
+        company = LiveWorkflow(service, target, options.workers or LIVE_WORKERS)
         if target.missing and options.remote:
             missing = ", ".join(target.missing)
             click.echo(f"Others have to work on {missing}. {reports.ELSEWHERE}", err=True)
@@ -95,7 +94,7 @@ class Performance:
         with company.staff:
             return self._run(company.run)
 
-    def _run(self, work: Callable[[Listener], Run]) -> int:
+    def _run(self, work: Callable[[EventListener], Run]) -> int:
         began = time.monotonic()
         trouble = ""
         try:
@@ -104,19 +103,19 @@ class Performance:
         except StuckError as error:
             hint = f"\n{reports.ELSEWHERE}" if self._target.missing else ""
             run, trouble = error.run, f"{error}{hint}"
-        except Interrupted as error:
+        except RunInterrupted as error:
             self._save(error.run)
             raise
         self._report(run, time.monotonic() - began, trouble)
         return 0 if run.status == COMPLETED else 1
 
     @contextmanager
-    def _progress(self) -> Iterator[Listener]:
+    def _progress(self) -> Iterator[EventListener]:
         """Show progress if there is a terminal, and nobody wants JSON."""
         if self._options.as_json or not self._output.isatty():
             yield lambda workflow_id, event: None
         else:
-            with Progress(self._console) as progress:
+            with RunProgress(self._console) as progress:
                 yield progress.tell
 
     def _report(self, run: Run, real_seconds: float, trouble: str) -> None:
@@ -152,7 +151,7 @@ class Performance:
             ) from error
 
 
-def _service(options: Options) -> Service | None:
+def _service(options: RunOptions) -> SwfService | None:
     if options.aws:
         return amazon(options.region, options.domain)
     if options.endpoint_url is not None:
@@ -162,7 +161,9 @@ def _service(options: Options) -> Service | None:
     return None
 
 
-def _simulated(simulation: Simulation, target: Target, options: Options, tell: Listener) -> Run:
+def _simulated(
+    simulation: Simulation, target: Target, options: RunOptions, tell: EventListener
+) -> Run:
     runner = Runner(
         simulation,
         activities=target.activities,
@@ -173,7 +174,7 @@ def _simulated(simulation: Simulation, target: Target, options: Options, tell: L
     return runner.run(target.workflow, *target.arguments)
 
 
-def _farewell(run: Run, options: Options) -> str:
+def _farewell(run: Run, options: RunOptions) -> str:
     if not options.remote:
         return f"Interrupted while {run.workflow_id} was open."
     return (

@@ -1,12 +1,14 @@
-"""What is being worked on right now, on a terminal."""
+"""How far exploring has come, on a terminal."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
 from typing import Any, NamedTuple, Self
 
+from rich import progress
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -25,7 +27,70 @@ from flowy_sim._report import duration
 from flowy_sim._report.cells import clean
 from flowy_sim._report.drawing import STYLES
 
+
+class ExplorationProgress:
+    """Shows how many runs were made, and how much of the runs and seconds is used up.
+
+    It vanishes in the end, and shows nothing where there is no terminal. It draws only when it is
+    told something: a thread that draws would keep exploring from making use of other processes.
+
+    Args:
+        console: the terminal.
+        runs, seconds: when exploring stops.
+
+    Example:
+        ``with ExplorationProgress(console, 1000, 10) as gauge: find(test, tell=gauge.tell, …)``
+    """
+
+    def __init__(self, console: Console, runs: int, seconds: float) -> None:
+        """Have nothing to show yet."""
+        self._runs = runs
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._progress = progress.Progress(
+            progress.SpinnerColumn("line" if console.options.ascii_only else "dots"),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(20),
+            progress.TextColumn(
+                "{task.fields[passed]:.0f} of {task.fields[seconds]:g} s", style="dim"
+            ),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            # What goes to a file or a program still goes there.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._shown = console.is_terminal
+        self._task = self._progress.add_task("exploring", total=1, passed=0, seconds=seconds)
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self._began = time.monotonic()
+        if self._shown:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Vanish."""
+        if self._shown:
+            self._progress.stop()
+
+    def tell(self, runs: int, states: int, share: float) -> None:
+        """Be told of runs and states so far, and the share of the space."""
+        if not self._shown:
+            return
+        passed = time.monotonic() - self._began
+        self._progress.update(
+            self._task,
+            description=f"{runs:,} runs, {states:,} states, {share:.1%} of the space",
+            completed=max(runs / self._runs, passed / max(self._seconds, passed)),
+            passed=passed,
+            refresh=True,
+        )
+
+
 _SHOWN = 5
+
 
 Key = tuple[str, int]
 
@@ -36,14 +101,14 @@ class _Ended(NamedTuple):
     seconds: float
 
 
-class Progress:
+class RunProgress:
     """Shows the tasks that are being worked on and those that ended last; vanishes in the end.
 
     Args:
         console: the terminal.
 
     Example:
-        ``with Progress(console) as progress: Runner(simulation, on_event=progress.tell).run(…)``
+        ``with RunProgress(console) as progress: Runner(simulation, on_event=progress.tell).run(…)``
     """
 
     def __init__(self, console: Console) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options
 
 if TYPE_CHECKING:
     from flowy.workflow import Workflow
@@ -28,9 +28,9 @@ The exit status is 0 only if there is a history of such a workflow, and each is 
 
 @click.command(short_help="Replay histories by the code of today.", epilog=_EXAMPLES)
 @click.argument("workflow", metavar="WORKFLOW")
-@arguments.histories
+@options.histories
 @click.option("--store", metavar="PLACE", help="Where long values are kept: a folder or s3://….")
-@arguments.as_json
+@options.as_json
 def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
     """Check that changed code decides as the code did that wrote some histories.
 
@@ -45,13 +45,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     """
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
-    from flowy_sim.testing._histories.replaying import (
-        DIFFERS,
-        OTHER,
-        REPLAYS,
-        UNREADABLE,
-        replay_files,
-    )
+    from flowy_sim.testing._replay import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
     from flowy_sim.verify._verdict import count
 
     try:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flowy_sim import _report
-from flowy_sim.testing._histories.files import iso
+from flowy_sim.testing._history_files import iso
 from flowy_sim.testing._run import COMPLETED, Run
 
 _DETAIL_LINES = 12

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options as arguments
 
 LIVE_WORKERS = 2
 """So many workers wait on each task list in real time, if nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RunOptions:
     """What was said on the command line beside the workflow and its arguments."""
 
     activities: tuple[str, ...]
@@ -102,7 +102,7 @@ def run(words: tuple[str, ...], **options: Any) -> None:
     A file or a URL instead of module:Class is a photograph for the tutorial's workflow. With
     nothing at all, that gets a sample.
     """
-    given = Options(**options)
+    given = RunOptions(**options)
     given.check()
     from flowy_sim._cli.performing import perform
 

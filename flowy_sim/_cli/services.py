@@ -18,7 +18,7 @@ AMAZON_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SwfService:
     """A service and how to treat it.
 
     Attributes:
@@ -37,12 +37,12 @@ class Service:
     simulation: Simulation | None = None
 
 
-def amazon(region: str | None, domain: str) -> Service:
+def amazon(region: str | None, domain: str) -> SwfService:
     """Find Amazon SWF, with the credentials and the region that boto3 finds."""
-    return Service(connect(None, region), domain, look_seconds=AMAZON_LOOK_SECONDS, patient=True)
+    return SwfService(connect(None, region), domain, look_seconds=AMAZON_LOOK_SECONDS, patient=True)
 
 
-def service_at(endpoint_url: str, region: str | None, domain: str) -> Service:
+def service_at(endpoint_url: str, region: str | None, domain: str) -> SwfService:
     """Find the service at a URL, most likely a simulator or an emulator.
 
     Where neither credentials nor a region are configured, any will do.
@@ -70,16 +70,16 @@ def service_at(endpoint_url: str, region: str | None, domain: str) -> Service:
             f"{endpoint_url!r} is no URL of a service, such as http://127.0.0.1:4567"
         ) from error
     host = urlsplit(endpoint_url).hostname or ""
-    return Service(client, domain, look_seconds=0.1, patient=host.endswith(".amazonaws.com"))
+    return SwfService(client, domain, look_seconds=0.1, patient=host.endswith(".amazonaws.com"))
 
 
-def in_real_time(simulation: Simulation) -> Service:
+def in_real_time(simulation: Simulation) -> SwfService:
     """Find a simulation on a real clock."""
     client = simulation.client(poll_seconds=1)
-    return Service(client, DOMAIN, look_seconds=0.05, simulation=simulation)
+    return SwfService(client, DOMAIN, look_seconds=0.05, simulation=simulation)
 
 
-def prepare_domain(service: Service) -> None:
+def prepare_domain(service: SwfService) -> None:
     """See to it that the domain is there.
 
     Raises:

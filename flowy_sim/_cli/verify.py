@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options
 
 if TYPE_CHECKING:
     from flowy_sim.verify import Verdict
@@ -24,8 +24,8 @@ Example:
 
 
 @click.command(epilog=_EXAMPLE, short_help="Compare recorded histories with the simulator.")
-@arguments.histories
-@arguments.as_json
+@options.histories
+@options.as_json
 def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check that the simulator writes the histories that Amazon SWF wrote.
 

@@ -23,8 +23,6 @@ from flowy_sim._simulation.time_skipping import Passage
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
-    from flowy_sim.explore import Exploration
-    from flowy_sim.testing import Runner
 
 
 class Simulation:
@@ -97,14 +95,6 @@ class Simulation:
         self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
         self.schedule = schedule or FirstChoice()
         self.lambdas: dict[str, Callable[..., Any] | LambdaFunction] = {}
-        self._made = {
-            "seed": seed,
-            "start": start,
-            "region": region,
-            "account": account,
-            "limits": limits,
-            "latency": latency,
-        }
         self._limits = limits or DOCUMENTED
         self._latency = latency or DEFAULT
         self._lock = threading.RLock()
@@ -189,27 +179,6 @@ class Simulation:
         from flowy_sim._clients.boto3 import boto3_client
 
         return boto3_client(self, wire, poll_seconds, arguments)
-
-    def explore(self, test: Callable[[Runner], object], **options: Any) -> Exploration:
-        """Run a test under many orders and faults, each time in a simulation made like this one.
-
-        Args:
-            test: is given a `Runner`, runs workflows with it, and asserts.
-            **options: those of `flowy_sim.explore.find`.
-
-        Returns:
-            How much was explored.
-
-        Raises:
-            FoundError: the test fails; the message tells how.
-
-        Example:
-            ``swf.explore(no_order_is_lost, faults=EVERYDAY)``
-        """
-        __tracebackhide__ = True
-        from flowy_sim.explore import explore
-
-        return explore(test, **{**self._made, **options})
 
     def request_id(self) -> str:
         """Return the id of one more request: a UUID that follows from the seed."""

@@ -8,7 +8,7 @@ Example:
     ...         if not context.heartbeat(f"{row} rows"):
     ...             return row
     ...     return rows
-    >>> alone = Alone()
+    >>> alone = ActivityEnvironment()
     >>> alone(export, 2)
     2
     >>> alone.heartbeats
@@ -32,7 +32,7 @@ from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 
 
-class Alone:
+class ActivityEnvironment:
     """What an activity is run in: its heartbeats are kept, and hear what the test wants.
 
     Args:

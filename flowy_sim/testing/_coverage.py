@@ -24,7 +24,7 @@ from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._registry import proxies, type_of
 from flowy_sim.testing._run import history
-from flowy_sim.testing._stubs.answers import TIME_OUTS
+from flowy_sim.testing._stub_answers import TIME_OUTS
 
 Key = tuple[str, str, str]
 """The workflow; what kind of thing it called; what that was."""
@@ -135,7 +135,7 @@ def observe(coverage: Coverage, simulation: Simulation, runner: Runner | None = 
         simulation: the executions, all that it still knows.
         runner: knows the workflows, so that what they never called is known, too; or None.
     """
-    known = runner.stage.can if runner is not None else None
+    known = runner.scheduler.registry if runner is not None else None
     for workflow in known.workflows.values() if known is not None else ():
         for proxy in proxies(workflow):
             name, version = type_of(proxy)

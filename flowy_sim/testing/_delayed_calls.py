@@ -11,7 +11,7 @@ from flowy._client import fault_code
 from flowy_sim._engine.deadlines import Deadlines
 from flowy_sim._simulation.clock import Clock, later
 from flowy_sim.faults._fault import is_injected
-from flowy_sim.testing._worker_pool import Desk, Held
+from flowy_sim.testing._worker_pool import HeldAnswer, WorkerClient
 
 _DELIVERY, _OTHERS = "delivery", "what others do"
 
@@ -19,19 +19,21 @@ _AGAIN = 1
 """Seconds after which an answer that did not get through is given once more."""
 
 
-class Agenda:
+class DelayedCalls:
     """Keeps answers until they are due.
 
     Args:
         clock: tells when that is.
-        desk: where answers are given.
+        worker_client: where answers are given.
         choose: picks among what is due at the same instant.
     """
 
-    def __init__(self, clock: Clock, desk: Desk, choose: Callable[[str, int], int]) -> None:
+    def __init__(
+        self, clock: Clock, worker_client: WorkerClient, choose: Callable[[str, int], int]
+    ) -> None:
         """Start with nothing to do."""
         self._clock = clock
-        self._desk = desk
+        self._worker_client = worker_client
         self._due = Deadlines(choose)
 
     def clear(self) -> None:
@@ -40,7 +42,9 @@ class Agenda:
             if kind != _OTHERS:
                 self._due.cancel(key)
 
-    def hold(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
+    def hold(
+        self, held: HeldAnswer, come_back: Callable[[], None], lose: Callable[[], None]
+    ) -> None:
         """Keep an answer until it is due, and send heartbeats meanwhile.
 
         Args:
@@ -86,10 +90,12 @@ class Agenda:
         for at, (kind, (_, about, *_)) in self._due:
             yield at, kind, about
 
-    def _give(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
-        self._desk.clear(held.call.worker)
+    def _give(
+        self, held: HeldAnswer, come_back: Callable[[], None], lose: Callable[[], None]
+    ) -> None:
+        self._worker_client.clear(held.call.worker)
         try:
-            self._desk.give(held)
+            self._worker_client.give(held)
         except BaseException as error:
             if not is_injected(error):
                 raise
@@ -99,24 +105,24 @@ class Agenda:
                 lose()
             return
         finally:
-            self._desk.worker = ""
-        if self._desk.held is None:
+            self._worker_client.worker = ""
+        if self._worker_client.held is None:
             come_back()
         else:
-            self.hold(self._desk.held, come_back, lose)
+            self.hold(self._worker_client.held, come_back, lose)
 
-    def _plan_heartbeat(self, held: Held, until: float, cancel: Callable[[], None]) -> None:
+    def _plan_heartbeat(self, held: HeldAnswer, until: float, cancel: Callable[[], None]) -> None:
         if held.heartbeat is None:
             return
         instant = later(self._clock.milliseconds, held.heartbeat)
         if instant < until:
             self._due.set(instant, "heartbeat", self._beat, held, until, cancel)
 
-    def _beat(self, held: Held, until: float, cancel: Callable[[], None]) -> None:
-        self._desk.clear(held.call.worker)
+    def _beat(self, held: HeldAnswer, until: float, cancel: Callable[[], None]) -> None:
+        self._worker_client.clear(held.call.worker)
         token = held.call.request["taskToken"]
         try:
-            reply = self._desk.record_activity_task_heartbeat(taskToken=token)
+            reply = self._worker_client.record_activity_task_heartbeat(taskToken=token)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 return
@@ -127,15 +133,15 @@ class Agenda:
                 cancel()
                 return
         finally:
-            self._desk.worker = ""
+            self._worker_client.worker = ""
         self._plan_heartbeat(held, until, cancel)
 
     def _cancel(
-        self, key: int, held: Held, come_back: Callable[[], None], lose: Callable[[], None]
+        self, key: int, held: HeldAnswer, come_back: Callable[[], None], lose: Callable[[], None]
     ) -> None:
         """Give up what was worked on, as its workflow wants it."""
         self._due.cancel(key)
-        self.hold(self._desk.cancellation(held), come_back, lose)
+        self.hold(self._worker_client.cancellation(held), come_back, lose)
 
     def _set(self, seconds: float, kind: str, *arguments: Any) -> tuple[int, int]:
         """Set something; return when it is due, and the key that cancels it."""

@@ -45,7 +45,7 @@ def invariants_in(module: ModuleType) -> list[Callable[..., object]]:
     return [each for each in vars(module).values() if getattr(each, _MARK, False) is True]
 
 
-class Checks:
+class Invariants:
     """The invariants of one runner.
 
     Args:

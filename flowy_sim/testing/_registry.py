@@ -17,9 +17,9 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim.testing._stub_answers import CHILD
+from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import NameAndVersion
-from flowy_sim.testing._stubs.answers import CHILD
-from flowy_sim.testing._stubs.standing_in import StandIns
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ MISSING_LIST = "not implemented"
 """Where nobody waits for what is missing."""
 
 
-class Repertoire:
+class Registry:
     """Workflows, and the activities that they ask for.
 
     Attributes:
@@ -52,7 +52,7 @@ class Repertoire:
         domain: str,
         workflows: Iterable[type[Workflow]],
         activities: Iterable[type[Activity]],
-        stand_ins: StandIns | None = None,
+        stub_dispatch: StubDispatch | None = None,
         payloads: Payloads = PLAIN,
     ) -> None:
         """Put classes and stubs together.
@@ -62,7 +62,7 @@ class Repertoire:
             domain: the domain's name.
             workflows: classes of workflows.
             activities: classes of activities.
-            stand_ins: make activities of stubs, if there are any.
+            stub_dispatch: make activities of stubs, if there are any.
             payloads: how arguments and results travel.
 
         Raises:
@@ -78,8 +78,8 @@ class Repertoire:
         self._children = [each for each in used if isinstance(each, WorkflowProxy)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}
-        if stand_ins is not None:
-            self._stub(stand_ins)
+        if stub_dispatch is not None:
+            self._stub(stub_dispatch)
         asked = dict.fromkeys(type_of(proxy) for proxy in self._proxies)
         self.missing = [key for key in asked if key not in self.activities]
         started = dict.fromkeys(map(type_of, self._children))
@@ -141,17 +141,17 @@ class Repertoire:
         call = client.register_activity_type if activity else client.register_workflow_type
         call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
 
-    def _stub(self, stand_ins: StandIns) -> None:
+    def _stub(self, stub_dispatch: StubDispatch) -> None:
         """Put stubs in place of what they stand in for."""
-        for key, stub in stand_ins.stubs.all().items():
+        for key, stub in stub_dispatch.stubs.all().items():
             declared = self._declared(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(declared, ActivityType)
-            self.activities[key] = stand_ins.activity(stub, declared)
-        for key, stub in stand_ins.stubs.all(CHILD).items():
+            self.activities[key] = stub_dispatch.activity(stub, declared)
+        for key, stub in stub_dispatch.stubs.all(CHILD).items():
             started = self._started(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(started, WorkflowType)
-            self.workflows[key] = stand_ins.child(stub, started)
-        stand_ins.functions()
+            self.workflows[key] = stub_dispatch.child(stub, started)
+        stub_dispatch.functions()
 
     def _declared(self, key: NameAndVersion) -> ActivityType:
         """Find the type of a stub that was given by name."""

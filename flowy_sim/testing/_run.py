@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
 
 OPEN = "OPEN"
+
+
 COMPLETED = "COMPLETED"
 
+
 _WIDTH = 88
+
+
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
@@ -231,3 +236,44 @@ def open_executions(client: Client, domain: str, most: int) -> list[Execution]:
     )
     infos = [info["execution"] for info in reply["executionInfos"]]
     return [Execution(info["workflowId"], info["runId"]) for info in infos]
+
+
+EventListener = Callable[[str, Event], None]
+
+
+"""Is called with a workflow id and an event."""
+
+
+class EventFeed:
+    """Tells a listener of each event once, in the order of the history.
+
+    Args:
+        client: asks the service for the events.
+        domain: the domain of the executions.
+        listener: who is told; None for nobody.
+    """
+
+    def __init__(self, client: SwfClient, domain: str, listener: EventListener | None) -> None:
+        """Start with no execution."""
+        self._client = client
+        self._domain = domain
+        self._listener = listener
+        self._told: dict[Execution, int] = {}
+
+    def add(self, execution: Execution) -> None:
+        """Tell of an execution from now on, and of all its events so far."""
+        self._told[execution] = 0
+        self.tell()
+
+    def remove(self, execution: Execution) -> None:
+        """Tell of an execution no longer."""
+        self._told.pop(execution, None)
+
+    def tell(self) -> None:
+        """Tell of the events that are new."""
+        if self._listener is None:
+            return
+        for execution, told in self._told.items():
+            for event in history(self._client, self._domain, execution, after=told):
+                self._told[execution] = event["eventId"]
+                self._listener(execution.workflow_id, event)

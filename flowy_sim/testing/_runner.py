@@ -28,12 +28,10 @@ from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import Fault, faults_in
-from flowy_sim.testing._course import Course
-from flowy_sim.testing._invariants import Checks
-from flowy_sim.testing._listening import Listening
+from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._registry import (
-    Repertoire,
+    Registry,
     Sources,
     activities_in,
     families,
@@ -41,10 +39,11 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import Event, Run, fetch
-from flowy_sim.testing._scheduler import Code, Stage
+from flowy_sim.testing._run import Event, EventFeed, Run, fetch
+from flowy_sim.testing._scheduler import Code, Scheduler
+from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.standing_in import StandIns
+from flowy_sim.testing._time import TurnLoop
 from flowy_sim.testing._waiting import StuckError, called_in_vain, timed_out_in_vain
 
 DOMAIN = "simulated"
@@ -116,9 +115,9 @@ class Runner:
 
     Attributes:
         simulation, domain, stubs, payloads: as given.
-        stage: who takes turns.
+        scheduler: who takes turns.
         course: lets turns be taken, and time pass.
-        stand_ins: gives the answers of stubs.
+        stub_dispatch: gives the answers of stubs.
         runs: the executions that were run, in order, those that got stuck among them.
 
     Raises:
@@ -140,7 +139,7 @@ class Runner:
         freeze: bool = False,
         payloads: Payloads = PLAIN,
         on_event: Callable[[str, Event], None] | None = None,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[InjectedFault] = (),
         most_faults: int = MOST_FAULTS,
         on_turn: Callable[[], None] | None = None,
         on_accident: Callable[[str], None] | None = None,
@@ -157,27 +156,29 @@ class Runner:
         self.domain = domain
         self.stubs = Stubs() if stubs is None else stubs
         self._client = simulation.client(poll_seconds=0)
-        self._listening = Listening(self._client, domain, on_event)
-        self.stage = Stage(
+        self._event_feed = EventFeed(self._client, domain, on_event)
+        self.scheduler = Scheduler(
             simulation,
             domain,
             None if workers is None else whole_number("workers", workers, least=1),
-            faults_in(faults),
+            checked_faults(faults),
             whole_number("most_faults", most_faults),
             self._task_taken,
-            self._listening.tell,
+            self._event_feed.tell,
             on_accident or _say_nothing,
         )
-        self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
-        self.stage.desk.arrange = self.stand_ins.arrange
+        self.stub_dispatch = StubDispatch(
+            simulation, domain, self.stubs, payloads, self.scheduler.worker_client.hold
+        )
+        self.scheduler.worker_client.arrange = self.stub_dispatch.arrange
         self.payloads = payloads
         self._task_lists = names("task_lists", task_lists)
         self._most_restarts = whole_number("most_restarts", most_restarts)
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
-        self._checks = Checks(simulation, self._client, domain, payloads)
-        self.course = Course(
-            self.stage, self.stand_ins, self._listening, self._checks, freeze, on_turn
+        self._invariants = Invariants(simulation, self._client, domain, payloads)
+        self.turn_loop = TurnLoop(
+            self.scheduler, self.stub_dispatch, self._event_feed, self._invariants, freeze, on_turn
         )
         self._looks: list[Callable[[], object]] = []
         self._started = 0
@@ -200,7 +201,7 @@ class Runner:
                     assert len(filed) == len(set(filed))
         """
         __tracebackhide__ = True
-        self._checks.add(check)
+        self._invariants.add(check)
         return check
 
     def watch(self, look: Callable[[], object]) -> None:
@@ -219,7 +220,7 @@ class Runner:
         """Return what the world outside looks like, to be compared."""
         if self._looks:
             return tuple(repr(look()) for look in self._looks)
-        return tuple(self.stage.log)
+        return tuple(self.scheduler.log)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -241,7 +242,7 @@ class Runner:
         __tracebackhide__ = True
         function("code that polls by itself", code)
         self._register_domain()
-        self.stage.add(code, name or str(getattr(code, "__name__", type(code).__name__)))
+        self.scheduler.add(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
     def run(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.
@@ -293,7 +294,7 @@ class Runner:
         except FlowyError as error:
             # Its sentence says all; the code that found it is of no interest to a test's report.
             raise error.with_traceback(None) from None
-        self._listening.add(execution)
+        self._event_feed.add(execution)
         return execution
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
@@ -308,7 +309,7 @@ class Runner:
         """
         __tracebackhide__ = True
         number("the seconds after which something is done", seconds)
-        self.stage.agenda.let_others(seconds, function("what is done then", action))
+        self.scheduler.delayed_calls.let_others(seconds, function("what is done then", action))
 
     def advance(self, seconds: float = 0) -> None:
         """Do all that there is to do now, and let simulated time pass.
@@ -333,12 +334,12 @@ class Runner:
         reached: list[bool] = []
         self.after(seconds, lambda: reached.append(True))
         while True:
-            while self.course.take_turn():
+            while self.turn_loop.take_turn():
                 pass
-            instant = self.course.next_instant()
+            instant = self.turn_loop.next_instant()
             if reached or instant is None:
                 return
-            self.course.let_time_pass(instant)
+            self.turn_loop.let_time_pass(instant)
 
     def finish(self, execution: Execution) -> Run:
         """Work on tasks and let time pass until an execution is closed.
@@ -369,10 +370,10 @@ class Runner:
 
     def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
-        if self.stage.can is None:
+        if self.scheduler.registry is None:
             self._staff()
         try:
-            self.course.run_until_closed(execution)
+            self.turn_loop.run_until_closed(execution)
         except StuckError as stuck:
             self.runs.append(stuck.run)
             raise
@@ -380,11 +381,11 @@ class Runner:
             self.runs.append(self._fetch(execution))
             raise
         finally:
-            self.stage.suspended.clear()
-            self._listening.remove(execution)
+            self.scheduler.suspended.clear()
+            self._event_feed.remove(execution)
         ended = self._fetch(execution)
         self.runs.append(ended)
-        can = self.stage.can
+        can = self.scheduler.registry
         in_vain = called_in_vain(ended.history, list(self.simulation.lambdas))
         if can is not None and can.missing:
             in_vain = in_vain or timed_out_in_vain(ended.history, can.missing, can.activities)
@@ -393,7 +394,7 @@ class Runner:
         return ended
 
     def _fetch(self, execution: Execution) -> Run:
-        names = self.stage.can_call
+        names = self.scheduler.can_call
         return fetch(self._client, self.domain, execution, self.payloads, names)
 
     # Work
@@ -407,16 +408,16 @@ class Runner:
             modules = dict.fromkeys(map(module_of, workflows))
             asked = implementations(workflows)
             activities = list(dict.fromkeys([*activities_in(modules), *asked]))
-        can = Repertoire(
+        can = Registry(
             self._client,
             self.domain,
             workflows,
             activities,
-            self.stand_ins,
+            self.stub_dispatch,
             self.payloads,
         )
         can.register(is_new)
-        self.stage.staff(can, self._task_lists)
+        self.scheduler.staff(can, self._task_lists)
 
     def _register_domain(self) -> bool:
         """Register the domain; return whether it was not yet."""
@@ -431,11 +432,11 @@ class Runner:
         return True
 
     def _task_taken(self) -> None:
-        task = self.stage.desk.task
+        task = self.scheduler.worker_client.task
         if task is not None and "workflowType" in task:
-            self.stand_ins.begin(task)
-        self.course.follow()
-        self._listening.tell()
+            self.stub_dispatch.begin(task)
+        self.turn_loop.follow()
+        self._event_feed.tell()
 
 
 def _say_nothing(accident: str) -> None:

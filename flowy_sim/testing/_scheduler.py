@@ -23,14 +23,14 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._events.vocabulary import attributes_of
 from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import Call, Fault, Killed, is_injected
-from flowy_sim.testing._delayed_calls import Agenda
-from flowy_sim.testing._registry import Repertoire
-from flowy_sim.testing._rehearsing import Rehearsed
+from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
+from flowy_sim.faults._injection import FaultInjector, OnStrike
+from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._registry import Registry
+from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._trouble import Tell, Trouble
 from flowy_sim.testing._waiting import Workers
-from flowy_sim.testing._worker_pool import Crew, Desk, Staff, TurnIsOverError
+from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
 
 Code = Callable[[SwfClient], object]
 """What polls an SWF client and does what there is to do, once or in a loop."""
@@ -43,7 +43,7 @@ _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
 
 
-class Stage:
+class Scheduler:
     """Everybody who takes turns, and what they have in hand.
 
     Attributes:
@@ -60,52 +60,52 @@ class Stage:
         simulation: Simulation,
         domain: str,
         size: int | None,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
         most_faults: int,
         on_task: Callable[[], None],
         on_answer: Callable[[], None],
-        tell: Tell,
+        tell: OnStrike,
     ) -> None:
         """Start with nobody."""
         self.simulation = simulation
         self.client: Client = simulation.client(poll_seconds=0)
         self.domain = domain
-        self.can: Repertoire | None = None
+        self.registry: Registry | None = None
         self.log: list[tuple[object, ...]] = []
         self._choose = simulation.schedule.choose
         self._size = size
-        self.desk = Desk(simulation, on_task, on_answer)
-        self.agenda = Agenda(simulation.clock, self.desk, self._choose)
-        self.trouble = Trouble(faults, most_faults, self._choose, self, tell)
-        self.desk.trouble = self.trouble
-        self.suspended: SuspendedExecutions = Rehearsed()
+        self.worker_client = WorkerClient(simulation, on_task, on_answer)
+        self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
+        self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, tell)
+        self.worker_client.fault_injector = self.fault_injector
+        self.suspended: SuspendedExecutions = ReplayingDeciders()
         self._tell = tell
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
-        self._crews: list[Crew] = []
-        self._others: list[Crew] = []
+        self._pools: list[WorkerPool] = []
+        self._others: list[WorkerPool] = []
         self._next = 0
         self._thread = threading.get_ident()
 
     # Who is there
 
-    def staff(self, can: Repertoire, others: Iterable[str] = ()) -> None:
+    def staff(self, can: Registry, others: Iterable[str] = ()) -> None:
         """Put workers on all task lists of what they can do, and on others."""
-        self.can = can
+        self.registry = can
         decision_lists = dict.fromkeys([*can.decision_lists, *others])
         activity_lists = dict.fromkeys([*can.activity_lists, *(others if can.activities else ())])
-        self._crews = [
-            *(self._crew("decider", DECISION_POLL, name) for name in decision_lists),
-            *(self._crew("worker", ACTIVITY_POLL, name) for name in activity_lists),
+        self._pools = [
+            *(self._pool("decider", DECISION_POLL, name) for name in decision_lists),
+            *(self._pool("worker", ACTIVITY_POLL, name) for name in activity_lists),
         ]
 
     def add(self, code: Code | type[Code], name: str) -> None:
         """Let code take turns that polls by itself."""
-        self._others.append(Crew(lambda _: Loop(code, self.desk), name, 1, []))
+        self._others.append(WorkerPool(lambda _: LoopWorker(code, self.worker_client), name, 1, []))
 
     @property
-    def crews(self) -> list[Crew]:
-        """All crews."""
-        return [*self._crews, *self._others]
+    def pools(self) -> list[WorkerPool]:
+        """All pools."""
+        return [*self._pools, *self._others]
 
     @property
     def can_call(self) -> frozenset[str]:
@@ -114,7 +114,7 @@ class Stage:
 
     def workers(self) -> Workers:
         """Return who is there to take tasks."""
-        polled = list(dict.fromkeys(each for crew in self.crews for each in crew.lists))
+        polled = list(dict.fromkeys(each for pool in self.pools for each in pool.lists))
         return Workers(
             [name for poll, name in polled if poll == DECISION_POLL],
             [name for poll, name in polled if poll == ACTIVITY_POLL],
@@ -123,14 +123,14 @@ class Stage:
             self._known.payloads,
         )
 
-    def _crew(self, role: str, poll: str, name: str) -> Crew:
+    def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
         hire = self._decider if poll == DECISION_POLL else self._worker
-        return Crew(partial(hire, name), role, self._size, [(poll, name)])
+        return WorkerPool(partial(hire, name), role, self._size, [(poll, name)])
 
-    def _decider(self, task_list: str, name: str) -> Staff:
+    def _decider(self, task_list: str, name: str) -> Poller:
         workflows = {**self._known.workflows, **self.deployed}.values()
         return WorkflowWorker(
-            self.desk,
+            self.worker_client,
             self.domain,
             task_list,
             workflows,
@@ -140,10 +140,10 @@ class Stage:
             wait=self._wait,
         )
 
-    def _worker(self, task_list: str, name: str) -> Staff:
+    def _worker(self, task_list: str, name: str) -> Poller:
         activities = self._known.activities.values()
         return ActivityWorker(
-            self.desk,
+            self.worker_client,
             self.domain,
             task_list,
             activities,
@@ -153,9 +153,9 @@ class Stage:
         )
 
     @property
-    def _known(self) -> Repertoire:
-        assert self.can is not None
-        return self.can
+    def _known(self) -> Registry:
+        assert self.registry is not None
+        return self.registry
 
     def _wait(self, event: threading.Event, seconds: float) -> bool:
         """Let a worker wait: the others do as well, as there is one thread."""
@@ -172,64 +172,66 @@ class Stage:
 
     def take_turn(self) -> bool:
         """Let somebody take a turn who has something to do; return whether anybody had."""
-        crews = self.crews
+        pools = self.pools
         waiting = self.simulation.lists_with_tasks(self.domain)
-        waiting.update(polled for polled, tasks in self.desk.late.items() if tasks)
+        waiting.update(polled for polled, tasks in self.worker_client.late.items() if tasks)
         ready = [
             index
-            for offset in range(len(crews))
-            if crews[index := (self._next + offset) % len(crews)].is_ready(waiting)
+            for offset in range(len(pools))
+            if pools[index := (self._next + offset) % len(pools)].is_ready(waiting)
         ]
         if not ready:
             return False
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
-        self._next = (chosen + 1) % len(crews)
-        self._let_work(crews[chosen])
+        self._next = (chosen + 1) % len(pools)
+        self._let_work(pools[chosen])
         return True
 
-    def _let_work(self, crew: Crew) -> None:
-        desk = self.desk
-        name, worker = crew.leave()
-        desk.clear(name)
-        crew.unheard = False
+    def _let_work(self, pool: WorkerPool) -> None:
+        worker_client = self.worker_client
+        name, worker = pool.leave()
+        worker_client.clear(name)
+        pool.untried = False
         try:
             worker.run_once()
         except BaseException as error:
             if not self._is_accident(error):
                 raise
-            self._lose(crew, name, error)
+            self._lose(pool, name, error)
             return
         finally:
-            crew.lists += [polled for polled in desk.polled if polled not in crew.lists]
-            desk.worker = ""
+            pool.lists += [polled for polled in worker_client.polled if polled not in pool.lists]
+            worker_client.worker = ""
             self._note(name, worker)
-        come_back = partial(crew.come_back, name, worker)
-        if desk.held is None:
+        come_back = partial(pool.come_back, name, worker)
+        if worker_client.held is None:
             come_back()
         else:
-            self.agenda.hold(desk.held, come_back, partial(self._lose, crew, name, None))
-        if desk.refusal is not None and not isinstance(worker, Loop):
-            raise desk.refusal
-        if desk.task is not None and not isinstance(worker, Loop):
-            self._decide_again(desk.task)
+            self.delayed_calls.hold(
+                worker_client.held, come_back, partial(self._lose, pool, name, None)
+            )
+        if worker_client.refusal is not None and not isinstance(worker, LoopWorker):
+            raise worker_client.refusal
+        if worker_client.task is not None and not isinstance(worker, LoopWorker):
+            self._decide_again(worker_client.task)
 
-    def _note(self, name: str, worker: Staff) -> None:
+    def _note(self, name: str, worker: Poller) -> None:
         """Note work that may have effects which no history shows: not decisions by flowy."""
-        if isinstance(worker, WorkflowWorker) or not self.desk.has_effects:
+        if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
             return
-        for task in self.desk.given:
+        for task in self.worker_client.given:
             about = task.get("activityId") or task["startedEventId"]
             self.log.append((name, task["workflowExecution"]["workflowId"], about))
 
     def _is_accident(self, error: BaseException) -> bool:
         """Return whether an error is what a worker dies of, or may: then another begins."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
-        return is_injected(error) or (late and bool(self.desk.polled))
+        return is_injected(error) or (late and bool(self.worker_client.polled))
 
-    def _lose(self, crew: Crew, name: str, error: BaseException | None) -> None:
+    def _lose(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
             self._tell(f"{name} crashes: {type(error).__name__}")
-        crew.lose(name)
+        pool.lose(name)
         self.suspended.clear()
         self._forget(name)
 
@@ -256,18 +258,18 @@ class Stage:
 
     # What faults do
 
-    def put_off(self, call: Call, seconds: float) -> Reply:
+    def put_off(self, call: WorkerCall, seconds: float) -> Reply:
         """Let a task be delivered, or an answer be given, later."""
         if call.operation not in POLLS:
-            self.desk.put_off(call, seconds)
+            self.worker_client.put_off(call, seconds)
             return {}
         task = call.task or {}
         polled = call.operation, call.request["taskList"]["name"]
-        came = self.desk.late.setdefault(polled, deque())
-        self.agenda.put_off(seconds, task, lambda: came.append(task))
+        came = self.worker_client.late.setdefault(polled, deque())
+        self.delayed_calls.put_off(seconds, task, lambda: came.append(task))
         return dict(_NO_TASK)
 
-    def patience(self, call: Call) -> float:
+    def seconds_until_timeout(self, call: WorkerCall) -> float:
         """Return after how many seconds the task of a call will certainly have timed out."""
         task = call.task
         if task is None:
@@ -287,13 +289,13 @@ class Stage:
 
     def restart(self) -> None:
         """Let all workers die and others begin in their place."""
-        self.agenda.clear()
-        self.desk.late.clear()
+        self.delayed_calls.clear()
+        self.worker_client.late.clear()
         self.suspended.clear()
         self._forget("everybody")
-        for crew in self.crews:
-            crew.renew()
-        if self.desk.worker:
+        for pool in self.pools:
+            pool.renew()
+        if self.worker_client.worker:
             raise Killed("all workers are restarted")
 
     def deploy(self, workflows: Iterable[type[Workflow]]) -> None:
@@ -304,14 +306,14 @@ class Stage:
         self.restart()
 
 
-class Loop:
+class LoopWorker:
     """Code that polls by itself, as somebody who takes turns.
 
     A turn ends when the code returns, or comes round to the list that it has polled in this turn.
     A class is instantiated for each worker, so what it keeps dies with the worker.
     """
 
-    def __init__(self, code: Code | type[Code], client: Desk) -> None:
+    def __init__(self, code: Code | type[Code], client: WorkerClient) -> None:
         """Be hired."""
         self._code: Any = code() if isinstance(code, type) else code
         self._client = client

@@ -11,11 +11,11 @@ from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._simulation.polls import POLLS
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import HEARTBEAT, Call
-from flowy_sim.testing._stubs.answers import Answer
-from flowy_sim.testing._trouble import Trouble
+from flowy_sim.faults._fault import HEARTBEAT, WorkerCall
+from flowy_sim.faults._injection import FaultInjector
+from flowy_sim.testing._stub_answers import Answer
 
-List = tuple[str, str]
+PolledList = tuple[str, str]
 """A task list: by which operation it is polled, and its name."""
 
 
@@ -23,7 +23,7 @@ class TurnIsOverError(BaseException):
     """Code that polls in a loop has come round to the list that it began with."""
 
 
-class Held(NamedTuple):
+class HeldAnswer(NamedTuple):
     """An answer that a worker has ready and that is not due yet.
 
     Attributes:
@@ -32,12 +32,12 @@ class Held(NamedTuple):
         heartbeat: seconds between two heartbeats meanwhile, or None.
     """
 
-    call: Call
+    call: WorkerCall
     takes: float
     heartbeat: float | None
 
 
-class Staff(Protocol):
+class Poller(Protocol):
     """Who takes turns."""
 
     def run_once(self) -> bool:
@@ -45,11 +45,11 @@ class Staff(Protocol):
         ...
 
 
-class Desk(Client):
+class WorkerClient(Client):
     """The client that all workers of a runner share, of whom one works at a time.
 
     Attributes:
-        trouble: what goes wrong.
+        fault_injector: injects faults into calls.
         arrange: given a decision task and the answer to it; returns what is sent, or None if
             nothing is.
         worker: who is at work; empty if nobody is.
@@ -61,7 +61,7 @@ class Desk(Client):
         given: the tasks that were found there.
     """
 
-    trouble: Trouble
+    fault_injector: FaultInjector
     arrange: Callable[[Reply, Reply], Reply | None]
 
     def __init__(
@@ -77,16 +77,16 @@ class Desk(Client):
         super().__init__(simulation, simulation.region, poll_seconds=0)
         self._on_task = on_task
         self._on_answer = on_answer
-        self.late: dict[List, deque[Reply]] = {}
+        self.late: dict[PolledList, deque[Reply]] = {}
         self.clear("")
 
     def clear(self, worker: str) -> None:
         """Make room for the next worker."""
         self.worker = worker
         self.task: Reply | None = None
-        self.held: Held | None = None
+        self.held: HeldAnswer | None = None
         self.refusal: Exception | None = None
-        self.polled: list[List] = []
+        self.polled: list[PolledList] = []
         self._answer: Answer | None = None
         self._in_hand: Reply | None = None
         self.given: list[Reply] = []
@@ -100,27 +100,27 @@ class Desk(Client):
         """Be told which stub's answer the task in hand is about to get."""
         self._answer = answer
 
-    def give(self, held: Held) -> None:
+    def give(self, held: HeldAnswer) -> None:
         """Give an answer that was held back; nobody may wait for it any more."""
         self.held = None
         try:
-            self.trouble.call(held.call)
+            self.fault_injector.call(held.call)
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
         self._on_answer()
 
-    def cancellation(self, held: Held) -> Held:
+    def cancellation(self, held: HeldAnswer) -> HeldAnswer:
         """Return the answer that a task was canceled, to be given in place of another."""
         operation = "RespondActivityTaskCanceled"
         request = {"taskToken": held.call.request["taskToken"]}
         send = partial(super()._call, operation, request)
         call = held.call._replace(operation=operation, request=request, send=send)
-        return Held(call, 0, None)
+        return HeldAnswer(call, 0, None)
 
-    def put_off(self, call: Call, seconds: float) -> None:
+    def put_off(self, call: WorkerCall, seconds: float) -> None:
         """Hold an answer back."""
-        self.held = Held(call, seconds, None)
+        self.held = HeldAnswer(call, seconds, None)
         self.task = None
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
@@ -131,39 +131,39 @@ class Desk(Client):
                 return {}
             arguments = arranged
         send = partial(super()._call, operation, arguments)
-        call = Call(self.worker, operation, arguments, send, self._in_hand)
+        call = WorkerCall(self.worker, operation, arguments, send, self._in_hand)
         if operation in POLLS and "nextPageToken" not in arguments:
             return self._poll(call)
         if not operation.startswith("Respond"):
-            return self.trouble.call(call) if operation == HEARTBEAT else send()
+            return self.fault_injector.call(call) if operation == HEARTBEAT else send()
         if self._answer is not None and self._answer.takes:
-            self.held = Held(call, self._answer.takes, self._answer.heartbeat)
+            self.held = HeldAnswer(call, self._answer.takes, self._answer.heartbeat)
             self.task = None
             return {}
         return self._respond(call)
 
-    def _poll(self, call: Call) -> Reply:
+    def _poll(self, call: WorkerCall) -> Reply:
         polled = call.operation, call.request["taskList"]["name"]
         if polled in self.polled:
             raise TurnIsOverError
         self.polled.append(polled)
         late = self.late.get(polled)
-        reply = late.popleft() if late else self.trouble.call(call)
+        reply = late.popleft() if late else self.fault_injector.call(call)
         if not reply.get("taskToken"):
             return reply
         self._in_hand = reply
         self.given.append(reply)
-        given = self.trouble.task(
-            Call(self.worker, call.operation, call.request, lambda: reply, reply)
+        given = self.fault_injector.task(
+            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
         )
         if given.get("taskToken"):
             self.task = given
             self._on_task()
         return given
 
-    def _respond(self, call: Call) -> Reply:
+    def _respond(self, call: WorkerCall) -> Reply:
         try:
-            reply = self.trouble.call(call)
+            reply = self.fault_injector.call(call)
         except Exception as error:
             injected: Any = getattr(error, "injected", False)
             if fault_code(error) != "UnknownResourceFault" and not injected:
@@ -175,7 +175,7 @@ class Desk(Client):
         return reply
 
 
-class Crew:
+class WorkerPool:
     """The workers on some task lists, each of whom does one task at a time.
 
     Args:
@@ -186,14 +186,14 @@ class Crew:
     """
 
     def __init__(
-        self, hire: Callable[[str], Staff], role: str, size: int | None, lists: list[List]
+        self, hire: Callable[[str], Poller], role: str, size: int | None, lists: list[PolledList]
     ) -> None:
         """Be there, with nothing to do."""
         self._hire = hire
         self._role = role
         self._size = size
         self.lists = lists
-        self.unheard = not lists
+        self.untried = not lists
         """Whether it is not known yet what they do."""
         self._hired = 0
         self.renew()
@@ -201,7 +201,7 @@ class Crew:
     def renew(self) -> None:
         """Let everybody go, and hire others in their place."""
         self._busy: set[str] = set()
-        self._idle: deque[tuple[str, Staff]] = deque()
+        self._idle: deque[tuple[str, Poller]] = deque()
         for _ in range(self._size or 0):
             self.hire_one()
 
@@ -216,11 +216,11 @@ class Crew:
         """Whether somebody can go to work."""
         return bool(self._idle) or self._size is None
 
-    def is_ready(self, waiting: Set[List]) -> bool:
+    def is_ready(self, waiting: Set[PolledList]) -> bool:
         """Return whether somebody can go to work, and may find it on the lists given."""
-        return self.has_idle and (self.unheard or not waiting.isdisjoint(self.lists))
+        return self.has_idle and (self.untried or not waiting.isdisjoint(self.lists))
 
-    def leave(self) -> tuple[str, Staff]:
+    def leave(self) -> tuple[str, Poller]:
         """Let the worker go to work who has been idle longest; return its name and itself."""
         if not self._idle:
             self.hire_one()
@@ -228,7 +228,7 @@ class Crew:
         self._busy.add(name)
         return name, worker
 
-    def come_back(self, name: str, worker: Staff) -> None:
+    def come_back(self, name: str, worker: Poller) -> None:
         """Have a worker back who has nothing to do any more, unless others have come for it."""
         if name in self._busy:
             self._busy.remove(name)

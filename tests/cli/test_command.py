@@ -216,11 +216,11 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
     ("words", "works"),
     [
         (["verify", "."], "flowy_sim.verify.verify_paths"),
-        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._histories.replaying.replay_files"),
+        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._replay.replay_files"),
         (["explore"], "flowy_sim._cli.exploring.find_failure"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
-            "flowy_sim.testing._histories.recording.record",
+            "flowy_sim._cli.history_recorder.record",
         ),
     ],
 )

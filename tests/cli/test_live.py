@@ -8,9 +8,9 @@ import pytest
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
-from flowy_sim._cli import services, staff
+from flowy_sim._cli import services, worker_threads
 from flowy_sim._cli.services import service_at
-from flowy_sim._cli.staff import Member, Staff
+from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
 from flowy_sim._simulation.clock import RealClock
 
 URL = "http://127.0.0.1:5055"
@@ -40,7 +40,7 @@ def test_the_same_run_goes_to_a_service_at_a_url_and_registers_the_domain(invoke
 
 def test_the_same_run_goes_to_amazon_swf(invoke, monkeypatch):
     monkeypatch.setattr(services, "AMAZON_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(staff, "_PAUSE", 0.01)
+    monkeypatch.setattr(worker_threads, "_PAUSE", 0.01)
     # What an empty poll waits for there: a second.
     monkeypatch.setattr("moto.swf.models.sleep", lambda seconds: threading.Event().wait(0.01))
     with mock_aws():
@@ -69,7 +69,7 @@ def test_whoever_sits_at_a_terminal_is_asked_whether_to_register_the_domain(
     simulation, monkeypatch
 ):
     client = boto3.client("swf")
-    service = services.Service(client, "shop", look_seconds=1, patient=True)
+    service = services.SwfService(client, "shop", look_seconds=1, patient=True)
     monkeypatch.setattr(services.sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(services.click, "confirm", lambda question, err: "'shop'" in question)
 
@@ -178,9 +178,9 @@ class FakeClient:
 
 def test_a_staff_is_not_held_up_by_polls_that_may_be_given_up():
     client = FakeClient()
-    member = Member(client, FakeWorker)
+    member = WorkerThread(client, FakeWorker)
 
-    with Staff([member], give_up_polls=True) as workers:
+    with WorkerThreads([member], give_up_polls=True) as workers:
         client.called.wait()
         assert workers.idle
 
@@ -194,16 +194,16 @@ def test_a_staff_is_not_held_up_by_polls_that_may_be_given_up():
 def test_a_staff_waits_for_tasks_in_hand_and_says_so(give_up_polls, monkeypatch):
     client = FakeClient()
     client.poll_over.set()
-    member = Member(client, FakeWorker)
+    member = WorkerThread(client, FakeWorker)
     said = []
 
     def echo(text, err):
         said.append(text)
         client.work_over.set()
 
-    monkeypatch.setattr(staff.click, "echo", echo)
+    monkeypatch.setattr(worker_threads.click, "echo", echo)
 
-    with Staff([member], give_up_polls):
+    with WorkerThreads([member], give_up_polls):
         client.called.wait()
 
     assert not member.alive
@@ -213,14 +213,14 @@ def test_a_staff_waits_for_tasks_in_hand_and_says_so(give_up_polls, monkeypatch)
 def test_ctrl_c_ends_the_waiting_for_a_staff(monkeypatch):
     client = FakeClient()
     client.poll_over.set()
-    member = Member(client, FakeWorker)
+    member = WorkerThread(client, FakeWorker)
 
     def echo(text, err):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(staff.click, "echo", echo)
+    monkeypatch.setattr(worker_threads.click, "echo", echo)
 
-    with Staff([member], give_up_polls=False):
+    with WorkerThreads([member], give_up_polls=False):
         client.called.wait()
 
     assert member.alive
@@ -232,9 +232,9 @@ def test_what_a_worker_ends_with_is_raised():
         def loop(self):
             raise OSError("no disk")
 
-    member = Member(FakeClient(), Broken)
+    member = WorkerThread(FakeClient(), Broken)
 
-    with Staff([member], give_up_polls=True) as workers:
+    with WorkerThreads([member], give_up_polls=True) as workers:
         member.join(10)
         with pytest.raises(OSError, match="no disk"):
             workers.check()

@@ -8,8 +8,7 @@ from handwritten import History
 from rich.console import Console
 
 from flowy import ActivityProxy, Workflow, activity, workflow
-from flowy_sim._cli.gauge import Gauge
-from flowy_sim._cli.progress import Progress
+from flowy_sim._cli.progress import ExplorationProgress, RunProgress
 from flowy_sim.explore import find
 from flowy_sim.faults import EVERYDAY
 from flowy_sim.testing import Runner
@@ -32,7 +31,7 @@ def drawn(history: History, encoding: str = "utf-8") -> str:
     """Return what is shown after the events of a history."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=file, width=60)
-    progress = Progress(console)
+    progress = RunProgress(console)
     for event in history.events:
         progress.tell("photo-1", event)
     with console.capture() as capture:
@@ -90,9 +89,11 @@ def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1
     def baked(runner: Runner) -> None:
         assert runner(Bread, 500).status != "OPEN"
 
-    monkeypatch.setattr("flowy_sim.explore._explorer._TOLD_EVERY", 0)
-    with console.capture() as capture, Gauge(console, 40, 60) as gauge:
-        find(baked, faults=EVERYDAY, runs=40, seconds=60, tell=gauge.tell, processes=processes)
+    monkeypatch.setattr("flowy_sim.explore._explorer._PROGRESS_EVERY", 0)
+    with console.capture() as capture, ExplorationProgress(console, 40, 60) as gauge:
+        find(
+            baked, faults=EVERYDAY, runs=40, seconds=60, on_progress=gauge.tell, processes=processes
+        )
     return capture.get()
 
 

@@ -1,4 +1,4 @@
-"""What docs/serving.md says about clients is true: its examples are run."""
+"""The examples for clients in docs/serving.md run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATH = f"{AWS.parent}:{SIMPLEFLOW.parent}:/usr/bin:/bin"
 
 
 def example(name: str) -> str:
-    """Return an example of the document."""
+    """Return an example of the page."""
     found: list[str] = re.findall(rf"<!-- tested: {name} -->\n```\w+\n(.*?)```", DOCUMENT, re.S)
     (code,) = found
     return code
@@ -26,23 +26,23 @@ def domains(endpoint: Endpoint) -> list[str]:
     return [each["name"] for each in reply["domainInfos"]]
 
 
-def test_boto3_is_pointed_here(at_real: Programs, real: Endpoint) -> None:
+def test_boto3_connects(at_real: Programs, real: Endpoint) -> None:
     at_real.run(sys.executable, "-c", example("boto3"))
     assert domains(real) == ["shop"]
 
 
 @needs_aws
-def test_the_aws_command_line_is_pointed_here(at_real: Programs) -> None:
+def test_the_aws_cli_connects(at_real: Programs) -> None:
     assert at_real.run("bash", "-ec", example("aws"), PATH=PATH) == "shop\n"
 
 
 @needs_javascript
-def test_javascript_is_pointed_here(at_real: Programs) -> None:
+def test_the_sdk_for_javascript_connects(at_real: Programs) -> None:
     assert at_real.run("node", "-e", example("javascript")) == "no task\n"
 
 
 @needs_simpleflow
-def test_simpleflow_is_pointed_here(at_real: Programs, real: Endpoint, tmp_path: Path) -> None:
+def test_simpleflow_connects(at_real: Programs, real: Endpoint, tmp_path: Path) -> None:
     client = real.client()
     client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
     (tmp_path / "shop.py").write_text(example("simpleflow module"), encoding="utf-8")

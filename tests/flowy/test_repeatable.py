@@ -260,7 +260,7 @@ def lives_through(before: Any, after: Any) -> tuple[Any, Any]:
 
     def deploy() -> None:
         was.run = now.run  # type: ignore[method-assign]
-        runner.stage.suspended.clear()
+        runner.scheduler.suspended.clear()
 
     runner.after(50, deploy)
     run = runner.finish(execution)

@@ -18,7 +18,7 @@ from flowy import (
     Payloads,
     activity,
 )
-from flowy_sim.testing._activity_environment import Alone
+from flowy_sim.testing._activity_environment import ActivityEnvironment
 
 
 @activity("count", 1, "numbers", heartbeat=60, automatic_heartbeat=True)
@@ -45,18 +45,18 @@ class Tomorrow(Activity):
 
 
 @pytest.fixture
-def alone() -> Alone:
-    return Alone()
+def alone() -> ActivityEnvironment:
+    return ActivityEnvironment()
 
 
-def test_a_class_and_a_function_are_run(alone: Alone) -> None:
+def test_a_class_and_a_function_are_run(alone: ActivityEnvironment) -> None:
     assert alone(Heat, 220) == 220
     assert alone.heartbeats == [None] * 3
     assert alone(count_to, number=2) == 2
     assert alone.heartbeats == ["0", "1"]
 
 
-def test_heartbeats_hear_of_a_cancellation(alone: Alone) -> None:
+def test_heartbeats_hear_of_a_cancellation(alone: ActivityEnvironment) -> None:
     alone.cancel(at=3)
     with pytest.raises(ActivityCanceled, match="stopped at 2"):
         alone(count_to, 10)
@@ -64,18 +64,18 @@ def test_heartbeats_hear_of_a_cancellation(alone: Alone) -> None:
     assert alone(Heat, 220) == 0
 
 
-def test_heartbeats_hear_that_nobody_waits_any_more(alone: Alone) -> None:
+def test_heartbeats_hear_that_nobody_waits_any_more(alone: ActivityEnvironment) -> None:
     alone.abandon(at=2)
     assert alone(count_to, 10) == -1
 
 
 def test_each_heartbeat_can_be_watched() -> None:
     seen: list[str | None] = []
-    assert Alone(on_heartbeat=seen.append)(count_to, 3) == 3
+    assert ActivityEnvironment(on_heartbeat=seen.append)(count_to, 3) == 3
     assert seen == ["0", "1", "2"]
 
 
-def test_long_details_are_cut_as_a_worker_does(alone: Alone) -> None:
+def test_long_details_are_cut_as_a_worker_does(alone: ActivityEnvironment) -> None:
     @activity("long", 1, "numbers")
     def long(context: ActivityContext) -> None:
         context.heartbeat("x" * 5000)
@@ -86,24 +86,24 @@ def test_long_details_are_cut_as_a_worker_does(alone: Alone) -> None:
     assert len(details) == 2048
 
 
-def test_an_error_comes_out_as_it_is(alone: Alone) -> None:
+def test_an_error_comes_out_as_it_is(alone: ActivityEnvironment) -> None:
     with pytest.raises(ValueError, match="there is no flour"):
         alone(Knead, 0)
 
 
-def test_one_that_is_finished_elsewhere_has_a_token(alone: Alone) -> None:
+def test_one_that_is_finished_elsewhere_has_a_token(alone: ActivityEnvironment) -> None:
     assert alone(later) is LATER
     assert alone.context.token == "token-1"
     assert alone.context.type == "later 1"
 
 
-def test_arguments_and_results_travel_as_the_type_hints_say(alone: Alone) -> None:
+def test_arguments_and_results_travel_as_the_type_hints_say(alone: ActivityEnvironment) -> None:
     assert alone(Tomorrow, datetime.date(2024, 2, 28)) == datetime.date(2024, 2, 29)
     with pytest.raises(flowy.SerializationError, match=r"argument 1 .*is not what its type hint"):
         alone(Tomorrow, "yesterday")
 
 
-def test_what_cannot_be_sent_is_an_error(alone: Alone, tmp_path: Path) -> None:
+def test_what_cannot_be_sent_is_an_error(alone: ActivityEnvironment, tmp_path: Path) -> None:
     with pytest.raises(flowy.SerializationError, match="argument 1 of knead 1 cannot be sent"):
         alone(Knead, object())
 
@@ -113,17 +113,17 @@ def test_what_cannot_be_sent_is_an_error(alone: Alone, tmp_path: Path) -> None:
 
     with pytest.raises(flowy.SerializationError, match="the result of much 1 takes 40,002"):
         alone(much)
-    assert len(Alone(payloads=Payloads(store=tmp_path))(much)) == 40_000
+    assert len(ActivityEnvironment(payloads=Payloads(store=tmp_path))(much)) == 40_000
 
 
 @pytest.mark.parametrize("wrong", [Bread, Activity, print, "knead", ActivityProxy(Knead)])
-def test_what_is_no_activity_is_told(alone: Alone, wrong: object) -> None:
+def test_what_is_no_activity_is_told(alone: ActivityEnvironment, wrong: object) -> None:
     with pytest.raises(flowy.ConfigurationError, match="class or function decorated with @activ"):
         alone(wrong)
 
 
 @pytest.mark.parametrize("at", [0, -1, 1.5, True])
-def test_heartbeats_are_numbered_from_one(alone: Alone, at: int) -> None:
+def test_heartbeats_are_numbered_from_one(alone: ActivityEnvironment, at: int) -> None:
     with pytest.raises(flowy.ConfigurationError, match="at must be a whole number from 1"):
         alone.cancel(at=at)
 

@@ -1,4 +1,4 @@
-"""Exploring finds what goes wrong in some order or under some fault, and tells it shortly."""
+"""Exploring finds what fails in some order or under some fault, and reports it briefly."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import pytest
 from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activity, workflow
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import Simulation
+from flowy_sim import Latency, Limits, Simulation
+from flowy_sim._engine.latency import ZERO
 from flowy_sim.explore import FoundError, explore, find
-from flowy_sim.explore._choices import Deviation, parse, text
-from flowy_sim.explore._processes import cores
-from flowy_sim.explore._shrinking import shrink
-from flowy_sim.explore._stand_ins import PlainStubs, plainest
+from flowy_sim.explore._choices import Deviation, format_choices, parse_choices
+from flowy_sim.explore._processes import usable_cores
+from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import DefaultStubs, simplest_value
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._stubs import Stubs
 
@@ -58,7 +59,7 @@ def no_customer_pays_twice(runner: Runner) -> None:
     runner.stubs(Charge, function=paid.append)
 
     @runner.invariant
-    def nobody_has_paid_twice() -> None:
+    def no_customer_has_paid_twice() -> None:
         assert len(paid) < 2, f"paid {paid}"
 
     runner(Purchase, 7)
@@ -69,7 +70,7 @@ def each_customer_pays_once(runner: Runner) -> None:
     runner.stubs(Charge, function=paid.add)
 
     @runner.invariant
-    def nobody_has_paid_twice() -> None:
+    def no_customer_has_paid_twice() -> None:
         assert len(paid) < 2
 
     runner(Purchase, 7)
@@ -81,13 +82,13 @@ def test_a_small_space_is_explored_to_its_end() -> None:
     assert found.share == pytest.approx(1)
 
 
-def test_orders_that_come_to_the_same_are_counted_once() -> None:
+def test_orders_that_lead_to_the_same_state_are_counted_once() -> None:
     found = explore(images, faults=EVERYDAY, most_faults=1)
     assert found.complete
     assert found.runs < found.states
 
 
-def test_work_that_is_done_twice_is_found_and_told_shortly() -> None:
+def test_work_that_is_done_twice_is_found_and_reported_briefly() -> None:
     with pytest.raises(FoundError) as raised:
         explore(no_customer_pays_twice, faults=EVERYDAY)
     failure = raised.value.exploration.failure
@@ -95,11 +96,11 @@ def test_work_that_is_done_twice_is_found_and_told_shortly() -> None:
     assert len(failure.choices) == 1
     story = str(failure).splitlines()
     assert len(story) <= MOST_LINES
-    assert story[0] == "nobody has paid twice: paid [7, 7]"
+    assert story[0] == "no customer has paid twice: paid [7, 7]"
     assert any(line.lstrip().startswith("60 s") and "times out" in line for line in story)
 
 
-def test_the_mended_twin_is_found_clean() -> None:
+def test_nothing_is_found_in_the_fixed_twin() -> None:
     assert explore(each_customer_pays_once, faults=EVERYDAY, most_faults=1).complete
 
 
@@ -116,7 +117,7 @@ def test_a_stub_that_no_run_has_used_fails_what_is_explored() -> None:
 def test_a_failure_is_repeated_by_its_choices() -> None:
     found = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()])
     assert found.failure is not None
-    written = text(found.failure.choices)
+    written = format_choices(found.failure.choices)
     assert written == "the worker dies after the work, before it answers 1=1"
     assert repr(written) in found.failure.repeat
     again = find(no_customer_pays_twice, faults=[NetworkError(), WorkerDiesLate()], choices=written)
@@ -126,7 +127,7 @@ def test_a_failure_is_repeated_by_its_choices() -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> None:
+def test_a_test_that_is_not_repeatable_is_reported(processes: int) -> None:
     made: list[None] = []
 
     def unlike(runner: Runner) -> None:
@@ -137,20 +138,46 @@ def test_a_test_that_does_something_else_each_time_is_told(processes: int) -> No
 
     found = find(unlike, faults=EVERYDAY, processes=processes)
     assert found.failure is not None
-    assert not found.failure.repeats
+    assert not found.failure.repeatable
     assert "forty-fifth" in str(found.failure)
     assert "It did not fail when it was run again with the same choices" in str(found.failure)
 
 
-def test_choices_that_a_run_never_comes_to_are_told() -> None:
-    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' comes 1=1")
+def test_choices_that_a_run_never_reaches_are_reported() -> None:
+    found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' arrives 1=1")
     assert found.failure is None
-    assert "choices: turn 900=1; the signal 'a; b' comes 1=1;" in found.about_missed()
+    assert "choices: turn 900=1; the signal 'a; b' arrives 1=1;" in found.describe_unreached()
 
 
 def test_what_cannot_be_explored_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="what is explored must be an ordinary function"):
         find("tests")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="simulation must be a Simulation, not 7"):
+        find(images, simulation=7)  # type: ignore[arg-type]
+
+
+def test_simulations_are_made_like_the_one_that_is_given() -> None:
+    def seen(**options: Any) -> set[tuple[int, str, str, str, Latency, int]]:
+        made = set()
+
+        def test(runner: Runner) -> None:
+            simulation = runner.simulation
+            engine = simulation.engine()
+            where = simulation.region, simulation.account
+            now = simulation.clock.now.isoformat()
+            made.add((simulation.seed, now, *where, engine.latency, engine.limits.domains))
+            images(runner)
+
+        assert find(test, **options).complete
+        return made
+
+    limits = Limits(domains=2)
+    like = Simulation(7, "2030-01-01T00:00:00Z", "eu-west-1", "1" * 12, None, None, limits, ZERO)
+    start = "2030-01-01T00:00:00+00:00"
+    assert seen(simulation=like) == {(7, start, "eu-west-1", "1" * 12, ZERO, 2)}
+    assert seen(simulation=like, seed=3, region="us-east-1") == {
+        (3, start, "us-east-1", "1" * 12, ZERO, 2)
+    }
 
 
 def test_several_processes_find_the_same() -> None:
@@ -161,7 +188,7 @@ def test_several_processes_find_the_same() -> None:
     assert together.share == pytest.approx(1)
 
 
-def test_what_one_of_several_processes_finds_is_told() -> None:
+def test_what_one_of_several_processes_finds_is_reported() -> None:
     def no_customer_gives_up(runner: Runner) -> None:
         runner.stubs(Charge, result="paid")
         assert runner(Purchase, 7).status == "COMPLETED"
@@ -173,7 +200,7 @@ def test_what_one_of_several_processes_finds_is_told() -> None:
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="its workers have threads")
-def test_a_process_that_dies_is_told() -> None:
+def test_a_process_that_dies_is_reported() -> None:
     here = os.getpid()
 
     def test(runner: Runner) -> None:
@@ -185,18 +212,18 @@ def test_a_process_that_dies_is_told() -> None:
         find(test, faults=EVERYDAY, processes=2)
 
 
-def test_where_other_threads_run_no_process_is_forked() -> None:
+def test_no_process_is_forked_while_other_threads_run() -> None:
     resting = threading.Event()
     thread = threading.Thread(target=resting.wait)
     thread.start()
     try:
-        assert cores() == 1
+        assert usable_cores() == 1
     finally:
         resting.set()
         thread.join()
 
 
-def test_it_is_told_how_executions_ended() -> None:
+def test_the_report_counts_how_executions_ended() -> None:
     found = find(each_customer_pays_once, faults=[WorkerDiesLate(most=2)])
     assert set(found.endings) == {
         "purchase 1 COMPLETED: null",
@@ -204,7 +231,7 @@ def test_it_is_told_how_executions_ended() -> None:
     }
 
 
-def test_what_a_test_got_wrong_itself_is_raised_as_it_is() -> None:
+def test_an_error_in_the_test_itself_is_raised_unchanged() -> None:
     def test(runner: Runner) -> None:
         runner(Purchase, 7, 8)
 
@@ -212,7 +239,7 @@ def test_what_a_test_got_wrong_itself_is_raised_as_it_is() -> None:
         find(test)
 
 
-def test_an_execution_that_goes_on_for_ever_is_found() -> None:
+def test_an_execution_that_never_ends_is_found() -> None:
     @workflow("restless", 1, "purchases", execution_start_to_close=86_400)
     class Restless(Workflow):
         def run(self) -> None:
@@ -224,7 +251,7 @@ def test_an_execution_that_goes_on_for_ever_is_found() -> None:
 
     failure = find(test, most_turns=50).failure
     assert failure is not None
-    assert str(failure).startswith("EndlessError: it goes on and on: more than 50 turns")
+    assert str(failure).startswith("EndlessError: the run took more than 50 turns")
 
 
 def test_invariants_see_each_execution_as_it_grows() -> None:
@@ -253,11 +280,11 @@ def test_invariants_see_each_execution_as_it_grows() -> None:
         (Any, None),
     ],
 )
-def test_stand_ins_return_the_plainest_value_of_a_type(hint: Any, value: object) -> None:
-    assert plainest(hint) == value
+def test_default_stubs_return_the_simplest_value_of_a_type(hint: Any, value: object) -> None:
+    assert simplest_value(hint) == value
 
 
-def test_whom_the_answers_of_a_stub_go_to_is_explored() -> None:
+def test_which_call_gets_which_answer_of_a_stub_is_explored() -> None:
     def the_first_one_is_the_first_to_be_refused(runner: Runner) -> None:
         runner.stubs(Charge, result="paid", takes=5).then(result="refused", takes=5)
         started = [runner.start(Purchase, amount) for amount in (1, 2)]
@@ -268,14 +295,14 @@ def test_whom_the_answers_of_a_stub_go_to_is_explored() -> None:
     assert len(failure.choices) == 1
 
 
-def test_exploring_stops_after_so_many_runs() -> None:
+def test_exploring_stops_after_the_given_number_of_runs() -> None:
     found = find(images, faults=EVERYDAY, runs=5)
     assert found.runs == 5
     assert not found.complete
     assert 0 < found.share < 1
 
 
-def test_a_plain_decider_that_takes_orders_for_granted_is_found() -> None:
+def test_a_decider_without_flowy_that_relies_on_an_order_is_found() -> None:
     def test(runner: Runner) -> None:
         client = runner.simulation.client()
         client.register_domain(name="simulated", workflowExecutionRetentionPeriodInDays="1")
@@ -320,7 +347,7 @@ def test_a_plain_decider_that_takes_orders_for_granted_is_found() -> None:
 
     failure = find(test).failure
     assert failure is not None
-    assert text(failure.choices) == "activity task 1=1"
+    assert format_choices(failure.choices) == "activity task 1=1"
 
 
 def closing() -> dict[str, Any]:
@@ -342,9 +369,9 @@ def step(name: str) -> dict[str, Any]:
 
 def test_choices_are_written_and_read_back() -> None:
     chosen = (Deviation("turn", 3, 1), Deviation("the work is done, but fails", 1, 1))
-    assert parse(text(chosen)) == chosen
+    assert parse_choices(format_choices(chosen)) == chosen
     with pytest.raises(ConfigurationError, match="written like"):
-        parse("turn=1")
+        parse_choices("turn=1")
 
 
 def test_what_does_not_matter_is_shrunk_away() -> None:
@@ -353,7 +380,7 @@ def test_what_does_not_matter_is_shrunk_away() -> None:
     assert shrink(lambda given: given if needed in given else None, found) == (needed,)
 
 
-def test_what_proxies_were_given_is_stood_in_for_by_its_type() -> None:
+def test_an_activity_that_a_proxy_was_given_is_stubbed_by_its_type() -> None:
     stubs = Stubs()
-    PlainStubs([Purchase]).add_to(stubs)
+    DefaultStubs([Purchase]).add_to(stubs)
     assert Runner(Simulation(), stubs=stubs).run(Purchase, 7).result == "text"

@@ -1,4 +1,4 @@
-"""What docs/exploring.md shows is true: its examples are run."""
+"""The examples in docs/exploring.md run, and print what the page shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_example_passes(pytester: pytest.Pytester) -> None:
     assert outcomes["passed"] >= sum(block.count("def test_") for block in examples)
 
 
-def test_a_failure_is_told_as_the_document_shows(pytester: pytest.Pytester) -> None:
+def test_a_failure_is_reported_as_the_document_shows(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_exploring_example=f"{BLOCKS[0]}\n{CARELESS}")
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
@@ -34,7 +34,7 @@ def test_a_failure_is_told_as_the_document_shows(pytester: pytest.Pytester) -> N
     assert [line for line in map(str.strip, MESSAGE[0].splitlines()) if line not in lines] == []
 
 
-def test_the_command_says_what_the_document_shows(
+def test_the_command_prints_what_the_document_shows(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pytester.path)
@@ -48,6 +48,6 @@ def test_the_command_says_what_the_document_shows(
 
 
 def without_counts(said: str) -> str:
-    """Leave out what every change of a worker's calls changes, and what time it takes."""
+    """Remove numbers that change with every change to the calls of workers, and times."""
     said = re.sub(r"in [\d.]+ s \([\d,]+ runs a second\)", "", said)
     return re.sub(r"[\d,]+(?= (runs|states) )|^ +[\d,]+  (?=purchase)", "", said, flags=re.M)

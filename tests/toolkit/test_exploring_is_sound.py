@@ -1,4 +1,4 @@
-"""Leaving off where a state was seen before hides nothing that could come of it."""
+"""Pruning runs that reach a known state hides no failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowy_sim.faults import (
     CancelRequest,
     ClockJumps,
     DeciderDies,
-    Fault,
+    InjectedFault,
     ReplyLost,
     Restart,
     Signal,
@@ -29,7 +29,7 @@ from flowy_sim.testing import Runner
 
 EXAMPLES, RUNS = (500, 300) if "FLOWY_SOAK" in os.environ else (10, 100)
 
-FAULTS: Sequence[Fault] = (
+FAULTS: Sequence[InjectedFault] = (
     WorkerDies(),
     WorkerDiesLate(),
     DeciderDies(),
@@ -40,12 +40,12 @@ FAULTS: Sequence[Fault] = (
     Restart(),
     ClockJumps(100),
     CancelRequest(),
-    Signal("hurry", surely=False),
+    Signal("hurry", eventually=False),
 )
 
 
-class Blind:
-    """Looks at no state, so that each run is made to its end."""
+class NoPruner:
+    """Prunes nothing, so that each run is made to its end."""
 
     def __init__(self, *arguments: Any) -> None:
         pass
@@ -59,8 +59,8 @@ class Blind:
     workflows(most_calls=3),
     st.lists(st.sampled_from(FAULTS), max_size=2, unique_by=lambda fault: fault.describe()),
 )
-def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
-    monkeypatch: pytest.MonkeyPatch, program: Program, faults: list[Fault]
+def test_pruning_loses_no_way_in_which_executions_end(
+    monkeypatch: pytest.MonkeyPatch, program: Program, faults: list[InjectedFault]
 ) -> None:
     has_memory = any(call.failures for call in program.calls)
 
@@ -72,7 +72,7 @@ def test_executions_end_in_all_the_ways_in_which_they_do_if_every_run_is_made(
 
     pruned = find(test, faults=faults, most_faults=1, runs=RUNS)
     with monkeypatch.context() as patched:
-        patched.setattr(_explorer, "_Look", Blind)
+        patched.setattr(_explorer, "_Pruner", NoPruner)
         whole = find(test, faults=faults, most_faults=1, runs=2 * RUNS)
     if pruned.complete:
         assert set(whole.endings) <= set(pruned.endings)

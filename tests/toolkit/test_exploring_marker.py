@@ -1,4 +1,4 @@
-"""A test marked with ``explore`` is run under many orders and faults."""
+"""A test whose marker says ``explore`` is run in many orders and under many faults."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
+from flowy_sim.explore import explore
 
 SHOP = """
 import pytest
@@ -38,7 +39,9 @@ def test_nobody_pays_twice(swf_run, swf_stub):
 """
 
 
-def test_what_its_own_order_hides_is_found_and_repeated(pytester: pytest.Pytester) -> None:
+def test_a_bug_that_the_default_order_hides_is_found_and_repeated(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(SHOP + CARELESS)
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(failed=1)
@@ -83,7 +86,7 @@ class TestPurchases:
     assert re.search('name="explored" value=".+ runs and .+, all of the space"', written)
 
 
-def test_what_a_test_says_of_itself_is_heard(pytester: pytest.Pytester) -> None:
+def test_failing_and_skipping_inside_an_explored_test_work(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
 import pytest
@@ -114,7 +117,11 @@ def test_that_nothing_is_raised():
             "def test_it(client):",
             "*takes True, or a dictionary of the options of*explore*not 7",
         ),
-        ("explore=True", "async def test_it():", "*ordinary function; this one is async"),
+        (
+            "explore=True",
+            "async def test_it():",
+            "*must be an ordinary function; this one is async",
+        ),
         (
             "explore=True",
             "def test_it(client):",
@@ -143,9 +150,9 @@ def client(swf):
     report.stdout.fnmatch_lines([sentence])
 
 
-def test_an_option_that_exploring_has_not_is_told(swf: Simulation) -> None:
+def test_an_unknown_option_is_refused(swf: Simulation) -> None:
     with pytest.raises(ConfigurationError, match="exploring has no option fault; it has faults,"):
-        swf.explore(lambda runner: None, fault=[])
+        explore(lambda runner: None, simulation=swf, fault=[])
 
 
 # What holds for all runs together
@@ -204,7 +211,7 @@ def test_stubs_need_no_use_where_the_marker_says_so(pytester: pytest.Pytester) -
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_what_explored_runs_have_met_is_covered(pytester: pytest.Pytester, processes: int) -> None:
+def test_coverage_counts_all_explored_runs(pytester: pytest.Pytester, processes: int) -> None:
     pytester.makepyfile(
         SHOP
         + f"""
@@ -235,9 +242,7 @@ def test_it_ends(swf_run, swf_stub):
 
 def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SHOP + GOLDEN)
-    pytester.runpytest_inprocess().stdout.fnmatch_lines(
-        ["*record it once with pytest --swf-record*"]
-    )
+    pytester.runpytest_inprocess().stdout.fnmatch_lines(["*record it with pytest --swf-record*"])
     pytester.runpytest_inprocess("--swf-record").assert_outcomes(passed=1)
     [kept] = (pytester.path / "histories").rglob("*.json")
     events = json.loads(kept.read_text(encoding="utf-8"))["events"]
@@ -253,13 +258,11 @@ def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pyteste
     report.stdout.fnmatch_lines(["*does not replay any more: event 5 of the history shows*"])
 
 
-def test_choices_that_the_run_never_comes_to_are_told(pytester: pytest.Pytester) -> None:
+def test_choices_that_the_run_never_reaches_are_reported(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SHOP + CARELESS)
     report = pytester.runpytest_inprocess("--swf-choices=the network fails 3=1", "-W", "default")
     report.assert_outcomes(passed=1, warnings=1)
-    report.stdout.fnmatch_lines(
-        ["*never came to these of the given choices: the network fails 3=1;*"]
-    )
+    report.stdout.fnmatch_lines(["*never reached these choices: the network fails 3=1;*"])
 
 
 def test_a_run_with_given_choices_is_not_recorded(pytester: pytest.Pytester) -> None:

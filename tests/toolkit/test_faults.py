@@ -1,4 +1,4 @@
-"""Faults strike where the schedule says, and flowy's workers live with them."""
+"""Faults strike where the schedule says, and flowy's workers survive them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowy._workers.backoff import Backoff
 from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore import explore
-from flowy_sim.explore._choices import Deviating, Deviation
+from flowy_sim.explore._choices import DeviatingSchedule, Deviation
 from flowy_sim.faults import (
     EVERYDAY,
     AnsweredTwice,
@@ -22,8 +22,8 @@ from flowy_sim.faults import (
     ClockJumps,
     DeciderDies,
     Deploy,
-    Fault,
     HeartbeatLate,
+    InjectedFault,
     NetworkError,
     ReplyLost,
     Restart,
@@ -62,10 +62,10 @@ class NewDelivery(Workflow):
         return f"{self.pick(article).result()}, wrapped"
 
 
-def struck(fault: Fault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
-    """Run a delivery during which a fault strikes where it could for the how manieth time."""
+def struck(fault: InjectedFault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
+    """Run a delivery; the fault strikes at the given one of its opportunities."""
     accidents: list[str] = []
-    schedule = Deviating([Deviation(fault.describe(), number, 1)])
+    schedule = DeviatingSchedule([Deviation(fault.describe(), number, 1)])
     runner = Runner(
         Simulation(schedule=schedule),
         activities=[Pick],
@@ -85,7 +85,7 @@ def causes(run: Run) -> list[str]:
 @pytest.mark.parametrize("fault", EVERYDAY, ids=lambda fault: type(fault).__name__)
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_workflow_with_retries_survives_every_everyday_fault(
-    fault: Fault, number: int, takes: float
+    fault: InjectedFault, number: int, takes: float
 ) -> None:
     run, _ = struck(fault, number, takes)
     assert run.result == "one lamp"
@@ -99,36 +99,36 @@ def test_it_survives_them_at_random(seed: int) -> None:
 
 
 @pytest.mark.parametrize("chance", [0.01, 0.99])
-def test_how_long_workers_wait_before_they_try_again_is_not_left_to_chance(
+def test_how_long_workers_wait_before_they_retry_is_deterministic(
     chance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Backoff.__init__, "__defaults__", (1.0, 60.0, lambda: chance))
     lost = AnswerLost(most=7)
-    schedule = Deviating([Deviation(lost.describe(), number, 1) for number in range(1, 8)])
+    schedule = DeviatingSchedule([Deviation(lost.describe(), number, 1) for number in range(1, 8)])
     runner = Runner(Simulation(schedule=schedule), activities=[Pick], faults=[lost], most_faults=7)
     assert runner(Delivery, "lamp").simulated_seconds == 1 + 2 + 4 + 8 + 16 + 32 + 32
 
 
-def test_nothing_goes_wrong_if_the_schedule_does_not_say_so() -> None:
+def test_no_fault_strikes_with_the_default_schedule() -> None:
     plain = Runner(Simulation(), activities=[Pick])(Delivery, "lamp")
     spared = Runner(Simulation(schedule=FirstChoice()), activities=[Pick], faults=EVERYDAY)
     assert spared(Delivery, "lamp").history == plain.history
 
 
 @pytest.mark.parametrize("fault", [WorkerDies(), WorkerDiesLate()])
-def test_the_task_of_a_dead_worker_times_out(fault: Fault) -> None:
+def test_the_task_of_a_dead_worker_times_out(fault: InjectedFault) -> None:
     run, accidents = struck(fault)
     assert "ActivityTaskTimedOut" in causes(run)
     assert accidents == [f"worker 1 (pick-1): {fault.describe()}"]
 
 
 @pytest.mark.parametrize("fault", [DeciderDies(), AnswerLate(), TaskLate()])
-def test_the_task_of_a_dead_or_slow_decider_times_out(fault: Fault) -> None:
+def test_the_task_of_a_dead_or_slow_decider_times_out(fault: InjectedFault) -> None:
     assert "DecisionTaskTimedOut" in causes(struck(fault)[0])
 
 
-def test_a_worker_that_dies_is_replaced_even_where_there_is_but_one() -> None:
-    schedule = Deviating([Deviation(WorkerDies.title, 1, 1)])
+def test_a_worker_that_dies_is_replaced_even_if_it_is_the_only_one() -> None:
+    schedule = DeviatingSchedule([Deviation(WorkerDies.title, 1, 1)])
     runner = Runner(
         Simulation(schedule=schedule), activities=[Pick], faults=[WorkerDies()], workers=1
     )
@@ -140,47 +140,47 @@ def test_a_worker_that_dies_is_replaced_even_where_there_is_but_one() -> None:
     assert identities == {"worker 1", "worker 2"}
 
 
-def test_work_can_fail_at_its_very_end() -> None:
+def test_work_that_is_done_can_be_reported_as_failed() -> None:
     assert "ActivityTaskFailed" in causes(struck(WorkFails())[0])
 
 
-def test_a_late_heartbeat_comes_after_the_time_out() -> None:
+def test_a_late_heartbeat_arrives_after_the_time_out() -> None:
     run, _ = struck(HeartbeatLate())
     timed_out = next(e for e in run.history if e["eventType"] == "ActivityTaskTimedOut")
     assert timed_out["activityTaskTimedOutEventAttributes"]["timeoutType"] == "HEARTBEAT"
 
 
-def test_a_little_lateness_does_no_harm() -> None:
+def test_a_task_that_is_a_little_late_does_no_harm() -> None:
     run, _ = struck(TaskLate(seconds=5), number=2)
     assert run.simulated_seconds == 5
     assert "ActivityTaskTimedOut" not in causes(run)
 
 
 @pytest.mark.parametrize("fault", [AnswerLost(), NetworkError(), Throttled()])
-def test_an_answer_that_does_not_get_through_is_given_again(fault: Fault) -> None:
+def test_an_answer_that_does_not_arrive_is_sent_again(fault: InjectedFault) -> None:
     run, accidents = struck(fault, number=2)
     assert causes(run).count("ActivityTaskScheduled") == 1
     assert accidents
 
 
 @pytest.mark.parametrize("fault", [AnsweredTwice(), ReplyLost()])
-def test_a_second_answer_changes_nothing(fault: Fault) -> None:
+def test_a_second_answer_changes_nothing(fault: InjectedFault) -> None:
     run, _ = struck(fault, number=2)
     assert causes(run).count("ActivityTaskCompleted") == 1
 
 
-def test_a_restart_loses_what_is_in_hand() -> None:
+def test_a_restart_loses_the_tasks_that_workers_hold() -> None:
     run, accidents = struck(Restart(), number=5, takes=45)
     assert accidents == ["all workers are restarted"]
     assert "ActivityTaskTimedOut" in causes(run)
 
 
-def test_new_code_decides_what_old_code_began() -> None:
+def test_new_code_continues_what_old_code_began() -> None:
     run, _ = struck(Deploy((NewDelivery,)), number=5)
     assert run.result == "one lamp, wrapped"
 
 
-def test_while_all_sleep_time_passes() -> None:
+def test_time_passes_while_all_workers_sleep() -> None:
     run, _ = struck(ClockJumps(100))
     assert run.simulated_seconds >= 100
 
@@ -189,19 +189,19 @@ def test_an_execution_can_be_terminated_at_any_moment() -> None:
     assert struck(Termination())[0].status == "TERMINATED"
 
 
-def test_cancellation_can_be_asked_for_at_any_moment() -> None:
+def test_cancellation_can_be_requested_at_any_moment() -> None:
     assert "WorkflowExecutionCancelRequested" in causes(struck(CancelRequest())[0])
 
 
-def test_a_signal_can_come_at_any_moment() -> None:
+def test_a_signal_can_arrive_at_any_moment() -> None:
     run, accidents = struck(Signal("hurry", input="now"), number=3)
     assert "WorkflowExecutionSignaled" in causes(run)
-    assert accidents == ["the signal 'hurry' comes"]
+    assert accidents == ["the signal 'hurry' arrives"]
 
 
-def test_no_more_faults_strike_than_may() -> None:
+def test_no_more_faults_strike_than_most_faults() -> None:
     accidents: list[str] = []
-    always = Deviating(Deviation(NetworkError.title, number, 1) for number in range(1, 100))
+    always = DeviatingSchedule(Deviation(NetworkError.title, number, 1) for number in range(1, 100))
     runner = Runner(
         Simulation(schedule=always),
         activities=[Pick],
@@ -234,8 +234,8 @@ def test_the_same_seed_brings_the_same_faults() -> None:
         (Deploy, {"workflows": (Pick,)}, "Pick'> is no class decorated with @workflow"),
     ],
 )
-def test_what_is_wrong_with_a_fault_is_told_at_once(
-    fault: Callable[..., Fault], given: dict[str, Any], sentence: str
+def test_a_wrong_argument_of_a_fault_is_refused_at_once(
+    fault: Callable[..., InjectedFault], given: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         fault(**given)
@@ -249,7 +249,7 @@ def test_what_is_wrong_with_a_fault_is_told_at_once(
         ({"most_faults": "2"}, "most_faults must be a whole number"),
     ],
 )
-def test_a_runner_refuses_what_are_no_faults(given: dict[str, Any], sentence: str) -> None:
+def test_a_runner_refuses_faults_that_are_not_faults(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Runner(Simulation(), **given)
 
@@ -261,7 +261,7 @@ class Patience(Workflow):
         return "nobody came" if first(bell, deadline) is deadline else bell.result()
 
 
-def test_what_others_do_later_is_done_though_all_workers_are_restarted() -> None:
+def test_delayed_calls_happen_although_all_workers_are_restarted() -> None:
     def somebody_rings(runner: Runner) -> None:
         def ring() -> None:
             runner.simulation.client().signal_workflow_execution(

@@ -12,8 +12,8 @@ from freezegun import freeze_time
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation, VirtualClock
 from flowy_sim.testing import Runner
-from flowy_sim.testing._freezing import frozen_to
 from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing._time import frozen_to
 
 
 @activity("sleep", 1, "nights", start_to_close=None)

@@ -1,4 +1,4 @@
-"""Golden histories: recorded, and replayed by the code of today."""
+"""Golden histories are recorded, and replayed by the current code."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def test_code_that_would_break_running_executions_fails(village: pytest.Pytester
 
 def test_a_golden_test_that_was_not_recorded_says_how(village: pytest.Pytester) -> None:
     text = report(village, GOLDEN, failed=2)
-    assert "no history of this test is kept as" in text
-    assert "record it once with pytest --swf-record" in text
+    assert "this test has no golden history" in text
+    assert "record it with pytest --swf-record" in text
 
 
-def test_a_golden_history_of_another_workflow_is_told(village: pytest.Pytester) -> None:
+def test_a_golden_history_of_another_workflow_is_refused(village: pytest.Pytester) -> None:
     report(village, GOLDEN, "--swf-record", passed=2)
     other = GOLDEN.replace("Bread, flour", "Cake").replace("+ 1", "")
     cake = """
@@ -79,7 +79,7 @@ class Cake(Workflow):
 
 def test_golden_histories_need_a_runner(village: pytest.Pytester) -> None:
     text = report(village, "@pytest.mark.swf(golden=True)\ndef test_it(): pass", failed=1)
-    assert "golden=True) is for tests that use swf_run" in text
+    assert "golden=True) needs a test that uses the fixture swf_run" in text
 
 
 def test_a_golden_test_that_runs_nothing_says_so(village: pytest.Pytester) -> None:
@@ -88,7 +88,7 @@ def test_a_golden_test_that_runs_nothing_says_so(village: pytest.Pytester) -> No
 
 
 def test_the_replay_of_a_golden_history_needs_a_whole_file(tmp_path: Path) -> None:
-    from flowy_sim.testing._histories.files import load
+    from flowy_sim.testing._history_files import load
 
     (tmp_path / "x.json").write_text('{"events": [{"eventId": 2}]}', encoding="utf-8")
     with pytest.raises(flowy.HistoryError, match="does not hold the whole history"):

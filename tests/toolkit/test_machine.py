@@ -1,4 +1,4 @@
-"""A state machine around a workflow finds what breaks it, in a few steps."""
+"""A state machine around a workflow finds its bugs, in a few steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activity, workflow
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.faults import WorkerDiesLate
-from flowy_sim.strategies._machine import WorkflowMachine
+from flowy_sim.strategies import WorkflowMachine
 from flowy_sim.testing._run import Run
 
 
@@ -44,7 +44,7 @@ class Purchases(WorkflowMachine):
         return "paid"
 
     @rule(name=st.sampled_from(["hurry", "wait"]))
-    def somebody_signals(self, name: str) -> None:
+    def send_signal(self, name: str) -> None:
         self.signal(name)
 
     def ended(self, run: Run) -> None:
@@ -75,11 +75,11 @@ class Images(WorkflowMachine):
 
 
 @pytest.mark.parametrize("machine", [Purchases, CarefulPurchases, Images])
-def test_a_workflow_that_is_right_stands_it_all(machine: type[WorkflowMachine]) -> None:
+def test_a_correct_workflow_survives_everything(machine: type[WorkflowMachine]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=20))
 
 
-def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
+def test_a_bug_is_found_and_shrunk_to_a_few_steps() -> None:
     with pytest.raises(AssertionError) as raised:
         run_state_machine_as_test(
             CarelessPurchases,
@@ -91,15 +91,15 @@ def test_what_is_wrong_is_found_and_shrunk_to_a_few_steps() -> None:
             ),
         )
     program = "\n".join(raised.value.__notes__)
-    steps = re.findall(r"state\.(start|some\w+|time_passes)\(", program)
+    steps = re.findall(r"state\.(start|send_signal|take_turn|advance_time|inject_fault)\(", program)
     assert steps[0] == "start"
-    assert "something_goes_wrong" in steps
+    assert "inject_fault" in steps
     assert len(steps) <= 8
 
 
-def test_a_machine_that_names_no_workflow_says_so() -> None:
+def test_a_machine_that_names_no_workflow_is_refused() -> None:
     class Nothing(WorkflowMachine):
         pass
 
-    with pytest.raises(ConfigurationError, match="Nothing does not say of which workflow it is"):
+    with pytest.raises(ConfigurationError, match="Nothing names no workflow"):
         Nothing()

@@ -1,4 +1,4 @@
-"""What the pytest plugin gives beside running workflows, to many tests at once; its marker."""
+"""The pytest plugin: clients, activities without a service, many tests at once, the marker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bakery import Bread, Knead
 from flowy_sim import Simulation
 from flowy_sim._clients.in_process import Client
 from flowy_sim.testing import Runner
-from flowy_sim.testing._activity_environment import Alone
+from flowy_sim.testing._activity_environment import ActivityEnvironment
 from flowy_sim.testing._stubs import Stubs
 
 # Clients
@@ -37,7 +37,7 @@ def test_boto3_needs_neither_region_nor_credentials(
     assert boto3.client("swf").list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
 
 
-def test_boto3_is_imported_only_where_it_is_asked_for(village: pytest.Pytester) -> None:
+def test_boto3_is_imported_only_if_it_is_used(village: pytest.Pytester) -> None:
     village.makepyfile(
         """
         import sys
@@ -57,7 +57,7 @@ def test_boto3_is_imported_only_where_it_is_asked_for(village: pytest.Pytester) 
 # Activities alone
 
 
-def test_an_activity_runs_alone(swf_activity: Alone) -> None:
+def test_an_activity_runs_alone(swf_activity: ActivityEnvironment) -> None:
     assert swf_activity(Knead, 500) == "dough of 500 g"
     with pytest.raises(ValueError, match="there is no flour"):
         swf_activity(Knead, 0)
@@ -116,8 +116,8 @@ WRONG = [
     ("workers=0", "@pytest.mark.swf: workers must be a whole number from 1"),
     ("task_lists='oven'", "@pytest.mark.swf: task_lists must be a list of texts, not 'oven'"),
     ("payloads='s3://x'", "@pytest.mark.swf: payloads must be a Payloads, such as "),
-    ("freeze='yes'", "@pytest.mark.swf: freeze is True or False, not 'yes'"),
-    ("golden=1", "@pytest.mark.swf: golden is True or False, not 1"),
+    ("freeze='yes'", "@pytest.mark.swf: freeze must be True or False, not 'yes'"),
+    ("golden=1", "@pytest.mark.swf: golden must be True or False, not 1"),
     ("explore={'fault': 1}", "@pytest.mark.swf: exploring has no option fault; it has faults, "),
     ("explore={'faults': 'all'}", "@pytest.mark.swf: faults must be a list of faults such as "),
     ("explore={'faults': [Restart]}", "Restart is a class, write Restart()"),
@@ -131,7 +131,7 @@ WRONG = [
 ]
 
 
-def test_a_wrong_marker_is_told_in_a_sentence_and_nothing_else(village: pytest.Pytester) -> None:
+def test_a_wrong_marker_fails_with_one_sentence_and_nothing_else(village: pytest.Pytester) -> None:
     tests = "".join(
         f"@pytest.mark.swf({marked})\ndef test_{number}(swf_run): swf_run(Bread, 500)\n\n"
         for number, (marked, _) in enumerate(WRONG)

@@ -103,7 +103,7 @@ def failing(pytester: pytest.Pytester, test: str) -> str:
     return str(result.stdout)
 
 
-def test_a_test_that_asks_a_failed_run_for_its_result_shows_why(
+def test_asking_a_failed_run_for_its_result_shows_why_it_failed(
     village: pytest.Pytester,
 ) -> None:
     report = failing(
@@ -122,7 +122,7 @@ def test_bread(swf_run):
     assert "run.py" not in report.partition("FAILURES")[2].partition("short test summary")[0]
 
 
-def test_a_test_that_fails_otherwise_shows_what_ran_when_and_the_seed(
+def test_a_failed_test_shows_what_ran_when_and_the_seed(
     village: pytest.Pytester,
 ) -> None:
     report = failing(
@@ -209,7 +209,7 @@ def test_bread(swf_run):
     assert "runner.py" not in report.partition("FAILURES")[2].partition("short test summary")[0]
 
 
-def test_a_history_from_a_file_that_the_code_does_not_follow_is_told_at_the_line(
+def test_a_history_that_the_code_does_not_follow_fails_at_the_line(
     village: pytest.Pytester,
 ) -> None:
     run = Runner(Simulation()).run(Bread, 500)
@@ -248,7 +248,7 @@ def test_other_bread(swf_replay):
 @pytest.mark.parametrize(
     ("marker", "wrong"), [("swf(seeds=1)", "seeds"), ("swf(1)", "1"), ("swf('x', y=2)", "'x', y")]
 )
-def test_a_wrong_marker_is_told(village: pytest.Pytester, marker: str, wrong: str) -> None:
+def test_a_wrong_marker_is_refused(village: pytest.Pytester, marker: str, wrong: str) -> None:
     village.makepyfile(
         f"""
         import pytest
@@ -271,7 +271,7 @@ def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["@pytest.mark.swf(seed=…*): how Amazon SWF is simulated*"])
 
 
-def test_deciders_by_hand_find_a_domain_to_register_types_in(
+def test_a_decider_without_flowy_finds_a_domain_to_register_types_in(
     swf_run: Runner, swf_client: flowy.SwfClient
 ) -> None:
     def decider(client: flowy.SwfClient) -> None:

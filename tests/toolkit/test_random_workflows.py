@@ -1,4 +1,4 @@
-"""What holds for whatever a workflow does."""
+"""Properties of all workflows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import flowy
 from flowy._decider.decider import decide
 from flowy_sim import RandomChoice, Simulation
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.strategies import Call, Program, Wait, When, workflows
+from flowy_sim.strategies import ActivityCall, Program, WaitFor, WhenEven, workflows
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Event, Run
 
@@ -65,7 +65,7 @@ def test_a_history_up_to_any_decision_makes_the_decider_decide_what_comes_next_i
 
 
 @given(workflows(), SEEDS, WORKERS)
-def test_every_beginning_of_a_history_replays(
+def test_every_prefix_of_a_history_replays(
     program: Program, seed: int, workers: int | None
 ) -> None:
     history = run_it(program, seed, workers).history
@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_bytes(
 
 @settings(max_examples=2)
 @given(st.lists(st.tuples(workflows(), SEEDS), min_size=20, max_size=20))
-def test_the_same_seed_gives_the_same_bytes_in_a_process_that_hashes_otherwise(
+def test_the_same_seed_gives_the_same_bytes_with_another_hash_seed(
     runs: list[tuple[Program, int]],
 ) -> None:
     here = b"\n".join(as_bytes(run_it(program, seed).history) for program, seed in runs)
@@ -101,17 +101,17 @@ def test_the_same_seed_gives_the_same_bytes_in_a_process_that_hashes_otherwise(
 
 
 @given(workflows())
-def test_the_text_of_a_program_makes_it_again(program: Program) -> None:
+def test_the_repr_of_a_program_creates_it(program: Program) -> None:
     assert eval(repr(program)) == program
 
 
-def test_random_workflows_do_everything_that_workflows_can() -> None:
+def test_random_workflows_use_every_feature() -> None:
     program = Program(
         (
-            Call(0, failures=1, takes=5, attempts=2, delay=3),
-            Call(1, takes=20, start_to_close=10, error_handling=True),
-            Wait(1),
-            When(0, (Call(2, needs=(0,)),)),
+            ActivityCall(0, failures=1, takes=5, attempts=2, delay=3),
+            ActivityCall(1, takes=20, start_to_close=10, error_handling=True),
+            WaitFor(1),
+            WhenEven(0, (ActivityCall(2, needs=(0,)),)),
         )
     )
     run = run_it(program)

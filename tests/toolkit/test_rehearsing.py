@@ -11,7 +11,7 @@ import flowy
 from flowy import ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._rehearsing import Rehearsed
+from flowy_sim.testing._replay import ReplayingDeciders
 
 replays = count()
 
@@ -62,5 +62,5 @@ def test_what_only_a_replay_finds_is_found() -> None:
 def test_nothing_is_kept_after_a_run() -> None:
     runner = Runner(Simulation())
     runner.run(Staircase, 60)
-    assert len(runner.stage.suspended) == 0
-    assert isinstance(runner.stage.suspended, Rehearsed)
+    assert len(runner.scheduler.suspended) == 0
+    assert isinstance(runner.scheduler.suspended, ReplayingDeciders)

@@ -1,23 +1,23 @@
-"""Which runs are tried, and in which order."""
+"""Which runs are made, and in which order."""
 
 from __future__ import annotations
 
-from flowy_sim.explore._choices import Made, deviations
-from flowy_sim.explore._search import MANY, Search
+from flowy_sim.explore._choices import Choice, deviations
+from flowy_sim.explore._search import LARGE_FRONTIER, Search
 
 CHOICES = 40
 
 
-def run(search: Search, choices: int) -> tuple[Made, ...]:
-    """Make a run that chooses so often among two possibilities."""
+def run(search: Search, choices: int) -> tuple[Choice, ...]:
+    """Make a run with a number of choices between two possibilities."""
     alternative, schedule = search.next()
     for _ in range(choices):
         schedule.choose("turn", 2)
-    search.learn(alternative, schedule.made)
+    search.add_alternatives(alternative, schedule.made)
     return tuple(schedule.made)
 
 
-def test_a_small_space_is_gone_through_once_those_that_deviate_least_first() -> None:
+def test_a_small_space_is_explored_once_with_the_fewest_deviations_first() -> None:
     search = Search(0, set())
     made = []
     while search:
@@ -31,7 +31,7 @@ def test_a_small_space_is_gone_through_once_those_that_deviate_least_first() -> 
 def test_of_a_large_space_every_other_run_is_a_sample_and_none_is_made_twice() -> None:
     search = Search(0, set())
     made = []
-    while len(search) < MANY:
+    while len(search) < LARGE_FRONTIER:
         made.append(run(search, CHOICES))
     assert max(len(deviations(each)) for each in made) == 1
     later = [run(search, CHOICES) for _ in range(100)]

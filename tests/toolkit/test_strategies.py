@@ -1,4 +1,4 @@
-"""What is drawn for Hypothesis is what it is said to be."""
+"""The strategies for Hypothesis generate what their documentation says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from flowy.payloads import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim._engine.invariants import check
-from flowy_sim.strategies import Call, Input, Program, decisions, histories, inputs, workflows
+from flowy_sim.strategies import (
+    ActivityCall,
+    Input,
+    Program,
+    decisions,
+    histories,
+    inputs,
+    workflows,
+)
 from flowy_sim.strategies._decisions import Decision
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Event
@@ -50,7 +58,7 @@ class Order(Workflow):
 
 
 @given(inputs(Order))
-def test_inputs_are_of_the_types_that_run_names(given: Input) -> None:
+def test_inputs_have_the_types_that_run_is_annotated_with(given: Input) -> None:
     to, day = given.args
     assert isinstance(to, Address)
     assert isinstance(day, date)
@@ -60,7 +68,7 @@ def test_inputs_are_of_the_types_that_run_names(given: Input) -> None:
     assert (tuple(args), kwargs) == (given.args, given.kwargs)
 
 
-def test_what_has_a_default_is_given_or_not() -> None:
+def test_an_argument_with_a_default_is_sometimes_left_out() -> None:
     assert find(inputs(Order), lambda given: "note" in given.kwargs, settings=UNSHRUNK)
     assert find(inputs(Order), lambda given: "note" not in given.kwargs, settings=UNSHRUNK)
 
@@ -79,7 +87,7 @@ def test_histories_of_any_workflow_end(events: list[Event]) -> None:
     assert events[-1]["eventType"].startswith("WorkflowExecution")
 
 
-def test_in_some_histories_something_goes_wrong() -> None:
+def test_faults_strike_in_some_histories() -> None:
     def timed_out(events: list[Event]) -> bool:
         return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
 
@@ -92,7 +100,7 @@ def test_a_workflow_is_shrunk_to_what_matters() -> None:
         return bool(run.history.find("ActivityTaskTimedOut"))
 
     found = find(workflows(), times_out, settings=settings(max_examples=2_000))
-    assert found.steps == (Call(0, takes=10, start_to_close=10, error_handling=True),)
+    assert found.steps == (ActivityCall(0, takes=10, start_to_close=10, error_handling=True),)
 
 
 @given(decisions())
@@ -119,8 +127,8 @@ def test_the_service_takes_all_decisions(drawn: list[Decision]) -> None:
 
 
 @pytest.mark.parametrize("strategy", [inputs, histories])
-def test_what_is_no_workflow_is_refused(strategy: Any) -> None:
-    with pytest.raises(ConfigurationError, match="7 is no class decorated with @workflow"):
+def test_something_other_than_a_workflow_is_refused(strategy: Any) -> None:
+    with pytest.raises(ConfigurationError, match="7 isn't a class decorated with @workflow"):
         strategy(7)
 
 

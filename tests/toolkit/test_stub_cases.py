@@ -17,8 +17,7 @@ from flowy_sim import Simulation
 from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
 from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.uses import Uses
+from flowy_sim.testing._stubs import Stubs, StubUsage, UnexpectedCallError
 
 
 @activity(
@@ -360,8 +359,8 @@ COMPLETE = {
 
 
 def unused(runner: Runner) -> list[str]:
-    uses = Uses()
-    uses.note(runner.stubs, runner.stand_ins.called)
+    uses = StubUsage()
+    uses.note(runner.stubs, runner.stub_dispatch.called)
     return uses.unused()
 
 

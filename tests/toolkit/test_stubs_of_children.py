@@ -13,8 +13,7 @@ from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim._engine.latency import ZERO
 from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.uses import Uses
+from flowy_sim.testing._stubs import Stubs, StubUsage, UnexpectedCallError
 
 
 @activity("shrink", 1, "studio")
@@ -115,7 +114,7 @@ def test_a_child_without_a_class_has_a_stub_by_name(runner: Runner, stubs: Stubs
     stubs.child("album", 2, result="photographs", takes=7)
     run = runner.run(Shelf)
     assert (run.result, run.simulated_seconds) == ("photographs", 7)
-    uses = Uses()
+    uses = StubUsage()
     uses.note(stubs)
     assert uses.unused() == []
 

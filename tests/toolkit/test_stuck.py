@@ -81,7 +81,7 @@ def test_a_worker_that_never_answers_is_named() -> None:
 
 
 def test_a_decider_that_decides_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowy_sim.testing._rehearsing.Rehearsed.decide", lambda *arguments: [])
+    monkeypatch.setattr("flowy_sim.testing._replay.ReplayingDeciders.decide", lambda *arguments: [])
     message = stuck(Runner(Simulation()), Siesta)
     assert (
         "- nothing is scheduled: when it was last decided on, at 2024-01-01 00:00:00 (event 4), "

@@ -1,4 +1,4 @@
-"""What docs/testing.md, the pages below it and docs/comparison.md show is true: it is run."""
+"""The examples in docs/testing.md, its subpages and docs/comparison.md do what they show."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PAGES = [
     *sorted(f"testing/{p.name}" for p in (DOCS / "testing").iterdir()),
 ]
 
-# Examples that are to fail, by a word in them.
-FAILING = ("predominatcolor", "at_once(", "nobody_expected", "nobody_needs")
+# Examples that should fail, each by a word in it.
+FAILING = ("predominatcolor", "at_once(", "unexpected_size", "unused_stub")
 
 
 def text_of(page: str) -> str:
@@ -29,7 +29,7 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str) -> list[str]:
-    """Return the tests and what they need that a page shows."""
+    """Return the tests of a page, and the code that they need."""
     return re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
 
 
@@ -38,7 +38,7 @@ def is_failing(block: str) -> bool:
 
 
 def failing(page: str) -> list[tuple[str, list[str]]]:
-    """Return the examples that are to fail, each with what the page says that they say."""
+    """Return the examples that should fail, each with the messages that the page shows."""
     found = re.findall(
         r"```python\n((?:(?!```).)*)```\n\n<!-- what the tests? above says? -->\n"
         r"((?:```text\n(?:(?!```).)*```\n?)+)",
@@ -75,7 +75,7 @@ def test_every_example_passes(pytester: pytest.Pytester, page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_fails_says_what_the_document_shows(
+def test_failing_examples_print_what_the_page_shows(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -92,14 +92,14 @@ def test_what_fails_says_what_the_document_shows(
             assert re.sub(r"^\w+Error: ", "", text) in report
 
 
-def test_coverage_reports_what_the_document_shows(pytester: pytest.Pytester) -> None:
+def test_coverage_reports_what_the_page_shows(pytester: pytest.Pytester) -> None:
     page = "testing/coverage.md"
     [said] = re.findall(r"tests below report -->\n```text\n(.*?)```", text_of(page), re.DOTALL)
     pytester.makepyfile(test_document_examples="\n".join(blocks(page)))
     assert said in str(pytester.runpytest_inprocess("--swf-coverage").stdout)
 
 
-def test_the_commands_of_the_documents_are_there() -> None:
+def test_every_command_that_the_pages_name_exists() -> None:
     from flowy_sim._cli import cli
 
     texts = "".join(map(text_of, PAGES))

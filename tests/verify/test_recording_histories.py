@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from flowy._client import Execution
 from flowy_sim import Limits, Simulation, mock_swf
 from flowy_sim._cli import cli
+from flowy_sim._cli.history_recorder import MOST_REFUSALS, RetryingClient, path_of, record
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.in_thread import serving
-from flowy_sim.testing._histories.files import load
-from flowy_sim.testing._histories.recording import MOST_REFUSALS, PatientClient, path_of, record
+from flowy_sim.testing._history_files import load
 from flowy_sim.verify import verify_paths
 
 DOMAIN = "shop"
@@ -191,7 +191,7 @@ def test_the_service_s_rates_are_kept(tmp_path: Path) -> None:
     simulation = Simulation(limits=Limits(page=1, throttling=True))
     live(simulation.client())
     waits: list[float] = []
-    patient = PatientClient(
+    patient = RetryingClient(
         simulation.client(), lambda error, wait: waits.append(wait), simulation.clock.advance
     )
     for _ in range(60):
@@ -205,7 +205,7 @@ def test_waits_grow_and_end(client: Any) -> None:
     waits: list[float] = []
     told: list[float] = []
     calls = Calls(client)
-    patient = PatientClient(calls, lambda error, wait: told.append(wait), waits.append)
+    patient = RetryingClient(calls, lambda error, wait: told.append(wait), waits.append)
     calls.refusals = 3
     patient.describe_domain(name=DOMAIN)
     assert told == waits
@@ -219,7 +219,7 @@ def test_waits_grow_and_end(client: Any) -> None:
 
 def test_other_faults_are_not_waited_for(client: Any) -> None:
     waits: list[float] = []
-    patient = PatientClient(client, lambda error, wait: None, waits.append)
+    patient = RetryingClient(client, lambda error, wait: None, waits.append)
 
     with pytest.raises(client.exceptions.UnknownResourceFault):
         patient.describe_domain(name="nowhere")

@@ -1,4 +1,4 @@
-"""What a planted bug is."""
+"""Planted bugs: what one is, and the registry of all of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from random import Random
 from typing import Any
 
 from flowy_sim.explore import Exploration, find
-from flowy_sim.explore._asked import setting_for
 from flowy_sim.explore._attempt import Attempt
-from flowy_sim.explore._choices import Given
+from flowy_sim.explore._choices import PrefixSchedule
+from flowy_sim.explore._explore import make_setup
 from flowy_sim.explore._search import FAULT_WEIGHT
-from flowy_sim.faults import Fault
+from flowy_sim.faults import InjectedFault
 from flowy_sim.testing import Runner
 
 Planted = Callable[[Runner, bool], None]
@@ -27,26 +27,26 @@ MODULES = (
     "nondeterminism",
     "waiting_workflows",
 )
-"""Where they are."""
+"""The modules that hold the bugs, one for each kind."""
 
 PLANTED: list[Bug] = []
-"""All of them."""
+"""All bugs of the modules that have been imported."""
 
 
 @dataclass(frozen=True)
 class Bug:
-    """A test of code with a bug, and of the same code without it.
+    """A test of code with a bug, and of its twin: the same code with the bug fixed.
 
     Attributes:
-        test: given a runner, and whether the code is to be without the bug.
-        faults: what may go wrong while it is looked for.
-        twin: what may go wrong without the bug.
+        test: the test; it receives a runner, and whether to test the twin.
+        faults: the faults that may strike while the bug is searched for.
+        twin: the faults that may strike in the twin.
         others: other options of `find`.
     """
 
     test: Planted
-    faults: tuple[Fault, ...]
-    twin: tuple[Fault, ...]
+    faults: tuple[InjectedFault, ...]
+    twin: tuple[InjectedFault, ...]
     others: dict[str, Any]
 
     def __str__(self) -> str:
@@ -54,17 +54,17 @@ class Bug:
 
     @property
     def kind(self) -> str:
-        """Where it belongs."""
+        """The kind of bug, from the name of its module."""
         return self.test.__module__.rpartition(".")[2].replace("_", " ")
 
     def is_found_at_random(self, runs: int, faults: bool) -> bool:
-        """Return whether so many runs with all choices made at random meet with it.
+        """Return whether a number of runs, in which all choices are random, find the bug.
 
         Args:
-            runs: how many.
-            faults: whether faults strike, too, one time in a hundred.
+            runs: the number of runs.
+            faults: whether faults also strike, one time in a hundred.
         """
-        setting = setting_for(faults=self.faults, **self.others)
+        setup = make_setup(faults=self.faults, **self.others)
         kinds = {fault.describe() for fault in self.faults}
         for seed in range(runs):
             random = Random(seed)
@@ -74,29 +74,29 @@ class Bug:
                     return int(faults and random.random() < FAULT_WEIGHT)
                 return int(random.random() * count)
 
-            attempt = Attempt(setting, Given(then=choose))
-            if attempt.make(self._test(False)).error is not None:
+            attempt = Attempt(setup, PrefixSchedule(then=choose))
+            if attempt.run(self._test(False)).error is not None:
                 return True
         return False
 
-    def find(self, mended: bool = False, **options: Any) -> Exploration:
-        """Look for it, or for any bug in its mended twin."""
-        test = self._test(mended)
-        faults = self.twin if mended else self.faults
+    def find(self, fixed: bool = False, **options: Any) -> Exploration:
+        """Search for the bug, or for any bug in its fixed twin."""
+        test = self._test(fixed)
+        faults = self.twin if fixed else self.faults
         return find(test, **{"faults": faults, **self.others, **options})
 
-    def _test(self, mended: bool) -> Callable[[Runner], None]:
+    def _test(self, fixed: bool) -> Callable[[Runner], None]:
         def test(runner: Runner) -> None:
-            self.test(runner, mended)
+            self.test(runner, fixed)
 
         test.__name__ = self.test.__name__
         return test
 
 
 def planted(
-    faults: Iterable[Fault] = (), twin: Iterable[Fault] | None = None, **others: Any
+    faults: Iterable[InjectedFault] = (), twin: Iterable[InjectedFault] | None = None, **others: Any
 ) -> Callable[[Planted], Planted]:
-    """Add a bug; a decorator of its test."""
+    """Register a bug; a decorator of its test."""
     going_wrong = tuple(faults)
     without = going_wrong if twin is None else tuple(twin)
 

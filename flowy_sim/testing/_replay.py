@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN
+from flowy._decider.decisions import Decision
+from flowy._decider.history import Event
+from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay
 from flowy.workflow import Workflow
-from flowy_sim._events.history import Event
 from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing._histories.files import files, load
+from flowy_sim.testing._history_files import files, load
 
 REPLAYS = "replays"
+
+
 DIFFERS = "differs"
+
+
 UNREADABLE = "unreadable"
+
+
 OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayedFile:
     """What came of replaying a history.
 
     Attributes:
@@ -85,7 +93,7 @@ def type_of(events: Sequence[Event]) -> tuple[str, str]:
 
 def replay_files(
     workflows: Iterable[type[Workflow]], paths: Iterable[Path], payloads: Payloads = PLAIN
-) -> Iterator[Replayed]:
+) -> Iterator[ReplayedFile]:
     """Replay the histories in files and folders.
 
     Args:
@@ -99,12 +107,52 @@ def replay_files(
             events, execution = load(path)
             found = type_of(events)
             if found not in known:
-                yield Replayed(name, OTHER, len(events), f"it is of {' '.join(found)}")
+                yield ReplayedFile(name, OTHER, len(events), f"it is of {' '.join(found)}")
                 continue
             replay_prefixes(known[found], events, payloads, execution)
         except NonDeterminismError as error:
-            yield Replayed(name, DIFFERS, len(events), str(error))
+            yield ReplayedFile(name, DIFFERS, len(events), str(error))
         except HistoryError as error:
-            yield Replayed(name, UNREADABLE, sentence=str(error).removeprefix(f"{path} "))
+            yield ReplayedFile(name, UNREADABLE, sentence=str(error).removeprefix(f"{path} "))
         else:
-            yield Replayed(name, REPLAYS, len(events))
+            yield ReplayedFile(name, REPLAYS, len(events))
+
+
+SHORT = 100
+
+
+"""An execution of fewer events is replayed for each decision."""
+
+
+GROWTH = 3
+
+
+"""A longer one when it is so many times as long as at its last replay."""
+
+
+class ReplayingDeciders(SuspendedExecutions):
+    """Executions that are kept suspended between most of their decisions."""
+
+    def __init__(self) -> None:
+        """Begin with none; without greenlet none is ever kept."""
+        super().__init__()
+        self._replayed: dict[str, int] = {}
+
+    def decide(
+        self,
+        workflow: type[Workflow],
+        execution: Execution,
+        previous_started_event_id: int,
+        news: Iterable[Event],
+        history: Callable[[], Iterable[Event]],
+        payloads: Payloads = PLAIN,
+    ) -> list[Decision]:
+        """Decide what an execution does next; see `SuspendedExecutions.decide`."""
+        news = list(news)
+        length: int = news[-1]["eventId"] if news else 0
+        if length < SHORT or length >= GROWTH * self._replayed.get(execution.run_id, 0):
+            self.forget(execution)
+            self._replayed[execution.run_id] = length
+        return super().decide(
+            workflow, execution, previous_started_event_id, news, history, payloads
+        )

@@ -51,7 +51,7 @@ class _Watched:
         return poll
 
 
-class Member:
+class WorkerThread:
     """One worker in a thread.
 
     Args:
@@ -96,7 +96,7 @@ class Member:
             self.error = error
 
 
-class Staff:
+class WorkerThreads:
     """Several workers.
 
     They begin when the staff is entered. When it is left they stop, after what they have in hand.
@@ -107,10 +107,10 @@ class Staff:
             that comes in the meantime is lost, until it times out.
 
     Example:
-        ``with Staff(members, give_up_polls=False) as staff: staff.check()``
+        ``with WorkerThreads(members, give_up_polls=False) as staff: staff.check()``
     """
 
-    def __init__(self, members: Iterable[Member], give_up_polls: bool) -> None:
+    def __init__(self, members: Iterable[WorkerThread], give_up_polls: bool) -> None:
         """Have them; nobody works yet."""
         self._members = list(members)
         self._give_up_polls = give_up_polls
@@ -145,7 +145,7 @@ class Staff:
                 while self._waited_for(member):
                     member.join(_GRACE)
 
-    def _waited_for(self, member: Member) -> bool:
+    def _waited_for(self, member: WorkerThread) -> bool:
         return member.alive and not (self._give_up_polls and member.idle)
 
     def _excuse(self, count: int) -> str:

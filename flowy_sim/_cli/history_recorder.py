@@ -30,7 +30,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SHOWN = 80
 
 
-class Recorded(NamedTuple):
+class RecordedHistory(NamedTuple):
     """What came of one execution.
 
     Attributes:
@@ -46,7 +46,7 @@ class Recorded(NamedTuple):
     is_new: bool
 
 
-class PatientClient:
+class RetryingClient:
     """An SWF client that waits and tries again while the service throttles or has trouble.
 
     Args:
@@ -93,7 +93,7 @@ def record(
     run: Execution | None = None,
     most: int | None = None,
     **filters: Any,
-) -> Iterator[Recorded]:
+) -> Iterator[RecordedHistory]:
     """Record executions, those that are open first, each kind from the latest start on.
 
     A closed execution whose history is in the folder already is not read again.
@@ -123,7 +123,7 @@ def record(
             yield _record(client, domain, execution, folder)
         except UnknownExecutionError:
             # Its retention has ended since it was listed.
-            yield Recorded(execution, path_of(folder, execution), 0, is_new=True)
+            yield RecordedHistory(execution, path_of(folder, execution), 0, is_new=True)
 
 
 def path_of(folder: Path, execution: Execution) -> Path:
@@ -137,11 +137,11 @@ def path_of(folder: Path, execution: Execution) -> Path:
     return folder / f"{named}.{unique.hexdigest()}.json"
 
 
-def _record(client: SwfClient, domain: str, execution: Execution, folder: Path) -> Recorded:
+def _record(client: SwfClient, domain: str, execution: Execution, folder: Path) -> RecordedHistory:
     path = path_of(folder, execution)
     there = _events_of_closed(path)
     if there:
-        return Recorded(execution, path, there, is_new=False)
+        return RecordedHistory(execution, path, there, is_new=False)
     events = executions.history(client, domain, execution)
     document = {
         "domain": domain,
@@ -155,7 +155,7 @@ def _record(client: SwfClient, domain: str, execution: Execution, folder: Path) 
     folder.mkdir(parents=True, exist_ok=True)
     written.write_text(f"{text}\n", encoding="ascii")
     os.replace(written, path)
-    return Recorded(execution, path, len(events), is_new=True)
+    return RecordedHistory(execution, path, len(events), is_new=True)
 
 
 def is_closed(events: list[Any]) -> bool:

@@ -1,16 +1,12 @@
-"""Stand-ins: which answer of which stub is given to which task of a runner.
-
-A task has its answer as soon as it is scheduled: so the answers of a stub follow each other as the
-calls do in the workflow, whatever order workers take them up in, and a call that nobody expected
-is told at once.
-"""
+"""What workers run in place of what is stubbed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from flowy.activity import Activity, ActivityType
 from flowy.activity_context import ActivityContext
@@ -18,9 +14,10 @@ from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._engine.lambdas import LambdaFunction
 from flowy_sim._events.vocabulary import attributes_of
 from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.testing._stubs.answers import (
+from flowy_sim.testing._stub_answers import (
     ACTIVITY,
     CHILD,
     FUNCTION,
@@ -28,23 +25,105 @@ from flowy_sim.testing._stubs.answers import (
     Answer,
     time_out_first,
 )
-from flowy_sim.testing._stubs.stub import Stub, UnexpectedCallError
-from flowy_sim.testing._stubs.stubbed import (
-    Outcome,
-    Stubbed,
-    StubbedChild,
-    StubbedFunction,
-    run_like,
-)
-from flowy_sim.testing._stubs.stubs import Stubs
+from flowy_sim.testing._stubs import Stub, Stubs, UnexpectedCallError
+
+if TYPE_CHECKING:
+    pass
+
+
+_NEVER_SENT = "a signal that nobody sends"
+
+
+class ChildOutcome(NamedTuple):
+    """What becomes of a child.
+
+    Attributes:
+        takes: after how many seconds; infinity for never.
+        value: what it returns.
+        error: what it fails with; None if it does not.
+    """
+
+    takes: float
+    value: Any = None
+    error: Exception | None = None
+
+
+class StubbedActivity(Activity):
+    """An activity that answers as a stub does."""
+
+    stub: ClassVar[Stub]
+    stub_dispatch: ClassVar[StubDispatch]
+    every: ClassVar[float | None]
+
+
+class StubbedWorkflow(Workflow):
+    """A workflow that answers as a stub does."""
+
+    stub_dispatch: ClassVar[StubDispatch]
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Take as long as the answer does, and give it."""
+        __tracebackhide__ = True
+        takes, value, error = self.stub_dispatch.outcome(self.run_id)
+        if math.isinf(takes):
+            self.signal(_NEVER_SENT).result()
+        if takes:
+            self.sleep(int(takes))
+        if error is not None:
+            raise error.with_traceback(None)
+        return value
+
+
+class StubbedLambda(LambdaFunction):
+    """A Lambda function that answers as a stub does."""
+
+    def __init__(self, stub_dispatch: StubDispatch, stub: Stub) -> None:
+        """Stand in for a function."""
+        super().__init__(self._call)
+        self._stub_dispatch = stub_dispatch
+        self._stub = stub
+
+    def _call(self, payload: Any) -> Any:
+        try:
+            answer = self._stub.answer_to((payload,), {})
+        except UnexpectedCallError as error:
+            self._stub_dispatch.problem = self._stub_dispatch.problem or error
+            raise
+        self.takes = math.inf if answer.timeout else answer.takes
+        return answer.function(payload)
+
+
+def run_like(stub: Stub) -> Callable[..., Any]:
+    """Return a method that gives a stub's answers, with the type hints of what it stands in for."""
+    return _run(None if stub.cls is None else stub.cls.run)
+
+
+@cache
+def _run(real: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Make a method that gives a stub's answer, with the type hints of the one it stands in for."""
+
+    def run(self: StubbedActivity, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        answer = self.stub_dispatch.answer(self.stub, self.every, self.context, args, kwargs)
+        return answer.function(*args, **kwargs)
+
+    if real is not None:
+        run.__wrapped__ = real  # type: ignore[attr-defined]
+        run.__annotations__ = real.__annotations__
+        run.__signature__ = getattr(real, "__signature__", None)  # type: ignore[attr-defined]
+    return run
+
 
 UNTAKEN_LIST = "nobody takes this up"
+
+
 """Where tasks are put that are to time out before anybody takes them up."""
+
 
 _NEVER_TAKEN = "SCHEDULE_TO_START"
 
 
-class StandIns:
+class StubDispatch:
     """Gives the answers of stubs.
 
     Args:
@@ -80,7 +159,7 @@ class StandIns:
         self._payloads = payloads
         self._hold = hold
         self._answers: dict[tuple[str, str], Answer] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, ChildOutcome] = {}
         self._arranged: tuple[str, list[Reply]] = ("", [])
 
     def activity(self, stub: Stub, declared: ActivityType) -> type[Activity]:
@@ -91,15 +170,15 @@ class StandIns:
             declared: the type as it is to be registered.
         """
         every = declared.automatic_heartbeat
-        if every is not None:  # for the time that the answer takes they come from the agenda
+        if every is not None:  # for the time that the answer takes they come from the delayed_calls
             declared = replace(declared, automatic_heartbeat=None)
         return type(
-            "Stubbed",
-            (Stubbed,),
+            "StubbedActivity",
+            (StubbedActivity,),
             {
                 "flowy_type": declared,
                 "stub": stub,
-                "stand_ins": self,
+                "stub_dispatch": self,
                 "every": every,
                 "run": run_like(stub),
             },
@@ -112,12 +191,14 @@ class StandIns:
             stub: the stub.
             declared: the type as it is to be registered.
         """
-        return type("StubbedChild", (StubbedChild,), {"flowy_type": declared, "stand_ins": self})
+        return type(
+            "StubbedWorkflow", (StubbedWorkflow,), {"flowy_type": declared, "stub_dispatch": self}
+        )
 
     def functions(self) -> None:
         """Let Lambda functions answer as their stubs do."""
         for stub in self.stubs.all(FUNCTION).values():
-            self._simulation.lambdas[stub.name] = StubbedFunction(self, stub)
+            self._simulation.lambdas[stub.name] = StubbedLambda(self, stub)
 
     def begin(self, task: Reply) -> None:
         """Choose what becomes of a child that a stub stands in for, when it is first decided on.
@@ -137,15 +218,15 @@ class StandIns:
                 answer = stub.answer_to(tuple(args), kwargs)
                 self.chosen.append(("", ids["workflowId"]))
             takes = math.inf if answer.timeout else answer.takes
-            outcome = Outcome(takes, answer.function(*args, **kwargs))
+            outcome = ChildOutcome(takes, answer.function(*args, **kwargs))
         except UnexpectedCallError as error:
             self.problem = self.problem or error
             return
         except Exception as error:
-            outcome = Outcome(answer.takes if answer else 0, error=error)
+            outcome = ChildOutcome(answer.takes if answer else 0, error=error)
         self._outcomes[ids["runId"]] = outcome
 
-    def outcome(self, run_id: str) -> Outcome:
+    def outcome(self, run_id: str) -> ChildOutcome:
         """Return what was chosen for a child."""
         return self._outcomes[run_id]
 

@@ -1,9 +1,9 @@
-"""Activities that do nothing, for exploring a workflow by itself.
+"""Default stubs: activities that do nothing and return the simplest value of their type.
 
-What such an activity returns is the plainest value of the type that its ``run`` is annotated
-with.
+They are used where a workflow is run without a test: by ``flowy-sim explore`` and by the strategies
+for Hypothesis. The type is that which the activity's ``run`` is annotated with.
 
->>> plainest(list[int]), plainest(str | None), plainest(tuple[int, str])
+>>> simplest_value(list[int]), simplest_value(str | None), simplest_value(tuple[int, str])
 ([1], 'text', (1, 'text'))
 """
 
@@ -23,10 +23,10 @@ from uuid import UUID
 from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim.testing._registry import functions, implementations, proxies, type_of
+from flowy_sim.testing._stub_answers import ACTIVITY, FUNCTION
 from flowy_sim.testing._stubs import NameAndVersion, Stubs
-from flowy_sim.testing._stubs.answers import ACTIVITY, FUNCTION
 
-_PLAINEST: dict[type[Any], Callable[[], Any]] = {
+_SIMPLEST: dict[type[Any], Callable[[], Any]] = {
     bool: lambda: True,
     int: lambda: 1,
     float: lambda: 1.0,
@@ -41,15 +41,16 @@ _PLAINEST: dict[type[Any], Callable[[], Any]] = {
 }
 
 
-class PlainStubs:
-    """Stubs of all activities and Lambda functions that workflows can ask for; made out once.
+class DefaultStubs:
+    """Stubs of all activities and Lambda functions that some workflows can call.
 
-    Those of functions return None.
+    The results are computed once, to be added to the stubs of many runs. Lambda functions return
+    None.
 
     Args:
-        workflows: their proxies say what they ask for.
-        activities: their classes, as far as they are known beside those that proxies were given.
-        real: whether activities do their work themselves, and only functions are stubbed.
+        workflows: the workflows' classes.
+        activities: the classes of activities that proxies declare only by name and version.
+        real: whether activities do their work, so that only Lambda functions are stubbed.
     """
 
     def __init__(
@@ -59,19 +60,18 @@ class PlainStubs:
         *,
         real: bool = False,
     ) -> None:
-        """Find the plainest result of each activity."""
         classes = (*activities, *implementations(workflows))
         known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in classes}
-        asked = () if real else asked_by(workflows)
-        self._classes = {key: known.get(key) for key in asked}
+        called = () if real else activities_of(workflows)
+        self._classes = {key: known.get(key) for key in called}
         self._results = {
-            key: None if cls is None else plainest(_returned(cls))
+            key: None if cls is None else simplest_value(_return_hint(cls))
             for key, cls in self._classes.items()
         }
         self._functions = functions_of(workflows)
 
     def add_to(self, stubs: Stubs) -> None:
-        """Stub all that has no stub yet."""
+        """Add a stub of everything that has none yet."""
         for key, cls in self._classes.items():
             if stubs.find(ACTIVITY, *key) is None:
                 named = key if cls is None else (cls,)
@@ -82,50 +82,50 @@ class PlainStubs:
 
 
 def functions_of(workflows: Iterable[type[Workflow]]) -> list[str]:
-    """Return the names of the Lambda functions that workflows can ask for."""
+    """Return the names of the Lambda functions that workflows can call."""
     return list(dict.fromkeys(name for cls in workflows for name in functions(cls)))
 
 
-def asked_by(workflows: Iterable[type[Workflow]]) -> list[NameAndVersion]:
-    """Return the types of the activities that workflows can ask for."""
+def activities_of(workflows: Iterable[type[Workflow]]) -> list[NameAndVersion]:
+    """Return the types of the activities that workflows can call."""
     return list(dict.fromkeys(type_of(each) for cls in workflows for each in proxies(cls)))
 
 
-def plainest(hint: Any) -> Any:
-    """Return the plainest value of a type; None if there is nothing better."""
+def simplest_value(hint: Any) -> Any:
+    """Return the simplest value of a type; None if it is not known how to make one."""
     origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return plainest(arguments[0])
+        return simplest_value(arguments[0])
     if origin in (typing.Annotated, typing.Final):
-        return plainest(arguments[0])
+        return simplest_value(arguments[0])
     if origin is typing.Literal:
         return arguments[0]
     if not isinstance(origin, type):
         return None
     if issubclass(origin, Mapping) and not typing.is_typeddict(origin):
-        return {plainest(arguments[0]): plainest(arguments[1])} if arguments else {}
+        return {simplest_value(arguments[0]): simplest_value(arguments[1])} if arguments else {}
     if issubclass(origin, tuple) and not hasattr(origin, "_fields"):
-        return tuple(plainest(each) for each in arguments if each is not ...)
+        return tuple(simplest_value(each) for each in arguments if each is not ...)
     if issubclass(origin, list | set | frozenset):
-        return origin(map(plainest, arguments))
+        return origin(map(simplest_value, arguments))
     return _of_class(origin)
 
 
 def _of_class(cls: type[Any]) -> Any:
     if issubclass(cls, Enum):
         return next(iter(cls))
-    for plain, make in _PLAINEST.items():
-        if issubclass(cls, plain):
+    for base, make in _SIMPLEST.items():
+        if issubclass(cls, base):
             return make()
     if issubclass(cls, PurePath):
         return cls("path")
     if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or hasattr(cls, "_fields"):
         hints = typing.get_type_hints(cls)
-        return cls(**{name: plainest(hint) for name, hint in hints.items()})
+        return cls(**{name: simplest_value(hint) for name, hint in hints.items()})
     return None
 
 
-def _returned(activity: type[Activity]) -> Any:
+def _return_hint(activity: type[Activity]) -> Any:
     try:
         return typing.get_type_hints(activity.run).get("return")
     except (NameError, TypeError):

@@ -14,7 +14,7 @@ from flowy.errors import HistoryError
 from flowy_sim._events.history import Event, History
 
 
-class Kept(NamedTuple):
+class LoadedHistory(NamedTuple):
     """What a file holds."""
 
     events: History
@@ -39,7 +39,7 @@ def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) ->
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
-def load(path: Path) -> Kept:
+def load(path: Path) -> LoadedHistory:
     """Read the history of one execution.
 
     Args:
@@ -62,7 +62,7 @@ def load(path: Path) -> Kept:
     return collect(str(path), documents)
 
 
-def collect(what: str, documents: Iterable[Any]) -> Kept:
+def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
     """Put the history of one execution together.
 
     Args:
@@ -92,7 +92,7 @@ def collect(what: str, documents: Iterable[Any]) -> Kept:
         )
     found = [page for page in pages if "workflowId" in page and "runId" in page]
     whose = Execution(found[0]["workflowId"], found[0]["runId"]) if found else UNKNOWN
-    return Kept(History(events), whose)
+    return LoadedHistory(History(events), whose)
 
 
 def files(*paths: Path) -> Iterator[tuple[str, Path]]:

@@ -1,27 +1,84 @@
-"""The course of things: somebody takes a turn, or nobody has anything to do and time passes."""
+"""Simulated time for user code, by freezegun: what `time` and `datetime` say inside a task."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
+from types import ModuleType
 
 from flowy._client import Execution
-from flowy_sim.testing._freezing import freezegun, frozen_to
-from flowy_sim.testing._invariants import Checks
-from flowy_sim.testing._listening import Listening
-from flowy_sim.testing._scheduler import Stage
-from flowy_sim.testing._stubs.standing_in import StandIns
+from flowy_sim._simulation.clock import Clock
+from flowy_sim.testing._invariants import Invariants
+from flowy_sim.testing._run import EventFeed
+from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._waiting import stuck_at
 
 
-class Course:
+@contextmanager
+def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
+    """Let user code see a clock's time.
+
+    It stands still until it is asked to follow the clock. Like everything freezegun does this
+    holds for the whole process, and a freeze around it holds again afterwards. Simulations ask
+    nobody for the time, and the loops of asyncio go on in real time.
+
+    Args:
+        clock: whose time is seen.
+
+    Yields:
+        A function that lets the time seen follow the clock's.
+
+    Raises:
+        ImportError: freezegun is not installed.
+
+    Example:
+        >>> import datetime
+        >>> from flowy_sim import VirtualClock
+        >>> clock = VirtualClock("2024-02-29T12:00:00Z")
+        >>> with frozen_to(clock) as follow:
+        ...     clock.advance(90)
+        ...     follow()
+        ...     datetime.datetime.now().isoformat()
+        '2024-02-29T12:01:30'
+    """
+    # Entering costs milliseconds, moving on microseconds: one freeze serves a whole run.
+    with freezegun().freeze_time(clock.now, real_asyncio=True) as frozen:
+        seen = clock.milliseconds
+
+        def follow() -> None:
+            nonlocal seen
+            if clock.milliseconds != seen:
+                seen = clock.milliseconds
+                frozen.move_to(clock.now)
+
+        yield follow
+
+
+def freezegun() -> ModuleType:
+    """Return the library.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    try:
+        return import_module("freezegun")
+    except ImportError as error:
+        raise ImportError(
+            "user code sees simulated time by freezegun, which is not installed: "
+            "pip install 'flowy-sim[pytest]'"
+        ) from error
+
+
+class TurnLoop:
     """Lets turns be taken, and time pass.
 
     Args:
-        stage: who takes turns.
-        stand_ins: give answers; what is wrong with one is raised after the turn.
-        listening: is to be told when time has passed.
+        scheduler: who takes turns.
+        stub_dispatch: give answers; what is wrong with one is raised after the turn.
+        event_feed: is to be told when time has passed.
         checks: what holds after every turn.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         on_turn: called between two turns.
@@ -32,20 +89,20 @@ class Course:
 
     def __init__(
         self,
-        stage: Stage,
-        stand_ins: StandIns,
-        listening: Listening,
-        checks: Checks,
+        scheduler: Scheduler,
+        stub_dispatch: StubDispatch,
+        event_feed: EventFeed,
+        checks: Invariants,
         freeze: bool,
         on_turn: Callable[[], None] | None,
     ) -> None:
         """Stand still."""
-        self._stage = stage
-        self._simulation = stage.simulation
-        self._clock = stage.simulation.clock
-        self._stand_ins = stand_ins
-        self._listening = listening
-        self._checks = checks
+        self._scheduler = scheduler
+        self._simulation = scheduler.simulation
+        self._clock = scheduler.simulation.clock
+        self._stub_dispatch = stub_dispatch
+        self._event_feed = event_feed
+        self._invariants = checks
         self._freeze = freeze
         if freeze:
             freezegun()
@@ -63,16 +120,16 @@ class Course:
         with self._seen_time():
             while self._is_open(execution):
                 self._turn_is_over()
-                self._stage.trouble.turn()
-                if not self._stage.take_turn() and self._is_open(execution):
+                self._scheduler.fault_injector.turn()
+                if not self._scheduler.take_turn() and self._is_open(execution):
                     self._pass_time(execution)
             self._turn_is_over()
 
     def take_turn(self) -> bool:
         """Let somebody take one turn, who has something to do; return whether anybody had."""
         with self._seen_time():
-            self._stage.trouble.turn()
-            took = self._stage.take_turn()
+            self._scheduler.fault_injector.turn()
+            took = self._scheduler.take_turn()
             self._turn_is_over()
         return took
 
@@ -81,7 +138,7 @@ class Course:
 
         None if nothing will until somebody takes a turn.
         """
-        instants = self._stage.agenda.next_instant(), self._simulation.next_instant()
+        instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
         return min((instant for instant in instants if instant is not None), default=None)
 
     def let_time_pass(self, instant: int) -> None:
@@ -94,14 +151,14 @@ class Course:
             time.sleep(self._clock.seconds_until(instant))
         else:
             self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
-        self._listening.tell()
-        self._stage.agenda.catch_up()
+        self._event_feed.tell()
+        self._scheduler.delayed_calls.catch_up()
 
     def _turn_is_over(self) -> None:
         __tracebackhide__ = True
-        if self._stand_ins.problem is not None:
-            raise self._stand_ins.problem.with_traceback(None)
-        self._checks.check()
+        if self._stub_dispatch.problem is not None:
+            raise self._stub_dispatch.problem.with_traceback(None)
+        self._invariants.check()
         if self._on_turn is not None:
             self._on_turn()
 
@@ -112,12 +169,14 @@ class Course:
             StuckError: nothing will, other than that the execution as a whole times out.
         """
         __tracebackhide__ = True
-        own, happens = self._stage.agenda.next_instant(), self._simulation.next_instant()
+        own, happens = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
         if own is None and (happens is None or happens >= self._times_out(execution)):
-            if self._stage.trouble.last_resort():
+            if self._scheduler.fault_injector.last_resort():
                 return
-            stage, now = self._stage, self._clock.now
-            stuck = stuck_at(now, stage.client, stage.domain, execution, stage.workers())
+            scheduler, now = self._scheduler, self._clock.now
+            stuck = stuck_at(
+                now, scheduler.client, scheduler.domain, execution, scheduler.workers()
+            )
             if stuck is not None:
                 raise stuck
         self.let_time_pass(min(each for each in (own, happens) if each is not None))
