@@ -25,6 +25,7 @@ OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
+NODE_WITHOUT_WARNING = {"AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
 
@@ -106,7 +107,7 @@ def clients(session: nox.Session) -> None:
     if has_node:
         with session.chdir("examples/typescript"):
             session.run("npm", "install", *NPM_OPTIONS, external=True)
-            session.run("npm", "test", external=True)
+            session.run("npm", "test", external=True, env=NODE_WITHOUT_WARNING)
     if has_java:
         with session.chdir("examples/java"):
             session.run("mvn", *MAVEN_OPTIONS, "verify", external=True)
