@@ -1,4 +1,4 @@
-"""Programs of others, each run as a process that is told where the endpoint is."""
+"""Programs that use other clients, each a process whose environment has the endpoint."""
 
 from __future__ import annotations
 
@@ -14,35 +14,40 @@ import pytest
 
 from flowy_sim._server.endpoint import Endpoint
 
-#: Where `nox -s clients` has put the clients; nowhere in an ordinary run of the tests.
+#: Where `nox -s clients` installs the clients; an ordinary run of the tests has none.
 CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))
 AWS = CLIENTS / "awscli" / "bin" / "aws"
 SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
 NODE_MODULES = CLIENTS / "node" / "node_modules"
+GO = CLIENTS / "go"
+JAVA = CLIENTS / "java"
 
 HERE = Path(__file__).parents[1] / "clients"
 SECONDS = 200  # How long a program may take before a test fails instead of hanging.
 
 
 def _needs(what: str, is_there: bool) -> pytest.MarkDecorator:
-    """Skip tests whose client is not there, and say how it comes there."""
-    return pytest.mark.skipif(not is_there, reason=f"{what} is not there; run: nox -s clients")
+    """Skip tests whose client is missing, and say how to get it."""
+    reason = f"{what} is not installed" if CLIENTS.is_dir() else "run: nox -s clients"
+    return pytest.mark.skipif(not is_there, reason=reason)
 
 
 needs_aws = _needs("the AWS command line", AWS.exists())
 needs_simpleflow = _needs("simpleflow", SIMPLEFLOW.exists())
 needs_javascript = _needs(
-    "Node.js with @aws-sdk/client-swf",
+    "Node.js or npm",
     shutil.which("node") is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
 )
+needs_go = _needs("Go", GO.exists())
+needs_java = _needs("a JDK or Maven", shutil.which("java") is not None and JAVA.exists())
 
 
 class Programs:
     """Runs programs against one endpoint.
 
     Args:
-        endpoint: where Amazon SWF is.
-        folder: where they run, and their home.
+        endpoint: the simulation that they call.
+        folder: their working directory and home directory.
     """
 
     def __init__(self, endpoint: Endpoint, folder: Path) -> None:
@@ -59,20 +64,20 @@ class Programs:
         }
 
     def run(self, *command: str | Path, **environment: str) -> str:
-        """Run a program that ends well; return what it wrote to its standard output."""
+        """Run a program that must succeed; return its standard output."""
         with self._started(command, environment) as process:
             return _end_of(process)
 
     @contextmanager
     def ending(self, *command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """Have a program run meanwhile; it then ends by itself, once there is no more input."""
+        """Run a program during the block; after it, the program must end when its input does."""
         with self._started(command, environment) as process:
             yield process
             _end_of(process)
 
     @contextmanager
     def running(self, *command: str | Path, **environment: str) -> Iterator[None]:
-        """Have a program run meanwhile; it then ends when it is asked to."""
+        """Run a program during the block; after it, the program must end on SIGTERM."""
         with self._started(command, environment) as process:
             yield
             assert process.poll() is None, f"it ended early: {process.communicate()}"
@@ -96,13 +101,13 @@ class Programs:
             try:
                 yield process
             finally:
-                # Whatever it has started ends with it.
+                # Its child processes may still run.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end_of(process: subprocess.Popen[str]) -> str:
-    """Wait until a program has ended well; return what it wrote to its standard output."""
+    """Wait until a program has succeeded; return its standard output."""
     written, problems = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, f"{process.args!r} said: {written}{problems}"
     return written
