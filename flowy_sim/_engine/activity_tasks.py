@@ -63,6 +63,8 @@ def schedule_activity_task(
         **settings,
     )
     task = execution.activities[activity_id]
+    if engine.route is not None:
+        task.task_list = engine.route(task)
     domain.activity_lists.add(task)
     _schedule_time_out(task)
     return None

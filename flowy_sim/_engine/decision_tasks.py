@@ -56,6 +56,9 @@ def offer_waiting(execution: Execution) -> None:
     """Put the decision task that waits on its list, unless it is there or is held back."""
     task = execution.decision_task
     if task is not None and not task.waiting_key and execution.running_decision_task is None:
+        route = execution.engine.route
+        if route is not None:
+            task.task_list = route(task)
         execution.domain.decision_lists.add(task)
 
 

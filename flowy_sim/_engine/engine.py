@@ -141,6 +141,8 @@ class Engine:
         limits: the quotas.
         latency: how late effects happen.
         lambdas: the Lambda functions that executions can call, by name.
+        route: returns the name of the list that a task waits on instead of the one in its history;
+            None if tasks wait where their histories show.
 
     Attributes:
         now: the latest instant of any call, in milliseconds since 1970.
@@ -179,6 +181,7 @@ class Engine:
         self.limits = limits or Limits()
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
+        self.route: Callable[[Any], str] | None = None
         self.reset()
 
     def reset(self) -> None:

@@ -18,17 +18,15 @@ from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._events.waits import MISSING_LIST
+from flowy_sim.testing._stub_answers import ACTIVITY as STUBBED_ACTIVITY
 from flowy_sim.testing._stub_answers import CHILD
-from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._stub_dispatch import STUBS_LIST, StubbedWorkflow, StubDispatch
 from flowy_sim.testing._stubs import NameAndVersion
 
 logger = logging.getLogger("flowy_sim.testing")
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
-
-STUBS_LIST = "stubs"
-"""The task list of stubs for types of which only the name is known."""
 
 
 class Registry:
@@ -74,6 +72,8 @@ class Registry:
         self._children = [each for each in used if isinstance(each, WorkflowProxy)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}
+        self._stub_dispatch = stub_dispatch
+        self._only_named: dict[tuple[str, NameAndVersion], ActivityType | WorkflowType] = {}
         if stub_dispatch is not None:
             self._stub(stub_dispatch)
         called = dict.fromkeys(map(type_of, self._proxies))
@@ -86,20 +86,39 @@ class Registry:
     @property
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows."""
-        declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
+        declared = [
+            _task_list(cls.flowy_type.defaults)
+            for key, cls in self.workflows.items()
+            if (CHILD, key) not in self._only_named
+        ]
         overridden = [
             _task_list(proxy.call_options.members, "taskList") for proxy in self._children
         ]
-        return _unique([*declared, *overridden])
+        return _unique([*declared, *overridden, *self._stub_lists(CHILD)])
 
     @property
     def activity_lists(self) -> list[str]:
         """The task lists of the activities, by their types and by the options of proxies."""
         if not self.activities:
             return []
-        declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
+        declared = [
+            _task_list(cls.flowy_type.defaults)
+            for key, cls in self.activities.items()
+            if (STUBBED_ACTIVITY, key) not in self._only_named
+        ]
         overridden = [_task_list(proxy.call_options.members, "taskList") for proxy in self._proxies]
-        return _unique([*declared, *overridden])
+        return _unique([*declared, *overridden, *self._stub_lists(STUBBED_ACTIVITY)])
+
+    @property
+    def polled(self) -> frozenset[tuple[str, str]]:
+        """The kind and name of each task list of the types, except that of stubs."""
+        lists = [(CHILD, name) for name in self.decision_lists]
+        lists += [(STUBBED_ACTIVITY, name) for name in self.activity_lists]
+        return frozenset(each for each in lists if each[1] != STUBS_LIST)
+
+    def _stub_lists(self, kind: str) -> list[str]:
+        stubs = self._stub_dispatch
+        return [STUBS_LIST] if stubs is not None and stubs.stubs.all(kind) else []
 
     def register(self, is_new: bool = False) -> None:
         """Register all types that the domain does not have yet.
@@ -112,16 +131,23 @@ class Registry:
         Raises:
             RegistrationError: the domain has one of them with other defaults.
         """
-        types: list[Type] = [cls.flowy_type for cls in self.workflows.values()]
-        types += [cls.flowy_type for cls in self.activities.values()]
+        bare = self._only_named
+        types: list[Type] = [
+            cls.flowy_type for key, cls in self.workflows.items() if (CHILD, key) not in bare
+        ]
+        types += [
+            cls.flowy_type
+            for key, cls in self.activities.items()
+            if (STUBBED_ACTIVITY, key) not in bare
+        ]
         if is_new:
             self._register_all(types)
         else:
             register(self._client, self._domain, types)
         missing = [_bare_activity(*key, MISSING_LIST) for key in self.missing]
         children = [_bare_workflow(*key, MISSING_LIST) for key in self.missing_children]
-        bare: list[Type] = [*missing, *children]
-        for each in bare:
+        unknown: list[Type] = [*missing, *children]
+        for each in unknown:
             try:
                 self._register(each)
             except Exception as error:
@@ -140,16 +166,31 @@ class Registry:
         call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
 
     def _stub(self, stub_dispatch: StubDispatch) -> None:
-        """Replace what is stubbed by stubs."""
+        """Replace what is stubbed by stubs.
+
+        A type of which only the name is known is not registered yet, because the code under test
+        may register it, with its own defaults.
+        """
+        called = set(map(type_of, self._proxies))
+        begun = set(map(type_of, self._children))
         for key, stub in stub_dispatch.stubs.all().items():
             declared = self._activity_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(declared, ActivityType)
+            if stub.cls is None and key not in self.activities and key not in called:
+                self._only_named[STUBBED_ACTIVITY, key] = declared
             self.activities[key] = stub_dispatch.activity(stub, declared)
         for key, stub in stub_dispatch.stubs.all(CHILD).items():
             started = self._workflow_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(started, WorkflowType)
+            if stub.cls is None and key not in self.workflows and key not in begun:
+                self._only_named[CHILD, key] = started
             self.workflows[key] = stub_dispatch.child(started)
         stub_dispatch.replace_functions()
+        stub_dispatch.unregistered = dict(self._only_named)
+        stub_dispatch.polled = self.polled
+        stub_dispatch.flowys_types = frozenset(
+            key for key, cls in self.workflows.items() if not issubclass(cls, StubbedWorkflow)
+        )
 
     def _activity_type(self, key: NameAndVersion) -> ActivityType:
         """Return the type of the activity that a stub names."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flowy._client import Execution, SwfClient
-from flowy.errors import ConfigurationError
+from flowy.errors import ConfigurationError, SerializationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
 from flowy_sim._events.history import Call, Event, History, calls, nearest
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def result(self) -> Any:
-        """What the workflow returned.
+        """What the workflow returned, decoded; text that is not JSON is returned as it is.
 
         Raises:
             NoResultError: the run did not complete.
@@ -107,7 +107,19 @@ class Run:
         if self.status != COMPLETED:
             parts = (self.describe(), self._continued(), self.picture(), self.details)
             raise NoResultError("\n\n".join(filter(None, parts)))
-        return self.payloads.decode_result(self.type, self._last.get("result"))
+        text = self.raw_result
+        try:
+            return self.payloads.decode_result(self.type, text)
+        except SerializationError as error:
+            if isinstance(error.__cause__, ValueError):
+                return text
+            raise
+
+    @property
+    def raw_result(self) -> str | None:
+        """The result as the text that the decider sent; None if there is none."""
+        text: str | None = self._last.get("result")
+        return text
 
     @property
     def reason(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
-from flowy._checks import function, names, number, whole_number
+from flowy import executions
+from flowy._checks import function, names, number, text, whole_number
 from flowy._client import Execution, fault_code
-from flowy._start import start
-from flowy.errors import ConfigurationError, FlowyError
+from flowy._start import NameAndVersion, start
+from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
@@ -28,6 +30,7 @@ from flowy_sim.testing._registry import (
 from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch
 from flowy_sim.testing._scheduler import PollingCode, Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._stub_payloads import stub_payloads
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
 
@@ -39,6 +42,12 @@ MOST_RESTARTS = 100
 
 MOST_FAULTS = 2
 """How many faults strike in a run at most by default."""
+
+_START_OPTIONS = frozenset(
+    name
+    for name, each in signature(start).parameters.items()
+    if each.kind is Parameter.KEYWORD_ONLY
+)
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -100,7 +109,7 @@ class Runner:
         on_fault: called with a description when a fault strikes.
 
     Attributes:
-        simulation, domain, stubs, payloads: as given.
+        simulation, stubs, payloads: as given.
         runs: the executions that were run, in order, including those that got stuck.
 
     Raises:
@@ -130,7 +139,8 @@ class Runner:
         _check_types(simulation, payloads)
         self.runs: list[Run] = []
         self.simulation = simulation
-        self.domain = domain
+        self._domain = domain
+        self._registered = False
         self.stubs = Stubs() if stubs is None else stubs
         self.payloads = payloads
         self._client = simulation.client(poll_seconds=0)
@@ -151,6 +161,7 @@ class Runner:
         self.stub_dispatch = StubDispatch(
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )
+        self._worker_payloads = stub_payloads(payloads, self.stub_dispatch.is_plain)
         worker_client.assign_answers = self.stub_dispatch.assign_answers
         self._task_lists = names("task_lists", task_lists)
         self._most_restarts = whole_number("most_restarts", most_restarts)
@@ -162,6 +173,12 @@ class Runner:
         )
         self._watched: list[Callable[[], object]] = []
         self._started = 0
+
+    @property
+    def domain(self) -> str:
+        """The domain, which is registered when this is first read."""
+        self._register_domain()
+        return self._domain
 
     def invariant(self, check: C) -> C:
         """Check a condition after every turn; a decorator.
@@ -223,18 +240,23 @@ class Runner:
         __tracebackhide__ = True
         function("code that polls by itself", code)
         self._register_domain()
+        self.stub_dispatch.has_loops = True
         self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
-    def run(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
+    def run(self, workflow: type[Workflow] | NameAndVersion, *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.
 
         Args:
-            workflow: its class.
+            workflow: its class; or its name and version, for a decider that does not use flowy.
             *args: the arguments of the workflow's ``run``.
-            **kwargs: its keyword arguments, and the options of `flowy.start`.
+            **kwargs: its keyword arguments, and the options of `flowy.start`. With a name and
+                version, ``input`` is the input as text.
 
         Returns:
             The run. A workflow that failed is not an error here.
+
+        Example:
+            ``swf_run(("order", "1"), input="42", task_list="deciders").result``
 
         Raises:
             StuckError: nothing more will happen and it is still open.
@@ -247,13 +269,19 @@ class Runner:
 
     __call__ = run
 
-    def start(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Execution:
+    def start(
+        self, workflow: type[Workflow] | NameAndVersion, *args: Any, **kwargs: Any
+    ) -> Execution:
         """Start a workflow, but do not run it yet.
 
+        If a type is not registered that is given by its name, the code that polls by itself gets
+        turns first, since it may register its types before it polls.
+
         Args:
-            workflow: its class.
+            workflow: its class; or its name and version, for a decider that does not use flowy.
             *args: the arguments of the workflow's ``run``.
-            **kwargs: its keyword arguments, and the options of `flowy.start`.
+            **kwargs: its keyword arguments, and the options of `flowy.start`. With a name and
+                version, ``input`` is the input as text.
 
         Returns:
             The IDs of the execution. By default, the workflow ID is the type's name and a number.
@@ -262,21 +290,102 @@ class Runner:
             FlowyError: the workflow cannot be started.
         """
         __tracebackhide__ = True
+        if isinstance(workflow, tuple):
+            return self._start_by_name(workflow, args, kwargs)
         declared = getattr(workflow, "flowy_type", None)
         if not isinstance(declared, WorkflowType):
-            raise ConfigurationError(f"{workflow!r} is not a class decorated with @workflow")
+            raise ConfigurationError(
+                f"{workflow!r} is not a class decorated with @workflow, and not a name and a "
+                'version either, such as ("order", "1")'
+            )
         self._workflows[workflow] = None
         self._prepare_workers()
-        self._started += 1
-        kwargs.setdefault("workflow_id", f"{declared.name}-{self._started}")
+        return self._start(declared.name, workflow, self._client, *args, **kwargs)
+
+    def _start_by_name(
+        self, named: NameAndVersion, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Execution:
+        __tracebackhide__ = True
+        client = _TextInput(self._client, kwargs.pop("input", None))
+        name = text("the name of a workflow", named[0])
+        unknown = sorted(kwargs.keys() - _START_OPTIONS)
+        if args or unknown:
+            raise ConfigurationError(
+                f"a workflow that is started by its name takes its input as input='…', and the "
+                f"options {', '.join(sorted(_START_OPTIONS))}; not "
+                f"{', '.join([*map(repr, args), *unknown])}"
+            )
+        self._prepare_workers()
+        try:
+            return self._start(name, named, client, **kwargs)
+        except StartError as error:
+            cause = error.__cause__
+            if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
+                raise
+        while self.turn_loop.take_turn():
+            pass
+        return self._start(name, named, client, **kwargs)
+
+    def _start(self, name: str, workflow: Any, client: Any, *args: Any, **kwargs: Any) -> Execution:
+        __tracebackhide__ = True
+        kwargs.setdefault("workflow_id", f"{name}-{self._started + 1}")
         kwargs.setdefault("payloads", self.payloads)
         try:
-            execution = start(self._client, self.domain, workflow, *args, **kwargs)
+            execution = start(client, self._domain, workflow, *args, **kwargs)
         except FlowyError as error:
             # The message says it all; a test's report should not show the code that raised it.
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None) from error.__cause__
+        self._started += 1
         self._event_feed.add(execution)
         return execution
+
+    def signal(self, execution: Execution, name: str, value: object = None) -> None:
+        """Send a signal to an open execution. It is received when the execution runs on.
+
+        Args:
+            execution: its IDs, as returned by `start`.
+            name: the signal's name.
+            value: the value that it carries; None for nothing. A decider that uses flowy receives
+                it as it is; any other receives text as it is, and other values as JSON.
+
+        Raises:
+            SerializationError: the value cannot be sent.
+            UnknownExecutionError: the execution is not open.
+
+        Example:
+            ``swf_run.signal(execution, "approve", "yes")``
+        """
+        __tracebackhide__ = True
+        _check_execution("signal", execution)
+        payloads = self.payloads
+        if isinstance(value, str) and not self.stub_dispatch.is_flowys(execution.run_id):
+            payloads = Payloads(_PlainText())
+        executions.signal(
+            self._client,
+            self._domain,
+            execution.workflow_id,
+            name,
+            value,
+            run_id=execution.run_id,
+            payloads=payloads,
+        )
+        self._event_feed.publish()
+
+    def cancel(self, execution: Execution) -> None:
+        """Request that an open execution cancels itself. Its decider learns of it when it runs on.
+
+        Args:
+            execution: its IDs, as returned by `start`.
+
+        Raises:
+            UnknownExecutionError: the execution is not open.
+        """
+        __tracebackhide__ = True
+        _check_execution("cancel", execution)
+        executions.request_cancel(
+            self._client, self._domain, execution.workflow_id, run_id=execution.run_id
+        )
+        self._event_feed.publish()
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
         """Call a function after some simulated time.
@@ -337,11 +446,7 @@ class Runner:
             FlowyError: a decider fails.
         """
         __tracebackhide__ = True
-        if not isinstance(execution, Execution):
-            raise ConfigurationError(
-                "finish takes an Execution(workflow_id, run_id), as start returns it, not "
-                f"{execution!r}"
-            )
+        _check_execution("finish", execution)
         ended = self._finish_run(execution)
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)
@@ -376,8 +481,10 @@ class Runner:
         return ended
 
     def _fetch(self, execution: Execution) -> Run:
-        can_call = self.scheduler.can_call
-        return fetch(self._client, self.domain, execution, self.payloads, can_call)
+        # What other code than flowy's can call is not known.
+        known = self.stub_dispatch.is_flowys(execution.run_id)
+        can_call = self.scheduler.can_call if known else frozenset[str]()
+        return fetch(self._client, self._domain, execution, self.payloads, can_call)
 
     def _prepare_workers(self) -> None:
         """Register all types, and start workers on their task lists."""
@@ -389,16 +496,24 @@ class Runner:
             named = implementations(workflows)
             activities = list(dict.fromkeys([*activities_in(modules), *named]))
         registry = Registry(
-            self._client, self.domain, workflows, activities, self.stub_dispatch, self.payloads
+            self._client,
+            self._domain,
+            workflows,
+            activities,
+            self.stub_dispatch,
+            self._worker_payloads,
         )
         registry.register(is_new)
         self.scheduler.set_registry(registry, self._task_lists)
 
     def _register_domain(self) -> bool:
         """Register the domain, if necessary; return whether it was."""
+        if self._registered:
+            return False
+        self._registered = True
         try:
             self._client.register_domain(
-                name=self.domain, workflowExecutionRetentionPeriodInDays="90"
+                name=self._domain, workflowExecutionRetentionPeriodInDays="90"
             )
         except Exception as error:
             if fault_code(error) != "DomainAlreadyExistsFault":
@@ -408,6 +523,8 @@ class Runner:
 
     def _task_received(self) -> None:
         task = self.scheduler.worker_client.task
+        if task is not None:
+            self.stub_dispatch.begin_task(task)
         if task is not None and "workflowType" in task:
             self.stub_dispatch.choose_outcome(task)
         self.turn_loop.follow_clock()
@@ -422,6 +539,45 @@ def _check_types(simulation: object, payloads: object) -> None:
         raise ConfigurationError(
             f"payloads must be a Payloads, such as Payloads(store=…), not {payloads!r}"
         )
+
+
+def _check_execution(method: str, execution: object) -> None:
+    __tracebackhide__ = True
+    if not isinstance(execution, Execution):
+        raise ConfigurationError(
+            f"{method} takes an Execution(workflow_id, run_id), as start returns it, not "
+            f"{execution!r}"
+        )
+
+
+class _TextInput:
+    """A client that starts an execution with an input that flowy does not encode."""
+
+    def __init__(self, client: Any, text: str | None) -> None:
+        if text is not None and not isinstance(text, str):
+            raise ConfigurationError(f"input must be text, not {text!r}; use json.dumps(…)")
+        self._client = client
+        self._text = text
+
+    def start_workflow_execution(self, **request: Any) -> dict[str, Any]:
+        """Start an execution with the text as its input."""
+        del request["input"]
+        if self._text is not None:
+            request["input"] = self._text
+        started: dict[str, Any] = self._client.start_workflow_execution(**request)
+        return started
+
+
+class _PlainText:
+    """A serializer of text as it is."""
+
+    def dumps(self, value: object) -> str:
+        """Return the text."""
+        return str(value)
+
+    def loads(self, text: str) -> str:
+        """Return the text."""
+        return text
 
 
 def _ignore(description: str) -> None:

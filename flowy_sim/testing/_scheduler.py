@@ -30,6 +30,7 @@ from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._stub_dispatch import STUBS_LIST
 from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
 
 PollingCode = Callable[[SwfClient], object]
@@ -133,7 +134,8 @@ class Scheduler:
 
     def workers(self) -> Workers:
         """Describe the workers, for the explanation of what executions wait for."""
-        polled = list(dict.fromkeys(each for pool in self.pools for each in pool.lists))
+        lists = dict.fromkeys(each for pool in self.pools for each in pool.lists)
+        polled = [each for each in lists if each[1] != STUBS_LIST]
         return Workers(
             [name for poll, name in polled if poll == DECISION_POLL],
             [name for poll, name in polled if poll == ACTIVITY_POLL],

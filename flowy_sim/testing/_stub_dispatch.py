@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
+from flowy._client import fault_code
 from flowy.activity import Activity, ActivityContext, ActivityType
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
@@ -20,6 +21,7 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import LambdaFunction
+from flowy_sim._engine.task_lists import DECISION
 from flowy_sim._events.schema import TIMEOUTS, attributes_of
 from flowy_sim.testing._stub_answers import (
     ACTIVITY,
@@ -28,7 +30,11 @@ from flowy_sim.testing._stub_answers import (
     Answer,
     time_out_first,
 )
-from flowy_sim.testing._stubs import Stub, Stubs, UnexpectedCallError
+from flowy_sim.testing._stub_payloads import plain_arguments
+from flowy_sim.testing._stubs import NameAndVersion, Stub, Stubs, UnexpectedCallError
+
+STUBS_LIST = "answered by stubs"
+"""The task list on which tasks wait that only stubs answer. Histories do not show it."""
 
 UNTAKEN_LIST = "no worker polls this"
 """The task list of tasks that time out before a worker takes them."""
@@ -53,6 +59,11 @@ class StubDispatch:
         called: what was scheduled, such as ``resize 1``, or ``child thumbnails 1``.
         answered: the calls that got an answer of a stub with different answers, in order.
         error: the first error that the test must fail with; None if there is none.
+        polled: the task lists that flowy's own workers poll: their kind and name.
+        flowys_types: the workflow types that flowy's own deciders run, stubs excluded.
+        unregistered: the types of stubs that are registered when something calls them, if the
+            code under test has not registered them until then, by kind, name and version.
+        has_loops: whether code that polls by itself takes turns as well.
     """
 
     def __init__(
@@ -66,6 +77,13 @@ class StubDispatch:
         self.called: dict[str, None] = {}
         self.answered: list[tuple[str, str]] = []
         self.error: Exception | None = None
+        self.polled: frozenset[tuple[str, str]] = frozenset()
+        self.flowys_types: frozenset[NameAndVersion] = frozenset()
+        self.unregistered: dict[tuple[str, NameAndVersion], ActivityType | WorkflowType] = {}
+        self.has_loops = False
+        self._task: Reply | None = None
+        engine = simulation.engine()
+        self._route_before, engine.route = engine.route, self.route
         self._simulation = simulation
         self._client: Client = simulation.client(poll_seconds=0)
         self._domain = domain
@@ -108,6 +126,72 @@ class StubDispatch:
         for stub in self.stubs.all(FUNCTION).values():
             self._simulation.lambdas[stub.name] = StubbedLambda(self, stub)
 
+    def begin_task(self, task: Reply) -> None:
+        """Note the task that a worker has received."""
+        self._task = task
+
+    def is_plain(self, label: object) -> bool:
+        """Return whether the current task is of a stubbed type that other code than flowy called.
+
+        Args:
+            label: the name and version of the type, such as ``resize 1``.
+        """
+        task = self._task
+        if task is None:
+            return False
+        kind = ACTIVITY if "activityType" in task else CHILD
+        named = task["activityType" if kind == ACTIVITY else "workflowType"]
+        name, version = named["name"], named["version"]
+        if label != f"{name} {version}" or self.stubs.find(kind, name, version) is None:
+            return False
+        return not self._flowy_called(kind, task["workflowExecution"]["runId"])
+
+    def route(self, task: Any) -> str:
+        """Return the name of the list on which a task waits.
+
+        Tasks of stubbed types wait on a list of their own, which only stubs poll, so that they
+        are answered whatever list they were scheduled on, and no other worker takes them.
+        """
+        execution, own = task.execution, str(task.task_list)
+        kind = CHILD if task.kind == DECISION else ACTIVITY
+        named = execution.started("workflowType") if kind == CHILD else task.opened("activityType")
+        stubbed = self.stubs.find(kind, *named) is not None
+        if execution.domain.name != self._domain or not stubbed or own == UNTAKEN_LIST:
+            return own if self._route_before is None else self._route_before(task)
+        is_polled = (kind, own) in self.polled and not self.has_loops
+        return own if is_polled and self._flowy_called(kind, execution.run_id) else STUBS_LIST
+
+    def _flowy_called(self, kind: str, run_id: str) -> bool:
+        """Return whether flowy's own decider called an activity or child, or a test started it."""
+        execution = self._simulation.engine().executions.get(run_id)
+        if execution is None:
+            return True
+        if kind == CHILD:
+            if execution.parent is None:
+                return not self.has_loops
+            run_id = execution.parent[0]
+        return self.is_flowys(run_id)
+
+    def _register_on_call(self, kind: str, key: NameAndVersion) -> None:
+        """Register the type of a stub that is called, unless the code under test has done so."""
+        declared = self.unregistered.pop((kind, key), None)
+        if declared is None:
+            return
+        client = self._client
+        register = client.register_activity_type
+        if kind == CHILD:
+            register = client.register_workflow_type
+        try:
+            register(domain=self._domain, name=key[0], version=key[1], **declared.defaults)
+        except Exception as error:
+            if fault_code(error) != "TypeAlreadyExistsFault":
+                raise
+
+    def is_flowys(self, run_id: str) -> bool:
+        """Return whether an execution is of a workflow that flowy's own deciders run."""
+        execution = self._simulation.engine().executions.get(run_id)
+        return execution is not None and execution.started("workflowType") in self.flowys_types
+
     def fail(self, error: Exception) -> None:
         """Fail the test with an error, after this turn."""
         self.error = self.error or error
@@ -146,9 +230,10 @@ class StubDispatch:
         stub = self.stubs.find(kind, named["name"], named["version"])
         if stub is None:
             return decision
+        self._register_on_call(kind, (stub.name, stub.version))
         try:
-            args, kwargs = self._payloads.decode_input(label, call.get("input"), stub.cls)
-            answer = stub.answer_to(tuple(args), kwargs)
+            args, kwargs = self._arguments(stub, call.get("input"), self.is_flowys(run_id))
+            answer = stub.answer_to(args, kwargs)
         except (SerializationError, TypeError):
             return decision  # The worker will fail with this, as it would without a stub.
         if answer.timeout == _NEVER_TAKEN:
@@ -174,9 +259,10 @@ class StubDispatch:
         text = attributes_of(task["events"][0]).get("input")
         answer = self._answers.pop(("", ids["workflowId"]), None)
         try:
-            args, kwargs, _ = self._payloads.decode_start(str(stub), text, stub.cls)
+            flowy_called = self._flowy_called(CHILD, ids["runId"])
+            args, kwargs = self._arguments(stub, text, flowy_called)
             if answer is None:
-                answer = stub.answer_to(tuple(args), kwargs)
+                answer = stub.answer_to(args, kwargs)
                 self.answered.append(("", ids["workflowId"]))
             takes = math.inf if answer.timeout else answer.takes
             outcome = ChildOutcome(takes, answer.function(*args, **kwargs))
@@ -186,6 +272,15 @@ class StubDispatch:
         except Exception as error:
             outcome = ChildOutcome(answer.takes if answer else 0, error=error)
         self._outcomes[ids["runId"]] = outcome
+
+    def _arguments(
+        self, stub: Stub, text: str | None, flowy_called: bool
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call; its input as text if other code than flowy called."""
+        if not flowy_called:
+            return plain_arguments(text)
+        args, kwargs = self._payloads.decode_input(str(stub), text, stub.cls)
+        return tuple(args), kwargs
 
     def outcome(self, run_id: str) -> ChildOutcome:
         """Return the outcome that was chosen for a child workflow."""
