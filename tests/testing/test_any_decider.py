@@ -52,6 +52,7 @@ def child(name: str, text: str) -> dict[str, Any]:
         "taskList": {"name": "deciders"},
         "input": text,
         **TIMEOUTS,
+        "executionStartToCloseTimeout": "600",
     }
     return {
         "decisionType": "StartChildWorkflowExecution",
@@ -302,7 +303,7 @@ def test_a_child_is_stubbed_in_plain_text_on_the_list_of_the_decider(
     stubs.child("ship", "1", function=lambda text: f"shipped {text}", takes=9)
     other.loop(decider(first=lambda text: child("ship", text)))
     run = other(("order", "1"), input="bottles")
-    assert (run.result, run.simulated_seconds) == ("shipped bottles", 9)
+    assert (run.result, int(run.simulated_seconds)) == ("shipped bottles", 9)
 
 
 def test_a_child_may_fail_or_time_out(other: Runner, stubs: Stubs) -> None:
