@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +23,39 @@ Examples:
   aws swf get-workflow-execution-history --domain shop \\
       --execution workflowId=order-1,runId=22... > order-1.json
   flowy-sim replay shop.orders:Order order-1.json
+  flowy-sim replay --decider shop.deciders:decide histories/
 
 The exit status is 0 only if at least one history was replayed, and none failed."""
 
 
 @click.command(short_help="Replay recorded histories with the current code.", epilog=_EXAMPLES)
-@click.argument("workflow", metavar="WORKFLOW")
-@options.histories
+@click.argument("words", metavar="[WORKFLOW] FILE-or-FOLDER...", nargs=-1, required=True)
+@click.option(
+    "--decider",
+    metavar="MODULE:NAME",
+    help="Decider that polls by itself, to be replayed instead of a workflow.",
+)
+@click.option(
+    "--ignore",
+    metavar="MEMBER",
+    multiple=True,
+    help="Member of decisions that may differ, such as activityId; can be given several times.",
+)
+@click.option(
+    "--any-order", is_flag=True, help="Allow another order of decisions in a decision task."
+)
 @click.option(
     "--store", metavar="PLACE", help="Store of long values: a folder, or s3://bucket/prefix."
 )
 @options.as_json
-def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
+def replay(
+    words: tuple[str, ...],
+    decider: str | None,
+    ignore: tuple[str, ...],
+    any_order: bool,
+    store: str | None,
+    as_json: bool,
+) -> None:
     """Check that the current code makes the decisions that recorded histories show.
 
     WORKFLOW is module:Class, or a module for all of its workflows. A FILE is the history of an
@@ -43,18 +65,26 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     Executions that are open during a deployment continue with the new code. If it makes other
     decisions than their histories show, they get stuck. Each history is replayed as far as each
     of its decision tasks. The command fails if there is a difference, and shows it in full.
+
+    With --decider, leave WORKFLOW out. The decider, a function or class that polls with an SWF
+    client, gets each decision task of a history in answer to its polls.
     """
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
+    from flowy_sim._cli.targets import polling_code
+    from flowy_sim.testing._loop_replay import Tolerance
     from flowy_sim.testing._replay import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
     from flowy_sim.verify._comparison import count
 
     try:
-        workflows, payloads = _workflows(workflow), Payloads(store=store)
-    except ConfigurationError as error:
+        workflows = [] if decider else _workflows(words[0])
+        payloads, tolerance = Payloads(store=store), Tolerance(ignore, any_order)
+    except (ConfigurationError, ValueError) as error:
         raise click.UsageError(str(error)) from error
+    loop = None if decider is None else polling_code(decider)
+    paths = _existing(words if decider else words[1:])
     found = []
-    for replayed in replay_files(workflows, paths, payloads):
+    for replayed in replay_files(workflows, paths, payloads, loop, tolerance):
         found.append(replayed)
         if not as_json and replayed.outcome != OTHER:
             click.echo(str(replayed))
@@ -71,6 +101,20 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
         )
     if counts[REPLAYS] == 0 or counts[DIFFERS] or counts[UNREADABLE]:
         sys.exit(1)
+
+
+def _existing(words: Sequence[str]) -> list[Path]:
+    """Return the files and folders that were given.
+
+    Raises:
+        click.UsageError: one does not exist, or there are none.
+    """
+    if not words:
+        raise click.UsageError("Missing argument 'FILE-or-FOLDER...'.")
+    for word in words:
+        if not Path(word).exists():
+            raise click.UsageError(f"The file or folder {word!r} does not exist.")
+    return [Path(word) for word in words]
 
 
 def _workflows(name: str) -> list[type[Workflow]]:

@@ -111,6 +111,21 @@ def found_at(path: str) -> object:
     return getattr(imported(module), name, None)
 
 
+def polling_code(path: str) -> Any:
+    """Return the decider or worker that a path ``module:name`` names.
+
+    Raises:
+        click.ClickException: there is none.
+    """
+    code = found_at(path)
+    if not callable(code):
+        raise click.UsageError(
+            f"{path} is not a decider or worker; give module:name of a function or class that "
+            "polls with an SWF client."
+        )
+    return code
+
+
 def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:
     module_name = path.partition(":")[0]
     with _imports(module_name):

@@ -58,10 +58,16 @@ def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 6
 @contextmanager
 def _mocked(simulation: Simulation | None, wire: bool, poll_seconds: float) -> Iterator[Simulation]:
     answering = Simulation() if simulation is None else simulation
-    responder = Responder(answering, wire, poll_seconds)
+    with mocked_by(Responder(answering, wire, poll_seconds)):
+        yield answering
+
+
+@contextmanager
+def mocked_by(responder: Responder) -> Iterator[None]:
+    """Let a responder answer every boto3 SWF client of this process, for a while."""
     _mocks.enter(responder)
     try:
-        yield answering
+        yield
     finally:
         _mocks.leave(responder)
 

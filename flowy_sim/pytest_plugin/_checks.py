@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowy_sim.pytest_plugin._fixtures import OBSERVED, RUN_BY, SIMULATED, STUBBED
-from flowy_sim.pytest_plugin._marker import CHECKS, marked_options, refuse
+from flowy_sim.pytest_plugin._marker import CHECKS, TOLERANCE, marked_options, refuse
 
 if TYPE_CHECKING:
     from flowy_sim.testing import Runner
@@ -53,7 +53,9 @@ def _check(item: pytest.Item) -> None:
 def _check_golden(item: pytest.Item, one_run: bool) -> None:
     """Replay the golden histories of a test, or record them."""
     __tracebackhide__ = True
+    from flowy.errors import HistoryError
     from flowy_sim.pytest_plugin._golden import GoldenError, check
+    from flowy_sim.testing._loop_replay import Tolerance
 
     record = bool(item.config.getoption("--swf-record"))
     runner = _runner_of(item)
@@ -65,8 +67,10 @@ def _check_golden(item: pytest.Item, one_run: bool) -> None:
             "another one; leave one of them out"
         )
     try:
-        check(item.path, item.nodeid.partition("::")[2], runner, record=record)
-    except GoldenError as error:
+        tolerance = Tolerance(**marked_options(item, TOLERANCE))
+        name = item.nodeid.partition("::")[2]
+        check(item.path, name, runner, record=record, tolerance=tolerance)
+    except (GoldenError, HistoryError, ValueError) as error:
         refuse(str(error))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from importlib.util import find_spec
@@ -23,7 +23,6 @@ from flowy_sim.pytest_plugin._marker import (
 
 if TYPE_CHECKING:
     from flowy.replay import HistorySource
-    from flowy.workflow import Workflow
     from flowy_sim._clients.in_process import Client
     from flowy_sim._clients.simulation import Simulation
     from flowy_sim._server.endpoint import Endpoint
@@ -129,23 +128,34 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
 @pytest.fixture
 def swf_replay(
     request: pytest.FixtureRequest,
-) -> Callable[[type[Workflow], HistorySource | Run], None]:
+) -> Callable[..., None]:
     """Replays a history: ``swf_replay(ImageCategorization, "histories/photo.json")``.
 
     It fails if the workflow's code no longer makes the recorded decisions; the message names the
     event, what the history shows there, and what the code decided. The history is a
     `flowy_sim.testing.Run`, a list of events, a reply of GetWorkflowExecutionHistory, or the path
     of a JSON file, relative to the test's own file.
+
+    Instead of a workflow, give a decider that polls by itself: ``swf_replay(decider, history)``. It
+    gets each decision task of the history. Members of decisions that may differ are named in
+    ``ignore=["activityId"]``; ``any_order=True`` allows another order within a decision task.
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
     from flowy_sim.testing._history_files import collect, load
-    from flowy_sim.testing._replay import replay_prefixes
+    from flowy_sim.testing._loop_replay import Tolerance
+    from flowy_sim.testing._replay import replay_prefixes, replay_with
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))
 
-    def swf_replay(workflow: type[Workflow], history: HistorySource | Run) -> None:
+    def swf_replay(
+        workflow: Any,
+        history: HistorySource | Run,
+        *,
+        ignore: Collection[str] = (),
+        any_order: bool = False,
+    ) -> None:
         __tracebackhide__ = True
         if isinstance(history, Run):
             events, execution = history.history, Execution(history.workflow_id, history.run_id)
@@ -154,7 +164,10 @@ def swf_replay(
         else:
             events, execution = collect("this", [history])
         try:
-            replay_prefixes(workflow, events, execution=execution, **payloads)
+            if hasattr(workflow, "flowy_type"):
+                replay_prefixes(workflow, events, execution=execution, **payloads)
+            else:
+                replay_with(workflow, events, execution, Tolerance(ignore, any_order))
         except NonDeterminismError as error:
             # The traceback would show only the code that replays.
             raise error.with_traceback(None) from None

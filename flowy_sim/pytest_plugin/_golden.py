@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flowy._client import Execution
@@ -12,6 +12,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.testing import Runner
 from flowy_sim.testing._history_files import load, save
+from flowy_sim.testing._loop_replay import PollingCode, Tolerance, replay_loop
 from flowy_sim.testing._replay import replay_prefixes, type_of
 from flowy_sim.testing._run import Run
 
@@ -25,7 +26,14 @@ class GoldenError(AssertionError):
     """A golden history is missing or does not replay."""
 
 
-def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
+def check(
+    test: Path,
+    name: str,
+    runner: Runner,
+    *,
+    record: bool,
+    tolerance: Tolerance | None = None,
+) -> None:
     """Replay the golden histories of a test, or record them.
 
     Args:
@@ -33,6 +41,7 @@ def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
         name: the test's name in that file.
         runner: the runner that has run the test's workflows.
         record: whether to record.
+        tolerance: the differences that do not matter to deciders that poll by themselves.
 
     Raises:
         GoldenError: the test has run no workflow; or a history is missing, belongs to a workflow
@@ -48,7 +57,8 @@ def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
         golden.record(runner.runs)
         return
     known = runner.scheduler.registry
-    golden.replay({} if known is None else known.workflows, runner.payloads)
+    workflows = {} if known is None else known.workflows
+    golden.replay(workflows, runner.payloads, runner.loops, tolerance)
 
 
 class GoldenHistories:
@@ -71,12 +81,21 @@ class GoldenHistories:
         for number, run in enumerate(runs, 1):
             save(self._path(number), run.history, Execution(run.workflow_id, run.run_id))
 
-    def replay(self, workflows: Workflows, payloads: Payloads = PLAIN) -> None:
+    def replay(
+        self,
+        workflows: Workflows,
+        payloads: Payloads = PLAIN,
+        loops: Sequence[PollingCode] = (),
+        tolerance: Tolerance | None = None,
+    ) -> None:
         """Replay the recorded histories.
 
         Args:
             workflows: the workflows that the test runs, by name and version.
             payloads: how arguments and results were serialized.
+            loops: the code of the test that polls by itself. It replays the histories of all
+                other workflows.
+            tolerance: the differences that do not matter to that code.
 
         Raises:
             GoldenError: a history is missing, belongs to a workflow that the test does not run, or
@@ -91,14 +110,18 @@ class GoldenHistories:
         for path in paths:
             events, execution = load(path)
             workflow = workflows.get(type_of(events))
-            if workflow is None:
-                name, version = type_of(events)
-                raise GoldenError(
-                    f"{path} is a history of {name} {version}, which this test does not run; if "
-                    "that is intended, record it again with pytest --swf-record"
-                )
             try:
-                replay_prefixes(workflow, events, payloads, execution)
+                if workflow is not None:
+                    replay_prefixes(workflow, events, payloads, execution)
+                elif not any(
+                    replay_loop(loop, events, execution, tolerance, same_list=True)
+                    for loop in loops
+                ):
+                    name, version = type_of(events)
+                    raise GoldenError(
+                        f"{path} is a history of {name} {version}, which this test does not run; "
+                        "if that is intended, record it again with pytest --swf-record"
+                    )
             except NonDeterminismError as error:
                 raise GoldenError(
                     f"{path} does not replay any more: {error}\n"

@@ -11,8 +11,9 @@ import pytest
 SIMULATION = ("seed", "start", "latency", "limits", "patience")
 RUNNER = ("activities", "workflows", "workers", "task_lists", "most_restarts", "freeze", "payloads")
 CHECKS = ("strict", "golden")
-_SWITCHES = (*CHECKS, "freeze")
-KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
+TOLERANCE = ("ignore", "any_order")
+_SWITCHES = (*CHECKS, "freeze", "any_order")
+KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, *TOLERANCE, "explore")
 
 
 def marked_options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from flowy.replay import replay
 from flowy.workflow import Workflow
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing._history_files import files, load
+from flowy_sim.testing._loop_replay import PollingCode, Tolerance, replay_loop
 
 REPLAYS = "replays"
 DIFFERS = "differs"
@@ -95,7 +96,11 @@ def type_of(events: Sequence[Event]) -> tuple[str, str]:
 
 
 def replay_files(
-    workflows: Iterable[type[Workflow]], paths: Iterable[Path], payloads: Payloads = PLAIN
+    workflows: Iterable[type[Workflow]],
+    paths: Iterable[Path],
+    payloads: Payloads = PLAIN,
+    loop: PollingCode | None = None,
+    tolerance: Tolerance | None = None,
 ) -> Iterator[ReplayedFile]:
     """Replay the histories in files and folders.
 
@@ -103,12 +108,18 @@ def replay_files(
         workflows: the workflows to replay; histories of others are skipped.
         paths: JSON files, and folders that contain such files at any depth.
         payloads: decodes arguments and results.
+        loop: a decider that polls by itself; it replays the histories of all other workflows.
+        tolerance: the differences that do not matter to it.
     """
     known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in workflows}
     for name, path in files(*paths):
         try:
             events, execution = load(path)
             found = type_of(events)
+            if found not in known and loop is not None:
+                replay_with(loop, events, execution, tolerance)
+                yield ReplayedFile(name, REPLAYS, len(events))
+                continue
             if found not in known:
                 yield ReplayedFile(name, OTHER, len(events), f"it is of {' '.join(found)}")
                 continue
@@ -119,6 +130,24 @@ def replay_files(
             yield ReplayedFile(name, UNREADABLE, sentence=str(error).removeprefix(f"{path} "))
         else:
             yield ReplayedFile(name, REPLAYS, len(events))
+
+
+def replay_with(
+    loop: PollingCode,
+    events: Sequence[Event],
+    execution: Execution = UNKNOWN,
+    tolerance: Tolerance | None = None,
+) -> None:
+    """Replay a history with a decider that polls by itself; see `replay_loop`.
+
+    Raises:
+        NonDeterminismError: the code makes other decisions than the history shows.
+        HistoryError: the events are not a history, or the code does not poll for decision tasks.
+    """
+    __tracebackhide__ = True
+    type_of(events)
+    if not replay_loop(loop, events, execution, tolerance):
+        raise HistoryError(f"{loop!r} does not replay this history: it polls for no decision task")
 
 
 class ReplayingDeciders(SuspendedExecutions):

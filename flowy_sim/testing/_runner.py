@@ -173,6 +173,7 @@ class Runner:
         )
         self._watched: list[Callable[[], object]] = []
         self._started = 0
+        self.loops: list[Any] = []
 
     @property
     def domain(self) -> str:
@@ -241,6 +242,7 @@ class Runner:
         function("code that polls by itself", code)
         self._register_domain()
         self.stub_dispatch.has_loops = True
+        self.loops.append(code)
         self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
     def run(self, workflow: type[Workflow] | NameAndVersion, *args: Any, **kwargs: Any) -> Run:

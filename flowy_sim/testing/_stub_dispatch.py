@@ -82,6 +82,7 @@ class StubDispatch:
         self.unregistered: dict[tuple[str, NameAndVersion], ActivityType | WorkflowType] = {}
         self.has_loops = False
         self._task: Reply | None = None
+        self._untaken: set[tuple[str, str]] = set()
         engine = simulation.engine()
         self._route_before, engine.route = engine.route, self.route
         self._simulation = simulation
@@ -158,6 +159,8 @@ class StubDispatch:
         stubbed = self.stubs.find(kind, *named) is not None
         if execution.domain.name != self._domain or not stubbed or own == UNTAKEN_LIST:
             return own if self._route_before is None else self._route_before(task)
+        if kind == ACTIVITY and (execution.run_id, task.activity_id) in self._untaken:
+            return UNTAKEN_LIST
         is_polled = (kind, own) in self.polled and not self.has_loops
         return own if is_polled and self._flowy_called(kind, execution.run_id) else STUBS_LIST
 
@@ -238,6 +241,9 @@ class StubDispatch:
             return decision  # The worker will fail with this, as it would without a stub.
         if answer.timeout == _NEVER_TAKEN:
             time_out_first(label, _NEVER_TAKEN, self._limits_before_start(call))
+            if not self.is_flowys(run_id):
+                self._untaken.add((run_id, call["activityId"]))
+                return decision
             untaken = {**call, "taskList": {"name": UNTAKEN_LIST}}
             return {**decision, _attributes_member(decision): untaken}
         key = ("", call["workflowId"]) if kind == CHILD else (run_id, call["activityId"])

@@ -1,0 +1,495 @@
+"""Replaying histories with deciders that poll by themselves.
+
+The decider gets each decision task of the history, with the events that were known at the time, in
+answer to its polls. What it decides is compared with the decisions that the history records.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+from unittest import mock
+
+from flowy._client import Execution
+from flowy._decider.decider import UNKNOWN
+from flowy._determinism.causes import Reason
+from flowy._determinism.differences import Difference
+from flowy.errors import HistoryError, NonDeterminismError
+from flowy_sim._clients.in_process import Client, Reply, metadata, request
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.model import service_model
+from flowy_sim._events.history import Event
+from flowy_sim._events.schema import EVENTS, attributes_of
+
+PollingCode = Callable[..., object]
+
+_MOST_IDLE = 100
+"""The number of calls in a row that a decider may make without asking for a decision task."""
+
+_FIRST_EVENTS = 1000
+"""The number of events on a page of a decision task, if the decider does not ask for fewer."""
+
+_DEFAULTS = frozenset(
+    {
+        "childPolicy",
+        "executionStartToCloseTimeout",
+        "heartbeatTimeout",
+        "lambdaRole",
+        "scheduleToCloseTimeout",
+        "scheduleToStartTimeout",
+        "startToCloseTimeout",
+        "tagList",
+        "taskList",
+        "taskPriority",
+        "taskStartToCloseTimeout",
+    }
+)
+"""The members of a decision for which the type, or the execution, can have a default."""
+
+_NO_EFFECT = ("RegisterDomain", "RegisterActivityType", "RegisterWorkflowType")
+"""Calls that are answered as if they had been made before."""
+
+
+class _ReplayIsOver(BaseException):
+    """There is no further decision task. It leaves the decider, even if that is an endless loop."""
+
+
+class Decided(NamedTuple):
+    """A decision, as the decider sent it or as an event records it.
+
+    Attributes:
+        event_id: the event that records it; 0 if the decider has just sent it.
+        type: its type, such as ``StartTimer``.
+        attributes: its attributes, as far as they are known.
+        is_complete: whether all attributes are known; only a few are if it was refused.
+    """
+
+    event_id: int
+    type: str
+    attributes: Mapping[str, Any]
+    is_complete: bool = True
+
+    def __str__(self) -> str:
+        """Return the decision with what identifies it."""
+        shown = [f"{name}={value!r}" for name, value in self.attributes.items() if value]
+        return f"{self.type}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """The differences between recorded and new decisions that do not matter.
+
+    Attributes:
+        ignore: members of decisions that may differ, such as ``activityId``, or ``input``.
+        any_order: whether the decisions of one decision task may have another order.
+    """
+
+    ignore: Collection[str] = field(default=())
+    any_order: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ignore, str):
+            object.__setattr__(self, "ignore", (self.ignore,))
+        unknown = sorted(set(self.ignore) - _all_members())
+        if unknown:
+            raise ValueError(
+                f"no decision has a member {', '.join(unknown)}; ignore cannot name it"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A decision task of a history.
+
+    Attributes:
+        started_id: its DecisionTaskStarted event, the last one that the decider knows.
+        previous_id: the same of the task that was completed before; 0 if there is none.
+        completed_id: its DecisionTaskCompleted event.
+        task_list: the list that it waited on.
+        recorded: the decisions that were made.
+    """
+
+    started_id: int
+    previous_id: int
+    completed_id: int
+    task_list: str
+    recorded: list[Decided]
+
+
+def replay_loop(
+    code: PollingCode,
+    events: Sequence[Mapping[str, Any]],
+    execution: Execution = UNKNOWN,
+    tolerance: Tolerance | None = None,
+    *,
+    same_list: bool = False,
+) -> bool:
+    """Replay a history with a decider that polls by itself.
+
+    Args:
+        code: the decider: called with an SWF client if it has a parameter; or a class or function
+            that makes one.
+        events: the history.
+        execution: its IDs, if they are known.
+        tolerance: the differences that do not matter.
+        same_list: whether the decider gets tasks only from the list that they waited on.
+
+    Returns:
+        Whether the decider asked for a decision task; if not, it is not the decider.
+
+    Raises:
+        NonDeterminismError: it makes other decisions than the history records.
+        HistoryError: the events are not a history, or the decider makes a call that the history
+            does not answer.
+    """
+    __tracebackhide__ = True
+    from flowy_sim._clients.mock_swf import mocked_by
+
+    replay = _Replay(events, execution, tolerance or Tolerance(), same_list)
+    client = _ReplayClient(replay)
+    thread, sleep = threading.get_ident(), time.sleep
+
+    def no_sleep(seconds: float) -> None:
+        if threading.get_ident() != thread:
+            sleep(seconds)
+
+    with mocked_by(_responder(replay)), mock.patch("time.sleep", no_sleep):
+        with _ended():
+            run = _made(code, client)
+            while replay.goes_on:
+                run()
+                replay.returned()
+    replay.check()
+    return replay.presented > 0
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    try:
+        yield
+    except _ReplayIsOver:
+        pass
+
+
+def _made(code: Any, client: Any) -> Callable[[], object]:
+    """Return a function that runs the code once, or forever; a class is instantiated."""
+    if isinstance(code, type):
+        code = code(client) if _takes_client(code) else code()
+    return (lambda: code(client)) if _takes_client(code) else code
+
+
+def _takes_client(code: Any) -> bool:
+    try:
+        inspect.signature(code).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # It has no signature.
+        return True
+    return True
+
+
+class _Replay:
+    """The answers to a decider that is replayed, and the comparison of its decisions."""
+
+    def __init__(
+        self,
+        events: Sequence[Mapping[str, Any]],
+        execution: Execution,
+        tolerance: Tolerance,
+        same_list: bool,
+    ) -> None:
+        self._events = [_timed(event) for event in events]
+        self._execution = execution
+        self._tolerance = tolerance
+        self._same_list = same_list
+        self._tasks = list(_tasks(self._events))
+        self._next = 0
+        self._current: _Task | None = None
+        self._idle = 0
+        self._refused: HistoryError | None = None
+        self._difference: NonDeterminismError | None = None
+
+    @property
+    def presented(self) -> int:
+        """The number of decision tasks that the decider got."""
+        return self._next
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a decision task to present."""
+        return self._next < len(self._tasks) and self._difference is None
+
+    def returned(self) -> None:
+        """Note that the decider has returned."""
+        self._unanswered()
+        self._no_progress()
+
+    def check(self) -> None:
+        """Raise what went wrong, even if the decider has caught it."""
+        __tracebackhide__ = True
+        self._unanswered()
+        found = self._refused or self._difference
+        if found is not None:
+            raise found.with_traceback(None)
+
+    def answer(self, operation: str, members: Reply) -> Reply:
+        """Answer a call."""
+        match operation:
+            case "PollForDecisionTask" if "nextPageToken" in members:
+                return self._page(members)
+            case "PollForDecisionTask":
+                return self._poll(members)
+            case "PollForActivityTask":
+                self._no_progress()
+                return {"previousStartedEventId": 0, "startedEventId": 0}
+            case "RespondDecisionTaskCompleted" if self._holds(members["taskToken"]):
+                self._compare(members.get("decisions") or [])
+                return {}
+            case "GetWorkflowExecutionHistory" if self._current is not None:
+                reply = self._events_page(members, 1, self._current.started_id)
+                return {name: reply[name] for name in reply if name in ("events", "nextPageToken")}
+            case operation if operation in _NO_EFFECT:
+                return {}
+        self._refused = self._refused or HistoryError(
+            f"the decider calls {operation}, which a history does not answer; make the call "
+            "outside of the decider, or pass what it returns to the decider"
+        )
+        raise self._refused
+
+    def _holds(self, token: str) -> bool:
+        return self._current is not None and token == self._token(self._current)
+
+    @staticmethod
+    def _token(task: _Task) -> str:
+        return f"replayed decision task {task.started_id}"
+
+    def _no_progress(self) -> None:
+        """Leave a decider that does something else forever."""
+        self._idle += 1
+        if self._idle > _MOST_IDLE:
+            raise _ReplayIsOver
+
+    def _poll(self, members: Reply) -> Reply:
+        self._unanswered()
+        if not self.goes_on or self._refused is not None:
+            raise _ReplayIsOver
+        task = self._tasks[self._next]
+        if self._same_list and members["taskList"]["name"] != task.task_list:
+            self._no_progress()
+            return {"previousStartedEventId": 0, "startedEventId": 0}
+        self._idle = 0
+        self._next += 1
+        self._current = task
+        return self._page(members)
+
+    def _page(self, members: Reply) -> Reply:
+        task = self._current
+        if task is None:
+            raise _ReplayIsOver
+        first = task.previous_id if members.get("startAtPreviousStartedEvent") else 1
+        named = attributes_of(self._events[0])["workflowType"]
+        return {
+            "taskToken": self._token(task),
+            "startedEventId": task.started_id,
+            "previousStartedEventId": task.previous_id,
+            "workflowExecution": {
+                "workflowId": self._execution.workflow_id,
+                "runId": self._execution.run_id,
+            },
+            "workflowType": dict(named),
+            **self._events_page(members, first or 1, task.started_id),
+        }
+
+    def _events_page(self, members: Reply, first: int, last: int) -> Reply:
+        """Return a page of the events from the first to the last ID."""
+        found = self._events[first - 1 : last]
+        if members.get("reverseOrder"):
+            found.reverse()
+        size = members.get("maximumPageSize") or _FIRST_EVENTS
+        start = int(members.get("nextPageToken", "0"))
+        reply: Reply = {"events": found[start : start + size]}
+        if start + size < len(found):
+            reply["nextPageToken"] = str(start + size)
+        return reply
+
+    # Comparing
+
+    def _unanswered(self) -> None:
+        """Note a difference if the decider has left its decision task."""
+        if self._current is not None and self._refused is None:
+            self._differ(self._current, self._current.completed_id, None, None)
+
+    def _compare(self, decisions: Sequence[Reply]) -> None:
+        task = self._current
+        assert task is not None
+        self._current = None
+        got = [_sent(decision) for decision in decisions]
+        ignore = self._tolerance.ignore
+        rest = list(got)
+        for position, there in enumerate(task.recorded):
+            candidates = rest if self._tolerance.any_order else rest[:1]
+            here = next((each for each in candidates if _same(there, each, ignore)), None)
+            if here is None:
+                self._differ(task, there.event_id, there, rest[0] if rest else None, got, position)
+                return
+            rest.remove(here)
+        if rest:
+            last = task.recorded[-1].event_id if task.recorded else task.completed_id
+            self._differ(task, last + 1, None, rest[0], got)
+
+    def _differ(
+        self,
+        task: _Task,
+        event_id: int,
+        there: Decided | None,
+        here: Decided | None,
+        got: Sequence[Decided] = (),
+        position: int = 0,
+    ) -> None:
+        self._current = None
+        reason, why = _cause(there, here, self._tolerance.ignore)
+        if there is None and here is None:
+            reason, why = Reason.REMOVED, "the decider did not answer this decision task"
+        self._difference = NonDeterminismError(
+            Difference(
+                event_id,
+                "no further decision" if there is None else str(there),
+                "nothing" if here is None else str(here),
+                None,
+                reason,
+                why,
+                "make the recorded decisions for executions that are open; if the difference does "
+                "not matter, ignore the member, or allow any order",
+                _both(task, got),
+            )
+        )
+        raise _ReplayIsOver
+
+
+def _cause(
+    there: Decided | None, here: Decided | None, ignore: Collection[str]
+) -> tuple[Reason, str]:
+    if there is None:
+        return Reason.ADDED, "the code makes a decision that it did not make before"
+    if here is None:
+        return Reason.REMOVED, "the code no longer makes this decision"
+    if there.type != here.type:
+        return Reason.TYPE, "the code makes another decision in its place"
+    names = ", ".join(_different(there, here, ignore))
+    return Reason.ARGUMENTS, f"the code decides the same with another {names}"
+
+
+def _both(task: _Task, got: Sequence[Decided]) -> str:
+    there = [f"  event {each.event_id}: {each}" for each in task.recorded] or ["  nothing"]
+    here = [f"  {each}" for each in got] or ["  nothing"]
+    return "\n".join([f"the history after event {task.completed_id}:", *there, "the code:", *here])
+
+
+def _same(there: Decided, here: Decided, ignore: Collection[str]) -> bool:
+    return there.type == here.type and not _different(there, here, ignore)
+
+
+def _different(there: Decided, here: Decided, ignore: Collection[str]) -> list[str]:
+    """Return the members in which two decisions of one type differ."""
+    return [
+        name for name in sorted(_members(there.type) - set(ignore)) if not _equal(name, there, here)
+    ]
+
+
+def _equal(name: str, there: Decided, here: Decided) -> bool:
+    old, new = there.attributes.get(name), here.attributes.get(name)
+    if old == new:
+        return True
+    if new is None:
+        return name in _DEFAULTS
+    return old is None and not there.is_complete
+
+
+def _sent(decision: Reply) -> Decided:
+    kind = decision["decisionType"]
+    member = f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+    return Decided(0, kind, decision.get(member) or {})
+
+
+def _tasks(events: Sequence[Event]) -> Iterator[_Task]:
+    """Yield the decision tasks that were completed."""
+    previous = 0
+    for event in events:
+        if event["eventType"] == "DecisionTaskCompleted":
+            completed = attributes_of(event)
+            started = completed["startedEventId"]
+            scheduled = attributes_of(events[completed["scheduledEventId"] - 1])
+            yield _Task(
+                started,
+                previous,
+                event["eventId"],
+                scheduled["taskList"]["name"],
+                list(_recorded(events, event["eventId"])),
+            )
+            previous = started
+
+
+def _recorded(events: Sequence[Event], completed_id: int) -> Iterator[Decided]:
+    """Yield the decisions that were made with a DecisionTaskCompleted event."""
+    for event in events[completed_id:]:
+        attributes = attributes_of(event)
+        schema = EVENTS[event["eventType"]]
+        if attributes.get("decisionTaskCompletedEventId") != completed_id or not schema.decision:
+            continue
+        if attributes.get("initiatedEventId"):
+            continue  # It reports later what became of another decision.
+        known = {name: attributes[name] for name in _members(schema.decision) if name in attributes}
+        if event["eventType"] == "WorkflowExecutionContinuedAsNew":
+            known["workflowTypeVersion"] = attributes["workflowType"]["version"]
+        yield Decided(event["eventId"], schema.decision, known, not schema.refuses)
+
+
+@cache
+def _members(decision: str) -> frozenset[str]:
+    return frozenset(service_model().shape_for(f"{decision}DecisionAttributes").members)
+
+
+@cache
+def _all_members() -> frozenset[str]:
+    decisions = {schema.decision for schema in EVENTS.values() if schema.decision}
+    return frozenset().union(*map(_members, decisions))
+
+
+def _timed(event: Mapping[str, Any]) -> Event:
+    """Return an event with its time as boto3 returns it."""
+    when = event.get("eventTimestamp")
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    elif isinstance(when, int | float):
+        when = datetime.fromtimestamp(when, UTC)
+    return {**event, "eventTimestamp": when}
+
+
+class _ReplayClient(Client):
+    """The client that a replayed decider is called with."""
+
+    def __init__(self, replay: _Replay) -> None:
+        super().__init__(Simulation(), "us-east-1", 0)
+        self._replay = replay
+
+    def _call(self, operation: str, arguments: Reply) -> Reply:
+        reply = self._replay.answer(operation, request(operation, arguments))
+        return {**reply, "ResponseMetadata": metadata("replayed")}
+
+
+def _responder(replay: _Replay) -> Any:
+    """Return what answers the boto3 clients that a replayed decider makes by itself."""
+    from flowy_sim._clients.boto3 import Responder
+
+    class ReplayResponder(Responder):
+        def _call(self, client: Any, operation: str, members: Reply) -> Reply:
+            return replay.answer(operation, members)
+
+    return ReplayResponder(Simulation(), wire=False, poll_seconds=0)

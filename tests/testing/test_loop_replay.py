@@ -1,0 +1,334 @@
+"""Replaying histories with deciders that poll by themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner
+
+from flowy.errors import HistoryError, NonDeterminismError
+from flowy_sim import Simulation
+from flowy_sim._cli import main
+from flowy_sim.testing import Runner, Stubs
+from flowy_sim.testing._history_files import save
+from flowy_sim.testing._loop_replay import Tolerance, replay_loop
+from flowy_sim.testing._run import Run
+
+SHOP = """
+import time
+import boto3
+
+DOMAIN = "simulated"
+
+
+def decide(client, first="charge", text=None, identity="charge-1", poll=None, result="done"):
+    task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "deciders"}, **(poll or {}))
+    if not task.get("taskToken"):
+        return
+    events = list(task["events"])
+    while task.get("nextPageToken"):
+        task = client.poll_for_decision_task(
+            domain=DOMAIN, taskList={"name": "deciders"}, nextPageToken=task["nextPageToken"],
+            **(poll or {}),
+        )
+        events += task["events"]
+    ended = [each for each in events if each["eventType"] == "ActivityTaskCompleted"]
+    if ended:
+        decisions = [{
+            "decisionType": "CompleteWorkflowExecution",
+            "completeWorkflowExecutionDecisionAttributes": {"result": result},
+        }]
+    else:
+        attributes = {"activityId": identity, "activityType": {"name": first, "version": "1"}}
+        if text is not None:
+            attributes["input"] = text
+        decisions = [
+            {"decisionType": "ScheduleActivityTask",
+             "scheduleActivityTaskDecisionAttributes": attributes},
+            {"decisionType": "RecordMarker",
+             "recordMarkerDecisionAttributes": {"markerName": "charging"}},
+        ]
+    client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+
+def main():
+    client = boto3.client("swf", region_name="us-east-1")
+    try:
+        client.register_workflow_type(domain=DOMAIN, name="order", version="1")
+    except client.exceptions.TypeAlreadyExistsFault:
+        pass
+    while True:
+        decide(client)
+        time.sleep(1000)
+
+
+class Decider:
+    def __init__(self):
+        self.seen = 0
+
+    def __call__(self, client):
+        self.seen += 1
+        decide(client)
+
+
+def worker(client):
+    client.poll_for_activity_task(domain=DOMAIN, taskList={"name": "workers"})
+"""
+
+
+@pytest.fixture
+def shop() -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(SHOP, names)
+    return names
+
+
+@pytest.fixture
+def run(shop: dict[str, Any]) -> Run:
+    stubs = Stubs()
+    stubs("charge", "1", result="ok", takes=5)
+    runner = Runner(Simulation(), stubs=stubs)
+    runner.simulation.client().register_workflow_type(
+        domain=runner.domain,
+        name="order",
+        version="1",
+        defaultTaskList={"name": "deciders"},
+        defaultExecutionStartToCloseTimeout="3600",
+        defaultTaskStartToCloseTimeout="60",
+        defaultChildPolicy="TERMINATE",
+    )
+    runner.loop(shop["decide"])
+    return runner(("order", "1"))
+
+
+def replayed(code: Any, run: Run, **tolerance: Any) -> bool:
+    return replay_loop(code, run.history, tolerance=Tolerance(**tolerance))
+
+
+@pytest.mark.parametrize("name", ["decide", "main", "Decider"])
+def test_unchanged_code_replays_and_defaults_count_as_given(
+    shop: dict[str, Any], run: Run, name: str
+) -> None:
+    assert (
+        run.history.find("ActivityTaskScheduled").attributes()[0]["startToCloseTimeout"] == "NONE"
+    )
+    before = time.monotonic()
+    assert replayed(shop[name], run)
+    assert time.monotonic() - before < 60  # Sleeps take no time.
+
+
+@pytest.mark.parametrize(
+    "poll",
+    [
+        {"maximumPageSize": 1},
+        {"reverseOrder": True},
+        {"startAtPreviousStartedEvent": True},
+        {"startAtPreviousStartedEvent": True, "reverseOrder": True, "maximumPageSize": 2},
+    ],
+)
+def test_polls_are_answered_as_the_decider_wants_the_events(
+    shop: dict[str, Any], run: Run, poll: Any
+) -> None:
+    assert replayed(lambda client: shop["decide"](client, poll=poll), run)
+
+
+@pytest.mark.parametrize(
+    ("changed", "event", "sentence"),
+    [
+        ({"first": "refund"}, 5, "another activityType"),
+        ({"text": "42"}, 5, "another input"),
+        ({"identity": "other"}, 5, "another activityId"),
+        ({"result": "finished"}, 11, "another result"),
+    ],
+)
+def test_the_first_difference_is_named(
+    shop: dict[str, Any], run: Run, changed: Any, event: int, sentence: str
+) -> None:
+    with pytest.raises(NonDeterminismError, match=sentence) as error:
+        replayed(lambda client: shop["decide"](client, **changed), run)
+    assert error.value.event_id == event
+
+
+def test_members_that_do_not_matter_are_ignored(shop: dict[str, Any], run: Run) -> None:
+    def decide(client: Any) -> None:
+        shop["decide"](client, identity=f"random-{time.monotonic_ns()}")
+
+    assert replayed(decide, run, ignore=["activityId"])
+    with pytest.raises(ValueError, match="no decision has a member activityID"):
+        Tolerance(ignore=["activityID"])
+
+
+class Reversing:
+    """A client that reverses the decisions of each task."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def respond_decision_task_completed(self, taskToken: str, decisions: Any) -> None:
+        self._client.respond_decision_task_completed(taskToken=taskToken, decisions=decisions[::-1])
+
+
+def test_another_order_is_a_difference_unless_it_is_allowed(shop: dict[str, Any], run: Run) -> None:
+    def decide(client: Any) -> None:
+        shop["decide"](Reversing(client))
+
+    with pytest.raises(NonDeterminismError):
+        replayed(decide, run)
+    assert replayed(decide, run, any_order=True)
+
+
+def test_a_decision_less_or_more_is_a_difference(shop: dict[str, Any], run: Run) -> None:
+    def answering(decisions: Any) -> Any:
+        def decide(client: Any) -> None:
+            task = client.poll_for_decision_task(domain="d", taskList={"name": "l"})
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+        return decide
+
+    with pytest.raises(NonDeterminismError, match="decided nothing"):
+        replayed(answering([]), run)
+    marker = {
+        "decisionType": "RecordMarker",
+        "recordMarkerDecisionAttributes": {"markerName": "charging"},
+    }
+    more = [
+        {
+            "decisionType": "ScheduleActivityTask",
+            "scheduleActivityTaskDecisionAttributes": {
+                "activityId": "charge-1",
+                "activityType": {"name": "charge", "version": "1"},
+            },
+        },
+        marker,
+        marker,
+    ]
+    with pytest.raises(NonDeterminismError, match="no further decision"):
+        replayed(answering(more), run)
+
+
+@pytest.mark.parametrize("forever", [False, True])
+def test_a_decider_that_does_not_answer_is_a_difference(run: Run, forever: bool) -> None:
+    def decide(client: Any) -> None:
+        while True:
+            client.poll_for_decision_task(domain="d", taskList={"name": "l"})
+            if not forever:
+                return
+
+    with pytest.raises(NonDeterminismError, match="did not answer"):
+        replayed(decide, run)
+
+
+def test_a_history_is_read_as_far_as_the_task(shop: dict[str, Any], run: Run) -> None:
+    lengths = []
+
+    def decide(client: Any) -> None:
+        if lengths:
+            raise AssertionError("one task is enough")
+        task = client.poll_for_decision_task(domain="d", taskList={"name": "l"})
+        events = client.get_workflow_execution_history(
+            domain="d", execution=task["workflowExecution"], reverseOrder=True
+        )["events"]
+        assert isinstance(events[0]["eventTimestamp"], datetime)
+        lengths.append((len(events), task["startedEventId"], events[0]["eventId"]))
+
+    with pytest.raises(NonDeterminismError):
+        replayed(decide, run)
+    assert lengths == [(3, 3, 3)]
+
+
+def test_a_call_that_a_history_does_not_answer_is_named(run: Run) -> None:
+    def decide(client: Any) -> None:
+        client.poll_for_decision_task(domain="d", taskList={"name": "l"})
+        try:
+            client.count_pending_activity_tasks(domain="d", taskList={"name": "l"})
+        except HistoryError:
+            pass  # As code does that logs all errors and goes on.
+
+    with pytest.raises(HistoryError, match="calls CountPendingActivityTasks"):
+        replayed(decide, run)
+
+
+def test_a_worker_is_not_a_decider(shop: dict[str, Any], run: Run) -> None:
+    assert not replayed(shop["worker"], run)
+
+
+def test_clients_reach_a_service_again_afterwards(shop: dict[str, Any], run: Run) -> None:
+    real = boto3.client("swf", region_name="us-east-1")
+    replayed(shop["main"], run)
+    assert "_make_request" not in vars(real)
+    assert time.sleep.__module__ == "time"
+
+
+def replay(*words: object) -> Any:
+    return CliRunner().invoke(main, ["replay", *map(str, words)])
+
+
+def test_the_command_replays_histories_with_a_decider(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "corner_shop.py").write_text(SHOP, encoding="utf-8")
+    folder = tmp_path / "histories"
+    folder.mkdir()
+    save(folder / "order.json", run.history)
+    result = replay("--decider", "corner_shop:main", folder)
+    assert (result.exit_code, result.output) == (
+        0,
+        "replays: order.json\n1 history: 1 replayed, 0 differ, 0 unreadable\n",
+    )
+    changed = json.loads((folder / "order.json").read_text(encoding="utf-8"))
+    changed["events"][4]["activityTaskScheduledEventAttributes"]["activityId"] = "x"
+    (folder / "order.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert "another activityId" in replay("--decider", "corner_shop:decide", folder).output
+    ignoring = ["--ignore", "activityId", "--any-order"]
+    assert replay("--decider", "corner_shop:decide", folder, *ignoring).exit_code == 0
+    assert "unreadable" in replay("--decider", "corner_shop:worker", folder).output
+    assert replay("--decider", "corner_shop:nothing", folder).exit_code == 2
+    assert replay("--decider", "corner_shop:decide").exit_code == 2
+
+
+GOLDEN = """
+import pytest
+import deli
+
+
+@pytest.mark.swf(golden=True)
+def test_order(swf_run, swf_stub):
+    swf_stub("charge", "1", result="ok")
+    swf_run.simulation.client().register_workflow_type(
+        domain=swf_run.domain, name="order", version="1",
+        defaultTaskList={"name": "deciders"}, defaultExecutionStartToCloseTimeout="3600",
+        defaultTaskStartToCloseTimeout="60", defaultChildPolicy="TERMINATE",
+    )
+    swf_run.loop(deli.worker)
+    swf_run.loop(deli.decide)
+    assert swf_run(("order", "1")).result == "done"
+
+
+def test_replay(swf_replay):
+    swf_replay(deli.decide, "histories/test_golden/test_order.json")
+    swf_replay(deli.main, "histories/test_golden/test_order.json", ignore=["activityId"])
+"""
+
+
+def test_golden_histories_of_a_decider_are_recorded_and_replayed(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(deli=SHOP, test_golden=GOLDEN)
+    pytester.syspathinsert()
+    pytester.runpytest_subprocess("--swf-record", "-k", "order").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    changed = SHOP.replace('"charging"', '"charged"')
+    pytester.makepyfile(deli=changed)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    assert "does not replay any more" in str(result.stdout)
