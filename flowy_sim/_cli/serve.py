@@ -100,6 +100,11 @@ Example:
     "task, or to prevent a time-out.",
 )
 @click.option(
+    "--empty-poll-token",
+    is_flag=True,
+    help="Give the reply to a poll that finds no task an empty taskToken, as documented.",
+)
+@click.option(
     "--while-held",
     default="still",
     show_default=True,
@@ -207,6 +212,7 @@ def _settings(
     start: str | None,
     latency: str,
     patience: float,
+    empty_poll_token: bool,
     limits: Iterable[str],
     keys: Path | None,
     allow_host: tuple[str, ...],
@@ -225,6 +231,7 @@ def _settings(
             limits=dict(map(read_limit, limits)),
             latency=latency,
             patience=patience,
+            empty_poll_token=empty_poll_token,
             **given,
         )
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)

@@ -40,6 +40,8 @@ class Simulation:
         patience: for how many real seconds the virtual clock waits for a client that may be
             about to take a task, or that may prevent a time-out; 0 in tests of time-outs. See
             `flowy_sim._simulation.time_skipping`.
+        empty_poll_token: whether the reply to a poll that finds no task has an empty `taskToken`,
+            as documented. By default it has none, as recorded.
 
     Attributes:
         seed, region, account: as given.
@@ -74,6 +76,7 @@ class Simulation:
         limits: Limits | None = None,
         latency: Latency | None = None,
         patience: float = PATIENCE,
+        empty_poll_token: bool = False,
     ) -> None:
         if clock is not None and start is not None:
             raise ValueError("Give the simulation a clock or a start, not both.")
@@ -93,6 +96,12 @@ class Simulation:
             "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
         )
         _check("patience", patience, is_duration(patience), "a number of seconds of at least 0")
+        _check(
+            "empty_poll_token",
+            empty_poll_token,
+            isinstance(empty_poll_token, bool),
+            "True or False",
+        )
         self.seed = seed
         self.region = region
         self.account = account
@@ -107,9 +116,11 @@ class Simulation:
             "limits": limits,
             "latency": latency,
             "patience": patience,
+            "empty_poll_token": empty_poll_token,
         }
         self._limits = limits or Limits()
         self._latency = latency or Latency.DEFAULT
+        self._empty_poll_token = empty_poll_token
         self._lock = threading.RLock()
         self._request_ids = request_ids(seed)
         engines, presence = Engines(self._make_engine), Presence(patience)
@@ -217,6 +228,7 @@ class Simulation:
             limits=self._limits,
             latency=self._latency,
             lambdas=self.lambdas,
+            empty_poll_token=self._empty_poll_token,
         )
 
 

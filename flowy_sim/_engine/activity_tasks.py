@@ -105,7 +105,7 @@ def poll_for_activity_task(engine: Engine, request: dict[str, Any]) -> dict[str,
     domain = engine.domain(request["domain"])
     task = domain.activity_lists.take(request["taskList"]["name"])
     if task is None:
-        return {"startedEventId": 0}
+        return {**engine.no_task, "startedEventId": 0}
     execution = task.execution
     execution.append(
         "ActivityTaskStarted", identity=request.get("identity"), scheduledEventId=task.opened_id

@@ -87,7 +87,7 @@ def poll_for_decision_task(engine: Engine, request: dict[str, Any]) -> dict[str,
     task = domain.decision_lists.take(request["taskList"]["name"])
     if task is None:
         # Assumption: empty-poll: no taskToken, as recorded; the documentation says an empty one.
-        return {"previousStartedEventId": 0, "startedEventId": 0}
+        return {**engine.no_task, "previousStartedEventId": 0, "startedEventId": 0}
     execution = task.execution
     execution.append(
         "DecisionTaskStarted", identity=request.get("identity"), scheduledEventId=task.opened_id

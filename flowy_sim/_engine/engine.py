@@ -141,6 +141,7 @@ class Engine:
         limits: the quotas.
         latency: how late effects happen.
         lambdas: the Lambda functions that executions can call, by name.
+        no_task: what an empty poll returns beside the IDs of events, which are 0.
         route: returns the name of the list that a task waits on instead of the one in its history;
             None if tasks wait where their histories show.
 
@@ -173,6 +174,7 @@ class Engine:
         limits: Limits | None = None,
         latency: Latency = Latency.DEFAULT,
         lambdas: Mapping[str, Any] | None = None,
+        empty_poll_token: bool = False,
     ) -> None:
         self.account = account
         self.region = region
@@ -181,6 +183,7 @@ class Engine:
         self.limits = limits or Limits()
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
+        self.no_task: dict[str, Any] = {"taskToken": ""} if empty_poll_token else {}
         self.route: Callable[[Any], str] | None = None
         self.reset()
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.open_items import LambdaTask
+
+logger = logging.getLogger("flowy_sim.lambda_functions")
 
 #: How long a function may take, in seconds, unless the decision says otherwise, as documented.
 DEFAULT_TIMEOUT = 900
@@ -23,7 +29,8 @@ class LambdaFunction:
     """A function that executions can call by its name.
 
     Attributes:
-        function: called with the decoded JSON payload; what it returns is encoded as JSON.
+        function: called with the decoded JSON payload; what it returns is encoded as JSON. A
+            handler of AWS Lambda, with a second parameter, gets a `LambdaContext` as well.
             If it raises an error, the task fails as with an unhandled error in Lambda; a
             `LambdaError` chooses the reason and the details. It may call the service, but
             not poll.
@@ -32,9 +39,41 @@ class LambdaFunction:
         text: whether the function takes and returns the payloads as JSON text instead.
     """
 
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
     takes: float = 0
     text: bool = False
+
+
+@dataclass(frozen=True)
+class LambdaContext:
+    """The context that a handler of AWS Lambda receives as its second argument.
+
+    Attributes:
+        function_name, function_version, invoked_function_arn, aws_request_id, memory_limit_in_mb,
+        log_group_name, log_stream_name: as AWS Lambda documents them. The request ID follows from
+            the execution and the call.
+        identity, client_context: None, as always if a service invokes the function.
+        seconds: the time-out of the call, in seconds.
+    """
+
+    function_name: str
+    invoked_function_arn: str
+    aws_request_id: str
+    log_group_name: str
+    log_stream_name: str
+    seconds: int
+    function_version: str = "$LATEST"
+    memory_limit_in_mb: str = "128"
+    identity: None = None
+    client_context: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time-out in milliseconds: no simulated time passes in the function."""
+        return self.seconds * 1000
+
+    def log(self, message: object) -> None:
+        """Log a message, as ``print`` does in AWS Lambda."""
+        logger.info("%s: %s", self.function_name, message)
 
 
 class LambdaError(Exception):
@@ -121,8 +160,7 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
     known = engine.lambdas.get(name)
     if known is None:
         # Assumption: lambda-not-found-details: what Lambda itself says of an unknown function.
-        arn = f"arn:aws:lambda:{engine.region}:{engine.account}:function:{name}"
-        failure = {"reason": NOT_FOUND, "details": f"Function not found: {arn}"}
+        failure = {"reason": NOT_FOUND, "details": f"Function not found: {_arn(task, name)}"}
         return 0, "LambdaFunctionFailed", failure
     if not isinstance(known, LambdaFunction):
         known = LambdaFunction(known)
@@ -131,6 +169,8 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
     try:
         if known.text:
             result = known.function(payload)
+        elif takes_context(known.function):
+            result = json.dumps(known.function(json.loads(payload), _context(task, name)))
         else:
             result = json.dumps(known.function(json.loads(payload)))
     except LambdaError as error:
@@ -143,3 +183,40 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
     finally:
         engine.in_function = False
     return known.takes, "LambdaFunctionCompleted", {"result": result}
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Return whether a function is called with an event and a context, as AWS Lambda does it."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # It has no signature.
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        each
+        for each in parameters
+        if each.kind in positional
+        and (each.default is inspect.Parameter.empty or each.name == "context")
+    ]
+    return len(required) == 2
+
+
+def _context(task: LambdaTask, name: str) -> LambdaContext:
+    execution = task.execution
+    engine = execution.engine
+    source = f"{execution.run_id} {task.opened_id}"
+    day = datetime.fromtimestamp(engine.now / 1000, UTC)
+    request_id = uuid.uuid5(uuid.NAMESPACE_OID, source)
+    return LambdaContext(
+        function_name=name,
+        invoked_function_arn=_arn(task, name),
+        aws_request_id=str(request_id),
+        log_group_name=f"/aws/lambda/{name}",
+        log_stream_name=f"{day:%Y/%m/%d}/[$LATEST]{request_id.hex}",
+        seconds=int(task.opened("startToCloseTimeout") or DEFAULT_TIMEOUT),
+    )
+
+
+def _arn(task: LambdaTask, name: str) -> str:
+    engine = task.execution.engine
+    return f"arn:aws:lambda:{engine.region}:{engine.account}:function:{name}"

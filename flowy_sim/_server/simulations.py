@@ -356,6 +356,7 @@ class ServedSimulation:
             choose=first,
             limits=self._limits,
             latency=LATENCIES[self.settings.latency],
+            empty_poll_token=self.settings.empty_poll_token,
         )
 
 

@@ -68,6 +68,8 @@ class Settings:
         patience: for how many real seconds a virtual clock waits for a client that may be about
             to take a task, or that may prevent a time-out; see
             `flowy_sim._simulation.time_skipping`.
+        empty_poll_token: whether the reply to a poll that finds no task has an empty
+            ``taskToken``, as documented, instead of none, as recorded.
 
     Raises:
         ValueError: a setting is wrong; the message names it.
@@ -79,6 +81,7 @@ class Settings:
     limits: Mapping[str, Any] = field(default_factory=dict)
     latency: str = "default"
     patience: float = PATIENCE
+    empty_poll_token: bool = False
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int:
@@ -89,6 +92,8 @@ class Settings:
         self.make_limits()
         if self.latency not in list(LATENCIES):
             raise ValueError(f"latency={self.latency!r}: give one of {', '.join(LATENCIES)}.")
+        if not isinstance(self.empty_poll_token, bool):
+            raise ValueError(f"empty_poll_token={self.empty_poll_token!r}: give true or false.")
         if not is_duration(self.patience):
             raise ValueError(f"patience={self.patience!r}: give a number of seconds of at least 0.")
 

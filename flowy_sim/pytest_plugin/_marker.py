@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-SIMULATION = ("seed", "start", "latency", "limits", "patience")
+SIMULATION = ("seed", "start", "latency", "limits", "patience", "empty_poll_token")
 RUNNER = ("activities", "workflows", "workers", "task_lists", "most_restarts", "freeze", "payloads")
 CHECKS = ("strict", "golden")
 TOLERANCE = ("ignore", "any_order")

@@ -248,7 +248,7 @@ class _Replay:
                 return self._poll(members)
             case "PollForActivityTask":
                 self._no_progress()
-                return {"previousStartedEventId": 0, "startedEventId": 0}
+                return {"startedEventId": 0}
             case "RespondDecisionTaskCompleted" if self._holds(members["taskToken"]):
                 self._compare(members.get("decisions") or [])
                 return {}
@@ -300,8 +300,9 @@ class _Replay:
             "startedEventId": task.started_id,
             "previousStartedEventId": task.previous_id,
             "workflowExecution": {
-                "workflowId": self._execution.workflow_id,
-                "runId": self._execution.run_id,
+                # A history from AWS does not have them.
+                "workflowId": self._execution.workflow_id or "replayed-workflow",
+                "runId": self._execution.run_id or "replayed-run",
             },
             "workflowType": dict(named),
             **self._events_page(members, first or 1, task.started_id),
@@ -445,7 +446,11 @@ def _recorded(events: Sequence[Event], completed_id: int) -> Iterator[Decided]:
             continue
         if attributes.get("initiatedEventId"):
             continue  # It reports later what became of another decision.
-        known = {name: attributes[name] for name in _members(schema.decision) if name in attributes}
+        known = {
+            name: attributes[name]
+            for name in sorted(_members(schema.decision))
+            if name in attributes
+        }
         if event["eventType"] == "WorkflowExecutionContinuedAsNew":
             known["workflowTypeVersion"] = attributes["workflowType"]["version"]
         yield Decided(event["eventId"], schema.decision, known, not schema.refuses)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from uuid import UUID
+
+import pytest
 
 from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import Latency
@@ -210,3 +214,48 @@ def test_a_function_cannot_poll(world: World) -> None:
     world.decide(call_function())
     world.wait()
     assert "A Lambda function cannot poll" in world.event("LambdaFunctionFailed")["details"]
+
+
+class Handler:
+    def handle(self, event: Any, context: Any) -> dict[str, Any]:
+        return seen(event, context)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda event, context: seen(event, context),
+        lambda event, context=None: seen(event, context),
+        Handler().handle,
+    ],
+)
+def test_a_handler_of_aws_lambda_gets_the_event_and_a_context(world: World, handler: Any) -> None:
+    world.simulation.lambdas["f"] = handler
+    world.start(**ROLE)
+    world.decide(call_function(input='{"a": 1}', startToCloseTimeout="60"))
+    world.wait()
+    result = json.loads(world.event("LambdaFunctionCompleted")["result"])
+    assert result["event"] == {"a": 1}
+    assert result["name"] == "f"
+    assert result["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:f"
+    assert result["remaining"] == 60_000
+    assert UUID(result["request"])
+
+
+def seen(event: Any, context: Any) -> dict[str, Any]:
+    context.log("as in AWS")
+    return {
+        "event": event,
+        "name": context.function_name,
+        "arn": context.invoked_function_arn,
+        "remaining": context.get_remaining_time_in_millis(),
+        "request": context.aws_request_id,
+    }
+
+
+def test_other_optional_parameters_do_not_make_a_handler(world: World) -> None:
+    world.simulation.lambdas["f"] = lambda payload, scale=2: payload * scale
+    world.start(**ROLE)
+    world.decide(call_function(input="4"))
+    world.wait()
+    assert world.event("LambdaFunctionCompleted")["result"] == "8"

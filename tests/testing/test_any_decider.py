@@ -334,3 +334,19 @@ def test_the_same_stub_answers_flowys_deciders_in_flowys_encoding(
     assert runner(("order", "1"), input="x", task_list="others").raw_result == "7"
     assert run.result == 7
     assert given == [((5,), {"currency": "EUR"}), (("x",), {})]
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_an_empty_poll_returns_an_empty_token_if_the_simulation_is_set_up_so(given: bool) -> None:
+    runner = Runner(Simulation(empty_poll_token=given))
+    client = runner.simulation.client(poll_seconds=3)
+    polled: dict[str, Any] = {"domain": runner.domain, "taskList": {"name": "any"}}
+    for poll in (client.poll_for_decision_task, client.poll_for_activity_task):
+        reply = poll(**polled)
+        assert reply.get("taskToken") == ("" if given else None)
+        assert reply["startedEventId"] == 0
+
+
+def test_whether_an_empty_token_is_returned_is_true_or_false() -> None:
+    with pytest.raises(TypeError, match="empty_poll_token"):
+        Simulation(empty_poll_token="yes")  # type: ignore[arg-type]
