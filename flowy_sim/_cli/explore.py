@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from inspect import isfunction, signature
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from flowy_sim._cli import options
+from flowy_sim._cli import options, program
 
 if TYPE_CHECKING:
     from flowy_sim.explore import Exploration
@@ -27,6 +27,7 @@ Examples:
   flowy-sim explore shop.orders:Order 42
   flowy-sim explore shop.orders:Order 42 --completes --fault worker-dies-late
   flowy-sim explore shop.orders:Order 42 --signal approve --fault cancel-request
+  flowy-sim explore --decider shop:decide --worker shop:work --start order:1 --input 42
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
 
 The exit status is 0 if no failure was found, 1 if one was, and 2 for wrong options."""
@@ -37,6 +38,13 @@ class ExploreOptions:
     """The options of the command."""
 
     activities: tuple[str, ...]
+    deciders: tuple[str, ...]
+    loop_workers: tuple[str, ...]
+    starts: str | None
+    text: str | None
+    task_list: str | None
+    cancel: str | None
+    domain: str
     invariants: tuple[str, ...]
     real: bool
     completes: bool
@@ -55,6 +63,10 @@ class ExploreOptions:
 @click.command(short_help="Search for orders and faults that break a workflow.", epilog=_EXAMPLES)
 @options.words
 @options.activities
+@program.options
+@click.option(
+    "--domain", default="simulated", show_default=True, help="Domain in which everything runs."
+)
 @click.option(
     "--invariants",
     metavar="MODULE",
@@ -76,9 +88,10 @@ class ExploreOptions:
 @click.option(
     "--signal",
     "signals",
-    metavar="NAME[=INPUT]",
+    metavar="NAME[=VALUE][@SECONDS]",
     multiple=True,
-    help="Signal to send at any moment; INPUT is JSON, or else text.",
+    help="Signal to send, at any moment or after simulated seconds. VALUE is JSON, or else text; "
+    "with --decider it is text.",
 )
 @options.whole_number("--most-faults", "Number of faults in one run.", least=0, default=2)
 @options.whole_number(
@@ -185,6 +198,18 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     from flowy_sim._cli.targets import find, found_at
     from flowy_sim.explore import WorkflowTest
 
+    timed = [each for each in map(program.read_signal, options.signals) if each.seconds is not None]
+    loops = _program(options, timed)
+    if loops is not None:
+        if words:
+            raise click.UsageError("Give a WORKFLOW or --decider, not both.")
+        modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
+        found = [each for module in modules for each in _invariants(module, options)]
+        return _Subject(
+            loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
+        )
+    if timed or options.cancel:
+        raise click.UsageError("@SECONDS and --cancel need --decider.")
     function = found_at(words[0]) if words else None
     if isfunction(function):
         _check_test(function, words)
@@ -203,6 +228,21 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
     return _Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
+
+
+def _program(
+    options: ExploreOptions, signals: Iterable[program.SignalAt]
+) -> program.Program | None:
+    return program.program(
+        options.deciders,
+        options.loop_workers,
+        options.starts,
+        options.text,
+        options.task_list,
+        signals,
+        options.cancel,
+        options.completes,
+    )
 
 
 def _check_test(function: Callable[..., object], words: tuple[str, ...]) -> None:
@@ -246,9 +286,10 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
                 f"There is no fault {name!r}; the faults are {', '.join(BY_NAME)}, everyday and "
                 "none."
             )
-    for signal in options.signals:
-        name, _, given = signal.partition("=")
-        yield Signal(name, json.dumps(parse_argument(given)) if given else None)
+    for name, given, seconds in map(program.read_signal, options.signals):
+        if seconds is None:
+            text = given if not given or options.deciders else json.dumps(parse_argument(given))
+            yield Signal(name, text or None)
 
 
 def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
@@ -314,6 +355,13 @@ def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices:
 
     line = [*words]
     line += [f"--activities={name}" for name in options.activities]
+    line += [f"--decider={name}" for name in options.deciders]
+    line += [f"--worker={name}" for name in options.loop_workers]
+    one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
+    one |= {"cancel": options.cancel}
+    line += [f"--{name}={value}" for name, value in one.items() if value is not None]
+    if options.domain != "simulated":
+        line.append(f"--domain={options.domain}")
     line += [f"--invariants={name}" for name in options.invariants]
     line += [f"--fault={name}" for name in options.faults]
     line += [f"--signal={name}" for name in options.signals]

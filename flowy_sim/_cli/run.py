@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from flowy_sim._cli import options
+from flowy_sim._cli import options, program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,7 @@ Examples:
   flowy-sim run https://example.com/photo.jpg 200
   flowy-sim run shop.orders:Order 42 '{"gift": true}' --history order.json
   flowy-sim run shop.orders:Order 42 --aws --region eu-west-1 --domain shop
+  flowy-sim run --decider shop:decide --worker shop:work --start order:1 --input 42
   flowy-sim run shop.orders:Refund -- -5    arguments that begin with a dash
 
 The exit status is 0 only if the execution completed; it is 2 for wrong options."""
@@ -57,6 +58,13 @@ class RunOptions:
     """The options of the command."""
 
     activities: tuple[str, ...]
+    deciders: tuple[str, ...]
+    loop_workers: tuple[str, ...]
+    starts: str | None
+    text: str | None
+    task_list: str | None
+    signals: tuple[str, ...]
+    cancel: str | None
     as_json: bool
     history: Path | None
     seed: int | None
@@ -77,6 +85,11 @@ class RunOptions:
         service = "--aws" if self.aws else "--endpoint-url"
         if self.aws and self.endpoint_url is not None:
             raise click.UsageError("--aws and --endpoint-url name two services; give one of them.")
+        if (self.remote or self.realtime) and (self.deciders or self.signals or self.cancel):
+            raise click.UsageError(
+                "--decider, --signal and --cancel are for simulated time; leave "
+                f"{service if self.remote else '--realtime'} out."
+            )
         if self.remote and self.realtime:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
@@ -93,6 +106,15 @@ class RunOptions:
 @click.command(short_help="Run a workflow to its end.", epilog=_EXAMPLES)
 @options.words
 @options.activities
+@program.options
+@click.option(
+    "--signal",
+    "signals",
+    metavar="NAME[=VALUE][@SECONDS]",
+    multiple=True,
+    help="Signal to send after simulated seconds, at once by default. VALUE is JSON, or else text; "
+    "with --decider it is text.",
+)
 @options.as_json
 @click.option(
     "--history",
@@ -111,7 +133,10 @@ class RunOptions:
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to run the workflow at.")
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
 @click.option(
-    "--domain", default="flowy_tutorial", show_default=True, help="Domain at the service."
+    "--domain",
+    default="flowy_tutorial",
+    show_default=True,
+    help="Domain at the service, or of --decider.",
 )
 @click.option("--region", help="AWS region, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
@@ -147,29 +172,53 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
     with errors_as_messages(), aside:
         try:
-            target = find(words, options.activities)
-            return _Run(target, options, output, "" if words else _NEXT_STEPS).perform()
+            loops = _program(options)
+            if loops is not None and words:
+                raise click.UsageError("Give a WORKFLOW or --decider, not both.")
+            target = find(words, options.activities) if loops is None else None
+            next_steps = "" if words or target is None else _NEXT_STEPS
+            return _Run(target, loops, options, output, next_steps).perform()
         except RunInterrupted as error:
             click.echo(_farewell(error.run, options), err=True)
             return INTERRUPTED
+
+
+def _program(options: RunOptions) -> program.Program | None:
+    return program.program(
+        options.deciders,
+        options.loop_workers,
+        options.starts,
+        options.text,
+        options.task_list,
+        map(program.read_signal, options.signals),
+        options.cancel,
+    )
 
 
 class _Run:
     """One run of a workflow, and the report on it.
 
     Args:
-        target: what is run.
+        target: the workflow that is run; None for a program.
+        loops: the program that is run, of deciders that poll by themselves; None for a workflow.
         options: the options.
         output: where the report is written.
         next_steps: what to write after it.
     """
 
     def __init__(
-        self, target: Target, options: RunOptions, output: TextIO, next_steps: str
+        self,
+        target: Target | None,
+        loops: program.Program | None,
+        options: RunOptions,
+        output: TextIO,
+        next_steps: str,
     ) -> None:
         from rich.console import Console
 
         self._target = target
+        self._is_tutorial = target is not None and target.is_tutorial
+        self._loops = loops
         self._options = options
         self._output = output
         self._console = Console(file=output, highlight=False)
@@ -181,7 +230,7 @@ class _Run:
 
         target, options = self._target, self._options
         service = _service(options)
-        if service is None:
+        if service is None or target is None:
             return self._run_and_report(self._simulate)
         prepare_domain(service)
         live = LiveWorkflow(service, target, options.workers or LIVE_WORKERS)
@@ -195,18 +244,31 @@ class _Run:
             return self._run_and_report(live.run)
 
     def _simulate(self, on_event: EventListener) -> Run:
+        from flowy._cli import parse_argument
         from flowy_sim._clients.simulation import Simulation
         from flowy_sim.testing import Runner
 
         target, options = self._target, self._options
+        simulation = Simulation(seed=options.seed or 0)
+        if target is None:
+            assert self._loops is not None
+            return self._loops(
+                Runner(
+                    simulation, workers=options.workers, on_event=on_event, domain=options.domain
+                )
+            )
         runner = Runner(
-            Simulation(seed=options.seed or 0),
+            simulation,
             activities=target.activities,
             workflows=target.workflows,
             workers=options.workers,
             on_event=on_event,
         )
-        return runner.run(target.workflow, *target.arguments)
+        execution = runner.start(target.workflow, *target.arguments)
+        signals = map(program.read_signal, options.signals)
+        cancel = None if options.cancel is None else program.read_cancel(options.cancel)
+        program.send_later(runner, execution, signals, cancel, parse_argument)
+        return runner.finish(execution)
 
     def _run_and_report(self, work: Callable[[EventListener], Run]) -> int:
         from flowy_sim._cli.live import RunInterrupted
@@ -218,7 +280,7 @@ class _Run:
             with self._progress() as on_event:
                 run = work(on_event)
         except StuckError as error:
-            hint = f"\n{_WHERE_ACTIVITIES_ARE}" if self._target.missing else ""
+            hint = f"\n{_WHERE_ACTIVITIES_ARE}" if self._target and self._target.missing else ""
             run, problem = error.run, f"{error}{hint}"
         except RunInterrupted as error:
             self._save(error.run)
@@ -245,14 +307,14 @@ class _Run:
             click.echo(_as_json(run, real_seconds, problem), file=self._output)
             return
         headline = problem or _headline(run)
-        if self._target.is_tutorial and run.status == COMPLETED:
+        if self._is_tutorial and run.status == COMPLETED:
             headline = f"Filed as {headline}"
         _print_run(
             self._console,
             run,
             real_seconds,
             headline=headline,
-            details="" if self._target.is_tutorial else run.details,
+            details="" if self._is_tutorial else run.details,
             simulated=not (self._options.remote or self._options.realtime),
         )
         if self._options.history is not None:

@@ -28,6 +28,12 @@ from flowy_sim._simulation.polls import waiting_time
 if TYPE_CHECKING:
     from flowy_sim._clients.simulation import Simulation
 
+    # With a base of type Any, a client is accepted as that of any library of type stubs, such as
+    # mypy-boto3-swf.
+    _AnyClient: Any
+else:
+    _AnyClient = object
+
 Reply = dict[str, Any]
 
 
@@ -58,7 +64,7 @@ class ClientMeta:
         return OPERATIONS
 
 
-class Client:
+class Client(_AnyClient):  # type: ignore[misc]
     """Calls a simulation. The methods are those of ``boto3.client("swf")``.
 
     Args:

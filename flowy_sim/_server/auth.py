@@ -32,6 +32,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
+_NAMED_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 
 
 _DATE = "%Y%m%dT%H%M%SZ"
@@ -139,7 +140,9 @@ class Authenticator:
         found = read_authorization(header)
         if settings.secrets:
             self._verify(request, found)
-        return Identity(self._account(found.access_key), found.region, found.access_key)
+        # boto 2 takes the region from the host name, such as "localhost" or "0" of 127.0.0.1.
+        region = found.region if _NAMED_REGION.fullmatch(found.region) else settings.region
+        return Identity(self._account(found.access_key), region, found.access_key)
 
     def _account(self, access_key: str) -> str:
         account = self._settings.accounts.get(access_key)

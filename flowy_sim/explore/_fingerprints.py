@@ -68,6 +68,7 @@ class Fingerprints:
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
                 tuple(map(id, scheduler.deployed.values())),
+                tuple(map(id, scheduler.deployed_loops.values())),
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, NamedTuple, Protocol
@@ -61,8 +61,10 @@ class FaultTarget(Protocol):
         """Kill all workers and start new ones."""
         ...
 
-    def deploy(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Restart all workers, with other classes for some workflow types."""
+    def deploy(
+        self, workflows: Iterable[type[Workflow]], loops: Mapping[str, Callable[..., object]]
+    ) -> None:
+        """Restart all workers, with other classes for some types, and other code for some loops."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from flowy import _checks
@@ -57,13 +58,19 @@ class Restart(_BetweenTurns):
 
 @dataclass(frozen=True)
 class Deploy(_BetweenTurns):
-    """All workers are restarted with new workflow code, while executions are open.
+    """All workers are restarted with new code, while executions are open.
 
     Attributes:
         workflows: the new classes. Each replaces the class that declares the same type.
+        loops: the new code that polls by itself, by the name of the code that it replaces: the
+            one that `Runner.loop` was called with, or by default the name of the function.
+
+    Example:
+        ``Deploy(loops={"decide": decide_differently})``
     """
 
     workflows: tuple[type[Workflow], ...] = ()
+    loops: Mapping[str, Callable[..., object]] = field(default_factory=dict, hash=False)
 
     title = "new code is deployed"
 
@@ -75,15 +82,20 @@ class Deploy(_BetweenTurns):
                 "Deploy takes a tuple of the new workflow classes, such as Deploy((NewOrder,)), "
                 f"not {given!r}"
             )
-        by_type(WorkflowType, self.workflows)
+        if self.workflows or not self.loops:
+            by_type(WorkflowType, self.workflows)
+        for name, code in self.loops.items():
+            _checks.function(f"the new code of the loop {name!r}", code)
 
     def happen(self, target: FaultTarget) -> None:
         """Restart all workers with the new classes."""
-        target.deploy(self.workflows)
+        target.deploy(self.workflows, self.loops)
 
     def describe(self) -> str:
         """Return what goes wrong, with the names of the new classes."""
-        return f"{self.title}: {', '.join(each.__qualname__ for each in self.workflows)}"
+        names = [each.__qualname__ for each in self.workflows]
+        names += [getattr(each, "__qualname__", name) for name, each in self.loops.items()]
+        return f"{self.title}: {', '.join(names)}"
 
 
 @dataclass(frozen=True, kw_only=True)

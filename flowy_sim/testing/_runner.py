@@ -226,7 +226,7 @@ class Runner:
         """The number of executions started here, and the number of those that were run."""
         return self._started, len(self.runs)
 
-    def loop(self, code: PollingCode | type[PollingCode], name: str | None = None) -> None:
+    def loop(self, code: PollingCode, name: str | None = None) -> None:
         """Add code that polls by itself: a decider or worker that does not use flowy.
 
         The code takes turns with the other workers. A turn ends when the code returns or polls a

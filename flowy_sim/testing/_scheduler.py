@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, SwfClient, fault_code
+from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
+from flowy.errors import ConfigurationError
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
@@ -33,7 +34,7 @@ from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stub_dispatch import STUBS_LIST
 from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
 
-PollingCode = Callable[[SwfClient], object]
+PollingCode = Callable[..., object]
 """Code that polls with an SWF client and works on the tasks, once or in a loop."""
 
 _MOST_OPEN = 5
@@ -67,6 +68,7 @@ class Scheduler:
         registry: the types that flowy's own workers can work on; None before there are any.
         suspended: the executions that deciders keep in memory.
         deployed: the classes that have replaced others, by the name and version of their types.
+        deployed_loops: the code that polls by itself and has replaced other code, by its name.
         log: the tasks whose work may have had effects that no history shows, with their workers,
             in order. Unless the test watches these effects, exploring compares them by this.
     """
@@ -98,6 +100,8 @@ class Scheduler:
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
         self._loop_pools: list[WorkerPool] = []
+        self._loop_names: dict[str, None] = {}
+        self.deployed_loops: dict[str, PollingCode] = {}
         self._next = 0
         self._thread = threading.get_ident()
 
@@ -114,10 +118,14 @@ class Scheduler:
             *(self._pool("worker", ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)),
         ]
 
-    def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
+    def add_loop(self, code: PollingCode, name: str) -> None:
         """Give turns to code that polls by itself."""
-        create = partial(LoopWorker, code, self.worker_client)
-        self._loop_pools.append(WorkerPool(lambda _: create(), name, 1, []))
+
+        def create(worker: str) -> LoopWorker:
+            return LoopWorker(self.deployed_loops.get(name, code), self.worker_client)
+
+        self._loop_names[name] = None
+        self._loop_pools.append(WorkerPool(create, name, 1, []))
 
     @property
     def pools(self) -> list[WorkerPool]:
@@ -321,8 +329,19 @@ class Scheduler:
         if self.worker_client.worker:
             raise Killed("all workers are restarted")
 
-    def deploy(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Restart all workers, with other classes for some workflow types."""
+    def deploy(self, workflows: Iterable[type[Workflow]], loops: Mapping[str, PollingCode]) -> None:
+        """Restart all workers, with other classes for some types, and other code for some loops.
+
+        Raises:
+            ConfigurationError: there is no loop of a name.
+        """
+        for name in loops:
+            if name not in self._loop_names:
+                raise ConfigurationError(
+                    f"Deploy names the loop {name!r}; the loops of this test are "
+                    f"{', '.join(self._loop_names) or 'none'}"
+                )
+        self.deployed_loops.update(loops)
         for workflow in workflows:
             declared = workflow.flowy_type
             self.deployed[declared.name, declared.version] = workflow
@@ -340,7 +359,7 @@ class LoopWorker:
         client: the client that it is called with.
     """
 
-    def __init__(self, code: PollingCode | type[PollingCode], client: WorkerClient) -> None:
+    def __init__(self, code: PollingCode, client: WorkerClient) -> None:
         self._code: Any = code() if isinstance(code, type) else code
         self._client = client
 

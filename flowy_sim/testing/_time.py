@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from importlib import import_module
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._run import EventFeed, StuckError, fetch, open_executions
+from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._stub_answers import ACTIVITY
 from flowy_sim.testing._stub_dispatch import StubDispatch
+
+_LONGEST_RESCHEDULING = 24 * 3600 * 1000
+_LEAST_RESCHEDULED = 2
+_RESCHEDULING = frozenset(
+    {
+        "ActivityTaskScheduled",
+        "ActivityTaskTimedOut",
+        "DecisionTaskCompleted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "MarkerRecorded",
+    }
+)
+"""What happens while a decider schedules again and again what no worker takes."""
 
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
@@ -78,7 +95,8 @@ class TurnLoop:
         with self._frozen_time():
             self._scheduler.fault_injector.turn()
             taken = self._scheduler.take_turn()
-            self._end_turn()
+            if taken:  # Exploring would take the same state for one that it has seen.
+                self._end_turn()
         return taken
 
     def next_instant(self) -> int | None:
@@ -120,6 +138,8 @@ class TurnLoop:
         __tracebackhide__ = True
         calls = self._scheduler.delayed_calls.next_instant()
         happens = self._simulation.next_instant()
+        if calls is None:
+            self._check_not_rescheduling(execution)
         if calls is None and (happens is None or happens >= self._times_out(execution)):
             if self._scheduler.fault_injector.last_resort():
                 return
@@ -143,6 +163,47 @@ class TurnLoop:
         if not any(wait.ends for wait in found):
             now = self._clock.now
             raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
+
+    def _check_not_rescheduling(self, execution: Execution) -> None:
+        """Check that a decider does not schedule tasks again and again that no worker takes.
+
+        Raises:
+            StuckError: for a day, all that has happened is that such tasks have timed out.
+        """
+        __tracebackhide__ = True
+        now = self._clock.now
+        found = self._simulation.engine().executions[execution.run_id]
+        if self._clock.milliseconds - found.started_at < _LONGEST_RESCHEDULING:
+            return
+        client, domain = self._scheduler.client, self._scheduler.domain
+        events = history(client, domain, execution)
+        since = now - timedelta(milliseconds=_LONGEST_RESCHEDULING)
+        recent = [event for event in events if event["eventTimestamp"] > since]
+        ended = [each for each in recent if each["eventType"] == "ActivityTaskTimedOut"]
+        tasks = [attributes_of(events[attributes_of(e)["scheduledEventId"] - 1]) for e in ended]
+        if (
+            len(ended) < _LEAST_RESCHEDULED
+            or any(event["eventType"] not in _RESCHEDULING for event in recent)
+            or any(attributes_of(event).get("startedEventId") for event in ended)
+            or any(self._is_stubbed(task["activityType"]) for task in tasks)
+            or len(open_executions(client, domain, 2)) > 1
+        ):
+            return
+        lists = ", ".join(sorted({repr(task["taskList"]["name"]) for task in tasks}))
+        names = sorted(
+            {f"{t['activityType']['name']} {t['activityType']['version']}" for t in tasks}
+        )
+        run = fetch(client, domain, execution, self._scheduler.workers().payloads)
+        raise StuckError(
+            f"{run.describe()}: for a simulated day, its decider has only scheduled "
+            f"{', '.join(names)} again after each time-out ({len(ended)} times), and no worker "
+            f"has taken a task from {lists}; let a worker poll that list, or stub the activity",
+            run,
+        )
+
+    def _is_stubbed(self, named: Mapping[str, str]) -> bool:
+        stubs = self._stub_dispatch.stubs
+        return stubs.find(ACTIVITY, named["name"], named["version"]) is not None
 
     def _times_out(self, execution: Execution) -> int:
         found = self._simulation.engine().executions[execution.run_id]

@@ -307,6 +307,25 @@ def test_simulations_with_different_names_regions_and_accounts_know_nothing_of_e
         client(url, "eu-central-1").describe_domain(name="shop")
 
 
+@pytest.mark.parametrize("scope", ["localhost", "0", "us-east-1"])
+def test_a_scope_that_names_no_region_selects_that_of_the_server(
+    url: str, wire: Wire, scope: str
+) -> None:
+    """As that of boto 2, which takes the region from the host name."""
+    register(client(url))
+    credential = f"AKIDEXAMPLE/20240101/{scope}/swf/aws4_request"
+    status, _, body = wire.post(
+        b'{"name": "shop"}',
+        **{
+            "X-Amz-Target": "SimpleWorkflowService.DescribeDomain",
+            "Authorization": (
+                f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
+            ),
+        },
+    )
+    assert (status, b'"shop"' in body) == (200, True)
+
+
 def test_a_reset_leaves_nothing(url: str, wire: Wire) -> None:
     register(client(url))
     wire.ask("POST", "/_flowy/reset")

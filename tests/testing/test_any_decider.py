@@ -10,7 +10,8 @@ import pytest
 from flowy import ActivityProxy, Workflow, workflow
 from flowy.errors import ConfigurationError, StartError
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing import Runner, Stubs, StuckError, UnexpectedCallError
+from flowy_sim.testing._coverage import Coverage, observe
 
 TIMEOUTS = {
     "executionStartToCloseTimeout": "3600",
@@ -350,3 +351,61 @@ def test_an_empty_poll_returns_an_empty_token_if_the_simulation_is_set_up_so(giv
 def test_whether_an_empty_token_is_returned_is_true_or_false() -> None:
     with pytest.raises(TypeError, match="empty_poll_token"):
         Simulation(empty_poll_token="yes")  # type: ignore[arg-type]
+
+
+def unrelenting(client: Any, most: int = 1000) -> None:
+    task = client.poll_for_decision_task(domain="simulated", taskList={"name": "deciders"})
+    if task.get("taskToken"):
+        count = sum(e["eventType"] == "ActivityTaskScheduled" for e in task["events"])
+        again = schedule("charge", count, "x")
+        again["scheduleActivityTaskDecisionAttributes"]["scheduleToStartTimeout"] = "3600"
+        decisions = [again] if count < most else [complete("given up")]
+        client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+
+@pytest.fixture
+def without_worker(runner: Runner) -> Runner:
+    client = runner.simulation.client()
+    register(client, runner.domain)
+    client.register_activity_type(
+        domain=runner.domain, name="charge", version="1", **unlimited("workers")
+    )
+    return runner
+
+
+def test_a_decider_that_reschedules_on_every_time_out_is_stuck_after_a_day(
+    without_worker: Runner,
+) -> None:
+    without_worker.loop(unrelenting)
+    with pytest.raises(StuckError, match="no worker has taken a task from 'workers'") as error:
+        without_worker(("order", "1"), execution_start_to_close=30_000_000)
+    assert error.value.run.simulated_seconds < 2 * 24 * 3600
+
+
+def test_a_decider_that_gives_up_within_a_day_is_not_stuck(without_worker: Runner) -> None:
+    without_worker.loop(lambda client: unrelenting(client, most=20))
+    run = without_worker(("order", "1"), execution_start_to_close=30_000_000)
+    assert run.result == "given up"
+
+
+def test_time_outs_of_a_stub_are_no_reason_to_be_stuck(
+    without_worker: Runner, stubs: Stubs
+) -> None:
+    stubs("charge", "1", timeout="SCHEDULE_TO_START")
+    without_worker.loop(lambda client: unrelenting(client, most=40))
+    run = without_worker(("order", "1"), execution_start_to_close=30_000_000)
+    assert (run.result, len(run.calls("charge"))) == ("given up", 40)
+
+
+def test_outcomes_are_counted_whichever_decider_schedules(other: Runner, stubs: Stubs) -> None:
+    stubs("charge", "1", result="ok").then(error=OSError("no"))
+    stubs.child("ship", "1", result="ok")
+    first = iter([schedule("charge", 1, "x"), schedule("charge", 1, "x"), child("ship", "x")])
+    other.loop(decider(first=lambda text: next(first)))
+    for _ in range(3):
+        other(("order", "1"), input="x")
+    coverage = Coverage()
+    observe(coverage, other.simulation, other)
+    report = "\n".join(coverage.report())
+    assert "activity charge 1  completed 1, failed 1" in report
+    assert "child ship 1       completed 1" in report

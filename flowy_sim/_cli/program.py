@@ -1,0 +1,208 @@
+"""What ``flowy-sim run`` and ``explore`` do with deciders and workers that poll by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from flowy._client import Execution
+    from flowy_sim.testing import Run, Runner
+
+_AT = re.compile(r"(.+)@([0-9]+(?:\.[0-9]+)?)", re.DOTALL)
+
+
+class SignalAt(NamedTuple):
+    """A signal that is sent.
+
+    Attributes:
+        name: its name.
+        text: its value, as text; None for no value.
+        seconds: the simulated seconds from the start; None if that is left open.
+    """
+
+    name: str
+    text: str | None
+    seconds: float | None
+
+
+def read_signal(written: str) -> SignalAt:
+    """Return a signal that was written as ``NAME[=VALUE][@SECONDS]``.
+
+    >>> read_signal("approve=by Ann@60")
+    SignalAt(name='approve', text='by Ann', seconds=60.0)
+    >>> read_signal("mail=ann@example.org")
+    SignalAt(name='mail', text='ann@example.org', seconds=None)
+    """
+    timed = _AT.fullmatch(written)
+    rest = written if timed is None else timed[1]
+    name, equals, text = rest.partition("=")
+    return SignalAt(name, text if equals else None, None if timed is None else float(timed[2]))
+
+
+def read_cancel(written: str) -> float:
+    """Return the seconds of ``@SECONDS``.
+
+    Raises:
+        click.UsageError: it is not of that form.
+    """
+    timed = _AT.fullmatch(f"-{written}")
+    if timed is None or timed[1] != "-":
+        raise click.UsageError(f"--cancel takes @SECONDS, such as @60, not {written!r}.")
+    return float(timed[2])
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of deciders and workers that poll by themselves to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = [
+    click.option(
+        "--decider",
+        "deciders",
+        metavar="MODULE:NAME",
+        multiple=True,
+        help="Decider that polls by itself, a function or class; can be given several times.",
+    ),
+    click.option(
+        "--worker",
+        "loop_workers",
+        metavar="MODULE:NAME",
+        multiple=True,
+        help="Worker that polls by itself; can be given several times.",
+    ),
+    click.option(
+        "--start",
+        "starts",
+        metavar="NAME:VERSION",
+        help="Workflow type to start, for --decider.",
+    ),
+    click.option("--input", "text", metavar="TEXT", help="Input of that workflow."),
+    click.option(
+        "--task-list", metavar="NAME", help="Task list of that workflow's decision tasks."
+    ),
+    click.option(
+        "--cancel",
+        "cancel",
+        metavar="@SECONDS",
+        help="Simulated seconds after which the cancellation is requested.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Deciders and workers that poll by themselves, and what is started. It can be pickled.
+
+    Attributes:
+        deciders, workers: the code that polls by itself.
+        type: the name and version of the workflow.
+        text: its input.
+        task_list: the task list of its decision tasks; None for that of its type.
+        signals: the signals that are sent.
+        cancel: the seconds after which the cancellation is requested; None for never.
+        completes: whether the execution must complete.
+    """
+
+    deciders: tuple[Any, ...]
+    workers: tuple[Any, ...]
+    type: tuple[str, str]
+    text: str | None
+    task_list: str | None
+    signals: tuple[SignalAt, ...] = ()
+    cancel: float | None = None
+    completes: bool = False
+
+    @property
+    def __name__(self) -> str:
+        return ":".join(self.type)
+
+    def __call__(self, runner: Runner) -> Run:
+        """Run the workflow to its end."""
+        for code in (*self.deciders, *self.workers):
+            runner.loop(code)
+        given = {} if self.task_list is None else {"task_list": self.task_list}
+        execution = runner.start(self.type, input=self.text, **given)
+        send_later(runner, execution, self.signals, self.cancel)
+        run = runner.finish(execution)
+        assert not self.completes or run.status == "COMPLETED", run.describe()
+        return run
+
+
+def send_later(
+    runner: Runner,
+    execution: Execution,
+    signals: Iterable[SignalAt],
+    cancel: float | None,
+    read: Callable[[str], Any] = str,
+) -> None:
+    """Send signals and a request to cancel to an execution, if it is open then.
+
+    Args:
+        runner: runs the execution.
+        execution: its IDs.
+        signals: the signals.
+        cancel: the seconds after which its cancellation is requested; None for never.
+        read: returns the value of a signal, given its text.
+    """
+    for each in signals:
+        value = None if each.text is None else read(each.text)
+        send = partial(runner.signal, execution, each.name, value)
+        runner.after(each.seconds or 0, partial(_if_open, send))
+    if cancel is not None:
+        runner.after(cancel, partial(_if_open, partial(runner.cancel, execution)))
+
+
+def _if_open(send: Callable[[], None]) -> None:
+    from flowy.errors import UnknownExecutionError
+
+    with suppress(UnknownExecutionError):
+        send()
+
+
+def program(
+    deciders: Iterable[str],
+    loop_workers: Iterable[str],
+    starts: str | None,
+    text: str | None,
+    task_list: str | None,
+    signals: Iterable[SignalAt],
+    cancel: str | None,
+    completes: bool = False,
+) -> Program | None:
+    """Return what the options ask to run; None if they name no decider.
+
+    Raises:
+        click.ClickException: an option is wrong, or the code cannot be found.
+    """
+    from flowy_sim._cli.targets import polling_code
+
+    found = tuple(map(polling_code, deciders))
+    if not found:
+        if starts or text is not None or task_list or tuple(loop_workers):
+            raise click.UsageError(
+                "--worker, --start, --input and --task-list need --decider MODULE:NAME."
+            )
+        return None
+    name, colon, version = (starts or "").rpartition(":")
+    if not (name and colon and version):
+        raise click.UsageError("--decider needs --start NAME:VERSION, such as --start order:1.")
+    return Program(
+        found,
+        tuple(map(polling_code, loop_workers)),
+        (name, version),
+        text,
+        task_list,
+        tuple(signals),
+        None if cancel is None else read_cancel(cancel),
+        completes,
+    )
