@@ -73,6 +73,7 @@ class TurnLoop:
         if freeze:
             freezegun()
         self._on_turn = on_turn
+        self._checked_at = 0
         self.follow_clock: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
@@ -173,8 +174,10 @@ class TurnLoop:
         __tracebackhide__ = True
         now = self._clock.now
         found = self._simulation.engine().executions[execution.run_id]
-        if self._clock.milliseconds - found.started_at < _LONGEST_RESCHEDULING:
+        since_check = self._clock.milliseconds - max(found.started_at, self._checked_at)
+        if since_check < _LONGEST_RESCHEDULING:
             return
+        self._checked_at = self._clock.milliseconds
         client, domain = self._scheduler.client, self._scheduler.domain
         events = history(client, domain, execution)
         since = now - timedelta(milliseconds=_LONGEST_RESCHEDULING)

@@ -354,9 +354,16 @@ def test_whether_an_empty_token_is_returned_is_true_or_false() -> None:
 
 
 def unrelenting(client: Any, most: int = 1000) -> None:
-    task = client.poll_for_decision_task(domain="simulated", taskList={"name": "deciders"})
+    task = client.poll_for_decision_task(
+        domain="simulated", taskList={"name": "deciders"}, reverseOrder=True
+    )
     if task.get("taskToken"):
-        count = sum(e["eventType"] == "ActivityTaskScheduled" for e in task["events"])
+        ids = [
+            attributes(e)["activityId"]
+            for e in task["events"]
+            if "ActivityTaskS" in e["eventType"] and "activityId" in attributes(e)
+        ]
+        count = 1 + int(ids[0].partition("-")[2]) if ids else 0
         again = schedule("charge", count, "x")
         again["scheduleActivityTaskDecisionAttributes"]["scheduleToStartTimeout"] = "3600"
         decisions = [again] if count < most else [complete("given up")]
