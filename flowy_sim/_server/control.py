@@ -21,7 +21,8 @@ from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation

@@ -93,7 +93,7 @@ class Endpoint:
         return bool(self.ask("POST", "/clock/jump")["jumped"])
 
     def set_clock(self, mode: str) -> None:
-        """Set the mode of its clock: ``real``, ``virtual``, or a factor such as ``x60``.
+        """Set the mode of its clock: ``real``, ``virtual``, ``paused``, or a factor as in ``x60``.
 
         Raises:
             EndpointError: there is no such mode, or the clock is ahead of real time.

@@ -16,7 +16,7 @@ from flowy_sim.testing import MOST_FAULTS, Runner
 ENDS = ("runs", "seconds", "processes")
 """The options that are not about one run."""
 
-_SIMULATION = ("seed", "start", "latency", "limits", "region", "account")
+_SIMULATION = ("seed", "start", "latency", "limits", "region", "account", "patience")
 
 
 def setting_for(

@@ -45,7 +45,8 @@ _numbers = count(1)
 def swf(request: pytest.FixtureRequest) -> Simulation:
     """Amazon SWF in memory, fresh, on a clock of its own.
 
-    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` says how, as `Simulation` does.
+    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` says how, as `Simulation`
+    does.
     """
     from flowy_sim._simulation.simulation import Simulation
 
@@ -178,8 +179,8 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 
     For deciders and workers in processes of their own, in any language: start them with
     ``env={**os.environ, **swf_endpoint.environment}``. What is given is a
-    `flowy_sim.testing.Endpoint`; ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` says
-    how it is simulated. It needs the extra ``serve``.
+    `flowy_sim.testing.Endpoint`; ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…,
+    patience=…)`` says how it is simulated. It needs the extra ``serve``.
     """
     settings = _served(marked_options(request.node, SIMULATION))
     endpoint = _swf_server.named(f"test-{next(_numbers)}")
