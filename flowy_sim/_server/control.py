@@ -235,6 +235,17 @@ async def jump(simulation: ServedSimulation, members: Members) -> Members:
     return {"jumped": jumped, **clock_of(simulation)}
 
 
+async def after(simulation: ServedSimulation, members: Members) -> Members:
+    """Make a call when ``seconds`` of simulated time have passed; answer when that will be."""
+    request, region = members.get("parameters", {}), members.get("region", simulation.region)
+    if not isinstance(request, dict) or not isinstance(region, str):
+        raise ValueError("Give parameters as an object, and the region as a string.")
+    instant = simulation.after(
+        members.get("seconds", ""), str(members.get("operation", "")), request, region
+    )
+    return {"at": _written(instant), **clock_of(simulation)}
+
+
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
     """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
     seconds = members.get("seconds", SETTLE_SECONDS)
@@ -257,6 +268,7 @@ ANSWERS: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
     ("POST", "/clock/jump"): jump,
+    ("POST", "/after"): after,
     ("POST", "/settle"): settle,
 }
 

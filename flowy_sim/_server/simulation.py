@@ -1,28 +1,33 @@
 """A served simulation: a host with what serving adds.
 
 Every change goes to the journal, a client that has hung up receives no task, open polls are limited
-over all simulations, and the mode of the clock can be changed. Everything
+over all simulations, calls can be delayed, and the mode of the clock can be changed. Everything
 happens in the thread of one event loop.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from flowy_sim._engine.engine import Engine, first
-from flowy_sim._engine.faults import LimitExceededFault, ThrottlingException
+from flowy_sim._engine.faults import Fault, LimitExceededFault, ThrottlingException
+from flowy_sim._engine.model import operation_names
+from flowy_sim._engine.timer_queue import TimerQueue
+from flowy_sim._engine.validation import checked
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.presence import ConnectionPoller, ConnectionPresence, UnknownProgram
 from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
+from flowy_sim._simulation.clock import later
 from flowy_sim._simulation.event_loop import EventLoop
 from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import Engines
 from flowy_sim._simulation.settings import LATENCIES, PAUSED, Settings
-from flowy_sim._simulation.tasks import all_handed_out
+from flowy_sim._simulation.tasks import POLLS, all_handed_out
 from flowy_sim._storage.journal import (
     Journal,
     JournalError,
@@ -30,12 +35,16 @@ from flowy_sim._storage.journal import (
     SimulationKey,
 )
 
+_log = logging.getLogger("flowy_sim")
+
 #: The number of regions of a simulation that may be in use; there are fewer than that.
 MAX_REGIONS = 100
 
 
 class ServedEngines(Engines):
     """The engines of a simulation; every change is committed as soon as it is made.
+
+    Calls can be delayed; then they happen by themselves, as timers do.
 
     Args:
         make: makes the engine of a region.
@@ -45,6 +54,7 @@ class ServedEngines(Engines):
     def __init__(self, make: Callable[[str], Engine], commit: Callable[[Engine], None]) -> None:
         super().__init__(make)
         self._commit = commit
+        self._delayed_calls = TimerQueue(first)
 
     def of(self, region: str) -> Engine:
         """Return the engine of a region.
@@ -76,6 +86,27 @@ class ServedEngines(Engines):
         if engine.changes.count != before:
             self._commit(engine)
         return reply
+
+    def delay(self, instant: int, region: str, operation: str, request: dict[str, Any]) -> None:
+        """Let a call be made at an instant in milliseconds; a refusal is logged."""
+        self._delayed_calls.set(instant, "delayed call", region, operation, request)
+
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
+        """Return when something will next happen by itself; see `Engines.next_instant`."""
+        happens = super().next_instant(group)
+        delayed = self._delayed_calls.next_instant() if group is None else None
+        return min((each for each in (happens, delayed) if each is not None), default=None)
+
+    def run_until(self, instant: int) -> None:
+        """Let everything happen up to an instant, each at its own."""
+        while (at := self._delayed_calls.next_instant()) is not None and at <= instant:
+            super().run_until(at)
+            region, operation, request = self._delayed_calls.pop(at).arguments
+            try:
+                self.call(region, operation, request, at)
+            except Fault as fault:
+                _log.warning("The delayed %s was refused: %s: %s", operation, fault.code, fault)
+        super().run_until(instant)
 
 
 class OpenPolls:
@@ -296,6 +327,32 @@ class ServedSimulation:
         self.polls.reset_ends(self.clock.runs, self.clock.milliseconds)
         self._commit_clock()
         self._loop.settle_soon()
+
+    def after(self, seconds: float, operation: str, request: dict[str, Any], region: str) -> int:
+        """Make a call when some simulated time has passed; return the instant in milliseconds.
+
+        A restart forgets it.
+
+        Args:
+            seconds: how much.
+            operation: such as ``SignalWorkflowExecution``.
+            request: its members.
+            region: the region whose service is called.
+
+        Raises:
+            ValueError: `seconds` is not a number of at least 0, or there is nothing that the
+                operation would change.
+            Fault: the request is malformed.
+        """
+        instant = later(self.clock.milliseconds, seconds)
+        if operation not in operation_names() or is_query(operation) or operation in POLLS:
+            raise ValueError(
+                f"operation={operation!r}: give an operation of Amazon SWF that changes something, "
+                "such as SignalWorkflowExecution."
+            )
+        self.engines.delay(instant, region, operation, checked(operation, request))
+        self._loop.settle_soon()
+        return instant
 
     def is_still(self) -> bool:
         """Return whether no client holds a task and nothing will happen by itself.

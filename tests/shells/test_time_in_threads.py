@@ -286,6 +286,41 @@ def test_a_warning_names_who_holds_up_time(
     ) in caplog.text
 
 
+def test_a_warning_says_which_list_time_passes_by_and_why(
+    simulation: Simulation, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The only thread that has polled the list has ended."""
+    run_id = start(client, steps=2)
+    decide_once(client)
+    decide_once(client)
+    with running(lambda: work_once(client)):
+        pass
+    while is_open(client, run_id):
+        decide_once(client)
+    passed_by = [each for each in caplog.messages if "passes by" in each]
+    assert len(passed_by) == 1
+    assert passed_by[0].startswith(
+        "Simulated time passes by a task on the activity task list 'working' of domain 'shop', "
+        "after waiting for 0 real seconds: thread "
+    )
+    assert passed_by[0].endswith("which has polled it, has ended.")
+
+
+def test_a_thread_that_was_there_before_the_simulation_is_not_waited_for() -> None:
+    over = threading.Event()
+    with running(over.wait):
+        simulation = Simulation(patience=SECONDS)
+        client = simulation.client()
+        register(client)
+        run_id = start(client)
+        client.respond_decision_task_completed(
+            taskToken=poll_for_decision(client)["taskToken"], decisions=[]
+        )
+        assert not poll_for_decision(client).get("taskToken")
+        assert not is_open(client, run_id)
+        over.set()
+
+
 def test_waiting_polls_are_answered_first_come_first_served(
     simulation: Simulation, client: Any
 ) -> None:

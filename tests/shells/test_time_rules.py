@@ -214,29 +214,7 @@ class TimeRules(RuleBasedStateMachine):
         )
         self.starter = Poller("the starter", lambda: True)
         for domain in ("one", "two"):
-            self.register(domain)
-
-    def register(self, domain: str) -> None:
-        call = self.engines.of(REGION).call
-        retention = {"workflowExecutionRetentionPeriodInDays": "90"}
-        call("RegisterDomain", {"name": domain, **retention}, self.now)
-        workflow = {
-            "domain": domain,
-            **WORKFLOW,
-            "defaultChildPolicy": "TERMINATE",
-            "defaultExecutionStartToCloseTimeout": "200000",
-            "defaultTaskStartToCloseTimeout": "60",
-        }
-        call("RegisterWorkflowType", workflow, self.now)
-        activity = {
-            "domain": domain,
-            **ACTIVITY,
-            "defaultTaskHeartbeatTimeout": "NONE",
-            "defaultTaskScheduleToStartTimeout": "300",
-            "defaultTaskScheduleToCloseTimeout": "600",
-            "defaultTaskStartToCloseTimeout": "300",
-        }
-        call("RegisterActivityType", activity, self.now)
+            register(self.engines, domain, self.now)
 
     # What happens
 
@@ -413,3 +391,66 @@ class TimeRules(RuleBasedStateMachine):
 
 TestTimeRules = TimeRules.TestCase
 TestTimeRules.settings = settings(stateful_step_count=20)
+
+
+def test_while_a_task_is_held_time_can_pass_at_the_real_pace() -> None:
+    real = [100.0]
+    engines = Engines(lambda region: Engine(region=region, latency=Latency.ZERO))
+    presence = Presence(PATIENCE, real_seconds=lambda: real[0])
+    clock = VirtualClock()
+    polls = Polls(engines, presence, first, 1000)
+    host = Host(clock, engines, presence, polls, lambda: True, LONGEST_POLL)
+    host.time_skipping.is_real_while_held = True
+    register(engines, "one", clock.milliseconds)
+    client, other = Poller("client", lambda: True), Poller("other", lambda: True)
+
+    def call(poller: Poller, operation: str, **request: Any) -> dict[str, Any]:
+        reply = host.call(poller, operation, {"domain": "one", **request}, REGION, 60)
+        assert isinstance(reply, dict)
+        return reply
+
+    lists = {"taskList": {"name": "x"}}
+    for number, plan in enumerate(([["timer", 2]], [])):
+        plan_of = {"workflowType": WORKFLOW, "input": json.dumps(plan), **lists}
+        call(client, "StartWorkflowExecution", workflowId=str(number), **plan_of)
+    began = clock.milliseconds
+    task = call(client, "PollForDecisionTask", **lists)
+    held = call(other, "PollForDecisionTask", **lists)
+    answer = {"taskToken": task["taskToken"], "decisions": [next_step(task["events"])]}
+    host.call(client, "RespondDecisionTaskCompleted", answer, REGION, 60)
+    poll = host.call(
+        client, "PollForDecisionTask", {"domain": "one", "taskList": {"name": "x"}}, REGION, 60
+    )
+    assert isinstance(poll, Poll)
+    while not poll.is_answered:
+        pause = host.time_skipping.settle()
+        assert pause is not None
+        assert clock.milliseconds - began <= (real[0] - 100.0) * 1000
+        real[0] += pause
+    assert clock.milliseconds - began == 2000
+    assert 2.0 <= real[0] - 100.0 < 2.2
+    answer = {"taskToken": held["taskToken"], "decisions": [next_step(held["events"])]}
+    host.call(other, "RespondDecisionTaskCompleted", answer, REGION, 60)
+
+
+def register(engines: Engines, domain: str, now: int) -> None:
+    call = engines.of(REGION).call
+    retention = {"workflowExecutionRetentionPeriodInDays": "90"}
+    call("RegisterDomain", {"name": domain, **retention}, now)
+    workflow = {
+        "domain": domain,
+        **WORKFLOW,
+        "defaultChildPolicy": "TERMINATE",
+        "defaultExecutionStartToCloseTimeout": "200000",
+        "defaultTaskStartToCloseTimeout": "60",
+    }
+    call("RegisterWorkflowType", workflow, now)
+    activity = {
+        "domain": domain,
+        **ACTIVITY,
+        "defaultTaskHeartbeatTimeout": "NONE",
+        "defaultTaskScheduleToStartTimeout": "300",
+        "defaultTaskScheduleToCloseTimeout": "600",
+        "defaultTaskStartToCloseTimeout": "300",
+    }
+    call("RegisterActivityType", activity, now)
