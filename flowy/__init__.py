@@ -33,6 +33,7 @@ declaring      `declared`: what decorators say; `checks` of what they are given
 commands       `cli`; `tutorial`: an example
 """
 
+from flowy import _installation as _installation  # First: it may refuse.
 from flowy import async_completion, errors, replay
 from flowy._calls.bound import ChildResult
 from flowy._client import Execution, SwfClient, connect

@@ -21,6 +21,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flowy_sim import _older_flowy as _older_flowy
+
 if TYPE_CHECKING:
     from flowy_sim._clients.boto3 import mock_swf as mock_swf
     from flowy_sim._engine.faults import Fault as Fault

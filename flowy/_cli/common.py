@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
+from flowy._cli import completion
 from flowy._client import connect, fault_code
 from flowy.errors import FlowyError
 
@@ -61,7 +62,12 @@ def with_client(command: F) -> F:
 def in_domain(command: F) -> F:
     """Add the option that says in which domain things are."""
     return click.option(
-        "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="The domain."
+        "--domain",
+        required=True,
+        envvar="FLOWY_DOMAIN",
+        show_envvar=True,
+        shell_complete=completion.domains,
+        help="The domain.",
     )(command)
 
 

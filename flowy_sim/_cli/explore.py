@@ -41,6 +41,13 @@ Examples:
 The exit status is 0 if nothing was found, 1 if something was, 2 for wrong options."""
 
 
+def _fault_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from flowy_sim.faults import BY_NAME
+
+    names = ("everyday", "help", "none", *BY_NAME)
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @click.command(short_help="Look for orders and faults that break a workflow.", epilog=_EXAMPLES)
 @arguments.words
 @arguments.activities
@@ -57,6 +64,7 @@ The exit status is 0 if nothing was found, 1 if something was, 2 for wrong optio
     "faults",
     metavar="NAME",
     multiple=True,
+    shell_complete=_fault_names,
     help="Let only this go wrong: a name as --fault help lists them, none, or everyday.",
 )
 @click.option(

@@ -27,11 +27,22 @@ _STATUSES = (
 )
 
 
+def _domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from flowy._cli.completion import domains
+
+    return domains(context, parameter, incomplete)
+
+
 @click.command(epilog=_EXAMPLE, short_help="Record histories from Amazon SWF, for verify.")
 @click.option("--from-aws", is_flag=True, help="Record from Amazon SWF, with your credentials.")
 @click.option("--endpoint-url", metavar="URL", help="Record from a service that answers there.")
 @click.option(
-    "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="The domain."
+    "--domain",
+    required=True,
+    envvar="FLOWY_DOMAIN",
+    show_envvar=True,
+    shell_complete=_domains,
+    help="The domain.",
 )
 @click.option("--workflow-id", metavar="ID", help="Only executions of this workflow id.")
 @click.option("--run-id", metavar="ID", help="Only this run; needs --workflow-id.")

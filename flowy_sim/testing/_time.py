@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy._installation import install_command
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._run import EventFeed
@@ -68,7 +69,7 @@ def freezegun() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             "user code sees simulated time by freezegun, which is not installed: "
-            "pip install 'flowy-sim[pytest]'"
+            f"{install_command('pytest')}"
         ) from error
 
 

@@ -19,6 +19,7 @@ from service_calls import DOMAIN, attributes, history
 
 from flowy import ActivityWorker, Execution, WorkflowWorker, scan
 from flowy._cli import argument, cli
+from flowy._installation import install_command
 from flowy_sim import mock_swf
 
 WORK = """
@@ -300,7 +301,7 @@ def test_without_click_one_sentence_says_what_to_install() -> None:
     assert (completed.returncode, completed.stdout, completed.stderr) == (
         1,
         "",
-        "flowy's command line needs click; install it: pip install 'flowy-sim[cli]'\n",
+        f"flowy's command line needs click; install it: {install_command('cli')}\n",
     )
 
 
