@@ -62,6 +62,35 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
+@nox.session(python=PYTHONS)
+def release(session: nox.Session) -> None:
+    """Build wheel and sdist, install each in an empty environment, and run both commands."""
+    session.install(*group("release"))
+    folder = pathlib.Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"), silent=True)
+    built = sorted((folder / "dist").iterdir())
+    session.run("twine", "check", "--strict", *map(str, built))
+    session.chdir(folder)  # Nothing is imported from the checkout.
+    for distribution in built:
+        environment = folder / distribution.suffix.strip(".")
+        session.run("python", "-m", "venv", "--clear", str(environment))
+        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+
+        def run(command: str, *arguments: str, scripts: pathlib.Path = scripts) -> None:
+            session.run(str(scripts / command), *arguments, external=True)
+
+        run("python", "-m", "pip", "install", "--quiet", str(distribution))
+        run("python", "-c", "import flowy, flowy_sim")
+        run("python", "-m", "pip", "install", "--quiet", f"{distribution}[cli,serve,tutorial]")
+        run("python", "-m", "pip", "check")
+        run("flowy-sim", "run")
+        register = (str(scripts / "flowy"), "register-domain", "shop")
+        run("flowy-sim", "serve", "--", *register)
+        for package in ("flowy", "flowy_sim"):
+            run("python", "-m", package, "--version")
+
+
 @nox.session(python=THIS_PYTHON)
 def types(session: nox.Session) -> None:
     """Check the types, and that they tell authors of workflows what is right and wrong."""
