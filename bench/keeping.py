@@ -16,9 +16,10 @@ from typing import Any, Self
 
 from bench import images
 from bench.measure import table
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.worlds import Worlds
-from flowy_sim._storage.opening import open_file
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.settings import Settings
+from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -38,10 +39,10 @@ class Kept:
 
     def __init__(self, path: Path) -> None:
         """Begin, or go on, on a virtual clock."""
-        self._worlds = Worlds(ServerSettings(simulation=Settings(clock="virtual")))
-        self._recorder = open_file(path, self._worlds, {})
-        self._worlds.resume(self._recorder)
-        self.world = self._worlds.of("", ACCOUNT)
+        self._simulations = Simulations(ServerSettings(simulation=Settings(clock="virtual")))
+        self._journal = open_file(path, self._simulations, {})
+        self._simulations.resume(self._journal)
+        self.world = self._simulations.of("", ACCOUNT)
 
     async def __aenter__(self) -> Self:
         """Do nothing more."""
@@ -54,8 +55,8 @@ class Kept:
         trace: TracebackType | None,
     ) -> None:
         """Write everything and close the file."""
-        self._worlds.close()
-        await self._recorder.close()
+        self._simulations.close()
+        await self._journal.close()
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         """Return the operation of that name, as a boto3 client has it."""
@@ -67,12 +68,12 @@ class Kept:
         """Let so many executions of the image workflow complete."""
         for done in range(0, count, TOGETHER):
             images.run(self, min(TOGETHER, count - done))
-            await self.world.record.durable()
+            await self.world.journal.durable()
 
     async def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.world.advance(seconds)
-        await self.world.record.durable()
+        await self.world.journal.durable()
 
     @property
     def events(self) -> int:

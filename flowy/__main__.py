@@ -1,4 +1,4 @@
-"""The command ``flowy``, also as ``python -m flowy``."""
+"""The command ``flowy``, also available as ``python -m flowy``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install what it needs."""
+    """Run the command line, or print how to install what it needs."""
     try:
         from flowy._cli import cli
     except ModuleNotFoundError as error:

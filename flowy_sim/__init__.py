@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from flowy_sim._simulation.simulation import Simulation as Simulation
     from flowy_sim._simulation.time_skipping import EndlessLoopError as EndlessLoopError
     from flowy_sim.testing._run import NoResultError as NoResultError
+    from flowy_sim.testing._run import StuckError as StuckError
     from flowy_sim.testing._stubs import UnexpectedCallError as UnexpectedCallError
-    from flowy_sim.testing._waiting import StuckError as StuckError
 
 # Where each public name lives; its module is imported when the name is first used.
 _MODULES = {
@@ -52,7 +52,7 @@ _MODULES = {
     "ScaledClock": "_simulation.clock",
     "Schedule": "_simulation.schedule",
     "Simulation": "_simulation.simulation",
-    "StuckError": "testing._waiting",
+    "StuckError": "testing._run",
     "UnexpectedCallError": "testing._stubs",
     "VirtualClock": "_simulation.clock",
     "mock_swf": "_clients.boto3",

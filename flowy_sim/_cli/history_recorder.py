@@ -1,4 +1,4 @@
-"""Histories recorded from a service, one file each, as ``flowy-sim verify`` reads them.
+"""Recorder of histories: fetches them from a service, and writes each to a file.
 
 Example:
     ``for recorded in record(boto3.client("swf"), "shop", Path("histories"), status="FAILED"): …``
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from flowy import executions
 from flowy._client import Execution, SwfClient, fault_code
-from flowy._workers.backoff import Backoff, passes
+from flowy._workers.backoff import Backoff, is_transient
 from flowy.errors import UnknownExecutionError
 from flowy_sim._simulation.clock import from_milliseconds
 
-#: Refusals in a row after which a service is given up.
+#: The number of refusals in a row after which no call is repeated.
 MOST_REFUSALS = 10
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -31,13 +31,13 @@ _SHOWN = 80
 
 
 class RecordedHistory(NamedTuple):
-    """What came of one execution.
+    """The history of one execution in a file.
 
     Attributes:
-        execution: its ids.
-        path: the file that has its history.
-        events: how many events that has; 0 if the execution was gone before it could be read.
-        is_new: whether it was read now, or was there already, whole, since it is closed.
+        execution: the IDs of the execution.
+        path: the file.
+        events: the number of events; 0 if the execution was deleted before it could be read.
+        is_new: whether it was read now. Otherwise the file was there already, complete.
     """
 
     execution: Execution
@@ -47,43 +47,42 @@ class RecordedHistory(NamedTuple):
 
 
 class RetryingClient:
-    """An SWF client that waits and tries again while the service throttles or has trouble.
+    """An SWF client that repeats calls while the service throttles them or fails.
 
     Args:
-        client: what it calls.
-        tell: called with the refusal and the seconds of the wait before each wait.
-        sleep: waits for so many seconds.
+        client: the client that makes the calls.
+        on_wait: called with the error and the number of seconds before each wait.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
         self,
         client: SwfClient,
-        tell: Callable[[Exception, float], object],
+        on_wait: Callable[[Exception, float], object],
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Have had no refusal yet."""
         self._client = client
-        self._tell = tell
+        self._on_wait = on_wait
         self._sleep = sleep
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method of the client that is patient."""
+        """Return a method of the client that repeats its call."""
         call = getattr(self._client, name)
 
-        def patient(**request: Any) -> Any:
+        def retrying(**request: Any) -> Any:
             backoff = Backoff(longest=30)
             while True:
                 try:
                     return call(**request)
                 except Exception as error:
-                    refused = fault_code(error) is not None and passes(error)
+                    refused = fault_code(error) is not None and is_transient(error)
                     if not refused or backoff.failures >= MOST_REFUSALS:
                         raise
                     wait = backoff.next()
-                    self._tell(error, wait)
+                    self._on_wait(error, wait)
                     self._sleep(wait)
 
-        return patient
+        return retrying
 
 
 def record(
@@ -94,24 +93,24 @@ def record(
     most: int | None = None,
     **filters: Any,
 ) -> Iterator[RecordedHistory]:
-    """Record executions, those that are open first, each kind from the latest start on.
+    """Record the histories of executions: open ones first, then closed ones, the latest first.
 
     A closed execution whose history is in the folder already is not read again.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        folder: where the files go; it is made if there is none.
-        run: the one execution to record; None for all that match.
-        most: how many to record at most.
-        filters: which to record; see `flowy.executions.list_executions`.
+        folder: the folder for the files; created if necessary.
+        run: the execution to record; None for all that match the filters.
+        most: the maximum number to record; None for no limit.
+        filters: those of `flowy.executions.list_executions`.
 
     Yields:
-        What came of each, as soon as its file is written.
+        Each history, as soon as its file is written.
 
     Raises:
         flowy.errors.ConfigurationError: a filter is wrong.
-        flowy.errors.UnknownExecutionError: there is no such domain, or no such run.
+        flowy.errors.UnknownExecutionError: the domain or the run does not exist.
         OSError: a file cannot be written.
     """
     if run is not None:
@@ -122,12 +121,12 @@ def record(
         try:
             yield _record(client, domain, execution, folder)
         except UnknownExecutionError:
-            # Its retention has ended since it was listed.
+            # Its retention period has ended since it was listed.
             yield RecordedHistory(execution, path_of(folder, execution), 0, is_new=True)
 
 
 def path_of(folder: Path, execution: Execution) -> Path:
-    """Return the file in which the history of an execution is kept.
+    """Return the path of the file for the history of an execution.
 
     >>> path_of(Path("histories"), Execution("shop: 1/2", "22ab/c=")).name
     'shop_1_2.335472d4b530.json'
@@ -159,12 +158,12 @@ def _record(client: SwfClient, domain: str, execution: Execution, folder: Path) 
 
 
 def is_closed(events: list[Any]) -> bool:
-    """Return whether a history has come to its end."""
+    """Return whether a history is that of a closed execution."""
     return bool(events) and events[-1]["eventType"] in executions.CLOSED_AS
 
 
 def _events_of_closed(path: Path) -> int:
-    """Return how many events a file has with the history of a closed execution; 0 if not so."""
+    """Return the number of events of a closed execution in a file; 0 if it has no such history."""
     try:
         events = json.loads(path.read_text(encoding="ascii"))["events"]
         return len(events) if is_closed(events) else 0
@@ -173,8 +172,8 @@ def _events_of_closed(path: Path) -> int:
 
 
 def _instant(value: object) -> str:
-    """Write an instant as ISO 8601 text in UTC, to the millisecond as the service sends it."""
+    """Return a time as ISO 8601 text in UTC, in milliseconds as the service sends it."""
     if not isinstance(value, datetime):
-        raise TypeError(f"{value!r} cannot be in a history")
+        raise TypeError(f"{value!r} cannot be written as JSON")
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     return from_milliseconds(round(aware.timestamp() * 1000)).isoformat(timespec="milliseconds")

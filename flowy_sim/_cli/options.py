@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ activities = click.option(
     "--activities",
     metavar="MODULE",
     multiple=True,
-    help="Look for activities there, too; may be given several times.",
+    help="Another module with activities; can be given several times.",
 )
 
 histories = click.argument(
@@ -25,9 +25,7 @@ histories = click.argument(
     type=click.Path(exists=True, path_type=Path),
 )
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, for programs."
-)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def whole_number(
@@ -36,10 +34,10 @@ def whole_number(
     """Return an option that takes a whole number.
 
     Args:
-        name: such as ``--workers``.
-        help: what it is for.
-        least: the least that may be given.
-        default: what it is if it is not given, which help shows; None for no number at all.
+        name: the name, such as ``--workers``.
+        help: the help text.
+        least: the minimum.
+        default: the default, which the help shows; None for no value.
     """
     return click.option(
         name,

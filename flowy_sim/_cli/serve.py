@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.beside import run_beside
-from flowy_sim._cli.machine import collecting_seldom, make_room
+from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
@@ -162,11 +161,11 @@ def serve(
     """
     try:
         from flowy_sim._server.endpoint import Endpoint
-        from flowy_sim._server.in_thread import serving_in_thread
-        from flowy_sim._server.observing import AccessLog, to_logger
-        from flowy_sim._server.serving import Server, listen, open_nothing, url_of
+        from flowy_sim._server.metrics import AccessLog, to_logger
+        from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
+        from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
-        from flowy_sim._storage.opening import recording_in
+        from flowy_sim._storage.journal import open_nothing
     except ModuleNotFoundError as error:
         from flowy._installation import install_command
 
@@ -183,13 +182,13 @@ def serve(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
         ) from error
     _warn(host, settings)
-    make_room(settings.max_connections)
+    allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
-    open_recorder = open_nothing if db is None else recording_in(db, _given(settings))
-    server = Server(listener, settings, open_recorder, observers, grace)
+    open_journal = open_nothing if db is None else journal_in(db, _given(settings))
+    server = Server(listener, settings, open_journal, observers, grace)
     try:
         if not command:
-            with collecting_seldom():
+            with collecting_rarely():
                 asyncio.run(server.serve(lambda: _greet(url_of(listener), host)))
             return
         with serving_in_thread(server):
@@ -213,8 +212,9 @@ def _settings(
     allow_origin: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
-    from flowy_sim._server.keys import read_keys
-    from flowy_sim._server.settings import ServerSettings, Settings, read_limit
+    from flowy_sim._server.auth import read_keys
+    from flowy_sim._server.settings import ServerSettings
+    from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
     try:

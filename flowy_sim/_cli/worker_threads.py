@@ -1,4 +1,4 @@
-"""Workers in threads: begun together, looked after, stopped together."""
+"""Workers in threads: they are started, checked and stopped together."""
 
 from __future__ import annotations
 
@@ -11,85 +11,84 @@ from typing import Any, Self
 import click
 
 from flowy._client import SwfClient
-from flowy._workers.worker import Worker
+from flowy._workers.loop import Worker
 
 _GRACE = 0.1
-"""So many seconds workers have to stop before it is said that they are waited for."""
+"""Seconds that workers have to stop before a message says that they are waited for."""
 
 _PAUSE = 0.1
-"""So many seconds there are at least between two polls that find nothing."""
+"""The minimum of seconds between two polls that find nothing."""
 
 
-class _Watched:
-    """A client of one worker; tells whether the worker waits for a task.
+class _PollTracker:
+    """The client of one worker, which knows whether the worker waits for a task.
 
     Attributes:
-        waits: whether the worker is in a poll.
+        polling: whether the worker is in a poll.
     """
 
     def __init__(self, client: SwfClient) -> None:
-        self.waits = False
+        self.polling = False
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
-        return self._poll(call) if name.startswith("poll_for_") else call
+        return self._tracked(call) if name.startswith("poll_for_") else call
 
-    def _poll(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _tracked(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def poll(**request: Any) -> Any:
             began = time.monotonic()
-            self.waits = True
+            self.polling = True
             try:
                 reply = call(**request)
                 if not reply.get("taskToken") and time.monotonic() - began < _PAUSE:
-                    # An emulator may not hold polls at all.
+                    # An emulator may answer empty polls at once.
                     time.sleep(_PAUSE)
             finally:
-                self.waits = False
+                self.polling = False
             return reply
 
         return poll
 
 
 class WorkerThread:
-    """One worker in a thread.
+    """A worker in a thread.
 
     Args:
-        client: what it calls.
-        hire: makes the worker.
+        client: the client that it uses.
+        create: makes the worker.
 
     Attributes:
-        worker: what `hire` made.
-        error: what it ended with, if it did not stop as it was told to.
+        worker: the worker.
+        error: the error that it ended with; None while it runs, and if it was stopped.
     """
 
-    def __init__(self, client: SwfClient, hire: Callable[[SwfClient], Worker]) -> None:
-        """Have a worker who does not work yet."""
-        self._client: Any = _Watched(client)
-        self.worker = hire(self._client)
+    def __init__(self, client: SwfClient, create: Callable[[SwfClient], Worker]) -> None:
+        self._client: Any = _PollTracker(client)
+        self.worker = create(self._client)
         self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
     def idle(self) -> bool:
         """Whether the worker waits for a task."""
-        waits: bool = self._client.waits
-        return waits
+        polling: bool = self._client.polling
+        return polling
 
     def start(self) -> None:
-        """Let the worker begin."""
+        """Start the worker."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether the worker has not stopped."""
+        """Whether the worker has not stopped yet."""
         return self._thread.is_alive()
 
     def join(self, seconds: float) -> None:
-        """Wait until the worker has stopped, at most for some time."""
+        """Wait until the worker has stopped, at most for a number of seconds."""
         self._thread.join(seconds)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
             self.worker.loop()
         except BaseException as error:
@@ -97,62 +96,60 @@ class WorkerThread:
 
 
 class WorkerThreads:
-    """Several workers.
+    """Several workers in threads.
 
-    They begin when the staff is entered. When it is left they stop, after what they have in hand.
+    They start when the context is entered. When it is left, they finish their tasks and stop.
 
     Args:
-        members: the workers.
-        give_up_polls: whether a worker who waits for a task may be left alone with that. A task
-            that comes in the meantime is lost, until it times out.
+        threads: the workers.
+        give_up_polls: whether a worker that waits for a task can be left behind. A task that its
+            poll then returns is lost until it times out.
 
     Example:
-        ``with WorkerThreads(members, give_up_polls=False) as staff: staff.check()``
+        ``with WorkerThreads(threads, give_up_polls=False) as workers: workers.check()``
     """
 
-    def __init__(self, members: Iterable[WorkerThread], give_up_polls: bool) -> None:
-        """Have them; nobody works yet."""
-        self._members = list(members)
+    def __init__(self, threads: Iterable[WorkerThread], give_up_polls: bool) -> None:
+        self._threads = list(threads)
         self._give_up_polls = give_up_polls
 
     @property
     def idle(self) -> bool:
-        """Whether all wait for a task."""
-        return all(member.idle for member in self._members)
+        """Whether all workers wait for a task."""
+        return all(thread.idle for thread in self._threads)
 
     def check(self) -> None:
-        """Raise the error that a worker ended with, if there is one."""
-        for member in self._members:
-            if member.error is not None:
-                raise member.error
+        """Raise the error that a worker has ended with, if there is one."""
+        for thread in self._threads:
+            if thread.error is not None:
+                raise thread.error
 
     def __enter__(self) -> Self:
-        """Let them begin."""
-        for member in self._members:
-            member.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Stop them, and wait for those who may not be left alone; Ctrl-C ends the waiting."""
-        for member in self._members:
-            member.worker.stop()
+        """Stop the workers, and wait for those that cannot be left behind; Ctrl-C ends the wait."""
+        for thread in self._threads:
+            thread.worker.stop()
         with suppress(KeyboardInterrupt):
             time.sleep(_GRACE)
-            remaining = [member for member in self._members if self._waited_for(member)]
+            remaining = [thread for thread in self._threads if self._is_busy(thread)]
             if remaining:
-                click.echo(self._excuse(len(remaining)), err=True)
-            for member in remaining:
-                while self._waited_for(member):
-                    member.join(_GRACE)
+                click.echo(self._explanation(len(remaining)), err=True)
+            for thread in remaining:
+                while self._is_busy(thread):
+                    thread.join(_GRACE)
 
-    def _waited_for(self, member: WorkerThread) -> bool:
-        return member.alive and not (self._give_up_polls and member.idle)
+    def _is_busy(self, thread: WorkerThread) -> bool:
+        return thread.alive and not (self._give_up_polls and thread.idle)
 
-    def _excuse(self, count: int) -> str:
+    def _explanation(self, count: int) -> str:
         workers = "a worker" if count == 1 else f"{count} workers"
         if self._give_up_polls:
-            return f"Waiting for {workers} to end a task; Ctrl-C goes without."
+            return f"Waiting for {workers} to finish a task; press Ctrl-C to exit now."
         return (
-            f"Waiting for {workers} to end a task, or up to a minute for one: a poll that is "
-            "given up may take the task of another execution with it. Ctrl-C goes without."
+            f"Waiting for {workers} to finish a task, or up to a minute for a poll: a poll that is "
+            "abandoned may take the task of another execution. Press Ctrl-C to exit now."
         )

@@ -1,9 +1,9 @@
 """Real boto3 clients, answered in process.
 
-A client hands each call, checked and serialized, to its method ``_make_request``, unless a handler
+A client passes each call, checked and serialized, to its method ``_make_request``, unless a handler
 of its ``before-call`` event has answered already. That method is replaced here: on one client, or
-for a while on the class of all clients. So clients that exist already are reached too, others who
-would answer instead of AWS, such as moto, are not asked, and no handler stays behind.
+for a while on the class of all clients. So this reaches clients that exist already, comes before
+other fakes of AWS such as moto, and leaves no handler behind.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from botocore.client import BaseClient
 from botocore.session import Session
 
 from flowy_sim._clients import wire
-from flowy_sim._clients.parsed import metadata, parsed_fault
+from flowy_sim._clients.in_process import metadata, parsed_fault
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.polls import waiting_time
 
@@ -35,27 +35,25 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: Given to clients that bring none: the credentials of the user are not for us to read.
+#: Credentials of clients that are given none, so that those of the user are never read.
 CREDENTIALS = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
 
 _session_lock = Lock()
 
 
-class Answers:
-    """Answers the calls of boto3 clients from a simulation.
+class Responder:
+    """Responder the calls of boto3 clients from a simulation.
 
     Args:
-        simulation: what is called.
+        simulation: the simulation that is called.
         wire: whether the bytes of request and response are really made and parsed.
         poll_seconds: for how many simulated seconds polls wait for a task.
+
+    Raises:
+        ValueError: `poll_seconds` is not a number of at least 0.
     """
 
     def __init__(self, simulation: Simulation, wire: bool, poll_seconds: float) -> None:
-        """Answer from a simulation.
-
-        Raises:
-            ValueError: `poll_seconds` is not a number of at least 0.
-        """
         self._simulation = simulation
         self._wire = wire
         self._poll_seconds = waiting_time(poll_seconds)
@@ -63,13 +61,13 @@ class Answers:
     def make_request(
         self, client: Any, operation_model: Any, request: dict[str, Any], context: Any = None
     ) -> tuple[AWSResponse, dict[str, Any]]:
-        """Do what botocore's method of that name does: return HTTP response and parsed reply.
+        """Return HTTP response and parsed reply, as botocore's method of that name does.
 
         Args:
             client: the boto3 client that calls.
             operation_model: the operation.
             request: the serialized request.
-            context: what botocore knows of the call besides; not used.
+            context: botocore's own data about the call; not used.
         """
         if self._wire:
             return self._over_the_wire(client, operation_model, request)
@@ -88,11 +86,13 @@ class Answers:
     def _over_the_wire(
         self, client: Any, operation_model: Any, request: dict[str, Any]
     ) -> tuple[AWSResponse, dict[str, Any]]:
-        """Let botocore do all of it except the sending."""
+        """Let botocore do everything except sending the request."""
         if client._get_credentials() is None:
             request["context"]["auth_type"] = "none"
         endpoint = copy.copy(client._endpoint)
-        endpoint._event_emitter = _Sending(endpoint._event_emitter, partial(self._send, client))
+        endpoint._event_emitter = _SendingEvents(
+            endpoint._event_emitter, partial(self._send, client)
+        )
         answer: tuple[AWSResponse, dict[str, Any]] = endpoint.make_request(operation_model, request)
         return answer
 
@@ -112,8 +112,8 @@ class Answers:
         return self._simulation.threads.call(operation, members, region, self._poll_seconds)
 
 
-class _Sending:
-    """Botocore's events, except that of sending, which is for us alone."""
+class _SendingEvents:
+    """botocore's events, except the one before sending, which is answered here."""
 
     def __init__(self, emitter: Any, send: Callable[[Any], AWSResponse]) -> None:
         self._emitter = emitter
@@ -139,7 +139,7 @@ def boto3_client(
     given = {"region_name": simulation.region, **CREDENTIALS, **arguments}
     with _session_lock:
         client = _session().client("swf", **given)
-    client._make_request = partial(Answers(simulation, wire, poll_seconds).make_request, client)
+    client._make_request = partial(Responder(simulation, wire, poll_seconds).make_request, client)
     return client
 
 
@@ -154,15 +154,15 @@ def mock_swf(
 
 
 def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 60) -> Any:
-    """Let a simulation answer every boto3 SWF client of this process, for a while.
+    """Answer every boto3 SWF client of this process from a simulation, for a while.
 
     Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
-    made before or meanwhile; other services are left alone, so that it works inside moto's
-    ``mock_aws`` and around it. Of several, one in the other, the inner one answers; of several in
-    threads at once, each answers its own thread, and the clients made there wherever they are used.
+    made before or inside; other services are not affected, so it works inside moto's ``mock_aws``
+    and around it. If several are nested, the innermost answers. If several threads use one each,
+    each answers its own thread, and the clients made there wherever they are used.
 
     Args:
-        simulation: what answers; a new one each time by default.
+        simulation: the simulation that responder; a new one each time by default.
         wire: whether every byte of request and response is really made and parsed.
         poll_seconds: for how many simulated seconds polls wait for a task.
 
@@ -182,27 +182,28 @@ def _mocked(simulation: Simulation | None, wire: bool, poll_seconds: float) -> I
     from flowy_sim._simulation.simulation import Simulation
 
     answering = Simulation() if simulation is None else simulation
-    answers = Answers(answering, wire, poll_seconds)
-    _mocks.enter(answers)
+    responder = Responder(answering, wire, poll_seconds)
+    _mocks.enter(responder)
     try:
         yield answering
     finally:
-        _mocks.leave(answers)
+        _mocks.leave(responder)
 
 
 class _Mocks:
-    """What answers all clients at present; any number of threads may have something of their own.
+    """The mocks that are active, in any number of threads.
 
-    A call is answered by what its thread has entered last; in a thread that has entered nothing
-    by what answered when the client was made, else by what was entered last by any.
+    A call is answered by the mock that its thread entered last. In a thread that has entered none,
+    it is answered by the mock that was active when the client was made, or else by the one that any
+    thread entered last.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._entered: list[tuple[int, Answers]] = []
+        self._entered: list[tuple[int, Responder]] = []
         self._real: tuple[Any, Any] = (None, None)
 
-    def enter(self, answers: Answers) -> None:
+    def enter(self, responder: Responder) -> None:
         clients: Any = BaseClient
         sessions: Any = Session
         with self._lock:
@@ -210,32 +211,32 @@ class _Mocks:
                 self._real = clients._make_request, sessions.create_client
                 clients._make_request = self._maker(clients._make_request)
                 sessions.create_client = self._creator(sessions.create_client)
-            self._entered.append((threading.get_ident(), answers))
+            self._entered.append((threading.get_ident(), responder))
 
-    def leave(self, answers: Answers) -> None:
+    def leave(self, responder: Responder) -> None:
         clients: Any = BaseClient
         sessions: Any = Session
         with self._lock:
-            self._entered = [entry for entry in self._entered if entry[1] is not answers]
+            self._entered = [entry for entry in self._entered if entry[1] is not responder]
             if not self._entered:
                 clients._make_request, sessions.create_client = self._real
 
-    def _answering(self, client: Any = None) -> Answers | None:
+    def _answering(self, client: Any = None) -> Responder | None:
         entered = self._entered
-        own = [answers for thread, answers in entered if thread == threading.get_ident()]
+        own = [responder for thread, responder in entered if thread == threading.get_ident()]
         if own:
             return own[-1]
         bound = getattr(client, _BOUND, None)
-        if any(answers is bound for _, answers in entered):
+        if any(responder is bound for _, responder in entered):
             return bound
         return entered[-1][1] if entered else None
 
     def _maker(self, make_request: Any) -> Any:
         def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
             if operation_model.service_model.service_name == "swf":
-                answers = self._answering(client)
-                if answers is not None:
-                    return answers.make_request(client, operation_model, *arguments)
+                responder = self._answering(client)
+                if responder is not None:
+                    return responder.make_request(client, operation_model, *arguments)
             return make_request(client, operation_model, *arguments)
 
         return make_request_here
@@ -244,13 +245,13 @@ class _Mocks:
         def create_client_here(
             session: Any, service_name: str, *arguments: Any, **given: Any
         ) -> Any:
-            answers = self._answering() if service_name == "swf" else None
-            if answers is None:
+            responder = self._answering() if service_name == "swf" else None
+            if responder is None:
                 return create_client(session, service_name, *arguments, **given)
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
             client = create_client(session, service_name, *arguments, **given)
-            setattr(client, _BOUND, answers)
+            setattr(client, _BOUND, responder)
             return client
 
         return create_client_here

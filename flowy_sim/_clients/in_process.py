@@ -1,10 +1,14 @@
 """An SWF client in process: the methods of ``boto3.client("swf")`` without the HTTP stack.
 
-It checks arguments as boto3 does, waits in polls, pages, and raises boto3's exceptions.
+It checks arguments as boto3 does, waits in polls, pages, and raises boto3's exceptions. botocore
+would check and serialize arguments well, but slowly. Nearly all arguments need no change and have
+no error; checks compiled once from the service model recognize those. Only the others go through
+botocore's own code, which then writes the error message.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,11 +19,10 @@ from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import OperationNotPageableError
 from botocore.loaders import Loader
 from botocore.paginate import Paginator
+from botocore.serialize import create_serializer
 
-from flowy_sim._clients.parameters import request
-from flowy_sim._clients.parsed import metadata, parsed_fault
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.model import service_model
+from flowy_sim._engine.model import input_shape, service_model
 from flowy_sim._simulation.polls import waiting_time
 
 if TYPE_CHECKING:
@@ -27,16 +30,17 @@ if TYPE_CHECKING:
 
 Reply = dict[str, Any]
 
+
 OPERATIONS: dict[str, str] = {xform_name(name): name for name in service_model().operation_names}
 
 
 @dataclass(frozen=True)
 class ClientMeta:
-    """What a client tells about itself, as boto3's does.
+    """A client's ``meta``, as boto3's has it.
 
     Attributes:
-        region_name: whose service it calls.
-        endpoint_url: where the real service of that region is.
+        region_name: the region whose service it calls.
+        endpoint_url: the URL of the real service in that region.
     """
 
     region_name: str
@@ -50,7 +54,7 @@ class ClientMeta:
 
     @property
     def method_to_api_mapping(self) -> dict[str, str]:
-        """The operations by the names of the methods."""
+        """The operations, by the names of the methods."""
         return OPERATIONS
 
 
@@ -58,9 +62,12 @@ class Client:
     """Calls a simulation. The methods are those of ``boto3.client("swf")``.
 
     Args:
-        simulation: what it calls.
-        region: whose service it calls.
+        simulation: the simulation it calls.
+        region: the region whose service it calls.
         poll_seconds: for how many simulated seconds its polls wait for a task.
+
+    Raises:
+        ValueError: `poll_seconds` is not a number of at least 0.
 
     Example:
         >>> from flowy_sim._simulation.simulation import Simulation
@@ -71,11 +78,6 @@ class Client:
     """
 
     def __init__(self, simulation: Simulation, region: str, poll_seconds: float) -> None:
-        """Belong to a simulation.
-
-        Raises:
-            ValueError: `poll_seconds` is not a number of at least 0.
-        """
         self.meta = ClientMeta(region, f"https://swf.{region}.amazonaws.com")
         self._simulation = simulation
         self._region = region
@@ -88,18 +90,18 @@ class Client:
 
     @property
     def exceptions(self) -> Any:
-        """The exceptions that faults are raised as, such as ``UnknownResourceFault``."""
+        """The exceptions that a fault is raised as, such as ``UnknownResourceFault``."""
         return exceptions()
 
     def can_paginate(self, operation_name: str) -> bool:
-        """Return whether a method's results come in pages that a paginator can collect."""
+        """Return whether a paginator can collect the results of a method."""
         return OPERATIONS[operation_name] in paginators()
 
     def get_paginator(self, operation_name: str) -> Any:
         """Return botocore's paginator for a method.
 
         Raises:
-            botocore.exceptions.OperationNotPageableError: its results do not come in pages.
+            botocore.exceptions.OperationNotPageableError: the method has no pages.
         """
         if not self.can_paginate(operation_name):
             raise OperationNotPageableError(operation_name=operation_name)
@@ -111,7 +113,7 @@ class Client:
         )
 
     def close(self) -> None:
-        """Do nothing: no connection is open."""
+        """Do nothing: there is no connection to close."""
 
     def _call(self, operation: str, arguments: dict[str, Any]) -> Reply:
         simulation = self._simulation
@@ -153,3 +155,123 @@ def _method(name: str, operation: str) -> Callable[..., Reply]:
 
 for _name, _operation in OPERATIONS.items():
     setattr(Client, _name, _method(_name, _operation))
+
+
+Check = Callable[[Any], bool]
+
+
+_TEXT = "string"
+
+
+def request(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the request that boto3 would send for the arguments of a call.
+
+    Args:
+        operation: such as ``StartWorkflowExecution``.
+        arguments: the keyword arguments of the client's method.
+
+    Raises:
+        botocore.exceptions.ParamValidationError: boto3 would not send it.
+
+    >>> request("ListDomains", {"registrationStatus": "REGISTERED"})
+    {'registrationStatus': 'REGISTERED'}
+    """
+    if is_sent_as_it_is(operation)(arguments):
+        return arguments
+    serializer = create_serializer(service_model().metadata["protocol"])
+    model = service_model().operation_model(operation)
+    spelled: dict[str, Any] = json.loads(serializer.serialize_to_request(arguments, model)["body"])
+    return spelled
+
+
+@cache
+def is_sent_as_it_is(operation: str) -> Check:
+    """Return the check that an operation's arguments have no error and need no change."""
+    return _check(input_shape(operation))
+
+
+def _check(shape: Any) -> Check:
+    return _CHECKS[shape.type_name](shape)
+
+
+def _structure(shape: Any) -> Check:
+    # Most members are strings: these are checked without a function call for each.
+    texts = {name: _least(each) for name, each in shape.members.items() if each.type_name == _TEXT}
+    others = {name: _check(each) for name, each in shape.members.items() if name not in texts}
+    required = frozenset(shape.required_members)
+
+    def check(value: Any) -> bool:
+        if type(value) is not dict or not required <= value.keys():
+            return False
+        for name, member in value.items():
+            if name in texts:
+                if type(member) is not str or len(member) < texts[name]:
+                    return False
+            elif name not in others or not others[name](member):
+                return False
+        return True
+
+    return check
+
+
+def _list(shape: Any) -> Check:
+    member = _check(shape.member)
+    return lambda value: type(value) is list and all(map(member, value))
+
+
+def _string(shape: Any) -> Check:
+    least = _least(shape)
+    return lambda value: type(value) is str and len(value) >= least
+
+
+def _least(shape: Any) -> int:
+    least: int = shape.metadata.get("min", 0)
+    return least
+
+
+def _integer(shape: Any) -> Check:
+    least: float = shape.metadata.get("min", float("-inf"))
+    return lambda value: type(value) is int and value >= least
+
+
+def _boolean(shape: Any) -> Check:
+    return lambda value: type(value) is bool
+
+
+def _timestamp(shape: Any) -> Check:
+    # boto3 accepts datetimes, numbers and strings, and sends numbers.
+    return lambda value: False
+
+
+_CHECKS: dict[str, Callable[[Any], Check]] = {
+    "structure": _structure,
+    "list": _list,
+    _TEXT: _string,
+    "integer": _integer,
+    "boolean": _boolean,
+    "timestamp": _timestamp,
+}
+
+
+CONTENT_TYPE = "application/x-amz-json-1.0"
+
+
+def metadata(request_id: str, status: int = 200) -> dict[str, Any]:
+    """Return the ``ResponseMetadata`` of a reply or a fault."""
+    return {
+        "RequestId": request_id,
+        "HTTPStatusCode": status,
+        "HTTPHeaders": {"x-amzn-requestid": request_id, "content-type": CONTENT_TYPE},
+        "RetryAttempts": 0,
+    }
+
+
+def parsed_fault(fault: Fault, request_id: str) -> dict[str, Any]:
+    """Return a fault as the ``response`` of botocore's ``ClientError``."""
+    parsed: dict[str, Any] = {
+        "Error": {"Message": fault.message or "", "Code": fault.code},
+        "ResponseMetadata": metadata(request_id, status=400),
+    }
+    if fault.message is not None and service_model().shape_for_error_code(fault.code):
+        parsed["message"] = fault.message
+    return parsed

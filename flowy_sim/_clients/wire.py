@@ -1,7 +1,7 @@
-"""The JSON of the wire: requests read, replies and faults spelled as the service spells them.
+"""The wire format: parses requests, and writes replies and faults exactly as the service does.
 
-Both spellings of the protocol are understood, the modern one of today's SDKs and the legacy one of
-the first, and each is answered in kind.
+The protocol has two variants, the modern one of current SDKs and the legacy one of the first SDKs.
+Each request is answered in its own variant.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEGACY_CONTENT_TYPE = "application/json"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-#: The seconds from which Java prints numbers in scientific form.
+#: From this number of seconds on, Java prints numbers in scientific notation.
 _SCIENTIFIC = 10**7
 
 
@@ -43,10 +43,10 @@ def read_target(headers: Mapping[str, str]) -> str:
     """Return the operation that a request names.
 
     Args:
-        headers: the request's headers, their names in lower case.
+        headers: the request's headers, by their names in lower case.
 
     Raises:
-        UnknownOperationException: it names none of this service.
+        UnknownOperationException: it names no operation of this service.
 
     >>> read_target({"x-amz-target": "SimpleWorkflowService.ListDomains"})
     'ListDomains'
@@ -71,25 +71,25 @@ def read_body(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise SerializationException from None
     if not isinstance(members, dict):
-        # Assumption: no-object: other JSON than an object is answered like malformed JSON.
+        # Assumption: no-object: JSON other than an object is answered like malformed JSON.
         raise SerializationException
     return members
 
 
 def reply(members: Mapping[str, Any], request_id: str, headers: Mapping[str, str]) -> Response:
-    """Return the response that carries a reply.
+    """Return the response with a reply.
 
     Args:
-        members: the reply; an empty one is that of a void operation, and has an empty body.
+        members: the reply; empty for an operation without a result, whose body is empty.
         request_id: a UUID.
-        headers: the request's headers, their names in lower case; they say which spelling.
+        headers: the request's headers, by their names in lower case; they select the variant.
     """
     body = spelled(members).encode() if members else b""
     return _response(200, body, request_id, headers)
 
 
 def refusal(fault: Fault, request_id: str, headers: Mapping[str, str]) -> Response:
-    """Return the response that carries a fault; arguments as for `reply`."""
+    """Return the response with a fault; arguments as for `reply`."""
     body = f'{{"__type":{quoted(fault.type)}'
     if fault.message is not None:
         body += f",{quoted(fault.message_key)}:{quoted(fault.message)}"
@@ -97,7 +97,7 @@ def refusal(fault: Fault, request_id: str, headers: Mapping[str, str]) -> Respon
 
 
 def spelled(value: Any) -> str:
-    """Return a value as the service writes it: keys in order, no white space, no nulls.
+    """Return a value as the service writes it: sorted keys, no white space, no nulls.
 
     >>> spelled({"b": [True, 1], "a": "x", "c": None})
     '{"a":"x","b":[true,1]}'
@@ -120,7 +120,7 @@ def spelled(value: Any) -> str:
 
 
 def spelled_instant(instant: datetime) -> str:
-    """Return an instant as seconds since the epoch, spelled as Java spells them.
+    """Return an instant as seconds since the epoch, in the notation of Java.
 
     >>> spelled_instant(datetime(2017, 6, 14, 2, 53, 9, 140000, tzinfo=UTC))
     '1.49740878914E9'

@@ -1,95 +1,40 @@
-"""Activity tasks: scheduling, polling, answering, heartbeats, canceling, timing out."""
+"""Activity tasks: scheduling, canceling, polling, heartbeats, answers, time-outs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine.decision_tasks import NO_TIMEOUT, schedule
-from flowy_sim._engine.execution import Execution, Open
+from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.lifecycle import ACTIVITY_TASK, SCHEDULED
+from flowy_sim._engine.life_cycles import SCHEDULED
+from flowy_sim._engine.open_items import NO_TIMEOUT, ActivityTask
 from flowy_sim._engine.registered_types import type_key
-from flowy_sim._engine.starting import UndefinedSettingError, resolve
+from flowy_sim._engine.start import UndefinedSettingError, resolve
 from flowy_sim._engine.tokens import ACTIVITY, TaskToken
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
+    from flowy_sim._engine.execution import Execution
 
-#: What every activity task needs, with the default that its type may have for it, in the order
-#: in which the service looks for them.
-REQUIRED_SETTINGS = {
+#: The settings that every activity task needs, with the type's default for each, in the order in
+#: which the service checks them.
+_REQUIRED = {
     "taskList": "defaultTaskList",
     "scheduleToStartTimeout": "defaultTaskScheduleToStartTimeout",
     "scheduleToCloseTimeout": "defaultTaskScheduleToCloseTimeout",
     "startToCloseTimeout": "defaultTaskStartToCloseTimeout",
     "heartbeatTimeout": "defaultTaskHeartbeatTimeout",
 }
-OPTIONAL_SETTINGS = {"taskPriority": "defaultTaskPriority"}
-
-
-class ActivityTask(Open):
-    """An activity task.
-
-    Attributes:
-        activity_id: unique among the open ones of its execution.
-        heartbeat_at: when the worker last gave a sign of life, in milliseconds.
-        heartbeat_details: what it said then, or None.
-        cancel_requested_id: the newest request to cancel it, or None.
-        waits_under: the key under which it waits on its list; 0 while it does not.
-    """
-
-    __slots__ = (
-        "activity_id",
-        "cancel_requested_id",
-        "heartbeat_at",
-        "heartbeat_details",
-        "waits_under",
-    )
-
-    table = ACTIVITY_TASK
-
-    def __init__(self, execution: Execution, activity_id: str) -> None:
-        """Make a task that is not scheduled yet."""
-        super().__init__(execution)
-        self.activity_id = activity_id
-        self.heartbeat_at = 0
-        self.heartbeat_details: str | None = None
-        self.cancel_requested_id: int | None = None
-        self.waits_under = 0
-
-    @property
-    def task_list(self) -> str:
-        """The name of the list it waits on."""
-        return str(self.opened("taskList")[0])
-
-    @property
-    def priority(self) -> int:
-        """How soon it is handed out; greater is sooner."""
-        return int(self.opened("taskPriority") or 0)
-
-    def withdraw(self) -> None:
-        """Take it from its list, so that nobody gets it any more."""
-        if self.waits_under:
-            lists = self.execution.domain.activity_lists
-            lists.withdraw(self.task_list, self.priority, self.waits_under)
-            self.waits_under = 0
-
-    def end(self, event: str, **attributes: Any) -> None:
-        """Close it with an event, and let the decider know."""
-        execution = self.execution
-        execution.engine.deadlines.cancel(self.deadline)
-        self.withdraw()
-        del execution.activities[self.activity_id]
-        self.append(
-            event, scheduledEventId=self.opened_id, startedEventId=self.started_id, **attributes
-        )
-        schedule(execution)
+_OPTIONAL = {"taskPriority": "defaultTaskPriority"}
 
 
 def schedule_activity_task(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply ScheduleActivityTask; return the cause if it fails, tested in the service's order."""
+    """Carry out ScheduleActivityTask; return the cause if it fails.
+
+    The causes are tested in the service's order.
+    """
     engine, domain = execution.engine, execution.domain
     registered = domain.activity_types.get(type_key(decision["activityType"]))
     if registered is None:
@@ -100,16 +45,15 @@ def schedule_activity_task(
     if activity_id in execution.activities:
         return "ACTIVITY_ID_ALREADY_IN_USE"
     try:
-        settings = resolve(decision, registered, REQUIRED_SETTINGS, OPTIONAL_SETTINGS)
+        settings = resolve(decision, registered, _REQUIRED, _OPTIONAL)
     except UndefinedSettingError as undefined:
         return undefined.cause
-    # Assumption: activity-limits-last: limits and rates are looked at after the defaults.
+    # Assumption: activity-limits-last: limits and rates are checked after the defaults.
     if len(execution.activities) >= engine.limits.open_activities:
         return "OPEN_ACTIVITIES_LIMIT_EXCEEDED"
     if not engine.throttle.allows("ScheduleActivityTask", engine.now):
         return "ACTIVITY_CREATION_RATE_EXCEEDED"
-    task = ActivityTask(execution, activity_id)
-    task.opened_id = task.append(
+    execution.append(
         "ActivityTaskScheduled",
         activityId=activity_id,
         activityType=decision["activityType"],
@@ -118,32 +62,32 @@ def schedule_activity_task(
         input=decision.get("input"),
         **settings,
     )
-    execution.activities[activity_id] = task
-    task.waits_under = domain.activity_lists.add(task.task_list, task.priority, task)
-    _watch(task)
+    task = execution.activities[activity_id]
+    domain.activity_lists.add(task)
+    _schedule_time_out(task)
     return None
 
 
 def request_cancel_activity_task(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply RequestCancelActivityTask; return the cause if it fails.
+    """Carry out RequestCancelActivityTask; return the cause if it fails.
 
-    A worker learns of it by its next heartbeat. A task that no worker has yet is canceled by
+    A worker learns of it from its next heartbeat. A task that no worker has yet is canceled by
     the service, in a transaction of its own, as recorded.
     """
     task = execution.activities.get(decision["activityId"])
     if task is None:
         return "ACTIVITY_ID_UNKNOWN"
-    task.cancel_requested_id = task.append(
+    requested_id = execution.append(
         "ActivityTaskCancelRequested",
         activityId=task.activity_id,
         decisionTaskCompletedEventId=completed_id,
     )
     if task.state == SCHEDULED:
-        # Assumption: canceled-not-handed-out: nobody gets the task from here on.
-        task.withdraw()
-        execution.engine.later("activity cancel", execution, task.cancel_requested_id, task)
+        # Assumption: canceled-not-handed-out: no poll takes the task from here on.
+        execution.domain.activity_lists.withdraw(task)
+        execution.engine.later("activity cancel", execution, requested_id, task)
     return None
 
 
@@ -151,7 +95,7 @@ def cancel_unstarted(task: ActivityTask) -> None:
     """Cancel a task that no worker has, because the decider asked for it."""
     # Assumption: unstarted-cancel: startedEventId is 0, and the request is named.
     if task.state == SCHEDULED and task.execution.is_open:
-        task.end("ActivityTaskCanceled", latestCancelRequestedEventId=task.cancel_requested_id)
+        _end(task, "ActivityTaskCanceled", latestCancelRequestedEventId=task.cancel_requested_id)
 
 
 def poll_for_activity_task(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -161,12 +105,12 @@ def poll_for_activity_task(engine: Engine, request: dict[str, Any]) -> dict[str,
     if task is None:
         return {"startedEventId": 0}
     execution = task.execution
-    task.waits_under = 0
-    task.started_id = task.append(
+    execution.append(
         "ActivityTaskStarted", identity=request.get("identity"), scheduledEventId=task.opened_id
     )
-    task.heartbeat_at = engine.now
-    _watch(task)
+    if engine.changes is not None:
+        engine.changes.task_handed_out(task)
+    _schedule_time_out(task)
     name, version = task.opened("activityType")
     reply: dict[str, Any] = {
         "activityId": task.activity_id,
@@ -188,15 +132,15 @@ def poll_for_activity_task(engine: Engine, request: dict[str, Any]) -> dict[str,
 
 def respond_activity_task_completed(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out RespondActivityTaskCompleted."""
-    _started_task(engine, request).end("ActivityTaskCompleted", result=request.get("result"))
+    task = _started_task(engine, request)
+    _end(task, "ActivityTaskCompleted", result=request.get("result"))
     return {}
 
 
 def respond_activity_task_failed(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out RespondActivityTaskFailed."""
-    _started_task(engine, request).end(
-        "ActivityTaskFailed", reason=request.get("reason"), details=request.get("details")
-    )
+    task = _started_task(engine, request)
+    _end(task, "ActivityTaskFailed", reason=request.get("reason"), details=request.get("details"))
     return {}
 
 
@@ -204,7 +148,8 @@ def respond_activity_task_canceled(engine: Engine, request: dict[str, Any]) -> d
     """Carry out RespondActivityTaskCanceled; it needs no request to cancel, as recorded."""
     task = _started_task(engine, request)
     # Assumption: cancel-unasked: latestCancelRequestedEventId is absent without a request.
-    task.end(
+    _end(
+        task,
         "ActivityTaskCanceled",
         details=request.get("details"),
         latestCancelRequestedEventId=task.cancel_requested_id,
@@ -217,29 +162,31 @@ def record_activity_task_heartbeat(engine: Engine, request: dict[str, Any]) -> d
     task = _started_task(engine, request)
     engine.throttle.check_execution("RecordActivityTaskHeartbeat", task.execution, engine.now)
     task.heartbeat_at = engine.now
-    # Assumption: heartbeat-without-details: it leaves what an earlier one said.
+    # Assumption: heartbeat-without-details: the details of an earlier one remain.
     if "details" in request:
         task.heartbeat_details = request["details"]
-    _watch(task)
+    if engine.changes is not None:
+        engine.changes.heartbeat_recorded(task)
+    _schedule_time_out(task)
     return {"cancelRequested": task.cancel_requested_id is not None}
 
 
 def _started_task(engine: Engine, request: dict[str, Any]) -> ActivityTask:
-    """Return the task that a token stands for, if its worker still has it."""
+    """Return the task of a token, if its worker still holds it."""
     token = engine.tokens.read(request["taskToken"], ACTIVITY)
     execution = engine.open_execution_of(token)
     activity_id = execution.member(token.scheduled_id, "activityId")
-    task: ActivityTask | None = execution.activities.get(activity_id)
+    task = execution.activities.get(activity_id)
     if task is None or task.started_id != token.started_id:
         raise UnknownResourceFault(f"Unknown activity, scheduledEventId = {token.scheduled_id}")
     return task
 
 
-def _watch(task: ActivityTask) -> None:
-    """Set the earliest of the task's time-outs, in place of the one that was set."""
+def _schedule_time_out(task: ActivityTask) -> None:
+    """Schedule the earliest of the task's time-outs, in place of the one that was scheduled."""
     engine = task.execution.engine
-    engine.deadlines.cancel(task.deadline)
-    task.deadline = 0
+    engine.effects.cancel(task.effect)
+    task.effect = 0
     # Assumption: zero-time-out: 0 seconds are over at once.
     # Assumption: equal-time-outs: of several that fall due at one instant, this order decides.
     scheduled_at = task.execution.time(task.opened_id)
@@ -257,11 +204,22 @@ def _watch(task: ActivityTask) -> None:
     ]
     if instants:
         at, timeout_type = min(instants, key=lambda entry: entry[0])
-        task.deadline = engine.at(
+        task.effect = engine.at(
             at, "activity task time-out", task.execution, task.opened_id, task, timeout_type
         )
 
 
 def time_out(task: ActivityTask, timeout_type: str) -> None:
-    """End a task whose time is up, with what its last heartbeat said."""
-    task.end("ActivityTaskTimedOut", timeoutType=timeout_type, details=task.heartbeat_details)
+    """End a task whose time is up, with the details of its last heartbeat."""
+    _end(task, "ActivityTaskTimedOut", timeoutType=timeout_type, details=task.heartbeat_details)
+
+
+def _end(task: ActivityTask, event_type: str, **attributes: Any) -> None:
+    """Close a task with an event, and let the decider know."""
+    execution = task.execution
+    execution.engine.effects.cancel(task.effect)
+    execution.domain.activity_lists.withdraw(task)
+    execution.append(
+        event_type, scheduledEventId=task.opened_id, startedEventId=task.started_id, **attributes
+    )
+    schedule(execution)

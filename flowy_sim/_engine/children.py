@@ -1,17 +1,23 @@
-"""Child executions: how a parent starts them and hears of them."""
+"""Child executions: how a parent starts them and learns how they end."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flowy_sim._engine import starting
-from flowy_sim._engine.decision_tasks import schedule
-from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import CHILD, SCHEDULED
+from flowy_sim._engine.decision_tasks import trigger
+from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.life_cycles import SCHEDULED
+from flowy_sim._engine.open_items import Child
 from flowy_sim._engine.registered_types import type_key
+from flowy_sim._engine.start import (
+    SETTINGS,
+    UndefinedSettingError,
+    resolve_settings,
+    start_execution,
+)
 
-#: What the parent hears, by the close status of the child, with the members of the child's
-#: close event that it is told. A child that continues as new has not ended.
+#: The event in the parent's history, by the close status of the child, with the members that it
+#: repeats from the child's close event. A child that continues as new has not ended.
 PARENT_EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "COMPLETED": ("ChildWorkflowExecutionCompleted", ("result",)),
     "FAILED": ("ChildWorkflowExecutionFailed", ("reason", "details")),
@@ -21,27 +27,10 @@ PARENT_EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-class Child(Open):
-    """A child execution, seen from its parent.
-
-    Attributes:
-        run_id: its first run; empty until it has started.
-    """
-
-    __slots__ = ("run_id",)
-
-    table = CHILD
-
-    def __init__(self, execution: Execution) -> None:
-        """Make a child that is not initiated yet."""
-        super().__init__(execution)
-        self.run_id = ""
-
-
 def start_child_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
-    """Apply StartChildWorkflowExecution; return the cause if it fails at once."""
+    """Carry out StartChildWorkflowExecution; return the cause if it fails at once."""
     engine, domain = execution.engine, execution.domain
     registered = domain.workflow_types.get(type_key(decision["workflowType"]))
     if registered is None:
@@ -49,20 +38,17 @@ def start_child_workflow_execution(
     if registered.deprecated_at is not None:
         return "WORKFLOW_TYPE_DEPRECATED"
     try:
-        settings = starting.resolve(
-            decision, registered, starting.REQUIRED_SETTINGS, starting.OPTIONAL_SETTINGS
-        )
-    except starting.UndefinedSettingError as undefined:
+        settings = resolve_settings(decision, registered)
+    except UndefinedSettingError as undefined:
         return undefined.cause
-    # Assumption: child-limits-last: limits and rates are looked at after the defaults.
+    # Assumption: child-limits-last: limits and rates are checked after the defaults.
     if len(execution.children) >= engine.limits.open_children:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
     if len(domain.open_executions) >= engine.limits.open_executions:
         return "OPEN_WORKFLOWS_LIMIT_EXCEEDED"
     if not engine.throttle.allows("StartChildWorkflowExecution", engine.now):
         return "CHILD_CREATION_RATE_EXCEEDED"
-    child = Child(execution)
-    child.opened_id = child.append(
+    initiated_id = execution.append(
         "StartChildWorkflowExecutionInitiated",
         control=decision.get("control"),
         decisionTaskCompletedEventId=completed_id,
@@ -72,8 +58,8 @@ def start_child_workflow_execution(
         workflowType=decision["workflowType"],
         **settings,
     )
-    execution.children[child.opened_id] = child
-    engine.later("child start", execution, child.opened_id, child)
+    child = execution.children[initiated_id]
+    engine.later("child start", execution, initiated_id, child)
     return None
 
 
@@ -87,15 +73,11 @@ def start(child: Child) -> None:
         _fail_to_start(child, "WORKFLOW_ALREADY_RUNNING")
         return
     if len(domain.open_executions) >= engine.limits.open_executions:
-        # Assumption: late-open-limit: children of one batch that are too many together fail
-        # when they are to start.
+        # Assumption: late-open-limit: of the children of one batch, those that exceed the limit
+        # fail when they are about to start.
         _fail_to_start(child, "OPEN_WORKFLOWS_LIMIT_EXCEEDED")
         return
-    settings = {
-        name: initiated.get(name)
-        for name in (*starting.REQUIRED_SETTINGS, *starting.OPTIONAL_SETTINGS)
-    }
-    execution = starting.start(
+    execution = start_execution(
         engine,
         domain,
         workflow_id,
@@ -105,14 +87,14 @@ def start(child: Child) -> None:
         tagList=initiated.get("tagList"),
         parentInitiatedEventId=child.opened_id,
         parentWorkflowExecution=parent.structure(),
-        **settings,
+        **{name: initiated.get(name) for name in SETTINGS},
     )
     child.run_id = execution.run_id
     if parent.is_open:
         engine.later("child started", parent, child.opened_id, child)
     else:
-        # Assumption: orphan-start: a parent's end does not keep an initiated child from
-        # starting; its child policy is applied to it then.
+        # Assumption: orphan-start: an initiated child starts even if its parent has closed
+        # meanwhile; the child policy is applied to it then.
         engine.later("child policy", parent, child.opened_id, child)
 
 
@@ -120,9 +102,9 @@ def _fail_to_start(child: Child, cause: str) -> None:
     parent = child.execution
     if not parent.is_open:
         return
-    del parent.children[child.opened_id]
     initiated = parent.attributes(child.opened_id)
-    child.append(
+    trigger(
+        parent,
         "StartChildWorkflowExecutionFailed",
         cause=cause,
         control=initiated.get("control"),
@@ -131,44 +113,42 @@ def _fail_to_start(child: Child, cause: str) -> None:
         workflowId=initiated["workflowId"],
         workflowType=initiated["workflowType"],
     )
-    schedule(parent)
 
 
 def report_start(child: Child) -> None:
-    """Tell the parent that its child has started, unless it knows."""
+    """Let the parent know that its child has started, unless it knows already."""
     parent = child.execution
     if not parent.is_open or child.state != SCHEDULED:
         return
     initiated = parent.attributes(child.opened_id)
-    child.started_id = child.append(
+    trigger(
+        parent,
         "ChildWorkflowExecutionStarted",
         initiatedEventId=child.opened_id,
         workflowExecution={"runId": child.run_id, "workflowId": initiated["workflowId"]},
         workflowType=initiated["workflowType"],
     )
-    schedule(parent)
 
 
 def report_close(child: Child, execution: Execution) -> None:
-    """Tell the parent how its child has ended."""
+    """Let the parent know how its child has ended."""
     parent = child.execution
     if not parent.is_open:
         return
     report_start(child)
-    event, members = PARENT_EVENTS[str(execution.close_status)]
+    event_type, members = PARENT_EVENTS[str(execution.close_status)]
     closing = execution.attributes(len(execution))
     # Assumption: successor-run: of a child that has continued as new, the last run is named.
     name, version = execution.workflow_type
-    del parent.children[child.opened_id]
-    child.append(
-        event,
+    trigger(
+        parent,
+        event_type,
         initiatedEventId=child.opened_id,
         startedEventId=child.started_id,
         workflowExecution=execution.structure(),
         workflowType={"name": name, "version": version},
         **{member: closing.get(member) for member in members},
     )
-    schedule(parent)
 
 
 def running(child: Child) -> Execution | None:
@@ -187,5 +167,4 @@ def as_child(execution: Execution) -> Child | None:
     parent = execution.engine.executions.get(execution.parent[0])
     if parent is None:
         return None
-    child: Child | None = parent.children.get(execution.started("parentInitiatedEventId"))
-    return child
+    return parent.children.get(execution.started("parentInitiatedEventId"))

@@ -1,46 +1,32 @@
-"""Decision tasks: when one is scheduled, where it waits, when it times out.
+"""Decision tasks: scheduling, holding back, polling, timing out.
 
-An execution has at most one decision task that waits and one that a decider holds. Whatever a
-decider has to know of schedules one at once, in the same transaction, unless one waits already;
-that one is held back while a decider holds another.
+An execution has at most one decision task that waits and one that a decider has. Whatever a
+decider needs to know schedules one in the same transaction, unless one waits already. The one
+that waits is held back while a decider has the other.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine.execution import Execution, Open
-from flowy_sim._engine.lifecycle import DECISION_TASK, SCHEDULED
+from flowy_sim._engine import queries
+from flowy_sim._engine.faults import UnknownResourceFault
+from flowy_sim._engine.life_cycles import SCHEDULED
+from flowy_sim._engine.open_items import NO_TIMEOUT, DecisionTask
+from flowy_sim._engine.paging import page_size
+from flowy_sim._engine.tokens import DECISION, TaskToken
 
-NO_TIMEOUT = "NONE"
+if TYPE_CHECKING:
+    from flowy_sim._engine.engine import Engine
+    from flowy_sim._engine.execution import Execution
 
-
-class DecisionTask(Open):
-    """A decision task.
-
-    Attributes:
-        task_list: where it waits.
-        priority: how soon it is handed out; greater is sooner.
-        waits_under: the key under which it waits on its list; 0 while it cannot be handed out.
-    """
-
-    __slots__ = ("priority", "task_list", "waits_under")
-
-    table = DECISION_TASK
-
-    def __init__(self, execution: Execution, task_list: str) -> None:
-        """Make a task that is not scheduled yet."""
-        super().__init__(execution)
-        self.task_list = task_list
-        self.priority = int(execution.started("taskPriority") or 0)
-        self.waits_under = 0
+OPERATION = "PollForDecisionTask"
 
 
-def trigger(execution: Execution, event: str, **attributes: Any) -> int:
-    """Write an event that a decider has to know of; return its id."""
-    event_id = execution.append(event, **attributes)
+def trigger(execution: Execution, event_type: str, **attributes: Any) -> None:
+    """Write an event that a decider needs to know, and schedule a decision task for it."""
+    execution.append(event_type, **attributes)
     schedule(execution)
-    return event_id
 
 
 def schedule(execution: Execution) -> None:
@@ -51,62 +37,116 @@ def schedule(execution: Execution) -> None:
     override = execution.task_list_override
     (own_list,) = execution.started("taskList")
     task_list, patience = override if override else (own_list, NO_TIMEOUT)
-    task = execution.decision_task = DecisionTask(execution, task_list)
-    task.opened_id = task.append(
+    scheduled_id = execution.append(
         "DecisionTaskScheduled",
         scheduleToStartTimeout=patience,
         startToCloseTimeout=execution.started("taskStartToCloseTimeout"),
         taskList={"name": task_list},
         taskPriority=execution.started("taskPriority"),
     )
+    task: Any = execution.decision_task
     if patience != NO_TIMEOUT:
         # Assumption: held-back-patience: the time to start runs also while the task is held back.
         due = engine.now + int(patience) * 1000
-        task.deadline = engine.at(due, "decision task time-out", execution, task.opened_id, task)
-    if execution.running_decision_task is None:
-        _offer(task)
+        task.effect = engine.at(due, "decision task time-out", execution, scheduled_id, task)
+    offer_waiting(execution)
 
 
-def withdraw(task: DecisionTask) -> None:
-    """Take a task from its list, so that nobody gets it any more."""
-    task.execution.domain.decision_lists.withdraw(task.task_list, task.priority, task.waits_under)
-    task.waits_under = 0
-
-
-def _offer(task: DecisionTask) -> None:
-    lists = task.execution.domain.decision_lists
-    task.waits_under = lists.add(task.task_list, task.priority, task)
-
-
-def offer_held_back(execution: Execution) -> None:
-    """Hand out the decision task that had to wait for the one before it, if that one is over."""
+def offer_waiting(execution: Execution) -> None:
+    """Put the decision task that waits on its list, unless it is there or is held back."""
     task = execution.decision_task
-    if task is not None and task.waits_under == 0 and execution.running_decision_task is None:
-        _offer(task)
+    if task is not None and not task.waiting_key and execution.running_decision_task is None:
+        execution.domain.decision_lists.add(task)
 
 
 def time_out(task: DecisionTask) -> None:
-    """End a task whose time is up, and schedule it anew.
-
-    A list on which it was to wait for a limited time is left, as documented.
-    """
+    """End a task whose time is up, and schedule another one."""
     execution = task.execution
-    patience = task.opened("scheduleToStartTimeout")
-    if patience != NO_TIMEOUT and execution.task_list_override == (task.task_list, patience):
-        execution.task_list_override = None
-    if task.state == SCHEDULED:
-        withdraw(task)
-        execution.decision_task = None
-        timeout_type = "SCHEDULE_TO_START"
-    else:
-        execution.running_decision_task = None
-        timeout_type = "START_TO_CLOSE"
-    task.append(
+    started = task.state != SCHEDULED
+    execution.domain.decision_lists.withdraw(task)
+    execution.append(
         "DecisionTaskTimedOut",
         scheduledEventId=task.opened_id,
         startedEventId=task.started_id,
-        timeoutType=timeout_type,
+        timeoutType="START_TO_CLOSE" if started else "SCHEDULE_TO_START",
     )
     # Assumption: time-out-beside-queued: a task that waits already takes the place of a new one.
     schedule(execution)
-    offer_held_back(execution)
+    offer_waiting(execution)
+
+
+def poll_for_decision_task(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out PollForDecisionTask, without waiting: no task is an empty reply."""
+    domain = engine.domain(request["domain"])
+    page_token = request.get("nextPageToken")
+    if page_token is not None:
+        return _next_page(engine, request, page_token)
+    task = domain.decision_lists.take(request["taskList"]["name"])
+    if task is None:
+        # Assumption: empty-poll: no taskToken, as recorded; the documentation says an empty one.
+        return {"previousStartedEventId": 0, "startedEventId": 0}
+    execution = task.execution
+    execution.append(
+        "DecisionTaskStarted", identity=request.get("identity"), scheduledEventId=task.opened_id
+    )
+    if engine.changes is not None:
+        engine.changes.task_handed_out(task)
+    engine.effects.cancel(task.effect)
+    task.effect = 0
+    timeout = task.opened("startToCloseTimeout")
+    if timeout != NO_TIMEOUT:
+        due = engine.now + int(timeout) * 1000
+        task.effect = engine.at(due, "decision task time-out", execution, task.started_id, task)
+    previous = execution.last_completed_start
+    first = previous if previous and request.get("startAtPreviousStartedEvent") else 1
+    return _reply(engine, request, task, previous, (first, task.started_id), 0)
+
+
+def _next_page(engine: Engine, request: dict[str, Any], page_token: str) -> dict[str, Any]:
+    """Answer with the events of a task that follow those of an earlier page."""
+    run_id, started_id, previous, number, first, last = engine.page_tokens.read(
+        OPERATION, engine.now, page_token
+    )
+    execution = engine.executions.get(run_id)
+    task = None if execution is None else execution.running_decision_task
+    # Assumption: late-page: the pages of a task end with it; its token becomes invalid.
+    if task is None or task.started_id != started_id:
+        raise UnknownResourceFault("Unknown decision task")
+    return _reply(engine, request, task, previous, (first, last), number)
+
+
+def _reply(
+    engine: Engine,
+    request: dict[str, Any],
+    task: DecisionTask,
+    previous: int,
+    span: tuple[int, int],
+    number: int,
+) -> dict[str, Any]:
+    """Return one page of a decision task; every page has a task token of its own, as recorded."""
+    execution = task.execution
+    size = page_size(request, engine.limits.decision_poll_page)
+    events, rest = queries.page(execution, *span, bool(request.get("reverseOrder")), size)
+    reply: dict[str, Any] = {"events": events}
+    if rest is not None:
+        reply["nextPageToken"] = engine.page_tokens.write(
+            OPERATION,
+            engine.now,
+            [execution.run_id, task.started_id, previous, number + 1, *rest],
+        )
+    name, version = execution.workflow_type
+    reply["previousStartedEventId"] = previous
+    reply["startedEventId"] = task.started_id
+    reply["taskToken"] = engine.tokens.write(
+        TaskToken(
+            DECISION,
+            task.opened_id,
+            task.started_id,
+            number,
+            execution.run_id,
+            execution.workflow_id,
+        )
+    )
+    reply["workflowExecution"] = execution.structure()
+    reply["workflowType"] = {"name": name, "version": version}
+    return reply

@@ -1,39 +1,143 @@
-"""The thirteen decisions: which function applies each, and what is written if it fails."""
+"""Decisions: RespondDecisionTaskCompleted, and which function carries out each decision."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowy_sim._engine import activity_tasks, children, continuing, external, lambdas, timers
-from flowy_sim._engine.decision_tasks import schedule
+from flowy_sim._engine import activity_tasks, children, closing, external, lambda_functions
+from flowy_sim._engine.decision_tasks import offer_waiting, schedule
 from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.faults import UnknownResourceFault
+from flowy_sim._engine.open_items import Timer
+from flowy_sim._engine.tokens import DECISION
 
-#: Applies a decision's attributes on behalf of the DecisionTaskCompleted event with that id.
+if TYPE_CHECKING:
+    from flowy_sim._engine.engine import Engine
+
+#: Carries out a decision on behalf of the DecisionTaskCompleted event with that id.
 #: It writes one event and returns None, or writes nothing and returns the cause of the failure.
 Handler = Callable[[Execution, dict[str, Any], int], str | None]
 
 
 class Decision(NamedTuple):
-    """How a decision is applied.
+    """How a decision is carried out.
 
     Attributes:
-        apply: the function that does it.
+        handler: the function that does it.
         named: the decision's members that the event of its failure repeats.
     """
 
-    apply: Handler
+    handler: Handler
     named: tuple[str, ...] = ()
 
 
+def respond_decision_task_completed(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out RespondDecisionTaskCompleted."""
+    token = engine.tokens.read(request["taskToken"], DECISION)
+    execution = engine.open_execution_of(token)
+    task = execution.running_decision_task
+    if task is None or task.started_id != token.started_id:
+        raise UnknownResourceFault(
+            f"Unknown decision task, scheduledEventId = {token.scheduled_id}"
+        )
+    engine.effects.cancel(task.effect)
+    completed_id = execution.append(
+        "DecisionTaskCompleted",
+        executionContext=request.get("executionContext"),
+        scheduledEventId=task.opened_id,
+        startedEventId=task.started_id,
+        taskList=request.get("taskList"),
+        taskListScheduleToStartTimeout=request.get("taskListScheduleToStartTimeout"),
+    )
+    carry_out(execution, request.get("decisions", ()), completed_id)
+    offer_waiting(execution)
+    return {}
+
+
+def carry_out(execution: Execution, decisions: Iterable[dict[str, Any]], completed_id: int) -> None:
+    """Carry out decisions in their order, each as one event.
+
+    A decision that fails does not stop the others. If one did, the decider gets one more task at
+    the end, as recorded, unless one waits already or the last decision has closed the execution.
+    """
+    # Assumption: applied-before-refused-close: decisions before a close that fails are carried
+    # out, and a failure before a close does not prevent it.
+    failed = False
+    for decision in decisions:
+        decision_type = decision["decisionType"]
+        key = decision_type[0].lower() + decision_type[1:] + "DecisionAttributes"
+        attributes = decision.get(key, {})
+        handler, named = DECISIONS[decision_type]
+        cause = handler(execution, attributes, completed_id)
+        if cause is not None:
+            failed = True
+            execution.append(
+                decision_type + "Failed",
+                cause=cause,
+                decisionTaskCompletedEventId=completed_id,
+                **{member: attributes.get(member) for member in named},
+                **_ADDED.get(decision_type, {}),
+            )
+    if failed and execution.is_open:
+        schedule(execution)
+
+
 def record_marker(execution: Execution, decision: dict[str, Any], completed_id: int) -> None:
-    """Apply RecordMarker."""
+    """Carry out RecordMarker."""
     execution.append(
         "MarkerRecorded",
         decisionTaskCompletedEventId=completed_id,
         details=decision.get("details"),
         markerName=decision["markerName"],
     )
+
+
+def start_timer(execution: Execution, decision: dict[str, Any], completed_id: int) -> str | None:
+    """Carry out StartTimer; return the cause if it fails."""
+    engine = execution.engine
+    timer_id = decision["timerId"]
+    if timer_id in execution.timers:
+        return "TIMER_ID_ALREADY_IN_USE"
+    if len(execution.timers) >= engine.limits.open_timers:
+        return "OPEN_TIMERS_LIMIT_EXCEEDED"
+    if not engine.throttle.allows("StartTimer", engine.now):
+        return "TIMER_CREATION_RATE_EXCEEDED"
+    execution.append(
+        "TimerStarted",
+        control=decision.get("control"),
+        decisionTaskCompletedEventId=completed_id,
+        startToFireTimeout=decision["startToFireTimeout"],
+        timerId=timer_id,
+    )
+    timer = execution.timers[timer_id]
+    seconds = int(decision["startToFireTimeout"])
+    due = engine.now + seconds * 1000
+    kind = "timer" if seconds else "zero timer"
+    timer.effect = engine.at(due, kind, execution, timer.opened_id, timer)
+    return None
+
+
+def cancel_timer(execution: Execution, decision: dict[str, Any], completed_id: int) -> str | None:
+    """Carry out CancelTimer; return the cause if it fails."""
+    timer = execution.timers.get(decision["timerId"])
+    if timer is None:
+        return "TIMER_ID_UNKNOWN"
+    execution.engine.effects.cancel(timer.effect)
+    execution.append(
+        "TimerCanceled",
+        decisionTaskCompletedEventId=completed_id,
+        startedEventId=timer.opened_id,
+        timerId=decision["timerId"],
+    )
+    return None
+
+
+def fire_timer(timer: Timer) -> None:
+    """Fire a timer whose time has come."""
+    execution = timer.execution
+    execution.append("TimerFired", startedEventId=timer.opened_id, timerId=timer.opened("timerId"))
+    schedule(execution)
 
 
 DECISIONS: dict[str, Decision] = {
@@ -43,13 +147,13 @@ DECISIONS: dict[str, Decision] = {
     "RequestCancelActivityTask": Decision(
         activity_tasks.request_cancel_activity_task, ("activityId",)
     ),
-    "CompleteWorkflowExecution": Decision(continuing.complete_workflow_execution),
-    "FailWorkflowExecution": Decision(continuing.fail_workflow_execution),
-    "CancelWorkflowExecution": Decision(continuing.cancel_workflow_execution),
-    "ContinueAsNewWorkflowExecution": Decision(continuing.continue_as_new_workflow_execution),
+    "CompleteWorkflowExecution": Decision(closing.complete_workflow_execution),
+    "FailWorkflowExecution": Decision(closing.fail_workflow_execution),
+    "CancelWorkflowExecution": Decision(closing.cancel_workflow_execution),
+    "ContinueAsNewWorkflowExecution": Decision(closing.continue_as_new_workflow_execution),
     "RecordMarker": Decision(record_marker, ("markerName",)),
-    "StartTimer": Decision(timers.start_timer, ("timerId",)),
-    "CancelTimer": Decision(timers.cancel_timer, ("timerId",)),
+    "StartTimer": Decision(start_timer, ("timerId",)),
+    "CancelTimer": Decision(cancel_timer, ("timerId",)),
     "SignalExternalWorkflowExecution": Decision(external.signal_external_workflow_execution),
     "RequestCancelExternalWorkflowExecution": Decision(
         external.request_cancel_external_workflow_execution
@@ -57,37 +161,8 @@ DECISIONS: dict[str, Decision] = {
     "StartChildWorkflowExecution": Decision(
         children.start_child_workflow_execution, ("control", "workflowId", "workflowType")
     ),
-    "ScheduleLambdaFunction": Decision(lambdas.schedule_lambda_function, ("id", "name")),
+    "ScheduleLambdaFunction": Decision(lambda_functions.schedule_lambda_function, ("id", "name")),
 }
 
-#: What a failure's event says beside the cause, where it says more than the decision did.
-_ALSO_SAID = {"StartChildWorkflowExecution": {"initiatedEventId": 0}}
-
-
-def apply(execution: Execution, decisions: Iterable[dict[str, Any]], completed_id: int) -> None:
-    """Apply decisions in their order, each as one event.
-
-    A decision that fails does not keep the others from being applied; if one did, the decider
-    is given one more task at the end, unless one waits already, as recorded, or the last one has
-    closed the execution.
-    """
-    # Assumption: applied-before-refused-close: what stands before a close that fails is applied,
-    # and what fails before a close does not keep it from happening.
-    failed = False
-    for decision in decisions:
-        decision_type = decision["decisionType"]
-        key = decision_type[0].lower() + decision_type[1:] + "DecisionAttributes"
-        attributes = decision.get(key, {})
-        apply_one, named = DECISIONS[decision_type]
-        cause = apply_one(execution, attributes, completed_id)
-        if cause is not None:
-            failed = True
-            execution.append(
-                decision_type + "Failed",
-                cause=cause,
-                decisionTaskCompletedEventId=completed_id,
-                **{member: attributes.get(member) for member in named},
-                **_ALSO_SAID.get(decision_type, {}),
-            )
-    if failed and execution.is_open:
-        schedule(execution)
+#: Further members of the event of a failure.
+_ADDED = {"StartChildWorkflowExecution": {"initiatedEventId": 0}}

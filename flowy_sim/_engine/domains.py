@@ -1,4 +1,4 @@
-"""Domains: their operations, their tags, and what each one holds."""
+"""Domains: what each one holds, and the operations on domains and their tags."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._engine.visibility import Visibility
 
 if TYPE_CHECKING:
-    from flowy_sim._engine.activity_tasks import ActivityTask
-    from flowy_sim._engine.decision_tasks import DecisionTask
     from flowy_sim._engine.engine import Engine
     from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.open_items import ActivityTask, DecisionTask
 
 DAY = 24 * 60 * 60 * 1000
 
 
 class Domain:
-    """A domain and all that is scoped to it.
+    """A domain and everything in it.
+
+    Args:
+        engine: the service.
+        request: a checked RegisterDomain request.
 
     Attributes:
         name: unique in its account and region.
         arn: its Amazon resource name.
-        retention: how long closed executions are kept, in days; 0 for not at all.
+        retention: how long closed executions are kept, in days; 0 means not at all.
         deprecated: whether it is.
         tags: its resource tags.
         workflow_types, activity_types: what is registered.
         decision_lists, activity_lists: the tasks that wait.
         open_executions: by workflow id.
         visibility: the lists of open and closed executions.
-        started, closed: how many executions ever were.
+        started, closed: the number of executions that have ever started and closed.
     """
 
     def __init__(self, engine: Engine, request: dict[str, Any]) -> None:
-        """Keep what a checked RegisterDomain request says."""
         self.name: str = request["name"]
         self.arn = f"arn:aws:swf:{engine.region}:{engine.account}:/domain/{self.name}"
         self.description: str | None = request.get("description")
@@ -104,18 +106,22 @@ def register_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     if len(engine.domains) >= engine.limits.domains:
         # Assumption: limit-texts: the service's texts for these limits are not known.
         raise LimitExceededFault("Limit on the number of domains per account reached")
-    engine.domains[name] = Domain(engine, request)
+    engine.domains[name] = domain = Domain(engine, request)
+    _note(engine, domain)
     return {}
 
 
 def deprecate_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out DeprecateDomain: its types are deprecated with it, executions go on."""
+    """Carry out DeprecateDomain: its types are deprecated with it, its executions continue."""
     domain = engine.domain(request["name"])
     if domain.deprecated:
         raise DomainDeprecatedFault(domain.name)
     domain.deprecated = True
-    domain.workflow_types.deprecate_all(engine.now)
-    domain.activity_types.deprecate_all(engine.now)
+    for kind in (WORKFLOW, ACTIVITY):
+        for key in domain.types(kind).deprecate_all(engine.now):
+            if engine.changes is not None:
+                engine.changes.type_changed(domain, kind, key)
+    _note(engine, domain)
     return {}
 
 
@@ -126,6 +132,7 @@ def undeprecate_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any
         raise DomainAlreadyExistsFault(domain.name)
     # Assumption: undeprecated-types: the types stay deprecated; each can be undeprecated.
     domain.deprecated = False
+    _note(engine, domain)
     return {}
 
 
@@ -141,20 +148,22 @@ def describe_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 def tag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out TagResource."""
     domain = _tagged_domain(engine, request)
-    # Assumption: tag-overwrite: the value of a key that is there already is replaced.
+    # Assumption: tag-overwrite: the value of a known key is replaced.
     tags = domain.tags | {tag["key"]: tag.get("value", "") for tag in request["tags"]}
     if len(tags) > engine.limits.tags:
         raise _too_many_tags(engine)
     domain.tags = tags
+    _note(engine, domain)
     return {}
 
 
 def untag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out UntagResource; keys that are not there are ignored."""
+    """Carry out UntagResource; unknown keys are ignored."""
     domain = _tagged_domain(engine, request)
-    # Assumption: untag-unknown: a key that is not there is no error.
+    # Assumption: untag-unknown: an unknown key is not an error.
     for key in request["tagKeys"]:
         domain.tags.pop(key, None)
+    _note(engine, domain)
     return {}
 
 
@@ -171,6 +180,11 @@ def _tagged_domain(engine: Engine, request: dict[str, Any]) -> Domain:
         # Assumption: unknown-arn-text: the service's text is not known.
         raise UnknownResourceFault(f"Unknown resource: {arn}")
     return domain
+
+
+def _note(engine: Engine, domain: Domain) -> None:
+    if engine.changes is not None:
+        engine.changes.domain_changed(domain)
 
 
 def _too_many_tags(engine: Engine) -> TooManyTagsFault:

@@ -1,8 +1,8 @@
 """Amazon SWF of one account in one region, as a state machine.
 
-``call`` takes an operation, a request and the present instant, and returns a reply or raises a
-fault; ``next_instant`` tells when something happens by itself, and ``run_until`` lets it happen.
-Nothing here reads a clock, draws chance from outside, waits, or opens anything.
+`Engine.call` takes an operation, a request and the present instant, and returns a reply or raises
+a fault. `Engine.next_instant` tells when something happens by itself, and `Engine.run_until` lets
+it happen. Nothing here reads a clock, uses randomness from outside, waits, or opens anything.
 """
 
 from __future__ import annotations
@@ -11,46 +11,148 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from flowy_sim._engine import ending
-from flowy_sim._engine.actions import ACTIONS
-from flowy_sim._engine.deadlines import Deadlines
+from flowy_sim._engine import (
+    activity_tasks,
+    children,
+    closing,
+    decision_tasks,
+    decisions,
+    domains,
+    external,
+    lambda_functions,
+    queries,
+    registered_types,
+    start,
+    visibility,
+)
+from flowy_sim._engine.changes import ChangeLog
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.events import Event
 from flowy_sim._engine.execution import Execution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits
-from flowy_sim._engine.operations import OPERATIONS
+from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS, Latency
+from flowy_sim._engine.limits import Limits, Throttle
 from flowy_sim._engine.paging import PageTokens
 from flowy_sim._engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
-from flowy_sim._engine.throttle import Throttle
+from flowy_sim._engine.timer_queue import TimerQueue
 from flowy_sim._engine.tokens import TaskToken, Tokens
 from flowy_sim._engine.validation import checked
 
+Operation = Callable[["Engine", dict[str, Any]], dict[str, Any]]
+
+#: The function that carries out each of the service's operations.
+OPERATIONS: dict[str, Operation] = {
+    "CountClosedWorkflowExecutions": visibility.count_closed_workflow_executions,
+    "CountOpenWorkflowExecutions": visibility.count_open_workflow_executions,
+    "CountPendingActivityTasks": queries.count_pending_activity_tasks,
+    "CountPendingDecisionTasks": queries.count_pending_decision_tasks,
+    "DeleteActivityType": registered_types.delete_activity_type,
+    "DeleteWorkflowType": registered_types.delete_workflow_type,
+    "DeprecateActivityType": registered_types.deprecate_activity_type,
+    "DeprecateDomain": domains.deprecate_domain,
+    "DeprecateWorkflowType": registered_types.deprecate_workflow_type,
+    "DescribeActivityType": registered_types.describe_activity_type,
+    "DescribeDomain": domains.describe_domain,
+    "DescribeWorkflowExecution": queries.describe_workflow_execution,
+    "DescribeWorkflowType": registered_types.describe_workflow_type,
+    "GetWorkflowExecutionHistory": queries.get_workflow_execution_history,
+    "ListActivityTypes": queries.list_activity_types,
+    "ListClosedWorkflowExecutions": visibility.list_closed_workflow_executions,
+    "ListDomains": queries.list_domains,
+    "ListOpenWorkflowExecutions": visibility.list_open_workflow_executions,
+    "ListTagsForResource": domains.list_tags_for_resource,
+    "ListWorkflowTypes": queries.list_workflow_types,
+    "PollForActivityTask": activity_tasks.poll_for_activity_task,
+    "PollForDecisionTask": decision_tasks.poll_for_decision_task,
+    "RecordActivityTaskHeartbeat": activity_tasks.record_activity_task_heartbeat,
+    "RegisterActivityType": registered_types.register_activity_type,
+    "RegisterDomain": domains.register_domain,
+    "RegisterWorkflowType": registered_types.register_workflow_type,
+    "RequestCancelWorkflowExecution": external.request_cancel_workflow_execution,
+    "RespondActivityTaskCanceled": activity_tasks.respond_activity_task_canceled,
+    "RespondActivityTaskCompleted": activity_tasks.respond_activity_task_completed,
+    "RespondActivityTaskFailed": activity_tasks.respond_activity_task_failed,
+    "RespondDecisionTaskCompleted": decisions.respond_decision_task_completed,
+    "SignalWorkflowExecution": external.signal_workflow_execution,
+    "StartWorkflowExecution": start.start_workflow_execution,
+    "TagResource": domains.tag_resource,
+    "TerminateWorkflowExecution": external.terminate_workflow_execution,
+    "UndeprecateActivityType": registered_types.undeprecate_activity_type,
+    "UndeprecateDomain": domains.undeprecate_domain,
+    "UndeprecateWorkflowType": registered_types.undeprecate_workflow_type,
+    "UntagResource": domains.untag_resource,
+}
+
+#: The function that carries out each kind of effect.
+EFFECTS: dict[str, Callable[..., Any]] = {
+    # At an instant that a request or a decision has set
+    "timer": decisions.fire_timer,
+    "activity task time-out": activity_tasks.time_out,
+    "decision task time-out": decision_tasks.time_out,
+    "execution time-out": closing.time_out,
+    "lambda time-out": lambda_functions.end,
+    "retention": closing.forget,
+    # A little after their cause; see flowy_sim._engine.latency
+    "zero timer": decisions.fire_timer,
+    "activity cancel": activity_tasks.cancel_unstarted,
+    "external request": external.deliver,
+    "external confirmation": external.confirm,
+    "child start": children.start,
+    "child started": children.report_start,
+    "child close": children.report_close,
+    "child policy": closing.apply_child_policy,
+    "lambda start": lambda_functions.start,
+    "lambda close": lambda_functions.end,
+}
+
+#: Kinds of effects that may outlive what they are about, and do nothing then. All others are
+#: canceled with it.
+OUTLIVING = frozenset(
+    {
+        "activity cancel",
+        "child close",
+        "child policy",
+        "child start",
+        "child started",
+        "external confirmation",
+        "external request",
+    }
+)
+
 
 def first(kind: str, count: int) -> int:
-    """Choose the first of several possibilities, always."""
+    """Choose the first of several possibilities, always.
+
+    Args:
+        kind: what is chosen, such as ``decision task``.
+        count: the number of possibilities.
+    """
     return 0
 
 
 class Engine:
-    """The service, with everything in it.
+    """The service, with everything that it holds.
 
     Args:
         account: twelve digits; part of the names of its resources.
         region: such as ``us-east-1``; tokens of another region are refused.
-        seed: run ids and tokens follow from it.
-        choose: called with what is to be chosen and the number of possibilities wherever the
-            service leaves an order or a delay open; returns the index of one.
-        limits: the quotas that hold.
-        latency: how long effects take that come after a call was answered.
+        seed: determines run IDs and tokens.
+        choose: chooses wherever the service leaves an order or a delay open: takes what is
+            chosen and the number of possibilities, and returns the index of one.
+        limits: the quotas.
+        latency: how late effects happen.
         lambdas: the Lambda functions that executions can call, by name.
 
     Attributes:
-        now: the latest instant that it was told of, in milliseconds since 1970.
-        in_function: whether a Lambda function is being called. It may call the service itself:
-            that happens at this instant, and nothing happens by itself in the meantime.
-        observe: called with each event as it is written, and whose it is; None for nobody.
+        now: the latest instant of any call, in milliseconds since 1970.
+        in_function: whether a Lambda function is being called. It may call the service itself,
+            at this instant; nothing happens by itself in the meantime.
+        changes: notes what changes, if `track_changes` was called; else None.
+        domains: by name.
+        executions: open and closed, by run ID.
+        effects: what is going to happen by itself.
+        retentions: when closed executions will be forgotten.
+        arrivals: the task lists to which tasks have come.
+        full: executions whose histories have reached the limit in this transaction.
 
     Example:
         >>> engine = Engine()
@@ -66,29 +168,28 @@ class Engine:
         region: str = "us-east-1",
         seed: int = 0,
         choose: Callable[[str, int], int] = first,
-        limits: Limits = DOCUMENTED,
-        latency: Latency = DEFAULT,
+        limits: Limits | None = None,
+        latency: Latency = Latency.DEFAULT,
         lambdas: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start with nothing registered."""
         self.account = account
         self.region = region
         self.seed = seed
         self.choose = choose
-        self.limits = limits
+        self.limits = limits or Limits()
         self.latency = latency
         self.lambdas: Mapping[str, Any] = {} if lambdas is None else lambdas
-        self.observe: Callable[[Execution, Event], None] | None = None
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """Start with nothing registered, or start so anew: all that was there is gone."""
+    def reset(self) -> None:
+        """Forget everything and start again from the seed; changes are no longer noted."""
         self.now = 0
+        self.changes: ChangeLog | None = None
         self.in_function = False
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}
-        self.deadlines = Deadlines(self.choose)
-        self.retentions = Deadlines(first)
+        self.effects = TimerQueue(self.choose, (FOLLOWING, TIME_OUTS))
+        self.retentions = TimerQueue(first)
         self.full: set[Execution] = set()
         self.arrivals: Arrivals = {}
         self.throttle = Throttle(self.limits.throttling)
@@ -96,14 +197,19 @@ class Engine:
         self.tokens = Tokens(random, self.region)
         self.page_tokens = PageTokens(random)
 
+    def track_changes(self) -> ChangeLog:
+        """Note what changes from now on; return the log, which is also `changes`."""
+        self.changes = self.effects.listener = ChangeLog()
+        return self.changes
+
     # The three things that can be done from outside
 
     def call(self, operation: str, request: Mapping[str, Any], now: int) -> dict[str, Any]:
-        """Carry out one call, after all that fell due before it.
+        """Carry out one call, after everything that is due before it.
 
         Args:
             operation: such as ``StartWorkflowExecution``.
-            request: its members, as boto3 takes them. Nothing of it is kept or changed.
+            request: its members, as boto3 takes them. It is neither kept nor changed.
             now: milliseconds since 1970. An instant before the last one counts as that one.
 
         Returns:
@@ -123,28 +229,32 @@ class Engine:
             self._terminate_full()
         return reply
 
-    def next_instant(self) -> int | None:
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
 
         The end of a closed execution's retention is not such a thing. None if nothing will, or
         if a Lambda function is being called: first that has to return.
+
+        Args:
+            group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those
+                kinds of effects.
         """
-        return None if self.in_function else self.deadlines.next_instant()
+        return None if self.in_function else self.effects.next_instant(group)
 
     def run_until(self, now: int) -> None:
-        """Let everything happen that falls due up to an instant, each at its own."""
+        """Let everything happen that is due up to an instant in milliseconds, each at its own."""
         if self.in_function:
             return
-        while (instant := self.deadlines.next_instant()) is not None and instant <= now:
+        while (instant := self.effects.next_instant()) is not None and instant <= now:
             self.now = max(self.now, instant)
-            kind, arguments = self.deadlines.pop(instant)
-            ACTIONS[kind](*arguments)
+            kind, arguments = self.effects.pop(instant)
+            EFFECTS[kind](*arguments)
             if self.full:
                 self._terminate_full()
         self.now = max(self.now, now)
         while (expiry := self.retentions.next_instant()) is not None and expiry <= now:
             kind, arguments = self.retentions.pop(expiry)
-            ACTIONS[kind](*arguments)
+            EFFECTS[kind](*arguments)
 
     def lists_with_tasks(self, domain: str) -> list[ListName]:
         """Return the task lists of a domain on which a poll would find a task."""
@@ -160,7 +270,7 @@ class Engine:
         return lists.count(task_list.name) > 0
 
     def drain_arrivals(self) -> list[ListName]:
-        """Return the lists to which tasks have come since this was last called."""
+        """Return the task lists to which tasks have come since the last call."""
         arrived = list(self.arrivals)
         self.arrivals.clear()
         return arrived
@@ -171,7 +281,7 @@ class Engine:
         """Return a domain, registered or deprecated.
 
         Raises:
-            UnknownResourceFault: there is none of that name.
+            UnknownResourceFault: there is no domain of that name.
         """
         found = self.domains.get(name)
         if found is None:
@@ -179,10 +289,10 @@ class Engine:
         return found
 
     def execution(self, domain: str, structure: Mapping[str, str]) -> Execution:
-        """Return an execution, open or closed, by its workflow id and run id.
+        """Return an execution, open or closed, by its workflow ID and run ID.
 
         Raises:
-            UnknownResourceFault: the domain or the execution is not there.
+            UnknownResourceFault: there is no such domain or execution.
         """
         in_domain = self.domain(domain)
         workflow_id, run_id = structure["workflowId"], structure["runId"]
@@ -192,10 +302,15 @@ class Engine:
         return found
 
     def open_execution(self, domain: str, workflow_id: str, run_id: str | None) -> Execution:
-        """Return the open execution of a workflow id, if its run id is the one given, if any.
+        """Return the open execution of a workflow ID.
+
+        Args:
+            domain: the domain's name.
+            workflow_id: its workflow ID.
+            run_id: if given, it has to be its run ID.
 
         Raises:
-            UnknownResourceFault: the domain is not there, or no such execution is open.
+            UnknownResourceFault: there is no such domain, or no such execution is open.
         """
         found = self.domain(domain).open_executions.get(workflow_id)
         if found is not None and (not run_id or found.run_id == run_id):
@@ -205,10 +320,10 @@ class Engine:
         raise UnknownResourceFault(f"Unknown execution, workflowId = {workflow_id}")
 
     def open_execution_of(self, token: TaskToken) -> Execution:
-        """Return the execution whose task a token was handed out for.
+        """Return the execution of the task that a token was made for.
 
         Raises:
-            UnknownResourceFault: it is closed, or gone.
+            UnknownResourceFault: it is closed or no longer retained.
         """
         found = self.executions.get(token.run_id)
         if found is None or not found.is_open:
@@ -217,36 +332,30 @@ class Engine:
             )
         return found
 
-    def later(
-        self,
-        effect: str,
-        execution: Execution,
-        event_id: int,
-        *arguments: Any,
-    ) -> int:
-        """Let an effect happen as a transaction of its own; return the key that cancels it.
+    def later(self, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
+        """Schedule an effect as a transaction of its own; return the key that cancels it.
 
         Args:
-            effect: one of `flowy_sim._engine.latency.KINDS`.
+            kind: one of `flowy_sim._engine.latency.KINDS`.
             execution: the execution whose event is the cause.
             event_id: that event.
             arguments: what the effect is about.
         """
-        return self.at(self.now, effect, execution, event_id, *arguments)
+        return self.at(self.now, kind, execution, event_id, *arguments)
 
     def at(self, due: int, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
-        """Let something happen at an instant, or as late as the service is; return its key.
+        """Schedule an effect at an instant, plus the service's latency; return its key.
 
         Args:
             due: the instant, in milliseconds since 1970.
             kind: one of `flowy_sim._engine.latency.KINDS`.
             execution: the execution whose event is the cause.
             event_id: that event.
-            arguments: what it is about.
+            arguments: what the effect is about.
         """
         delays = self.latency.delays(kind, execution.workflow_id, event_id, due)
         index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0
-        return self.deadlines.set(max(self.now, due + delays[index]), kind, *arguments)
+        return self.effects.set(max(self.now, due + delays[index]), kind, *arguments)
 
     def _terminate_full(self) -> None:
         """Terminate the executions whose histories have reached the limit in this transaction."""
@@ -256,5 +365,5 @@ class Engine:
         self.full.clear()
         for execution in full:
             if execution.is_open:
-                ending.terminate_full(execution)
+                closing.terminate_full(execution)
         self.full.clear()

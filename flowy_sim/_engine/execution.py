@@ -1,87 +1,70 @@
-"""Workflow executions: a history, and what is open according to it."""
+"""Workflow executions: a history, and indexes into it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine.events import TIME, TYPE, Event, event_types, instant
-from flowy_sim._engine.lifecycle import CLOSED, EXECUTION, NEW, SCHEDULED, Table, step
+from flowy_sim._engine.apply import APPLY
+from flowy_sim._engine.events import TIME, TYPE, Event, event_types, instant, member
+from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED, NEW
 
 if TYPE_CHECKING:
     from flowy_sim._engine.domains import Domain
     from flowy_sim._engine.engine import Engine
+    from flowy_sim._engine.open_items import (
+        ActivityTask,
+        Child,
+        DecisionTask,
+        LambdaTask,
+        Timer,
+    )
 
-#: The close status of an execution, by the event that closes it.
-CLOSE_STATUS = {
-    "WorkflowExecutionCompleted": "COMPLETED",
-    "WorkflowExecutionFailed": "FAILED",
-    "WorkflowExecutionCanceled": "CANCELED",
-    "WorkflowExecutionTerminated": "TERMINATED",
-    "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
-    "WorkflowExecutionTimedOut": "TIMED_OUT",
-}
-
-
-class Open:
-    """Something of an execution that is open: a task, a timer, a child.
-
-    Attributes:
-        execution: whose it is.
-        state: where it stands in its life cycle.
-        opened_id: the event that opened it.
-        started_id: the event that started it; 0 before.
-        deadline: the key of what will happen to it by itself; 0 for nothing.
-    """
-
-    __slots__ = ("deadline", "execution", "opened_id", "started_id", "state")
-
-    table: ClassVar[Table]
-
-    def __init__(self, execution: Execution) -> None:
-        """Begin a life cycle."""
-        self.execution = execution
-        self.state = NEW
-        self.opened_id = 0
-        self.started_id = 0
-        self.deadline = 0
-
-    def append(self, event: str, **attributes: Any) -> int:
-        """Move along the life cycle and write the event that does it; return its id.
-
-        Raises:
-            LifecycleError: this event cannot happen now.
-        """
-        self.state = step(self.table, self.state, event)
-        return self.execution.append(event, **attributes)
-
-    def opened(self, member: str) -> Any:
-        """Return a member of the event that opened it, as stored."""
-        return self.execution.member(self.opened_id, member)
+#: What a closed execution keeps besides its events, if they are not read again.
+_SUMMARY = (
+    "applied_child_policy",
+    "cancel_requested",
+    "context_id",
+    "counts_at_close",
+    "last_completed_start",
+    "latest_activity_event_id",
+    "task_list_override",
+)
 
 
 class Execution:
     """One run of a workflow.
 
-    What its history tells is read from the history. Beside it stand only the indexes that keep
-    every call from having to search: which tasks, timers and children are open, by their ids.
+    What its history tells is read from the history. The attributes are indexes into it, so that
+    no call has to search; `flowy_sim._engine.apply` keeps them.
+
+    Args:
+        engine: the service.
+        domain: the domain that it runs in.
+        workflow_id: its workflow ID.
+        run_id: its run ID.
+        number: counts the executions of the domain in the order of their start.
 
     Attributes:
-        number: counts the executions of a domain in the order of their start.
         close_number: counts them in the order of their close; None while open.
         close_status: None while open.
+        closed_at: when it closed, in milliseconds; None while open.
+        counts_at_close: what was open when it closed; None while open.
+        applied_child_policy: what its close does to its children; None while open.
+        cancel_requested: whether it was asked to cancel itself.
+        context_id: the event with the newest execution context; 0 for none.
+        latest_activity_event_id: the newest event of an activity task; 0 for none.
+        effect: the key of its time-out.
         decision_task: the decision task that waits to be started, or None.
-        running_decision_task: the decision task that a decider holds, or None.
+        running_decision_task: the decision task that a decider has, or None.
         last_completed_start: the start of the last completed decision task, or 0.
         activities, timers, children, lambda_functions: what is open.
         task_list_override: the list that a decider moved decision tasks to, with the seconds
-            that one may wait there ("NONE" for ever); None without an override.
-        applied_child_policy: what its end did to its children; None while open.
+            that one may wait there ("NONE" for no limit); None without an override.
     """
 
     __slots__ = (
         "_events",
-        "_open_counts",
         "activities",
         "applied_child_policy",
         "cancel_requested",
@@ -90,9 +73,10 @@ class Execution:
         "close_status",
         "closed_at",
         "context_id",
-        "deadline",
+        "counts_at_close",
         "decision_task",
         "domain",
+        "effect",
         "engine",
         "lambda_functions",
         "last_completed_start",
@@ -106,32 +90,33 @@ class Execution:
         "workflow_id",
     )
 
-    def __init__(self, engine: Engine, domain: Domain, workflow_id: str, run_id: str) -> None:
-        """Begin with an empty history; `starting.start` writes the first events."""
+    def __init__(
+        self, engine: Engine, domain: Domain, workflow_id: str, run_id: str, number: int
+    ) -> None:
         self.engine = engine
         self.domain = domain
         self.workflow_id = workflow_id
         self.run_id = run_id
-        self.number = domain.next_number()
+        self.number = number
+        self.state = NEW
         self.close_number: int | None = None
         self.close_status: str | None = None
         self.closed_at: int | None = None
-        self.cancel_requested = False
+        self.counts_at_close: dict[str, int] | None = None
         self.applied_child_policy: str | None = None
+        self.cancel_requested = False
         self.context_id = 0
         self.latest_activity_event_id = 0
-        self.deadline = 0
-        self.state = NEW
-        self.decision_task: Any = None
-        self.running_decision_task: Any = None
+        self.effect = 0
+        self.decision_task: DecisionTask | None = None
+        self.running_decision_task: DecisionTask | None = None
         self.last_completed_start = 0
-        self.activities: dict[str, Any] = {}
-        self.timers: dict[str, Any] = {}
-        self.children: dict[int, Any] = {}
-        self.lambda_functions: dict[str, Any] = {}
+        self.activities: dict[str, ActivityTask] = {}
+        self.timers: dict[str, Timer] = {}
+        self.children: dict[int, Child] = {}
+        self.lambda_functions: dict[str, LambdaTask] = {}
         self.task_list_override: tuple[str, str] | None = None
         self._events: list[Event] = []
-        self._open_counts: dict[str, int] | None = None
 
     # Reading
 
@@ -140,12 +125,12 @@ class Execution:
         return len(self._events)
 
     def __bool__(self) -> bool:
-        """Be true, whatever the length of the history."""
+        """Be true, even while the history is empty."""
         return True
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing has closed it yet."""
+        """Whether no event has closed it."""
         return self.state != CLOSED
 
     @property
@@ -166,18 +151,17 @@ class Execution:
 
     @property
     def parent(self) -> tuple[str, str] | None:
-        """The run id and workflow id of the execution that started it as a child, or None."""
+        """The run ID and workflow ID of the execution that started it as a child, or None."""
         parent: tuple[str, str] | None = self.started("parentWorkflowExecution")
         return parent
 
-    def started(self, member: str) -> Any:
+    def started(self, name: str) -> Any:
         """Return a member of WorkflowExecutionStarted, as stored."""
-        return self.member(1, member)
+        return member(self._events[0], name)
 
-    def member(self, event_id: int, member: str) -> Any:
+    def member(self, event_id: int, name: str) -> Any:
         """Return a member of an event, as stored: structures are tuples, None is absent."""
-        event = self._events[event_id - 1]
-        return event[event_types()[event[TYPE]].position[member]]
+        return member(self._events[event_id - 1], name)
 
     def time(self, event_id: int) -> int:
         """Return when an event was written, in milliseconds."""
@@ -214,7 +198,17 @@ class Execution:
 
     def open_counts(self) -> dict[str, int]:
         """Return the ``openCounts`` of a reply, as they were when it closed, as recorded."""
-        return dict(self._open_counts or self._count_open())
+        if self.counts_at_close is not None:
+            return dict(self.counts_at_close)
+        # Assumption: counted-at-once: a child counts from its initiation, a Lambda task from its
+        # scheduling.
+        return {
+            "openActivityTasks": len(self.activities),
+            "openChildWorkflowExecutions": len(self.children),
+            "openDecisionTasks": int(self.decision_task is not None),
+            "openLambdaFunctions": len(self.lambda_functions),
+            "openTimers": len(self.timers),
+        }
 
     def info(self) -> dict[str, Any]:
         """Return the ``executionInfo`` of a reply."""
@@ -244,63 +238,59 @@ class Execution:
 
     # Writing
 
-    def append(self, event: str, **attributes: Any) -> int:
-        """Write an event at the engine's present instant and return its id."""
+    def append(self, event_type: str, **attributes: Any) -> int:
+        """Write an event at the engine's present instant and return its id.
+
+        Raises:
+            LifeCycleError: this event cannot happen now.
+        """
         engine = self.engine
-        written = event_types()[event].freeze(engine.now, attributes)
-        event_id = self.add(written)
+        event = event_types()[event_type].freeze(engine.now, attributes)
+        event_id = self.apply(event)
         if event_id >= engine.limits.events:
             engine.full.add(self)
-        if engine.observe is not None:
-            engine.observe(self, written)
+        if engine.changes is not None:
+            engine.changes.event_written(self, event)
         return event_id
 
-    def add(self, event: Event) -> int:
-        """Add an event that is or was written, and return its id."""
+    def apply(self, event: Event) -> int:
+        """Add an event to the history, with all that follows from it; return its id.
+
+        Raises:
+            LifeCycleError, LookupError, AttributeError: the event cannot follow those before it.
+        """
         self._events.append(event)
         event_id = len(self._events)
-        if event[TYPE].startswith("ActivityTask"):
-            self.latest_activity_event_id = event_id
+        handler = APPLY.get(event[TYPE])
+        if handler is not None:
+            handler(self, event, event_id)
         return event_id
 
-    def take(self, events: Sequence[Event], open_counts: dict[str, int]) -> None:
-        """Have a history that came to its end before, with so much open."""
-        # Nothing is added to it any more.
-        self._events = events  # type: ignore[assignment]
-        self._open_counts = open_counts
+    def summary(self) -> dict[str, Any]:
+        """Return what the history of a closed execution has led to, as data for JSON."""
+        return {"length": len(self), **{name: getattr(self, name) for name in _SUMMARY}}
 
-    def open(self, **attributes: Any) -> None:
-        """Write WorkflowExecutionStarted."""
-        self.state = step(EXECUTION, self.state, "WorkflowExecutionStarted")
-        self.append("WorkflowExecutionStarted", **attributes)
+    def restore_closed(self, events: Sequence[Event], summary: Mapping[str, Any]) -> None:
+        """Take the history of a closed execution without going through it.
 
-    def close(self, event: str, **attributes: Any) -> None:
-        """Write the event that closes it and let go of everything that was open.
-
-        What was open leaves no event, and is counted for ever as it was, as recorded.
+        Args:
+            events: all of them; only the first and the last are read now.
+            summary: what `summary` returned.
         """
-        self.state = step(EXECUTION, self.state, event)
-        self.append(event, **attributes)
-        self.closed_by(event, self.domain.next_close_number())
-
-    def closed_by(self, event: str, close_number: int) -> None:
-        """Note that the newest event has closed it."""
-        self._open_counts = self._open_counts or self._count_open()
-        self.close_status = CLOSE_STATUS[event]
-        self.closed_at = self.time(len(self))
-        self.close_number = close_number
-
-    def _count_open(self) -> dict[str, int]:
-        waiting = self.decision_task is not None and self.decision_task.state == SCHEDULED
-        # Assumption: counted-at-once: a child counts from its initiation, a Lambda task from its
-        # scheduling.
-        return {
-            "openActivityTasks": len(self.activities),
-            "openChildWorkflowExecutions": len(self.children),
-            "openDecisionTasks": int(waiting),
-            "openLambdaFunctions": len(self.lambda_functions),
-            "openTimers": len(self.timers),
-        }
+        # Nothing is appended to it any more, so it may be any sequence.
+        self._events = events  # type: ignore[assignment]
+        for name in _SUMMARY:
+            setattr(self, name, summary[name])
+        if self.task_list_override is not None:
+            task_list, patience = self.task_list_override
+            self.task_list_override = (task_list, patience)
+        last = events[len(events) - 1]
+        self.state = CLOSED
+        self.close_status = CLOSE_STATUS[last[TYPE]]
+        self.closed_at = last[TIME]
+        self.close_number = self.domain.next_close_number()
+        self.engine.executions[self.run_id] = self
+        self.domain.visibility.closed_before(self)
 
 
 def describe(workflow_id: str, run_id: str) -> str:

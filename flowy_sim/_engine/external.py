@@ -1,10 +1,13 @@
-"""Signals and cancel requests, from outside and from one execution to another; termination."""
+"""What reaches an execution from outside: signals, cancel requests, termination.
+
+Signals and cancel requests come from clients, and from other executions.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine import ending
+from flowy_sim._engine import closing
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
 
@@ -44,7 +47,7 @@ def request_cancel_workflow_execution(engine: Engine, request: dict[str, Any]) -
 def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out TerminateWorkflowExecution."""
     execution = _addressed(engine, request)
-    ending.close(
+    closing.close(
         execution,
         "WorkflowExecutionTerminated",
         cause="OPERATOR_INITIATED",
@@ -58,7 +61,7 @@ def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dic
 def signal_external_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> None:
-    """Apply SignalExternalWorkflowExecution; whether it succeeds shows later."""
+    """Carry out SignalExternalWorkflowExecution; its outcome follows later."""
     initiated_id = execution.append(
         "SignalExternalWorkflowExecutionInitiated",
         control=decision.get("control"),
@@ -74,7 +77,7 @@ def signal_external_workflow_execution(
 def request_cancel_external_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> None:
-    """Apply RequestCancelExternalWorkflowExecution; whether it succeeds shows later."""
+    """Carry out RequestCancelExternalWorkflowExecution; its outcome follows later."""
     initiated_id = execution.append(
         "RequestCancelExternalWorkflowExecutionInitiated",
         control=decision.get("control"),
@@ -107,7 +110,6 @@ def _signal(
 
 
 def _request_cancel(execution: Execution, initiated_id: int, sender: Execution | None) -> None:
-    execution.cancel_requested = True
     trigger(
         execution,
         "WorkflowExecutionCancelRequested",
@@ -124,8 +126,8 @@ def _deliver_later(sender: Execution, initiated_id: int, kind: str) -> None:
 
 
 def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) -> None:
-    """Let the receiver have what was sent, then let the sender know, each by itself."""
-    # Assumption: closed-sender: what an execution has sent arrives also if it has closed since.
+    """Deliver what was sent, then confirm it to the sender, in two transactions."""
+    # Assumption: closed-sender: what an execution has sent arrives even if it has closed since.
     workflow_id = sender.member(initiated_id, "workflowId")
     run_id = sender.member(initiated_id, "runId")
     receiver = sender.domain.open_executions.get(workflow_id)
@@ -154,7 +156,7 @@ def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) 
 
 
 def confirm(sender: Execution, initiated_id: int, kind: str, receiver: dict[str, str]) -> None:
-    """Let the sender know that the receiver has what was sent."""
+    """Confirm to the sender that the receiver has what was sent."""
     if sender.is_open:
         trigger(
             sender,

@@ -1,12 +1,12 @@
-"""How late the service is: with effects that come after their cause, and with what falls due."""
+"""How late the service is: with effects that follow a call, and with time-outs and timers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar
 
-#: What happens by itself. First effects that follow their cause as transactions of their own,
-#: then what falls due at an instant that a request or a decision has set.
+#: The kinds of effects. First those that follow their cause in a transaction of their own, then
+#: those that are due at an instant that a request or a decision has set.
 KINDS = (
     "zero timer",
     "activity cancel",
@@ -25,61 +25,75 @@ KINDS = (
     "lambda time-out",
 )
 
-
-class Latency(Protocol):
-    """Says how late something may be; the schedule chooses one of the delays."""
-
-    def delays(self, kind: str, workflow_id: str, event_id: int, due: int) -> tuple[int, ...]:
-        """Return the delays in milliseconds that may be chosen.
-
-        Args:
-            kind: one of `KINDS`.
-            workflow_id: the execution whose event is the cause; for what a child does, the
-                parent.
-            event_id: the event that is the cause: the one that scheduled, initiated or
-                started what this is about.
-            due: when it would happen without delay, in milliseconds since 1970.
-        """
-        ...
-
+#: The kinds that wait for nothing but their latency. Lambda functions are not among them: they take
+#: as long as they take.
+FOLLOWING = frozenset(KINDS[:8])
+#: The kinds that end something which was not answered in time.
+TIME_OUTS = frozenset(kind for kind in KINDS if kind.endswith("time-out"))
 
 _ON_TIME = (0,)
 
 
-class Delays:
-    """The same delays for every execution.
+class Latency:
+    """How late effects happen; where a kind has several delays, the schedule chooses one.
+
+    Three are ready to use:
+
+    - `Latency.DEFAULT`: a few milliseconds for each effect that follows a call, so that they
+      happen in the order that recordings show: timers and signals, then children, then Lambda
+      functions. Timers and time-outs are punctual.
+    - `Latency.ZERO`: everything happens at the instant of its cause, still in transactions of its
+      own.
+    - `Latency.RECORDED`: as measured on the real service: the least, the median and the greatest
+      delay of each kind.
+
+    Subclass it to make delays depend on more than the kind.
+
+    Args:
+        delays: the delays in milliseconds from which the schedule may choose, by kind. A kind
+            that is left out is punctual.
+
+    Raises:
+        ValueError: a kind is unknown, or a delay is not a number of milliseconds.
 
     Example:
-        >>> Delays({"child start": (20,)}).delays("child start", "order-1", 5, due=0)
+        >>> Latency({"child start": (20,)}).delays("child start", "order-1", 5, due=0)
         (20,)
-        >>> ZERO.delays("child start", "order-1", 5, due=0)
+        >>> Latency.ZERO.delays("child start", "order-1", 5, due=0)
         (0,)
     """
 
-    def __init__(self, table: Mapping[str, tuple[int, ...]]) -> None:
-        """Take the delays in milliseconds by kind; a kind not named has none.
+    DEFAULT: ClassVar[Latency]
+    ZERO: ClassVar[Latency]
+    RECORDED: ClassVar[Latency]
 
-        Raises:
-            ValueError: a kind is unknown, or a delay is not a number of milliseconds.
-        """
-        for kind, delays in table.items():
+    def __init__(self, delays: Mapping[str, tuple[int, ...]]) -> None:
+        for kind, choices in delays.items():
             if kind not in KINDS:
                 raise ValueError(f"There is no kind {kind!r}; the kinds are {', '.join(KINDS)}.")
-            if not delays or min(delays) < 0:
+            if not choices or min(choices) < 0:
                 raise ValueError(
-                    f"The delays of {kind!r} are {delays!r}; "
+                    f"The delays of {kind!r} are {choices!r}; "
                     "they have to be one or more whole numbers of milliseconds."
                 )
-        self._table = dict(table)
+        self._delays = dict(delays)
 
     def delays(self, kind: str, workflow_id: str, event_id: int, due: int) -> tuple[int, ...]:
-        """Return the delays in milliseconds that may be chosen for a kind."""
-        return self._table.get(kind, _ON_TIME)
+        """Return the delays in milliseconds from which the schedule may choose.
+
+        Args:
+            kind: what is going to happen, such as ``child start``.
+            workflow_id: the execution whose event is the cause; for what a child does, the
+                parent.
+            event_id: the event that is the cause: the one that scheduled, initiated or started
+                what this is about.
+            due: when it would happen without delay, in milliseconds since 1970.
+        """
+        return self._delays.get(kind, _ON_TIME)
 
 
-#: A few milliseconds each, in the order that recordings show: timers and signals, then
-#: children, then Lambda functions. Assumption: effect-order: the service promises no order.
-DEFAULT = Delays(
+# Assumption: effect-order: the service promises no order; this one is as recorded.
+Latency.DEFAULT = Latency(
     {
         "zero timer": (5,),
         "activity cancel": (5,),
@@ -94,11 +108,9 @@ DEFAULT = Delays(
     }
 )
 
-#: Everything at the instant of its cause, still as transactions of their own.
-ZERO = Delays({})
+Latency.ZERO = Latency({})
 
-#: As measured on the real service: the least, the median and the greatest.
-RECORDED = Delays(
+Latency.RECORDED = Latency(
     {
         "zero timer": (12, 17, 123),
         "activity cancel": (12, 17, 123),

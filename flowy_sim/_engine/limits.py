@@ -1,13 +1,19 @@
-"""The service's quotas and its settings that a test may want smaller."""
+"""Quotas and rates of the service, as documented unless said otherwise."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowy_sim._engine.faults import ThrottlingException
+
+if TYPE_CHECKING:
+    from flowy_sim._engine.execution import Execution
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Quotas, as documented unless said otherwise. Each can be set lower for a test.
+    """Quotas of the service, as documented unless said otherwise; a test may set them lower.
 
     Attributes:
         domains: domains of an account in one region, deprecated ones included.
@@ -20,11 +26,14 @@ class Limits:
         open_children: open child executions of one execution.
         open_lambda_functions: open Lambda tasks of one execution.
         tags: tags of a domain.
-        polls: polls that wait on one task list at a time.
-        counted: what the Count operations count up to before they say ``truncated``.
+        polls: polls that wait on one task list at the same time.
+        counted: the number up to which the Count operations count before they say ``truncated``.
         page: results on a page of any list.
         decision_poll_page: events on a page of PollForDecisionTask; 100 in every recording.
         throttling: whether calls and decisions are limited to the service's rates.
+
+    Raises:
+        ValueError: a limit is not a whole number of at least 1.
     """
 
     domains: int = 100
@@ -48,7 +57,6 @@ class Limits:
     throttling: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a limit below one."""
         for name, value in vars(self).items():
             if name != "throttling" and (not isinstance(value, int) or value < 1):
                 raise ValueError(
@@ -56,5 +64,108 @@ class Limits:
                 )
 
 
-DOCUMENTED = Limits()
-"""The quotas of the real service."""
+class Rate(NamedTuple):
+    """A bucket's size, and the number of tokens that it gains in a second."""
+
+    burst: int
+    refill: int
+
+
+def _rates(table: dict[str, Rate]) -> dict[str, Rate]:
+    return {operation: rate for names, rate in table.items() for operation in names.split()}
+
+
+OPERATION_RATES = _rates(
+    {
+        "CountClosedWorkflowExecutions CountOpenWorkflowExecutions": Rate(2000, 6),
+        "CountPendingActivityTasks CountPendingDecisionTasks": Rate(200, 6),
+        "DeleteActivityType DeleteWorkflowType": Rate(200, 6),
+        "DeprecateActivityType DeprecateWorkflowType": Rate(200, 6),
+        "DeprecateDomain RegisterDomain ListDomains UndeprecateDomain": Rate(100, 6),
+        "DescribeActivityType DescribeWorkflowType DescribeWorkflowExecution": Rate(2000, 6),
+        "DescribeDomain": Rate(200, 6),
+        "GetWorkflowExecutionHistory": Rate(2000, 60),
+        "ListActivityTypes ListClosedWorkflowExecutions ListWorkflowTypes": Rate(200, 6),
+        "ListOpenWorkflowExecutions": Rate(200, 48),
+        "ListTagsForResource TagResource UntagResource": Rate(50, 30),
+        "PollForActivityTask PollForDecisionTask": Rate(2000, 200),
+        "RecordActivityTaskHeartbeat": Rate(2000, 160),
+        "RegisterActivityType RegisterWorkflowType": Rate(200, 60),
+        "RequestCancelWorkflowExecution SignalWorkflowExecution": Rate(2000, 30),
+        "RespondActivityTaskCanceled RespondActivityTaskCompleted": Rate(2000, 200),
+        "RespondActivityTaskFailed RespondDecisionTaskCompleted": Rate(2000, 200),
+        "StartWorkflowExecution": Rate(2000, 200),
+        "TerminateWorkflowExecution": Rate(2000, 60),
+        "UndeprecateActivityType UndeprecateWorkflowType": Rate(200, 6),
+    }
+)
+
+
+#: Rates of decisions; a decision above its rate fails with a cause that says so.
+DECISION_RATES = {
+    "RequestCancelExternalWorkflowExecution": Rate(1200, 120),
+    "ScheduleActivityTask": Rate(1000, 200),
+    "SignalExternalWorkflowExecution": Rate(1200, 120),
+    "StartChildWorkflowExecution": Rate(500, 12),
+    "StartTimer": Rate(2000, 200),
+    # Assumption: unlisted-decision-rates: as StartChildWorkflowExecution; the service
+    # documents that these two are limited, not how.
+    "ContinueAsNewWorkflowExecution": Rate(500, 12),
+    "ScheduleLambdaFunction": Rate(500, 12),
+}
+
+
+#: Rates of calls about the same execution.
+EXECUTION_RATES = {
+    "GetWorkflowExecutionHistory": Rate(400, 200),
+    "RecordActivityTaskHeartbeat": Rate(1000, 1000),
+    "RequestCancelWorkflowExecution": Rate(200, 200),
+    "SignalWorkflowExecution": Rate(1000, 1000),
+}
+
+
+class Throttle:
+    """Token buckets, made when they are first used.
+
+    Args:
+        enabled: whether calls and decisions are limited at all.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = enabled
+        self._buckets: dict[str, dict[str, tuple[float, int]]] = {}
+
+    def check(self, operation: str, now: int) -> None:
+        """Take a token for a call.
+
+        Raises:
+            ThrottlingException: there is none left.
+        """
+        if self._enabled and not self._take(operation, "", OPERATION_RATES[operation], now):
+            raise ThrottlingException("Rate exceeded")
+
+    def check_execution(self, operation: str, execution: Execution, now: int) -> None:
+        """Take a token for a call about one execution.
+
+        Raises:
+            ThrottlingException: there is none left.
+        """
+        rate = EXECUTION_RATES[operation]
+        if self._enabled and not self._take(operation, execution.run_id, rate, now):
+            raise ThrottlingException("Rate exceeded")
+
+    def allows(self, decision: str, now: int) -> bool:
+        """Take a token for a decision; return whether there was one."""
+        return not self._enabled or self._take(decision, "", DECISION_RATES[decision], now)
+
+    def forget(self, execution: Execution) -> None:
+        """Delete the buckets of an execution."""
+        self._buckets.pop(execution.run_id, None)
+
+    def _take(self, name: str, owner: str, rate: Rate, now: int) -> bool:
+        buckets = self._buckets.setdefault(owner, {})
+        tokens, since = buckets.get(name, (float(rate.burst), now))
+        tokens = min(rate.burst, tokens + (now - since) * rate.refill / 1000)
+        taken = tokens >= 1
+        buckets[name] = (tokens - taken, now)
+        return taken

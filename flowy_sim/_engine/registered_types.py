@@ -1,4 +1,4 @@
-"""Workflow types and activity types of a domain."""
+"""Registered types: the workflow types and activity types of a domain, and their operations."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flowy_sim._engine.faults import (
 )
 
 if TYPE_CHECKING:
+    from flowy_sim._engine.domains import Domain
     from flowy_sim._engine.engine import Engine
 
 #: A type's name and version, which identify it in its domain.
@@ -33,6 +34,11 @@ def type_key(structure: dict[str, str]) -> TypeKey:
 class RegisteredType:
     """A type and what was registered with it.
 
+    Args:
+        kind: `WORKFLOW` or `ACTIVITY`.
+        request: a checked Register request.
+        now: when it is registered, in milliseconds.
+
     Attributes:
         kind: `WORKFLOW` or `ACTIVITY`.
         key: its name and version.
@@ -45,7 +51,6 @@ class RegisteredType:
     __slots__ = ("created_at", "defaults", "deprecated_at", "description", "key", "kind")
 
     def __init__(self, kind: str, request: dict[str, Any], now: int) -> None:
-        """Keep what a checked register request says."""
         self.kind = kind
         self.key: TypeKey = (request["name"], request["version"])
         self.description: str | None = request.get("description")
@@ -92,10 +97,14 @@ def describe(kind: str, key: TypeKey) -> str:
 
 
 class RegisteredTypes:
-    """The types of one kind in a domain, in ascending order of name and version."""
+    """The types of one kind in a domain, in ascending order of name and version.
+
+    Args:
+        kind: `WORKFLOW` or `ACTIVITY`.
+        limit: the number of types that there may be.
+    """
 
     def __init__(self, kind: str, limit: int) -> None:
-        """Start empty; `limit` bounds how many there may be."""
         self._kind = kind
         self._limit = limit
         # Assumption: type-order: by name, then by version.
@@ -118,7 +127,7 @@ class RegisteredTypes:
         """Return the type, registered or deprecated.
 
         Raises:
-            UnknownResourceFault: there is none.
+            UnknownResourceFault: there is no such type.
         """
         found = self._types.get(key)
         if found is None:
@@ -129,8 +138,8 @@ class RegisteredTypes:
         """Add a type.
 
         Raises:
-            TypeAlreadyExistsFault: there is one of that name and version.
-            LimitExceededFault: the domain has all the types it may have.
+            TypeAlreadyExistsFault: there is a type of that name and version.
+            LimitExceededFault: the domain has as many types as it may have.
         """
         key: TypeKey = (request["name"], request["version"])
         if key in self._types:
@@ -141,19 +150,27 @@ class RegisteredTypes:
         self.add(RegisteredType(self._kind, request, now))
 
     def add(self, registered: RegisteredType) -> None:
-        """Add a type that is or was registered."""
+        """Add a type without checks."""
         self._types[registered.key] = registered
         insort(self._order, registered.key)
 
     def deprecate(self, key: TypeKey, now: int) -> None:
-        """Deprecate a type; a deprecated one is a TypeDeprecatedFault."""
+        """Deprecate a type.
+
+        Raises:
+            TypeDeprecatedFault: it is deprecated already.
+        """
         found = self.require(key)
         if found.deprecated_at is not None:
             raise TypeDeprecatedFault(found.describe())
         found.deprecated_at = now
 
     def undeprecate(self, key: TypeKey) -> None:
-        """Register a deprecated type again; a registered one is a TypeAlreadyExistsFault."""
+        """Register a deprecated type again.
+
+        Raises:
+            TypeAlreadyExistsFault: it is not deprecated.
+        """
         found = self.require(key)
         if found.deprecated_at is None:
             raise TypeAlreadyExistsFault(found.describe())
@@ -162,7 +179,11 @@ class RegisteredTypes:
         found.deprecated_at = None
 
     def delete(self, key: TypeKey) -> None:
-        """Delete a deprecated type; a registered one is a TypeNotDeprecatedFault."""
+        """Delete a deprecated type.
+
+        Raises:
+            TypeNotDeprecatedFault: it is not deprecated.
+        """
         found = self.require(key)
         if found.deprecated_at is None:
             raise TypeNotDeprecatedFault(
@@ -171,11 +192,12 @@ class RegisteredTypes:
         del self._types[key]
         del self._order[bisect_left(self._order, key)]
 
-    def deprecate_all(self, now: int) -> None:
-        """Deprecate every type that is not, as deprecating its domain does."""
-        for registered in self._types.values():
-            if registered.deprecated_at is None:
-                registered.deprecated_at = now
+    def deprecate_all(self, now: int) -> list[TypeKey]:
+        """Deprecate every type, as deprecating its domain does; return those that were not."""
+        found = [each for each in self._types.values() if each.deprecated_at is None]
+        for registered in found:
+            registered.deprecated_at = now
+        return [registered.key for registered in found]
 
 
 def register_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -190,54 +212,42 @@ def register_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str,
 
 def deprecate_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out DeprecateWorkflowType."""
-    types, key = _addressed(engine, request, WORKFLOW)
-    types.deprecate(key, engine.now)
-    return {}
+    return _deprecate(engine, request, WORKFLOW)
 
 
 def deprecate_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out DeprecateActivityType."""
-    types, key = _addressed(engine, request, ACTIVITY)
-    types.deprecate(key, engine.now)
-    return {}
+    return _deprecate(engine, request, ACTIVITY)
 
 
 def undeprecate_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out UndeprecateWorkflowType."""
-    types, key = _addressed(engine, request, WORKFLOW)
-    types.undeprecate(key)
-    return {}
+    return _undeprecate(engine, request, WORKFLOW)
 
 
 def undeprecate_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out UndeprecateActivityType."""
-    types, key = _addressed(engine, request, ACTIVITY)
-    types.undeprecate(key)
-    return {}
+    return _undeprecate(engine, request, ACTIVITY)
 
 
 def delete_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out DeleteWorkflowType; running executions of it go on."""
-    types, key = _addressed(engine, request, WORKFLOW)
-    types.delete(key)
-    return {}
+    """Carry out DeleteWorkflowType; open executions of the type continue."""
+    return _delete(engine, request, WORKFLOW)
 
 
 def delete_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out DeleteActivityType; tasks of it go on."""
-    types, key = _addressed(engine, request, ACTIVITY)
-    types.delete(key)
-    return {}
+    """Carry out DeleteActivityType; open tasks of the type continue."""
+    return _delete(engine, request, ACTIVITY)
 
 
 def describe_workflow_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out DescribeWorkflowType."""
-    return _description(*_addressed(engine, request, WORKFLOW))
+    return _describe(engine, request, WORKFLOW)
 
 
 def describe_activity_type(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out DescribeActivityType."""
-    return _description(*_addressed(engine, request, ACTIVITY))
+    return _describe(engine, request, ACTIVITY)
 
 
 def _register(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -246,16 +256,39 @@ def _register(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, A
         # Assumption: deprecated-domain-register: the fault that starting an execution gets.
         raise DomainDeprecatedFault(domain.name)
     domain.types(kind).register(request, engine.now)
-    return {}
+    return _changed(engine, domain, kind, type_key(request))
 
 
-def _addressed(
-    engine: Engine, request: dict[str, Any], kind: str
-) -> tuple[RegisteredTypes, TypeKey]:
-    types = engine.domain(request["domain"]).types(kind)
-    return types, type_key(request[kind[0].lower() + kind[1:]])
+def _deprecate(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, Any]:
+    domain, key = _addressed(engine, request, kind)
+    domain.types(kind).deprecate(key, engine.now)
+    return _changed(engine, domain, kind, key)
 
 
-def _description(types: RegisteredTypes, key: TypeKey) -> dict[str, Any]:
-    registered = types.require(key)
+def _undeprecate(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, Any]:
+    domain, key = _addressed(engine, request, kind)
+    domain.types(kind).undeprecate(key)
+    return _changed(engine, domain, kind, key)
+
+
+def _delete(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, Any]:
+    domain, key = _addressed(engine, request, kind)
+    domain.types(kind).delete(key)
+    return _changed(engine, domain, kind, key)
+
+
+def _describe(engine: Engine, request: dict[str, Any], kind: str) -> dict[str, Any]:
+    domain, key = _addressed(engine, request, kind)
+    registered = domain.types(kind).require(key)
     return {"configuration": registered.configuration(), "typeInfo": registered.info()}
+
+
+def _addressed(engine: Engine, request: dict[str, Any], kind: str) -> tuple[Domain, TypeKey]:
+    return engine.domain(request["domain"]), type_key(request[kind[0].lower() + kind[1:]])
+
+
+def _changed(engine: Engine, domain: Domain, kind: str, key: TypeKey) -> dict[str, Any]:
+    """Note that a type has changed; return the empty reply."""
+    if engine.changes is not None:
+        engine.changes.type_changed(domain, kind, key)
+    return {}

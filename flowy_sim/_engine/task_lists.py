@@ -1,16 +1,25 @@
-"""Task lists: the tasks that wait to be handed out."""
+"""Task lists: the tasks that wait for a poll."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Generic, NamedTuple, TypeVar
-
-Task = TypeVar("Task")
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 DECISION = "decision task"
 ACTIVITY = "activity task"
+
+
+class Waiting(Protocol):
+    """What a task list needs to know of a task; see `flowy_sim._engine.open_items.Task`."""
+
+    task_list: str
+    priority: int
+    waiting_key: int
+
+
+Task = TypeVar("Task", bound=Waiting)
 
 
 class ListName(NamedTuple):
@@ -28,9 +37,15 @@ Arrivals = dict[ListName, None]
 class TaskLists(Generic[Task]):
     """All task lists of one kind in a domain; a list exists while tasks wait on it.
 
-    A greater priority is handed out first. Among equals the service's order is open (recorded:
-    four tasks of one batch started in the order 3, 4, 1, 2), so the schedule chooses; by default
-    the task that has waited longest.
+    A poll takes a task of the greatest priority. Among equals the service promises no order
+    (recorded: four tasks of one batch started in the order 3, 4, 1, 2), so the schedule chooses;
+    by default the task that has waited longest.
+
+    Args:
+        kind: `DECISION` or `ACTIVITY`.
+        domain: the domain's name.
+        choose: chooses among tasks of the same priority.
+        arrivals: where lists are noted to which a task has come.
     """
 
     # Assumption: hand-out-order: the longest waiting first, by default.
@@ -38,7 +53,6 @@ class TaskLists(Generic[Task]):
     def __init__(
         self, kind: str, domain: str, choose: Callable[[str, int], int], arrivals: Arrivals
     ) -> None:
-        """Start empty; what comes to a list is noted in `arrivals`."""
         self._kind = kind
         self._domain = domain
         self._choose = choose
@@ -46,22 +60,23 @@ class TaskLists(Generic[Task]):
         self._lists: dict[str, dict[int, OrderedDict[int, Task]]] = {}
         self._next_key = 1
 
-    def add(self, name: str, priority: int, task: Task) -> int:
-        """Let a task wait on the list of that name; return the key that withdraws it."""
-        key = self._next_key
+    def add(self, task: Task) -> None:
+        """Let a task wait on its list, behind those that wait there already."""
+        task.waiting_key = key = self._next_key
         self._next_key = key + 1
+        name = task.task_list
         self._arrivals[ListName(self._kind, self._domain, name)] = None
-        self._lists.setdefault(name, {}).setdefault(priority, OrderedDict())[key] = task
-        return key
+        self._lists.setdefault(name, {}).setdefault(task.priority, OrderedDict())[key] = task
 
-    def withdraw(self, name: str, priority: int, key: int) -> None:
-        """Take a task from its list, if it still waits there."""
-        waiting = self._lists.get(name, {}).get(priority)
-        if waiting is not None and waiting.pop(key, None) is not None:
-            self._tidy(name, priority)
+    def withdraw(self, task: Task) -> None:
+        """Take a task from its list, if it waits there."""
+        if task.waiting_key:
+            del self._lists[task.task_list][task.priority][task.waiting_key]
+            task.waiting_key = 0
+            self._tidy(task.task_list, task.priority)
 
     def take(self, name: str) -> Task | None:
-        """Hand out a task of the list; None if no task waits there."""
+        """Take a task from a list to hand it out; None if no task waits there."""
         by_priority = self._lists.get(name)
         if by_priority is None:
             return None
@@ -72,6 +87,7 @@ class TaskLists(Generic[Task]):
             _, task = waiting.popitem(last=False)
         else:
             task = waiting.pop(next(islice(waiting, index, None)))
+        task.waiting_key = 0
         self._tidy(name, priority)
         return task
 
@@ -85,7 +101,7 @@ class TaskLists(Generic[Task]):
             yield from by_priority[priority].values()
 
     def count(self, name: str) -> int:
-        """Return how many tasks wait on the list."""
+        """Return the number of tasks that wait on a list."""
         return sum(map(len, self._lists.get(name, {}).values()))
 
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The ASGI application: who is let in, and what is a call and what is about a simulation."""
+"""The ASGI application: it checks requests, and routes them to Amazon SWF or to the control API."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from flowy_sim._clients.wire import Response
-from flowy_sim._server.calls import Calls, Observe
+from flowy_sim._server.auth import Authenticator
+from flowy_sim._server.calls import CallHandler, Observe
 from flowy_sim._server.control import Control
-from flowy_sim._server.guard import Guard, NotAdmittedError
+from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
-from flowy_sim._server.observing import Metrics
+from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.signatures import Identification
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import Simulations
 
-#: The paths to which clients of Amazon SWF post: the root, or the name of a simulation.
+#: The paths to which SWF clients post: the root, or the name of a simulation.
 _CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
 
 _HEAD_TOO_LARGE = Response(431, {"Content-Length": "0", "Connection": "close"}, b"")
@@ -32,28 +32,27 @@ class Application:
     """Answers HTTP requests.
 
     Args:
-        worlds: the simulations.
+        simulations: the simulations.
         settings: how the server is set up.
         metrics: counts requests.
-        observers: are told of every call once it is answered, too.
-        is_ready: tells whether calls are taken.
+        observers: called for every call once it is answered, as `metrics` is.
+        is_ready: returns whether the server accepts calls.
     """
 
     def __init__(
         self,
-        worlds: Worlds,
+        simulations: Simulations,
         settings: ServerSettings,
         metrics: Metrics,
         observers: Iterable[Observe],
         is_ready: Callable[[], bool],
     ) -> None:
-        """Be there."""
         self._guard = Guard(settings)
         seed = settings.simulation.seed
-        self._calls = Calls(worlds, Identification(settings), seed, (metrics, *observers))
-        control = Control(worlds, settings, self._guard, metrics, is_ready)
-        self._others = Starlette(
-            routes=control.routes(), exception_handlers={HTTPException: _elsewhere}
+        self._calls = CallHandler(simulations, Authenticator(settings), seed, (metrics, *observers))
+        control = Control(simulations, settings, self._guard, metrics, is_ready)
+        self._control = Starlette(
+            routes=control.routes(), exception_handlers={HTTPException: _not_found}
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,12 +63,12 @@ class Application:
         except HeadTooLargeError:
             await respond(send, _HEAD_TOO_LARGE)
             return
-        except NotAdmittedError as error:
+        except ForbiddenError as error:
             await respond(send, _refusal(str(error)))
             return
         found = _CALLS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
         if found is None:
-            await self._others(scope, receive, send)
+            await self._control(scope, receive, send)
         else:
             await self._calls.answer(found[1] or "", headers, scope, receive, send)
 
@@ -77,7 +76,7 @@ class Application:
 def with_origins(
     application: Application, settings: ServerSettings
 ) -> Application | CORSMiddleware:
-    """Return an application that lets the web pages call that may."""
+    """Return an application that answers the web pages that the settings allow."""
     if not settings.origins:
         return application
     return CORSMiddleware(
@@ -89,11 +88,11 @@ def with_origins(
     )
 
 
-async def _elsewhere(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request of something that is not there."""
+async def _not_found(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request for an unknown path."""
     sentence = (
-        f"There is no {request.method} {request.url.path}. Clients of Amazon SWF post to / or to "
-        "the name of a simulation; what else can be asked for is under /_flowy."
+        f"There is no {request.method} {request.url.path}. SWF clients post to / or to the name of "
+        "a simulation; everything else is under /_flowy."
     )
     status = error.status_code if isinstance(error, HTTPException) else 404
     return JSONResponse({"error": sentence}, status_code=status)

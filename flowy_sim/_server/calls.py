@@ -1,22 +1,22 @@
-"""Calls of Amazon SWF as they come over HTTP: every POST to the root or to a simulation's name."""
+"""Calls of Amazon SWF over HTTP: every POST to the root or to a simulation's name."""
 
 from __future__ import annotations
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable, Iterable, Iterator
-from itertools import count
-from random import Random
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
 from flowy_sim._clients import wire
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
-from flowy_sim._server.connections import Caller, Connection
+from flowy_sim._engine.tokens import request_ids
+from flowy_sim._server.auth import Authenticator, Identity, SignedRequest
+from flowy_sim._server.connections import ClientIdentity, Connection
 from flowy_sim._server.http import (
     BodyTooLargeError,
-    HungUpError,
+    DisconnectedError,
     Receive,
     Scope,
     Send,
@@ -24,36 +24,35 @@ from flowy_sim._server.http import (
     respond,
     too_large,
 )
-from flowy_sim._server.observing import OK, Observation
-from flowy_sim._server.recording import RecordingError
-from flowy_sim._server.signatures import Identification, Identity, Request
-from flowy_sim._server.worlds import Worlds
-from flowy_sim._simulation.polls import POLLS
+from flowy_sim._server.metrics import OK, AccessLogEntry
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.tasks import POLLS
+from flowy_sim._storage.journal import JournalError
 
-Observe = Callable[[Observation], object]
+Observe = Callable[[AccessLogEntry], object]
 
 _log = logging.getLogger("flowy_sim")
 _MAX_IDENTITY = 256
-_NOBODY = Identity("", "", "")
+_ANONYMOUS = Identity("", "", "")
 
 
 class InternalFailure(Fault):
-    """Something went wrong in the server; the call was carried out, or not."""
+    """Something went wrong in the server; whether the call was carried out is unknown."""
 
     namespace = "com.amazon.coral.service"
 
 
-class Call:
-    """A call while it is being answered.
+class SwfRequest:
+    """A request to Amazon SWF while it is being answered.
 
     Attributes:
         simulation: the simulation's name, from the path.
-        scope: the request as the server interface describes it.
+        scope: its ASGI scope.
         headers: its headers by their names in lower case.
         request_id: a UUID.
-        began: when its head was complete, on some clock of the machine.
-        operation: what it asks for; empty until that is known.
-        identity: who calls; nobody until that is known.
+        began: when its head was complete, as `perf_counter` counts.
+        operation: such as ``StartWorkflowExecution``; empty until that is known.
+        identity: who calls; empty until that is known.
         bytes_in: the size of its body; 0 until that is known.
     """
 
@@ -71,14 +70,13 @@ class Call:
     def __init__(
         self, simulation: str, scope: Scope, headers: dict[str, str], request_id: str
     ) -> None:
-        """Begin with the head of a request."""
         self.simulation = simulation
         self.scope = scope
         self.headers = headers
         self.request_id = request_id
         self.began = perf_counter()
         self.operation = ""
-        self.identity = _NOBODY
+        self.identity = _ANONYMOUS
         self.bytes_in = 0
 
     @property
@@ -91,23 +89,25 @@ class Call:
         """The address it comes from."""
         return str((self.scope.get("client") or ("",))[0])
 
-    def caller(self, members: dict[str, Any]) -> Caller:
+    def client_identity(self, members: dict[str, Any]) -> ClientIdentity:
         """Return who polls."""
         identity = members.get("identity")
         if not isinstance(identity, str):
             identity = ""
-        return Caller(self.client, self.identity.access_key, self.program, identity[:_MAX_IDENTITY])
+        return ClientIdentity(
+            self.client, self.identity.access_key, self.program, identity[:_MAX_IDENTITY]
+        )
 
-    def let_go(self) -> None:
-        """Let go of what is not needed for the response: a poll may wait long, beside many."""
+    def release_memory(self) -> None:
+        """Forget what the response does not need: thousands of polls may wait for a long time."""
         kept = {name: self.headers.get(name, "") for name in ("content-type", "user-agent")}
         self.headers.clear()
         self.headers.update(kept)
         self.scope["headers"].clear()
 
-    def observed(self, response: wire.Response, outcome: str) -> Observation:
-        """Return what there is to tell of it once it is answered."""
-        return Observation(
+    def log_entry(self, response: wire.Response, outcome: str) -> AccessLogEntry:
+        """Return what is logged and counted once it is answered."""
+        return AccessLogEntry(
             self.request_id,
             self.simulation,
             self.identity.account,
@@ -123,107 +123,94 @@ class Call:
         )
 
 
-class Calls:
+class CallHandler:
     """Answers calls.
 
     Args:
-        worlds: the simulations.
-        identification: tells who calls.
-        seed: request ids follow from it.
-        observers: are told of every call once it is answered.
+        simulations: the simulations.
+        authenticator: determines who calls.
+        seed: request IDs follow from it.
+        observers: called with an entry for every call once it is answered.
     """
 
     def __init__(
         self,
-        worlds: Worlds,
-        identification: Identification,
+        simulations: Simulations,
+        authenticator: Authenticator,
         seed: int,
         observers: Iterable[Observe],
     ) -> None:
-        """Have answered nothing yet."""
-        self._worlds = worlds
-        self._identification = identification
+        self._simulations = simulations
+        self._authenticator = authenticator
         self._observers = tuple(observers)
         self._request_ids = request_ids(seed)
 
     async def answer(
         self, simulation: str, headers: dict[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer a call.
+        """Answer a request.
 
         Args:
             simulation: the simulation's name, from the path.
             headers: the request's headers by their names in lower case.
-            scope: the request as the server interface describes it.
+            scope: the request's ASGI scope.
             receive: returns the next part of its body.
-            send: takes the next part of the response.
+            send: sends the next part of the response.
         """
-        call = Call(simulation, scope, headers, next(self._request_ids))
+        request = SwfRequest(simulation, scope, headers, next(self._request_ids))
         outcome = OK
         try:
-            reply = await self._reply(call, receive)
-            response = wire.reply(reply, call.request_id, headers)
-        except HungUpError:
+            reply = await self._reply(request, receive)
+            response = wire.reply(reply, request.request_id, headers)
+        except DisconnectedError:
             return
         except BodyTooLargeError:
-            outcome, response = "RequestEntityTooLarge", too_large(call.request_id)
+            outcome, response = "RequestEntityTooLarge", too_large(request.request_id)
         except Fault as fault:
-            outcome, response = fault.code, wire.refusal(fault, call.request_id, headers)
+            outcome, response = fault.code, wire.refusal(fault, request.request_id, headers)
         except CancelledError:
-            # The server stops, and has waited for this as long as it waits.
-            outcome, response = InternalFailure.__name__, _internal_failure(call)
+            # The server stops, and its grace period is over.
+            outcome, response = InternalFailure.__name__, _internal_failure(request)
         except Exception as error:
             outcome = InternalFailure.__name__
-            response = self._failure(call, error)
+            response = self._failure(request, error)
         await respond(send, response)
         for observe in self._observers:
-            observe(call.observed(response, outcome))
+            observe(request.log_entry(response, outcome))
 
-    async def _reply(self, call: Call, receive: Receive) -> dict[str, Any]:
-        body = await read_body(call.headers, receive)
-        call.bytes_in = len(body)
-        operation = wire.read_target(call.headers)
+    async def _reply(self, request: SwfRequest, receive: Receive) -> dict[str, Any]:
+        body = await read_body(request.headers, receive)
+        request.bytes_in = len(body)
+        operation = wire.read_target(request.headers)
         if operation not in operation_names():
             raise UnknownOperationException
-        call.operation = operation
-        call.identity = self._identify(call, body)
+        request.operation = operation
+        request.identity = self._identify(request, body)
         members = wire.read_body(body)
         del body
-        connection: Connection = call.scope["state"]["connection"]
+        connection: Connection = request.scope["state"]["connection"]
         if operation in POLLS:
-            connection.caller = call.caller(members)
-            call.let_go()
-        world = self._worlds.of(call.simulation, call.identity.account)
-        return await world.call(operation, members, call.identity.region, connection)
+            connection.client_identity = request.client_identity(members)
+            request.release_memory()
+        simulation = self._simulations.of(request.simulation, request.identity.account)
+        return await simulation.call(operation, members, request.identity.region, connection)
 
-    def _identify(self, call: Call, body: bytes) -> Identity:
-        scope = call.scope
+    def _identify(self, request: SwfRequest, body: bytes) -> Identity:
+        scope = request.scope
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
-        return self._identification.identify(
-            Request(scope["method"], target.decode("latin-1"), call.headers, body)
+        return self._authenticator.identify(
+            SignedRequest(scope["method"], target.decode("latin-1"), request.headers, body)
         )
 
-    def _failure(self, call: Call, error: Exception) -> wire.Response:
-        if isinstance(error, RecordingError):
-            _log.error("%s was not recorded: %s", call.operation, error)
+    def _failure(self, request: SwfRequest, error: Exception) -> wire.Response:
+        if isinstance(error, JournalError):
+            _log.error("%s was not made durable: %s", request.operation, error)
         else:
-            _log.error("%s failed", call.operation or "A request", exc_info=error)
-        return _internal_failure(call)
+            _log.error("%s failed", request.operation or "A request", exc_info=error)
+        return _internal_failure(request)
 
 
-def _internal_failure(call: Call) -> wire.Response:
-    refusal = wire.refusal(InternalFailure(), call.request_id, call.headers)
+def _internal_failure(request: SwfRequest) -> wire.Response:
+    refusal = wire.refusal(InternalFailure(), request.request_id, request.headers)
     return refusal._replace(status=500)
-
-
-def request_ids(seed: int) -> Iterator[str]:
-    """Yield the ids of requests: UUIDs that follow from a seed.
-
-    >>> ids = request_ids(0)
-    >>> len(next(ids)), next(ids)[-3:]
-    (36, '002')
-    """
-    random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-    prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
-    return (f"{prefix}{number:012x}" for number in count(1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -15,41 +14,23 @@ from flowy_sim._simulation.clock import (
     VirtualClock,
     from_milliseconds,
 )
-
-REAL = "real"
-VIRTUAL = "virtual"
-
-_SCALED = re.compile(r"x([0-9]{1,7}(?:\.[0-9]{1,3})?)")
-
-
-def check_mode(mode: object) -> str:
-    """Return a mode, if it is one.
-
-    Raises:
-        ValueError: it is none.
-
-    >>> check_mode("x60")
-    'x60'
-    """
-    if isinstance(mode, str) and (mode in (REAL, VIRTUAL) or _rate(mode) > 0):
-        return mode
-    raise ValueError(
-        f"{mode!r} is no clock; give 'real', 'virtual', or how many times as fast as real time "
-        "it runs, such as 'x60'."
-    )
+from flowy_sim._simulation.settings import REAL, VIRTUAL, check_mode, rate_of
 
 
 class ServedClock:
-    """A clock that is real, virtual or scaled, and can be made another of these.
+    """A clock that is real, virtual or scaled, and can change its mode.
 
     Args:
-        mode: ``real``, the machine's time; ``virtual``, which jumps; ``x60`` and the like, so
-            many times as fast as real time.
+        mode: ``real``, the machine's time; ``virtual``, which jumps; or a factor such as ``x60``,
+            60 times as fast as real time.
         start: where it begins unless it is real, in milliseconds since 1970.
 
     Attributes:
-        mode: what it is at present.
+        mode: its current mode.
         runs: whether it runs by itself.
+
+    Raises:
+        ValueError: there is no such mode.
 
     Example:
         >>> clock = ServedClock("virtual", 1704067200000)
@@ -59,22 +40,18 @@ class ServedClock:
     """
 
     def __init__(self, mode: str, start: int) -> None:
-        """Begin.
-
-        Raises:
-            ValueError: the mode is none.
-        """
         self._owner: tuple[AbstractContextManager[Any], Callable[[int], None]] | None = None
         self._begin(check_mode(mode), start)
 
     def set_mode(self, mode: str) -> None:
-        """Become a clock of another kind, at the present instant.
+        """Change the mode, at the present instant.
 
-        One that becomes real is put forward to the machine's time; what falls due on the way
+        A clock that becomes real is put forward to the machine's time; what falls due on the way
         happens.
 
         Raises:
-            ValueError: the mode is none, or it is to become real and is ahead of real time.
+            ValueError: there is no such mode, or the clock would become real and is ahead of real
+                time.
         """
         now = self.milliseconds
         if check_mode(mode) == REAL and RealClock().milliseconds < now:
@@ -87,7 +64,7 @@ class ServedClock:
             self._owner[1](self.milliseconds)
 
     def resume(self, mode: str, instant: int) -> None:
-        """Be a clock of a kind, at an instant in milliseconds; nothing happens on the way."""
+        """Set mode and instant, in milliseconds since 1970; nothing happens on the way."""
         self._begin(mode, instant)
 
     @property
@@ -136,9 +113,4 @@ def _clock(mode: str, start: int) -> Clock:
         return RealClock()
     if mode == VIRTUAL:
         return VirtualClock(from_milliseconds(start))
-    return ScaledClock(_rate(mode), from_milliseconds(start))
-
-
-def _rate(mode: str) -> float:
-    found = _SCALED.fullmatch(mode)
-    return float(found[1]) if found else 0.0
+    return ScaledClock(rate_of(mode), from_milliseconds(start))

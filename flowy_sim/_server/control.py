@@ -1,8 +1,8 @@
-"""What can be asked of a simulation beside Amazon SWF: its time, a new beginning, its health.
+"""The control API: a simulation's clock, reset and export, and the server's health and metrics.
 
-All of it lies under ``/_flowy``, for a simulation with a name under ``/NAME/_flowy``; no SWF
-client uses such a path. ``?account=…`` chooses another account than the usual one. Requests and
-responses are JSON objects.
+It is under ``/_flowy``, or ``/NAME/_flowy`` for a simulation with a name; no SWF client uses such a
+path. ``?account=…`` selects another account than the default. Requests and responses are JSON
+objects.
 """
 
 from __future__ import annotations
@@ -17,58 +17,58 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flowy_sim._engine.faults import Fault
-from flowy_sim._server.guard import Guard, NotAdmittedError
+from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
-from flowy_sim._server.observing import Metrics
-from flowy_sim._server.recording import RecordingError
+from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.world import World
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.simulations import ServedSimulation, Simulations
 from flowy_sim._simulation.clock import from_milliseconds
-from flowy_sim._storage.exporting import document, simulation_document
-from flowy_sim._storage.plain import encode
+from flowy_sim._storage.journal import JournalError, SimulationKey
+from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
+from flowy_sim._storage.snapshot import snapshot_of
 
 PREFIX = "/_flowy"
-#: Real seconds between two looks at whether anything moves, and in how many of them, one after
-#: the other, nothing has to move.
+#: The media type of SQLite database files, as registered.
+SNAPSHOT_TYPE = "application/vnd.sqlite3"
+#: Real seconds between two checks of whether anything moves, and the number of successive checks in
+#: which nothing has to move.
 LOOK = 0.02
 LOOKS = 6
-#: Real seconds that `settle` waits if nothing else is said, and at most.
+#: Real seconds that `settle` waits by default, and at most.
 SETTLE_SECONDS = 30
 MOST_SECONDS = 3600
 
 Members = dict[str, Any]
-Answer = Callable[[World, Members], Awaitable[Members]]
+Answer = Callable[[ServedSimulation, Members], Awaitable[Members]]
 
 
 class Control:
-    """Answers requests about simulations.
+    """Answers the requests of the control API.
 
     Args:
-        worlds: the simulations.
+        simulations: the simulations.
         settings: how the server is set up.
-        guard: says who may ask.
+        guard: checks requests.
         metrics: what is counted.
-        is_ready: tells whether calls are taken.
+        is_ready: returns whether the server accepts calls.
     """
 
     def __init__(
         self,
-        worlds: Worlds,
+        simulations: Simulations,
         settings: ServerSettings,
         guard: Guard,
         metrics: Metrics,
         is_ready: Callable[[], bool],
     ) -> None:
-        """Be there."""
-        self._worlds = worlds
+        self._simulations = simulations
         self._settings = settings
         self._guard = guard
         self._metrics = metrics
         self._is_ready = is_ready
 
     def routes(self) -> list[Route]:
-        """Return what can be asked, and where."""
+        """Return the routes of all requests."""
         routes = [
             Route(f"{PREFIX}/health", self._health, methods=["GET"]),
             Route(f"{PREFIX}/ready", self._ready, methods=["GET"]),
@@ -78,7 +78,7 @@ class Control:
         for start in (PREFIX, f"/{{simulation}}{PREFIX}"):
             routes.append(Route(start, self._remove, methods=["DELETE"]))
             routes += [
-                Route(f"{start}{path}", self._about(answer), methods=[method])
+                Route(f"{start}{path}", self._handler(answer), methods=[method])
                 for (method, path), answer in ANSWERS.items()
             ]
             routes.append(Route(f"{start}/reset", self._reset, methods=["POST"]))
@@ -97,64 +97,66 @@ class Control:
         async def text() -> Response:
             return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
-        return await self._answered(request, text)
+        return await self._checked(request, text)
 
     async def _list(self, request: Request) -> Response:
         async def simulations() -> Response:
-            return JSONResponse({"simulations": [describe(world) for world in self._worlds]})
+            return JSONResponse(
+                {"simulations": [describe(simulation) for simulation in self._simulations]}
+            )
 
-        return await self._answered(request, simulations)
+        return await self._checked(request, simulations)
 
     async def _remove(self, request: Request) -> Response:
         async def remove() -> Response:
-            world = self._worlds.remove(*self._key(request))
-            if world is None:
+            simulation = self._simulations.remove(*self._key(request))
+            if simulation is None:
                 return _error(404, "There is no such simulation.")
-            await world.record.durable()
+            await simulation.journal.durable()
             return JSONResponse({})
 
-        return await self._answered(request, remove)
+        return await self._checked(request, remove)
 
     async def _reset(self, request: Request) -> Response:
         async def reset() -> Response:
-            world = self._worlds.begin(*self._key(request), await _members(request))
-            await world.record.durable()
-            return JSONResponse(describe(world))
+            simulation = self._simulations.begin(*self._key(request), await _members(request))
+            await simulation.journal.durable()
+            return JSONResponse(describe(simulation))
 
-        return await self._answered(request, reset)
+        return await self._checked(request, reset)
 
     async def _export(self, request: Request) -> Response:
         async def export() -> Response:
-            world = self._worlds.find(*self._key(request))
-            if world is None:
+            simulation = self._simulations.find(*self._key(request))
+            if simulation is None:
                 return _error(404, "There is no such simulation.")
-            return Response(encode(exported(world)), media_type="application/json")
+            return Response(exported(simulation), media_type=SNAPSHOT_TYPE)
 
-        return await self._answered(request, export)
+        return await self._checked(request, export)
 
-    def _about(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        """Return what answers requests about one simulation."""
+    def _handler(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests about one simulation."""
 
         async def endpoint(request: Request) -> Response:
             async def answered() -> Response:
                 members = await _members(request)
-                world = self._worlds.of(*self._key(request))
-                reply = await answer(world, members)
-                await world.record.durable()
+                simulation = self._simulations.of(*self._key(request))
+                reply = await answer(simulation, members)
+                await simulation.journal.durable()
                 return JSONResponse(reply)
 
-            return await self._answered(request, answered)
+            return await self._checked(request, answered)
 
         return endpoint
 
-    async def _answered(
+    async def _checked(
         self, request: Request, answer: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Answer a request, or say in a sentence why not."""
+        """Answer a request, or explain in a sentence why not."""
         try:
             self._guard.check_control(request.client.host if request.client else "")
             return await answer()
-        except NotAdmittedError as error:
+        except ForbiddenError as error:
             return _error(403, str(error))
         except BodyTooLargeError:
             return _error(413, "The body is too large.")
@@ -162,7 +164,7 @@ class Control:
             return _error(400, f"{fault.message}.")
         except ValueError as error:
             return _error(400, str(error))
-        except RecordingError as error:
+        except JournalError as error:
             return _error(500, str(error))
 
     def _key(self, request: Request) -> tuple[str, str]:
@@ -170,87 +172,84 @@ class Control:
         return request.path_params.get("simulation", ""), account
 
 
-def describe(world: World) -> Members:
-    """Return how a simulation is and what goes on in it."""
+def describe(simulation: ServedSimulation) -> Members:
+    """Return the settings and the status of a simulation."""
     return {
-        "simulation": world.name,
-        "account": world.account,
-        "settings": world.settings.written(),
-        "clock": clock_of(world),
-        "changes": world.record.changes,
-        "waitingPolls": len(world.polls),
-        "heldTasks": [f"{each.caller} holds the {each.task}" for each in world.clients.held()],
+        "simulation": simulation.name,
+        "account": simulation.account,
+        "settings": simulation.settings.written(),
+        "clock": clock_of(simulation),
+        "changes": simulation.journal.changes,
+        "waitingPolls": len(simulation.polls),
+        "heldTasks": [
+            f"{each.holder} holds the {each.task}" for each in simulation.presence.held()
+        ],
     }
 
 
-def exported(world: World) -> Members:
-    """Return a simulation as `flowy-sim import` reads it."""
-    now = world.clock.milliseconds
-    settings = world.settings.written()
-    return document(
-        [
-            simulation_document(
-                world.name, world.account, settings, world.clock.mode, now, world.engines
-            )
-        ]
-    )
+def exported(simulation: ServedSimulation) -> bytes:
+    """Return a snapshot of a simulation, as `flowy-sim import` reads it."""
+    now, mode = simulation.clock.milliseconds, simulation.clock.mode
+    key = SimulationKey(simulation.name, simulation.account)
+    stored = StoredSimulation(0, key, simulation.settings.written(), now, mode, now, {})
+    return snapshot_of(LoadedSimulation(stored, {each.region: each for each in simulation.engines}))
 
 
-def clock_of(world: World) -> Members:
-    """Return what there is to tell of a simulation's time."""
-    following = world.engines.next_instant()
+def clock_of(simulation: ServedSimulation) -> Members:
+    """Return a simulation's time, and when something happens next."""
+    following = simulation.engines.next_instant()
     return {
-        "mode": world.clock.mode,
-        "now": _written(world.clock.milliseconds),
-        "milliseconds": world.clock.milliseconds,
+        "mode": simulation.clock.mode,
+        "now": _written(simulation.clock.milliseconds),
+        "milliseconds": simulation.clock.milliseconds,
         "next": None if following is None else _written(following),
     }
 
 
-async def read(world: World, members: Members) -> Members:
-    """Tell how a simulation is."""
-    return describe(world)
+async def read(simulation: ServedSimulation, members: Members) -> Members:
+    """Answer with settings and status."""
+    return describe(simulation)
 
 
-async def read_clock(world: World, members: Members) -> Members:
-    """Tell the time."""
-    return clock_of(world)
+async def read_clock(simulation: ServedSimulation, members: Members) -> Members:
+    """Answer with the time."""
+    return clock_of(simulation)
 
 
-async def set_clock(world: World, members: Members) -> Members:
-    """Make the clock another one, as ``mode`` says."""
-    world.set_mode(members.get("mode", ""))
-    return clock_of(world)
+async def set_clock(simulation: ServedSimulation, members: Members) -> Members:
+    """Set the mode of the clock to ``mode``."""
+    simulation.set_mode(members.get("mode", ""))
+    return clock_of(simulation)
 
 
-async def advance(world: World, members: Members) -> Members:
-    """Let time pass, as many ``seconds`` as are given."""
-    world.advance(members.get("seconds", ""))
-    return clock_of(world)
+async def advance(simulation: ServedSimulation, members: Members) -> Members:
+    """Let ``seconds`` of simulated time pass."""
+    simulation.advance(members.get("seconds", ""))
+    return clock_of(simulation)
 
 
-async def jump(world: World, members: Members) -> Members:
-    """Let time pass until the next thing happens; tell whether anything has."""
-    jumped = world.jump()
-    return {"jumped": jumped, **clock_of(world)}
+async def jump(simulation: ServedSimulation, members: Members) -> Members:
+    """Let time pass until the next thing happens; answer whether anything has."""
+    jumped = simulation.jump()
+    return {"jumped": jumped, **clock_of(simulation)}
 
 
-async def settle(world: World, members: Members) -> Members:
-    """Wait until nothing moves, for as many real ``seconds`` as are given; tell whether it does."""
+async def settle(simulation: ServedSimulation, members: Members) -> Members:
+    """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
     seconds = members.get("seconds", SETTLE_SECONDS)
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    looks, changes = 0, world.record.changes
+    looks, changes = 0, simulation.journal.changes
     while looks < LOOKS and loop.time() < until:
         await asyncio.sleep(LOOK)
-        looks = looks + 1 if world.is_still() and world.record.changes == changes else 0
-        changes = world.record.changes
-    return {"still": looks >= LOOKS, **clock_of(world)}
+        looks = looks + 1 if simulation.is_still() and simulation.journal.changes == changes else 0
+        changes = simulation.journal.changes
+    return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 
-#: What can be asked about one simulation.
+#: Requests about one simulation, by method and path.
 ANSWERS: dict[tuple[str, str], Answer] = {
     ("GET", ""): read,
     ("GET", "/clock"): read_clock,
@@ -268,7 +267,7 @@ async def _members(request: Request) -> Members:
     except (ValueError, RecursionError):
         members = None
     if not isinstance(members, dict):
-        raise ValueError("The body is no JSON object.")
+        raise ValueError("The body is not a JSON object.")
     return members
 
 

@@ -1,4 +1,4 @@
-"""A served simulation from the side of those who use it: where it is, and its time.
+"""A client of a served simulation: its URL, its clock and what else can be controlled.
 
 Example:
     ``Endpoint("http://127.0.0.1:4567/suite-a").advance(60)``
@@ -10,39 +10,35 @@ import json
 from contextlib import closing
 from datetime import datetime
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    pass
-
-#: Real seconds in which a server answers.
+#: Real seconds within which a server has to answer.
 _SECONDS = 30
-#: Real seconds in which it writes everything down.
+#: Real seconds within which it has to answer with a snapshot.
 _EXPORT_SECONDS = 600
 
 
 class EndpointError(Exception):
-    """The server refuses what it was asked for; the message is its own."""
+    """The server refuses a request; the message is its own."""
 
 
 class Endpoint:
     """A served simulation.
 
     Args:
-        url: where it is, such as ``http://127.0.0.1:4567/suite-a``.
+        url: its URL, such as ``http://127.0.0.1:4567/suite-a``.
 
     Attributes:
         url: as given.
     """
 
     def __init__(self, url: str) -> None:
-        """Know where it is; nothing is asked yet."""
         self.url = url.rstrip("/")
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that let any AWS SDK call it, in other processes say."""
+        """The environment variables that let any AWS SDK call it."""
         return {
             "AWS_ENDPOINT_URL_SWF": self.url,
             "AWS_ACCESS_KEY_ID": "simulated",
@@ -77,7 +73,7 @@ class Endpoint:
 
     @property
     def now(self) -> datetime:
-        """The present instant of its clock, in UTC."""
+        """The current instant of its clock, in UTC."""
         return datetime.fromisoformat(self.ask("GET", "/clock")["now"])
 
     def advance(self, seconds: float) -> None:
@@ -97,15 +93,15 @@ class Endpoint:
         return bool(self.ask("POST", "/clock/jump")["jumped"])
 
     def set_clock(self, mode: str) -> None:
-        """Make its clock ``real``, ``virtual``, or ``x60`` and the like.
+        """Set the mode of its clock: ``real``, ``virtual``, or a factor such as ``x60``.
 
         Raises:
-            EndpointError: the mode is none, or the clock is ahead of real time.
+            EndpointError: there is no such mode, or the clock is ahead of real time.
         """
         self.ask("PUT", "/clock", {"mode": mode})
 
     def settle(self, seconds: float = 30) -> bool:
-        """Wait until nobody works and nothing will happen by itself; return whether it is so.
+        """Wait until no client works and nothing more will happen; return whether it came true.
 
         Args:
             seconds: for how many real seconds to wait at most.
@@ -114,10 +110,10 @@ class Endpoint:
         return bool(self.ask("POST", "/settle", asked, seconds=_SECONDS + seconds)["still"])
 
     def reset(self, **settings: Any) -> None:
-        """Let it begin anew, with nothing registered.
+        """Let it begin again, with nothing registered.
 
         Args:
-            settings: what is to be different from before; as in `Settings`.
+            settings: what differs from before; see `flowy_sim._simulation.settings.Settings`.
 
         Raises:
             EndpointError: a setting is wrong.
@@ -129,16 +125,16 @@ class Endpoint:
         self.ask("DELETE", "")
 
     def describe(self) -> dict[str, Any]:
-        """Return its settings and what goes on in it: time, polls that wait, tasks held."""
+        """Return its settings and its status: time, polls that wait, tasks held."""
         return self.ask("GET", "")
 
-    def export(self) -> dict[str, Any]:
-        """Return all that is in it, as ``flowy-sim import`` reads it.
+    def export(self) -> bytes:
+        """Return a snapshot of everything in it: a database file for ``flowy-sim import``.
 
         Raises:
             EndpointError: it has never been called.
         """
-        return self.ask("GET", "/export", seconds=_EXPORT_SECONDS)
+        return self._request("GET", "/export", None, _EXPORT_SECONDS)
 
     def ask(
         self,
@@ -147,7 +143,7 @@ class Endpoint:
         members: dict[str, Any] | None = None,
         seconds: float = _SECONDS,
     ) -> dict[str, Any]:
-        """Ask for something about it that is no call of Amazon SWF.
+        """Send a request to the control API.
 
         Args:
             method: such as ``GET``.
@@ -158,12 +154,19 @@ class Endpoint:
         Raises:
             EndpointError: it is refused.
         """
+        answer: dict[str, Any] = json.loads(self._request(method, path, members, seconds))
+        return answer
+
+    def _request(
+        self, method: str, path: str, members: dict[str, Any] | None, seconds: float
+    ) -> bytes:
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         with closing(connection):
             connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))
             response = connection.getresponse()
-            answer: dict[str, Any] = json.loads(response.read())
+            body = response.read()
         if response.status != 200:
+            answer = json.loads(body)
             raise EndpointError(answer.get("error") or answer.get("message") or str(answer))
-        return answer
+        return body

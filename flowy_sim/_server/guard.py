@@ -1,4 +1,4 @@
-"""Which requests are let in at all: by where they come from and under which name they call."""
+"""Which requests are accepted at all, by their origin and the host name they use."""
 
 from __future__ import annotations
 
@@ -12,69 +12,67 @@ from flowy_sim._server.settings import ServerSettings
 ANY = "*"
 
 
-class NotAdmittedError(Exception):
-    """A request is not let in; the message says why, and what would let it in."""
+class ForbiddenError(Exception):
+    """A request is not accepted; the message says why, and how to have it accepted."""
 
 
 class Guard:
-    """Lets requests in.
+    """Refuses requests that should not reach the server.
 
-    A web page in somebody's browser must not reach a server on their machine. Pages that call
-    from another origin say so in ``Origin``; pages whose own name was made to point to this
-    machine (DNS rebinding) call under that name.
+    A web page in a browser must not reach a server on the same machine. Pages that call from
+    another origin say so in ``Origin``; pages whose own name was made to point to this machine
+    (DNS rebinding) call it by that name.
 
     Args:
         settings: say who may call.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Know who may call."""
         self._settings = settings
         self._hosts = frozenset(host.lower() for host in settings.hosts)
 
     def check(self, peer: str, headers: Mapping[str, str]) -> None:
-        """Let a request in.
+        """Check a request.
 
         Args:
             peer: the address that it comes from.
             headers: by their names in lower case.
 
         Raises:
-            NotAdmittedError: it may not come in.
+            ForbiddenError: it is not accepted.
         """
         settings = self._settings
         if not (settings.allow_remote or settings.secrets or is_loopback(peer)):
-            raise NotAdmittedError(
+            raise ForbiddenError(
                 f"The request comes from another machine ({peer}); start the server with "
-                "--allow-remote to let in everybody who can reach it, or with --keys to let in "
-                "who signs with a key."
+                "--allow-remote to accept every client that can reach it, or with --keys to accept "
+                "clients that sign with a key."
             )
         host = _host_name(headers.get("host", ""))
         if not self._knows_host(host):
             if not host:
-                raise NotAdmittedError(
-                    "The request does not say which host it calls; send a Host header."
-                )
-            raise NotAdmittedError(
-                f"The server does not go by the name {host!r}; start it with --allow-host {host}."
+                raise ForbiddenError("The request names no host; send a Host header.")
+            raise ForbiddenError(
+                f"The server does not accept the host name {host!r}; start it with "
+                f"--allow-host {host}."
             )
         origin = headers.get("origin")
         if origin is not None and not {origin, ANY} & set(settings.origins):
-            raise NotAdmittedError(
+            raise ForbiddenError(
                 f"Web pages of {origin} may not call; start the server with --allow-origin "
                 f"{origin}."
             )
 
     def check_control(self, peer: str) -> None:
-        """Let a request in that is about the simulation itself, its time say.
+        """Check a request that controls a simulation, such as its clock.
 
         Raises:
-            NotAdmittedError: it may not come in.
+            ForbiddenError: it is not accepted.
         """
         if not (self._settings.allow_remote or is_loopback(peer)):
-            raise NotAdmittedError(
-                f"The request comes from another machine ({peer}), which may call Amazon SWF "
-                "only; start the server with --allow-remote to let it do all that this one may."
+            raise ForbiddenError(
+                f"The request comes from another machine ({peer}), which may only call Amazon SWF; "
+                "start the server with --allow-remote to accept all its requests."
             )
 
     def _knows_host(self, host: str) -> bool:
@@ -110,7 +108,7 @@ def _host_name(header: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
-    # Nobody can make an address point to another machine than its own.
+    # No one can make an address point to another machine.
     try:
         ip_address(host)
     except ValueError:

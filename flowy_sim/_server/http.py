@@ -1,4 +1,4 @@
-"""HTTP messages as the server interface ASGI passes them: bodies in, responses out."""
+"""HTTP messages over ASGI: reading requests, sending responses."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: Bytes that the head of a request may have.
+#: The maximum size of the head of a request, in bytes.
 MAX_HEAD = 65_536
-#: Bytes that the body of a request may have, as the service's front end counts them.
+#: The maximum size of the body of a request in bytes, as the service's front end counts them.
 MAX_BODY = 1_049_600
 
 
 class HeadTooLargeError(Exception):
-    """The head of a request is larger than it may be."""
+    """The head of a request is too large."""
 
 
 class BodyTooLargeError(Exception):
-    """The body of a request is larger than it may be."""
+    """The body of a request is too large."""
 
 
-class HungUpError(Exception):
-    """The client has gone before its request was complete."""
+class DisconnectedError(Exception):
+    """The client closed the connection before its request was complete."""
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
@@ -44,8 +44,8 @@ async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """Return the body of a request.
 
     Raises:
-        BodyTooLargeError: it is larger than `MAX_BODY`; no more of it was read than that.
-        HungUpError: it ends before its end.
+        BodyTooLargeError: it is larger than `MAX_BODY`; no more than that was read.
+        DisconnectedError: the client closed the connection before its end.
     """
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_BODY:
@@ -54,7 +54,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise HungUpError
+            raise DisconnectedError
         part: bytes = message.get("body", b"")
         body += part
         if len(body) > MAX_BODY:

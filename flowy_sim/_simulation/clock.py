@@ -1,7 +1,7 @@
-"""Time as a simulation sees it: virtual (it jumps), scaled (it runs faster) or real.
+"""The time of a simulation: virtual (it jumps), scaled (it runs faster) or real.
 
-A clock belongs to one simulation. On the virtual clock time stands still until somebody moves it;
-the other two run by themselves. All of them count whole milliseconds, as the service does.
+A clock belongs to one simulation. A virtual clock stands still until it is moved; the other two run
+by themselves. All of them count whole milliseconds, as the service does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
-#: Where a simulation starts when nothing else is said.
+#: Where the clock of a simulation starts by default.
 DEFAULT_START = "2024-01-01T00:00:00Z"
 
 
@@ -32,24 +32,24 @@ class Clock(Protocol):
 
     @property
     def now(self) -> datetime:
-        """The present instant, in UTC."""
+        """The current instant, in UTC."""
         ...
 
     @property
     def milliseconds(self) -> int:
-        """The present instant in milliseconds since the epoch."""
+        """The current instant in milliseconds since the epoch."""
         ...
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what falls due on the way happens, each at its own instant."""
+        """Let time pass; everything due on the way happens at its own instant."""
         ...
 
     def seconds_until(self, instant: int) -> float:
-        """Return how long this clock, if it runs, really takes to reach an instant."""
+        """Return the real seconds that this clock, if it runs, takes to reach an instant."""
         ...
 
     def reach(self, instant: int) -> None:
-        """Be at an instant in milliseconds; a clock that runs by itself is there already."""
+        """Move to an instant in milliseconds; a clock that runs by itself is there already."""
         ...
 
     def belong_to(
@@ -58,8 +58,8 @@ class Clock(Protocol):
         """Become the clock of a simulation.
 
         Args:
-            lock: what to hold while time is moved.
-            pass_until: makes everything happen up to an instant in milliseconds.
+            lock: held while time is moved.
+            pass_until: lets everything happen up to an instant in milliseconds.
         """
         ...
 
@@ -76,7 +76,7 @@ class _Owned:
 
     @property
     def now(self) -> datetime:
-        """The present instant, in UTC."""
+        """The current instant, in UTC."""
         return from_milliseconds(self.milliseconds)
 
     def belong_to(
@@ -85,11 +85,11 @@ class _Owned:
         """Become the clock of a simulation.
 
         Args:
-            lock: what to hold while time is moved.
-            pass_until: makes everything happen up to an instant in milliseconds.
+            lock: held while time is moved.
+            pass_until: lets everything happen up to an instant in milliseconds.
 
         Raises:
-            ValueError: it already is the clock of one.
+            ValueError: it is already the clock of a simulation.
         """
         if self._pass_until is not None:
             raise ValueError("This clock belongs to another simulation; give each its own.")
@@ -99,6 +99,12 @@ class _Owned:
 
 class VirtualClock(_Owned):
     """Stands still until it is moved, then jumps.
+
+    Args:
+        start: where it starts: a datetime with a time zone, or an ISO 8601 string with one.
+
+    Raises:
+        ValueError: `start` is not an instant.
 
     Example:
         >>> clock = VirtualClock("2024-01-01T00:00:00Z")
@@ -110,16 +116,15 @@ class VirtualClock(_Owned):
     runs = False
 
     def __init__(self, start: datetime | str = DEFAULT_START) -> None:
-        """Stand at an instant: a datetime with a time zone or an ISO 8601 string with one."""
         self._milliseconds = parse_instant(start)
 
     @property
     def milliseconds(self) -> int:
-        """The present instant in milliseconds since the epoch."""
+        """The current instant in milliseconds since the epoch."""
         return self._milliseconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what falls due on the way happens, each at its own instant.
+        """Let time pass; everything due on the way happens at its own instant.
 
         Raises:
             ValueError: `seconds` is not a number of at least 0.
@@ -142,6 +147,14 @@ class VirtualClock(_Owned):
 class ScaledClock(_Owned):
     """Runs by itself, `rate` times as fast as real time; `advance` puts it forward.
 
+    Args:
+        rate: simulated seconds per real second, greater than 0.
+        start: where it starts: a datetime with a time zone, or an ISO 8601 string with one.
+        real_seconds: where real time is read.
+
+    Raises:
+        ValueError: `rate` is not a number greater than 0, or `start` is not an instant.
+
     Example:
         >>> ScaledClock(60, real_seconds=lambda: 0.0).seconds_until(1704067200000 + 60_000)
         1.0
@@ -155,16 +168,6 @@ class ScaledClock(_Owned):
         start: datetime | str = DEFAULT_START,
         real_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start running.
-
-        Args:
-            rate: simulated seconds per real second, greater than 0.
-            start: where it starts; a datetime or an ISO 8601 string, with a time zone.
-            real_seconds: what real time is read from.
-
-        Raises:
-            ValueError: `rate` is not a number greater than 0, or `start` is not an instant.
-        """
         if not _is_number(rate) or not rate > 0:
             raise ValueError(f"rate={rate!r}: a clock's rate is a number greater than 0.")
         self._rate = rate
@@ -174,12 +177,12 @@ class ScaledClock(_Owned):
 
     @property
     def milliseconds(self) -> int:
-        """The present instant in milliseconds since the epoch."""
+        """The current instant in milliseconds since the epoch."""
         passed = (self._real_seconds() - self._started) * self._rate
         return self._milliseconds_at_start + int(passed * 1000)
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward; what falls due on the way happens, each at its own instant.
+        """Put the clock forward; everything due on the way happens at its own instant.
 
         Raises:
             ValueError: `seconds` is not a number of at least 0.
@@ -199,23 +202,26 @@ class ScaledClock(_Owned):
 
 
 class RealClock(_Owned):
-    """The machine's own time. It never runs backwards, even where the machine's does."""
+    """The machine's own time. It never runs backwards, even if the machine's does.
+
+    Args:
+        real_seconds: where real time is read, in seconds since the epoch.
+    """
 
     runs = True
 
     def __init__(self, real_seconds: Callable[[], float] = time.time) -> None:
-        """Follow a clock that counts seconds since the epoch."""
         self._real_seconds = real_seconds
         self._latest = 0
 
     @property
     def milliseconds(self) -> int:
-        """The present instant in milliseconds since the epoch."""
+        """The current instant in milliseconds since the epoch."""
         self._latest = max(self._latest, int(self._real_seconds() * 1000))
         return self._latest
 
     def advance(self, seconds: float) -> None:
-        """Refuse: nobody moves real time.
+        """Refuse: real time cannot be moved.
 
         Raises:
             ValueError: always.
@@ -242,7 +248,7 @@ def parse_instant(instant: datetime | str) -> int:
     """Return milliseconds since the epoch of a datetime or an ISO 8601 string.
 
     Raises:
-        ValueError: it is neither, or it names no time zone.
+        ValueError: it is neither, or has no time zone.
 
     >>> parse_instant("1970-01-01T00:00:01Z")
     1000
@@ -257,17 +263,17 @@ def parse_instant(instant: datetime | str) -> int:
         raise ValueError(_no_instant(instant))
     if moment.utcoffset() is None:
         raise ValueError(
-            f"{instant!r} names no time zone; "
+            f"{instant!r} has no time zone; "
             "give a datetime with tzinfo=UTC, or a string such as '2024-01-01T00:00:00Z'."
         )
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def later(instant: int, seconds: float) -> int:
-    """Return the instant that lies so many seconds after another, both in milliseconds.
+    """Return the instant a number of seconds after another, both in milliseconds.
 
     Raises:
-        ValueError: `seconds` is not a number of at least 0, or too many for a datetime.
+        ValueError: `seconds` is not a number of at least 0, or is too large for a datetime.
     """
     if not _is_number(seconds) or not seconds >= 0:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The polls that wait: in which order they are answered, and when they end."""
+"""Polls that wait: in which order they are answered, and when they end."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from itertools import islice
 from math import inf
 from typing import Any, Protocol
 
-from flowy_sim._engine.deadlines import Deadlines
-from flowy_sim._engine.engine import first
+from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
-from flowy_sim._simulation.presence import Participant, Participants, TaskList
+from flowy_sim._engine.timer_queue import TimerQueue
+from flowy_sim._simulation.presence import Poller, Presence
+from flowy_sim._simulation.tasks import Task, TaskList, handed_out
 
 Reply = dict[str, Any]
-
-DECISION_POLL = "PollForDecisionTask"
-ACTIVITY_POLL = "PollForActivityTask"
-POLLS = frozenset({DECISION_POLL, ACTIVITY_POLL})
-#: Operations that change nothing, by the beginnings of their names.
-QUESTIONS = ("Count", "Describe", "Get", "List")
 
 
 def waiting_time(seconds: float) -> float:
@@ -35,6 +30,10 @@ def waiting_time(seconds: float) -> float:
 class Service(Protocol):
     """What polls need of the service."""
 
+    def of(self, region: str) -> Engine:
+        """Return the engine of a region."""
+        ...
+
     def poll(self, task_list: TaskList, request: Reply, instant: int) -> Reply:
         """Poll once, without waiting."""
         ...
@@ -49,17 +48,20 @@ class Service(Protocol):
 
 
 class Poll:
-    """A poll that waits.
+    """A poll that waits for a task.
 
-    Attributes:
-        participant: who polls.
+    Args:
+        poller: the client that polls.
         task_list: the list polled.
         request: the request, as it came.
         empty: the reply if no task comes.
         began: when it began, in milliseconds.
         lasts: after how many milliseconds it ends.
+
+    Attributes:
+        poller, task_list, request, empty, began, lasts: as given.
         end: the key of its end; 0 while it is endless.
-        wake: called when it is answered.
+        wake: called when it is answered; set by whatever waits for that.
         reply: the answer; None while it waits.
         fault: why there will be no reply; None unless that is so.
     """
@@ -70,7 +72,7 @@ class Poll:
         "end",
         "fault",
         "lasts",
-        "participant",
+        "poller",
         "reply",
         "request",
         "task_list",
@@ -79,62 +81,73 @@ class Poll:
 
     def __init__(
         self,
-        participant: Participant,
+        poller: Poller,
         task_list: TaskList,
         request: Reply,
         empty: Reply,
         *,
         began: int,
         lasts: int,
-        wake: Callable[[], None],
     ) -> None:
-        """Describe a poll that has found nothing."""
-        self.participant = participant
+        self.poller = poller
         self.task_list = task_list
         self.request = request
         self.empty = empty
         self.began = began
         self.lasts = lasts
-        self.wake = wake
+        self.wake: Callable[[], None] = _wake_nothing
         self.end = 0
         self.reply: Reply | None = None
         self.fault: Fault | None = None
 
     @property
-    def answered(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether there is a reply or a fault."""
         return self.reply is not None or self.fault is not None
 
+    def result(self) -> Reply:
+        """Return the reply; that there is no task if nothing has answered it.
+
+        Raises:
+            Fault: it was refused.
+        """
+        if self.fault is not None:
+            raise self.fault
+        return self.empty if self.reply is None else self.reply
+
 
 class Polls:
-    """All polls of a simulation that wait, first come first served.
+    """The polls of a simulation that wait, first come first served.
 
     A list on which polls wait holds no task: tasks that come to it are handed out by `serve`.
+
+    Args:
+        service: where tasks are.
+        presence: the pollers.
+        choose: chooses which of several polls receives a task.
+        limit: how many polls may wait on one list.
     """
 
     def __init__(
         self,
         service: Service,
-        participants: Participants,
+        presence: Presence,
         choose: Callable[[str, int], int],
         limit: int,
     ) -> None:
-        """Start with none; at most `limit` may wait on one list."""
         self._service = service
-        self._participants = participants
+        self._presence = presence
         self._choose = choose
         self._limit = limit
         self._waiting: dict[Poll, None] = {}
         self._by_list: dict[TaskList, dict[Poll, None]] = {}
-        self._ends = Deadlines(first)
+        self._ends = TimerQueue(first)
         self._endless: dict[Poll, None] = {}
 
     def __len__(self) -> int:
-        """Return how many polls wait."""
         return len(self._waiting)
 
     def __iter__(self) -> Iterator[Poll]:
-        """Yield the polls in the order in which they came."""
         return iter(self._waiting)
 
     def first(self) -> Poll | None:
@@ -146,10 +159,10 @@ class Polls:
         return task_list in self._by_list
 
     def check_limit(self, task_list: TaskList) -> None:
-        """Refuse one more poll of a list on which too many wait (as reported).
+        """Refuse another poll of a list on which too many wait (as reported).
 
         Raises:
-            LimitExceededFault: as many wait as may.
+            LimitExceededFault: the limit is reached.
         """
         if len(self._by_list.get(task_list, ())) >= self._limit:
             raise LimitExceededFault(
@@ -164,10 +177,10 @@ class Polls:
             self._endless[poll] = None
         else:
             self._set_end(poll, poll.began + poll.lasts)
-        self._participants.waits(poll.participant)
+        self._presence.waits(poll.poller)
 
     def remove(self, poll: Poll) -> None:
-        """Let a poll wait no longer; one that does not wait is ignored."""
+        """Let a poll wait no longer; a poll that does not wait is ignored."""
         if poll not in self._waiting:
             return
         del self._waiting[poll]
@@ -190,10 +203,10 @@ class Polls:
         return served
 
     def end(self, instant: int) -> None:
-        """Answer the polls whose time is over: there was no task."""
+        """Answer the polls whose time is over, empty."""
         while (end := self._ends.next_instant()) is not None and end <= instant:
             (poll,) = self._ends.pop(end).arguments
-            empties = poll.participant.empties
+            empties = poll.poller.empties
             empties[poll.task_list] = empties.get(poll.task_list, 0) + 1
             self.answer_empty(poll)
 
@@ -208,21 +221,30 @@ class Polls:
         self._endless.clear()
 
     def answer_empty(self, poll: Poll) -> None:
-        """Answer a poll: there is no task."""
+        """Answer a poll, empty."""
         poll.reply = poll.empty
-        self._answered(poll)
+        self._answered(poll, None)
 
     def _hand_out(self, poll: Poll, instant: int) -> None:
+        task = None
         try:
             poll.reply = self._service.poll(poll.task_list, poll.request, instant)
         except Fault as fault:
             poll.fault = fault
-        self._answered(poll)
+        else:
+            if poll.reply.get("taskToken"):
+                engine = self._service.of(poll.task_list.region)
+                task = handed_out(engine, poll.task_list, poll.reply)
+        self._answered(poll, task)
 
-    def _answered(self, poll: Poll) -> None:
+    def _answered(self, poll: Poll, task: Task | None) -> None:
         self.remove(poll)
-        self._participants.answered(poll.participant, poll.task_list, poll.reply or {})
+        self._presence.answered(poll.poller, task)
         poll.wake()
 
     def _set_end(self, poll: Poll, instant: int) -> None:
         poll.end = self._ends.set(instant, "end of a poll", poll)
+
+
+def _wake_nothing() -> None:
+    """Nothing waits for the answer yet."""

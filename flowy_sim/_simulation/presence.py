@@ -1,146 +1,221 @@
-"""Those who poll, and what each of them is about.
+"""Pollers: who is waiting, who holds a task, and who is between two calls.
 
-A participant is whoever polls or changes something: a thread, a connection. It *waits* while it is
+A poller is a client that polls or changes something: a thread, a connection. It *waits* while it is
 inside a poll that has found no task. Otherwise it is *busy*: it holds a task, or it is between two
 calls.
+
+A task that was handed out is *held* until it is over (answered, timed out, or its execution
+closed), until its holder has gone, or until there has been no sign of life of the task for a long
+time: neither an answer nor a heartbeat. A thread that polls again has dropped its task, or has
+passed it on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable
+from math import inf
+from typing import Protocol
+
+from flowy_sim._simulation.tasks import Task, TaskKey, TaskList
 
 _log = logging.getLogger("flowy_sim")
 
-#: Real seconds after which it is looked again whether a busy participant still lives.
+#: Real seconds after which a busy poller is checked again.
 LOOK = 0.05
-#: Real seconds for which somebody who holds no task, and does not compute, may yet make a call.
+#: Real seconds for which a poller that holds no task, and does not compute, may yet make a call.
 GRACE = 0.1
-#: Real seconds for which somebody who holds no task may compute before its next call.
+#: Real seconds for which a poller that holds no task may compute before its next call.
 COMPUTING = 1.0
-#: Busy participants among whom nobody looks for those who cannot make calls any more.
+#: Busy pollers among which nothing looks for those that cannot make calls any more.
 FEW = 64
-#: Real seconds of silence before the first warning that somebody holds a task.
+#: Real seconds without a sign of life before the first warning that a task is held.
 WARNING = 5.0
+#: Tasks that may be held before those that are over are removed.
+_MANY = 1_000
 
 
-class TaskList(NamedTuple):
-    """A task list of one kind; lists of either kind may have the same name."""
+class Holder(Protocol):
+    """What holds a task; its text is what a message calls it."""
 
-    region: str
-    poll: str
-    domain: str
-    name: str
+    def gone(self, now: float) -> str:
+        """Return why it will not answer any more; empty while it may.
 
-    def __str__(self) -> str:
-        """Return its name as a person would say it."""
-        kind = "decision" if self.poll == "PollForDecisionTask" else "activity"
-        return f"{kind} task list {self.name!r} of domain {self.domain!r}"
+        Args:
+            now: the real time, in seconds.
+        """
+        ...
 
 
-class Participant:
-    """Somebody who polls.
+class Poller:
+    """A client that polls.
+
+    Args:
+        name: what a message calls it.
+        alive: returns whether it can still make calls.
+        computes: returns whether it computes now, or would if it had a processor, rather than
+            waits; None where that cannot be determined.
 
     Attributes:
-        name: what a message calls it.
-        alive: tells whether it can still make calls.
-        computes: tells whether it computes now, or would if it had a processor, rather than waits.
-        polled: the lists it has ever polled.
-        tokens: the tokens of the task it holds; each page of a decision task has its own.
-        held: in words, the task it holds; empty if none.
+        polled: the lists it has polled.
         empties: how often in a row polls of a list ended empty, with nothing else done in between.
         released: for which waiting task, from which poll, after how many changes it was last
             answered early (see `flowy_sim._simulation.time_skipping`).
+        drops_task: whether it has dropped its task when it polls again.
     """
 
-    __slots__ = ("alive", "computes", "empties", "held", "name", "polled", "released", "tokens")
+    __slots__ = ("_name", "alive", "computes", "empties", "polled", "released")
+
+    drops_task = False
 
     def __init__(
         self, name: str, alive: Callable[[], bool], computes: Callable[[], bool] | None = None
     ) -> None:
-        """Be somebody who has done nothing yet; `computes` is None where it cannot be told."""
-        self.name = name
+        self._name = name
         self.alive = alive
-        self.computes = computes or _not_told
+        self.computes = computes or _unknown
         self.polled: set[TaskList] = set()
-        self.tokens: list[str] = []
-        self.held = ""
         self.empties: dict[TaskList, int] = {}
         self.released: dict[tuple[TaskList, TaskList], int] = {}
 
+    def __str__(self) -> str:
+        return self._name
 
-class Participants:
-    """Who is busy, and with what.
+    def gone(self, now: float) -> str:
+        """Return why it will not answer its task any more; empty while it may."""
+        return "" if self.alive() else "has ended"
+
+    def as_holder(self) -> Holder:
+        """Return the holder of a task that this poller receives now."""
+        return self
+
+
+class HeldTask:
+    """A task that is held.
 
     Attributes:
-        quiet: for how many real seconds somebody has watched without anything happening.
-        polled: the lists that anybody has ever polled, or that nobody is expected to poll.
+        task: the task.
+        holder: what holds it.
+        sign: when there was last a sign of life, in real seconds.
+        warning: the real seconds without a sign of life after which the next warning is due.
     """
 
-    def __init__(self) -> None:
-        """Start with nobody."""
-        self.quiet = 0.0
-        self._computing: set[Participant] = set()
-        self._computed = 0.0
-        self.polled: set[TaskList] = set()
-        self._busy: dict[Participant, None] = {}
-        self._holders: dict[str, Participant] = {}
-        self._next_warning = WARNING
-        self._many = FEW
+    __slots__ = ("holder", "sign", "task", "warning")
 
-    def polls(self, participant: Participant, task_list: TaskList) -> None:
-        """Note that somebody polls: a task it held it has dropped, or given to others."""
-        self.drops(participant)
-        participant.polled.add(task_list)
+    def __init__(self, task: Task, holder: Holder, now: float) -> None:
+        self.task = task
+        self.holder = holder
+        self.sign = now
+        self.warning = WARNING
+
+    def __str__(self) -> str:
+        return f"{self.holder} holds the {self.task} from {self.task.task_list}"
+
+
+class Presence:
+    """The pollers of a simulation, and the tasks they hold.
+
+    Args:
+        hold_seconds: real seconds without a sign of life after which a task is taken to be lost.
+        real_seconds: where real time is read.
+
+    Attributes:
+        quiet: for how many real seconds nothing has happened while something watched.
+        polled: the lists that any poller has polled, or that none is expected to poll.
+    """
+
+    def __init__(
+        self, hold_seconds: float = inf, real_seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.quiet = 0.0
+        self.polled: set[TaskList] = set()
+        self._hold_seconds = hold_seconds
+        self._real_seconds = real_seconds
+        self._computing: set[Poller] = set()
+        self._computed = 0.0
+        self._busy: dict[Poller, None] = {}
+        self._held: dict[TaskKey, HeldTask] = {}
+        self._many_busy = FEW
+        self._many_held = _MANY
+
+    # Calls
+
+    def polls(self, poller: Poller, task_list: TaskList) -> None:
+        """Note that a poller polls."""
+        if poller.drops_task:
+            self.drop(poller)
+        self.works(poller)
+        poller.polled.add(task_list)
         self.polled.add(task_list)
 
-    def waits(self, participant: Participant) -> None:
-        """Note that somebody's poll has found nothing and waits."""
-        self._busy.pop(participant, None)
+    def waits(self, poller: Poller) -> None:
+        """Note that a poll has found nothing and waits."""
+        self._busy.pop(poller, None)
 
-    def answered(
-        self, participant: Participant, task_list: TaskList, reply: Mapping[str, Any]
-    ) -> None:
-        """Note that somebody's poll was answered, with a task or without."""
-        self._works(participant)
-        if reply.get("taskToken"):
-            participant.empties.clear()
-            participant.held = (
-                f"a task of {reply['workflowExecution']['workflowId']!r} from {task_list}"
-            )
-            self.holds(participant, reply["taskToken"])
+    def answered(self, poller: Poller, task: Task | None) -> None:
+        """Note that a poll was answered, with a task or without."""
+        self.works(poller)
+        if task is not None:
+            poller.empties.clear()
+            self.hold(task, poller.as_holder())
 
-    def holds(self, participant: Participant, token: str) -> None:
-        """Note a token of the task that somebody holds."""
-        participant.tokens.append(token)
-        self._holders[token] = participant
+    def acts(self, poller: Poller) -> None:
+        """Note a call that is neither a poll nor a query."""
+        poller.empties.clear()
+        self.works(poller)
 
-    def acts(self, participant: Participant) -> None:
-        """Note that somebody has made a call that is not a poll and not just a question."""
-        participant.empties.clear()
-        self._works(participant)
+    def works(self, poller: Poller) -> None:
+        """Note that a poller is busy."""
+        self._busy[poller] = None
+        self.quiet = self._computed = 0.0
+        if len(self._busy) > self._many_busy:
+            self._forget_ended()
+            self._many_busy = max(FEW, 2 * len(self._busy))
 
-    def task_is_over(self, token: str) -> None:
-        """Note that a task was answered, or that it is too late to do so."""
-        holder = self._holders.get(token)
-        if holder is not None:
-            self._drop(holder)
+    # Tasks
+
+    def hold(self, task: Task, holder: Holder) -> None:
+        """Note that a task is held."""
+        self._held[task.key] = HeldTask(task, holder, self._real_seconds())
+        if len(self._held) > self._many_held:
+            self._held = {key: held for key, held in self._held.items() if held.task.is_open()}
+            self._many_held = _MANY + 2 * len(self._held)
+
+    def heartbeat(self, key: TaskKey) -> None:
+        """Note a sign of life of a task that is held."""
+        held = self._held.get(key)
+        if held is not None:
+            held.sign = self._real_seconds()
+            held.warning = WARNING
+
+    def drop(self, holder: Holder) -> None:
+        """Note that a holder does not work on its tasks any more."""
+        for key in [key for key, held in self._held.items() if held.holder is holder]:
+            del self._held[key]
+
+    def held(self) -> list[HeldTask]:
+        """Return the tasks that are held."""
+        checked = [self._check(key) for key in list(self._held)]
+        return [held for held in checked if held is not None]
+
+    # Waiting for pollers
 
     def pause(self) -> float | None:
-        """Return for how many real seconds to wait for somebody busy; None if nobody is.
+        """Return for how many real seconds to wait for a busy poller; None if there is none.
 
-        Who holds no task and makes no call for a while is not counted any more: it has gone on
-        to other things, or waits for something itself. But on a busy machine a while is soon over
-        for somebody who gets no processor; so that does not count, up to a limit.
+        A poller that holds no task and makes no call for a while does not count any more: it has
+        gone on to other things, or waits for something itself. But on a busy machine a while is
+        soon over for a thread that gets no processor; so that does not count, up to a limit.
         """
-        self._forget_the_dead()
-        holders = [participant for participant in self._busy if participant.held]
-        if holders:
-            self._warn(holders)
-            return LOOK
+        while self._held:
+            held = self._check(next(iter(self._held)))
+            if held is not None:
+                self._warn_of(held)
+                return LOOK
+        self._forget_ended()
         if self._busy and self.quiet < COMPUTING:
-            # Who only looks up between two naps is hardly seen at it twice in a row.
+            # A thread that only wakes up between two naps is hardly seen running twice in a row.
             before, self._computing = self._computing, {p for p in self._busy if p.computes()}
             if before & self._computing:
                 self._computed = self.quiet
@@ -150,41 +225,34 @@ class Participants:
         self._busy.clear()
         return None
 
-    def drops(self, participant: Participant) -> None:
-        """Note that somebody is no longer at work on the task it held."""
-        self._drop(participant)
-        self._works(participant)
+    def _forget_ended(self) -> None:
+        for poller in [poller for poller in self._busy if not poller.alive()]:
+            del self._busy[poller]
 
-    def _works(self, participant: Participant) -> None:
-        self._busy[participant] = None
-        self.quiet = self._computed = 0.0
-        self._next_warning = WARNING
-        if len(self._busy) > self._many:
-            self._forget_the_dead()
-            self._many = max(FEW, 2 * len(self._busy))
+    def _check(self, key: TaskKey) -> HeldTask | None:
+        """Return a task, unless it is not held any more."""
+        held = self._held[key]
+        now = self._real_seconds()
+        if not held.task.is_open():
+            del self._held[key]
+            return None
+        reason = held.holder.gone(now)
+        if not reason and now >= held.sign + self._hold_seconds:
+            reason = f"has given no sign of life for {self._hold_seconds:g} real seconds"
+        if not reason:
+            return held
+        del self._held[key]
+        _log.warning("%s and %s; simulated time no longer waits for it.", held, reason)
+        return None
 
-    def _forget_the_dead(self) -> None:
-        for participant in list(self._busy):
-            if not participant.alive():
-                del self._busy[participant]
-                self._drop(participant)
-
-    def _drop(self, participant: Participant) -> None:
-        for token in participant.tokens:
-            self._holders.pop(token, None)
-        participant.tokens.clear()
-        participant.held = ""
-
-    def _warn(self, holders: list[Participant]) -> None:
-        if self.quiet >= self._next_warning:
-            self._next_warning *= 2
-            held = ", ".join(f"{holder.name} holds {holder.held}" for holder in holders)
+    def _warn_of(self, held: HeldTask) -> None:
+        still = self._real_seconds() - held.sign
+        if still >= held.warning:
+            held.warning *= 2
             _log.warning(
-                "Simulated time has stood still for %.0f real seconds, because %s.",
-                self.quiet,
-                held,
+                "Simulated time has stood still for %.0f real seconds, because %s.", still, held
             )
 
 
-def _not_told() -> bool:
+def _unknown() -> bool:
     return False

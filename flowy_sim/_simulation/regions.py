@@ -1,24 +1,26 @@
-"""The service in all regions: one engine each, made when it is first used."""
+"""The engines of a simulation: one for each region, made when it is first used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.task_lists import ACTIVITY, DECISION, ListName
-from flowy_sim._simulation.polls import ACTIVITY_POLL, DECISION_POLL
-from flowy_sim._simulation.presence import TaskList
+from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, TaskList
 
 POLL_OF = {DECISION: DECISION_POLL, ACTIVITY: ACTIVITY_POLL}
 """The operation that a task list is polled with, by the list's kind."""
 
 
 class Engines:
-    """The engines of a simulation, taken together."""
+    """The engines of a simulation, taken together.
+
+    Args:
+        make: makes the engine of a region.
+    """
 
     def __init__(self, make: Callable[[str], Engine]) -> None:
-        """Start with none; `make` makes the engine of a region."""
         self._make = make
         self._by_region: dict[str, Engine] = {}
 
@@ -29,10 +31,23 @@ class Engines:
             engine = self._by_region[region] = self._make(region)
         return engine
 
+    def call(
+        self, region: str, operation: str, request: Mapping[str, Any], instant: int
+    ) -> dict[str, Any]:
+        """Carry out a call.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        return self.of(region).call(operation, request, instant)
+
     @property
     def in_function(self) -> bool:
         """Whether a Lambda function is being called."""
         return any(engine.in_function for engine in self._by_region.values())
+
+    def __iter__(self) -> Iterator[Engine]:
+        return iter(self._by_region.values())
 
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds; None if never."""
@@ -50,7 +65,7 @@ class Engines:
 
     def poll(self, task_list: TaskList, request: dict[str, Any], instant: int) -> dict[str, Any]:
         """Poll once, without waiting."""
-        return self.of(task_list.region).call(task_list.poll, request, instant)
+        return self.call(task_list.region, task_list.poll, request, instant)
 
     def has_task(self, task_list: TaskList) -> bool:
         """Return whether a poll of the list would find a task."""

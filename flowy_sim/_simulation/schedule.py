@@ -1,7 +1,7 @@
-"""The one place where a simulation chooses.
+"""The schedule: the one place where a simulation makes choices.
 
 Wherever the service leaves something open (which waiting task is handed out, which of two effects
-at one instant comes first), the simulation asks its schedule. There is no other source of chance.
+at one instant comes first), the simulation asks its schedule. There is no other randomness.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Schedule(Protocol):
 
         Args:
             kind: what is chosen, such as ``activity task``.
-            count: how many possibilities there are, at least 1.
+            count: the number of possibilities, at least 1.
 
         Returns:
             The index of the possibility chosen, from 0 to `count` - 1.
@@ -35,7 +35,10 @@ class FirstChoice:
 
 
 class RandomChoice:
-    """Chooses at random from a seed; the same seed makes the same choices.
+    """Makes random choices; the same seed makes the same choices.
+
+    Args:
+        seed: of the random numbers.
 
     Example:
         >>> schedule = RandomChoice(7)
@@ -44,10 +47,9 @@ class RandomChoice:
     """
 
     def __init__(self, seed: int) -> None:
-        """Start the choices that belong to a seed."""
         self._random = Random(seed)
 
     def choose(self, kind: str, count: int) -> int:
-        """Return an index drawn at random."""
-        # random() alone is promised to give the same numbers on every version of Python.
+        """Return a random index."""
+        # Only random() is guaranteed to return the same numbers on every version of Python.
         return int(self._random.random() * count)

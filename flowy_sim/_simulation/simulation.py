@@ -1,25 +1,24 @@
-"""A simulation: Amazon SWF in memory, on a clock of its own."""
+"""A simulation: Amazon SWF in memory, with its own clock."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import count
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.lambdas import LambdaFunction
-from flowy_sim._engine.latency import DEFAULT, Latency
-from flowy_sim._engine.limits import DOCUMENTED, Limits
+from flowy_sim._engine.lambda_functions import LambdaFunction
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.tokens import request_ids
 from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock
-from flowy_sim._simulation.polls import POLLS, Polls
-from flowy_sim._simulation.presence import Participants
+from flowy_sim._simulation.host import Host
+from flowy_sim._simulation.polls import Polls
+from flowy_sim._simulation.presence import Presence
 from flowy_sim._simulation.regions import POLL_OF, Engines
 from flowy_sim._simulation.schedule import FirstChoice, Schedule
 from flowy_sim._simulation.threads import Threads
-from flowy_sim._simulation.time_skipping import Passage
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
@@ -29,22 +28,28 @@ class Simulation:
     """Amazon SWF in memory. Its time, its contents and its choices are its own.
 
     Args:
-        seed: run ids, tokens and request ids follow from it and from the calls made.
-        start: where the virtual clock starts, a datetime with a time zone or an ISO 8601 string
+        seed: run IDs, tokens and request IDs follow from it and from the calls made.
+        start: where the virtual clock starts: a datetime with a time zone, or an ISO 8601 string
             with one; 2024-01-01T00:00:00Z by default.
-        region: the region of clients that name none.
+        region: the default region of clients.
         account: twelve digits; part of the names of resources.
-        clock: a clock of its own, instead of a virtual one; it knows itself where it starts.
+        clock: used instead of a virtual clock; it has its own start.
         schedule: makes the choices that the service leaves open; the first possibility by default.
         limits: the service's quotas.
-        latency: how long effects take that come after a call was answered.
+        latency: how late effects happen; `Latency.DEFAULT` by default.
 
     Attributes:
         seed, region, account: as given.
-        clock: tells the time; ``clock.advance(seconds)`` lets time pass.
+        clock: the time; ``clock.advance(seconds)`` lets time pass.
         schedule: as given.
+        settings: the other arguments, by name: ``Simulation(**simulation.settings)`` is another
+            simulation that is set up alike.
         lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
-            They may call the simulation themselves, but not poll.
+            They may call the simulation themselves, but cannot poll.
+
+    Raises:
+        TypeError: `seed`, `clock`, `schedule`, `limits` or `latency` is something else.
+        ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
 
     Example:
         >>> simulation = Simulation(start="2024-02-29T12:00:00Z")
@@ -66,12 +71,6 @@ class Simulation:
         limits: Limits | None = None,
         latency: Latency | None = None,
     ) -> None:
-        """Start with nothing registered.
-
-        Raises:
-            TypeError: `seed`, `clock`, `schedule`, `limits` or `latency` is something else.
-            ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
-        """
         if clock is not None and start is not None:
             raise ValueError("Give the simulation a clock or a start, not both.")
         _check("seed", seed, isinstance(seed, int), "a whole number")
@@ -87,7 +86,7 @@ class Simulation:
             "latency",
             latency,
             hasattr(latency, "delays"),
-            "DEFAULT, ZERO or RECORDED of flowy_sim._engine.latency, or a Latency of your own",
+            "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
         )
         self.seed = seed
         self.region = region
@@ -95,20 +94,23 @@ class Simulation:
         self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
         self.schedule = schedule or FirstChoice()
         self.lambdas: dict[str, Callable[..., Any] | LambdaFunction] = {}
-        self._limits = limits or DOCUMENTED
-        self._latency = latency or DEFAULT
+        self.settings: dict[str, Any] = {
+            "seed": seed,
+            "start": start,
+            "region": region,
+            "account": account,
+            "limits": limits,
+            "latency": latency,
+        }
+        self._limits = limits or Limits()
+        self._latency = latency or Latency.DEFAULT
         self._lock = threading.RLock()
-        self._requests = count(1)
-        random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-        self._request_prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
-        self._engines = Engines(self._make_engine)
-        participants = Participants()
-        polls = Polls(self._engines, participants, self.schedule.choose, self._limits.polls)
-        self._passage = Passage(self.clock, self._engines, participants, polls, _alone)
-        self.threads = Threads(
-            self._lock, self.clock, self._carry_out, participants, polls, self._passage
-        )
-        self.clock.belong_to(self._lock, self._passage.advance_to)
+        self._request_ids = request_ids(seed)
+        engines, presence = Engines(self._make_engine), Presence()
+        polls = Polls(engines, presence, self.schedule.choose, self._limits.polls)
+        self.host = Host(self.clock, engines, presence, polls, _alone)
+        self.threads = Threads(self.host, self._lock)
+        self.clock.belong_to(self._lock, self.host.time_skipping.advance_to)
 
     def call(
         self, operation: str, request: Mapping[str, Any], region: str | None = None
@@ -118,7 +120,7 @@ class Simulation:
         Args:
             operation: such as ``StartWorkflowExecution``.
             request: its members, as boto3 takes them.
-            region: whose service is called; the simulation's region by default.
+            region: the region whose service is called; the simulation's by default.
 
         Returns:
             The reply as boto3 gives it, without ``ResponseMetadata``. A poll never waits.
@@ -127,15 +129,29 @@ class Simulation:
             flowy_sim._engine.faults.Fault: the call is refused and has changed nothing.
         """
         with self._lock:
-            return self._carry_out(operation, request, region or self.region)
+            return self.host.carry_out(operation, request, region or self.region)
 
     def next_instant(self) -> int | None:
         """Return when something will next happen by itself, in milliseconds since 1970.
 
-        Waiting polls do not count. None if nothing will happen until somebody calls.
+        Waiting polls do not count. None if nothing will happen before the next call.
         """
         with self._lock:
-            return self._engines.next_instant()
+            return self.host.time_skipping.next_instant()
+
+    def skip_time(self, until: int | None = None) -> bool:
+        """Let time pass until the next thing happens by itself, whatever pollers are doing.
+
+        A clock that runs by itself is waited for.
+
+        Args:
+            until: an instant in milliseconds since 1970 at which time stops if nothing happens
+                before; None if there is none.
+
+        Returns:
+            Whether there was anything to wait for.
+        """
+        return self.host.time_skipping.skip(until)
 
     def lists_with_tasks(self, domain: str) -> set[tuple[str, str]]:
         """Return the task lists on which a poll would find a task now.
@@ -148,19 +164,19 @@ class Simulation:
         """
         with self._lock:
             if self.clock.runs:
-                self._engines.run_until(self._passage.present())
+                self.host.engines.run_until(self.host.time_skipping.present())
             found = self.engine().lists_with_tasks(domain)
             return {(POLL_OF[kind], name) for kind, _, name in found}
 
     def engine(self) -> Engine:
-        """Return the engine of the simulation's region, to look at."""
-        return self._engines.of(self.region)
+        """Return the engine of the simulation's region, for inspection."""
+        return self.host.engines.of(self.region)
 
     def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
         """Return an object with the methods of ``boto3.client("swf")``.
 
         Args:
-            region: whose service it calls; the simulation's region by default.
+            region: the region whose service it calls; the simulation's by default.
             poll_seconds: for how many simulated seconds its polls wait for a task.
         """
         from flowy_sim._clients.in_process import Client
@@ -181,19 +197,8 @@ class Simulation:
         return boto3_client(self, wire, poll_seconds, arguments)
 
     def request_id(self) -> str:
-        """Return the id of one more request: a UUID that follows from the seed."""
-        return f"{self._request_prefix}{next(self._requests):012x}"
-
-    def _carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
-        if operation in POLLS and self._engines.in_function:
-            raise RuntimeError(
-                "A Lambda function cannot poll for tasks: time stands still while it runs; "
-                "let a decider or a worker poll."
-            )
-        now = self._passage.present()
-        reply = self._engines.of(region).call(operation, request, now)
-        self._passage.called(operation, reply)
-        return reply
+        """Return the ID of another request: a UUID that follows from the seed."""
+        return next(self._request_ids)
 
     def _make_engine(self, region: str) -> Engine:
         return Engine(
@@ -208,7 +213,7 @@ class Simulation:
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:
-    """Refuse an argument that is given and does not fit."""
+    """Raise an error for an argument that is given and has the wrong type."""
     if given is not None and not fits:
         raise TypeError(f"{name}={given!r}: give {wanted}.")
 

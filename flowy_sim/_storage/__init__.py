@@ -1,1 +1,1 @@
-"""Simulations that outlive their process: kept in a file, and moved as JSON."""
+"""Simulations that outlive their process: kept in a database file, and moved in one."""

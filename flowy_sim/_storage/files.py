@@ -1,7 +1,7 @@
-"""Files that simulations are kept in: made, looked at, opened, refused.
+"""Database files: created, read, opened for writing, or refused.
 
-A file that cannot be used is refused before anything of it is changed: it is read through a
-connection that cannot write, and opened for writing only when all of it has been understood.
+A file that cannot be used is refused before anything in it is changed: it is read through a
+connection that cannot write, and opened for writing only after all of it has been understood.
 """
 
 from __future__ import annotations
@@ -9,47 +9,61 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
 
 from flowy_sim._engine.events import event_types
 from flowy_sim._storage import schema
-from flowy_sim._storage.plain import encode
+from flowy_sim._storage.codec import encode
 
 #: What reading a damaged file may raise, besides `sqlite3.Error`.
-DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 _MAGIC = b"SQLite format 3\0"
+_JSON_EXPORT = b'{"format": "flowy-sim export"'
 _HEADER_LENGTH = 100
-#: Pages of the write-ahead log that are moved to the file at a time.
+#: Number of pages of the write-ahead log that are moved to the file at a time.
 _CHECKPOINT_PAGES = 4_000
 _LOG_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 32 * 1024
-#: A file has so many pages at least before it is made smaller.
+#: Number of pages that a file must have before it is compacted.
 _COMPACTED_PAGES = 1_000
-#: Real seconds to wait for somebody who is only looking at the file.
+#: Real seconds to wait for a process that only reads the file.
 _PATIENCE = 1.0
 
-#: Modification time and size of a file and of its log; None for one that is not there or empty.
+#: Modification time and size of a file and of its log; None for one that is missing or empty.
 Signature = tuple[tuple[int, int] | None, ...]
 
 
 class FileRefusedError(Exception):
-    """A file cannot be used; the message says why, and what to do. Nothing of it was changed."""
+    """A file cannot be used; the message says why and what to do. The file is unchanged."""
 
 
 def is_missing(path: Path) -> bool:
-    """Return whether a file has still to be made: it is not there, or there is nothing in it."""
+    """Return whether a file does not exist, or is empty."""
     return not path.exists() or (path.is_file() and path.stat().st_size == 0)
 
 
-def create(path: Path) -> None:
-    """Make a file in which nothing is kept yet, complete or not at all.
+def create(path: Path, fill: Callable[[Connection], object] | None = None) -> None:
+    """Create a file, complete or not at all.
+
+    Args:
+        path: the file.
+        fill: writes its content; without it the file has no simulation.
 
     Raises:
-        FileRefusedError: it cannot be made, or is not missing.
+        FileRefusedError: the file cannot be created, or exists already.
     """
     made = path.with_name(f"{path.name}.new")
     try:
@@ -61,38 +75,49 @@ def create(path: Path) -> None:
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
             connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
             connection.execute("COMMIT")
+            if fill is not None:
+                fill(connection)
         _put_in_place(made, path)
     except FileExistsError:
-        raise FileRefusedError(f"{path} has just been made by another process.") from None
+        raise FileRefusedError(f"{path} has just been created by another process.") from None
     except (OSError, sqlite3.Error) as error:
         raise FileRefusedError(
-            f"{path} cannot be made ({error}); give a file in a folder that can be written."
+            f"{path} cannot be created ({error}); give a file in a folder that can be written."
         ) from error
 
 
 @contextmanager
-def looking_at(path: Path) -> Iterator[Connection]:
-    """Look at a file through a connection that cannot change it.
+def reading(path: Path, said: str = "") -> Iterator[Connection]:
+    """Open a file through a connection that cannot change it.
 
-    What goes wrong while it is read is a reason to refuse it.
+    Whatever goes wrong while it is read is a reason to refuse it.
+
+    Args:
+        path: the file.
+        said: what messages call it; its path by default.
 
     Raises:
-        FileRefusedError: it is not such a file, from another version, damaged or in use.
+        FileRefusedError: it is not a file of flowy-sim, from another version, damaged or in use.
     """
-    _check_header(path)
+    said = said or str(path)
+    _check_header(path, said)
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection:
+            # Views and triggers of a file from elsewhere must not run anything.
+            connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("BEGIN")
+            if schema.definitions(connection) != _definitions():
+                raise ValueError("its tables are not those of this format")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise ValueError(verdict)
-            _check_model(path, connection)
+            _check_model(said, connection)
             yield connection
     except sqlite3.Error as error:
-        raise _refused(path, error) from error
+        raise _refused(said, error) from error
     except DAMAGE as error:
-        raise _damaged(path, error) from error
+        raise _damaged(said, error) from error
 
 
 @contextmanager
@@ -112,17 +137,17 @@ def writing(path: Path, seen: Signature) -> Iterator[Connection]:
 
 
 def open_for_writing(path: Path, seen: Signature) -> Connection:
-    """Open a file that has been looked at, for this process alone.
+    """Open a file that has been read, for this process alone.
 
     Args:
         path: the file.
-        seen: what `signature` returned before it was looked at.
+        seen: what `signature` returned before it was read.
 
     Returns:
-        A connection that any thread may use, one after the other. Its transactions are durable.
+        A connection that any thread may use, one at a time. Its transactions are durable.
 
     Raises:
-        FileRefusedError: it is in use, has changed since it was looked at, or cannot be written.
+        FileRefusedError: it is in use, has changed since it was read, or cannot be written.
     """
     try:
         connection = sqlite3.connect(
@@ -150,26 +175,26 @@ def open_for_writing(path: Path, seen: Signature) -> Connection:
 
 
 def _compact(connection: Connection) -> None:
-    """Give back the room of what was forgotten, if it is more than half of a file."""
+    """Return the space of deleted rows to the disk, if it is more than half of the file."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     if pages >= _COMPACTED_PAGES and free > pages / 2:
-        # Without room for that on the disk the file stays as it is.
+        # Without enough space for that on the disk the file stays as it is.
         with suppress(sqlite3.OperationalError):
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def close(path: Path, connection: Connection) -> None:
-    """Close a file that was opened for writing; nothing but the file itself is left."""
-    # Left by those who looked at it. While it is locked, nobody uses it.
+    """Close a file that was opened for writing; only the file itself is left."""
+    # Left by processes that only read it. While the file is locked, none of them uses it.
     with suppress(OSError):
         path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     connection.close()
 
 
 def signature(path: Path) -> Signature:
-    """Return what tells whether a file was changed."""
+    """Return what differs as soon as a file was changed."""
     return tuple(map(_stamp, (path, path.parent / f"{path.name}-wal")))
 
 
@@ -197,50 +222,63 @@ def _put_in_place(made: Path, path: Path) -> None:
         made.unlink()
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path, said: str) -> None:
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_LENGTH)
             length = os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise FileRefusedError(f"{path} cannot be read: {error.strerror}.") from error
+        raise FileRefusedError(f"{said} cannot be read: {error.strerror}.") from error
+    if header.startswith(_JSON_EXPORT):
+        raise FileRefusedError(
+            f"{said} is an export in JSON, in format 1. A development version from before 0.1.0 "
+            "can import it."
+        )
     application, version = header[68:72], header[60:64]
     if not header.startswith(_MAGIC) or _number(application) != schema.APPLICATION:
-        raise FileRefusedError(f"{path} is not a file of flowy-sim; give another one.")
+        raise FileRefusedError(f"{said} is not a file of flowy-sim; give another one.")
     found = _number(version)
-    if found != schema.FORMAT:
-        writer, mend = (
-            ("a newer version", "upgrade flowy-sim")
-            if found > schema.FORMAT
-            else ("an older version", "give another file")
-        )
+    if found > schema.FORMAT:
         raise FileRefusedError(
-            f"{path} was written by {writer} of flowy-sim, in format {found}; this one reads "
-            f"format {schema.FORMAT}: {mend}."
+            f"{said} was written by a newer version of flowy-sim, in format {found}; this version "
+            f"reads format {schema.FORMAT}: upgrade flowy-sim."
+        )
+    if found < schema.FORMAT:
+        raise FileRefusedError(
+            f"{said} was written by an older version of flowy-sim, in format {found}; this version "
+            f"reads format {schema.FORMAT}. A development version from before 0.1.0 can serve and "
+            "export it."
         )
     page_size = 65_536 if header[16:18] == b"\0\1" else _number(header[16:18])
     if length < page_size * _number(header[28:32]):
-        raise _damaged(path, "its end is missing")
+        raise _damaged(said, "its end is missing")
 
 
 def _number(content: bytes) -> int:
     return int.from_bytes(content, "big")
 
 
+@cache
+def _definitions() -> list[schema.Row]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        schema.create_tables(connection)
+        return schema.definitions(connection)
+
+
 def _model() -> dict[str, list[str]]:
-    """Return the types of events that this version knows, and their members."""
+    """Return the event types of the installed service model, and their members."""
     return {name: list(event_type.members) for name, event_type in event_types().items()}
 
 
-def _check_model(path: Path, connection: Connection) -> None:
-    """Refuse a file with events that the service model installed here does not know."""
+def _check_model(said: str, connection: Connection) -> None:
+    """Refuse a file with events that the installed service model does not know."""
     known = _model()
     for _, text in schema.read(connection, "about"):
         for name, members in json.loads(text).items():
             for member in members:
                 if member not in known.get(name, ()):
                     raise FileRefusedError(
-                        f"{path} was written with a newer model of Amazon SWF, in which {name} "
+                        f"{said} was written with a newer model of Amazon SWF, in which {name} "
                         f"has {member}; upgrade botocore."
                     )
 
@@ -253,7 +291,7 @@ def _write_model(connection: Connection) -> None:
         connection.execute("COMMIT")
 
 
-def _refused(path: Path, error: sqlite3.Error) -> FileRefusedError:
+def _refused(path: Path | str, error: sqlite3.Error) -> FileRefusedError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return FileRefusedError(
@@ -261,15 +299,14 @@ def _refused(path: Path, error: sqlite3.Error) -> FileRefusedError:
         )
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return FileRefusedError(
-            f"{path} cannot be opened ({error}); see that the file and its folder can be written."
+            f"{path} cannot be opened ({error}); make the file and its folder writable."
         )
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return FileRefusedError(f"{path} cannot be used: {error}.")
     return _damaged(path, error)
 
 
-def _damaged(path: Path, reason: object) -> FileRefusedError:
+def _damaged(path: Path | str, reason: object) -> FileRefusedError:
     return FileRefusedError(
-        f"{path} is damaged ({reason}); it was left as it is. Give a copy of it from before, or "
-        "another file."
+        f"{path} is damaged ({reason}) and was left unchanged; give a backup or another file."
     )

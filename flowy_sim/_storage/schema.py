@@ -1,7 +1,7 @@
-"""The tables of a file: what stands in their rows, and how it is written.
+"""The tables of a database file, and how their rows are read and written.
 
-Every row ends with a checksum of the values before it: SQLite notices that a page is torn, but
-not that a byte of a text has changed. Texts are JSON in ASCII, except for kinds.
+Every row ends with a checksum of the values before it: SQLite notices a torn page, but not a
+changed byte in a text. Texts are JSON in ASCII, except for kinds.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from sqlite3 import Connection
 from typing import Any
 from zlib import crc32
 
-#: Marks a file as one of these, in its header.
+#: Marks a file as one of flowy-sim, in its header.
 APPLICATION = 0x464C4F57
-#: The format of the tables; in the file's header too.
-FORMAT = 1
+#: The format of the tables, also in the header. Format 1, of development versions before the first
+#: release, had the table `effects` under another name.
+FORMAT = 2
 
 Row = tuple[Any, ...]
 
@@ -27,7 +28,7 @@ _TABLES = {
     "types": "domain kind name | state",
     "executions": "domain number | state",
     "history": "id | domain number events",
-    "deadlines": "domain number key | at kind arguments",
+    "effects": "domain number key | at kind arguments",
     "heartbeats": "domain number scheduled | at details",
 }
 _TEXTS = {"name", "value", "state", "region", "kind", "events", "arguments", "details"}
@@ -37,13 +38,25 @@ COLUMNS = {table: tuple(columns.replace("|", "").split()) for table, columns in 
 
 
 def create_tables(connection: Connection) -> None:
-    """Make the tables of a new file."""
+    """Create the tables of a new file."""
     for table, columns in COLUMNS.items():
         declared = [f"{name} {'TEXT' if name in _TEXTS else 'INTEGER'}" for name in columns]
         declared += ["checksum INTEGER", f"PRIMARY KEY ({', '.join(KEYS[table])})"]
         rest = "" if KEYS[table] == ("id",) else " WITHOUT ROWID"
         connection.execute(f"CREATE TABLE {table} ({', '.join(declared)}){rest}")
     connection.execute("CREATE INDEX history_of ON history (domain, number)")
+
+
+def definitions(connection: Connection) -> list[Row]:
+    """Return how the tables, indexes, views and triggers of a database are defined."""
+    return connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
+    ).fetchall()
+
+
+def column_type(column: str) -> type[Any]:
+    """Return the type of the values in a column."""
+    return str if column in _TEXTS else int
 
 
 def read(connection: Connection, table: str) -> Iterator[Row]:
@@ -61,7 +74,7 @@ def read(connection: Connection, table: str) -> Iterator[Row]:
 
 
 def put(connection: Connection, table: str, rows: Iterable[Row]) -> None:
-    """Write rows, in place of those with the same key."""
+    """Write rows; they replace those with the same key."""
     places = "?, " * len(COLUMNS[table]) + "?"
     sealed = [(*row, _checksum(row)) for row in rows]
     connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", sealed)
@@ -76,7 +89,7 @@ def delete(
 
 
 def delete_simulations(connection: Connection, ids: Sequence[Row]) -> None:
-    """Delete simulations with all that is in them."""
+    """Delete simulations with everything in them."""
     engines = "SELECT id FROM engines WHERE simulation = ?"
     domains = f"SELECT id FROM domains WHERE engine IN ({engines})"
     for table, columns in COLUMNS.items():

@@ -9,11 +9,12 @@ from typing import Any
 
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._choices import RecordingSchedule
 from flowy_sim.faults._fault import InjectedFault
-from flowy_sim.testing import MOST_FAULTS, Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._runner import MOST_FAULTS
 
 Test = Callable[[Runner], object]
 """What is explored: a function that runs workflows with the runner it receives, and asserts."""
@@ -83,7 +84,7 @@ class Attempt:
             faults=setup.faults,
             most_faults=setup.most_faults,
             on_turn=self._count_turn,
-            on_accident=on_accident,
+            on_fault=on_accident,
             **setup.runner,
         )
         # Replay at every decision: it finds the most, and is the fastest for short executions.

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from flowy.errors import ConfigurationError
+from flowy_sim._engine import first
 from flowy_sim._simulation.schedule import Schedule
 
 _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<taken>\d+)(?:; |$)")
@@ -50,11 +51,6 @@ class RecordingSchedule(Schedule, Protocol):
     """
 
     made: list[Choice]
-
-
-def first(kind: str, count: int) -> int:
-    """Choose the first possibility."""
-    return 0
 
 
 class PrefixSchedule:

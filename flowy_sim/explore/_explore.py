@@ -19,7 +19,8 @@ from flowy_sim.explore._explorer import Explorer, OnProgress
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, FoundError, Observations
 from flowy_sim.faults._fault import InjectedFault, checked_faults
-from flowy_sim.testing import MOST_FAULTS, Runner
+from flowy_sim.testing import Runner
+from flowy_sim.testing._runner import MOST_FAULTS
 
 RUNS = 10_000
 SECONDS = 10.0

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
 from flowy_sim.explore._choices import (
     DeviatingSchedule,

@@ -45,7 +45,7 @@ class Fingerprints:
         runner = self._runner
         engine, scheduler = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sum(hash((at, due.kind)) for at, due in engine.deadlines) & _MASK
+        deadlines = sum(hash((at, due.kind)) for at, due in engine.effects) & _MASK
         plans = sum(
             hash((at, kind, _about(runner, about)))
             for at, kind, about in scheduler.delayed_calls.entries()
@@ -65,8 +65,8 @@ class Fingerprints:
                 scheduler.fault_injector.left,
                 tuple((pool.has_idle, pool.untried, len(pool.lists)) for pool in scheduler.pools),
                 runner.progress,
-                runner.world(),
-                tuple(runner.stub_dispatch.chosen),
+                runner.outside_state(),
+                tuple(runner.stub_dispatch.answered),
                 tuple(map(id, scheduler.deployed.values())),
             )
         )

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from random import Random
 from typing import NamedTuple
 
-from flowy_sim.explore._choices import Choice, Deviation, PrefixSchedule, first
+from flowy_sim._engine import first
+from flowy_sim.explore._choices import Choice, Deviation, PrefixSchedule
 
 LARGE_FRONTIER = 500
 """Untried alternatives from which on every other run is a random sample of the space."""

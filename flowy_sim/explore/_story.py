@@ -9,8 +9,9 @@ from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
 
-from flowy_sim._engine.execution import CLOSE_STATUS, Execution
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.life_cycles import CLOSE_STATUS
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Event
 

@@ -102,7 +102,7 @@ def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
 
     It returns the activity's result. Heartbeats are recorded in ``swf_activity.heartbeats``; after
     ``swf_activity.cancel(at=2)`` the second one reports that the task is to be canceled. See
-    `flowy_sim.testing._activity_environment.ActivityEnvironment`.
+    `flowy_sim.testing.ActivityEnvironment`.
     """
     from flowy_sim.testing._activity_environment import ActivityEnvironment
 
@@ -164,7 +164,7 @@ def swf_replay(
 
 @pytest.fixture(scope="session")
 def _swf_server() -> Iterator[Endpoint]:
-    from flowy_sim._server.in_thread import serving
+    from flowy_sim._server.server import serving
 
     missing = [name for name in _SERVING if find_spec(name) is None]
     if missing:
@@ -194,7 +194,7 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 def _served(options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a simulation as settings of a server."""
     __tracebackhide__ = True
-    from flowy_sim._server.settings import LATENCIES
+    from flowy_sim._simulation.settings import LATENCIES
 
     settings = dict(options)
     if isinstance(settings.get("start"), datetime):
@@ -205,8 +205,8 @@ def _served(options: dict[str, Any]) -> dict[str, Any]:
         names = [name for name, each in LATENCIES.items() if each is settings["latency"]]
         if not names:
             refuse(
-                "a served simulation takes a latency of flowy_sim.Latency: DEFAULT, ZERO or "
-                "RECORDED"
+                "a served simulation takes Latency.DEFAULT, Latency.ZERO or Latency.RECORDED, "
+                "because it has to be written as JSON"
             )
         settings["latency"] = names[0]
     return settings

@@ -41,7 +41,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
+from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults import EVERYDAY, InjectedFault
@@ -50,7 +51,6 @@ from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._registry import Sources, activities_in, families, module_of
 from flowy_sim.testing._run import Run, fetch
-from flowy_sim.testing._waiting import times_out_at
 
 
 class SteeredSchedule:
@@ -176,7 +176,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         """Advance time to the next event, unless an execution would time out first."""
         instant = self.runner.turn_loop.next_instant()
         if instant is not None and instant < min(map(self._times_out, self._open())):
-            self.runner.turn_loop.let_time_pass(instant)
+            self.runner.turn_loop.skip_time()
 
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())

@@ -1,4 +1,4 @@
-"""Histories in files: as JSON, the way GetWorkflowExecutionHistory gives them."""
+"""History files: JSON, in the form in which GetWorkflowExecutionHistory returns histories."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ from flowy_sim._events.history import Event, History
 
 
 class LoadedHistory(NamedTuple):
-    """What a file holds."""
+    """A history from a file.
+
+    Attributes:
+        events: its events, oldest first.
+        execution: the IDs of the execution; `UNKNOWN` if they are not in the file, as in what
+            Amazon SWF returns.
+    """
 
     events: History
     execution: Execution
-    """Whose it is; `UNKNOWN` of the decider if the file does not tell, as Amazon SWF does not."""
 
 
 def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) -> None:
-    """Keep a history in a file.
+    """Write a history to a file.
 
     Args:
         path: the file.
         events: the history.
-        execution: whose it is.
+        execution: the IDs of the execution, if they are to be in the file.
 
     Raises:
         OSError: the file cannot be written.
     """
     ids = {"workflowId": execution.workflow_id, "runId": execution.run_id}
-    whose = {} if execution == UNKNOWN else ids
-    text = json.dumps({**whose, "events": events}, default=iso, indent=2)
+    known = {} if execution == UNKNOWN else ids
+    text = json.dumps({**known, "events": events}, default=iso, indent=2)
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -43,15 +48,15 @@ def load(path: Path) -> LoadedHistory:
     """Read the history of one execution.
 
     Args:
-        path: a file of JSON: what ``aws swf get-workflow-execution-history`` prints, a list of
-            events, or several such things, one after the other or in a list: the pages of a long
-            history, in either order.
+        path: a JSON file: the output of ``aws swf get-workflow-execution-history``, or a list of
+            events. The pages of a long history can follow each other, or be in a list, in any
+            order.
 
     Returns:
-        The events, oldest first, their times as they are in the file; and whose they are.
+        The history. Its times are as in the file.
 
     Raises:
-        HistoryError: it holds no history, or not the whole of one.
+        HistoryError: the file is not a history, or not a complete one.
     """
     try:
         documents = list(_documents(path.read_text(encoding="utf-8")))
@@ -63,40 +68,40 @@ def load(path: Path) -> LoadedHistory:
 
 
 def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
-    """Put the history of one execution together.
+    """Collect the pages of the history of one execution.
 
     Args:
-        what: what it comes from, for the message of an error.
-        documents: replies of GetWorkflowExecutionHistory, also with ``workflowId`` and ``runId``
-            as ``flowy-sim history`` and ``flowy-sim run --json`` write them, or lists of events.
+        what: the source, for error messages.
+        documents: replies of GetWorkflowExecutionHistory, or lists of events. Replies may have
+            ``workflowId`` and ``runId``, as ``flowy-sim history`` and ``flowy-sim run --json``
+            write them.
 
     Raises:
-        HistoryError: that is no history, or not the whole of one.
+        HistoryError: that is not a history, or not a complete one.
     """
     pages = [page for document in documents for page in _pages(document)]
     if pages and all(page.get("nextPageToken") for page in pages):
         raise HistoryError(
-            f"{what} holds only a part of a history, as there is a page after the last; get all "
-            "pages"
+            f"{what} is only part of a history: its last page has a nextPageToken; fetch all pages"
         )
     events = [event for page in pages for event in page.get("events") or ()]
     if not events or not all(isinstance(e, dict) and "eventId" in e for e in events):
         raise HistoryError(
-            f"{what} holds no history: that is JSON with a list of events, each with an eventId"
+            f"{what} is not a history, which is JSON with a list of events that have an eventId"
         )
     events.sort(key=lambda event: int(event["eventId"]))
     if [event["eventId"] for event in events] != list(range(1, len(events) + 1)):
         raise HistoryError(
-            f"{what} does not hold the whole history of one execution: its events must have the "
-            "ids 1, 2, 3, …"
+            f"{what} is not the complete history of one execution: its events must have the IDs "
+            "1, 2, 3, …"
         )
     found = [page for page in pages if "workflowId" in page and "runId" in page]
-    whose = Execution(found[0]["workflowId"], found[0]["runId"]) if found else UNKNOWN
-    return LoadedHistory(History(events), whose)
+    execution = Execution(found[0]["workflowId"], found[0]["runId"]) if found else UNKNOWN
+    return LoadedHistory(History(events), execution)
 
 
 def files(*paths: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of JSON among paths and in folders at any depth, each with a name."""
+    """Yield the name and path of each file, and of the JSON files in folders at any depth."""
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*.json")):
@@ -106,14 +111,14 @@ def files(*paths: Path) -> Iterator[tuple[str, Path]]:
 
 
 def iso(value: object) -> str:
-    """Write a time for JSON."""
+    """Return a time as it is written in JSON."""
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} has no form in JSON")
+    raise TypeError(f"{value!r} cannot be written as JSON")
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """Yield what is written in JSON, one after the other."""
+    """Yield the JSON documents in a text, which follow each other."""
     decoder = json.JSONDecoder()
     text = text.strip()
     while text:
@@ -123,7 +128,7 @@ def _documents(text: str) -> Iterator[Any]:
 
 
 def _pages(document: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield replies of GetWorkflowExecutionHistory."""
+    """Yield the pages in a document, as replies of GetWorkflowExecutionHistory."""
     if isinstance(document, Mapping):
         yield document
     elif isinstance(document, Iterable) and not isinstance(document, str):

@@ -1,4 +1,4 @@
-"""Replaying histories from files by the workflows of today, at every prefix."""
+"""Replaying: of recorded histories, and by the deciders of a runner."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay
 from flowy.workflow import Workflow
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing._history_files import files, load
 
 REPLAYS = "replays"
-
-
 DIFFERS = "differs"
-
-
 UNREADABLE = "unreadable"
-
-
 OTHER = "other"
+
+SHORT = 100
+"""The number of events below which an execution is replayed for each decision."""
+
+GROWTH = 3
+"""The factor by which a longer execution has to grow before it is replayed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedFile:
-    """What came of replaying a history.
+    """The outcome of replaying the history in a file.
 
     Attributes:
-        name: the file.
-        outcome: ``replays``, ``differs``, ``unreadable``, or ``other`` if it is of another
-            workflow.
-        events: how many events it has.
-        sentence: where code and history part, what is wrong with the file, or whose it is.
+        name: the name of the file.
+        outcome: ``replays``, ``differs``, ``unreadable``, or ``other`` for the history of a
+            workflow that is not replayed.
+        events: the number of events.
+        sentence: the first difference, what is wrong with the file, or the other workflow.
     """
 
     name: str
@@ -48,9 +48,9 @@ class ReplayedFile:
     sentence: str = ""
 
     def __str__(self) -> str:
-        """Say it in a line, or more if there is more to say."""
-        said = f": {self.sentence}" if self.sentence else ""
-        return f"{self.outcome}: {self.name}{said}"
+        """Return the outcome as it is reported, usually in one line."""
+        details = f": {self.sentence}" if self.sentence else ""
+        return f"{self.outcome}: {self.name}{details}"
 
 
 def replay_prefixes(
@@ -59,17 +59,17 @@ def replay_prefixes(
     payloads: Payloads = PLAIN,
     execution: Execution = UNKNOWN,
 ) -> None:
-    """Replay a history, and each part of it that an execution had when it was decided on.
+    """Replay a history as far as each of its decision tasks, and then the whole history.
 
     Args:
         workflow: the workflow's class.
         events: the history.
-        payloads: how its arguments and results travelled.
-        execution: whose it is, if that is known.
+        payloads: decodes its arguments and results.
+        execution: the IDs of the execution, if they are known.
 
     Raises:
-        NonDeterminismError: the code decides otherwise than the history shows.
-        HistoryError: that is no history.
+        NonDeterminismError: the code makes other decisions than the history shows.
+        HistoryError: the events are not a history.
     """
     for index, event in enumerate(events):
         if index > 2 and event["eventType"] == "DecisionTaskStarted":
@@ -78,16 +78,19 @@ def replay_prefixes(
 
 
 def type_of(events: Sequence[Event]) -> tuple[str, str]:
-    """Return name and version of the workflow that a history is of.
+    """Return the name and version of the workflow type of a history.
 
     Raises:
-        HistoryError: it does not begin with WorkflowExecutionStarted.
+        HistoryError: the history does not begin with WorkflowExecutionStarted.
     """
     if events[0].get("eventType") != "WorkflowExecutionStarted":
-        raise HistoryError("a history begins with WorkflowExecutionStarted, event 1; this one not")
+        raise HistoryError(
+            "event 1 of a history must be WorkflowExecutionStarted, not "
+            f"{events[0].get('eventType')}"
+        )
     named = attributes_of(events[0]).get("workflowType")
     if not named:
-        raise HistoryError("event 1 does not tell the workflow's type")
+        raise HistoryError("event 1 of the history has no workflowType")
     return named["name"], named["version"]
 
 
@@ -97,9 +100,9 @@ def replay_files(
     """Replay the histories in files and folders.
 
     Args:
-        workflows: the workflows that they may be of.
-        paths: files of JSON, and folders with such files at any depth.
-        payloads: how arguments and results travelled.
+        workflows: the workflows to replay; histories of others are skipped.
+        paths: JSON files, and folders that contain such files at any depth.
+        payloads: decodes arguments and results.
     """
     known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in workflows}
     for name, path in files(*paths):
@@ -118,23 +121,17 @@ def replay_files(
             yield ReplayedFile(name, REPLAYS, len(events))
 
 
-SHORT = 100
-
-
-"""An execution of fewer events is replayed for each decision."""
-
-
-GROWTH = 3
-
-
-"""A longer one when it is so many times as long as at its last replay."""
-
-
 class ReplayingDeciders(SuspendedExecutions):
-    """Executions that are kept suspended between most of their decisions."""
+    """Executions that are replayed from time to time, and kept suspended in between.
+
+    Only replaying finds code that is not deterministic. Replaying for each decision takes
+    quadratic time, so a long execution is replayed when it has grown by the factor `GROWTH`. All
+    these replays together cost less than one of the complete history.
+
+    Without greenlet, nothing can be suspended, and everything is replayed for each decision.
+    """
 
     def __init__(self) -> None:
-        """Begin with none; without greenlet none is ever kept."""
         super().__init__()
         self._replayed: dict[str, int] = {}
 

@@ -1,4 +1,4 @@
-"""Answers: what stubs give in place of results, one after the other."""
+"""Answers of stubs: results, errors, functions and time-outs, one for each call."""
 
 from __future__ import annotations
 
@@ -13,21 +13,14 @@ from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN
 from flowy.workflow import Workflow
+from flowy_sim._events.schema import TIMEOUTS
 
 NOTHING: Any = object()
-"""What was not given, where None can be."""
+"""The default of an argument for which None is a value."""
 
 ACTIVITY = "activity"
 CHILD = "workflow"
 FUNCTION = "Lambda function"
-
-TIME_OUTS = {
-    "SCHEDULE_TO_START": "scheduleToStartTimeout",
-    "SCHEDULE_TO_CLOSE": "scheduleToCloseTimeout",
-    "START_TO_CLOSE": "startToCloseTimeout",
-    "HEARTBEAT": "heartbeatTimeout",
-}
-"""The four time-outs of an activity, and the attribute that says after how many seconds."""
 
 _START_TO_CLOSE = "START_TO_CLOSE"
 
@@ -37,12 +30,11 @@ class Answer:
     """One answer of a stub.
 
     Attributes:
-        function: returns the result or raises what it fails with.
-        takes: how many simulated seconds after it was taken up a task is answered; infinity for
-            never.
-        heartbeat: how many simulated seconds lie between two heartbeats; None for no heartbeats.
-        constant: whether the function does nothing but return or raise, always the same.
-        timeout: which of the `TIME_OUTS` passes, as there is no answer; else empty.
+        function: returns the result or raises the error.
+        takes: simulated seconds from the start of the task to its answer; infinity for never.
+        heartbeat: simulated seconds between two heartbeats; None for no heartbeats.
+        constant: whether the function has no effects and always does the same.
+        timeout: the type of the time-out that closes the task; empty if it is answered.
     """
 
     function: Callable[..., Any]
@@ -53,16 +45,15 @@ class Answer:
 
 
 class Answers:
-    """Answers in a row; the last one is given again and again.
+    """The answers to successive calls; the last one is repeated.
 
     Args:
-        label: whose answers they are, for the message of an error, such as ``resize 1``.
-        kind: what it is: `ACTIVITY`, `CHILD` or `FUNCTION`.
-        cls: its class, whose type hint says what it returns; None if there is none.
+        label: the name and version of what is stubbed, such as ``resize 1``.
+        kind: `ACTIVITY`, `CHILD` or `FUNCTION`.
+        cls: its class, whose type hints results are checked against; None if there is none.
     """
 
     def __init__(self, label: str, kind: str, cls: Any = None) -> None:
-        """Start without any."""
         self.label = label
         self.kind = kind
         self.cls: type[Activity] | type[Workflow] | None = cls
@@ -79,52 +70,54 @@ class Answers:
         takes: float = 0,
         heartbeat: float | None = None,
     ) -> Self:
-        """Add the answer to the next call; the last answer is given to all that follow.
+        """Add the answer to the next call. The last answer is repeated for all further calls.
+
+        Give one of `result`, `error`, `function` and `timeout`. Without any, the result is None.
 
         Args:
-            result: what is returned; None if nothing else is given either.
-            error: what it fails with, an instance of an exception.
-            function: called with the arguments when the work begins; what it returns or raises
-                is the answer.
-            timeout: which time-out passes, as there is no answer: ``SCHEDULE_TO_START`` (nobody
-                takes it up), ``SCHEDULE_TO_CLOSE``, ``START_TO_CLOSE`` or ``HEARTBEAT``. A child
-                workflow and a Lambda function have ``START_TO_CLOSE`` only.
-            takes: how many simulated seconds it is worked on, for a child workflow whole ones;
-                ``math.inf`` for a worker that dies over the task and never answers. What takes as
-                long as one of its time-outs times out.
-            heartbeat: after how many simulated seconds there is a heartbeat, again and again,
-                while an activity takes so long; None for none, or those that the worker sends
-                by itself. A heartbeat that hears that the activity is to be canceled ends it so.
+            result: the result.
+            error: the exception that is raised, an instance.
+            function: called with the arguments when the work begins; the answer is what it
+                returns or raises.
+            timeout: the time-out that closes the task instead of an answer:
+                ``SCHEDULE_TO_START`` (no worker takes it), ``SCHEDULE_TO_CLOSE``,
+                ``START_TO_CLOSE`` or ``HEARTBEAT``. Child workflows and Lambda functions only
+                have ``START_TO_CLOSE``.
+            takes: simulated seconds until the answer, whole ones for a child workflow;
+                ``math.inf`` for a worker that dies and never answers. If a time-out of the task
+                is shorter, the task times out.
+            heartbeat: simulated seconds between two heartbeats until the answer; None for none,
+                or for those that the worker sends by itself. A heartbeat that returns that the
+                activity's cancellation was requested ends it as canceled.
 
         Returns:
-            The same again, so that more answers can be added.
+            The stub or case itself, to add more answers.
 
         Raises:
             ConfigurationError: the arguments contradict each other, or one is wrong.
-            SerializationError: the result cannot be sent as JSON, or is not what the type hint
-                says.
+            SerializationError: the result cannot be sent as JSON, or contradicts the type hint.
         """
         __tracebackhide__ = True
         given = {"result": result is not NOTHING, "error": error is not None}
         given |= {"function": function is not None, "timeout": timeout is not None}
         if sum(given.values()) > 1:
             raise ConfigurationError(
-                f"the stub of {self.label} was given several of result, error, function and "
-                "timeout; an answer is one of them, and the answer after it is added with .then(…)"
+                f"an answer of the stub of {self.label} has more than one of result, error, "
+                "function and timeout; give one, and add the answer to the next call with .then(…)"
             )
         if timeout is not None and (takes or heartbeat is not None):
             raise ConfigurationError(
-                f"the stub of {self.label} was given a timeout and takes or heartbeat; when it "
-                "times out is what the time-out says, and heartbeats are sent as it needs them"
+                f"an answer of the stub of {self.label} has timeout and takes or heartbeat; leave "
+                "these out: the time-out determines when it passes and which heartbeats are sent"
             )
         if self.kind != ACTIVITY and heartbeat is not None:
             raise ConfigurationError(
-                f"the stub of {self.label} was given a heartbeat; only activities have heartbeats"
+                f"the stub of {self.label} cannot have a heartbeat; only activities have heartbeats"
             )
         if self.kind == CHILD and 0 < takes < math.inf and takes % 1:
             raise ConfigurationError(
-                f"takes of the stub of {self.label} must be a whole number of seconds, as it is a "
-                f"workflow, and timers of Amazon SWF have no parts of seconds: {takes!r}"
+                f"takes of the stub of {self.label} must be a whole number of seconds, not "
+                f"{takes!r}: it is a workflow, and timers of Amazon SWF count whole seconds"
             )
         self._answers.append(
             Answer(
@@ -140,7 +133,7 @@ class Answers:
         return self
 
     def next_answer(self) -> Answer:
-        """Return the answer to the next call; None is returned where no answer was given."""
+        """Return the answer to the next call; by default its result is None."""
         self._given += 1
         if not self._answers:
             return _NONE
@@ -148,22 +141,22 @@ class Answers:
 
     @property
     def has_answers(self) -> bool:
-        """Whether any answer was given to it."""
+        """Whether it has any answer."""
         return bool(self._answers)
 
     @property
     def changes(self) -> bool:
-        """Whether not every call gets the same answer."""
+        """Whether calls get different answers."""
         return len(self._answers) > 1
 
     @property
     def used(self) -> bool:
-        """Whether an answer was given by it."""
+        """Whether it has answered a call."""
         return self._given > 0
 
     def _time_out(self, timeout: object) -> str:
         __tracebackhide__ = True
-        known = tuple(TIME_OUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
+        known = tuple(TIMEOUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
         if timeout not in known:
             raise ConfigurationError(
                 f"timeout of the stub of {self.label} must be {' or '.join(known)}, not {timeout!r}"
@@ -203,26 +196,26 @@ _NONE = Answer(lambda *args, **kwargs: None, constant=True)
 
 
 def time_out_first(label: str, wanted: str, limits: dict[str, float]) -> None:
-    """Make sure that the time-out which a stub wants is the one that passes first.
+    """Check that the time-out of a stub's answer is the one that passes first.
 
     Args:
-        label: the activity.
-        wanted: which one.
-        limits: after how many seconds each passes that can; infinity for never.
+        label: the name and version of the activity.
+        wanted: the time-out.
+        limits: the seconds after which each time-out passes; infinity for never.
 
     Raises:
-        ConfigurationError: it never passes, or another one passes before.
+        ConfigurationError: it never passes, or another one passes first.
     """
     if math.isinf(limits[wanted]):
         raise ConfigurationError(
-            f"the stub of {label} is to time out by {wanted}, and the activity has no such "
-            f"time-out: give it one, as in @activity(…, {_option(wanted)}=60)"
+            f"the stub of {label} cannot time out by {wanted}: the activity has no such time-out; "
+            f"add one, as in @activity(…, {_option(wanted)}=60)"
         )
     first = min(limits, key=lambda name: limits[name])
     if limits[first] < limits[wanted]:
         raise ConfigurationError(
-            f"the stub of {label} is to time out by {wanted}, after {limits[wanted]:g} s, but "
-            f"{first} passes before, after {limits[first]:g} s"
+            f"the stub of {label} cannot time out by {wanted}, after {limits[wanted]:g} s: "
+            f"{first} passes first, after {limits[first]:g} s"
         )
 
 

@@ -1,8 +1,7 @@
-"""Simulated time for user code, by freezegun: what `time` and `datetime` say inside a task."""
+"""Time of a runner: it is skipped when no worker can take a turn, and user code can see it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
@@ -10,27 +9,171 @@ from types import ModuleType
 
 from flowy._client import Execution
 from flowy._installation import install_command
+from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._run import EventFeed
+from flowy_sim.testing._run import EventFeed, StuckError, fetch, open_executions
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._waiting import stuck_at
+
+_MOST_OPEN = 1000
+_MOST_EXPLAINED = 5
+
+
+class TurnLoop:
+    """Gives turns to workers, and skips time when no worker can take one.
+
+    Args:
+        scheduler: gives the turns.
+        stub_dispatch: chooses answers of stubs; its first error is raised after the turn.
+        event_feed: publishes the events that are written when time passes.
+        invariants: what is checked after every turn.
+        freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        on_turn: called between two turns.
+
+    Attributes:
+        follow_clock: lets user code see the present simulated time.
+
+    Raises:
+        ImportError: `freeze` is set and freezegun is not installed.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        stub_dispatch: StubDispatch,
+        event_feed: EventFeed,
+        invariants: Invariants,
+        freeze: bool,
+        on_turn: Callable[[], None] | None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._simulation = scheduler.simulation
+        self._clock = scheduler.simulation.clock
+        self._stub_dispatch = stub_dispatch
+        self._event_feed = event_feed
+        self._invariants = invariants
+        self._freeze = freeze
+        if freeze:
+            freezegun()
+        self._on_turn = on_turn
+        self.follow_clock: Callable[[], None] = _do_nothing
+
+    def run_until_closed(self, execution: Execution) -> None:
+        """Give turns and skip time until an execution is closed.
+
+        Raises:
+            StuckError: nothing more will happen and it is still open.
+        """
+        __tracebackhide__ = True
+        with self._frozen_time():
+            while self._is_open(execution):
+                self._end_turn()
+                self._scheduler.fault_injector.turn()
+                if not self._scheduler.take_turn() and self._is_open(execution):
+                    self._wait(execution)
+            self._end_turn()
+
+    def take_turn(self) -> bool:
+        """Give one turn to a worker that may find a task; return whether there was one."""
+        with self._frozen_time():
+            self._scheduler.fault_injector.turn()
+            taken = self._scheduler.take_turn()
+            self._end_turn()
+        return taken
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        None if nothing will until a worker takes a turn.
+        """
+        instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def skip_time(self) -> bool:
+        """Skip time until the next thing happens by itself, and let it happen.
+
+        On a clock that runs by itself, this waits.
+
+        Returns:
+            Whether there was anything; if not, nothing happens until a worker takes a turn.
+        """
+        delayed_calls = self._scheduler.delayed_calls
+        skipped = self._simulation.skip_time(delayed_calls.next_instant())
+        self._event_feed.publish()
+        delayed_calls.run_due()
+        return skipped
+
+    def _end_turn(self) -> None:
+        __tracebackhide__ = True
+        if self._stub_dispatch.error is not None:
+            raise self._stub_dispatch.error.with_traceback(None)
+        self._invariants.check()
+        if self._on_turn is not None:
+            self._on_turn()
+
+    def _wait(self, execution: Execution) -> None:
+        """Skip time until something happens.
+
+        Raises:
+            StuckError: nothing will, except that the execution times out.
+        """
+        __tracebackhide__ = True
+        calls = self._scheduler.delayed_calls.next_instant()
+        happens = self._simulation.next_instant()
+        if calls is None and (happens is None or happens >= self._times_out(execution)):
+            if self._scheduler.fault_injector.last_resort():
+                return
+            self._check_not_stuck(execution)
+        self.skip_time()
+
+    def _check_not_stuck(self, execution: Execution) -> None:
+        """Check that an open execution waits for something that ends by itself.
+
+        Raises:
+            StuckError: none does.
+        """
+        __tracebackhide__ = True
+        client, domain = self._scheduler.client, self._scheduler.domain
+        workers = self._scheduler.workers()
+        run, *others = (
+            fetch(client, domain, each, workers.payloads)
+            for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
+        )
+        found = [wait for each in (run, *others) for wait in waits(each.history, workers)]
+        if not any(wait.ends for wait in found):
+            now = self._clock.now
+            raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
+
+    def _times_out(self, execution: Execution) -> int:
+        found = self._simulation.engine().executions[execution.run_id]
+        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
+
+    def _is_open(self, execution: Execution) -> bool:
+        found = self._simulation.engine().executions.get(execution.run_id)
+        return found is not None and found.is_open
+
+    @contextmanager
+    def _frozen_time(self) -> Iterator[None]:
+        with frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing) as follow:
+            self.follow_clock = follow
+            yield
 
 
 @contextmanager
 def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
-    """Let user code see a clock's time.
+    """Let user code see a clock's time in `time` and `datetime`.
 
-    It stands still until it is asked to follow the clock. Like everything freezegun does this
-    holds for the whole process, and a freeze around it holds again afterwards. Simulations ask
-    nobody for the time, and the loops of asyncio go on in real time.
+    The time that it sees stands still between calls of the function that this yields. As with
+    everything in freezegun, it applies to the whole process; an enclosing freeze applies again
+    afterwards. Simulations do not ask the process for the time, and asyncio's event loops continue
+    in real time.
 
     Args:
-        clock: whose time is seen.
+        clock: the clock.
 
     Yields:
-        A function that lets the time seen follow the clock's.
+        A function that sets the time seen to the clock's.
 
     Raises:
         ImportError: freezegun is not installed.
@@ -59,7 +202,7 @@ def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
 
 
 def freezegun() -> ModuleType:
-    """Return the library.
+    """Import freezegun.
 
     Raises:
         ImportError: it is not installed.
@@ -68,134 +211,10 @@ def freezegun() -> ModuleType:
         return import_module("freezegun")
     except ImportError as error:
         raise ImportError(
-            "user code sees simulated time by freezegun, which is not installed: "
+            "freeze=True needs freezegun, which is not installed; install it: "
             f"{install_command('pytest')}"
         ) from error
 
 
-class TurnLoop:
-    """Lets turns be taken, and time pass.
-
-    Args:
-        scheduler: who takes turns.
-        stub_dispatch: give answers; what is wrong with one is raised after the turn.
-        event_feed: is to be told when time has passed.
-        checks: what holds after every turn.
-        freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
-        on_turn: called between two turns.
-
-    Raises:
-        ImportError: freezegun is wanted and not installed.
-    """
-
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        stub_dispatch: StubDispatch,
-        event_feed: EventFeed,
-        checks: Invariants,
-        freeze: bool,
-        on_turn: Callable[[], None] | None,
-    ) -> None:
-        """Stand still."""
-        self._scheduler = scheduler
-        self._simulation = scheduler.simulation
-        self._clock = scheduler.simulation.clock
-        self._stub_dispatch = stub_dispatch
-        self._event_feed = event_feed
-        self._invariants = checks
-        self._freeze = freeze
-        if freeze:
-            freezegun()
-        self._on_turn = on_turn
-        self.follow: Callable[[], None] = _stand_still
-        """Lets user code see the present instant."""
-
-    def run_until_closed(self, execution: Execution) -> None:
-        """Let turns be taken and time pass until an execution is closed.
-
-        Raises:
-            StuckError: nothing moves any more and it is still open.
-        """
-        __tracebackhide__ = True
-        with self._seen_time():
-            while self._is_open(execution):
-                self._turn_is_over()
-                self._scheduler.fault_injector.turn()
-                if not self._scheduler.take_turn() and self._is_open(execution):
-                    self._pass_time(execution)
-            self._turn_is_over()
-
-    def take_turn(self) -> bool:
-        """Let somebody take one turn, who has something to do; return whether anybody had."""
-        with self._seen_time():
-            self._scheduler.fault_injector.turn()
-            took = self._scheduler.take_turn()
-            self._turn_is_over()
-        return took
-
-    def next_instant(self) -> int | None:
-        """Return when something will next happen by itself, in milliseconds since 1970.
-
-        None if nothing will until somebody takes a turn.
-        """
-        instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
-        return min((instant for instant in instants if instant is not None), default=None)
-
-    def let_time_pass(self, instant: int) -> None:
-        """Let time pass, and what happens by itself meanwhile happen.
-
-        Args:
-            instant: until when, in milliseconds since 1970.
-        """
-        if self._clock.runs:
-            time.sleep(self._clock.seconds_until(instant))
-        else:
-            self._clock.advance(max(0, instant - self._clock.milliseconds) / 1000)
-        self._event_feed.tell()
-        self._scheduler.delayed_calls.catch_up()
-
-    def _turn_is_over(self) -> None:
-        __tracebackhide__ = True
-        if self._stub_dispatch.problem is not None:
-            raise self._stub_dispatch.problem.with_traceback(None)
-        self._invariants.check()
-        if self._on_turn is not None:
-            self._on_turn()
-
-    def _pass_time(self, execution: Execution) -> None:
-        """Let time pass until something happens.
-
-        Raises:
-            StuckError: nothing will, other than that the execution as a whole times out.
-        """
-        __tracebackhide__ = True
-        own, happens = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
-        if own is None and (happens is None or happens >= self._times_out(execution)):
-            if self._scheduler.fault_injector.last_resort():
-                return
-            scheduler, now = self._scheduler, self._clock.now
-            stuck = stuck_at(
-                now, scheduler.client, scheduler.domain, execution, scheduler.workers()
-            )
-            if stuck is not None:
-                raise stuck
-        self.let_time_pass(min(each for each in (own, happens) if each is not None))
-
-    def _times_out(self, execution: Execution) -> int:
-        found = self._simulation.engine().executions[execution.run_id]
-        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
-
-    def _is_open(self, execution: Execution) -> bool:
-        found = self._simulation.engine().executions.get(execution.run_id)
-        return found is not None and found.is_open
-
-    @contextmanager
-    def _seen_time(self) -> Iterator[None]:
-        with frozen_to(self._clock) if self._freeze else nullcontext(_stand_still) as follow:
-            self.follow = follow
-            yield
-
-
-def _stand_still() -> None:
-    """Follow no clock."""
+def _do_nothing() -> None:
+    """Leave the time that user code sees as it is."""

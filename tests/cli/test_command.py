@@ -34,7 +34,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_help_shows_examples_as_they_are_typed():
-    assert "\n    flowy-sim run shop:Order 42     a workflow of yours\n" in flowy_sim("-h").stdout
+    assert "\n    flowy-sim run shop:Order 42     your own workflow\n" in flowy_sim("-h").stdout
     assert "\n    flowy-sim run\n" in flowy_sim("run", "--help").stdout
 
 
@@ -219,7 +219,7 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
     [
         (["verify", "."], "flowy_sim.verify.verify_paths"),
         (["replay", "flowy.tutorial", "."], "flowy_sim.testing._replay.replay_files"),
-        (["explore"], "flowy_sim._cli.exploring.find_failure"),
+        (["explore"], "flowy_sim.explore.find"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
             "flowy_sim._cli.history_recorder.record",

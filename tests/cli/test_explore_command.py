@@ -162,13 +162,13 @@ def test_faults_are_listed(invoke: Invoke) -> None:
     ("words", "sentence"),
     [
         (["shop:Purchase", "--fault", "rain"], "There is no fault 'rain'"),
-        (["shop:Purchase", "7", "8"], "does not take these arguments"),
+        (["shop:Purchase", "7", "8"], "does not accept these arguments"),
         (["shop:Nothing"], "its workflows: Purchase"),
-        (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
+        (["shop:nobody_pays_twice", "7"], "A test receives a runner; leave other arguments out."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
         (
             ["shop:test_by_pytest"],
-            "shop:test_by_pytest takes (swf_run, swf_stub), and is given one",
+            "shop:test_by_pytest has the parameters (swf_run, swf_stub), but",
         ),
         (["shop:pack", "7"], "shop:pack is an activity; name a workflow, or a test"),
         (["shop:Purchase", "7", "--signal", "=7"], "the name of a Signal must be text"),

@@ -33,7 +33,7 @@ def drawn(history: History, encoding: str = "utf-8") -> str:
     console = Console(file=file, width=60)
     progress = RunProgress(console)
     for event in history.events:
-        progress.tell("photo-1", event)
+        progress.update("photo-1", event)
     with console.capture() as capture:
         console.print(progress._draw())
     return capture.get()
@@ -69,7 +69,7 @@ def test_of_many_tasks_some_are_shown_and_the_others_counted():
     lines = drawn(history)
 
     assert lines.count("resize-") == 5
-    assert "0 done, 3 more at work" in lines
+    assert "0 done, 3 more running" in lines
 
 
 def test_events_of_tasks_never_heard_of_are_ignored():
@@ -83,16 +83,21 @@ def test_events_of_tasks_never_heard_of_are_ignored():
 # Exploring
 
 
-def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1) -> str:
+def shown_progress(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1) -> str:
     """Return what is shown while a test is explored."""
 
     def baked(runner: Runner) -> None:
         assert runner(Bread, 500).status != "OPEN"
 
     monkeypatch.setattr("flowy_sim.explore._explorer._PROGRESS_EVERY", 0)
-    with console.capture() as capture, ExplorationProgress(console, 40, 60) as gauge:
+    with console.capture() as capture, ExplorationProgress(console, 40, 60) as progress:
         find(
-            baked, faults=EVERYDAY, runs=40, seconds=60, on_progress=gauge.tell, processes=processes
+            baked,
+            faults=EVERYDAY,
+            runs=40,
+            seconds=60,
+            on_progress=progress.update,
+            processes=processes,
         )
     return capture.get()
 
@@ -101,7 +106,7 @@ def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1
 def test_exploring_shows_how_far_it_has_come(
     monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    shown = gauged(monkeypatch, Console(force_terminal=True, width=90), processes)
+    shown = shown_progress(monkeypatch, Console(force_terminal=True, width=90), processes)
     numbers = [int(found) for found in re.findall(r"(\d+) runs, \d+ states, ", shown)]
     assert numbers == sorted(numbers)
     assert 30 < numbers[-1] < 40
@@ -111,4 +116,4 @@ def test_exploring_shows_how_far_it_has_come(
 def test_exploring_shows_nothing_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert gauged(monkeypatch, Console(file=io.StringIO())) == ""
+    assert shown_progress(monkeypatch, Console(file=io.StringIO())) == ""

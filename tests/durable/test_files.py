@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from describing import describe
+from description import describe
 from driver import DOMAIN, decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_engines import Served, crash
+from served_file import Served, crash
 
 from flowy_sim._storage import files, schema
 from flowy_sim._storage.files import FileRefusedError
@@ -96,7 +96,7 @@ def test_a_file_that_is_made_by_two_belongs_to_one(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     files.create(path)
 
-    with pytest.raises(FileRefusedError, match="has just been made by another process"):
+    with pytest.raises(FileRefusedError, match="has just been created by another process"):
         files.create(path)
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_left_beside_a_file_that_was_closed(path: Path) -> None:
 
 
 def test_a_file_cannot_be_made_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileRefusedError, match=r"cannot be made \(.*\); give a file in a folder"):
+    with pytest.raises(FileRefusedError, match=r"cannot be created \(.*\); give a file in"):
         opened(tmp_path / "no" / "kept.db")
 
 

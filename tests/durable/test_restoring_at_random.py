@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 import test_state_machine as machine
-from describing import describe
+from description import describe
 from hypothesis import settings
 from hypothesis.stateful import rule
-from keeping import Keeper
-
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
+from keeper import Keeper
 
 SOAK = "FLOWY_SOAK" in os.environ
 
@@ -36,8 +34,6 @@ class Kept(machine.Service):
             self.keeper = Keeper(self.engine)
         reply = super().call(operation, request)
         self.replies.append((operation, request, reply))
-        if reply is not None:
-            self.keeper.called(operation, request)
         self.calls += 1
         if self.calls % self.every == 0:
             self.keeper.keep()
@@ -62,7 +58,7 @@ def campaign(seed: int, crashes: bool) -> Kept:
     random, chance = Random(seed), Random(-seed)
     service = Kept()
     service.every = 1 + seed % 4
-    service.begin(seed, (DEFAULT, ZERO, RECORDED)[seed % 3], "10"[seed % 5 == 0])
+    service.begin(seed, machine.LATENCIES[seed % 3], "10"[seed % 5 == 0])
     for _ in range(200):
         name = random.choice(machine.CAMPAIGN)
         if not service.domain.open_executions:

@@ -18,7 +18,7 @@ from scenarios import (
     undefined,
 )
 
-from flowy_sim._engine.latency import Delays
+from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
 
 FAILED = "StartChildWorkflowExecutionFailed"
@@ -303,7 +303,7 @@ def test_a_child_that_continues_is_still_its_parents_child(world: World) -> None
 def test_a_child_that_has_continued_is_announced_with_its_first_run(
     make_world: Callable[..., World],
 ) -> None:
-    world = make_world(latency=Delays({"child started": (60_000,)}))
+    world = make_world(latency=Latency({"child started": (60_000,)}))
     world.start(executionStartToCloseTimeout="3600")
     world.decide(child(**CHILD_LIST))
     world.wait()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from driver import DOMAIN, ORDER, PACK, Driver, decision
 
-from flowy_sim._engine import Delays, Limits
-from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine import Latency, Limits
 
 CHILD = decision("StartChildWorkflowExecution", workflowId="child", workflowType=ORDER)
 
@@ -103,7 +102,7 @@ def test_children_started_together_keep_the_limit_of_open_executions() -> None:
 
 
 def test_a_lambda_function_may_end_the_execution_that_calls_it() -> None:
-    service = Driver(latency=ZERO, lambdas={"end": lambda _: end()})
+    service = Driver(latency=Latency.ZERO, lambdas={"end": lambda _: end()})
 
     def end() -> None:
         service.call("TerminateWorkflowExecution", domain=DOMAIN, workflowId="order-1")
@@ -138,7 +137,7 @@ def test_a_domain_can_be_tagged_whatever_its_name() -> None:
 
 
 def test_a_time_out_that_is_late_already_is_not_set_in_the_past() -> None:
-    late = Delays({"activity task time-out": (19,)})
+    late = Latency({"activity task time-out": (19,)})
     service = Driver(latency=late)
     run_id = service.start()
     service.decide(
@@ -147,7 +146,7 @@ def test_a_time_out_that_is_late_already_is_not_set_in_the_past() -> None:
         )
     )
     service.advance(10)
-    service.engine.latency = ZERO
+    service.engine.latency = Latency.ZERO
     assert "taskToken" in service.call(
         "PollForActivityTask", domain=DOMAIN, taskList={"name": "work"}
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 from scenarios import DOMAIN, EVER, TASK_LIST, WORKFLOW, World, call_function, produces, timer
 
-from flowy_sim._engine.lambdas import LambdaFunction
-from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine.lambda_functions import LambdaFunction
+from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
 
 ROLE = {"lambdaRole": "arn:aws:iam::123456789012:role/swf"}
@@ -139,7 +139,7 @@ def test_ids_are_unique_while_open_and_so_many_are_open(make_world: Any) -> None
 def test_functions_may_call_the_service_at_the_instant_at_which_they_are_called(
     make_world: Any,
 ) -> None:
-    world = make_world(latency=ZERO)
+    world = make_world(latency=Latency.ZERO)
     client = world.simulation.client()
 
     def tell(payload: Any) -> Any:

@@ -19,10 +19,9 @@ from scenarios import (
     timer,
 )
 
-from flowy_sim._engine import throttle
-from flowy_sim._engine.limits import Limits
+from flowy_sim._engine import limits
+from flowy_sim._engine.limits import DECISION_RATES, OPERATION_RATES, Limits, Rate
 from flowy_sim._engine.model import input_shape, operation_names
-from flowy_sim._engine.throttle import DECISION_RATES, OPERATION_RATES, Rate
 
 IN_A_DOMAIN = [name for name in sorted(operation_names()) if "domain" in input_shape(name).members]
 ABOUT_A_DOMAIN = ["DeprecateDomain", "DescribeDomain", "UndeprecateDomain"]
@@ -129,7 +128,7 @@ RATES: dict[str, tuple[Callable[..., Any], str, str]] = {
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every kind of decision be made once, and then not for a long time."""
     rates = {kind: Rate(1, 0) for kind in DECISION_RATES}
-    monkeypatch.setattr(throttle, "DECISION_RATES", rates)
+    monkeypatch.setattr(limits, "DECISION_RATES", rates)
 
 
 @pytest.mark.usefixtures("slow")
@@ -173,7 +172,7 @@ def test_too_many_calls_between_executions_fail(make_world: Any) -> None:
 def test_one_execution_is_called_only_so_often(make_world: Any, operation: str) -> None:
     world = make_world(limits=Limits(throttling=True, events=5000))
     world.start()
-    burst = throttle.EXECUTION_RATES[operation].burst
+    burst = limits.EXECUTION_RATES[operation].burst
     request = {"workflowId": "order"}
     if operation.startswith("Signal"):
         request["signalName"] = "s"
@@ -186,7 +185,7 @@ def test_one_history_is_read_only_so_often(make_world: Any) -> None:
     world = make_world(limits=Limits(throttling=True))
     execution = {"workflowId": "order", "runId": world.start()}
     operation = "GetWorkflowExecutionHistory"
-    for _ in range(throttle.EXECUTION_RATES[operation].burst):
+    for _ in range(limits.EXECUTION_RATES[operation].burst):
         world.call(operation, execution=execution)
     assert world.refusal("ThrottlingException", operation, execution=execution) == "Rate exceeded"
     world.wait()

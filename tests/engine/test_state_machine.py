@@ -26,9 +26,9 @@ from random_requests import LAMBDAS, Requests
 
 from flowy_sim._engine import Engine, Fault, Limits
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.invariants import Violation, check
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
+from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.model import input_shape, operation_names, service_model
+from flowy_sim._events.invariants import Violation, check
 
 DAY = 24 * 60 * 60 * 1000
 LIMITS = Limits(
@@ -46,6 +46,7 @@ LIMITS = Limits(
     page=3,
     decision_poll_page=7,
 )
+LATENCIES = (Latency.DEFAULT, Latency.ZERO, Latency.RECORDED)
 READS = ("Count", "Describe", "Get", "List")
 GARBAGE = "AAAAKgAAAAIAAAAAAAAAAg=="
 SURE_START: dict[str, Any] = {
@@ -178,7 +179,7 @@ class Service(RuleBasedStateMachine):
 
     @initialize(
         seed=st.integers(0, 100),
-        latency=st.sampled_from((DEFAULT, ZERO, RECORDED)),
+        latency=st.sampled_from(LATENCIES),
         retention=st.sampled_from(("1", "0")),
     )
     def begin(self, seed: int, latency: Any, retention: str) -> None:
@@ -439,7 +440,7 @@ CAMPAIGN = [
 def test_a_long_campaign_breaks_no_invariant(seed: int) -> None:
     random = Random(seed)
     service = Service()
-    service.begin(seed, (DEFAULT, ZERO, RECORDED)[seed % 3], "10"[seed % 5 == 0])
+    service.begin(seed, LATENCIES[seed % 3], "10"[seed % 5 == 0])
     for _ in range(200):
         name = random.choice(CAMPAIGN)
         if not service.domain.open_executions:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from flowy_sim._engine.constraints import ENUM_ORDERS
 from flowy_sim._engine.faults import (
     Fault,
     SerializationException,
@@ -14,6 +13,7 @@ from flowy_sim._engine.faults import (
 )
 from flowy_sim._engine.model import enum, operation_names
 from flowy_sim._engine.validation import checked
+from flowy_sim._engine.validation.constraints import ENUM_ORDERS
 
 EXECUTION = {"workflowId": "w", "runId": "r"}
 TYPE = {"name": "n", "version": "1"}

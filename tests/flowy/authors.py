@@ -10,13 +10,12 @@ from typing import Any
 
 from flowy import ActivityProxy, Execution, Workflow, WorkflowProxy, replay, workflow
 from flowy._decider.decider import decide
-from flowy._decider.decisions import SHOWN
+from flowy._decider.decisions import DECISION_EVENTS
 from flowy._decider.history import attributes_of
 from flowy.executions import history
 from flowy_sim import Simulation
-from flowy_sim.testing import DOMAIN, Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
+from flowy_sim.testing._runner import DOMAIN
 
 Script = Callable[..., Any]
 """The body of ``run``, given ``self`` and the arguments."""
@@ -114,7 +113,7 @@ def decided_alike(cls: type[Workflow], execution: Execution, events: list[Any]) 
         by = attributes_of(event).get("decisionTaskCompletedEventId")
         # What fails when a child is to be started, or something to be delivered, is no decision.
         if by and not attributes_of(event).get("initiatedEventId"):
-            decided.setdefault(by, []).append(SHOWN[event["eventType"]].decision)
+            decided.setdefault(by, []).append(DECISION_EVENTS[event["eventType"]].decision)
     for event in events:
         if event["eventType"] == "DecisionTaskCompleted":
             known = events[: attributes_of(event)["startedEventId"]]

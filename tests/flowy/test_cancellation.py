@@ -18,7 +18,7 @@ from flowy import (
 )
 from flowy._decider.history import attributes_of
 from flowy_sim import Simulation
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Stubs
 
 
 def twice(client: Any, execution: Any) -> None:

@@ -22,7 +22,7 @@ from flowy import (
     WorkflowProxy,
     workflow,
 )
-from flowy._payloads.limits import length
+from flowy._payloads.text import length
 
 
 def outcome(script: Any, meanwhile: Any = None, **options: Any) -> list[Any]:

@@ -97,7 +97,7 @@ def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: 
             lines = []
             for line in worker.stdout:
                 lines.append(line)
-                if "stopping after the polls and tasks in hand" in line:
+                if "stopping after the current polls and tasks" in line:
                     server.terminate()  # which answers the polls; each takes a minute else
             rest = "".join(lines)
             worker.wait()
@@ -105,4 +105,4 @@ def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: 
     assert sorted(told) == [(number, number + 1) for number in range(EXECUTIONS)]
     deaths = len(list(tmp_path.glob("died-over-*")))
     assert deaths == EXECUTIONS // 4
-    assert rest.count("was ended by SIGKILL; another takes its place") == deaths
+    assert rest.count("was killed by SIGKILL; it is replaced") == deaths

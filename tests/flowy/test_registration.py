@@ -73,7 +73,7 @@ def test_a_type_with_other_defaults_is_refused_naming_each_difference(client: An
         f"{double} defaultTaskHeartbeatTimeout '60', the code says '30'; "
         f"{double} defaultTaskList 'elsewhere', the code says 'numbers'; "
         f"{double} defaultTaskScheduleToStartTimeout unset, the code says 'NONE'; "
-        "registered defaults cannot be changed: set the code's back, or give it a new version"
+        "registered defaults cannot be changed: restore the code's, or give the type a new version"
     )
     with pytest.raises(Exception, match="Unknown type"):
         defaults(client, "add")
@@ -164,9 +164,9 @@ def test_a_module_is_searched_as_it_is() -> None:
 def test_a_module_that_cannot_be_imported_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no module 'no_such', neither in this folder nor"):
         scan("no_such")
-    with pytest.raises(ConfigurationError, match="; write it without "):
+    with pytest.raises(ConfigurationError, match="; leave out "):
         scan("scanned.py")
-    with pytest.raises(ConfigurationError, match="; give the module alone: scanned"):
+    with pytest.raises(ConfigurationError, match="; give only the module: scanned"):
         scan("scanned:Cutting")
 
 
@@ -177,11 +177,11 @@ def test_a_workflow_is_loaded_by_module_and_class() -> None:
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("scanned.inner.work", "named as module:Class, not 'scanned.inner.work'"),
-        ("scanned.inner.work:", "named as module:Class"),
-        (":Cutting", "named as module:Class"),
-        ("scanned.inner.work:Nothing", "'Nothing' is no workflow .* its workflows: Cutting"),
-        ("scanned.inner.work:Cut", "'Cut' is no workflow"),
+        ("scanned.inner.work", "name a workflow as module:Class, not 'scanned.inner.work'"),
+        ("scanned.inner.work:", "as module:Class"),
+        (":Cutting", "as module:Class"),
+        ("scanned.inner.work:Nothing", "'Nothing' is not a workflow .* its workflows: Cutting"),
+        ("scanned.inner.work:Cut", "'Cut' is not a workflow"),
         ("no_such:Cutting", "there is no module 'no_such'"),
     ],
 )

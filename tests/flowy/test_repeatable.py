@@ -20,8 +20,7 @@ from flowy import (
     start,
 )
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 # Time
 

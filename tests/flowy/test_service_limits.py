@@ -24,7 +24,7 @@ from flowy import (
 from flowy.executions import history
 from flowy_sim import Simulation
 from flowy_sim._engine.limits import Limits
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Stubs
 
 
 class Measuring:

@@ -18,11 +18,9 @@ import pytest
 
 import flowy
 from flowy import replay
-from flowy._determinism.scrutiny import unrepeatable_calls
+from flowy._determinism.code_check import unrepeatable_calls
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)

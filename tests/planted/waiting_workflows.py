@@ -26,8 +26,7 @@ from flowy_sim.faults import (
     Deploy,
     Signal,
 )
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
+from flowy_sim.testing import Run, Runner
 
 DAY = 86_400
 

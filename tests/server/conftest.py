@@ -7,8 +7,9 @@ import pytest
 from callers import Program
 
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.in_thread import serving
-from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.server import serving
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ import pytest
 from callers import Program, wait_until
 
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.guard import Guard, NotAdmittedError
+from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 
 Make = Callable[..., Program]
@@ -180,7 +180,7 @@ def test_other_machines_are_let_in_when_they_sign_or_everybody_may(
     guard = Guard(settings)
     guard.check("127.0.0.1", HERE)
     if refused:
-        with pytest.raises(NotAdmittedError, match=r"--allow-remote .* --keys"):
+        with pytest.raises(ForbiddenError, match=r"--allow-remote .* --keys"):
             guard.check("192.0.2.1", HERE)
     else:
         guard.check("192.0.2.1", HERE)
@@ -188,7 +188,7 @@ def test_other_machines_are_let_in_when_they_sign_or_everybody_may(
 
 def test_who_signs_from_another_machine_may_not_move_the_clock() -> None:
     guard = Guard(ServerSettings(secrets={"key": "secret"}))
-    with pytest.raises(NotAdmittedError, match="may call Amazon SWF only"):
+    with pytest.raises(ForbiddenError, match="may only call Amazon SWF"):
         guard.check_control("192.0.2.1")
 
 
@@ -213,7 +213,7 @@ def test_the_server_goes_by_its_addresses_and_by_the_names_it_was_given(
     if known:
         guard.check("127.0.0.1", {"host": host})
     else:
-        with pytest.raises(NotAdmittedError):
+        with pytest.raises(ForbiddenError):
             guard.check("127.0.0.1", {"host": host})
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from callers import ACTIVITIES, COMPLETE, DECISIONS, DOMAIN, Program, pack, wait_for_polls
 
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.in_thread import serving
-from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.server import serving
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
 
 Make = Callable[..., Program]
 

@@ -22,10 +22,10 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from flowy_sim._cli import cli
-from flowy_sim._server.recording import NullRecorder
-from flowy_sim._server.serving import Server, listen, url_of
-from flowy_sim._server.settings import ServerSettings, Settings
-from flowy_sim._server.worlds import Worlds
+from flowy_sim._server.server import Server, listen, url_of
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
+from flowy_sim._storage.journal import NullJournal
 
 VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)
 MODERN = {"Content-Type": "application/x-amz-json-1.0"}
@@ -276,7 +276,7 @@ def test_a_request_that_does_not_end_is_answered_when_the_server_stops(
 
 def waiting(server: Server) -> int:
     """How many polls wait."""
-    return sum(len(list(world.polls)) for world in server.worlds)
+    return sum(len(list(world.polls)) for world in server.simulations)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -386,16 +386,16 @@ def test_the_command_says_where_it_serves_and_answers_all_polls_when_it_is_termi
 def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number: int) -> None:
     closed: list[str] = []
 
-    class Recorder(NullRecorder):
+    class ClosingJournal(NullJournal):
         async def close(self) -> None:
             closed.append("cleanly")
 
-    async def open_recorder(worlds: Worlds) -> NullRecorder:
+    async def open_journal(host: object) -> NullJournal:
         signal.raise_signal(number)
-        return Recorder()
+        return ClosingJournal()
 
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:
-        server = Server(listener, VIRTUAL, open_recorder)
+        server = Server(listener, VIRTUAL, open_journal)
         asyncio.run(server.serve(lambda: closed.append("after it had started")))
     assert closed == ["cleanly"]
 

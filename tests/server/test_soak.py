@@ -21,10 +21,10 @@ from soaking import DOMAIN, Client, Event, Told
 
 from flowy_sim._clients import wire
 from flowy_sim._engine import Engine
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.worlds import Worlds
-from flowy_sim._storage.opening import open_file
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._storage.file_journal import open_file
 
 SECONDS = 30.0 if "FLOWY_SOAK" in os.environ else 2.0
 CLIENTS = 50
@@ -72,10 +72,10 @@ class Kept:
         """What is in the file."""
 
         async def read() -> list[Engine]:
-            worlds = Worlds(ServerSettings())
-            recorder = open_file(self.path, worlds, {})
-            found = [engine for world in worlds for engine in world.engines]
-            await recorder.close()
+            simulations = Simulations(ServerSettings())
+            journal = open_file(self.path, simulations, {})
+            found = [engine for world in simulations for engine in world.engines]
+            await journal.close()
             return found
 
         return asyncio.run(read())

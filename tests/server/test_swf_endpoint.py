@@ -13,10 +13,9 @@ import pytest
 from callers import DECISIONS, Program
 from freezegun import freeze_time
 
-from flowy_sim._engine.latency import RECORDED
-from flowy_sim._engine.limits import Limits
+from flowy_sim import Latency, Limits
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.in_thread import serving
+from flowy_sim._server.server import serving
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 
@@ -33,7 +32,7 @@ def test_each_test_has_a_simulation_of_its_own(swf_endpoint: Endpoint, time: int
 @pytest.mark.swf(
     seed=7,
     start=datetime(2030, 1, 1, tzinfo=UTC),
-    latency=RECORDED,
+    latency=Latency.RECORDED,
     limits=Limits(domains=1, throttling=True),
 )
 def test_a_marker_says_how_it_is_simulated(swf_endpoint: Endpoint) -> None:
@@ -50,16 +49,16 @@ def test_a_latency_of_one_s_own_cannot_be_served(pytester: pytest.Pytester) -> N
     pytester.makepyfile(
         """
         import pytest
-        from flowy_sim.engine.latency import Delays
+        from flowy_sim import Latency
 
-        @pytest.mark.swf(latency=Delays({"timer": (7,)}))
+        @pytest.mark.swf(latency=Latency({"timer": (7,)}))
         def test_it(swf_endpoint):
             pass
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*a served simulation takes a latency of*"])
+    result.stdout.fnmatch_lines(["*a served simulation takes Latency.DEFAULT,*"])
 
 
 def test_other_processes_call_it(swf_endpoint: Endpoint) -> None:

@@ -20,10 +20,11 @@ from callers import (
     waiting,
 )
 
-from flowy_sim._server import clients
+from flowy_sim._server import presence
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.in_thread import serving
-from flowy_sim._server.settings import ServerSettings, Settings
+from flowy_sim._server.server import serving
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Make = Callable[..., Program]
@@ -100,7 +101,7 @@ def test_a_program_may_poll_on_while_it_works(virtual: Endpoint, program: Make) 
 def test_the_task_of_a_program_that_dies_times_out(
     virtual: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "GONE", 0.05)
+    monkeypatch.setattr(presence, "GONE", 0.05)
     decider, worker = program(virtual), program(virtual)
     decider.prepare()
     run_id = decider.start()
@@ -118,7 +119,7 @@ def test_the_task_of_a_program_that_dies_times_out(
 def test_a_program_with_another_connection_on_which_it_polls_has_not_died(
     virtual: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "GONE", 0.05)
+    monkeypatch.setattr(presence, "GONE", 0.05)
     decider, one, other = program(virtual), program(virtual), program(virtual)
     decider.prepare()
     decider.start()
@@ -137,7 +138,7 @@ def test_a_program_with_another_connection_on_which_it_polls_has_not_died(
 def test_a_command_line_that_ends_after_each_call_keeps_its_task(
     virtual: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "GONE", 0.05)
+    monkeypatch.setattr(presence, "GONE", 0.05)
 
     def command_line(operation: str, **members: Any) -> dict[str, Any]:
         once = Program(virtual.url, agent="aws-cli/2.15.0 Python/3.11")
@@ -194,8 +195,9 @@ def test_a_task_without_a_sign_of_life_is_given_up_at_last(
         decider.receive()
         assert endpoint.now > START
     assert (
-        "worker-1 at 127.0.0.1 holds the activity task 'pack' of 'order-1' and has given no sign "
-        "of life for 0.3 real seconds; simulated time no longer waits for it."
+        "worker-1 at 127.0.0.1 holds the activity task 'pack' of 'order-1' from activity task list "
+        "'work' of domain 'shop' and has given no sign of life for 0.3 real seconds; simulated "
+        "time no longer waits for it."
     ) in caplog.messages
 
 
@@ -340,7 +342,7 @@ def test_a_clock_that_is_made_real_is_put_forward_and_ends_its_polls(
     assert abs(virtual.now - datetime.now(UTC)) < timedelta(minutes=1)
     with pytest.raises(EndpointError, match="Real time cannot be advanced"):
         virtual.advance(1)
-    with pytest.raises(EndpointError, match="'slow' is no clock"):
+    with pytest.raises(EndpointError, match="'slow' is not a clock"):
         virtual.set_clock("slow")
 
 

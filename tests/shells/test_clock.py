@@ -27,7 +27,7 @@ def test_a_clock_starts_at_an_instant_however_it_is_written(start: datetime | st
 
 @pytest.mark.parametrize("start", ["2024-02-29T12:00:00", "2024-02-29", datetime(2024, 2, 29)])
 def test_an_instant_without_a_time_zone_is_refused(start: datetime | str) -> None:
-    with pytest.raises(ValueError, match="names no time zone; give a datetime with tzinfo=UTC"):
+    with pytest.raises(ValueError, match="has no time zone; give a datetime with tzinfo=UTC"):
         Simulation(start=start)
 
 

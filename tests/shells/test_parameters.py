@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim._clients.parameters import is_sent_as_it_is, request
+from flowy_sim._clients.in_process import is_sent_as_it_is, request
 from flowy_sim._engine.model import input_shape, operation_names, service_model
 
 ANYTHING = st.sampled_from([None, "", "x", 0, -1, True, 1.5, [], {}, ("x",), b"x", "é\ud800"])

@@ -18,7 +18,7 @@ from shell_shop import (
 )
 
 from flowy_sim import RealClock, ScaledClock, Simulation
-from flowy_sim._simulation.presence import FEW, Participant, Participants
+from flowy_sim._simulation.presence import FEW, Poller, Presence
 
 SECONDS = 30
 
@@ -53,7 +53,7 @@ def test_a_poll_that_waits_is_answered_as_soon_as_a_task_comes() -> None:
     thread = threading.Thread(target=lambda: tasks.append(poll_for_decision(client)))
     thread.start()
     look_again = threading.Event()
-    while not len(simulation.threads.polls):
+    while not len(simulation.host.polls):
         look_again.wait(0.001)
     start(client)
     thread.join(SECONDS)
@@ -78,7 +78,7 @@ def test_putting_the_clock_forward_ends_the_polls_that_wait() -> None:
     thread.start()
     look_again = threading.Event()
     for seconds in (45, 100):
-        while not len(simulation.threads.polls):
+        while not len(simulation.host.polls):
             look_again.wait(0.001)
         simulation.clock.advance(seconds)
     thread.join(SECONDS)
@@ -98,7 +98,7 @@ def test_a_timer_set_while_a_poll_waits_answers_it_in_time() -> None:
     thread = threading.Thread(target=lambda: tasks.append(poll_for_decision(client)))
     thread.start()
     look_again = threading.Event()
-    while not len(simulation.threads.polls):
+    while not len(simulation.host.polls):
         look_again.wait(0.001)
     timer = {"timerId": "1", "startToFireTimeout": "2"}
     decision = {"decisionType": "StartTimer", "startTimerDecisionAttributes": timer}
@@ -108,13 +108,13 @@ def test_a_timer_set_while_a_poll_waits_answers_it_in_time() -> None:
 
 
 def test_threads_that_have_ended_are_forgotten() -> None:
-    participants = Participants()
-    living = Participant("somebody", lambda: True)
-    participants.acts(living)
+    presence = Presence()
+    living = Poller("somebody", lambda: True)
+    presence.acts(living)
     for number in range(10 * FEW):
-        participants.acts(Participant(f"thread {number}", lambda: False))
-    assert living in participants._busy
-    assert len(participants._busy) <= 2 * FEW
+        presence.acts(Poller(f"thread {number}", lambda: False))
+    assert living in presence._busy
+    assert len(presence._busy) <= 2 * FEW
 
 
 def test_threads_finish_an_order() -> None:

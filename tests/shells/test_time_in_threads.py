@@ -281,8 +281,8 @@ def test_a_warning_names_who_holds_up_time(
     thread.join(SECONDS)
     logging.getLogger("flowy_sim").removeHandler(handler)
     assert (
-        "thread 'sleepy' holds a task of 'order-1' from activity task list 'working' "
-        "of domain 'shop'"
+        "thread 'sleepy' holds the activity task '1' of 'order-1' from activity task list "
+        "'working' of domain 'shop'"
     ) in caplog.text
 
 
@@ -391,7 +391,7 @@ def wait_for_polls(simulation: Simulation, count: int) -> None:
     """Wait until so many polls wait."""
     look_again = threading.Event()
     for _ in range(SECONDS * 1000):
-        if len(simulation.threads.polls) == count:
+        if len(simulation.host.polls) == count:
             return
         look_again.wait(0.001)
-    raise AssertionError(f"{len(simulation.threads.polls)} polls wait, not {count}")
+    raise AssertionError(f"{len(simulation.host.polls)} polls wait, not {count}")

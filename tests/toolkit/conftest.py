@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 
 @pytest.fixture

@@ -12,9 +12,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
 from flowy_sim._events.history import Call
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
 
 def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"bread 1 can call nothing .* 'kned'; .* is knead"
+        ConfigurationError, match=r"bread 1 cannot call anything named 'kned'; .* is knead"
     ):
         bread.calls("kned")
 
@@ -179,7 +177,7 @@ def test_histories_are_searched_by_type_and_attributes(bread: Run) -> None:
 def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
     with pytest.raises(
         flowy.ConfigurationError,
-        match="no events of the type 'ActivityFailed'; the nearest is ActivityTaskFailed",
+        match="no event type 'ActivityFailed'; the nearest is ActivityTaskFailed",
     ):
         bread.history.find("ActivityFailed")
 
@@ -196,5 +194,5 @@ def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
 
 @pytest.mark.parametrize("wrong", [7, Activity, print])
 def test_what_cannot_be_called_is_told(bread: Run, wrong: object) -> None:
-    with pytest.raises(flowy.ConfigurationError, match="is an activity or a workflow, or the name"):
+    with pytest.raises(flowy.ConfigurationError, match="an activity or a workflow, or the name"):
         bread.calls(wrong)

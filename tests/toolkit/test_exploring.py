@@ -14,17 +14,14 @@ from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activit
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Latency, Limits, Simulation
-from flowy_sim._engine.latency import ZERO
 from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore._choices import Deviation, format_choices, parse_choices
 from flowy_sim.explore._processes import usable_cores
 from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
-from flowy_sim.testing import Runner
+from flowy_sim.testing import Run, Runner, Stubs
 from flowy_sim.testing._default_stubs import DefaultStubs, simplest_value
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
 
 
 @dataclass
@@ -172,11 +169,13 @@ def test_simulations_are_made_like_the_one_that_is_given() -> None:
         return made
 
     limits = Limits(domains=2)
-    like = Simulation(7, "2030-01-01T00:00:00Z", "eu-west-1", "1" * 12, None, None, limits, ZERO)
+    like = Simulation(
+        7, "2030-01-01T00:00:00Z", "eu-west-1", "1" * 12, None, None, limits, Latency.ZERO
+    )
     start = "2030-01-01T00:00:00+00:00"
-    assert seen(simulation=like) == {(7, start, "eu-west-1", "1" * 12, ZERO, 2)}
+    assert seen(simulation=like) == {(7, start, "eu-west-1", "1" * 12, Latency.ZERO, 2)}
     assert seen(simulation=like, seed=3, region="us-east-1") == {
-        (3, start, "us-east-1", "1" * 12, ZERO, 2)
+        (3, start, "us-east-1", "1" * 12, Latency.ZERO, 2)
     }
 
 
@@ -235,7 +234,7 @@ def test_an_error_in_the_test_itself_is_raised_unchanged() -> None:
     def test(runner: Runner) -> None:
         runner(Purchase, 7, 8)
 
-    with pytest.raises(ConfigurationError, match="does not take these arguments"):
+    with pytest.raises(ConfigurationError, match="does not accept these arguments"):
         find(test)
 
 

@@ -35,8 +35,7 @@ from flowy_sim.faults import (
     WorkerDiesLate,
     WorkFails,
 )
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
+from flowy_sim.testing import Run, Runner
 
 
 @activity("pick", 1, "store", start_to_close=60, heartbeat=30, retry=3)
@@ -70,7 +69,7 @@ def struck(fault: InjectedFault, number: int = 1, takes: float = 0) -> tuple[Run
         Simulation(schedule=schedule),
         activities=[Pick],
         faults=[fault],
-        on_accident=accidents.append,
+        on_fault=accidents.append,
     )
     if takes:
         runner.stubs(Pick, result="one lamp", takes=takes, heartbeat=20)
@@ -207,7 +206,7 @@ def test_no_more_faults_strike_than_most_faults() -> None:
         activities=[Pick],
         faults=[NetworkError(most=50)],
         most_faults=3,
-        on_accident=accidents.append,
+        on_fault=accidents.append,
     )
     assert runner(Delivery, "lamp").status == "COMPLETED"
     assert len([each for each in accidents if "crashes" not in each]) == 3
@@ -231,7 +230,7 @@ def test_the_same_seed_brings_the_same_faults() -> None:
         (Signal, {"input": {"by": 7}}, "the input of the Signal 'signal' must be text"),
         (Signal, {"name": ""}, "the name of a Signal must be text"),
         (Deploy, {"workflows": Delivery}, r"takes a tuple of .*Deploy\(\(NewOrder,\)\)"),
-        (Deploy, {"workflows": (Pick,)}, "Pick'> is no class decorated with @workflow"),
+        (Deploy, {"workflows": (Pick,)}, "Pick'> is not a class decorated with @workflow"),
     ],
 )
 def test_a_wrong_argument_of_a_fault_is_refused_at_once(

@@ -11,8 +11,7 @@ from freezegun import freeze_time
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation, VirtualClock
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 from flowy_sim.testing._time import frozen_to
 
 
@@ -105,7 +104,7 @@ def test_time_is_real_again_after_an_error(stubs: Stubs) -> None:
 
 def test_without_freezegun_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "freezegun", None)
-    with pytest.raises(ImportError, match=r"not installed: pip install .*'freezegun>="):
+    with pytest.raises(ImportError, match=r"not installed; install it: pip install .*'freezegun>="):
         Runner(Simulation(), freeze=True)
 
 

@@ -91,5 +91,5 @@ def test_the_replay_of_a_golden_history_needs_a_whole_file(tmp_path: Path) -> No
     from flowy_sim.testing._history_files import load
 
     (tmp_path / "x.json").write_text('{"events": [{"eventId": 2}]}', encoding="utf-8")
-    with pytest.raises(flowy.HistoryError, match="does not hold the whole history"):
+    with pytest.raises(flowy.HistoryError, match="is not the complete history"):
         load(tmp_path / "x.json")

@@ -8,8 +8,7 @@ import pytest
 
 from flowy import ActivityProxy, ConfigurationError, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing import Runner, StuckError
 
 
 @activity("look", 1, "small")

@@ -14,7 +14,7 @@ from flowy import Activity, ActivityProxy, ConfigurationError, Workflow, activit
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.faults import WorkerDiesLate
 from flowy_sim.strategies import WorkflowMachine
-from flowy_sim.testing._run import Run
+from flowy_sim.testing import Run
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=5)

@@ -20,9 +20,7 @@ from flowy import (
     workflow,
 )
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim.testing import Runner, Stubs, StuckError
 
 tokens: list[str] = []
 

@@ -10,9 +10,7 @@ from bakery import Bread, Knead
 
 from flowy_sim import Simulation
 from flowy_sim._clients.in_process import Client
-from flowy_sim.testing import Runner
-from flowy_sim.testing._activity_environment import ActivityEnvironment
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import ActivityEnvironment, Runner, Stubs
 
 # Clients
 
@@ -106,13 +104,13 @@ def test_five_hundred_runs_in_parallel_threads_write_the_same_history() -> None:
 WRONG = [
     ("sed=1", "@pytest.mark.swf takes keywords seed, start, "),
     ("seed='7'", "@pytest.mark.swf: seed='7': give a whole number."),
-    ("start='2024-01-01'", "@pytest.mark.swf: '2024-01-01' names no time zone; give a datetime"),
-    ("latency='none'", "@pytest.mark.swf: latency='none': give DEFAULT, ZERO or RECORDED of "),
+    ("start='2024-01-01'", "@pytest.mark.swf: '2024-01-01' has no time zone; give a datetime"),
+    ("latency='none'", "@pytest.mark.swf: latency='none': give Latency.DEFAULT, "),
     ("limits={'polls': 1}", "@pytest.mark.swf: limits={'polls': 1}: give a Limits, such as "),
     ("activities='nowhere'", "@pytest.mark.swf: there is no module 'nowhere'"),
-    ("activities=7", "@pytest.mark.swf: activities and workflows are looked for in classes"),
-    ("activities=[Bread]", "bakery.Bread'> is no class decorated with @activity"),
-    ("workflows=Knead", "bakery.Knead'> is no class decorated with @workflow"),
+    ("activities=7", "@pytest.mark.swf: activities and workflows must be classes"),
+    ("activities=[Bread]", "bakery.Bread'> is not a class decorated with @activity"),
+    ("workflows=Knead", "bakery.Knead'> is not a class decorated with @workflow"),
     ("workers=0", "@pytest.mark.swf: workers must be a whole number from 1"),
     ("task_lists='oven'", "@pytest.mark.swf: task_lists must be a list of texts, not 'oven'"),
     ("payloads='s3://x'", "@pytest.mark.swf: payloads must be a Payloads, such as "),

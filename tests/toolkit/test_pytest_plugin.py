@@ -12,10 +12,9 @@ from bakery import Bread, Knead
 import flowy
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim._engine.latency import ZERO
+from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 Replay = Callable[[type[flowy.Workflow], Any], None]
 
@@ -42,7 +41,9 @@ def test_a_run_takes_place_in_the_simulation_of_the_test(swf: Simulation, swf_ru
     assert swf.client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
 
 
-@pytest.mark.swf(seed=7, start="2030-01-01T00:00:00Z", latency=ZERO, limits=Limits(domains=1))
+@pytest.mark.swf(
+    seed=7, start="2030-01-01T00:00:00Z", latency=Latency.ZERO, limits=Limits(domains=1)
+)
 def test_a_marker_says_how_the_simulation_is_made(swf: Simulation) -> None:
     assert swf.seed == 7
     assert swf.clock.now.year == 2030

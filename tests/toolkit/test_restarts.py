@@ -6,9 +6,7 @@ import pytest
 
 from flowy import ActivityProxy, Workflow, workflow
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import NoResultError
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import NoResultError, Runner, Stubs
 
 
 @workflow("countdown", 1, "numbers")

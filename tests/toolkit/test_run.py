@@ -6,9 +6,9 @@ from bakery import Bread, Knead
 import flowy_sim
 import flowy_sim.explore
 from flowy_sim import Simulation
-from flowy_sim.testing import DOMAIN, Runner
-from flowy_sim.testing._run import NoResultError, Run, fetch, history, open_executions
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import NoResultError, Run, Runner, Stubs
+from flowy_sim.testing._run import fetch, history, open_executions
+from flowy_sim.testing._runner import DOMAIN
 
 
 def run(flour: int, takes: float = 0) -> Run:

@@ -15,11 +15,10 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy._decider.decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
-from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing import DOMAIN, Runner, run
-from flowy_sim.testing._run import Event, Run
-from flowy_sim.testing._stubs import Stubs
-from flowy_sim.testing._waiting import StuckError
+from flowy_sim._events.schema import attributes_of
+from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing._run import Event
+from flowy_sim.testing._runner import DOMAIN
 
 
 def types(events: list[Event] | None = None) -> Counter[str]:
@@ -87,13 +86,13 @@ def test_options_of_an_execution_go_to_the_service() -> None:
 
 def test_arguments_that_the_workflow_does_not_take_are_refused_before_anything_starts() -> None:
     runner = Runner(Simulation())
-    with pytest.raises(flowy.ConfigurationError, match="does not take these arguments"):
+    with pytest.raises(flowy.ConfigurationError, match="does not accept these arguments"):
         runner.run(Bread)
     assert runner.runs == []
 
 
-def test_what_is_no_workflow_is_refused() -> None:
-    with pytest.raises(flowy.ConfigurationError, match="is no class decorated with @workflow"):
+def test_a_class_that_is_not_a_workflow_is_refused() -> None:
+    with pytest.raises(flowy.ConfigurationError, match="is not a class decorated with @workflow"):
         Runner(Simulation()).run(Knead)  # type: ignore[arg-type]
 
 
@@ -341,11 +340,14 @@ def test_two_classes_of_one_type_are_refused() -> None:
     ("wrong", "sentence"),
     [
         (lambda runner: runner.after(-1, print), "must be a number of at least 0, not -1"),
-        (lambda runner: runner.after(1, "later"), "what is done then must be an ordinary function"),
+        (lambda runner: runner.after(1, "later"), "an action must be an ordinary function"),
         (lambda runner: runner.advance("an hour"), "must be a number of at least 0"),
         (lambda runner: runner.invariant("no two"), "an invariant must be an ordinary function"),
-        (lambda runner: runner.invariant(lambda a, b: None), "so <lambda>.a, b. cannot be one"),
-        (lambda runner: runner.watch([]), "what watches the world must be an ordinary function"),
+        (
+            lambda runner: runner.invariant(lambda a, b: None),
+            r"which <lambda>\(a, b\) does not accept",
+        ),
+        (lambda runner: runner.watch([]), "watched state must be an ordinary function"),
         (
             lambda runner: runner.loop("poll"),
             "code that polls by itself must be an ordinary function",
@@ -356,7 +358,7 @@ def test_two_classes_of_one_type_are_refused() -> None:
         ),
     ],
 )
-def test_what_a_runner_cannot_do_is_refused_at_once(
+def test_wrong_arguments_of_a_runner_are_refused_at_once(
     wrong: Callable[[Runner], object], sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):

@@ -15,7 +15,7 @@ from flowy._decider.decider import decide
 from flowy.payloads import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim._engine.invariants import check
+from flowy_sim._events.invariants import check
 from flowy_sim.strategies import (
     ActivityCall,
     Input,

@@ -16,8 +16,8 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs, StubUsage, UnexpectedCallError
+from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs import StubUsage
 
 
 @activity(
@@ -209,7 +209,9 @@ def test_the_fourth_time_out_needs_to_be_the_shortest(runner: Runner, stubs: Stu
     assert (run.result, run.simulated_seconds) == ("TaskTimedOut SCHEDULE_TO_CLOSE", 100)
 
 
-def test_what_nobody_is_to_take_up_is_not_taken_up(runner: Runner, stubs: Stubs) -> None:
+def test_a_task_that_times_out_before_its_start_is_never_started(
+    runner: Runner, stubs: Stubs
+) -> None:
     stubs(Paint, timeout="SCHEDULE_TO_START").then(result="roses")
     run = runner.run(ParallelGallery, ["red", "red", "red"])
     assert run.result == ["TaskTimedOut SCHEDULE_TO_START", "roses", "roses"]
@@ -217,39 +219,39 @@ def test_what_nobody_is_to_take_up_is_not_taken_up(runner: Runner, stubs: Stubs)
     assert first.started is None
 
 
-def test_another_time_out_that_passes_before_is_told(runner: Runner, stubs: Stubs) -> None:
+def test_another_time_out_that_passes_first_is_an_error(runner: Runner, stubs: Stubs) -> None:
     stubs(Paint, timeout="SCHEDULE_TO_CLOSE")
     with pytest.raises(
         flowy.ConfigurationError,
-        match=r"is to time out by SCHEDULE_TO_CLOSE, after 100 s, but START_TO_CLOSE passes "
-        r"before, after 60 s",
+        match=r"cannot time out by SCHEDULE_TO_CLOSE, after 100 s: START_TO_CLOSE passes "
+        r"first, after 60 s",
     ):
         runner.run(Gallery, ["red"])
 
 
 @pytest.mark.parametrize("timeout", ["SCHEDULE_TO_START", "START_TO_CLOSE", "HEARTBEAT"])
-def test_a_time_out_that_the_activity_does_not_have_is_told(
+def test_a_time_out_that_the_activity_does_not_have_is_an_error(
     runner: Runner, stubs: Stubs, timeout: str
 ) -> None:
     stubs(bare, timeout=timeout)
     with pytest.raises(
         flowy.ConfigurationError,
-        match=rf"by {timeout}, and the activity has no such time-out: give it one, as in "
+        match=rf"by {timeout}: the activity has no such time-out; add one, as in "
         rf"@activity\(…, {timeout.lower()}=60\)",
     ):
         runner.run(SlowGallery, "red", slowly=False)
 
 
 @pytest.mark.parametrize("timeout", ["start_to_close", "CLOSE", 60])
-def test_a_time_out_that_there_is_not_is_refused(stubs: Stubs, timeout: Any) -> None:
+def test_an_unknown_time_out_is_refused(stubs: Stubs, timeout: Any) -> None:
     with pytest.raises(
         flowy.ConfigurationError, match="must be SCHEDULE_TO_START or SCHEDULE_TO_CLOSE or START"
     ):
         stubs(Paint, timeout=timeout)
 
 
-def test_a_time_out_says_itself_when_it_passes(stubs: Stubs) -> None:
-    with pytest.raises(flowy.ConfigurationError, match="when it times out is what the time-out"):
+def test_a_time_out_determines_itself_when_it_passes(stubs: Stubs) -> None:
+    with pytest.raises(flowy.ConfigurationError, match="the time-out determines when it passes"):
         stubs(Paint, timeout="HEARTBEAT", takes=5)
 
 
@@ -264,7 +266,7 @@ def test_an_activity_that_times_out_as_nobody_can_do_it_is_told(stubs: Stubs) ->
     stubs("point", 1)
     with pytest.raises(
         UnexpectedCallError,
-        match=r"paint 1 timed out, as it is neither implemented nor stubbed \(nearest: point 1\)",
+        match=r"timed out because it is neither implemented nor stubbed \(nearest: point 1\)",
     ):
         Runner(Simulation(), activities=[], stubs=stubs).run(Forgetful)
 

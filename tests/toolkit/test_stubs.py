@@ -12,9 +12,8 @@ from bakery import Bake, Bread, Heat, Knead
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim._events.schema import attributes_of
+from flowy_sim.testing import Runner, Stubs
 
 
 @activity("nap", 1, "sofa", start_to_close=60, retry=3)
@@ -193,14 +192,18 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
         (
             (Nap,),
             {"result": 1, "error": OSError()},
-            "several of result, error, function",
+            "more than one of result, error, function",
         ),
         (
             (Nap,),
             {"result": None, "function": print},
-            "several of result, error, function",
+            "more than one of result, error, function",
         ),
-        ((Nap,), {"reslt": 1}, "was given reslt; a stub takes result, error, function, timeout"),
+        (
+            (Nap,),
+            {"reslt": 1},
+            "has no option reslt; its options are result, error, function, timeout",
+        ),
         ((Nap,), {"error": OSError}, "must be an exception such as OSError"),
         ((Nap,), {"error": "disk full"}, "must be an exception such as OSError"),
         ((Nap,), {"error": KeyboardInterrupt()}, "must be an exception such as OSError"),
@@ -214,15 +217,19 @@ def test_a_newer_stub_replaces_an_older_one(runner: Runner, stubs: Stubs) -> Non
         ((Nap,), {"takes": math.nan}, "must be a number of seconds, at least 0, not nan"),
         ((Nap,), {"takes": True}, "must be a number of seconds, at least 0, not True"),
         ((Nap,), {"heartbeat": 0}, "heartbeat of the stub of nap 1 must be .* more than 0"),
-        ((Nap, 15), {}, "leave 15 out, and give a result as result=15"),
-        (("nap",), {"result": 1}, r"needs a version beside the name: stub\('nap', 1, …\)"),
+        ((Nap, 15), {}, "leave 15 out, or give a result as result=15"),
+        (("nap",), {"result": 1}, r"the stub of 'nap' needs a version: stub\('nap', 1, …\)"),
         (("", 1), {}, "the name of an activity must be text"),
-        ((Stubs,), {}, "stands in for what is decorated with @activity or @workflow"),
-        ((Activity,), {}, "stands in for what is decorated with @activity or @workflow"),
-        ((7,), {}, "stands in for what is decorated with @activity or @workflow"),
+        ((Stubs,), {}, "a stub is for a class or function decorated with @activity or @workflow"),
+        (
+            (Activity,),
+            {},
+            "a stub is for a class or function decorated with @activity or @workflow",
+        ),
+        ((7,), {}, "a stub is for a class or function decorated with @activity or @workflow"),
     ],
 )
-def test_a_stub_that_makes_no_sense_is_refused(
+def test_wrong_arguments_of_a_stub_are_refused(
     stubs: Stubs, arguments: tuple[Any, ...], options: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(flowy.ConfigurationError, match=sentence):
@@ -258,7 +265,7 @@ def make_bed(length: int) -> Bed:
 def test_a_result_that_is_not_what_the_type_hint_says_is_refused(
     stubs: Stubs, wrong: object
 ) -> None:
-    sentence = "the result of the stub of make_bed 1 is not what its type hint says"
+    sentence = "the result of the stub of make_bed 1 does not match its type hint"
     for add in (partial(stubs, make_bed), stubs(make_bed).when(200).then):
         with pytest.raises(flowy.SerializationError, match=sentence):
             add(result=wrong)

@@ -10,10 +10,9 @@ from outcomes import outcome
 
 import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
-from flowy_sim import Simulation
-from flowy_sim._engine.latency import ZERO
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs, StubUsage, UnexpectedCallError
+from flowy_sim import Latency, Simulation
+from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing._stubs import StubUsage
 
 
 @activity("shrink", 1, "studio")
@@ -47,7 +46,7 @@ class Shelf(Workflow):
 
 @pytest.fixture
 def runner(stubs: Stubs) -> Runner:
-    return Runner(Simulation(latency=ZERO), stubs=stubs)
+    return Runner(Simulation(latency=Latency.ZERO), stubs=stubs)
 
 
 def test_children_that_proxies_name_by_class_are_run(runner: Runner) -> None:
@@ -125,10 +124,10 @@ def test_a_child_without_anything_is_told(runner: Runner, stubs: Stubs) -> None:
         runner.run(Shelf)
     assert [line.partition(" since")[0] for line in str(caught.value).splitlines()[1:]] == [
         "- child album 2 (shelf-1-d2b152ca-album-1) is open",
-        "- as a whole it times out at 2024-01-02 00:00:00",
+        "- the execution times out at 2024-01-02 00:00:00",
         "album 2 (shelf-1-d2b152ca-album-1) is open after 0 s:",
         "- its decision task has been waiting",
-        "- as a whole it times out at 2024-12-31 00:00:00",
+        "- the execution times out at 2024-12-31 00:00:00",
     ]
     assert "it is neither implemented nor stubbed (nearest: albun 2)" in str(caught.value)
 
@@ -159,7 +158,7 @@ class Caller(Workflow):
 
 def run_with_function(stubs: Stubs, payload: str) -> Any:
     """Run a decider that calls a Lambda function, and tell how that ended."""
-    runner = Runner(Simulation(latency=ZERO), stubs=stubs)
+    runner = Runner(Simulation(latency=Latency.ZERO), stubs=stubs)
     execution = runner.start(Caller, task_list="by hand")
 
     def decider(client: Any) -> None:
@@ -214,7 +213,7 @@ def test_a_function_without_a_stub_is_told(stubs: Stubs) -> None:
     stubs.lambda_function("resise", result=1)
     with pytest.raises(
         UnexpectedCallError,
-        match=r"the Lambda function resize was called, and it is not there; the nearest that is "
-        r"there is resise; let a stub stand in for it: lambda_function\('resize', result=…\)",
+        match=r"the Lambda function resize was called but does not exist; the nearest is resise; "
+        r"to stub it, use lambda_function\('resize', result=…\)",
     ):
         run_with_function(stubs, "2")

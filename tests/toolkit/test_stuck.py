@@ -9,12 +9,10 @@ import pytest
 from bakery import Bread, Heat, Knead
 
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
-from flowy_sim import Simulation
-from flowy_sim._engine.latency import ZERO
-from flowy_sim.testing import DOMAIN, Runner, run
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
-from flowy_sim.testing._waiting import StuckError, Workers, waits
+from flowy_sim import Latency, Simulation
+from flowy_sim._events.waits import Workers, waits
+from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing._runner import DOMAIN
 
 NOBODY = Workers([], [], [])
 
@@ -49,7 +47,7 @@ def test_an_activity_without_implementation_is_named_with_the_nearest_one() -> N
         "Nothing moves any more at 2024-01-01 00:00:00, and bread 1 (bread-1) is open after 0 s:\n"
         "- activity bake 1 (bake-3) has been waiting since 2024-01-01 00:00:00; "
         "it is neither implemented nor stubbed (nearest: baek 1)\n"
-        "- as a whole it times out at 2024-01-02 00:00:00"
+        "- the execution times out at 2024-01-02 00:00:00"
     )
 
 
@@ -84,8 +82,8 @@ def test_a_decider_that_decides_nothing_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("flowy_sim.testing._replay.ReplayingDeciders.decide", lambda *arguments: [])
     message = stuck(Runner(Simulation()), Siesta)
     assert (
-        "- nothing is scheduled: when it was last decided on, at 2024-01-01 00:00:00 (event 4), "
-        "its decider decided nothing\n- as a whole it times out at 2024-01-01 01:00:00"
+        "- nothing is scheduled: its decider made no decision when it was last asked, at "
+        "2024-01-01 00:00:00 (event 4)\n- the execution times out at 2024-01-01 01:00:00"
     ) in message
 
 
@@ -107,7 +105,7 @@ def test_a_list_that_no_worker_polls_is_named() -> None:
         "bread 1 (lost) is open after 0 s:",
         "- its decision task has been on the list 'nowhere' since 2024-01-01 00:00:00; "
         "no worker polls that list, only 'orders'",
-        "- as a whole it times out at 2024-01-02 00:00:00",
+        "- the execution times out at 2024-01-02 00:00:00",
     ]
 
 
@@ -213,31 +211,32 @@ class Patient(Workflow):
 
 
 def test_a_signal_that_nobody_sends_is_named() -> None:
-    with pytest.raises(StuckError, match="- it waits for the signal 'approval', which nobody has"):
+    with pytest.raises(StuckError, match="- it waits for the signal 'approval', which has not"):
         run(Simulation(), Approval)
 
 
 def test_children_that_wait_for_each_other_say_for_what() -> None:
     with pytest.raises(StuckError) as caught:
-        run(Simulation(latency=ZERO), Pair)
+        run(Simulation(latency=Latency.ZERO), Pair)
     lines = [re.sub(r"-[0-9a-f]{8}-", "-…-", line) for line in str(caught.value).splitlines()]
     assert lines == [
         "Nothing moves any more at 2024-01-01 00:00:00, and pair 1 (pair-1) is open after 0 s:",
         "- child approval 1 (pair-1-…-approval-1) is open",
         "- child approval 1 (pair-1-…-approval-2) is open",
-        "- as a whole it times out at 2024-01-02 00:00:00",
+        "- the execution times out at 2024-01-02 00:00:00",
         "approval 1 (pair-1-…-approval-1) is open after 0 s:",
-        "- it waits for the signal 'tick', which nobody has sent",
-        "- as a whole it times out at 2024-01-02 00:00:00",
+        "- it waits for the signal 'tick', which has not been sent",
+        "- the execution times out at 2024-01-02 00:00:00",
         "approval 1 (pair-1-…-approval-2) is open after 0 s:",
-        "- it waits for the signal 'tock', which nobody has sent",
-        "- as a whole it times out at 2024-01-02 00:00:00",
+        "- it waits for the signal 'tock', which has not been sent",
+        "- the execution times out at 2024-01-02 00:00:00",
     ]
 
 
 def test_a_timer_of_another_year_is_named() -> None:
     with pytest.raises(
-        StuckError, match="timer timer-1 fires at 2026-09-27 00:00:00, when it has timed out as a"
+        StuckError,
+        match="timer timer-1 fires at 2026-09-27 00:00:00, after the execution has timed",
     ):
         run(Simulation(), Patient, 1000)
 

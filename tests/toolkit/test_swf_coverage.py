@@ -1,9 +1,11 @@
-"""What workflows have met in tests, and what never."""
+"""Coverage counts the outcomes that workflows met in tests, and lists those they never met."""
 
 from __future__ import annotations
 
 import pytest
 from village import report
+
+from flowy_sim.testing._coverage import Coverage
 
 COVERED = """
 @pytest.mark.parametrize("flour", [500, 0])
@@ -71,3 +73,30 @@ def test_coverage_tells_of_children(village: pytest.Pytester) -> None:
 
 def test_coverage_is_reported_only_where_it_is_wanted(village: pytest.Pytester) -> None:
     assert "outcomes met" not in report(village, COVERED, passed=4)
+
+
+def test_coverage_counts_what_the_service_refused_to_start() -> None:
+    def event(number: int, event_type: str, **attributes: object) -> dict[str, object]:
+        key = f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
+        return {"eventId": number, "eventType": event_type, key: attributes}
+
+    refused = {"decisionTaskCompletedEventId": 4}
+    bread = {"name": "bread", "version": "1"}
+    bake = {"name": "bake", "version": "1"}
+    coverage = Coverage()
+    coverage.add(
+        [
+            event(1, "WorkflowExecutionStarted", workflowType=bread),
+            event(5, "ScheduleActivityTaskFailed", activityType=bake, cause="A", **refused),
+            event(6, "StartChildWorkflowExecutionFailed", workflowType=bread, cause="B", **refused),
+            event(7, "ScheduleLambdaFunctionFailed", id="1", name="scale", cause="C", **refused),
+            event(8, "StartTimerFailed", timerId="1", cause="D", **refused),
+        ]
+    )
+    assert list(coverage.report()) == [
+        "bread 1",
+        "  activity bake 1  refused (A) 1",
+        "  child bread 1    refused (B) 1",
+        "  lambda scale     refused (C) 1",
+        "0 of 0 outcomes met",
+    ]

@@ -10,8 +10,7 @@ import pytest
 
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [

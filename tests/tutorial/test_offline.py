@@ -11,9 +11,7 @@ import pytest
 from flowy.tutorial import SAMPLE
 from flowy.tutorial.activities import PredominantColor, Resize
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 
 @pytest.mark.swf(activities="flowy.tutorial")

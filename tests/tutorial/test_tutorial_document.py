@@ -19,7 +19,8 @@ from moto import mock_aws
 import flowy
 from flowy.tutorial import images, sources, storage
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import Simulation, _report
+from flowy_sim import Simulation
+from flowy_sim._report import timeline
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "tutorial.md").read_text()
@@ -101,7 +102,7 @@ def test_the_timeline_shown_is_drawn_from_that_history(
     events: list[dict[str, Any]],
 ) -> None:
     (shown,) = re.findall(r"<!-- timeline -->\n```text\n(.*?)\n```", DOCUMENT, re.DOTALL)
-    assert shown == _report.text(events, 80)
+    assert shown == timeline.text(events, 80)
 
 
 def test_the_program_shown_starts_an_execution() -> None:

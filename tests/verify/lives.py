@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from flowy_sim._engine import Engine, Fault, LambdaError, LambdaFunction
-from flowy_sim._engine.latency import DEFAULT, RECORDED, ZERO
+from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.model import input_shape
 
 DOMAIN = "shop"
@@ -61,7 +61,9 @@ class Life:
         self.engine = Engine(
             seed=random.randrange(1_000),
             choose=lambda kind, count: random.randrange(count),
-            latency=random.choice((RECORDED, RECORDED, DEFAULT, ZERO)),
+            latency=random.choice(
+                (Latency.RECORDED, Latency.RECORDED, Latency.DEFAULT, Latency.ZERO)
+            ),
             lambdas={
                 "good": lambda value: {"got": value},
                 "slow": LambdaFunction(str, takes=3, text=True),
@@ -167,14 +169,14 @@ class Life:
             self.poll_for_activity_task()
             return
         token = self.activity_tasks.pop(self.random.randrange(len(self.activity_tasks)))
-        operation, told = self.random.choice(
+        operation, members = self.random.choice(
             (
                 ("RespondActivityTaskCompleted", self.some(result="done")),
                 ("RespondActivityTaskFailed", self.some(reason="no", details="not so")),
                 ("RespondActivityTaskCanceled", self.some(details="stopped")),
             )
         )
-        self.call(operation, taskToken=token, **told)
+        self.call(operation, taskToken=token, **members)
 
     def heartbeat(self) -> None:
         if self.activity_tasks:
@@ -182,16 +184,18 @@ class Life:
             self.call("RecordActivityTaskHeartbeat", taskToken=token, **self.some(details="half"))
 
     def signal(self) -> None:
-        told = self.some(input="")
-        self.call("SignalWorkflowExecution", workflowId=self.any_id(), signalName="hurry", **told)
+        members = self.some(input="")
+        self.call(
+            "SignalWorkflowExecution", workflowId=self.any_id(), signalName="hurry", **members
+        )
 
     def request_cancel(self) -> None:
         self.call("RequestCancelWorkflowExecution", workflowId=self.any_id())
 
     def terminate(self) -> None:
         policy = self.random.choice(POLICIES)
-        told = self.some(reason="why", details="how", childPolicy=policy)
-        self.call("TerminateWorkflowExecution", workflowId=self.any_id(), **told)
+        members = self.some(reason="why", details="how", childPolicy=policy)
+        self.call("TerminateWorkflowExecution", workflowId=self.any_id(), **members)
 
     def deprecate(self) -> None:
         kind = self.random.choice(("Activity", "Workflow"))
@@ -234,8 +238,10 @@ class Life:
             receiver = self.receiver() | self.some(control="c")
             if self.random.random() < 0.3:
                 return decision("RequestCancelExternalWorkflowExecution", **receiver)
-            told = self.some(input="i")
-            return decision("SignalExternalWorkflowExecution", signalName="go", **receiver, **told)
+            members = self.some(input="i")
+            return decision(
+                "SignalExternalWorkflowExecution", signalName="go", **receiver, **members
+            )
         if kind == "lambda":
             return decision(
                 "ScheduleLambdaFunction",
@@ -250,7 +256,7 @@ class Life:
     def closing_decision(self) -> dict[str, Any]:
         version = self.random.choice(("1", "2", "3"))
         again = {**self.workflow_settings(), **self.some(workflowTypeVersion=version)}
-        kind, told = self.random.choice(
+        kind, members = self.random.choice(
             (
                 ("CompleteWorkflowExecution", self.some(result="r")),
                 ("FailWorkflowExecution", self.some(reason="r", details="d")),
@@ -259,7 +265,7 @@ class Life:
                 ("ContinueAsNewWorkflowExecution", again),
             )
         )
-        return decision(kind, **told)
+        return decision(kind, **members)
 
     def receiver(self) -> dict[str, str]:
         workflow_id = self.any_id()

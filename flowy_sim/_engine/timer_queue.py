@@ -1,0 +1,155 @@
+"""What is going to happen by itself: a queue of effects, each with its instant."""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+
+class Effect(NamedTuple):
+    """Something that will happen by itself.
+
+    Attributes:
+        kind: such as ``timer`` or ``execution time-out``.
+        arguments: what it is about.
+    """
+
+    kind: str
+    arguments: tuple[Any, ...]
+
+
+class Listener(Protocol):
+    """Receives what is scheduled in a `TimerQueue`, and what is not to come any more."""
+
+    def effect_scheduled(self, key: int, at: int, effect: Effect) -> None:
+        """Receive an effect that was scheduled."""
+        ...
+
+    def effect_over(self, key: int, effect: Effect) -> None:
+        """Receive an effect that was cancelled, or that is about to happen."""
+        ...
+
+
+class TimerQueue:
+    """A queue of effects; scheduling and canceling take logarithmic time.
+
+    A canceled effect leaves the queue only when the canceled ones outnumber the others, so memory
+    is bounded by twice what is alive.
+
+    Args:
+        choose: chooses among effects that are due at the same instant.
+        groups: sets of kinds whose next instant can be asked for by itself.
+
+    Attributes:
+        listener: receives what is scheduled, canceled and taken; None for none.
+    """
+
+    def __init__(
+        self, choose: Callable[[str, int], int], groups: Iterable[frozenset[str]] = ()
+    ) -> None:
+        self.listener: Listener | None = None
+        self._choose = choose
+        self._queue: list[tuple[int, int]] = []
+        self._groups: dict[frozenset[str], list[tuple[int, int]]] = {each: [] for each in groups}
+        self._alive: dict[int, Effect] = {}
+        self._next_key = 1
+        # Those of the instant that is being worked on, in the order in which they were set.
+        self._ready: OrderedDict[int, Effect] = OrderedDict()
+        self._ready_at = 0
+
+    def __len__(self) -> int:
+        """Return the number of effects to come."""
+        return len(self._alive) + len(self._ready)
+
+    def set(self, at: int, kind: str, *arguments: Any) -> int:
+        """Schedule an effect at an instant in milliseconds; return the key that cancels it."""
+        key = self._next_key
+        self._next_key = key + 1
+        self._alive[key] = effect = Effect(kind, arguments)
+        heapq.heappush(self._queue, (at, key))
+        for kinds, queue in self._groups.items():
+            if kind in kinds:
+                self._skip_dead(queue)
+                heapq.heappush(queue, (at, key))
+        if self.listener is not None:
+            self.listener.effect_scheduled(key, at, effect)
+        return key
+
+    def cancel(self, key: int) -> None:
+        """Cancel an effect; one that has happened, or key 0, is ignored."""
+        effect = self._alive.pop(key, None)
+        if effect is None:
+            effect = self._ready.pop(key, None)
+        elif len(self._queue) > 64 + 2 * len(self._alive):
+            for queue in (self._queue, *self._groups.values()):
+                queue[:] = [entry for entry in queue if entry[1] in self._alive]
+                heapq.heapify(queue)
+        if self.listener is not None and effect is not None:
+            self.listener.effect_over(key, effect)
+
+    def restore(self, entries: Iterable[tuple[int, int, Effect]]) -> None:
+        """Schedule effects under the keys that they had, each with its instant and its key."""
+        for at, key, effect in entries:
+            self._alive[key] = effect
+            self._queue.append((at, key))
+            self._next_key = max(self._next_key, key + 1)
+            for kinds, queue in self._groups.items():
+                if effect.kind in kinds:
+                    queue.append((at, key))
+        for queue in (self._queue, *self._groups.values()):
+            heapq.heapify(queue)
+
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
+        """Return the instant in milliseconds of the earliest effect; None if there is none.
+
+        Args:
+            group: one of the groups, to consider the effects of its kinds only.
+        """
+        if group is None:
+            if self._ready:
+                return self._ready_at
+            queue = self._queue
+        else:
+            if any(effect.kind in group for effect in self._ready.values()):
+                return self._ready_at
+            queue = self._groups[group]
+        self._skip_dead(queue)
+        return queue[0][0] if queue else None
+
+    def pop(self, instant: int) -> Effect:
+        """Take one of the effects of an instant that `next_instant` has just returned.
+
+        Where several are due at one instant the schedule chooses which is first; by default that
+        is the one scheduled first.
+        """
+        while self._queue and self._queue[0][0] == instant:
+            _, key = heapq.heappop(self._queue)
+            if key in self._alive:
+                self._ready[key] = self._alive.pop(key)
+        self._ready_at = instant
+        count = len(self._ready)
+        index = self._choose("effect", count) if count > 1 else 0
+        key = next(islice(self._ready, index, None))
+        effect = self._ready.pop(key)
+        if self.listener is not None:
+            self.listener.effect_over(key, effect)
+        return effect
+
+    def _skip_dead(self, queue: list[tuple[int, int]]) -> None:
+        while queue and queue[0][1] not in self._alive:
+            heapq.heappop(queue)
+
+    def __iter__(self) -> Iterator[tuple[int, Effect]]:
+        """Yield the instant and the effect of everything to come, in no order."""
+        return ((at, effect) for at, _, effect in self.entries())
+
+    def entries(self) -> Iterator[tuple[int, int, Effect]]:
+        """Yield the instant, the key and the effect of everything to come, in no order."""
+        for key, effect in self._ready.items():
+            yield self._ready_at, key, effect
+        for at, key in self._queue:
+            if key in self._alive:
+                yield at, key, self._alive[key]

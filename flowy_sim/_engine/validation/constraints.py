@@ -1,0 +1,279 @@
+"""Checks compiled from the service model, one function for each shape.
+
+A check takes a value, returns it as the engine keeps it, and raises `Refused` with every problem
+that it found. Structures and lists first check quickly. Only if something is wrong do they check
+again, carefully, and collect all problems in the model's order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flowy_sim._engine.faults import Fault, SerializationException
+from flowy_sim._engine.validation.coercion import (
+    NOT_NULL,
+    TOO_LARGE,
+    TOO_LONG,
+    TOO_SHORT,
+    TOO_SMALL,
+    Amount,
+    Problem,
+    Refused,
+    amount_of,
+    as_flag,
+    as_integer,
+    as_list,
+    as_milliseconds,
+    as_structure,
+    as_text,
+    refused,
+)
+
+Check = Callable[[Any], Any]
+
+NUMBER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+
+# The service prints enums in an order of its own (reported and measured).
+# Assumption: child-policy-order: that of ChildPolicy is not known, so the model's is used.
+ENUM_ORDERS = {
+    "DecisionType": (
+        "CompleteWorkflowExecution",
+        "StartTimer",
+        "RequestCancelExternalWorkflowExecution",
+        "SignalExternalWorkflowExecution",
+        "CancelTimer",
+        "RecordMarker",
+        "ScheduleActivityTask",
+        "ContinueAsNewWorkflowExecution",
+        "ScheduleLambdaFunction",
+        "FailWorkflowExecution",
+        "RequestCancelActivityTask",
+        "StartChildWorkflowExecution",
+        "CancelWorkflowExecution",
+    ),
+    "CloseStatus": (
+        "TERMINATED",
+        "TIMED_OUT",
+        "COMPLETED",
+        "CONTINUED_AS_NEW",
+        "CANCELED",
+        "FAILED",
+    ),
+    "RegistrationStatus": ("REGISTERED", "DEPRECATED"),
+}
+
+# Assumption: empty-optionals: where the model allows empty text for an id, a version, a duration
+# or a page token, empty text is the same as none.
+EMPTY_IS_ABSENT = {
+    "WorkflowRunIdOptional",
+    "VersionOptional",
+    "DurationInSecondsOptional",
+    "PageToken",
+}
+
+NULLABLE_ELEMENTS = {"TagList"}  # `[null]` was accepted and echoed (recorded).
+
+
+def units(value: str) -> int:
+    """Return the length of a text as the service counts it: in UTF-16 code units."""
+    return len(value.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def text_check(shape: Any) -> Check:
+    """Return the check of a text: its length."""
+    shortest = 1 if shape.name in EMPTY_IS_ABSENT else shape.metadata.get("min", 0)
+    longest = shape.metadata.get("max", 1 << 62)
+    # A text of this many characters is short enough however many code units each one takes.
+    surely_fits = longest // 2
+
+    def check(value: Any) -> str:
+        if type(value) is str and shortest <= len(value) <= surely_fits:
+            return value
+        text = as_text(value)
+        if len(text) < shortest:
+            raise refused(text, TOO_SHORT.format(shortest))
+        if units(text) > longest:
+            raise refused(text, TOO_LONG.format(longest))
+        return text
+
+    return check
+
+
+def amount_check(shape: Any, amount: Amount) -> Check:
+    """Return the check of a number that is sent as text: a duration, a period or a priority."""
+    fits = text_check(shape)
+    unparsable = f"Member must be a {amount.unit}" + (" or NONE" if amount.none else "")
+    usual = frozenset(
+        [str(number) for number in range(max(amount.lowest, 0), min(amount.highest, 3600) + 1)]
+        + ["NONE"] * amount.none
+    )
+
+    def check(value: Any) -> str:
+        if type(value) is str and value in usual:
+            return value
+        text: str = fits(value)
+        if not NUMBER.fullmatch(text):
+            raise refused(text, unparsable)
+        if int(text) > amount.highest:
+            raise refused(text, TOO_LARGE.format(amount.highest))
+        if int(text) < amount.lowest:
+            raise refused(text, TOO_SMALL.format(amount.lowest))
+        return text
+
+    return check
+
+
+def choice_check(shape: Any) -> Check:
+    """Return the check of an enum."""
+    choices = frozenset(shape.enum)
+    listed = ", ".join(ENUM_ORDERS.get(shape.name, shape.enum))
+    constraint = f"Member must satisfy enum value set: [{listed}]"
+
+    def check(value: Any) -> str:
+        text: str = value if type(value) is str else as_text(value)
+        if text in choices:
+            return text
+        raise refused(text, constraint)
+
+    return check
+
+
+def integer_check(shape: Any) -> Check:
+    """Return the check of a whole number: its range."""
+    lowest, highest = shape.metadata["min"], shape.metadata["max"]
+
+    def check(value: Any) -> int:
+        number = as_integer(value)
+        if number > highest:
+            raise refused(number, TOO_LARGE.format(highest))
+        if number < lowest:
+            raise refused(number, TOO_SMALL.format(lowest))
+        return number
+
+    return check
+
+
+def each_check(shape: Any, path: str) -> Check:
+    """Return the check of a list: its length and its elements, which are counted from 1."""
+    element = compiled(shape.member, path)
+    longest = shape.metadata.get("max", 1 << 62)
+    nullable = shape.name in NULLABLE_ELEMENTS
+    of_texts = shape.member.type_name == "string"
+
+    def problems(values: list[Any]) -> Iterable[Problem]:
+        if len(values) > longest:
+            yield Problem("", java_list(values), TOO_LONG.format(longest))
+        within: list[Problem] = []
+        for place, value in enumerate(values, 1):
+            try:
+                if value is not None:
+                    element(value)
+                elif not nullable:
+                    raise Refused([Problem("", None, NOT_NULL)])
+            except Refused as refusal:
+                within += [problem.under(f"{place}.member") for problem in refusal.problems]
+        if of_texts and any(problem.value is not None for problem in within):
+            within = [Problem("", java_list(values), element_constraint(shape.member))]
+        yield from within
+
+    def check(values: Any) -> list[Any]:
+        if type(values) is not list:
+            values = as_list(values)
+        try:
+            if len(values) <= longest and (nullable or None not in values):
+                return [value if value is None else element(value) for value in values]
+        except Refused:
+            pass
+        raise Refused(list(problems(values)))
+
+    return check
+
+
+def java_list(values: list[Any]) -> str:
+    """Return a list of texts as Java prints it."""
+    return "[" + ", ".join("null" if value is None else str(value) for value in values) + "]"
+
+
+def element_constraint(shape: Any) -> str:
+    """Return the constraint that the elements of a list of texts share."""
+    # Assumption: list-elements: a bad element is reported with the whole list, as other services
+    # of the framework do.
+    parts = [TOO_LONG.format(shape.metadata["max"]), TOO_SHORT.format(shape.metadata["min"])]
+    return f"Member must satisfy constraint: [{', '.join(parts)}]"
+
+
+def structure_check(shape: Any, path: str = "") -> Check:
+    """Return the check of a structure: its members; unknown ones are ignored."""
+    checks = {
+        name: compiled(member, f"{path}.{name}" if path else name)
+        for name, member in shape.members.items()
+    }
+    kinds = {name: member.type_name for name, member in shape.members.items()}
+    optional_texts = {
+        name for name, member in shape.members.items() if member.name in EMPTY_IS_ABSENT
+    }
+    required = tuple(shape.required_members)
+
+    def present(given: dict[Any, Any]) -> dict[str, Any]:
+        members = {}
+        for name, value in given.items():
+            if value is None:
+                if kinds.get(name) in ("boolean", "integer"):
+                    raise SerializationException
+            elif name in checks and not (value == "" and name in optional_texts):
+                members[name] = value
+        return members
+
+    def check_carefully(given: dict[str, Any]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        found = {name: [Problem(name, None, NOT_NULL)] for name in required if name not in given}
+        for name, value in given.items():
+            try:
+                kept[name] = checks[name](value)
+            except Refused as refusal:
+                found[name] = [problem.under(name) for problem in refusal.problems]
+        if found:
+            raise Refused([problem for name in checks for problem in found.get(name, ())])
+        return kept
+
+    def check(given: Any) -> dict[str, Any]:
+        if type(given) is dict:
+            try:
+                kept = {}
+                for name, value in given.items():
+                    kept[name] = checks[name](value)
+                for name in required:
+                    kept[name]
+            except (KeyError, Fault, Refused):
+                pass
+            else:
+                return kept
+        return check_carefully(present(as_structure(given)))
+
+    return check
+
+
+def compiled(shape: Any, path: str = "") -> Check:
+    """Return the check of a shape.
+
+    Args:
+        shape: a botocore shape.
+        path: the dotted names of the members that lead to it.
+    """
+    kind = shape.type_name
+    if kind == "structure":
+        return structure_check(shape, path)
+    if kind == "list":
+        return each_check(shape, path)
+    if kind == "boolean":
+        return as_flag
+    if kind == "integer":
+        return integer_check(shape)
+    if kind == "timestamp":
+        return as_milliseconds
+    if shape.enum:
+        return choice_check(shape)
+    amount = amount_of(shape, path)
+    return amount_check(shape, amount) if amount else text_check(shape)

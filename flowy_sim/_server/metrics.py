@@ -1,0 +1,130 @@
+"""Metrics in the text format of Prometheus, and the access log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from flowy_sim._engine.model import operation_names
+from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.tasks import POLLS
+
+OK = "OK"
+UNKNOWN = "unknown"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+
+
+class AccessLogEntry(NamedTuple):
+    """A request and how it was answered, as in a line of the access log.
+
+    Attributes:
+        request_id: as in the response.
+        simulation, account, region: where it was sent; empty if it was refused before that was
+            known.
+        operation: such as ``StartWorkflowExecution``; empty if it was refused before.
+        status: of the response.
+        outcome: ``OK`` or the code of the fault.
+        milliseconds: real time from its head to the response.
+        bytes_in, bytes_out: the sizes of the bodies.
+        client: the address it came from.
+        program: its ``User-Agent``.
+    """
+
+    request_id: str
+    simulation: str
+    account: str
+    region: str
+    operation: str
+    status: int
+    outcome: str
+    milliseconds: float
+    bytes_in: int
+    bytes_out: int
+    client: str
+    program: str
+
+
+class AccessLog:
+    """A log of requests: one JSON object per line, with the real time of the response first.
+
+    Args:
+        write: writes a line, given without its end.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    def __call__(self, entry: AccessLogEntry) -> None:
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._write(json.dumps({"time": time, **entry._asdict()}))
+
+
+class Metrics:
+    """Counts requests, and measures how full the server is.
+
+    Args:
+        simulations: the simulations.
+        connections: returns the number of open connections.
+    """
+
+    def __init__(self, simulations: Simulations, connections: Callable[[], int]) -> None:
+        self._simulations = simulations
+        self._connections = connections
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        labels = ("operation", "outcome")
+        self._requests = Counter(
+            "flowy_sim_requests", "Requests answered.", labels, registry=self._registry
+        )
+        self._seconds = Histogram(
+            "flowy_sim_request_seconds",
+            "Real time in which requests other than polls were answered.",
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+        self._poll_seconds = Histogram(
+            "flowy_sim_poll_seconds",
+            "Real time in which polls were answered.",
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+
+    def __call__(self, entry: AccessLogEntry) -> None:
+        operation = entry.operation
+        # Clients could make up any number of names.
+        known = operation if operation in operation_names() else UNKNOWN
+        self._requests.labels(known, entry.outcome).inc()
+        seconds = self._poll_seconds if operation in POLLS else self._seconds
+        seconds.observe(entry.milliseconds / 1000)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield how full the server is, for prometheus_client."""
+        simulations = list(self._simulations)
+        changes = sum(each.journal.changes for each in simulations)
+        figures = {
+            "connections": ("Open connections.", self._connections()),
+            "simulations": ("Simulations.", len(simulations)),
+            "waiting_polls": (
+                "Polls that wait for a task.",
+                sum(len(each.polls) for each in simulations),
+            ),
+            "changes": ("Changes made to all simulations.", changes),
+        }
+        for name, (text, value) in figures.items():
+            yield GaugeMetricFamily(f"flowy_sim_{name}", text, value)
+
+    def text(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+
+def to_logger(logger: logging.Logger) -> Callable[[str], None]:
+    """Return a function that writes lines to a logger."""
+    return logger.info

@@ -1,0 +1,132 @@
+"""The host of a simulation: engines, clock, pollers and polls, and how a call is carried out.
+
+The host never blocks. A poll that finds no task is returned as a `Poll`, for a waiter to wait for:
+`flowy_sim._simulation.threads` for a thread, `flowy_sim._simulation.event_loop` for asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowy_sim._engine.tokens import ACTIVITY
+from flowy_sim._simulation.clock import Clock
+from flowy_sim._simulation.polls import Poll, Polls, Reply
+from flowy_sim._simulation.presence import Poller, Presence
+from flowy_sim._simulation.regions import Engines
+from flowy_sim._simulation.tasks import DECISION_POLL, POLLS, TaskKey, TaskList, handed_out
+from flowy_sim._simulation.time_skipping import HEARTBEAT, QUERIES, TimeSkipping
+
+
+def is_query(operation: str) -> bool:
+    """Return whether an operation changes nothing."""
+    return operation.startswith(QUERIES)
+
+
+def is_poll(operation: str, request: Mapping[str, Any]) -> bool:
+    """Return whether a call asks for a task, not for the next page of one handed out already."""
+    next_page = operation == DECISION_POLL and request.get("nextPageToken")
+    return operation in POLLS and not next_page
+
+
+class Host:
+    """One simulation, as its clients call it.
+
+    Only one thread at a time may use it.
+
+    Args:
+        clock: tells the time.
+        engines: the service in each region.
+        presence: the pollers.
+        polls: the polls that wait.
+        alone: returns whether no client can come except the one that calls.
+
+    Attributes:
+        clock, engines, presence, polls: as given.
+        time_skipping: moves the clock.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        engines: Engines,
+        presence: Presence,
+        polls: Polls,
+        alone: Callable[[], bool],
+    ) -> None:
+        self.clock = clock
+        self.engines = engines
+        self.presence = presence
+        self.polls = polls
+        self.time_skipping = TimeSkipping(clock, engines, presence, polls, alone)
+
+    def call(
+        self, poller: Poller, operation: str, request: Reply, region: str, poll_seconds: float
+    ) -> Reply | Poll:
+        """Carry out a call of a client.
+
+        Args:
+            poller: the client.
+            operation: such as ``PollForActivityTask``.
+            request: its members.
+            region: the region whose service is called.
+            poll_seconds: for how many simulated seconds a poll waits for a task.
+
+        Returns:
+            The reply; of a poll that found no task and waits, the poll. It has to be given to
+            `leave` when its client waits no longer.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        if is_query(operation):
+            return self.carry_out(operation, request, region)
+        if is_poll(operation, request):
+            return self._poll(poller, operation, request, region, poll_seconds)
+        return self._act(poller, operation, request, region)
+
+    def carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> Reply:
+        """Carry out a call at this instant, whoever makes it; a poll does not wait.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        if operation in POLLS and self.engines.in_function:
+            raise RuntimeError(
+                "A Lambda function cannot poll for tasks: time stands still while it runs; "
+                "let a decider or a worker poll."
+            )
+        now = self.time_skipping.present()
+        reply = self.engines.call(region, operation, request, now)
+        self.time_skipping.called(operation, reply)
+        return reply
+
+    def leave(self, poll: Poll) -> None:
+        """Let a poll wait no longer, whether it was answered or not."""
+        self.polls.remove(poll)
+
+    def _act(self, poller: Poller, operation: str, request: Reply, region: str) -> Reply:
+        self.presence.acts(poller)
+        reply = self.carry_out(operation, request, region)
+        if operation == HEARTBEAT:
+            token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
+            self.presence.heartbeat(TaskKey(token.run_id, token.started_id))
+        return reply
+
+    def _poll(
+        self, poller: Poller, operation: str, request: Reply, region: str, seconds: float
+    ) -> Reply | Poll:
+        reply = self.carry_out(operation, request, region)
+        task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
+        found = bool(reply.get("taskToken"))
+        if seconds > 0 and not found:
+            self.polls.check_limit(task_list)
+        self.presence.polls(poller, task_list)
+        if seconds > 0 and not found:
+            began, lasts = self.clock.milliseconds, max(1, round(seconds * 1000))
+            poll = Poll(poller, task_list, request, empty=reply, began=began, lasts=lasts)
+            self.time_skipping.add(poll)
+            return poll
+        task = handed_out(self.engines.of(region), task_list, reply) if found else None
+        self.presence.answered(poller, task)
+        return reply

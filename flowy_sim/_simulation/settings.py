@@ -1,0 +1,167 @@
+"""How a simulation that is served, or kept in a file, is set up: as data that JSON can carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
+from flowy_sim._simulation.clock import DEFAULT_START, RealClock, parse_instant
+
+#: The modes of a clock; a factor such as ``x60`` is a mode too.
+REAL = "real"
+VIRTUAL = "virtual"
+
+LATENCIES = {
+    "default": Latency.DEFAULT,
+    "none": Latency.ZERO,
+    "recorded": Latency.RECORDED,
+}
+
+_SCALED = re.compile(r"x([0-9]{1,7}(?:\.[0-9]{1,3})?)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+
+
+def check_mode(mode: object) -> str:
+    """Return a clock's mode, if it is one.
+
+    Raises:
+        ValueError: it isn't.
+
+    >>> check_mode("x60")
+    'x60'
+    """
+    if isinstance(mode, str) and (mode in (REAL, VIRTUAL) or rate_of(mode) > 0):
+        return mode
+    raise ValueError(
+        f"{mode!r} is not a clock; give 'real', 'virtual', or how many times as fast as real time "
+        "it runs, such as 'x60'."
+    )
+
+
+def rate_of(mode: str) -> float:
+    """Return how many times as fast as real time a scaled clock runs; 0 for any other mode."""
+    found = _SCALED.fullmatch(mode)
+    return float(found[1]) if found else 0.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a simulation is set up.
+
+    Attributes:
+        seed: run IDs and tokens follow from it and from the calls made.
+        clock: ``real``, ``virtual``, or a factor such as ``x60``.
+        start: where the clock starts unless it is real, as an ISO 8601 string with a time zone.
+        limits: the quotas that differ from the service's own, by their names in `Limits`.
+        latency: how late effects are: ``default``, ``none`` or ``recorded``.
+
+    Raises:
+        ValueError: a setting is wrong; the message names it.
+    """
+
+    seed: int = 0
+    clock: str = REAL
+    start: str = DEFAULT_START
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    latency: str = "default"
+
+    def __post_init__(self) -> None:
+        if type(self.seed) is not int:
+            raise ValueError(f"seed={self.seed!r}: give a whole number.")
+        check_mode(self.clock)
+        parse_instant(self.start)
+        self.make_limits()
+        if self.latency not in list(LATENCIES):
+            raise ValueError(f"latency={self.latency!r}: give one of {', '.join(LATENCIES)}.")
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any], base: Self | None = None) -> Self:
+        """Return settings from JSON.
+
+        Args:
+            members: some or all of the settings.
+            base: supplies the others; the defaults if None.
+
+        Raises:
+            ValueError: a setting is wrong, or has an unknown name.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in members:
+            if name not in known:
+                raise ValueError(f"There is no setting {name!r}; there are {', '.join(known)}.")
+        return cls(**{**({} if base is None else base.written()), **members})
+
+    def written(self) -> dict[str, Any]:
+        """Return all settings, for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def make_limits(self) -> Limits:
+        """Return the quotas.
+
+        Raises:
+            ValueError: one is wrong, or has an unknown name.
+        """
+        if not isinstance(self.limits, Mapping):
+            raise ValueError(f"limits={self.limits!r}: give a mapping of names to numbers.")
+        known = [each.name for each in fields(Limits)]
+        for name, value in self.limits.items():
+            if name not in known:
+                raise ValueError(f"There is no limit {name!r}; there are {', '.join(known)}.")
+            if isinstance(value, bool) != (name == "throttling"):
+                raise ValueError(
+                    f"limits: {name} is {value!r}; throttling is true or false, every other "
+                    "limit is a whole number of at least 1."
+                )
+        return Limits(**self.limits)
+
+    def begins_at(self) -> int:
+        """Return where the clock begins, in milliseconds since 1970."""
+        return RealClock().milliseconds if self.clock == REAL else parse_instant(self.start)
+
+
+def read_limit(text: str) -> tuple[str, int | bool]:
+    """Return the name and the value of a limit written as ``NAME=VALUE``.
+
+    Raises:
+        ValueError: it is not of that form.
+
+    >>> read_limit("polls=5000"), read_limit("throttling=true")
+    (('polls', 5000), ('throttling', True))
+    """
+    name, _, value = text.partition("=")
+    if value in ("true", "false"):
+        return name, value == "true"
+    if _WHOLE.fullmatch(value):
+        return name, int(value)
+    raise ValueError(f"{text!r} is not a limit; write NAME=NUMBER, such as polls=5000.")
+
+
+def check_account(account: str) -> str:
+    """Return an account, if it is one.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    if not _ACCOUNT.fullmatch(account):
+        raise ValueError(f"{account!r} is not an account; an account has twelve digits.")
+    return account
+
+
+def check_name(name: str) -> str:
+    """Return the name of a simulation, if it can be one; empty for the one without a name.
+
+    Raises:
+        ValueError: it can't be.
+    """
+    if name and not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a simulation; it has up to 64 letters, digits, "
+            "'.', '-' and '_', and begins with a letter or digit."
+        )
+    return name

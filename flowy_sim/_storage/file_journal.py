@@ -1,0 +1,263 @@
+"""The journal that keeps simulations in a database file: what was answered survives a crash.
+
+The file is not a log of calls. It holds the current state: registrations, histories, and effects
+that are still to come. So it grows no faster than the histories that are retained, and a version of
+flowy-sim that would have answered differently can continue with it.
+
+All commits that wait at the same time share one transaction, written by a separate thread (group
+commit). If it fails, none of it has happened: the simulations are restored from the file, and the
+calls that wait fail. Until the file can be written again, calls that would change something are
+refused before they do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import sqlite3
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+from flowy_sim._engine.engine import Engine
+from flowy_sim._storage import files, schema
+from flowy_sim._storage.files import FileRefusedError
+from flowy_sim._storage.journal import JournalError, OpenJournal, RestoreTarget, SimulationKey
+from flowy_sim._storage.restore import read_engines, read_simulations
+from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
+
+_log = logging.getLogger("flowy_sim")
+
+#: Real seconds between two attempts to write, while calls are refused.
+RETRY_SECONDS = 1.0
+
+
+def journal_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenJournal:
+    """Return what restores the simulations of a server from a file, and keeps them there.
+
+    Args:
+        path: the file; it is created if it does not exist.
+        expected: settings that the simulation without a name must have, if it is in the file (see
+            `flowy_sim._simulation.settings.Settings`).
+
+    Raises:
+        FileRefusedError: when the server starts, if the file cannot be used.
+
+    Example:
+        ``Server(listener, settings, journal_in(Path("orders.db")))``
+    """
+
+    async def open_journal(target: RestoreTarget) -> FileJournal:
+        return open_file(path, target, expected or {})
+
+    return open_journal
+
+
+def open_file(path: Path, target: RestoreTarget, expected: Mapping[str, Any]) -> FileJournal:
+    """Restore the simulations in a file, and return the journal that they continue with.
+
+    Args:
+        path: the file; it is created if it does not exist.
+        target: receives the simulations; it has none yet.
+        expected: settings that the simulation without a name must have, if it is in the file.
+
+    Raises:
+        FileRefusedError: the file cannot be used.
+    """
+    if files.is_missing(path):
+        files.create(path)
+    seen = files.signature(path)
+    with files.reading(path) as connection, _no_garbage_collection():
+        session = Session(Ids.read(connection))
+        stored = read_simulations(connection)
+        restored = {}
+        engines: dict[int, Engine] = {}
+        for each in stored:
+            if not each.key.name:
+                _check_settings(path, each.settings, expected)
+            simulation = restored[each.key] = target.restore(*each.key, each.settings, each.begun)
+            for region, number in each.engines.items():
+                engines[number] = simulation.engines.of(region)
+        forgotten = read_engines(connection, engines)
+        for each in stored:
+            session.resume(
+                each,
+                [
+                    StoredEngine.restored(number, engines[number], forgotten[number])
+                    for number in each.engines.values()
+                ],
+            )
+        for each in stored:
+            restored[each.key].catch_up(each.mode, each.now)
+    return FileJournal(path, files.open_for_writing(path, seen), session)
+
+
+class FileJournal:
+    """Makes changes durable in a file; see `flowy_sim._storage.journal.Journal`.
+
+    Args:
+        path: the file.
+        connection: to the file, for this process alone.
+        session: the simulations in the file.
+    """
+
+    def __init__(self, path: Path, connection: Connection, session: Session) -> None:
+        self._path = path
+        self._connection = connection
+        self._session = session
+        self._writer = ThreadPoolExecutor(1, "flowy-sim-db")
+        self._next: Commit | None = None
+        self._is_writing = False
+        self._failure = ""
+        self._retry_at = 0.0
+
+    def check(self) -> None:
+        """Refuse while nothing can be made durable; see `Journal.check`."""
+        if self._failure and (
+            self._is_writing or time.monotonic() < self._retry_at or not self._can_write()
+        ):
+            raise JournalError(self._failure)
+
+    def begin(
+        self, simulation: SimulationKey, settings: Mapping[str, Any], mode: str, now: int
+    ) -> Commit:
+        """Begin a simulation; see `Journal.begin`."""
+        self._session.begin(simulation, settings, mode, now)
+        return self._commit_soon()
+
+    def commit(
+        self, simulation: SimulationKey, engines: Iterable[Engine], mode: str, now: int
+    ) -> Commit:
+        """Make durable what has changed in a simulation; see `Journal.commit`."""
+        self._session.commit(simulation, engines, mode, now)
+        return self._commit_soon()
+
+    def end(self, simulation: SimulationKey) -> Commit:
+        """Remove a simulation; see `Journal.end`."""
+        self._session.end(simulation)
+        return self._commit_soon()
+
+    async def close(self) -> None:
+        """Make everything durable, and close the file."""
+        self._session.touch_all()
+        try:
+            await self._commit_soon()
+        except JournalError as error:
+            _log.error("The last changes are lost: %s", error)
+        self._writer.shutdown()
+        files.close(self._path, self._connection)
+
+    # Writing
+
+    def _commit_soon(self) -> Commit:
+        """Return the commit that makes durable everything there is so far."""
+        if self._next is None:
+            self._next = Commit()
+            if not self._is_writing:
+                asyncio.get_running_loop().call_soon(self._write)
+        return self._next
+
+    def _write(self) -> None:
+        commit, self._next = self._next, None
+        assert commit is not None
+        if self._retry_at == math.inf:
+            commit.outcome.set_exception(JournalError(self._failure))
+            return
+        self._is_writing = True
+        write = self._session.unit_of_work().write
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(self._writer, write, self._connection)
+        writing.add_done_callback(partial(self._written, commit))
+
+    def _written(self, commit: Commit, writing: asyncio.Future[None]) -> None:
+        self._is_writing = False
+        error = writing.exception()
+        if error is None:
+            commit.outcome.set_result(None)
+            if self._next is not None:
+                self._write()
+            return
+        self._undo(error)
+        # What was committed during the write was based on what is undone.
+        for each in (commit, self._next):
+            if each is not None:
+                each.outcome.set_exception(JournalError(self._failure))
+        self._next = None
+
+    # When writing fails
+
+    def _undo(self, error: BaseException) -> None:
+        self._fail(error)
+        try:
+            self._session.undo(self._connection)
+        except (sqlite3.Error, *files.DAMAGE) as unreadable:
+            self._fail(f"{error}; and it cannot be read: {unreadable}; restart the server")
+            self._retry_at = math.inf
+
+    def _can_write(self) -> bool:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                schema.put(connection, "about", list(schema.read(connection, "about")))
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            self._fail(error)
+            return False
+        _log.warning("%s can be written again.", self._path)
+        self._failure = ""
+        return True
+
+    def _fail(self, reason: object) -> None:
+        self._failure = f"{self._path} cannot be written: {reason}"
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        _log.error("%s; calls that would change something are refused.", self._failure)
+
+
+class Commit:
+    """A transaction that several calls wait for; cancelling one of them does not cancel it.
+
+    Attributes:
+        outcome: done as soon as the transaction is durable or has failed.
+    """
+
+    __slots__ = ("outcome",)
+
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Mark an error as retrieved: there may be no one who waits.
+        self.outcome.add_done_callback(asyncio.Future.exception)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.shield(self.outcome).__await__()
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    for name, value in expected.items():
+        if settings.get(name) != value:
+            raise FileRefusedError(
+                f"{path} was begun with {name}={settings.get(name)!r}, not {value!r}; leave out "
+                "that option to continue with the file, or give another file."
+            )
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Turn the garbage collector off while a file is read: everything that is read stays."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
