@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import nox
 
@@ -24,6 +25,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
+MERMAID = "mermaid@11"
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
 
@@ -60,6 +62,32 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=THIS_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the site strictly in build/site; `nox -s docs -- --serve` also serves it."""
+    session.install("-e", EVERYTHING, *group("docs"))
+    pages, site = "build/pages", "build/site"
+    session.run("python", "docs/_pages.py", pages)
+    add_mermaid(session, pathlib.Path(pages, "assets", "mermaid.min.js"))
+    session.run("mkdocs", "build", "--clean", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "docs/_check_site.py", site)
+    if "--serve" in session.posargs:
+        session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", site)
+
+
+def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
+    """Put Mermaid where pages with diagrams find it; the theme would load it from elsewhere."""
+    cache = pathlib.Path(session.virtualenv.location, "mermaid")
+    cache.mkdir(exist_ok=True)
+    if not list(cache.glob("*.tgz")):
+        session.run_install("npm", "pack", "--silent", MERMAID, "--pack-destination", str(cache))
+    with tarfile.open(next(cache.glob("*.tgz"))) as package:
+        found = package.extractfile("package/dist/mermaid.min.js")
+        assert found is not None
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_bytes(found.read())
 
 
 @nox.session(python=PYTHONS)
