@@ -25,6 +25,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
+MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
 MERMAID = "mermaid@11"
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
@@ -137,20 +138,46 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON, venv_backend="uv")
 def clients(session: nox.Session) -> None:
-    """Run the tests with the AWS command line, the AWS SDK for JavaScript and simpleflow."""
+    """Run the tests with clients in Python, JavaScript, Java and Go, and the examples."""
     session.install(EVERYTHING, *group("test"))
     folder = pathlib.Path(session.virtualenv.location, "clients")
     for name in ("awscli", "simpleflow"):
         session.run_install("uv", "venv", "--quiet", "--allow-existing", str(folder / name))
         python = ("--python", str(folder / name))
         session.run_install("uv", "pip", "install", "--quiet", *python, *group(name))
-    if shutil.which("node") and shutil.which("npm"):
+    has_node = has(session, "node", "npm")
+    has_java = has(session, "java", "mvn")
+    has_go = has(session, "go")
+    if has_node:
         prefix = ("--prefix", str(folder / "node"))
         session.run_install("npm", "install", *NPM_OPTIONS, *prefix, *JAVASCRIPT, external=True)
-    else:
-        session.warn("Node.js and npm are not there; the tests in JavaScript are skipped.")
+    if has_java:
+        with session.chdir("tests/clients/java"):
+            built = f"-Dbuilt={folder / 'java'}"
+            session.run_install("mvn", *MAVEN_OPTIONS, built, "process-classes", external=True)
+    if has_go:
+        with session.chdir("tests/clients/go"):
+            session.run_install("go", "build", "-o", f"{folder / 'go'}/", "./...", external=True)
     found = {"FLOWY_CLIENTS": str(folder)}
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
+    if has_node:
+        with session.chdir("examples/typescript"):
+            session.run("npm", "install", *NPM_OPTIONS, external=True)
+            session.run("npm", "test", external=True)
+    if has_java:
+        with session.chdir("examples/java"):
+            session.run("mvn", *MAVEN_OPTIONS, "verify", external=True)
+    if has_go:
+        with session.chdir("examples/go"):
+            session.run("go", "test", "-count=1", "./...", external=True)
+
+
+def has(session: nox.Session, *commands: str) -> bool:
+    """Return whether all commands are installed; if not, say what is skipped."""
+    missing = [command for command in commands if shutil.which(command) is None]
+    if missing:
+        session.warn(f"{' and '.join(missing)} not found; skipping the tests that need it.")
+    return not missing
 
 
 @nox.session(name="soak-server", python=THIS_PYTHON)

@@ -1,4 +1,4 @@
-"""Programs of others, each run as a process that is told where the endpoint is."""
+"""Programs that use other clients, each a process whose environment has the endpoint."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ import pytest
 
 from flowy_sim._server.endpoint import Endpoint
 
-#: Where `nox -s clients` has put the clients; nowhere in an ordinary run of the tests.
+#: Where `nox -s clients` installs the clients; an ordinary run of the tests has none.
 CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))
 AWS = CLIENTS / "awscli" / "bin" / "aws"
 SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
 NODE_MODULES = CLIENTS / "node" / "node_modules"
+GO = CLIENTS / "go"
+JAVA = CLIENTS / "java"
 
 HERE = Path(__file__).parent
 SECONDS = 200  # How long a program may take before a test fails instead of hanging.
 
 
 def _needs(what: str, is_there: bool) -> pytest.MarkDecorator:
-    """Skip tests whose client is not there, and say how it comes there."""
-    return pytest.mark.skipif(not is_there, reason=f"{what} is not there; run: nox -s clients")
+    """Skip tests whose client is missing, and say how to get it."""
+    reason = f"{what} is not installed" if CLIENTS.is_dir() else "run: nox -s clients"
+    return pytest.mark.skipif(not is_there, reason=reason)
 
 
 needs_aws = _needs("the AWS command line", AWS.exists())
 needs_simpleflow = _needs("simpleflow", SIMPLEFLOW.exists())
 needs_javascript = _needs(
-    "Node.js with @aws-sdk/client-swf",
+    "Node.js or npm",
     shutil.which("node") is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
 )
+needs_go = _needs("Go", GO.exists())
+needs_java = _needs("a JDK or Maven", shutil.which("java") is not None and JAVA.exists())
 
 
 class Programs:

@@ -1,4 +1,4 @@
-"""The examples for clients in docs/serving.md run."""
+"""What docs/clients.md shows works: its examples run, or are part of programs that do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from programs import AWS, SIMPLEFLOW, Programs, needs_aws, needs_javascript, needs_simpleflow
 
 from flowy_sim._server.endpoint import Endpoint
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+EXCERPTS: list[tuple[str, str]] = re.findall(
+    r"<!-- from: (\S+) -->\n```\w+\n(.*?)```", DOCUMENT, re.S
+)
 PATH = f"{AWS.parent}:{SIMPLEFLOW.parent}:/usr/bin:/bin"
 
 
@@ -21,9 +26,19 @@ def example(name: str) -> str:
     return code
 
 
+def without_indentation(code: str) -> str:
+    return "\n".join(line.strip() for line in code.splitlines())
+
+
 def domains(endpoint: Endpoint) -> list[str]:
     reply = endpoint.client().list_domains(registrationStatus="REGISTERED")
     return [each["name"] for each in reply["domainInfos"]]
+
+
+@pytest.mark.parametrize(("name", "excerpt"), EXCERPTS)
+def test_excerpts_are_in_the_programs_that_run(name: str, excerpt: str) -> None:
+    program = (ROOT / name).read_text(encoding="utf-8")
+    assert without_indentation(excerpt) in without_indentation(program)
 
 
 def test_boto3_connects(at_real: Programs, real: Endpoint) -> None:
@@ -44,7 +59,7 @@ def test_the_sdk_for_javascript_connects(at_real: Programs) -> None:
 @needs_simpleflow
 def test_simpleflow_connects(at_real: Programs, real: Endpoint, tmp_path: Path) -> None:
     client = real.client()
-    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="90")
     (tmp_path / "shop.py").write_text(example("simpleflow module"), encoding="utf-8")
     at_real.run("bash", "-ec", example("simpleflow command"), PATH=PATH)
     (closed,) = client.list_closed_workflow_executions(
