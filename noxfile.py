@@ -59,8 +59,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON)
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
-    session.install(*group("lint"))
+    """Check style, format and the directions of imports."""
+    session.install(".", *group("lint"))
+    session.run("lint-imports")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 

@@ -27,7 +27,7 @@ from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowy._determinism.call_sites import is_flowy
+from flowy._call_sites import is_flowy
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[logging.Logger]

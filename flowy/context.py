@@ -19,8 +19,8 @@ from flowy import options as known_options
 from flowy._calls.external import RequestCancelCall, SendSignalCall
 from flowy._calls.waits import SignalCall, TimerCall
 from flowy._client import Execution
-from flowy._decider.decisions import record_marker
 from flowy._decider.run import RestartRun
+from flowy._decisions import record_marker
 from flowy._logs import WorkflowLogger
 from flowy._payloads.hints import converter
 from flowy._payloads.text import LONG_HISTORY

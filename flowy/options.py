@@ -18,7 +18,6 @@ from flowy.retry import NO_RETRY, Retry
 CHILD_POLICIES = ("TERMINATE", "REQUEST_CANCEL", "ABANDON")
 """What can happen to the open children of an execution that ends."""
 
-
 YEAR = 31_536_000
 """The longest duration of an execution, in seconds."""
 
@@ -133,7 +132,6 @@ def _tags(name: str, value: object) -> list[str]:
 
 Settings = dict[str, tuple[str, Callable[[str, object], Any]]]
 
-
 ACTIVITY: Settings = {
     "task_list": ("taskList", _task_list),
     "heartbeat": ("heartbeatTimeout", _time_out),
@@ -143,7 +141,6 @@ ACTIVITY: Settings = {
     "priority": ("taskPriority", _priority),
 }
 """Option of an activity: the decision's member, and the function that checks and writes a value."""
-
 
 WORKFLOW: Settings = {
     "task_list": ("taskList", _task_list),
@@ -155,7 +152,6 @@ WORKFLOW: Settings = {
     "lambda_role": ("lambdaRole", text),
 }
 """Option of an execution: the request's member, and the function that checks and writes a value."""
-
 
 LAMBDA: Settings = {"start_to_close": ("startToCloseTimeout", _lambda_time_out)}
 """Option of a Lambda function: the decision's member, and how a value is checked and written."""

@@ -8,10 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from flowy._call_sites import SourceLine
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
 from flowy._decider.history import Event, History
-from flowy._determinism.call_sites import SourceLine
 from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
 from flowy.errors import ConfigurationError, HistoryError

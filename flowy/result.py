@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from flowy._determinism.call_sites import CallSite
+from flowy._call_sites import CallSite
 from flowy.errors import ConfigurationError, TaskCanceled, TaskError
 
 if TYPE_CHECKING:

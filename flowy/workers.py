@@ -14,8 +14,8 @@ from typing import Any
 
 from flowy._client import Execution, Reply, SwfClient, fault_code
 from flowy._decider.decider import decide
-from flowy._decider.decisions import Decision, fail_workflow
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
+from flowy._decisions import Decision, fail_workflow
 from flowy._determinism.code_check import check
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
 from flowy._workers.backoff import Wait, is_transient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowy._calls.external import ExternalCall, RequestCancelCall
 from flowy._calls.tasks import DELAY_HANDLERS, TaskCall
-from flowy._decider.decisions import Decision
+from flowy._decisions import Decision
 from flowy._payloads.text import beginning, ending
 from flowy.options import CallOptions
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowy._calls.tasks import LIMIT_RETRY_SECONDS, over_limit
-from flowy._decider.decisions import Decision, start_timer
+from flowy._decisions import Decision, start_timer
 from flowy.errors import NotDelivered, TaskError
 from flowy.result import Call
 

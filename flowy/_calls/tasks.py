@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from flowy._decider.decisions import Decision, start_timer
+from flowy._decisions import Decision, start_timer
 from flowy._payloads.text import beginning
 from flowy.errors import (
     SerializationError,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 LIMIT_RETRY_SECONDS = 5
 """Seconds to wait after the service answered that too much is open or requested at once."""
-
 
 PREFIX_LIMIT = 200  # An id may have 256 characters; the rest is for numbers.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowy._calls.tasks import over_limit
-from flowy._decider.decisions import start_timer
+from flowy._decisions import start_timer
 from flowy.errors import SerializationError, TaskError, TaskNotScheduled
 from flowy.result import Call
 

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from flowy._call_sites import call_site
 from flowy._client import Execution
 from flowy._decider.arguments import Arguments
-from flowy._decider.decisions import Decision, decision_of
+from flowy._decider.closing import decision_of
 from flowy._decider.history import NOT_FINAL, Event, History, NewEvent
 from flowy._decider.markers import Markers
 from flowy._decider.outbox import Outbox
 from flowy._decider.run import LeaveRun, run_to_end
 from flowy._decider.signals import Signals
 from flowy._decider.turns import Turns
-from flowy._determinism.call_sites import call_site
+from flowy._decisions import Decision
 from flowy._payloads.serializers import encoder
 from flowy.errors import (
     ConfigurationError,
@@ -37,7 +38,9 @@ from flowy.errors import (
 )
 from flowy.payloads import PLAIN, Payloads
 from flowy.result import Call
-from flowy.workflow import Workflow
+
+if TYPE_CHECKING:
+    from flowy.workflow import Workflow
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flowy._decider.decisions import DECISION_EVENTS, RecordedEvent
+from flowy._decisions import DECISION_EVENTS, RecordedEvent
 from flowy.errors import HistoryError
 
 Event = Mapping[str, Any]

@@ -11,7 +11,7 @@ from inspect import get_annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowy._decider.decisions import record_marker
+from flowy._decisions import record_marker
 from flowy._payloads.hints import converter
 from flowy._payloads.text import reason_and_details
 from flowy.errors import TaskFailed

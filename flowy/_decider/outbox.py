@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from typing import NamedTuple
 
-from flowy._decider.decisions import Decision, start_timer
-from flowy._determinism.call_sites import CallSite, SourceLine, located
+from flowy._call_sites import CallSite, SourceLine, located
+from flowy._decisions import Decision, start_timer
 from flowy.result import Call
 
 OPEN_LIMITS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowy._decider.decisions import Closing, canceled, completed, failed, restarted
+from flowy._decider.closing import Closing, canceled, completed, failed, restarted
 from flowy._decider.signals import Signal
 from flowy._determinism.guard import watched
 from flowy._logs import LoggingContext, RunInfo

@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING
 from flowy._checks import whole_number
 from flowy._client import Execution
 from flowy._decider.decider import Decider
-from flowy._decider.decisions import CLOSING, Decision
 from flowy._decider.history import Event, History
 from flowy._decider.run import LeaveRun
+from flowy._decisions import CLOSING, Decision
 from flowy._installation import install_command
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
-from flowy.workflow import Workflow
 
 if TYPE_CHECKING:
     from greenlet import getcurrent, greenlet
+
+    from flowy.workflow import Workflow
 else:
     try:
         from greenlet import getcurrent, greenlet

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from flowy._decider.decisions import CLOSING
+from flowy._decisions import CLOSING
 
 
 class Reason(Enum):

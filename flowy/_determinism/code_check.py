@@ -30,7 +30,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from flowy._determinism.call_sites import is_flowy
+from flowy._call_sites import is_flowy
 from flowy.errors import UnrepeatableError
 
 

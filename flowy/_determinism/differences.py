@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flowy._decider.decisions import DECISION_EVENTS, Decision, RecordedEvent
-from flowy._determinism.call_sites import SourceLine
+from flowy._call_sites import SourceLine
+from flowy._decisions import DECISION_EVENTS, Decision, RecordedEvent
 from flowy._determinism.causes import (
     Reason,
     RequestedAction,

@@ -32,7 +32,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from flowy._determinism.call_sites import is_flowy
+from flowy._call_sites import is_flowy
 from flowy.errors import UnrepeatableError
 
 R = TypeVar("R")

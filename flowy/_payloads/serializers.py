@@ -35,10 +35,8 @@ from flowy.result import Result
 
 Encode = Callable[[object], str]
 
-
 Resolve = Callable[[Result[Any]], object]
 """Returns the value that is written in place of a result."""
-
 
 Converter = Callable[[Any], Any]
 """Turns plain JSON into a value, or a value into plain JSON."""

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import traceback
 
-from flowy._determinism.call_sites import is_flowy
+from flowy._call_sites import is_flowy
 from flowy.errors import DependencyFailed, FlowyError, TaskError
 
 DATA_LIMIT = 32_768
 """Characters of an input, a result or the details of a failure, as documented."""
 
-
 REASON_LIMIT = 256
 """Characters of the reason of a failure, as documented."""
-
 
 HEARTBEAT_LIMIT = 2_048
 """Characters of the details of a heartbeat, as documented."""
 
-
 HISTORY_LIMIT = 25_000
 """Events of one run; the service terminates an execution that has more, as documented."""
 
-
 LONG_HISTORY = HISTORY_LIMIT * 4 // 5
 """The number of events at which a worker logs a warning."""
-
 
 _MARK = " … "
 

@@ -18,7 +18,6 @@ from flowy.payloads import Payloads
 
 logger = logging.getLogger("flowy.workers")
 
-
 _ATTEMPTS = 8
 """How often a call that must not be lost is made, over about two minutes."""
 

@@ -19,10 +19,10 @@ from flowy._workers.loop import Worker
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy_sim._cli.targets import Target
 from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
 from flowy_sim._events.waits import Workers, explain, times_out_at, waits
 from flowy_sim._simulation.clock import RealClock, parse_instant
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import OPEN, EventListener, Run, StuckError, history
 from flowy_sim.testing._runner import DOMAIN

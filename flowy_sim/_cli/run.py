@@ -195,7 +195,7 @@ class _Run:
             return self._run_and_report(live.run)
 
     def _simulate(self, on_event: EventListener) -> Run:
-        from flowy_sim._simulation.simulation import Simulation
+        from flowy_sim._clients.simulation import Simulation
         from flowy_sim.testing import Runner
 
         target, options = self._target, self._options

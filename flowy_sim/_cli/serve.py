@@ -28,7 +28,7 @@ Example:
 
 
 def _clocks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    usual = ("real", "virtual", "x10", "x60", "x3600")
+    usual = ("real", "virtual", "paused", "x10", "x60", "x3600")
     return [clock for clock in usual if clock.startswith(incomplete)]
 
 
@@ -63,12 +63,17 @@ class _FromEnvironment(click.Command):
     "--clock",
     default="real",
     show_default=True,
-    metavar="real|virtual|xN",
+    metavar="real|virtual|paused|xN",
     shell_complete=_clocks,
-    help="How time passes: as it does, only when nobody has anything to do, or N times as fast.",
+    help="How time passes: as it does, by jumps when no client has anything to do, only when it is "
+    "told to, or N times as fast.",
 )
 @click.option("--seed", default=0, show_default=True, help="Run ids and tokens follow from it.")
-@click.option("--start", metavar="TIME", help="Where a clock that is not real begins, ISO 8601.")
+@click.option(
+    "--start",
+    metavar="TIME",
+    help="Where a clock that is not real begins, in ISO 8601; now by default.",
+)
 @click.option(
     "--latency",
     default="default",
@@ -95,14 +100,32 @@ class _FromEnvironment(click.Command):
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="How long a poll waits for a task, in simulated seconds.",
+    help="Seconds for which a poll waits for a task: simulated ones, but on a virtual clock real "
+    "ones, at most 50.",
 )
 @click.option(
     "--hold-seconds",
     default=300.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="How long a virtual clock waits for who holds a task and gives no sign of life.",
+    help="Real seconds for which a virtual clock waits for a client that holds a task and gives no "
+    "sign of life.",
+)
+@click.option(
+    "--patience",
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Real seconds for which a virtual clock waits for a client that may be about to take a "
+    "task, or to prevent a time-out.",
+)
+@click.option(
+    "--while-held",
+    default="still",
+    show_default=True,
+    type=click.Choice(["still", "real"]),
+    help="How time passes on a virtual clock while a client holds a task: not, or as it does.",
 )
 @click.option(
     "--keys",
@@ -206,6 +229,7 @@ def _settings(
     seed: int,
     start: str | None,
     latency: str,
+    patience: float,
     limits: Iterable[str],
     keys: Path | None,
     allow_host: tuple[str, ...],
@@ -223,6 +247,7 @@ def _settings(
             clock=clock,
             limits=dict(map(read_limit, limits)),
             latency=latency,
+            patience=patience,
             **given,
         )
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)

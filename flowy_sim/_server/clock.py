@@ -14,15 +14,15 @@ from flowy_sim._simulation.clock import (
     VirtualClock,
     from_milliseconds,
 )
-from flowy_sim._simulation.settings import REAL, VIRTUAL, check_mode, rate_of
+from flowy_sim._simulation.settings import PAUSED, REAL, VIRTUAL, check_mode, rate_of
 
 
 class ServedClock:
-    """A clock that is real, virtual or scaled, and can change its mode.
+    """A clock that is real, virtual, paused or scaled, and can change its mode.
 
     Args:
-        mode: ``real``, the machine's time; ``virtual``, which jumps; or a factor such as ``x60``,
-            60 times as fast as real time.
+        mode: ``real``, the machine's time; ``virtual``, which jumps; ``paused``, which moves only
+            when it is told to; or a factor such as ``x60``, 60 times as fast as real time.
         start: where it begins unless it is real, in milliseconds since 1970.
 
     Attributes:
@@ -111,6 +111,6 @@ class ServedClock:
 def _clock(mode: str, start: int) -> Clock:
     if mode == REAL:
         return RealClock()
-    if mode == VIRTUAL:
+    if mode in (VIRTUAL, PAUSED):
         return VirtualClock(from_milliseconds(start))
     return ScaledClock(rate_of(mode), from_milliseconds(start))

@@ -16,13 +16,12 @@ from collections.abc import Callable
 
 from flowy_sim._server.connections import ClientIdentity, Connection
 from flowy_sim._simulation.presence import Holder, Poller, Presence
-from flowy_sim._simulation.tasks import TaskList
 
 #: Real seconds after which a program whose last connection was closed is gone.
 GONE = 1.0
 #: Programs that end with each call, by the beginnings of their ``User-Agent``.
 ONE_CALL_EACH = ("aws-cli/", "curl/", "Wget/")
-#: Programs that end with each call whose empty polls are counted.
+#: Programs that end with each call that are remembered.
 _MANY = 1_000
 
 
@@ -36,12 +35,13 @@ class Program:
 
     Args:
         client: who it is.
-        connection: where it got the task.
+        poller: the connection over which it got the task.
     """
 
-    def __init__(self, client: ClientIdentity, connection: Connection) -> None:
+    def __init__(self, client: ClientIdentity, poller: ConnectionPoller) -> None:
         self._client = client
-        self._connection = connection
+        self._poller = poller
+        self._connection = poller.connection
         self._lost: float | None = None
 
     def __str__(self) -> str:
@@ -55,6 +55,10 @@ class Program:
         if self._lost is None:
             self._lost = now
         return "" if now < self._lost + GONE else "has closed all its connections"
+
+    def seen(self, now: float) -> None:
+        """Note that it has just finished its task, over whichever connection."""
+        self._poller.last_call = now
 
     def _may_be_there(self) -> bool:
         # A connection that this side has closed proves nothing.
@@ -74,6 +78,9 @@ class UnknownProgram:
         """Return nothing: it may still answer."""
         return ""
 
+    def seen(self, now: float) -> None:
+        """Do nothing: it is unknown which connection it uses now."""
+
 
 class ConnectionPoller(Poller):
     """A connection as a poller."""
@@ -84,58 +91,48 @@ class ConnectionPoller(Poller):
         super().__init__("a client", lambda: connection.is_open)
         self.connection = connection
 
+    def __str__(self) -> str:
+        return str(self.connection.client_identity or self._name)
+
+    def can_come(self) -> bool:
+        """Return true: the program behind a closed connection may open another one."""
+        return True
+
     def as_holder(self) -> Holder:
         """Return the program behind the connection."""
         client = self.connection.client_identity
-        return self if client is None else Program(client, self.connection)
+        return self if client is None else Program(client, self)
 
 
 class ConnectionPresence(Presence):
-    """The pollers of a served simulation.
-
-    Args:
-        patience: returns for how many real seconds of quiet to wait although no poller is busy.
-        hold_seconds: real seconds without a sign of life after which a task is taken to be lost.
-        real_seconds: where real time is read.
-    """
+    """The pollers of a served simulation; arguments as of `Presence`."""
 
     def __init__(
         self,
-        patience: Callable[[], float],
+        patience: float,
         hold_seconds: float,
+        name: str,
         real_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(hold_seconds, real_seconds)
-        self._patience = patience
-        self._pollers: dict[Connection, ConnectionPoller] = {}
-        self._empties: dict[ClientIdentity, dict[TaskList, int]] = {}
+        super().__init__(patience, hold_seconds, real_seconds, name)
+        self._by_connection: dict[Connection, ConnectionPoller] = {}
+        self._one_call_each: dict[ClientIdentity, ConnectionPoller] = {}
 
     def poller(self, connection: Connection) -> ConnectionPoller:
-        """Return the poller that a connection is."""
-        poller = self._pollers.get(connection)
+        """Return the poller that a connection is; a program that ends with each call is one."""
+        client = connection.client_identity
+        if client is not None and makes_one_call(client):
+            poller = self._one_call_each.get(client)
+            if poller is None:
+                if len(self._one_call_each) >= _MANY:
+                    self._one_call_each.clear()
+                poller = self._one_call_each[client] = ConnectionPoller(connection)
+            return poller
+        poller = self._by_connection.get(connection)
         if poller is None:
-            poller = self._pollers[connection] = ConnectionPoller(connection)
+            poller = self._by_connection[connection] = ConnectionPoller(connection)
         return poller
 
     def left(self, connection: Connection) -> None:
         """Note that a connection was closed."""
-        poller = self._pollers.pop(connection, None)
-        if poller is not None:
-            self.waits(poller)
-
-    def polls(self, poller: Poller, task_list: TaskList) -> None:
-        """Note that a poller polls; a program that ends with each call is known from before."""
-        super().polls(poller, task_list)
-        client = poller.connection.client_identity if isinstance(poller, ConnectionPoller) else None
-        if client is not None and makes_one_call(client):
-            if len(self._empties) > _MANY:
-                self._empties.clear()
-            poller.empties = self._empties.setdefault(client, {})
-
-    def pause(self) -> float | None:
-        """Return for how many real seconds to wait for a client; None if there is none."""
-        pause = super().pause()
-        if pause is not None:
-            return pause
-        patience = self._patience() - self.quiet
-        return patience if patience > 0 else None
+        self._by_connection.pop(connection, None)

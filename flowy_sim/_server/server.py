@@ -30,6 +30,7 @@ from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.clock import DEFAULT_START
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import OpenJournal, open_nothing
 
@@ -190,10 +191,11 @@ def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
     """Serve simulations from a thread of this process, at a free port.
 
     Args:
-        settings: how the server is set up; on a virtual clock by default.
+        settings: how the server is set up; by default on a virtual clock that starts where that of
+            a `Simulation` does, so that results can be repeated.
     """
     if settings is None:
-        settings = ServerSettings(simulation=Settings(clock="virtual"))
+        settings = ServerSettings(simulation=Settings(clock="virtual", start=DEFAULT_START))
     listener = listen("127.0.0.1", 0)
     with serving_in_thread(Server(listener, settings)):
         yield Endpoint(url_of(listener))

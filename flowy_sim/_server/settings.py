@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 
 from flowy_sim._simulation.settings import Settings, check_account
 
+#: Real seconds for which a poll waits at most on a clock that does not run by itself. Clients give
+#: up after 60 or 70 seconds.
+LONGEST_POLL = 50.0
+#: How time may pass while a task is held.
+WHILE_HELD = ("still", "real")
+
 
 @dataclass(frozen=True)
 class ServerSettings:
@@ -16,11 +22,12 @@ class ServerSettings:
         simulation: how simulations are set up by default.
         account: the account of clients whose credentials name none, twelve digits.
         region: the region of clients that name none.
-        poll_seconds: for how many simulated seconds a poll waits for a task.
+        poll_seconds: for how many simulated seconds a poll waits for a task; on a virtual or
+            paused clock real seconds, at most `LONGEST_POLL`.
         hold_seconds: for how many real seconds without a sign of life a client is taken to work
             on its task; time on a virtual clock stands still as long.
-        newcomer_seconds: for how many real seconds a task on a list that no client has polled yet
-            waits for a client that may still be starting, on a virtual clock.
+        while_held: how time passes on a virtual clock while a task is held: ``still``, or ``real``
+            for the real pace.
         secrets: secret keys by access key ID; without any, signatures are not checked.
         accounts: accounts by access key ID.
         allow_remote: whether other machines may call without signing.
@@ -40,7 +47,7 @@ class ServerSettings:
     region: str = "us-east-1"
     poll_seconds: float = 60
     hold_seconds: float = 300
-    newcomer_seconds: float = 3
+    while_held: str = "still"
     secrets: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
     allow_remote: bool = False
@@ -53,6 +60,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for account in (self.account, *self.accounts.values()):
             check_account(account)
-        for name in ("poll_seconds", "hold_seconds", "newcomer_seconds"):
+        for name in ("poll_seconds", "hold_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: give a number of at least 0.")
+        if self.while_held not in WHILE_HELD:
+            raise ValueError(f"while_held={self.while_held!r}: give 'still' or 'real'.")

@@ -16,12 +16,12 @@ from flowy_sim._engine.faults import LimitExceededFault, ThrottlingException
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.presence import ConnectionPoller, ConnectionPresence, UnknownProgram
-from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
 from flowy_sim._simulation.event_loop import EventLoop
 from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import Engines
-from flowy_sim._simulation.settings import LATENCIES, Settings, check_account, check_name
+from flowy_sim._simulation.settings import LATENCIES, PAUSED, Settings, check_account, check_name
 from flowy_sim._simulation.tasks import all_handed_out
 from flowy_sim._storage.journal import (
     Journal,
@@ -33,8 +33,6 @@ from flowy_sim._storage.journal import (
 
 #: The number of regions of a simulation that may be in use; there are fewer than that.
 MAX_REGIONS = 100
-#: Real seconds for which polls wait while nothing will ever happen by itself.
-IDLE_SECONDS = 60.0
 
 
 class ServedEngines(Engines):
@@ -191,13 +189,18 @@ class ServedSimulation:
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
         self.engines = ServedEngines(self._make_engine, self._commit)
-        self.presence = ConnectionPresence(self._patience, server.hold_seconds)
+        self.presence = ConnectionPresence(settings.patience, server.hold_seconds, name)
         self.polls = ServedPolls(
             self.engines, self.presence, self._limits.polls, open_polls, self.journal.check
         )
-        self._host = Host(self.clock, self.engines, self.presence, self.polls, _never)
+        self._host = Host(
+            self.clock, self.engines, self.presence, self.polls, _always, LONGEST_POLL
+        )
+        self._time_skipping = self._host.time_skipping
+        self._time_skipping.is_real_while_held = server.while_held == "real"
+        self._time_skipping.is_paused = self.clock.mode == PAUSED
         self._loop = EventLoop(self._host)
-        self.clock.belong_to(nullcontext(), self._host.time_skipping.advance_to)
+        self.clock.belong_to(nullcontext(), self._time_skipping.advance_to)
 
     # Calls
 
@@ -276,7 +279,7 @@ class ServedSimulation:
         Raises:
             ValueError: the clock is real.
         """
-        instant = self._host.time_skipping.next_instant()
+        instant = self._time_skipping.next_instant()
         if instant is not None:
             self.advance(max(0, instant - self.clock.milliseconds) / 1000)
         return instant is not None
@@ -288,29 +291,19 @@ class ServedSimulation:
             ValueError: that is impossible.
         """
         self.clock.set_mode(mode)
-        # On a clock that runs every poll ends.
-        self.polls.set_ends(self.clock.milliseconds)
+        self._time_skipping.is_paused = mode == PAUSED
+        self.polls.reset_ends(self.clock.runs, self.clock.milliseconds)
         self._commit_clock()
         self._loop.settle_soon()
 
     def is_still(self) -> bool:
         """Return whether no client holds a task and nothing will happen by itself.
 
-        On a virtual clock time does not pass, and nothing happens, while no client polls.
+        On a paused clock nothing does.
         """
         if self.presence.held():
             return False
-        time_passes = self.clock.runs or len(self.polls) > 0
-        return not time_passes or self._host.time_skipping.next_instant() is None
-
-    def _patience(self) -> float:
-        """Return for how many real seconds of quiet to wait although no poller is busy."""
-        polled = self.presence.polled
-        if any(task_list not in polled for task_list in self.engines.lists_with_tasks()):
-            return self._server.newcomer_seconds
-        if self.engines.next_instant() is None and self.polls.next_end() is None:
-            return IDLE_SECONDS
-        return 0.0
+        return self.clock.mode == PAUSED or self._time_skipping.next_instant() is None
 
     # Begin and end
 
@@ -331,9 +324,11 @@ class ServedSimulation:
         """
         self.journal.journal = journal
         self.clock.resume(self.clock.mode, self.journal.until)
+        self._time_skipping.is_paused = self.clock.mode == PAUSED
         for engine in self.engines:
             for task in all_handed_out(engine):
                 self.presence.hold(task, UnknownProgram())
+        self._loop.settle_soon()
 
     def end(self) -> None:
         """Commit that it ends, and close it."""
@@ -472,5 +467,5 @@ class Simulations:
         return simulation
 
 
-def _never() -> bool:
-    return False
+def _always() -> bool:
+    return True

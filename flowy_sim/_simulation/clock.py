@@ -228,7 +228,7 @@ class RealClock(_Owned):
         """
         raise ValueError(
             "Real time cannot be advanced; give the simulation a VirtualClock or a ScaledClock, or "
-            "serve it with --clock virtual."
+            "serve it with --clock virtual, or with --clock x1, which runs as fast as real time."
         )
 
     def seconds_until(self, instant: int) -> float:
@@ -283,6 +283,11 @@ def later(instant: int, seconds: float) -> int:
     if seconds * 1000 > _LATEST - instant:
         raise ValueError(f"Time cannot pass by {seconds!r} seconds: that is after the year 9999.")
     return instant + round(seconds * 1000)
+
+
+def is_duration(value: object) -> bool:
+    """Return whether a value is a number of at least 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _is_number(value: object) -> bool:

@@ -48,7 +48,7 @@ class EventLoop:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        asyncio.get_running_loop().call_soon(self._settle, 0.0)
+        asyncio.get_running_loop().call_soon(self._settle)
 
     def stop(self) -> None:
         """Let time pass no more."""
@@ -56,11 +56,11 @@ class EventLoop:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _settle(self, waited: float) -> None:
+    def _settle(self) -> None:
         self._is_due = False
         if self._is_stopped:
             return
-        pause = self._time_skipping.settle(waited)
+        pause = self._time_skipping.settle()
         if pause is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(min(pause, _DAY), self._settle, pause)
+            self._timer = loop.call_later(min(pause, _DAY), self._settle)

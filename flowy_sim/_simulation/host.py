@@ -7,6 +7,7 @@ The host never blocks. A poll that finds no task is returned as a `Poll`, for a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from flowy_sim._engine.tokens import ACTIVITY
@@ -39,7 +40,9 @@ class Host:
         engines: the service in each region.
         presence: the pollers.
         polls: the polls that wait.
-        alone: returns whether no client can come except the one that calls.
+        others_can_call: returns whether a client that is not inside a poll may make a call.
+        longest_poll: real seconds after which a poll ends on a clock that does not run; infinite
+            if polls end when nothing will ever happen by itself.
 
     Attributes:
         clock, engines, presence, polls: as given.
@@ -52,13 +55,17 @@ class Host:
         engines: Engines,
         presence: Presence,
         polls: Polls,
-        alone: Callable[[], bool],
+        others_can_call: Callable[[], bool],
+        longest_poll: float = inf,
     ) -> None:
         self.clock = clock
         self.engines = engines
         self.presence = presence
         self.polls = polls
-        self.time_skipping = TimeSkipping(clock, engines, presence, polls, alone)
+        self.time_skipping = TimeSkipping(
+            clock, engines, presence, polls, others_can_call, longest_poll == inf
+        )
+        self._longest_poll = longest_poll
 
     def call(
         self, poller: Poller, operation: str, request: Reply, region: str, poll_seconds: float
@@ -70,7 +77,8 @@ class Host:
             operation: such as ``PollForActivityTask``.
             request: its members.
             region: the region whose service is called.
-            poll_seconds: for how many simulated seconds a poll waits for a task.
+            poll_seconds: for how many simulated seconds a poll waits for a task, on a clock that
+                runs. With 0 no call of the client moves the clock.
 
         Returns:
             The reply; of a poll that found no task and waits, the poll. It has to be given to
@@ -83,7 +91,10 @@ class Host:
             return self.carry_out(operation, request, region)
         if is_poll(operation, request):
             return self._poll(poller, operation, request, region, poll_seconds)
-        return self._act(poller, operation, request, region)
+        reply = self._act(poller, operation, request, region)
+        if poll_seconds > 0:
+            self.time_skipping.follow()
+        return reply
 
     def carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> Reply:
         """Carry out a call at this instant, whoever makes it; a poll does not wait.
@@ -121,12 +132,27 @@ class Host:
         found = bool(reply.get("taskToken"))
         if seconds > 0 and not found:
             self.polls.check_limit(task_list)
-        self.presence.polls(poller, task_list)
-        if seconds > 0 and not found:
-            began, lasts = self.clock.milliseconds, max(1, round(seconds * 1000))
-            poll = Poll(poller, task_list, request, empty=reply, began=began, lasts=lasts)
-            self.time_skipping.add(poll)
-            return poll
-        task = handed_out(self.engines.of(region), task_list, reply) if found else None
-        self.presence.answered(poller, task)
+        self.presence.polls(poller, task_list, found)
+        self.time_skipping.polled(task_list)
+        if found:
+            self.presence.answered(poller, handed_out(self.engines.of(region), task_list, reply))
+        elif seconds > 0 and not self.presence.holds(poller):
+            return self._wait(poller, task_list, request, reply, seconds)
         return reply
+
+    def _wait(
+        self, poller: Poller, task_list: TaskList, request: Reply, empty: Reply, seconds: float
+    ) -> Poll:
+        poll = Poll(
+            poller,
+            task_list,
+            request,
+            empty,
+            began=self.clock.milliseconds,
+            lasts=max(1, round(seconds * 1000)),
+            real_end=inf
+            if self._longest_poll == inf
+            else self.presence.now() + min(seconds, self._longest_poll),
+        )
+        self.time_skipping.add(poll)
+        return poll

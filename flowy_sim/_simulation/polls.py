@@ -55,12 +55,13 @@ class Poll:
         task_list: the list polled.
         request: the request, as it came.
         empty: the reply if no task comes.
-        began: when it began, in milliseconds.
-        lasts: after how many milliseconds it ends.
+        began: when it began, in milliseconds of simulated time.
+        lasts: after how many milliseconds it ends on a clock that runs by itself.
+        real_end: when it ends on a clock that does not, in real seconds; infinite for never.
 
     Attributes:
-        poller, task_list, request, empty, began, lasts: as given.
-        end: the key of its end; 0 while it is endless.
+        poller, task_list, request, empty, began, lasts, real_end: as given.
+        end: the key of its end; 0 if it has none.
         wake: called when it is answered; set by whatever waits for that.
         reply: the answer; None while it waits.
         fault: why there will be no reply; None unless that is so.
@@ -73,6 +74,7 @@ class Poll:
         "fault",
         "lasts",
         "poller",
+        "real_end",
         "reply",
         "request",
         "task_list",
@@ -88,6 +90,7 @@ class Poll:
         *,
         began: int,
         lasts: int,
+        real_end: float = inf,
     ) -> None:
         self.poller = poller
         self.task_list = task_list
@@ -95,6 +98,7 @@ class Poll:
         self.empty = empty
         self.began = began
         self.lasts = lasts
+        self.real_end = real_end
         self.wake: Callable[[], None] = _wake_nothing
         self.end = 0
         self.reply: Reply | None = None
@@ -141,8 +145,8 @@ class Polls:
         self._limit = limit
         self._waiting: dict[Poll, None] = {}
         self._by_list: dict[TaskList, dict[Poll, None]] = {}
+        # In milliseconds of simulated time on a clock that runs, of real time on any other.
         self._ends = TimerQueue(first)
-        self._endless: dict[Poll, None] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -169,14 +173,16 @@ class Polls:
                 "Limit on maximum concurrent poll requests per task list reached"
             )
 
-    def add(self, poll: Poll, endless: bool) -> None:
-        """Let a poll wait; an endless one does not end until `set_ends` is called."""
+    def add(self, poll: Poll, runs: bool) -> None:
+        """Let a poll wait.
+
+        Args:
+            poll: the poll.
+            runs: whether the clock runs by itself.
+        """
         self._waiting[poll] = None
         self._by_list.setdefault(poll.task_list, {})[poll] = None
-        if endless:
-            self._endless[poll] = None
-        else:
-            self._set_end(poll, poll.began + poll.lasts)
+        self._set_end(poll, runs)
         self._presence.waits(poll.poller)
 
     def remove(self, poll: Poll) -> None:
@@ -184,12 +190,12 @@ class Polls:
         if poll not in self._waiting:
             return
         del self._waiting[poll]
-        self._endless.pop(poll, None)
         self._ends.cancel(poll.end)
         queue = self._by_list[poll.task_list]
         del queue[poll]
         if not queue:
             del self._by_list[poll.task_list]
+        self._presence.waits_no_longer(poll.poller)
 
     def serve(self, instant: int) -> bool:
         """Hand out tasks that have come to lists on which polls wait; return whether any had."""
@@ -202,28 +208,52 @@ class Polls:
                 served = True
         return served
 
-    def end(self, instant: int) -> None:
-        """Answer the polls whose time is over, empty."""
+    def end(self, instant: int) -> bool:
+        """Answer the polls whose time is over, empty; return whether there were any.
+
+        Args:
+            instant: now, in milliseconds: of simulated time if the clock runs, else of real time.
+        """
+        ended = False
         while (end := self._ends.next_instant()) is not None and end <= instant:
             (poll,) = self._ends.pop(end).arguments
-            empties = poll.poller.empties
-            empties[poll.task_list] = empties.get(poll.task_list, 0) + 1
-            self.answer_empty(poll)
+            self.end_early(poll)
+            ended = True
+        return ended
+
+    def end_early(self, poll: Poll) -> None:
+        """Answer a poll that nothing more will happen for, empty, and count it."""
+        empties = poll.poller.empties
+        empties[poll.task_list] = empties.get(poll.task_list, 0) + 1
+        self.answer_empty(poll)
 
     def next_end(self) -> int | None:
-        """Return when the next poll ends, in milliseconds; None if none does."""
+        """Return when the next poll ends, in milliseconds as for `end`; None if none does."""
         return self._ends.next_instant()
 
-    def set_ends(self, now: int) -> None:
-        """Let endless polls end, at the next whole number of their durations."""
-        for poll in self._endless:
-            self._set_end(poll, now + poll.lasts - (now - poll.began) % poll.lasts)
-        self._endless.clear()
+    def reset_ends(self, runs: bool, now: int) -> None:
+        """Let polls end as they do on another clock.
+
+        Args:
+            runs: whether the clock runs by itself.
+            now: the current instant of the clock, in milliseconds.
+        """
+        for poll in self._waiting:
+            self._ends.cancel(poll.end)
+            poll.began = now
+            self._set_end(poll, runs)
 
     def answer_empty(self, poll: Poll) -> None:
         """Answer a poll, empty."""
         poll.reply = poll.empty
         self._answered(poll, None)
+
+    def _set_end(self, poll: Poll, runs: bool) -> None:
+        poll.end = 0
+        if runs:
+            poll.end = self._ends.set(poll.began + poll.lasts, "end of a poll", poll)
+        elif poll.real_end < inf:
+            poll.end = self._ends.set(round(poll.real_end * 1000), "end of a poll", poll)
 
     def _hand_out(self, poll: Poll, instant: int) -> None:
         task = None
@@ -241,9 +271,6 @@ class Polls:
         self.remove(poll)
         self._presence.answered(poll.poller, task)
         poll.wake()
-
-    def _set_end(self, poll: Poll, instant: int) -> None:
-        poll.end = self._ends.set(instant, "end of a poll", poll)
 
 
 def _wake_nothing() -> None:

@@ -1,20 +1,22 @@
-"""Pollers: who is waiting, who holds a task, and who is between two calls.
+"""Presence: who polls, who holds a task, and who may be about to make a call.
 
 A poller is a client that polls or changes something: a thread, a connection. It *waits* while it is
-inside a poll that has found no task. Otherwise it is *busy*: it holds a task, or it is between two
-calls.
+inside a poll that has found no task. Otherwise it is between two calls: *busy* for a moment, while
+it may be about to make the next call, and *present* until it has been silent for the patience.
+Queries say nothing about what a client is doing, so they do not count.
 
 A task that was handed out is *held* until it is over (answered, timed out, or its execution
 closed), until its holder has gone, or until there has been no sign of life of the task for a long
-time: neither an answer nor a heartbeat. A thread that polls again has dropped its task, or has
-passed it on.
+time: neither an answer nor a heartbeat. A thread that polls while it holds a task may only want
+more work, or may have forgotten the task. Its first poll finds nothing at once, so that it can
+continue with the task; its second one in a row drops the task.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Protocol
 
@@ -22,9 +24,9 @@ from flowy_sim._simulation.tasks import Task, TaskKey, TaskList
 
 _log = logging.getLogger("flowy_sim")
 
-#: Real seconds after which a busy poller is checked again.
+#: Real seconds after which a held task, or an absent poller, is checked again.
 LOOK = 0.05
-#: Real seconds for which a poller that holds no task, and does not compute, may yet make a call.
+#: Real seconds for which a poller that holds no task, and does not compute, is busy after a call.
 GRACE = 0.1
 #: Real seconds for which a poller that holds no task may compute before its next call.
 COMPUTING = 1.0
@@ -32,6 +34,10 @@ COMPUTING = 1.0
 FEW = 64
 #: Real seconds without a sign of life before the first warning that a task is held.
 WARNING = 5.0
+#: Real seconds for which a poller may be silent, unless a simulation has its own patience.
+PATIENCE = 5.0
+#: Real seconds within which hardly a client can answer a task, for a warning when it times out.
+SHORT = 1.0
 #: Tasks that may be held before those that are over are removed.
 _MANY = 1_000
 
@@ -47,6 +53,10 @@ class Holder(Protocol):
         """
         ...
 
+    def seen(self, now: float) -> None:
+        """Note that it has just finished its task."""
+        ...
+
 
 class Poller:
     """A client that polls.
@@ -59,13 +69,26 @@ class Poller:
 
     Attributes:
         polled: the lists it has polled.
+        last_call: when it last made a call, or received the answer to a poll, in real seconds.
+        waiting: the number of its polls that wait.
         empties: how often in a row polls of a list ended empty, with nothing else done in between.
         released: for which waiting task, from which poll, after how many changes it was last
             answered early (see `flowy_sim._simulation.time_skipping`).
-        drops_task: whether it has dropped its task when it polls again.
+        tasks: the tasks that it holds itself, and some that it has held.
+        drops_task: whether it drops its tasks when it polls again and again.
     """
 
-    __slots__ = ("_name", "alive", "computes", "empties", "polled", "released")
+    __slots__ = (
+        "_name",
+        "alive",
+        "computes",
+        "empties",
+        "last_call",
+        "polled",
+        "released",
+        "tasks",
+        "waiting",
+    )
 
     drops_task = False
 
@@ -76,15 +99,26 @@ class Poller:
         self.alive = alive
         self.computes = computes or _unknown
         self.polled: set[TaskList] = set()
+        self.last_call = -inf
+        self.waiting = 0
         self.empties: dict[TaskList, int] = {}
         self.released: dict[tuple[TaskList, TaskList], int] = {}
+        self.tasks: dict[TaskKey, HeldTask] = {}
 
     def __str__(self) -> str:
         return self._name
 
+    def can_come(self) -> bool:
+        """Return whether it may poll again, as far as is known."""
+        return self.alive()
+
     def gone(self, now: float) -> str:
         """Return why it will not answer its task any more; empty while it may."""
         return "" if self.alive() else "has ended"
+
+    def seen(self, now: float) -> None:
+        """Note that it has just finished its task."""
+        self.last_call = now
 
     def as_holder(self) -> Holder:
         """Return the holder of a task that this poller receives now."""
@@ -99,15 +133,17 @@ class HeldTask:
         holder: what holds it.
         sign: when there was last a sign of life, in real seconds.
         warning: the real seconds without a sign of life after which the next warning is due.
+        polled: whether its holder has polled since it last did something else.
     """
 
-    __slots__ = ("holder", "sign", "task", "warning")
+    __slots__ = ("holder", "polled", "sign", "task", "warning")
 
     def __init__(self, task: Task, holder: Holder, now: float) -> None:
         self.task = task
         self.holder = holder
         self.sign = now
         self.warning = WARNING
+        self.polled = False
 
     def __str__(self) -> str:
         return f"{self.holder} holds the {self.task} from {self.task.task_list}"
@@ -117,46 +153,80 @@ class Presence:
     """The pollers of a simulation, and the tasks they hold.
 
     Args:
+        patience: real seconds for which a poller may be silent and still counts as present.
         hold_seconds: real seconds without a sign of life after which a task is taken to be lost.
         real_seconds: where real time is read.
+        name: the name of the simulation in messages; may be empty.
 
     Attributes:
-        quiet: for how many real seconds nothing has happened while something watched.
-        polled: the lists that any poller has polled, or that none is expected to poll.
+        patience, name: as given.
+        quiet: for how many real seconds no poller has done anything, while something watched.
+        last_call: when a client last made a call, in real seconds. Queries, and empty polls of a
+            list that the same poller has polled before, are not counted.
     """
 
     def __init__(
-        self, hold_seconds: float = inf, real_seconds: Callable[[], float] = time.monotonic
+        self,
+        patience: float = PATIENCE,
+        hold_seconds: float = inf,
+        real_seconds: Callable[[], float] = time.monotonic,
+        name: str = "",
     ) -> None:
+        self.patience = patience
+        self.name = name
         self.quiet = 0.0
-        self.polled: set[TaskList] = set()
+        self.last_call = -inf
         self._hold_seconds = hold_seconds
         self._real_seconds = real_seconds
+        self._watched_at = real_seconds()
+        self._watched_again_after = 0.0
         self._computing: set[Poller] = set()
         self._computed = 0.0
         self._busy: dict[Poller, None] = {}
+        self._pollers: dict[TaskList, dict[Poller, None]] = {}
         self._held: dict[TaskKey, HeldTask] = {}
-        self._many_busy = FEW
+        self._many_busy = self._many_pollers = FEW
         self._many_held = _MANY
+
+    def now(self) -> float:
+        """Return the real time, in seconds."""
+        return self._real_seconds()
+
+    @property
+    def time_of_simulation(self) -> str:
+        """What a message calls the time of the simulation, as the subject of a sentence."""
+        return f"Simulated time of {self.name!r}" if self.name else "Simulated time"
 
     # Calls
 
-    def polls(self, poller: Poller, task_list: TaskList) -> None:
-        """Note that a poller polls."""
+    def polls(self, poller: Poller, task_list: TaskList, found: bool) -> None:
+        """Note that a poller polls, and whether it found a task at once."""
         if poller.drops_task:
-            self.drop(poller)
+            self._drop_forgotten(poller)
         self.works(poller)
+        if found or task_list not in poller.polled:
+            self.last_call = poller.last_call
         poller.polled.add(task_list)
-        self.polled.add(task_list)
+        pollers = self._pollers.setdefault(task_list, {})
+        pollers[poller] = None
+        if len(pollers) > self._many_pollers:
+            self.forget_silent(task_list)
+            self._many_pollers = max(FEW, 2 * len(pollers))
 
     def waits(self, poller: Poller) -> None:
         """Note that a poll has found nothing and waits."""
+        poller.waiting += 1
         self._busy.pop(poller, None)
+
+    def waits_no_longer(self, poller: Poller) -> None:
+        """Note that a poll waits no longer."""
+        poller.waiting -= 1
 
     def answered(self, poller: Poller, task: Task | None) -> None:
         """Note that a poll was answered, with a task or without."""
         self.works(poller)
         if task is not None:
+            self.last_call = poller.last_call
             poller.empties.clear()
             self.hold(task, poller.as_holder())
 
@@ -164,11 +234,15 @@ class Presence:
         """Note a call that is neither a poll nor a query."""
         poller.empties.clear()
         self.works(poller)
+        self.last_call = poller.last_call
+        for held in self._held_by(poller):
+            held.polled = False
 
     def works(self, poller: Poller) -> None:
         """Note that a poller is busy."""
         self._busy[poller] = None
         self.quiet = self._computed = 0.0
+        poller.last_call = self._watched_at = self.now()
         if len(self._busy) > self._many_busy:
             self._forget_ended()
             self._many_busy = max(FEW, 2 * len(self._busy))
@@ -177,42 +251,64 @@ class Presence:
 
     def hold(self, task: Task, holder: Holder) -> None:
         """Note that a task is held."""
-        self._held[task.key] = HeldTask(task, holder, self._real_seconds())
+        self._held[task.key] = held = HeldTask(task, holder, self.now())
+        if isinstance(holder, Poller):
+            holder.tasks[task.key] = held
         if len(self._held) > self._many_held:
             self._held = {key: held for key, held in self._held.items() if held.task.is_open()}
             self._many_held = _MANY + 2 * len(self._held)
+
+    def holds(self, poller: Poller) -> bool:
+        """Return whether a poller itself holds a task that is open."""
+        return any(held.task.is_open() for held in self._held_by(poller))
 
     def heartbeat(self, key: TaskKey) -> None:
         """Note a sign of life of a task that is held."""
         held = self._held.get(key)
         if held is not None:
-            held.sign = self._real_seconds()
+            held.sign = self.now()
             held.warning = WARNING
 
-    def drop(self, holder: Holder) -> None:
-        """Note that a holder does not work on its tasks any more."""
-        for key in [key for key, held in self._held.items() if held.holder is holder]:
-            del self._held[key]
+    def drop(self, poller: Poller) -> None:
+        """Note that a poller does not work on its tasks any more."""
+        for held in self._held_by(poller):
+            del self._held[held.task.key]
 
     def held(self) -> list[HeldTask]:
         """Return the tasks that are held."""
         checked = [self._check(key) for key in list(self._held)]
         return [held for held in checked if held is not None]
 
-    # Waiting for pollers
+    def _held_by(self, poller: Poller) -> list[HeldTask]:
+        tasks = poller.tasks
+        for key in [key for key, held in tasks.items() if self._held.get(key) is not held]:
+            del tasks[key]
+        return list(tasks.values())
 
-    def pause(self) -> float | None:
-        """Return for how many real seconds to wait for a busy poller; None if there is none.
+    def _drop_forgotten(self, poller: Poller) -> None:
+        for held in self._held_by(poller):
+            if held.polled:
+                del self._held[held.task.key]
+            held.polled = True
 
-        A poller that holds no task and makes no call for a while does not count any more: it has
-        gone on to other things, or waits for something itself. But on a busy machine a while is
-        soon over for a thread that gets no processor; so that does not count, up to a limit.
-        """
+    # What time waits for
+
+    def is_task_held(self) -> bool:
+        """Return whether a task is held; warn from time to time that it is."""
         while self._held:
             held = self._check(next(iter(self._held)))
             if held is not None:
                 self._warn_of(held)
-                return LOOK
+                return True
+        return False
+
+    def busy(self) -> float | None:
+        """Return for how many real seconds to wait for a busy poller; None if there is none.
+
+        A poller that makes no call for a while does not count any more: it has gone on to other
+        things, or waits for something itself. But on a busy machine a while is soon over for a
+        thread that gets no processor; so that does not count, up to a limit.
+        """
         self._forget_ended()
         if self._busy and self.quiet < COMPUTING:
             # A thread that only wakes up between two naps is hardly seen running twice in a row.
@@ -225,6 +321,78 @@ class Presence:
         self._busy.clear()
         return None
 
+    def watch(self) -> None:
+        """Count the real time that has passed while no poller did anything.
+
+        No more counts than was going to pass before the next call of this: on a busy machine
+        pollers get no processor either.
+        """
+        now = self.now()
+        self.quiet += min(now - self._watched_at, self._watched_again_after)
+        self._watched_at = now
+
+    def watch_again_after(self, seconds: float | None) -> None:
+        """Announce in how many real seconds `watch` is called again at the latest."""
+        self._watched_again_after = LOOK if seconds is None else seconds
+
+    def expected_until(self, task_list: TaskList) -> float:
+        """Return until when a poller may come back to a list, in real seconds.
+
+        In the past if no poller is expected: none has polled it, or all that have are silent, have
+        ended, or are waiting in another poll.
+        """
+        until = -inf
+        for poller in self._pollers_of(task_list):
+            if not poller.waiting:
+                until = max(until, poller.last_call + self.patience)
+        return until
+
+    def why_absent(self, task_list: TaskList) -> str:
+        """Return why no poller takes a task from a list, as part of a sentence."""
+        reasons = []
+        for poller in self._pollers.get(task_list, ()):
+            if not poller.can_come():
+                reason = "has ended"
+            elif poller.waiting:
+                reason = "is waiting in a poll of another list"
+            else:
+                silent = self.now() - poller.last_call
+                reason = f"has made no call for {silent:.0f} real seconds"
+            reasons.append(f"{poller}, which has polled it, {reason}")
+        several = list(dict.fromkeys(reasons))
+        if len(several) > 3:
+            several[3:] = [f"and {len(several) - 3} others"]
+        return "; ".join(several) or "no client has polled it"
+
+    def forget_silent(self, task_list: TaskList) -> None:
+        """Forget the pollers of a list that have ended, or can only be recognized by calling."""
+        silent = self.now() - self.patience
+        pollers = self._pollers.get(task_list, {})
+        for poller in list(pollers):
+            if not poller.alive() and poller.last_call <= silent:
+                del pollers[poller]
+
+    def open_tasks(self) -> list[HeldTask]:
+        """Return the tasks that were handed out and are not over."""
+        return [held for held in self._held.values() if held.task.is_open()]
+
+    def warn_of_short_time_outs(self, tasks: Iterable[HeldTask]) -> None:
+        """Warn of those tasks that are over now, if no client could have answered in time."""
+        for held in tasks:
+            real = self.now() - held.sign
+            if real < SHORT and not held.task.is_open():
+                _log.warning(
+                    "%s: the %s from %s has timed out %.2f real seconds after its last sign of "
+                    "life; slow down the clock, or give it a longer time-out.",
+                    self.time_of_simulation,
+                    held.task,
+                    held.task.task_list,
+                    real,
+                )
+
+    def _pollers_of(self, task_list: TaskList) -> Iterator[Poller]:
+        return (poller for poller in self._pollers.get(task_list, ()) if poller.can_come())
+
     def _forget_ended(self) -> None:
         for poller in [poller for poller in self._busy if not poller.alive()]:
             del self._busy[poller]
@@ -232,9 +400,10 @@ class Presence:
     def _check(self, key: TaskKey) -> HeldTask | None:
         """Return a task, unless it is not held any more."""
         held = self._held[key]
-        now = self._real_seconds()
+        now = self.now()
         if not held.task.is_open():
             del self._held[key]
+            held.holder.seen(now)
             return None
         reason = held.holder.gone(now)
         if not reason and now >= held.sign + self._hold_seconds:
@@ -242,15 +411,22 @@ class Presence:
         if not reason:
             return held
         del self._held[key]
-        _log.warning("%s and %s; simulated time no longer waits for it.", held, reason)
+        _log.warning("%s and %s; %s no longer waits for it.", held, reason, self._time_in_sentence)
         return None
 
+    @property
+    def _time_in_sentence(self) -> str:
+        return self.time_of_simulation[0].lower() + self.time_of_simulation[1:]
+
     def _warn_of(self, held: HeldTask) -> None:
-        still = self._real_seconds() - held.sign
+        still = self.now() - held.sign
         if still >= held.warning:
             held.warning *= 2
             _log.warning(
-                "Simulated time has stood still for %.0f real seconds, because %s.", still, held
+                "%s has stood still for %.0f real seconds, because %s.",
+                self.time_of_simulation,
+                still,
+                held,
             )
 
 

@@ -49,14 +49,15 @@ class Engines:
     def __iter__(self) -> Iterator[Engine]:
         return iter(self._by_region.values())
 
-    def next_instant(self) -> int | None:
-        """Return when something will next happen by itself, in milliseconds; None if never."""
-        earliest = None
-        for engine in self._by_region.values():
-            instant = engine.next_instant()
-            if instant is not None and (earliest is None or instant < earliest):
-                earliest = instant
-        return earliest
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
+        """Return when something will next happen by itself, in milliseconds; None if never.
+
+        Args:
+            group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those
+                kinds of effects.
+        """
+        instants = [engine.next_instant(group) for engine in self._by_region.values()]
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to an instant."""

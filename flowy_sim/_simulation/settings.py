@@ -9,11 +9,15 @@ from typing import Any, Self
 
 from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
-from flowy_sim._simulation.clock import DEFAULT_START, RealClock, parse_instant
+from flowy_sim._simulation.clock import RealClock, is_duration, parse_instant
 
 #: The modes of a clock; a factor such as ``x60`` is a mode too.
 REAL = "real"
 VIRTUAL = "virtual"
+PAUSED = "paused"
+
+#: Real seconds for which a client of a server may be silent; programs take a while to start.
+PATIENCE = 10.0
 
 LATENCIES = {
     "default": Latency.DEFAULT,
@@ -36,11 +40,11 @@ def check_mode(mode: object) -> str:
     >>> check_mode("x60")
     'x60'
     """
-    if isinstance(mode, str) and (mode in (REAL, VIRTUAL) or rate_of(mode) > 0):
+    if isinstance(mode, str) and (mode in (REAL, VIRTUAL, PAUSED) or rate_of(mode) > 0):
         return mode
     raise ValueError(
-        f"{mode!r} is not a clock; give 'real', 'virtual', or how many times as fast as real time "
-        "it runs, such as 'x60'."
+        f"{mode!r} is not a clock; give 'real', 'virtual', 'paused', or how many times as fast as "
+        "real time it runs, such as 'x60'."
     )
 
 
@@ -56,10 +60,14 @@ class Settings:
 
     Attributes:
         seed: run IDs and tokens follow from it and from the calls made.
-        clock: ``real``, ``virtual``, or a factor such as ``x60``.
-        start: where the clock starts unless it is real, as an ISO 8601 string with a time zone.
+        clock: ``real``, ``virtual``, ``paused``, or a factor such as ``x60``.
+        start: where the clock starts unless it is real, as an ISO 8601 string with a time zone;
+            None for the time at which the simulation begins.
         limits: the quotas that differ from the service's own, by their names in `Limits`.
         latency: how late effects are: ``default``, ``none`` or ``recorded``.
+        patience: for how many real seconds a virtual clock waits for a client that may be about
+            to take a task, or that may prevent a time-out; see
+            `flowy_sim._simulation.time_skipping`.
 
     Raises:
         ValueError: a setting is wrong; the message names it.
@@ -67,18 +75,22 @@ class Settings:
 
     seed: int = 0
     clock: str = REAL
-    start: str = DEFAULT_START
+    start: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     latency: str = "default"
+    patience: float = PATIENCE
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int:
             raise ValueError(f"seed={self.seed!r}: give a whole number.")
         check_mode(self.clock)
-        parse_instant(self.start)
+        if self.start is not None:
+            parse_instant(self.start)
         self.make_limits()
         if self.latency not in list(LATENCIES):
             raise ValueError(f"latency={self.latency!r}: give one of {', '.join(LATENCIES)}.")
+        if not is_duration(self.patience):
+            raise ValueError(f"patience={self.patience!r}: give a number of seconds of at least 0.")
 
     @classmethod
     def read(cls, members: Mapping[str, Any], base: Self | None = None) -> Self:
@@ -122,7 +134,9 @@ class Settings:
 
     def begins_at(self) -> int:
         """Return where the clock begins, in milliseconds since 1970."""
-        return RealClock().milliseconds if self.clock == REAL else parse_instant(self.start)
+        if self.clock == REAL or self.start is None:
+            return RealClock().milliseconds
+        return parse_instant(self.start)
 
 
 def read_limit(text: str) -> tuple[str, int | bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from weakref import WeakSet
 
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
@@ -11,13 +12,14 @@ from flowy_sim._simulation.presence import Poller
 
 
 class ThreadPoller(Poller):
-    """A thread; when it polls again it has dropped its task, or has passed it on."""
+    """A thread; when it polls again and again it has dropped its task, or has passed it on."""
 
-    __slots__ = ()
+    __slots__ = ("thread",)
 
     drops_task = True
 
     def __init__(self, thread: threading.Thread) -> None:
+        self.thread = thread
         at_work = partial(computes, thread.native_id)
         super().__init__(f"thread {thread.name!r}", thread.is_alive, at_work)
 
@@ -38,6 +40,10 @@ class Threads:
         self._lock = lock
         self._local = threading.local()
         self._watching: Poll | None = None
+        # Threads that were not started by one that has called. The machine does not tell which
+        # thread has started another, but these were there before the simulation.
+        self._strangers = WeakSet(threading.enumerate())
+        self._strangers.discard(threading.current_thread())
         host.time_skipping.settle_soon = self._wake_watcher
 
     def call(self, operation: str, request: Reply, region: str, poll_seconds: float) -> Reply:
@@ -53,8 +59,19 @@ class Threads:
             Fault: the call is refused.
         """
         with self._lock:
-            answer = self._host.call(self._current(), operation, request, region, poll_seconds)
+            poller = self._current()
+            answer = self._host.call(poller, operation, request, region, poll_seconds)
             return self._wait(answer) if isinstance(answer, Poll) else answer
+
+    def others_can_call(self) -> bool:
+        """Return whether a thread may make a call that is not inside a poll."""
+        waiting = {
+            poll.poller.thread for poll in self._host.polls if isinstance(poll.poller, ThreadPoller)
+        }
+        return any(
+            thread not in waiting and thread not in self._strangers
+            for thread in threading.enumerate()
+        )
 
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""
@@ -72,16 +89,15 @@ class Threads:
         return poll.result()
 
     def _watch(self, poll: Poll, condition: threading.Condition) -> None:
-        polls, waited = self._host.polls, 0.0
+        polls = self._host.polls
         while True:
-            pause = self._host.time_skipping.settle(waited)
+            pause = self._host.time_skipping.settle()
             if poll.is_answered:
                 return
             watches = polls.first() is poll
             if watches:
                 self._watching = poll
-            woken = condition.wait(pause if watches else None)
-            waited = 0.0 if woken or pause is None else pause
+            condition.wait(pause if watches else None)
 
     def _hand_over_watch(self, poll: Poll) -> None:
         """Let another thread watch, if the one that leaves did so, or was about to."""
@@ -101,7 +117,9 @@ class Threads:
         try:
             poller: Poller = self._local.poller
         except AttributeError:
-            poller = self._local.poller = ThreadPoller(threading.current_thread())
+            thread = threading.current_thread()
+            poller = self._local.poller = ThreadPoller(thread)
+            self._strangers.discard(thread)
         return poller
 
 

@@ -1,26 +1,47 @@
 """Time skipping: what happens next, and whether the virtual clock may jump to it.
 
-On a clock that runs by itself there is little to say: everything happens at its instant. On the
-virtual clock time passes only when no client has anything to do:
+On a clock that runs by itself there is little to say: everything happens at its instant, and a poll
+ends when its time is over. The virtual clock stands still while a client has something to do, and
+otherwise jumps to whatever happens next. What may hold it up depends on what that is:
 
-1.  While a poller is busy (see `presence`) time stands still. Pollers that have ended are dropped,
-    and one that neither holds a task nor computes is soon taken to wait for something itself.
-2.  When all pollers wait, there may still be a task on a list that no poll waits on. A client that
-    polls several lists in turn will take it if the poll it is in is answered, empty, at once. So
-    polls are answered early, one after the other, until the task is taken: first those of pollers
-    that have polled that list before, once after every change in the simulation, because any change
-    may make them come round; then, only once, those of the others, which may be about to poll that
-    list for the first time.
-3.  A list that has never been polled may belong to a thread that is still starting. It gets a
-    moment of real time, unless there is no other thread.
-4.  Then no client will take the task, and time jumps to the next instant at which something
-    happens: in the service, or the end of a poll.
-5.  A poller whose polls of a list have come back empty again and again, while it did nothing else,
-    only waits. Its next poll of that list does not end before something happens; otherwise a
-    workflow that sleeps for a year would cost half a million empty polls. If nothing will ever
-    happen, the poll does end.
-6.  A loop that goes on polling when nothing will ever happen, with no other thread that could
-    change that, would never end: after very many empty polls, its poll is refused.
+======================================  =========================================================
+What happens next                       It happens
+======================================  =========================================================
+an effect that only follows its cause   at once: child starts, signals and requests to cancel
+a little later                          between executions wait for nothing but their latency
+a timer, or a Lambda function           as soon as no client has anything to do: (1) no task is
+                                        held, (2) no client is about to make its next call, (3)
+                                        no task waits for a client that is present
+a time-out of an execution, a decision  last of all: when, besides, no client that could has made
+task or an activity task                a call for the patience (4)
+======================================  =========================================================
+
+1.  While a task is held (see `presence`) time stands still, or passes at the real pace.
+2.  A client that has just made a call is taken to be busy for a moment.
+3.  A task that waits on a list on which no poll waits holds up time while a client may come for it:
+
+    -   A client that has polled the list before, and is now inside a poll of another list, would
+        come if that poll were answered. So the poll is answered, empty, at once; but only once
+        after every change in the simulation, because that client may not poll the list any more.
+    -   A client that has polled the list before counts as present until it has been silent for the
+        patience. It may sleep between its polls.
+    -   A list without such a client may belong to one that is still starting. The task waits for
+        the patience; but only once, whatever polls come and go meanwhile, until the list is polled.
+
+    Then the task is passed by, and a warning says why. No client is waited for that cannot come:
+    a thread that has ended, or that is inside another poll; and in one process only threads that
+    have called the simulation, or that were started since it was made, can come at all. So a test
+    with one thread never waits.
+4.  Queries, and polls that are merely sent again, do not count as calls.
+
+A client that polls several lists in turn may be about to poll a list for the first time. So before
+a task is passed by, polls are answered, empty, for lists that their clients have never polled; but
+only once, and over HTTP only before a time-out.
+
+A poll that finds nothing does not move time. It is answered, empty, when it has lasted for its real
+time (over HTTP), or when nothing will ever happen by itself (in one process: at once if there is no
+other thread, else after a moment). A loop of a single thread that goes on polling then would never
+end: after very many empty polls, its poll is refused.
 
 A test runner that takes turns in one thread has nothing to wait for: it knows when no turn can be
 taken, and then calls `TimeSkipping.skip`.
@@ -28,26 +49,31 @@ taken, and then calls `TimeSkipping.skip`.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, Protocol
 
+from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
 from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.polls import Poll, Polls
-from flowy_sim._simulation.presence import GRACE, Presence
+from flowy_sim._simulation.presence import LOOK, Presence
 from flowy_sim._simulation.tasks import POLLS, TaskList
+
+_log = logging.getLogger("flowy_sim")
 
 #: Operations that change nothing, by the beginnings of their names.
 QUERIES = ("Count", "Describe", "Get", "List")
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 #: Operations that cannot make a task, by the beginnings of their names.
 CHANGING_NOTHING = (*QUERIES, HEARTBEAT)
-#: Empty polls of a list in a row after which a poller is taken to be only waiting.
-PATIENCE = 10
 #: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
 IN_VAIN = 10_000
-#: Real seconds between the ends of polls while nothing will ever happen by itself.
+#: Real seconds for which the polls of threads wait while nothing will ever happen by itself.
 IDLE = 0.01
+#: Real seconds after which a client that may come is checked again: it may have ended meanwhile.
+_CHECK = 5 * LOOK
 
 
 class EndlessLoopError(RuntimeError):
@@ -59,7 +85,7 @@ class EndlessLoopError(RuntimeError):
 class Service(Protocol):
     """What time skipping needs of the service."""
 
-    def next_instant(self) -> int | None:
+    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
         """Return when something will next happen by itself, in milliseconds."""
         ...
 
@@ -80,10 +106,13 @@ class TimeSkipping:
         service: where things happen.
         presence: the pollers.
         polls: the polls that wait.
-        alone: returns whether no other client can come: there is no other thread.
+        others_can_call: returns whether a client that is not inside a poll may make a call.
+        ends_idle_polls: whether polls end when nothing will ever happen by itself.
 
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
+        is_paused: whether the clock moves only when it is told to.
+        is_real_while_held: whether time passes at the real pace while a task is held.
     """
 
     def __init__(
@@ -92,15 +121,22 @@ class TimeSkipping:
         service: Service,
         presence: Presence,
         polls: Polls,
-        alone: Callable[[], bool],
+        others_can_call: Callable[[], bool],
+        ends_idle_polls: bool,
     ) -> None:
         self.settle_soon: Callable[[], None] = _nothing_waits
+        self.is_paused = False
+        self.is_real_while_held = False
         self._clock = clock
         self._service = service
         self._presence = presence
         self._polls = polls
-        self._alone = alone
+        self._others_can_call = others_can_call
+        self._ends_idle_polls = ends_idle_polls
         self._changes = 1
+        self._waiting_since: dict[TaskList, float] = {}
+        self._passed_by: set[TaskList] = set()
+        self._real_pace_since: float | None = None
 
     # What happens next
 
@@ -112,7 +148,7 @@ class TimeSkipping:
         return self._service.next_instant()
 
     def skip(self, until: int | None = None) -> bool:
-        """Let time pass until the next thing happens, whatever pollers are doing.
+        """Let time pass until the next thing happens, whatever clients are doing.
 
         A clock that runs by itself is waited for.
 
@@ -137,8 +173,10 @@ class TimeSkipping:
 
     def present(self) -> int:
         """Return the present instant in milliseconds; everything due by then has happened."""
+        if self._real_pace_since is not None:
+            self._pass_real_time()
         now = self._clock.milliseconds
-        if self._polls:
+        if self._polls or self._clock.runs:
             self.pass_until(now)
         return now
 
@@ -152,45 +190,178 @@ class TimeSkipping:
                 self._polls.serve(self._clock.milliseconds)
         self.settle_soon()
 
-    def advance_to(self, instant: int) -> None:
-        """Let everything happen up to an instant, because the clock was moved."""
-        self.pass_until(instant)
-        self.settle_soon()
+    def polled(self, task_list: TaskList) -> None:
+        """Note that a list was polled: from now on its tasks are not passed by."""
+        self._waiting_since.pop(task_list, None)
+        self._passed_by.discard(task_list)
 
     def add(self, poll: Poll) -> None:
         """Let a poll wait."""
-        patient = poll.poller.empties.get(poll.task_list, 0) >= PATIENCE
-        self._polls.add(poll, endless=patient and not self._clock.runs)
+        self._polls.add(poll, self._clock.runs)
+        self.settle_soon()
 
-    def settle(self, waited: float = 0.0) -> float | None:
-        """Answer the polls that may be answered; let time pass if it may.
+    def advance_to(self, instant: int) -> None:
+        """Let everything happen up to an instant, because the clock was moved.
 
-        Args:
-            waited: for how many real seconds the caller has waited since the last time, with
-                nothing happening.
-
-        Returns:
-            After how many real seconds to call this again; None if there is no need to.
+        In one process that ends the polls whose simulated time is over, as on a clock that runs.
         """
-        self._presence.quiet += waited
-        if self._clock.runs:
-            self.pass_until(self._clock.milliseconds)
-            instant = self._next_event()
-            return None if instant is None else self._clock.seconds_until(instant)
-        while self._polls:
-            pause = self._presence.pause()
-            if pause is None:
-                pause = self._find_takers()
-            if pause is None:
-                pause = self._jump()
-            if pause is not None:
-                return pause
-        return None
+        self.pass_until(instant)
+        if self._ends_idle_polls and not self._clock.runs:
+            for poll in [each for each in self._polls if each.began + each.lasts <= instant]:
+                self._polls.end_early(poll)
+        self.settle_soon()
 
     def pass_until(self, instant: int) -> None:
         """Let everything happen up to an instant in milliseconds, each at its own."""
         while (following := self._next_event()) is not None and following <= instant:
             self._reach(following)
+
+    def follow(self) -> None:
+        """Let the effects happen that wait for nothing but their latency."""
+        if self._clock.runs or self.is_paused:
+            return
+        while (instant := self._service.next_instant(FOLLOWING)) is not None:
+            self.pass_until(instant)
+
+    # Between calls
+
+    def settle(self) -> float | None:
+        """Answer the polls that may be answered; let time pass if it may.
+
+        Returns:
+            After how many real seconds to call this again; None if there is no need to.
+        """
+        self._presence.watch()
+        if self._clock.runs:
+            self.pass_until(self._clock.milliseconds)
+            instant = self._next_event()
+            pause = None if instant is None else self._clock.seconds_until(instant)
+        else:
+            pause = self._settle_virtual()
+        self._presence.watch_again_after(pause)
+        return pause
+
+    def _settle_virtual(self) -> float | None:
+        while True:
+            self._polls.end(int(self._presence.now() * 1000))
+            self.follow()
+            pause = inf if self.is_paused else self._hold_up()
+            if pause is None:
+                pause = self._jump()
+            if pause is not None:
+                break
+        end = self._polls.next_end()
+        if end is not None:
+            pause = min(pause, max(0.0, end / 1000 - self._presence.now()) + 0.001)
+        return None if pause == inf else pause
+
+    def _hold_up(self) -> float | None:
+        """Return for how many real seconds clients hold up time; None if they don't (1 to 3)."""
+        if self._presence.is_task_held():
+            return self._pass_real_time() if self.is_real_while_held else LOOK
+        self._real_pace_since = None
+        pause = self._presence.busy()
+        if pause is not None:
+            return pause
+        return self._wait_for_takers()
+
+    def _pass_real_time(self) -> float:
+        """Let as much time pass as has really passed; return when to do so again."""
+        now = self._presence.now()
+        if self._real_pace_since is None:
+            self._real_pace_since = now
+        passed = int((now - self._real_pace_since) * 1000)
+        self._real_pace_since += passed / 1000
+        instant = self._clock.milliseconds + passed
+        self.pass_until(instant)
+        self._clock.reach(instant)
+        following = self._service.next_instant()
+        until = LOOK if following is None else (following - instant) / 1000
+        return min(LOOK, max(until, 0.001))
+
+    def _wait_for_takers(self) -> float | None:
+        """Return for how many real seconds to wait for clients to take tasks (3)."""
+        now, waits_until = self._presence.now(), -inf
+        untaken = self._untaken()
+        for task_list in untaken:
+            if self._release(task_list):
+                return self._presence.busy()
+            until = self._presence.expected_until(task_list)
+            if until <= now and task_list not in self._passed_by and self._others_can_call():
+                since = self._waiting_since.setdefault(task_list, now)
+                until = since + self._presence.patience
+            waits_until = max(waits_until, until)
+        return min(waits_until - now, _CHECK) if waits_until > now else None
+
+    def _untaken(self) -> list[TaskList]:
+        lists = self._service.lists_with_tasks()
+        return [each for each in lists if not self._polls.waits_on(each)]
+
+    def _release(self, task_list: TaskList) -> bool:
+        """Answer the poll of a client that may then take a task from a list; return whether."""
+        for poll in self._polls:
+            released, turn = poll.poller.released, (task_list, poll.task_list)
+            if task_list in poll.poller.polled and released.get(turn) != self._changes:
+                released[turn] = self._changes
+                self._polls.answer_empty(poll)
+                return True
+        return False
+
+    def _release_strangers(self) -> bool:
+        """Do the same for lists that the clients have never polled, once and for all."""
+        for task_list in self._untaken():
+            for poll in self._polls:
+                released, turn = poll.poller.released, (task_list, poll.task_list)
+                if task_list not in poll.poller.polled and turn not in released:
+                    released[turn] = 0
+                    self._polls.answer_empty(poll)
+                    return True
+        return False
+
+    def _jump(self) -> float | None:
+        """Let time pass until the next thing happens, or return how long to wait for that."""
+        instant = self._service.next_instant()
+        is_last = instant is None or instant == self._service.next_instant(TIME_OUTS)
+        if is_last and instant is not None:
+            left = self._presence.last_call + self._presence.patience - self._presence.now()
+            if left > 0 and self._others_can_call():
+                return min(left, _CHECK)
+        if (is_last or self._ends_idle_polls) and self._release_strangers():
+            return None
+        if instant is None:
+            return self._end_idle_polls()
+        self._pass_by()
+        self._reach(instant)
+        return None
+
+    def _end_idle_polls(self) -> float | None:
+        """End the polls of threads: nothing will ever happen by itself."""
+        if not self._polls or not self._ends_idle_polls:
+            return inf
+        if not self._others_can_call() and len(self._polls) == 1:
+            self._refuse_endless_loop()
+        elif self._presence.quiet < IDLE:
+            return IDLE - self._presence.quiet
+        for poll in list(self._polls):
+            self._polls.end_early(poll)
+        return None
+
+    def _pass_by(self) -> None:
+        """Warn of the tasks that time passes by."""
+        now = self._presence.now()
+        for task_list in self._untaken():
+            if task_list in self._passed_by:
+                continue
+            self._passed_by.add(task_list)
+            waited = now - self._waiting_since.pop(task_list, now)
+            _log.warning(
+                "%s passes by a task on the %s, after waiting for %.0f real seconds: %s.",
+                self._presence.time_of_simulation,
+                task_list,
+                waited,
+                self._presence.why_absent(task_list),
+            )
+            self._presence.forget_silent(task_list)
 
     def _reach(self, instant: int) -> None:
         """Let happen what is due at the next instant at which something is."""
@@ -198,58 +369,21 @@ class TimeSkipping:
         happening = self._service.next_instant()
         if happening is not None and happening <= instant:
             self._changes += 1
+            times_out = self._clock.runs and happening == self._service.next_instant(TIME_OUTS)
+            tasks = self._presence.open_tasks() if times_out else []
             self._service.run_until(instant)
+            self._presence.warn_of_short_time_outs(tasks)
             self._polls.serve(instant)
-        self._polls.end(instant)
+        if self._clock.runs:
+            self._polls.end(instant)
 
     def _next_event(self) -> int | None:
-        """Return when something will happen in the service or a poll ends, in milliseconds."""
-        happening, end = self._service.next_instant(), self._polls.next_end()
+        """Return when something will next happen, or a poll end if the clock runs."""
+        happening = self._service.next_instant()
+        end = self._polls.next_end() if self._clock.runs else None
         if happening is None or end is None:
             return end if happening is None else happening
         return min(happening, end)
-
-    def _find_takers(self) -> float | None:
-        """Let a client come round to a task that no poll waits for (rules 2 and 3)."""
-        untaken = [
-            each for each in self._service.lists_with_tasks() if not self._polls.waits_on(each)
-        ]
-        for task_list in untaken:
-            poll = self._poll_to_release(task_list)
-            if poll is not None:
-                self._polls.answer_empty(poll)
-                return self._presence.pause()
-        never_polled = [each for each in untaken if each not in self._presence.polled]
-        if never_polled and not self._alone():
-            if self._presence.quiet < GRACE:
-                return GRACE - self._presence.quiet
-            self._presence.polled.update(never_polled)
-        return None
-
-    def _poll_to_release(self, task_list: TaskList) -> Poll | None:
-        for known in (True, False):
-            mark = self._changes if known else 0
-            for poll in self._polls:
-                released = poll.poller.released
-                turn = (task_list, poll.task_list)
-                if (task_list in poll.poller.polled) is known and released.get(turn) != mark:
-                    released[turn] = mark
-                    return poll
-        return None
-
-    def _jump(self) -> float | None:
-        """Let time pass until the next thing happens (rules 4 and 5)."""
-        instant = self._next_event()
-        if instant is None:
-            if self._alone():
-                self._refuse_endless_loop()
-            elif self._presence.quiet < IDLE:
-                return IDLE - self._presence.quiet
-            self._polls.set_ends(self._clock.milliseconds)
-            instant = self._next_event()
-        if instant is not None:
-            self._reach(instant)
-        return None
 
     def _refuse_endless_loop(self) -> None:
         """Raise an error if the only thread there is has polled many times in vain."""

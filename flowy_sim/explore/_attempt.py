@@ -9,8 +9,8 @@ from typing import Any
 
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.explore._choices import RecordingSchedule
 from flowy_sim.faults._fault import InjectedFault
 from flowy_sim.testing import Runner

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowy import _checks
 from flowy.errors import ConfigurationError
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
 from flowy_sim.explore._explorer import Explorer, OnProgress

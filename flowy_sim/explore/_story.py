@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
+from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Event
 
 MOST_LINES = 12
 """The most lines of a failure: the headline, the story, how to repeat it, and one to spare."""

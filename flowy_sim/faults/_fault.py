@@ -11,7 +11,7 @@ from flowy import _checks
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 ACTIVITY_ANSWERS = "RespondActivityTask"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from flowy.replay import HistorySource
     from flowy.workflow import Workflow
     from flowy_sim._clients.in_process import Client
+    from flowy_sim._clients.simulation import Simulation
     from flowy_sim._server.endpoint import Endpoint
-    from flowy_sim._simulation.simulation import Simulation
     from flowy_sim.explore import Observations
     from flowy_sim.testing import Runner
     from flowy_sim.testing._activity_environment import ActivityEnvironment
@@ -48,9 +48,10 @@ _numbers = count(1)
 def swf(request: pytest.FixtureRequest) -> Simulation:
     """A new simulation of Amazon SWF, in memory and on its own clock.
 
-    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` sets the arguments of `Simulation`.
+    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` sets the arguments of
+    `Simulation`.
     """
-    from flowy_sim._simulation.simulation import Simulation
+    from flowy_sim._clients.simulation import Simulation
 
     options = marked_options(request.node, SIMULATION)
     with marker_errors_refused():
@@ -74,7 +75,7 @@ def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
     """
     import boto3
 
-    from flowy_sim._clients.boto3 import mock_swf
+    from flowy_sim._clients.mock_swf import mock_swf
 
     if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
         monkeypatch.setenv("AWS_DEFAULT_REGION", swf.region)
@@ -181,7 +182,8 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 
     For deciders and workers that are separate processes, in any language: start them with
     ``env={**os.environ, **swf_endpoint.environment}``. It is a `flowy_sim.testing.Endpoint`;
-    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…)`` sets the arguments of `Simulation`.
+    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` sets the arguments of
+    `Simulation`.
     It needs the extra ``serve``.
     """
     settings = _served(marked_options(request.node, SIMULATION))

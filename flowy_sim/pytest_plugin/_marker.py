@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-SIMULATION = ("seed", "start", "latency", "limits")
+SIMULATION = ("seed", "start", "latency", "limits", "patience")
 RUNNER = ("activities", "workflows", "workers", "task_lists", "most_restarts", "freeze", "payloads")
 CHECKS = ("strict", "golden")
 _SWITCHES = (*CHECKS, "freeze")

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._events.history import Event
 from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults import EVERYDAY, InjectedFault
 from flowy_sim.faults._fault import checked_faults
 from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._registry import activities_in, families, module_of
-from flowy_sim.testing._run import Event
 
 
 def histories(

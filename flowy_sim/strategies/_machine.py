@@ -41,10 +41,10 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
 from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults import EVERYDAY, InjectedFault
 from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flowy._client import Execution
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events import spans
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import (
@@ -20,7 +21,6 @@ from flowy_sim._events.schema import (
     TIMEOUTS,
     attributes_of,
 )
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._registry import proxies, type_of
 from flowy_sim.testing._run import history

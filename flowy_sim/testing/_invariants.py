@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim.testing._run import Run, fetch
 
 C = TypeVar("C", bound=Callable[..., object])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN
-from flowy._decider.decisions import Decision
 from flowy._decider.history import Event
 from flowy._decider.suspended import SuspendedExecutions
+from flowy._decisions import Decision
 from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay

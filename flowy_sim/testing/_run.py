@@ -12,8 +12,7 @@ from flowy._client import Execution, SwfClient
 from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
-from flowy_sim._events.history import Call, History, calls, nearest
-from flowy_sim._events.history import Event as Event
+from flowy_sim._events.history import Call, Event, History, calls, nearest
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._report import timeline
 from flowy_sim._report.axes import duration

@@ -12,8 +12,8 @@ from flowy._start import start
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.waits import missing_activity, missing_function
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._registry import (
@@ -25,7 +25,7 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import Event, EventFeed, Run, StuckError, fetch
+from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch
 from flowy_sim.testing._scheduler import PollingCode, Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
@@ -121,7 +121,7 @@ class Runner:
         most_restarts: int = MOST_RESTARTS,
         freeze: bool = False,
         payloads: Payloads = PLAIN,
-        on_event: Callable[[str, Event], None] | None = None,
+        on_event: EventListener | None = None,
         faults: Iterable[InjectedFault] = (),
         most_faults: int = MOST_FAULTS,
         on_turn: Callable[[], None] | None = None,

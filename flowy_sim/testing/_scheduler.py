@@ -20,9 +20,9 @@ from flowy._decider.suspended import SuspendedExecutions
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
 from flowy_sim.faults._injection import FaultInjector, OnStrike

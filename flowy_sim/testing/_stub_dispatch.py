@@ -18,9 +18,9 @@ from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._events.schema import TIMEOUTS, attributes_of
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing._stub_answers import (
     ACTIVITY,
     CHILD,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.tasks import POLLS
 from flowy_sim.faults._fault import HEARTBEAT, WorkerCall
 from flowy_sim.faults._injection import FaultInjector

@@ -50,7 +50,7 @@ try:
 except SystemExit as ended:
     assert not ended.code
 slow = {{"boto3", "botocore", "rich", "flowy", "PIL", "requests"}}
-slow |= {{"flowy_sim._simulation.simulation"}}
+slow |= {{"flowy_sim._clients.simulation"}}
 assert not slow & set(sys.modules), slow & set(sys.modules)
 """
     )

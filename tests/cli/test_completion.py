@@ -49,6 +49,7 @@ def test_clocks_are_completed() -> None:
     assert completed("flowy_sim", "flowy-sim serve --clock ") == [
         "real",
         "virtual",
+        "paused",
         "x10",
         "x60",
         "x3600",

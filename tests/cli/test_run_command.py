@@ -57,7 +57,7 @@ def test_what_is_no_image_fails_the_execution_with_a_sentence_and_no_traceback(i
     result = invoke("run", "rubbish.jpg")
 
     assert result.exit_code == 1
-    assert "ImageError: rubbish.jpg: This is no image" in result.stdout.splitlines()[0]
+    assert "ImageError: rubbish.jpg: This is not an image" in result.stdout.splitlines()[0]
     assert "Traceback" not in result.output
 
 

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.model import input_shape, operation_names, service_model
-from flowy_sim._simulation.simulation import Simulation
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from flowy import ActivityProxy, Execution, Workflow, WorkflowProxy, replay, workflow
 from flowy._decider.decider import decide
-from flowy._decider.decisions import DECISION_EVENTS
 from flowy._decider.history import attributes_of
+from flowy._decisions import DECISION_EVENTS
 from flowy.executions import history
 from flowy_sim import Simulation
 from flowy_sim.testing import Run, Runner, Stubs

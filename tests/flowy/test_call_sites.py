@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowy._determinism.call_sites import SourceLine, call_site, is_flowy, located
+from flowy._call_sites import SourceLine, call_site, is_flowy, located
 
 greenlet = pytest.importorskip("greenlet")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy._decider import decisions
-from flowy._decider.decisions import DECISION_EVENTS, Decision, RecordedEvent
-from flowy._determinism.call_sites import SourceLine
+from flowy import _decisions
+from flowy._call_sites import SourceLine
+from flowy._decisions import DECISION_EVENTS, Decision, RecordedEvent
 from flowy._determinism.causes import Reason, changed, requested_action, same_text
 from flowy._determinism.differences import Difference, explained
 
@@ -49,11 +49,11 @@ def signals(receiver: str, number: int) -> Decision:
 
 
 def timer(number: int, seconds: int) -> Decision:
-    return decisions.start_timer(f"timer-{number}", seconds)
+    return _decisions.start_timer(f"timer-{number}", seconds)
 
 
-marker = decisions.record_marker
-ends = decisions.complete_workflow
+marker = _decisions.record_marker
+ends = _decisions.complete_workflow
 EVENTS = {row.decision: event for event, row in reversed(DECISION_EVENTS.items())}
 
 
@@ -200,8 +200,8 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         'the execution ends differently: then "blue", now "red"',
     ),
     "another failure": (
-        [decisions.fail_workflow("KeyError: 'a'", "…")],
-        [decisions.fail_workflow("KeyError: 'b'", "…")],
+        [_decisions.fail_workflow("KeyError: 'a'", "…")],
+        [_decisions.fail_workflow("KeyError: 'b'", "…")],
         5,
         Reason.OUTCOME,
         "KeyError",
@@ -210,14 +210,14 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
     "the end after what was decided": ([A], [A, ends("1")], 6, Reason.ENDS_EARLIER, "ends"),
     "a cancellation instead of an activity": (
         [A],
-        [decisions.cancel_workflow("")],
+        [_decisions.cancel_workflow("")],
         5,
         Reason.ENDS_EARLIER,
         "its cancellation",
     ),
     "an exception": (
         [A],
-        [decisions.fail_workflow("KeyError: 'size'", "Traceback …")],
+        [_decisions.fail_workflow("KeyError: 'size'", "Traceback …")],
         5,
         Reason.RAISES,
         "run raises an exception that it did not raise before: KeyError: 'size'",
@@ -232,7 +232,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
     "nothing instead of the end": ([ends("1")], [], 5, Reason.ENDS_LATER, "still waits"),
     "a failure instead of a result": (
         [ends("1")],
-        [decisions.fail_workflow("ValueError", "")],
+        [_decisions.fail_workflow("ValueError", "")],
         5,
         Reason.RAISES,
         "ValueError",
@@ -410,7 +410,7 @@ KINDS = st.one_of(
     st.builds(signals, st.sampled_from("ab"), st.integers(1, 9)),
     st.builds(marker, st.sampled_from(["random", "side effect 1", "patched: a", "m"])),
     st.builds(ends, st.sampled_from("12")),
-    st.builds(decisions.fail_workflow, st.sampled_from("ab"), st.just("")),
+    st.builds(_decisions.fail_workflow, st.sampled_from("ab"), st.just("")),
 )
 
 

@@ -29,7 +29,7 @@ from flowy import (
     wait,
     workflow,
 )
-from flowy._decider.decisions import CLOSING
+from flowy._decisions import CLOSING
 from flowy_sim import Simulation
 
 LONG = "FLOWY_SOAK" in os.environ

@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from flowy._client import Execution
+from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Run, Runner
-from flowy_sim.testing._run import Event
 
 DOMAIN = "simulated"
 DECISIONS, STEPS = {"name": "decisions"}, {"name": "steps"}

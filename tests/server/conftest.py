@@ -14,7 +14,9 @@ from flowy_sim._simulation.settings import Settings
 
 @pytest.fixture(scope="session")
 def virtual_server() -> Iterator[Endpoint]:
-    settings = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.3)
+    settings = ServerSettings(
+        simulation=Settings(clock="virtual", start="2024-01-01T00:00:00Z", patience=0.3),
+    )
     with serving(settings) as endpoint:
         yield endpoint
 

@@ -63,9 +63,10 @@ def test_time_stands_still_while_another_process_holds_a_task(
 ) -> None:
     decider = program(virtual)
     decider.prepare()
-    run_id = decider.start()
-    decider.decide(pack())
     with process("-c", WORKER, virtual.url) as worker:
+        wait_for_polls(virtual, 1)
+        run_id = decider.start()
+        decider.decide(pack())
         assert line_of(worker) == "taken"
         decider.send("PollForDecisionTask", DECISIONS)
         wait_for_polls(virtual, 1)
@@ -82,9 +83,10 @@ def test_time_stands_still_while_another_process_holds_a_task(
 def test_the_task_of_a_process_that_is_killed_times_out(virtual: Endpoint, program: Make) -> None:
     decider = program(virtual)
     decider.prepare()
-    run_id = decider.start()
-    decider.decide(pack())
     with process("-c", WORKER, virtual.url) as worker:
+        wait_for_polls(virtual, 1)
+        run_id = decider.start()
+        decider.decide(pack())
         assert line_of(worker) == "taken"
         decider.send("PollForDecisionTask", DECISIONS)
         wait_for_polls(virtual, 1)

@@ -27,7 +27,9 @@ from flowy_sim._server.settings import ServerSettings
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import NullJournal
 
-VIRTUAL = ServerSettings(simulation=Settings(clock="virtual"), newcomer_seconds=0.2)
+VIRTUAL = ServerSettings(
+    simulation=Settings(clock="virtual", start="2024-01-01T00:00:00Z", patience=0.2),
+)
 MODERN = {"Content-Type": "application/x-amz-json-1.0"}
 DECISIONS = {"domain": "shop", "taskList": {"name": "decisions"}}
 ACTIVITIES = {"domain": "shop", "taskList": {"name": "work"}}

@@ -175,7 +175,7 @@ def test_a_command_line_that_polls_in_a_loop_sleeps_through_a_day(
         task = once.call("PollForDecisionTask", **DECISIONS)
         once.hang_up()
         polls += 1
-    assert polls == 11
+    assert polls == 1
     assert program(virtual).events(run_id)[-3] == "TimerFired"
 
 
@@ -183,7 +183,8 @@ def test_a_task_without_a_sign_of_life_is_given_up_at_last(
     program: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = ServerSettings(
-        simulation=Settings(clock="virtual"), hold_seconds=0.3, newcomer_seconds=0.3
+        simulation=Settings(clock="virtual", start="2024-01-01T00:00:00Z", patience=0.3),
+        hold_seconds=0.3,
     )
     with serving(settings) as endpoint, caplog.at_level(logging.WARNING, "flowy_sim"):
         decider, worker = program(endpoint), program(endpoint)
@@ -263,23 +264,21 @@ def test_who_polls_several_lists_in_turn_comes_round_to_a_task(
                 decisions=[pack()] if started else [COMPLETE],
             )
             done = not started
-        task = everything.call("PollForActivityTask", **ACTIVITIES)
-        if task.get("taskToken"):
-            everything.call("RespondActivityTaskCompleted", taskToken=task["taskToken"])
+        if not done:
+            task = everything.call("PollForActivityTask", **ACTIVITIES)
+            if task.get("taskToken"):
+                everything.call("RespondActivityTaskCompleted", taskToken=task["taskToken"])
     assert everything.events(run_id)[-1] == "WorkflowExecutionCompleted"
-    # No activity was timed out on the way; a poll that ended empty may have taken its minute.
-    assert virtual.now < START + timedelta(seconds=300)
+    assert virtual.now == START
 
 
 def test_polls_are_held_while_nothing_will_ever_happen(virtual: Endpoint, program: Make) -> None:
     decider = program(virtual)
     decider.prepare()
-    for _ in range(10):
-        assert decider.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 0
     decider.send("PollForDecisionTask", DECISIONS)
     assert virtual.settle(5)
     assert waiting(virtual) == 1
-    assert virtual.now == START + timedelta(minutes=10)
+    assert virtual.now == START
     program(virtual).start()
     assert decider.receive().members["taskToken"]
 

@@ -18,7 +18,7 @@ MANY = 100
 def looks_until_dropped(presence: Presence) -> int:
     """Look as often as somebody busy is waited for."""
     for looks in range(MANY):
-        pause = presence.pause()
+        pause = presence.busy()
         if pause is None:
             return looks
         presence.quiet += pause

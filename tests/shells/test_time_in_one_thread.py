@@ -27,8 +27,8 @@ from shell_shop import (
 )
 
 from flowy_sim import EndlessLoopError, Simulation
-from flowy_sim._simulation import simulation as simulation_module
 from flowy_sim._simulation import time_skipping
+from flowy_sim._simulation.threads import Threads
 
 
 def run_alternating(client: Any) -> None:
@@ -89,11 +89,10 @@ def test_what_one_thread_sees_does_not_depend_on_whether_others_live(
     loop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others that might yet poll cost real time, and no simulated time."""
-    monkeypatch.setattr(time_skipping, "GRACE", 0.001)
     monkeypatch.setattr(time_skipping, "IDLE", 0.001)
 
     def histories() -> list[Any]:
-        simulation = Simulation()
+        simulation = Simulation(patience=0.001)
         client = simulation.client()
         register(client)
         runs = [start(client, "order-1", 3, 60), start(client, "order-2", 1, DAY)]
@@ -104,9 +103,9 @@ def test_what_one_thread_sees_does_not_depend_on_whether_others_live(
             LOOPS[loop](client)
         return [history(client, run, f"order-{n}") for n, run in enumerate(runs, 1)]
 
-    monkeypatch.setattr(simulation_module, "_alone", lambda: True)
+    monkeypatch.setattr(Threads, "others_can_call", lambda self: False)
     alone = histories()
-    monkeypatch.setattr(simulation_module, "_alone", lambda: False)
+    monkeypatch.setattr(Threads, "others_can_call", lambda self: True)
     assert histories() == alone
 
 
@@ -165,6 +164,8 @@ def test_a_task_that_is_never_answered_times_out(simulation: Simulation, client:
     decide_once(client)
     assert poll_for_activity(client)["taskToken"]
     taken = simulation.clock.now
+    # The first poll may only be for more work; the second one drops the task.
+    assert not decide_once(client)
     assert decide_once(client)
     attributes = history(client, run_id)[-1]["workflowExecutionFailedEventAttributes"]
     assert attributes["reason"] == "HEARTBEAT"
@@ -204,30 +205,33 @@ def test_the_pages_of_a_decision_task_cost_no_time(simulation: Simulation, clien
     client.respond_decision_task_completed(taskToken=first["taskToken"])
 
 
-def test_a_few_empty_polls_in_a_row_cost_a_minute_each(simulation: Simulation, client: Any) -> None:
-    """A loop that gives up after some empty polls finds its workflow still open."""
-    run_id = start(client, steps=1, pause=30 * DAY)
-    decide_once(client)
-    before = simulation.clock.now
-    for _ in range(10):
-        assert not poll_for_decision(client).get("taskToken")
-    assert simulation.clock.now == before + timedelta(minutes=10)
-    assert is_open(client, run_id)
+def test_a_poll_waits_for_whatever_comes_next_however_long_that_takes(
+    simulation: Simulation, client: Any
+) -> None:
+    began = simulation.clock.now
+    start(client, steps=1, pause=30 * DAY)
+    assert decide_once(client)
+    assert poll_for_decision(client)["taskToken"]
+    assert simulation.clock.now == began + timedelta(days=30)
 
 
-def test_empty_polls_go_on_ending_when_nothing_will_ever_happen(
+def test_empty_polls_do_not_move_time_when_nothing_will_ever_happen(
     simulation: Simulation, client: Any
 ) -> None:
     before = simulation.clock.now
     for _ in range(100):
         assert not poll_for_activity(client).get("taskToken")
-    assert simulation.clock.now == before + timedelta(minutes=100)
+    assert simulation.clock.now == before
 
 
-def test_a_client_may_wait_shorter(simulation: Simulation, client: Any) -> None:
+def test_a_client_that_never_waits_never_moves_time(simulation: Simulation) -> None:
+    client = simulation.client(poll_seconds=0)
+    register(client)
+    start(client, steps=1)
     before = simulation.clock.now
-    assert not poll_for_activity(simulation.client(poll_seconds=0.5)).get("taskToken")
-    assert simulation.clock.now == before + timedelta(seconds=0.5)
+    assert decide_once(client)
+    assert not poll_for_decision(client).get("taskToken")
+    assert simulation.clock.now == before
 
 
 def test_a_heartbeat_between_polls_keeps_a_task_alive(simulation: Simulation, client: Any) -> None:
@@ -284,8 +288,6 @@ def test_a_loop_that_would_poll_for_ever_is_refused(
 ) -> None:
     """It is not, as long as something may happen: here, that an execution times out."""
     monkeypatch.setattr(time_skipping, "IN_VAIN", 20)
-    # Other tests may have left threads, such as a server for all of them.
-    monkeypatch.setattr(simulation_module, "_alone", lambda: True)
     simulation = Simulation()
     clients = {
         "client": simulation.client,

@@ -30,7 +30,7 @@ from shell_shop import (
 )
 
 from flowy_sim import Limits, Simulation
-from flowy_sim._simulation import presence, time_skipping
+from flowy_sim._simulation import presence
 
 SECONDS = 30  # How long a test waits before it fails instead of hanging.
 
@@ -188,11 +188,11 @@ def test_a_task_may_be_answered_by_another_thread(simulation: Simulation, client
     assert not is_open(client, run_id)
 
 
-def test_a_task_waits_for_a_thread_that_is_about_to_start(
-    simulation: Simulation, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody has ever polled the list of the task, and all who run already wait."""
-    monkeypatch.setattr(time_skipping, "GRACE", SECONDS)
+def test_a_task_waits_for_a_thread_that_is_about_to_start() -> None:
+    """No thread has polled the list of the task yet, and all that run already wait."""
+    simulation = Simulation(patience=SECONDS)
+    client = simulation.client()
+    register(client)
     run_id = start(client, steps=1)
     decided = threading.Event()
 

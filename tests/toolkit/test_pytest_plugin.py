@@ -261,8 +261,8 @@ def test_a_wrong_marker_is_refused(village: pytest.Pytester, marker: str, wrong:
     )
     result = village.runpytest_inprocess("--strict-markers")
     assert (
-        "@pytest.mark.swf takes keywords seed, start, latency, limits, activities, workflows, "
-        "workers, task_lists, most_restarts, freeze, payloads, strict, golden, explore, "
+        "@pytest.mark.swf takes keywords seed, start, latency, limits, patience, activities, "
+        "workflows, workers, task_lists, most_restarts, freeze, payloads, strict, golden, explore, "
         f"not {wrong}"
     ) in str(result.stdout)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import flowy
 from flowy._decider.decider import decide
 from flowy_sim import RandomChoice, Simulation
+from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.strategies import ActivityCall, Program, WaitFor, WhenEven, workflows
 from flowy_sim.testing import Run, Runner
-from flowy_sim.testing._run import Event
 
 WORKERS = st.one_of(st.none(), st.integers(1, 3))
 SEEDS = st.integers(0, 2**32)

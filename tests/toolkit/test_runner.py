@@ -12,12 +12,12 @@ from botocore.exceptions import ClientError
 
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
-from flowy._decider.decisions import start_timer
+from flowy._decisions import start_timer
 from flowy.errors import ConfigurationError
 from flowy_sim import ScaledClock, Simulation
+from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
-from flowy_sim.testing._run import Event
 from flowy_sim.testing._runner import DOMAIN
 
 

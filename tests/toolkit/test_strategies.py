@@ -15,6 +15,7 @@ from flowy._decider.decider import decide
 from flowy.payloads import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
+from flowy_sim._events.history import Event
 from flowy_sim._events.invariants import check
 from flowy_sim.strategies import (
     ActivityCall,
@@ -27,7 +28,6 @@ from flowy_sim.strategies import (
 )
 from flowy_sim.strategies._decisions import Decision
 from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Event
 
 UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
 

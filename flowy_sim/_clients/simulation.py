@@ -12,10 +12,10 @@ from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
 from flowy_sim._engine.tokens import request_ids
-from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock
+from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock, is_duration
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Polls
-from flowy_sim._simulation.presence import Presence
+from flowy_sim._simulation.presence import PATIENCE, Presence
 from flowy_sim._simulation.regions import POLL_OF, Engines
 from flowy_sim._simulation.schedule import FirstChoice, Schedule
 from flowy_sim._simulation.threads import Threads
@@ -37,6 +37,9 @@ class Simulation:
         schedule: makes the choices that the service leaves open; the first possibility by default.
         limits: the service's quotas.
         latency: how late effects happen; `Latency.DEFAULT` by default.
+        patience: for how many real seconds the virtual clock waits for a client that may be
+            about to take a task, or that may prevent a time-out; 0 in tests of time-outs. See
+            `flowy_sim._simulation.time_skipping`.
 
     Attributes:
         seed, region, account: as given.
@@ -48,7 +51,7 @@ class Simulation:
             They may call the simulation themselves, but cannot poll.
 
     Raises:
-        TypeError: `seed`, `clock`, `schedule`, `limits` or `latency` is something else.
+        TypeError: an argument has the wrong type.
         ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
 
     Example:
@@ -70,6 +73,7 @@ class Simulation:
         schedule: Schedule | None = None,
         limits: Limits | None = None,
         latency: Latency | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         if clock is not None and start is not None:
             raise ValueError("Give the simulation a clock or a start, not both.")
@@ -88,6 +92,7 @@ class Simulation:
             hasattr(latency, "delays"),
             "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
         )
+        _check("patience", patience, is_duration(patience), "a number of seconds of at least 0")
         self.seed = seed
         self.region = region
         self.account = account
@@ -101,14 +106,17 @@ class Simulation:
             "account": account,
             "limits": limits,
             "latency": latency,
+            "patience": patience,
         }
         self._limits = limits or Limits()
         self._latency = latency or Latency.DEFAULT
         self._lock = threading.RLock()
         self._request_ids = request_ids(seed)
-        engines, presence = Engines(self._make_engine), Presence()
+        engines, presence = Engines(self._make_engine), Presence(patience)
         polls = Polls(engines, presence, self.schedule.choose, self._limits.polls)
-        self.host = Host(self.clock, engines, presence, polls, _alone)
+        self.host = Host(
+            self.clock, engines, presence, polls, lambda: self.threads.others_can_call()
+        )
         self.threads = Threads(self.host, self._lock)
         self.clock.belong_to(self._lock, self.host.time_skipping.advance_to)
 
@@ -216,7 +224,3 @@ def _check(name: str, given: object, fits: bool, wanted: str) -> None:
     """Raise an error for an argument that is given and has the wrong type."""
     if given is not None and not fits:
         raise TypeError(f"{name}={given!r}: give {wanted}.")
-
-
-def _alone() -> bool:
-    return threading.active_count() == 1
