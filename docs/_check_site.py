@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 
-from _pages import FLOWY, FLOWY_SIM, home, public_names
+from _pages import MODULES, home, public_names
 
 _LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 _RELATIONS = {"stylesheet", "icon", "preconnect", "preload", "dns-prefetch", "modulepreload"}
@@ -50,7 +50,7 @@ def problems(site: Path) -> Iterator[str]:
     for file in site.rglob("*.css"):
         styles = file.read_text(encoding="utf-8")
         yield from (f"{file} loads {each}" for each in _IN_STYLES.findall(styles))
-    for name in (*FLOWY, *FLOWY_SIM):
+    for name in MODULES:
         page = pages[f"reference/{name}.html"]
         for each in public_names(import_module(name)):
             if home(name, each) is None and f"{name}.{each}" not in page.anchors:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 import griffe
 
 _EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
-_LITERAL = re.compile(r"^ *::\n", re.MULTILINE)
+_LITERAL = re.compile(r"^( *)(.*)::\n\n((?:\1 +.*\n?|\n)+)", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
-    """Shows examples as code: those that doctest runs, and those that begin with ``::``."""
+    """Shows examples as code: those that doctest runs, and blocks that follow ``::``."""
 
-    def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         """Change the docstring of an object as soon as it is read."""
         if obj.docstring is not None:
-            text = _LITERAL.sub("", obj.docstring.value)
+            text = _LITERAL.sub(_fenced, obj.docstring.value)
             obj.docstring.value = _EXAMPLE.sub(r"\1Examples:", text)
+
+
+def _fenced(match: re.Match[str]) -> str:
+    indent, introduction, code = match.groups()
+    lead = f"{introduction}:\n\n" if introduction else "\n"
+    block = f"{lead}```python\n{textwrap.dedent(code).strip()}\n```\n\n"
+    return textwrap.indent(block, indent)

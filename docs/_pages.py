@@ -19,38 +19,16 @@ from types import ModuleType
 import click
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.public_api import MODULES, public_names  # noqa: E402
+
 DOCS = ROOT / "docs"
 
 #: Pages that have another place in the repository than on the site.
 ELSEWHERE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 ELSEWHERE |= {"CHANGELOG.md": "changelog.md"}
 
-FLOWY = (
-    "flowy",
-    "flowy.activity",
-    "flowy.async_completion",
-    "flowy.context",
-    "flowy.errors",
-    "flowy.executions",
-    "flowy.options",
-    "flowy.payloads",
-    "flowy.proxy",
-    "flowy.replay",
-    "flowy.result",
-    "flowy.retry",
-    "flowy.tutorial",
-    "flowy.workers",
-    "flowy.workflow",
-)
-FLOWY_SIM = (
-    "flowy_sim",
-    "flowy_sim.explore",
-    "flowy_sim.faults",
-    "flowy_sim.pytest_plugin",
-    "flowy_sim.strategies",
-    "flowy_sim.testing",
-    "flowy_sim.verify",
-)
 COMMANDS = "reference/commands.md"
 
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -67,7 +45,7 @@ def places() -> dict[Path, str]:
     pages |= {ROOT / name: place for name, place in ELSEWHERE.items()}
     for package in ("flowy", "flowy_sim"):
         pages[ROOT / package / "_cli" / "__init__.py"] = COMMANDS
-    for name in (*FLOWY, *FLOWY_SIM):
+    for name in MODULES:
         file = import_module(name).__file__
         assert file is not None
         pages[Path(file)] = _place(name)
@@ -86,23 +64,12 @@ def relinked(page: Path, places: dict[Path, str]) -> str:
         place = places.get((page.parent / name).resolve())
         if place is None:
             return str(text)
-        return f"{picture}[{text}]({os.path.relpath(place, os.path.dirname(here))}{anchor or ''})"
+        return f"{picture}[{text}]({os.path.relpath(place, Path(here).parent)}{anchor or ''})"
 
     text = page.read_text(encoding="utf-8")
     blocks = _CODE.findall(text)
     prose = [_LINK.sub(link, part) for part in _CODE.split(text)]
     return "".join(part for pair in zip(prose, [*blocks, ""], strict=True) for part in pair)
-
-
-def public_names(module: ModuleType) -> list[str]:
-    """Return the names that a module offers: those of ``__all__``, or what it defines itself."""
-    if hasattr(module, "__all__"):
-        return sorted(module.__all__)
-    return sorted(
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
-    )
 
 
 def module_page(name: str) -> str:
@@ -125,7 +92,7 @@ def home(module: str, name: str) -> str | None:
     value = getattr(import_module(module), name)
     if isinstance(value, ModuleType):
         return value.__name__
-    for other in (*FLOWY, *FLOWY_SIM):
+    for other in MODULES:
         if other.startswith(f"{module}."):
             found = import_module(other)
             if name in public_names(found) and getattr(found, name) is value:
@@ -134,7 +101,7 @@ def home(module: str, name: str) -> str | None:
 
 
 def _reference(found: str) -> str:
-    return f"[`{found}`]({found}.md)" if found in (*FLOWY, *FLOWY_SIM) else f"[`{found}`][{found}]"
+    return f"[`{found}`]({found}.md)" if found in MODULES else f"[`{found}`][{found}]"
 
 
 #: The docstring of a module, without its members.
@@ -176,15 +143,16 @@ def assemble(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     where = places()
     texts = {place: relinked(page, where) for page, place in where.items() if page.suffix == ".md"}
-    texts |= {_place(name): module_page(name) for name in (*FLOWY, *FLOWY_SIM)}
+    texts |= {_place(name): module_page(name) for name in MODULES}
     texts[COMMANDS] = commands_page()
     for place, text in texts.items():
         written = folder / place
         written.parent.mkdir(parents=True, exist_ok=True)
+        with_diagrams = text
         if _DIAGRAM.search(text):  # Found there, the theme does not fetch it from elsewhere.
-            script = os.path.relpath("assets/mermaid.min.js", os.path.dirname(place))
-            text += f'\n<script src="{script}"></script>\n'
-        written.write_text(text, encoding="utf-8")
+            script = os.path.relpath("assets/mermaid.min.js", Path(place).parent)
+            with_diagrams = f'{text}\n<script src="{script}"></script>\n'
+        written.write_text(with_diagrams, encoding="utf-8")
     for page, place in where.items():
         if page.suffix in (".svg", ".png"):
             (folder / place).parent.mkdir(parents=True, exist_ok=True)

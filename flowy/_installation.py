@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def install_command(*extras: str) -> str:
 
 # flowy_sim/_older_flowy.py holds the same check: it must also work when the other distribution has
 # replaced the files of this package.
-def refuse_older_flowy(folder: str) -> None:
+def refuse_older_flowy(folder: Path) -> None:
     """Check that the older distribution called ``flowy`` has not been installed over this one.
 
     Both have a package called ``flowy``, and pip overwrites files without a word. The check lists
@@ -49,9 +48,9 @@ def refuse_older_flowy(folder: str) -> None:
     Raises:
         ImportError: the other distribution is there.
     """
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if name.lower().startswith("flowy-") and name.endswith((".dist-info", ".egg-info")):
-            version = os.path.splitext(name)[0].split("-")[1]
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name.lower().startswith("flowy-") and path.suffix in (".dist-info", ".egg-info"):
+            version = path.stem.split("-")[1]
             raise ImportError(
                 f"The unrelated distribution flowy {version} is installed in {folder}. "
                 f"It and {DISTRIBUTION} overwrite each other's files. Uninstall both and install "
@@ -60,4 +59,4 @@ def refuse_older_flowy(folder: str) -> None:
             )
 
 
-refuse_older_flowy(str(Path(__file__).parent.parent))
+refuse_older_flowy(Path(__file__).parent.parent)

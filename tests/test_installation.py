@@ -21,7 +21,7 @@ EXTRAS = set(metadata(DISTRIBUTION).get_all("Provides-Extra") or ())
 def python(*arguments: str, path: list[Path]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
     command = [sys.executable, "-P", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
 
 
 def packages_in(folder: Path, *names: str) -> Path:
@@ -70,21 +70,20 @@ def test_flowy_sim_reports_a_flowy_whose_files_were_removed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["flowy-0.4.1.dist-info", "Flowy-0.1.9-py3.11.egg-info"])
-@pytest.mark.parametrize("module", [_installation, _older_flowy])
-def test_both_packages_know_the_metadata_of_the_older_flowy(
-    tmp_path: Path, module: type[_installation], name: str
-) -> None:
+def test_both_packages_know_the_metadata_of_the_older_flowy(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    with pytest.raises(ImportError, match="The unrelated distribution flowy 0"):
-        module.refuse_older_flowy(str(tmp_path))
+    with pytest.raises(ImportError, match=r"The unrelated distribution flowy 0\.[14.9]+ is"):
+        _installation.refuse_older_flowy(tmp_path)
+    with pytest.raises(ImportError, match=r"The unrelated distribution flowy 0\.[14.9]+ is"):
+        _older_flowy.refuse_older_flowy(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["flowy_sim-0.1.0.dist-info", "flowy-images", "flowy_swf-1.egg"])
 def test_other_names_are_not_taken_for_the_older_flowy(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    _installation.refuse_older_flowy(str(tmp_path))
+    _installation.refuse_older_flowy(tmp_path)
     _older_flowy.refuse_older_flowy(str(tmp_path))
-    _installation.refuse_older_flowy(str(tmp_path / "archive.zip"))
+    _installation.refuse_older_flowy(tmp_path / "archive.zip")
 
 
 def test_importing_does_not_import_the_slow_reader_of_metadata() -> None:

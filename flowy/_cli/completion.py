@@ -8,7 +8,7 @@ _SECONDS = 2
 """How long a shell may wait for the service."""
 
 
-def domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+def domains(context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of the registered domains that begin with what was typed.
 
     A shell has no place for messages: without credentials, or if the service does not answer soon,

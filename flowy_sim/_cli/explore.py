@@ -52,7 +52,7 @@ class ExploreOptions:
     as_json: bool
 
 
-def _fault_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
     from flowy_sim.faults import BY_NAME
 
     names = ("everyday", "help", "none", *BY_NAME)

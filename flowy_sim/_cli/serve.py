@@ -27,7 +27,7 @@ Example:
   flowy-sim serve --clock virtual -- npm test"""
 
 
-def _clocks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+def _clocks(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
     usual = ("real", "virtual", "paused", "x10", "x60", "x3600")
     return [clock for clock in usual if clock.startswith(incomplete)]
 
@@ -329,7 +329,7 @@ def _address_for_others(host: str) -> str | None:
             address = route.getsockname()[0]
     except OSError:  # It has no route to other machines.
         return None
-    return f"[{address}]" if version == 6 else address
+    return f"[{address}]" if ":" in address else str(address)
 
 
 def _access_logger() -> logging.Logger:

@@ -24,6 +24,7 @@ def completed(package: str, words: str, **environment: str) -> list[str]:
     name = package.replace("_", "-")
     ran = subprocess.run(
         [sys.executable, "-c", script.replace(repr(package), repr(name))],
+        check=False,
         capture_output=True,
         text=True,
         env={**os.environ, **settings},
@@ -93,6 +94,7 @@ def test_a_script_for_each_shell_can_be_printed(package: str, shell: str) -> Non
             "-c",
             f"import sys; sys.argv[0] = {name!r}; from {package}.__main__ import main; main()",
         ],
+        check=False,
         capture_output=True,
         text=True,
         env={**os.environ, f"_{package.upper()}_COMPLETE": f"{shell}_source"},
