@@ -26,6 +26,11 @@ OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
+CONTAINER_FILES = {
+    "compose-spec": "compose.yaml",
+    "github-workflows": "examples/ci/github-actions.yml",
+    "gitlab-ci": "examples/ci/gitlab-ci.yml",
+}
 MERMAID = "mermaid@11"
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
@@ -77,6 +82,16 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/_check_site.py", site)
     if "--serve" in session.posargs:
         session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", site)
+
+
+@nox.session(python=THIS_PYTHON)
+def containers(session: nox.Session) -> None:
+    """Check the files for containers and CI, and run what they describe without a container."""
+    session.install(EVERYTHING, *group("containers"), *group("test"))
+    session.run("hadolint", "Dockerfile")
+    for schema, file in CONTAINER_FILES.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", file)
+    session.run("pytest", "tests/test_containers.py")
 
 
 def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
