@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import pathlib
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
@@ -92,9 +93,11 @@ def _signature(value: object) -> str:
     if inspect.isclass(value) and issubclass(value, enum.Enum):
         return ""
     try:
-        return str(inspect.signature(value))  # type: ignore[arg-type]
+        signature = str(inspect.signature(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return "(…)"
+    # Defaults that have no literal are shown with the address at which they happen to be.
+    return re.sub(r" at 0x[0-9a-f]+", "", signature)
 
 
 if __name__ == "__main__":

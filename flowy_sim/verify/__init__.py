@@ -40,12 +40,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowy_sim.verify._comparison import Difference, Verdict
+from flowy_sim.verify._comparison import EventDifference, Verdict
 from flowy_sim.verify._recording import Recording, read, read_file
 from flowy_sim.verify._redrive import Redrive
-from flowy_sim.verify._shapes import HistoryError
+from flowy_sim.verify._shapes import MalformedHistoryError
 
-__all__ = ["Difference", "HistoryError", "Recording", "Verdict", "verify", "verify_paths"]
+__all__ = [
+    "EventDifference",
+    "MalformedHistoryError",
+    "Recording",
+    "Verdict",
+    "verify",
+    "verify_paths",
+]
 
 
 def verify(history: object, name: str = "history") -> Verdict:
@@ -57,16 +64,18 @@ def verify(history: object, name: str = "history") -> Verdict:
         name: what to call it in the verdict.
 
     Raises:
-        HistoryError: it is not a history, has gaps, or is inconsistent.
+        MalformedHistoryError: it is not a history, has gaps, or is inconsistent.
     """
     recording = history if isinstance(history, Recording) else read(history, name)
     try:
         redrive = Redrive(recording)
         difference = redrive.run()
-    except HistoryError:
+    except MalformedHistoryError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HistoryError(f"It is inconsistent: {type(error).__name__}: {error}.") from error
+        raise MalformedHistoryError(
+            f"It is inconsistent: {type(error).__name__}: {error}."
+        ) from error
     return Verdict(recording.name, len(recording.events), redrive.agreed, difference)
 
 
@@ -85,5 +94,5 @@ def verify_paths(*paths: Path) -> Iterator[Verdict]:
             name = str(file.relative_to(path)) if path.is_dir() else file.name
             try:
                 yield verify(read_file(file), name)
-            except HistoryError as error:
+            except MalformedHistoryError as error:
                 yield Verdict(name, 0, 0, None, str(error))

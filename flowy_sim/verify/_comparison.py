@@ -18,7 +18,7 @@ _RUN_IDS = frozenset({"runId", "newExecutionRunId", "continuedExecutionRunId"})
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class EventDifference:
     """The first difference between a recorded history and the simulation's.
 
     Attributes:
@@ -89,7 +89,9 @@ class Comparison:
             if event.type == "DecisionTaskScheduled"
         )
 
-    def difference(self, event: Event, got: Mapping[str, Any], shift: int) -> Difference | None:
+    def difference(
+        self, event: Event, got: Mapping[str, Any], shift: int
+    ) -> EventDifference | None:
         """Return the first difference in an event; None if there is none.
 
         Args:
@@ -98,7 +100,7 @@ class Comparison:
             shift: how much later than recorded it was made to happen, in milliseconds.
         """
         for field, recorded, simulated in self._differences(event, got, shift):
-            return Difference(event.id, event.type, field, recorded, simulated)
+            return EventDifference(event.id, event.type, field, recorded, simulated)
         return None
 
     def _differences(
@@ -150,7 +152,7 @@ class Verdict:
     name: str
     events: int
     agreed: int
-    difference: Difference | None
+    difference: EventDifference | None
     error: str = ""
 
     @property

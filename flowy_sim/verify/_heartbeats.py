@@ -8,7 +8,7 @@ from typing import Any
 
 from flowy_sim.verify._instants import LATENESS, Plan, seconds
 from flowy_sim.verify._recording import Event, Recording
-from flowy_sim.verify._shapes import HistoryError
+from flowy_sim.verify._shapes import MalformedHistoryError
 
 #: A bound on the heartbeats of a task; one a minute for a year are about half as many.
 MOST_HEARTBEATS = 1_000_000
@@ -84,5 +84,5 @@ def _times(scheduled: Event, ended: Event | None, begin: int, end: int, known: i
 
 def _possible(count: int) -> int:
     if count > MOST_HEARTBEATS:
-        raise HistoryError(f"A task would have had to send {count:,} heartbeats.")
+        raise MalformedHistoryError(f"A task would have had to send {count:,} heartbeats.")
     return count

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowy_sim._engine.model import service_model
 from flowy_sim._events.schema import attributes_key
-from flowy_sim.verify._shapes import HistoryError, check_extras, check_shape, structures
+from flowy_sim.verify._shapes import MalformedHistoryError, check_extras, check_shape, structures
 
 #: The workflow id of an execution whose history does not contain it.
 UNKNOWN_WORKFLOW_ID = "verified-execution"
@@ -113,14 +113,14 @@ def read_file(path: Path) -> Recording:
     """Read a history from a JSON file.
 
     Raises:
-        HistoryError: the file does not contain a history that can be verified.
+        MalformedHistoryError: the file does not contain a history that can be verified.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise HistoryError(f"It cannot be read: {error.strerror}.") from None
+        raise MalformedHistoryError(f"It cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise HistoryError(f"It is not JSON: {error}.") from None
+        raise MalformedHistoryError(f"It is not JSON: {error}.") from None
     return read(document, path.name)
 
 
@@ -134,12 +134,12 @@ def read(document: object, name: str = "history") -> Recording:
         name: what to call it in a report.
 
     Raises:
-        HistoryError: the document is not a history, does not begin with event 1 or has gaps.
+        MalformedHistoryError: the document is not a history, does not begin with event 1 or has gaps.
     """
     if isinstance(document, Sequence) and not isinstance(document, str):
         document = {"events": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("events"), Sequence):
-        raise HistoryError(
+        raise MalformedHistoryError(
             "It is not a history: neither a list of events nor an object with the member 'events'."
         )
     check_extras(document)
@@ -172,13 +172,15 @@ def milliseconds(timestamp: object) -> int | None:
         timestamp: seconds since the epoch, ISO 8601 text or a datetime; UTC if it has no offset.
 
     Raises:
-        HistoryError: the timestamp is none of these.
+        MalformedHistoryError: the timestamp is none of these.
     """
     if isinstance(timestamp, str):
         try:
             timestamp = datetime.fromisoformat(timestamp)
         except ValueError:
-            raise HistoryError(f"The eventTimestamp {timestamp!r} is not a time.") from None
+            raise MalformedHistoryError(
+                f"The eventTimestamp {timestamp!r} is not a time."
+            ) from None
     if timestamp is None:
         return None
     if isinstance(timestamp, datetime):
@@ -186,7 +188,7 @@ def milliseconds(timestamp: object) -> int | None:
         return round(aware.timestamp() * 1000)
     if isinstance(timestamp, int | float) and _EARLIEST <= timestamp <= _LATEST:
         return round(timestamp * 1000)
-    raise HistoryError(f"The eventTimestamp {timestamp!r:.40} is not a time.")
+    raise MalformedHistoryError(f"The eventTimestamp {timestamp!r:.40} is not a time.")
 
 
 #: The times that are accepted, in seconds since the epoch; fakes may act days before or after.
@@ -198,12 +200,12 @@ def _events(listed: Sequence[Any]) -> tuple[Event, ...]:
     events = tuple(sorted(map(_event, listed), key=lambda event: event.id))
     for expected, event in enumerate(events, 1):
         if event.id != expected:
-            raise HistoryError(
+            raise MalformedHistoryError(
                 f"Its events are not complete: event {event.id} follows where event {expected} "
                 "should; give all events from event 1, with all pages joined."
             )
     if not events or events[0].type != "WorkflowExecutionStarted":
-        raise HistoryError("It does not begin with WorkflowExecutionStarted.")
+        raise MalformedHistoryError("It does not begin with WorkflowExecutionStarted.")
     return events
 
 
@@ -216,7 +218,7 @@ def _event(listed: Any) -> Event:
     name = f"Event {event_id} ({event_type})"
     attributes = listed.get(key) or {}
     if not isinstance(attributes, Mapping):
-        raise HistoryError(f"{name} is {attributes!r:.40}, which is not a structure.")
+        raise MalformedHistoryError(f"{name} is {attributes!r:.40}, which is not a structure.")
     if modelled is not None:
         check_shape(modelled, attributes, name, required=structures(modelled))
         # The service sometimes wrote members that are not in its model: no client can rely on them.

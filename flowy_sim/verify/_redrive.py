@@ -9,7 +9,7 @@ from typing import Any
 from flowy_sim._engine import Fault, Limits
 from flowy_sim._engine.model import input_shape
 from flowy_sim._events.schema import EVENTS
-from flowy_sim.verify._comparison import ABSENT, Comparison, Difference, RunIds
+from flowy_sim.verify._comparison import ABSENT, Comparison, EventDifference, RunIds
 from flowy_sim.verify._decisions import attributes_of, decisions_of, without_nulls
 from flowy_sim.verify._fakes import FakeExecutions
 from flowy_sim.verify._heartbeats import Heartbeat, heartbeats
@@ -30,7 +30,7 @@ _ANY_LIST = {"name": "any"}
 class DifferenceFound(Exception):
     """The simulation differs from the recording."""
 
-    def __init__(self, difference: Difference) -> None:
+    def __init__(self, difference: EventDifference) -> None:
         super().__init__(str(difference))
         self.difference = difference
 
@@ -67,7 +67,7 @@ class Redrive:
         actions += self._fakes.actions
         self._actions = deque(sorted(actions, key=lambda action: action[:2]))
 
-    def run(self) -> Difference | None:
+    def run(self) -> EventDifference | None:
         """Return the first difference; None if the simulation writes the same history."""
         try:
             for step, instant in zip(self._plan.steps, self._plan.instants, strict=True):
@@ -230,7 +230,7 @@ class Redrive:
 
 
 def _difference(event: Event, field: str, recorded: Any, got: Any) -> DifferenceFound:
-    return DifferenceFound(Difference(event.id, event.type, field, recorded, got))
+    return DifferenceFound(EventDifference(event.id, event.type, field, recorded, got))
 
 
 def _refused(event: Event, fault: Fault) -> DifferenceFound:

@@ -11,7 +11,7 @@ from flowy_sim._engine.model import input_shape, service_model
 MOST_EVENTS = 50_000
 
 
-class HistoryError(ValueError):
+class MalformedHistoryError(ValueError):
     """A document is not a history that can be verified."""
 
 
@@ -33,15 +33,15 @@ def check_shape(shape: Any, value: Any, name: str, required: Sequence[str] = ())
         required: the members that it must have.
 
     Raises:
-        HistoryError: the value has another shape.
+        MalformedHistoryError: the value has another shape.
     """
     kind = shape.type_name
     if not isinstance(value, _PYTHON_TYPES.get(kind, object)) or (
         kind == "list" and isinstance(value, str)
     ):
-        raise HistoryError(f"{name} is {value!r:.40}, which is not a {kind}.")
+        raise MalformedHistoryError(f"{name} is {value!r:.40}, which is not a {kind}.")
     if kind == "long" and not 0 <= value <= MOST_EVENTS:
-        raise HistoryError(f"{name} is {value!r:.40}, which is not the id of an event.")
+        raise MalformedHistoryError(f"{name} is {value!r:.40}, which is not the id of an event.")
     if kind == "list":
         for element in value:
             if element is not None:
@@ -49,7 +49,9 @@ def check_shape(shape: Any, value: Any, name: str, required: Sequence[str] = ())
     if kind == "structure":
         for member in required:
             if value.get(member) in (None, ""):
-                raise HistoryError(f"{name} has no {member}, which the service always writes.")
+                raise MalformedHistoryError(
+                    f"{name} has no {member}, which the service always writes."
+                )
         for member, inner in shape.members.items():
             if value.get(member) is not None and not member.endswith("EventAttributes"):
                 check_shape(inner, value[member], f"{name}.{member}", _required(inner))
@@ -71,7 +73,7 @@ def check_extras(document: Mapping[str, Any]) -> None:
         document: a recording; see `flowy_sim.verify._recording.read`.
 
     Raises:
-        HistoryError: something has the wrong shape.
+        MalformedHistoryError: something has the wrong shape.
     """
     execution = document.get("workflowExecution") or document
     _kind(execution, Mapping, "workflowExecution")
@@ -128,7 +130,9 @@ def _members(document: Mapping[str, Any], member: str) -> Iterator[tuple[str, An
     _kind(value, Mapping, member)
     for name, inner in value.items():
         if member.startswith("recorded") and not (isinstance(name, int) or str(name).isdecimal()):
-            raise HistoryError(f"{member} has {name!r:.40}, which is not the id of an event.")
+            raise MalformedHistoryError(
+                f"{member} has {name!r:.40}, which is not the id of an event."
+            )
         yield f"{member}.{name}", inner
 
 
@@ -141,4 +145,4 @@ def _check_heartbeat(heartbeat: Any) -> None:
 
 def _kind(value: Any, kind: type[Any], name: str) -> None:
     if not isinstance(value, kind) or (kind is Sequence and isinstance(value, str)):
-        raise HistoryError(f"{name} is {value!r:.40}, which has the wrong type.")
+        raise MalformedHistoryError(f"{name} is {value!r:.40}, which has the wrong type.")

@@ -182,7 +182,9 @@ def lose_a_deadline(service: Driver, run_id: str) -> None:
 def keep_a_deadline(service: Driver, run_id: str) -> None:
     execution = service.engine.executions[run_id]
     timer = execution.timers.pop("2")
-    execution.timers["2"] = type(timer)(execution, timer.opened_id, "TimerStarted")
+    execution.timers["2"] = type(timer)(
+        execution, timer.opened_id, execution.stored(timer.opened_id - 1)[0]
+    )
 
 
 def lose_a_task(service: Driver, run_id: str) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lives import Life
 
-from flowy_sim.verify import HistoryError, verify, verify_paths
+from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
 
 #: What stands where it should not: wrong types, and texts and numbers out of place.
 ANYTHING: list[Any] = [None, True, -1, 0, 5, 10**30, 1.5, float("nan"), "", "x", [], [[]], {}]
@@ -72,7 +72,7 @@ def test_a_damaged_history_ends_in_a_verdict_or_an_error(which: int, seed: int, 
 
     try:
         said = str(verify(document))
-    except HistoryError as error:
+    except MalformedHistoryError as error:
         said = str(error)
     assert said
 
@@ -91,7 +91,7 @@ def test_a_damaged_history_ends_in_a_verdict_or_an_error(which: int, seed: int, 
     ],
 )
 def test_the_error_says_what_is_wrong(document: Any, sentence: str) -> None:
-    with pytest.raises(HistoryError) as refusal:
+    with pytest.raises(MalformedHistoryError) as refusal:
         verify(document)
     assert str(refusal.value).startswith(sentence)
 
@@ -137,7 +137,9 @@ def test_more_heartbeats_than_a_worker_would_send_are_refused() -> None:
         },
     ]
 
-    with pytest.raises(HistoryError, match=r"A task would have had to send [0-9,]+ heartbeats"):
+    with pytest.raises(
+        MalformedHistoryError, match=r"A task would have had to send [0-9,]+ heartbeats"
+    ):
         verify(document)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from written import Written, attributes
 
-from flowy_sim.verify import HistoryError, verify, verify_paths
+from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
 from flowy_sim.verify._recording import milliseconds, read
 
 
@@ -38,7 +38,7 @@ def test_times_are_read_as_the_command_line_boto3_and_the_wire_give_them(timesta
 
 @pytest.mark.parametrize("timestamp", ["yesterday", [], {}])
 def test_an_invalid_time_is_refused(timestamp):
-    with pytest.raises(HistoryError, match="is not a time"):
+    with pytest.raises(MalformedHistoryError, match="is not a time"):
         milliseconds(timestamp)
 
 
@@ -78,20 +78,22 @@ def test_old_histories_lack_the_schedule_to_start_timeout_of_decision_tasks(even
     ],
 )
 def test_a_document_that_is_not_a_history_is_refused(document, complaint):
-    with pytest.raises(HistoryError, match=complaint):
+    with pytest.raises(MalformedHistoryError, match=complaint):
         verify(document)
 
 
 def test_a_history_with_a_gap_is_refused_with_the_fix(events):
     del events[3]
-    with pytest.raises(HistoryError, match="event 5 follows where event 4 should; give all"):
+    with pytest.raises(
+        MalformedHistoryError, match="event 5 follows where event 4 should; give all"
+    ):
         verify(events)
 
 
 def test_values_that_the_service_cannot_have_written_are_refused_with_their_place(events):
     attributes(events[4])["activityType"] = {"name": "Pack"}
     complaint = r"Event 5 \(ActivityTaskScheduled\).activityType has no version"
-    with pytest.raises(HistoryError, match=complaint):
+    with pytest.raises(MalformedHistoryError, match=complaint):
         verify(events)
 
 

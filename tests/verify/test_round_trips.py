@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from lives import Life
 
-from flowy_sim.verify import HistoryError, verify
+from flowy_sim.verify import MalformedHistoryError, verify
 
 every_life = pytest.mark.parametrize("seed", range(40))
 
@@ -100,7 +100,7 @@ def _found(document: dict[str, Any]) -> int:
     """Return the event at which a changed history is found out."""
     try:
         verdict = verify(document)
-    except HistoryError:
+    except MalformedHistoryError:
         return 0
     assert verdict.difference is not None
     return verdict.difference.event_id

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lives import Life
 from written import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
-from flowy_sim.verify import HistoryError, verify
+from flowy_sim.verify import MalformedHistoryError, verify
 from flowy_sim.verify._comparison import ABSENT
 
 SENDER = {"externalInitiatedEventId", "externalWorkflowExecution"}
@@ -138,5 +138,5 @@ def tamper(random: Random, members: dict[str, Any], name: str) -> None:
 def found(document: dict[str, Any]) -> bool:
     try:
         return not verify(document).agrees
-    except HistoryError:
+    except MalformedHistoryError:
         return True
