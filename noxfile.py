@@ -32,6 +32,7 @@ CONTAINER_FILES = {
     "gitlab-ci": "examples/ci/gitlab-ci.yml",
 }
 MERMAID = "mermaid@11"
+NODE_WITHOUT_WARNING = {"AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
 
@@ -179,7 +180,7 @@ def clients(session: nox.Session) -> None:
     if has_node:
         with session.chdir("examples/typescript"):
             session.run("npm", "install", *NPM_OPTIONS, external=True)
-            session.run("npm", "test", external=True)
+            session.run("npm", "test", external=True, env=NODE_WITHOUT_WARNING)
     if has_java:
         with session.chdir("examples/java"):
             session.run("mvn", *MAVEN_OPTIONS, "verify", external=True)

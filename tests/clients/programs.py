@@ -46,8 +46,8 @@ class Programs:
     """Runs programs against one endpoint.
 
     Args:
-        endpoint: where Amazon SWF is.
-        folder: where they run, and their home.
+        endpoint: the simulation that they call.
+        folder: their working directory and home directory.
     """
 
     def __init__(self, endpoint: Endpoint, folder: Path) -> None:
@@ -64,20 +64,20 @@ class Programs:
         }
 
     def run(self, *command: str | Path, **environment: str) -> str:
-        """Run a program that ends well; return what it wrote to its standard output."""
+        """Run a program that must succeed; return its standard output."""
         with self._started(command, environment) as process:
             return _end_of(process)
 
     @contextmanager
     def ending(self, *command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """Have a program run meanwhile; it then ends by itself, once there is no more input."""
+        """Run a program during the block; after it, the program must end when its input does."""
         with self._started(command, environment) as process:
             yield process
             _end_of(process)
 
     @contextmanager
     def running(self, *command: str | Path, **environment: str) -> Iterator[None]:
-        """Have a program run meanwhile; it then ends when it is asked to."""
+        """Run a program during the block; after it, the program must end on SIGTERM."""
         with self._started(command, environment) as process:
             yield
             assert process.poll() is None, f"it ended early: {process.communicate()}"
@@ -101,13 +101,13 @@ class Programs:
             try:
                 yield process
             finally:
-                # Whatever it has started ends with it.
+                # Its child processes may still run.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end_of(process: subprocess.Popen[str]) -> str:
-    """Wait until a program has ended well; return what it wrote to its standard output."""
+    """Wait until a program has succeeded; return its standard output."""
     written, problems = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, f"{process.args!r} said: {written}{problems}"
     return written

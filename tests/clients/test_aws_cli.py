@@ -1,4 +1,4 @@
-"""The AWS command line."""
+"""The AWS CLI."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ pytestmark = needs_aws
 
 
 class CommandLine:
-    """``aws swf``; every command ends well.
+    """``aws swf``; every command must succeed.
 
     Args:
-        process: runs one command after the other.
+        process: runs the commands.
 
     Attributes:
         called: the operations called so far.

@@ -1,4 +1,4 @@
-"""boto3: starter, decider and worker are programs that know of no simulation."""
+"""boto3: starter, decider and worker are programs for Amazon SWF, unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The framework simpleflow: it makes its own deciders and workers, in processes of its own."""
+"""simpleflow, which runs its own deciders and workers in its own processes."""
 
 from __future__ import annotations
 

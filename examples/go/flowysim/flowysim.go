@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -135,19 +134,18 @@ func (s *Simulation) control(method, path string, body, answer any) {
 // server returns the address of the one server of this test binary.
 var server = sync.OnceValues(func() (string, error) {
 	if endpoint := os.Getenv("FLOWY_SIM_ENDPOINT"); endpoint != "" {
-		_, err := url.Parse(endpoint)
-		return strings.TrimRight(endpoint, "/"), err
+		return strings.TrimRight(endpoint, "/"), nil
 	}
 	// The server ends with the command that it runs. This one prints the address, then reads a pipe
 	// that the operating system closes when this process ends.
 	command := exec.Command("flowy-sim", "serve", "--clock", "virtual", "--",
 		"sh", "-c", `echo "$AWS_ENDPOINT_URL_SWF"; cat`)
 	command.Stderr = os.Stderr
-	if _, err := command.StdinPipe(); err != nil {
-		return "", err
-	}
 	output, err := command.StdoutPipe()
 	if err != nil {
+		return "", err
+	}
+	if pipe, err = command.StdinPipe(); err != nil {
 		return "", err
 	}
 	if err := command.Start(); err != nil {
@@ -159,3 +157,6 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	return strings.TrimSpace(address), nil
 })
+
+// pipe keeps the server running. The garbage collector would close it if nothing referred to it.
+var pipe io.Closer

@@ -29,7 +29,10 @@ var (
 )
 
 func main() {
-	configuration := must(config.LoadDefaultConfig(ctx))
+	configuration, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
 	client := swf.NewFromConfig(configuration)
 	if len(os.Args) > 1 {
 		printEndpoint(configuration)
