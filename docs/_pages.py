@@ -123,15 +123,17 @@ def commands_page() -> str:
     return "\n".join([lead, *sections])
 
 
-def _commands(name: str, command: click.Command) -> Iterator[str]:
-    context = click.Context(
-        command, info_name=name, max_content_width=_WIDTH, terminal_width=_WIDTH
-    )
-    level = "##" if " " not in name else "###"
-    yield f"{level} `{name}`\n\n```text\n{command.get_help(context)}\n```\n"
+def _commands(
+    name: str, command: click.Command, parent: click.Context | None = None
+) -> Iterator[str]:
+    width = {"max_content_width": _WIDTH, "terminal_width": _WIDTH}
+    settings = {**command.context_settings, **width}
+    context = click.Context(command, parent, info_name=name, **settings)
+    level = "##" if parent is None else "###"
+    yield f"{level} `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for each, part in sorted(command.commands.items()):
-            yield from _commands(f"{name} {each}", part)
+            yield from _commands(each, part, context)
 
 
 def _place(module: str) -> str:
