@@ -21,6 +21,7 @@ from tests.public_api import MODULES, public_names
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 pages = import_module("_pages")
+terminal = import_module("_terminal")
 sys.path.remove(str(ROOT / "docs"))
 
 
@@ -116,3 +117,9 @@ def test_configuration_of_the_site_loads_nothing_from_elsewhere() -> None:
     assert configuration["theme"]["font"] is False
     assert "analytics" not in configuration["extra"]
     assert not re.search(r"https?://", text)
+
+
+def test_the_picture_of_a_terminal_shows_what_the_command_prints() -> None:
+    taken = terminal.PICTURE.read_text(encoding="utf-8")
+    assert terminal.picture() == taken, "run: python docs/_terminal.py"
+    assert "url(http" not in taken
