@@ -8,8 +8,6 @@ from pathlib import Path
 DISTRIBUTION = "flowy-sim"
 """The name of the distribution, for pip and for the metadata of installed packages."""
 
-_EXTRA = re.compile(r"""\s*;\s*extra\s*==\s*['"]([\w-]+)['"]""")
-
 
 def install_command(*extras: str) -> str:
     """Return the shell command that installs what extras of this distribution need.
@@ -26,11 +24,8 @@ def install_command(*extras: str) -> str:
         requirements = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         return f"pip install '.[{','.join(extras)}]' (in a checkout)"
-    needed = [
-        _EXTRA.sub("", each)
-        for each in requirements
-        if (found := _EXTRA.search(each)) and found[1] in extras
-    ]
+    marked = [re.split(r"\s*;\s*extra\s*==\s*", each) for each in requirements]
+    needed = [each[0] for each in marked if each[1:] and each[1].strip("'\"") in extras]
     return " ".join(["pip install", *(f"'{each}'" for each in needed)])
 
 
