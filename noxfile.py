@@ -57,10 +57,15 @@ def group(name: str) -> list[str]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests; on the oldest Python with the oldest versions of all that is depended on."""
+    """Run the tests; on the oldest Python with the oldest versions of all dependencies.
+
+    Tests marked slow behave alike on every Python, so they run on the newest one only.
+    """
+    newest = max((each for each in PYTHONS if shutil.which(f"python{each}")), default=THIS_PYTHON)
     oldest = ["--resolution", "lowest-direct"] if session.python == OLDEST_PYTHON else []
+    fast = [] if session.python == newest or session.posargs else ["-m", "not slow"]
     session.install(*oldest, EVERYTHING, *group("test"))
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", "auto", *fast, *session.posargs)
 
 
 @nox.session(python=THIS_PYTHON)
@@ -201,7 +206,7 @@ def has(session: nox.Session, *commands: str) -> bool:
 def soak_server(session: nox.Session) -> None:
     """Let 50 clients do everything to a server that is killed and started again, for 30 s."""
     session.install(EVERYTHING, *group("test"))
-    soaks = ("tests/server/test_soak.py", "tests/durable/test_killing.py")
+    soaks = ("tests/server/test_soak.py", "tests/storage/test_killing.py")
     session.run("pytest", *soaks, *session.posargs, env={"FLOWY_SOAK": "1"})
 
 
@@ -216,4 +221,4 @@ def bench(session: nox.Session) -> None:
 def planted(session: nox.Session) -> None:
     """Look for all planted bugs and print the table; name docs/exploring.md to have it there."""
     session.install(EVERYTHING, *group("test"))
-    session.run("python", "tests/planted/planted_table.py", *session.posargs)
+    session.run("python", "-m", "tests.planted.planted_table", *session.posargs)

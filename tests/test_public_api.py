@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.public_api import LISTING, MODULES, listing, public_names
+from tests.support.public_api import LISTING, MODULES, listing, public_names
 
 
 def test_the_public_api_is_as_listed() -> None:

@@ -4,7 +4,6 @@ import io
 import re
 
 import pytest
-from handwritten import History
 from rich.console import Console
 
 from flowy import ActivityProxy, Workflow, activity, workflow
@@ -12,6 +11,7 @@ from flowy_sim._cli.progress import ExplorationProgress, RunProgress
 from flowy_sim.explore import find
 from flowy_sim.faults import EVERYDAY
 from flowy_sim.testing import Runner
+from tests.support.event_builder import History
 
 
 @activity("knead", 1, "kitchen", start_to_close=60)

@@ -4,7 +4,6 @@ import random
 from textwrap import dedent
 
 import pytest
-from handwritten import History
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -13,6 +12,7 @@ from flowy_sim._events.schema import EVENTS
 from flowy_sim._report import timeline
 from flowy_sim._report.axes import duration
 from flowy_sim._report.text import columns
+from tests.support.event_builder import History
 
 
 def rows(history: History, width: int = 80) -> dict[str, str]:

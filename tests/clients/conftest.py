@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from programs import Programs
 
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import Programs
 
 _NUMBERS = count(1)
 

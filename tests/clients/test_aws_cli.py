@@ -7,10 +7,10 @@ import subprocess
 from typing import Any
 
 from botocore import xform_name
-from programs import AWS, HERE, Programs, needs_aws
 
 from flowy_sim._engine.model import operation_names
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import AWS, HERE, Programs, needs_aws
 
 pytestmark = needs_aws
 

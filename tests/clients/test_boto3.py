@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from programs import HERE, Programs
-
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import HERE, Programs
 
 PROGRAM = (sys.executable, HERE / "plain_boto3.py")
 

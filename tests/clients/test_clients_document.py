@@ -7,9 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import AWS, SIMPLEFLOW, Programs, needs_aws, needs_javascript, needs_simpleflow
 
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import (
+    AWS,
+    SIMPLEFLOW,
+    Programs,
+    needs_aws,
+    needs_javascript,
+    needs_simpleflow,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from callers import wait_until
-from programs import HERE, SECONDS, Programs, needs_javascript
 
 from flowy import (
     ActivityProxy,
@@ -21,6 +19,8 @@ from flowy import (
     workflow,
 )
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import HERE, SECONDS, Programs, needs_javascript
+from tests.support.http_clients import wait_until
 
 pytestmark = needs_javascript
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callers import wait_until
-from programs import HERE, SECONDS, SIMPLEFLOW, Programs, needs_simpleflow
 
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import HERE, SECONDS, SIMPLEFLOW, Programs, needs_simpleflow
+from tests.support.http_clients import wait_until
 
 pytestmark = needs_simpleflow
 

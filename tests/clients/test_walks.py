@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from programs import GO, JAVA, Programs, needs_go, needs_java
 
 from flowy_sim._engine.model import operation_names
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import GO, JAVA, Programs, needs_go, needs_java
 
 Command = tuple[str | Path, ...]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driver import DOMAIN, PACK, Driver, decision
 
 from flowy_sim._engine.events import event_types
 from flowy_sim._events.invariants import Violation, check
 from flowy_sim._events.rules import LINKS, OPENS, TRIGGERS, check_history
+from tests.support.engine_driver import DOMAIN, PACK, Driver, decision
 
 Events = list[dict[str, Any]]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from driver import DOMAIN, PACK, Driver, decision
 
 from flowy_sim._engine import Engine
 from flowy_sim._engine.changes import Changes
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.life_cycles import CLOSED
 from flowy_sim._engine.restore import Restore
+from tests.support.engine_driver import DOMAIN, PACK, Driver, decision
 
 SCHEDULE = [
     decision("ScheduleActivityTask", activityId=str(number), activityType=PACK)

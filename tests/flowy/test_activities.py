@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service_calls import DOMAIN, attributes, carried_out, history, workers
 
 from flowy import (
     LATER,
@@ -35,6 +34,7 @@ from flowy import (
     start,
     workflow,
 )
+from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, workers
 
 
 def single(cls: Any) -> type[Workflow]:

@@ -15,14 +15,14 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
-from example_workflows import Chain, Double
 from hypothesis import given
 from hypothesis import strategies as st
-from service_calls import DOMAIN, attributes, history, types
 
 from flowy import ActivityWorker, WorkflowWorker, outcome, run_workers, start
 from flowy._workers.backoff import Backoff, is_transient
 from flowy_sim import Limits, Simulation
+from tests.support.example_workflows import Chain, Double
+from tests.support.worker_loops import DOMAIN, attributes, history, types
 
 NOWHERE = "http://127.0.0.1:1"
 

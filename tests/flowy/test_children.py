@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from authors import child, made, play, seen
 
 import flowy
 from flowy import (
@@ -23,6 +22,7 @@ from flowy import (
     workflow,
 )
 from flowy._payloads.text import length
+from tests.support.replayed_runs import child, made, play, seen
 
 
 def outcome(script: Any, meanwhile: Any = None, **options: Any) -> list[Any]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
-from authors import made, play, seen
-from handmade_history import Past
 
 import flowy
 from flowy import ActivityProxy, ConfigurationError, Execution, Result, TaskError, TaskFailed
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy_sim.testing import Stubs
+from tests.support.history_builder import Past
+from tests.support.replayed_runs import made, play, seen
 
 
 @dataclass

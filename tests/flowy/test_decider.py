@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from handmade_history import Past
 
 from flowy import (
     ActivityProxy,
@@ -25,6 +24,7 @@ from flowy import (
     workflow,
 )
 from flowy._decider.decider import decide
+from tests.support.history_builder import Past
 
 
 def schedules(name: str, activity_id: str, *args: Any, **kwargs: Any) -> dict[str, Any]:

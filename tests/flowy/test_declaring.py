@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from example_workflows import Double
 
 import flowy
 from flowy import (
@@ -24,6 +23,7 @@ from flowy import (
 )
 from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
+from tests.support.example_workflows import Double
 
 
 class Plain(Activity):

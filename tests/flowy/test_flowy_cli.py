@@ -15,12 +15,12 @@ from typing import Any
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from service_calls import DOMAIN, attributes, history
 
 from flowy import ActivityWorker, Execution, WorkflowWorker, scan
 from flowy._cli import cli, parse_argument
 from flowy._installation import install_command
 from flowy_sim import mock_swf
+from tests.support.worker_loops import DOMAIN, attributes, history
 
 WORK = """
 import os, signal

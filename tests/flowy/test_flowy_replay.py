@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade_history import Past
 
 from flowy import (
     ActivityProxy,
@@ -17,6 +16,7 @@ from flowy import (
     workflow,
 )
 from flowy.replay import replay
+from tests.support.history_builder import Past
 
 
 class Proxies(Workflow):

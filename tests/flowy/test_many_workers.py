@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from service_calls import DOMAIN, history, types
 
 from flowy import (
     Activity,
@@ -31,6 +30,7 @@ from flowy import (
 )
 from flowy._decisions import CLOSING
 from flowy_sim import Simulation
+from tests.support.worker_loops import DOMAIN, history, types
 
 LONG = "FLOWY_SOAK" in os.environ
 EXECUTIONS = 2_000 if LONG else 150

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes_at_work import always_crashing, crashing_once, stubborn
 
 from flowy._workers.backoff import Backoff
 from flowy._workers.processes import run_processes
+from tests.support.worker_processes import always_crashing, crashing_once, stubborn
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from service_calls import DOMAIN
 
 from flowy import ActivityWorker, activity, connect, start
+from tests.support.worker_loops import DOMAIN
 
 pytest.importorskip("uvicorn")
 
@@ -67,6 +67,7 @@ def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
+@pytest.mark.slow
 def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: Path) -> None:
     (tmp_path / "work.py").write_text(WORK)
     told: list[tuple[int, int]] = []

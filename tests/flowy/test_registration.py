@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from example_workflows import Add, Chain, Double
-from service_calls import DOMAIN
 
 from flowy import (
     Activity,
@@ -18,6 +16,8 @@ from flowy import (
     workflow,
 )
 from flowy._workers.registration import load_workflow
+from tests.support.example_workflows import Add, Chain, Double
+from tests.support.worker_loops import DOMAIN
 
 
 def activity_worker(client: Any, *activities: type[Activity]) -> ActivityWorker:
@@ -148,15 +148,15 @@ def test_a_fault_that_is_none_of_ours_is_passed_on() -> None:
 
 
 def test_a_package_is_searched_with_all_below_it_and_not_run() -> None:
-    found = scan("scanned")
+    found = scan("tests.flowy.scanned")
     assert [str(cls.flowy_type) for cls in found.activities] == ["cut 1", "cut 2", "double 1"]
     assert [str(cls.flowy_type) for cls in found.workflows] == ["cutting 1"]
 
 
 def test_a_module_is_searched_as_it_is() -> None:
-    import scanned.inner.work
+    import tests.flowy.scanned.inner.work as work
 
-    found = scan(scanned.inner.work, "scanned.inner.work")
+    found = scan(work, "tests.flowy.scanned.inner.work")
     assert [cls.__name__ for cls in found.activities] == ["OldCut", "Cut", "Double"]
     assert [cls.__name__ for cls in found.workflows] == ["Cutting"]
 
@@ -165,23 +165,29 @@ def test_a_module_that_cannot_be_imported_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no module 'no_such', neither in this folder nor"):
         scan("no_such")
     with pytest.raises(ConfigurationError, match="; leave out "):
-        scan("scanned.py")
-    with pytest.raises(ConfigurationError, match="; give only the module: scanned"):
-        scan("scanned:Cutting")
+        scan("tests.flowy.scanned.py")
+    with pytest.raises(ConfigurationError, match="; give only the module: tests.flowy.scanned"):
+        scan("tests.flowy.scanned:Cutting")
 
 
 def test_a_workflow_is_loaded_by_module_and_class() -> None:
-    assert load_workflow("scanned.inner.work:Cutting").__name__ == "Cutting"
+    assert load_workflow("tests.flowy.scanned.inner.work:Cutting").__name__ == "Cutting"
 
 
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("scanned.inner.work", "name a workflow as module:Class, not 'scanned.inner.work'"),
-        ("scanned.inner.work:", "as module:Class"),
+        (
+            "tests.flowy.scanned.inner.work",
+            "name a workflow as module:Class, not 'tests.flowy.scanned.inner.work'",
+        ),
+        ("tests.flowy.scanned.inner.work:", "as module:Class"),
         (":Cutting", "as module:Class"),
-        ("scanned.inner.work:Nothing", "'Nothing' is not a workflow .* its workflows: Cutting"),
-        ("scanned.inner.work:Cut", "'Cut' is not a workflow"),
+        (
+            "tests.flowy.scanned.inner.work:Nothing",
+            "'Nothing' is not a workflow .* its workflows: Cutting",
+        ),
+        ("tests.flowy.scanned.inner.work:Cut", "'Cut' is not a workflow"),
         ("no_such:Cutting", "there is no module 'no_such'"),
     ],
 )

@@ -8,8 +8,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from authors import made, play, seen
-from service_calls import DOMAIN
 
 from flowy import (
     ConfigurationError,
@@ -21,6 +19,8 @@ from flowy import (
 )
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs
+from tests.support.replayed_runs import made, play, seen
+from tests.support.worker_loops import DOMAIN
 
 # Time
 

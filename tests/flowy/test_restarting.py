@@ -6,13 +6,13 @@ import logging
 from typing import Any
 
 import pytest
-from authors import play, seen, signals
 
 from flowy import SerializationError, TaskError, Workflow, workflow
 from flowy._decider.history import attributes_of
 from flowy._payloads.text import HISTORY_LIMIT
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs
+from tests.support.replayed_runs import play, seen, signals
 
 SETTINGS: dict[str, Any] = {
     "execution_start_to_close": 5_000,

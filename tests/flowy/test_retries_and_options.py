@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from authors import child, play, seen
 
 from flowy import (
     Activity,
@@ -19,6 +18,7 @@ from flowy import (
     activity,
 )
 from flowy_sim.testing import Run, Stubs
+from tests.support.replayed_runs import child, play, seen
 
 
 def failing(stubs: Stubs) -> None:

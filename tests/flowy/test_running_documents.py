@@ -10,13 +10,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from service_calls import types
 
 from flowy import ActivityWorker, Workflow, WorkflowWorker, outcome, start
 from flowy._cli import cli
 from flowy._client import SwfClient
 from flowy_sim import Simulation
 from flowy_sim._cli import cli as simulator
+from tests.support.worker_loops import types
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 RUNNING = (DOCUMENTS / "running.md").read_text(encoding="utf-8")

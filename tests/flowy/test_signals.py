@@ -6,8 +6,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from authors import at_the_worst_moment, child, made, play, seen, signals
-from handmade_history import Past
 
 import flowy
 from flowy import (
@@ -18,6 +16,8 @@ from flowy import (
 from flowy._decider.decider import decide
 from flowy._decider.history import attributes_of
 from flowy_sim import Simulation
+from tests.support.history_builder import Past
+from tests.support.replayed_runs import at_the_worst_moment, child, made, play, seen, signals
 
 # Waiting
 

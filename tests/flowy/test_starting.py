@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from example_workflows import Chain, Double, SumOfDoubles
-from service_calls import DOMAIN, attributes, history, workers
 
 from flowy import (
     Activity,
@@ -16,6 +14,8 @@ from flowy import (
     outcome,
     start,
 )
+from tests.support.example_workflows import Chain, Double, SumOfDoubles
+from tests.support.worker_loops import DOMAIN, attributes, history, workers
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from authors import made
-from service_calls import DOMAIN, carried_out, history, types
 
 import flowy
 from flowy import (
@@ -28,6 +26,8 @@ from flowy._determinism.causes import Reason
 from flowy.replay import replay
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs
+from tests.support.replayed_runs import made
+from tests.support.worker_loops import DOMAIN, carried_out, history, types
 
 plain = logging.getLogger(__name__)
 

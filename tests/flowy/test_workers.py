@@ -9,9 +9,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from example_workflows import Add, Chain, Double, SumOfDoubles
-from handmade_history import Past
-from service_calls import DOMAIN, attributes, carried_out, history, types, workers
 
 from flowy import (
     Activity,
@@ -29,6 +26,9 @@ from flowy import (
     workflow,
 )
 from flowy_sim import Limits, Simulation
+from tests.support.example_workflows import Add, Chain, Double, SumOfDoubles
+from tests.support.history_builder import Past
+from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, types, workers
 
 
 @pytest.fixture(autouse=True)

@@ -18,14 +18,14 @@ from flowy_sim.testing import Runner
 Planted = Callable[[Runner, bool], None]
 
 MODULES = (
-    "lost_signals",
-    "double_effects",
-    "late_results",
-    "cancel_races",
-    "refused_decisions",
-    "orders",
-    "nondeterminism",
-    "waiting_workflows",
+    "tests.planted.lost_signals",
+    "tests.planted.double_effects",
+    "tests.planted.late_results",
+    "tests.planted.cancel_races",
+    "tests.planted.refused_decisions",
+    "tests.planted.orders",
+    "tests.planted.nondeterminism",
+    "tests.planted.waiting_workflows",
 )
 """The modules that hold the bugs, one for each kind."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bugs import planted
-from by_hand import (
+from flowy_sim.faults import AnswerLate, CancelRequest, Signal
+from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import (
     Decision,
     History,
     by_hand,
@@ -15,9 +17,6 @@ from by_hand import (
     schedule,
     timer,
 )
-
-from flowy_sim.faults import AnswerLate, CancelRequest, Signal
-from flowy_sim.testing import Runner
 
 
 @planted([CancelRequest()])

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bugs import planted
-from by_hand import Decision, History, by_hand, complete, schedule
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import (
     EVERYDAY,
@@ -18,6 +15,8 @@ from flowy_sim.faults import (
     WorkFails,
 )
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=3)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from bugs import planted
-from by_hand import Decision, History, by_hand, complete, schedule
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import EVERYDAY, AnswerLate, HeartbeatLate, TaskLate, WorkerDiesLate
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 COPIES: list[str] = []
 CAREFUL = [False]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bugs import planted
-from by_hand import Decision, History, by_hand, complete, schedule
-
 from flowy_sim.faults import Signal
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 
 @planted([Signal("approve")])

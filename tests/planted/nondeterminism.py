@@ -11,11 +11,10 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from bugs import planted
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import Deploy, WorkerDies
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
 
 
 @activity("pack", 1, "store", start_to_close=60, retry=2)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bugs import planted
-from by_hand import Decision, History, by_hand, complete, schedule
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import DeciderDies
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 
 @activity("read", 1, "accounts", start_to_close=60)

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from bugs import MODULES, PLANTED, Bug
+from tests.planted.bugs import MODULES, PLANTED, Bug
 
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 SECONDS = 10

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
-from bugs import MODULES, PLANTED, Bug
 
 from flowy_sim.explore._story import MOST_LINES
+from tests.planted.bugs import MODULES, PLANTED, Bug
 
 for name in MODULES:
     import_module(name)

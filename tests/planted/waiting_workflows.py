@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bugs import planted
-from by_hand import known_to
-
 import flowy
 from flowy import (
     Activity,
@@ -27,6 +24,8 @@ from flowy_sim.faults import (
     Signal,
 )
 from flowy_sim.testing import Run, Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import known_to
 
 DAY = 86_400
 

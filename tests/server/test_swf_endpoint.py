@@ -10,12 +10,12 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from callers import DECISIONS, Program
 from freezegun import freeze_time
 
 from flowy_sim import Latency, Limits
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import serving
+from tests.support.http_clients import DECISIONS, Program
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from photo_server import PhotoServer
 from PIL import Image
 
 from flowy.tutorial import SAMPLE, ImageError
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from tests.support.photo_server import PhotoServer
 
 
 def heard(activity: PredominantColor, going_on: Callable[[int], bool]) -> list[int]:

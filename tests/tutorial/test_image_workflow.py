@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from photo_server import PhotoServer
 from PIL import Image
 
 import flowy
 from flowy.tutorial import SAMPLE, storage
 from flowy.tutorial.workflows import ImageCategorization
+from tests.support.photo_server import PhotoServer
 
 DOMAIN = "flowy_tutorial"
 

@@ -14,9 +14,9 @@ from typing import IO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_server import PhotoServer
 
 from flowy.tutorial import SAMPLE, ImageError, sources
+from tests.support.photo_server import PhotoServer
 
 
 @pytest.fixture

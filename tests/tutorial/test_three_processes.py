@@ -62,6 +62,7 @@ def commands(swf_endpoint: Endpoint, tmp_path: Path) -> Commands:
     return Commands(swf_endpoint, tmp_path)
 
 
+@pytest.mark.slow
 def test_starter_decider_and_worker_file_a_photograph_together(
     swf_endpoint: Endpoint, commands: Commands, tmp_path: Path
 ) -> None:

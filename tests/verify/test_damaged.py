@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lives import Life
 
 from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
+from tests.support.random_histories import Life
 
 #: What stands where it should not: wrong types, and texts and numbers out of place.
 ANYTHING: list[Any] = [None, True, -1, 0, 5, 10**30, 1.5, float("nan"), "", "x", [], [[]], {}]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from written import OTHER, SETTINGS, TYPE, Written
 
 from flowy_sim.verify import verify
+from tests.support.recorded_history import OTHER, SETTINGS, TYPE, Written
 
 
 def agrees(written: Written) -> bool:

@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from written import Written, attributes
 
 from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
 from flowy_sim.verify._recording import milliseconds, read
+from tests.support.recorded_history import Written, attributes
 
 
 @pytest.fixture

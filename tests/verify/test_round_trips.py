@@ -10,9 +10,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from lives import Life
 
 from flowy_sim.verify import MalformedHistoryError, verify
+from tests.support.random_histories import Life
 
 every_life = pytest.mark.parametrize("seed", range(40))
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
-from lives import Life
-from written import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
 from flowy_sim.verify import MalformedHistoryError, verify
 from flowy_sim.verify._comparison import ABSENT
+from tests.support.random_histories import Life
+from tests.support.recorded_history import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
 SENDER = {"externalInitiatedEventId", "externalWorkflowExecution"}
 #: What callers tell, or the account is in a state for, and the service repeats once: nothing else

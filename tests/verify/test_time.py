@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from written import Written
 
 from flowy_sim.verify import verify
+from tests.support.recorded_history import Written
 
 
 def timed_out(written: Written, **members: object) -> int:

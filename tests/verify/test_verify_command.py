@@ -6,9 +6,9 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from written import Written, attributes
 
 from flowy_sim._cli import cli
+from tests.support.recorded_history import Written, attributes
 
 
 @pytest.fixture
