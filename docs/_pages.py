@@ -21,7 +21,7 @@ import click
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.public_api import MODULES, public_names  # noqa: E402
+from tests.support.public_api import MODULES, public_names  # noqa: E402
 
 DOCS = ROOT / "docs"
 

@@ -16,7 +16,7 @@ from flowy._cli import cli as flowy
 from flowy_sim._cli import cli as flowy_sim
 from flowy_sim._cli.serve import serve
 from flowy_sim.pytest_plugin import _marker
-from tests.public_api import MODULES, public_names
+from tests.support.public_api import MODULES, public_names
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
