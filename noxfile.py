@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import nox
 
@@ -24,6 +25,14 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
+MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
+CONTAINER_FILES = {
+    "compose-spec": "compose.yaml",
+    "github-workflows": "examples/ci/github-actions.yml",
+    "gitlab-ci": "examples/ci/gitlab-ci.yml",
+}
+MERMAID = "mermaid@11"
+NODE_WITHOUT_WARNING = {"AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
 
@@ -48,18 +57,89 @@ def group(name: str) -> list[str]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests; on the oldest Python with the oldest versions of all that is depended on."""
+    """Run the tests; on the oldest Python with the oldest versions of all dependencies.
+
+    Tests marked slow behave alike on every Python, so they run on the newest one only.
+    """
+    newest = max((each for each in PYTHONS if shutil.which(f"python{each}")), default=THIS_PYTHON)
     oldest = ["--resolution", "lowest-direct"] if session.python == OLDEST_PYTHON else []
+    fast = [] if session.python == newest or session.posargs else ["-m", "not slow"]
     session.install(*oldest, EVERYTHING, *group("test"))
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", "auto", *fast, *session.posargs)
 
 
 @nox.session(python=THIS_PYTHON)
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
-    session.install(*group("lint"))
+    """Check style, format and the directions of imports."""
+    session.install(".", *group("lint"))
+    session.run("lint-imports")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=THIS_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the site strictly in build/site; `nox -s docs -- --serve` also serves it."""
+    session.install("-e", EVERYTHING, *group("docs"))
+    pages, site = "build/pages", "build/site"
+    session.run("python", "docs/_pages.py", pages)
+    add_mermaid(session, pathlib.Path(pages, "assets", "mermaid.min.js"))
+    session.run("mkdocs", "build", "--clean", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "docs/_check_site.py", site)
+    if "--serve" in session.posargs:
+        session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", site)
+
+
+@nox.session(python=THIS_PYTHON)
+def containers(session: nox.Session) -> None:
+    """Check the files for containers and CI, and run what they describe without a container."""
+    session.install(EVERYTHING, *group("containers"), *group("test"))
+    session.run("hadolint", "Dockerfile")
+    for schema, file in CONTAINER_FILES.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", file)
+    session.run("pytest", "tests/test_containers.py")
+
+
+def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
+    """Put Mermaid where pages with diagrams find it; the theme would load it from elsewhere."""
+    cache = pathlib.Path(session.virtualenv.location, "mermaid")
+    cache.mkdir(exist_ok=True)
+    if not list(cache.glob("*.tgz")):
+        session.run_install("npm", "pack", "--silent", MERMAID, "--pack-destination", str(cache))
+    with tarfile.open(next(cache.glob("*.tgz"))) as package:
+        found = package.extractfile("package/dist/mermaid.min.js")
+        assert found is not None
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_bytes(found.read())
+
+
+@nox.session(python=PYTHONS)
+def release(session: nox.Session) -> None:
+    """Build wheel and sdist, install each in an empty environment, and run both commands."""
+    session.install(*group("release"))
+    folder = pathlib.Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"), silent=True)
+    built = sorted((folder / "dist").iterdir())
+    session.run("twine", "check", "--strict", *map(str, built))
+    session.chdir(folder)  # Nothing is imported from the checkout.
+    for distribution in built:
+        environment = folder / distribution.suffix.strip(".")
+        session.run("python", "-m", "venv", "--clear", str(environment))
+        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+
+        def run(command: str, *arguments: str, scripts: pathlib.Path = scripts) -> None:
+            session.run(str(scripts / command), *arguments, external=True)
+
+        run("python", "-m", "pip", "install", "--quiet", str(distribution))
+        run("python", "-c", "import flowy, flowy_sim")
+        run("python", "-m", "pip", "install", "--quiet", f"{distribution}[cli,serve,tutorial]")
+        run("python", "-m", "pip", "check")
+        run("flowy-sim", "run")
+        register = (str(scripts / "flowy"), "register-domain", "shop")
+        run("flowy-sim", "serve", "--", *register)
+        for package in ("flowy", "flowy_sim"):
+            run("python", "-m", package, "--version")
 
 
 @nox.session(python=THIS_PYTHON)
@@ -80,27 +160,53 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON, venv_backend="uv")
 def clients(session: nox.Session) -> None:
-    """Run the tests with the AWS command line, the AWS SDK for JavaScript and simpleflow."""
+    """Run the tests with clients in Python, JavaScript, Java and Go, and the examples."""
     session.install(EVERYTHING, *group("test"))
     folder = pathlib.Path(session.virtualenv.location, "clients")
     for name in ("awscli", "simpleflow"):
         session.run_install("uv", "venv", "--quiet", "--allow-existing", str(folder / name))
         python = ("--python", str(folder / name))
         session.run_install("uv", "pip", "install", "--quiet", *python, *group(name))
-    if shutil.which("node") and shutil.which("npm"):
+    has_node = has(session, "node", "npm")
+    has_java = has(session, "java", "mvn")
+    has_go = has(session, "go")
+    if has_node:
         prefix = ("--prefix", str(folder / "node"))
         session.run_install("npm", "install", *NPM_OPTIONS, *prefix, *JAVASCRIPT, external=True)
-    else:
-        session.warn("Node.js and npm are not there; the tests in JavaScript are skipped.")
+    if has_java:
+        with session.chdir("tests/clients/java"):
+            built = f"-Dbuilt={folder / 'java'}"
+            session.run_install("mvn", *MAVEN_OPTIONS, built, "process-classes", external=True)
+    if has_go:
+        with session.chdir("tests/clients/go"):
+            session.run_install("go", "build", "-o", f"{folder / 'go'}/", "./...", external=True)
     found = {"FLOWY_CLIENTS": str(folder)}
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
+    if has_node:
+        with session.chdir("examples/typescript"):
+            session.run("npm", "install", *NPM_OPTIONS, external=True)
+            session.run("npm", "test", external=True, env=NODE_WITHOUT_WARNING)
+    if has_java:
+        with session.chdir("examples/java"):
+            session.run("mvn", *MAVEN_OPTIONS, "verify", external=True)
+    if has_go:
+        with session.chdir("examples/go"):
+            session.run("go", "test", "-count=1", "./...", external=True)
+
+
+def has(session: nox.Session, *commands: str) -> bool:
+    """Return whether all commands are installed; if not, say what is skipped."""
+    missing = [command for command in commands if shutil.which(command) is None]
+    if missing:
+        session.warn(f"{' and '.join(missing)} not found; skipping the tests that need it.")
+    return not missing
 
 
 @nox.session(name="soak-server", python=THIS_PYTHON)
 def soak_server(session: nox.Session) -> None:
     """Let 50 clients do everything to a server that is killed and started again, for 30 s."""
     session.install(EVERYTHING, *group("test"))
-    soaks = ("tests/server/test_soak.py", "tests/durable/test_killing.py")
+    soaks = ("tests/server/test_soak.py", "tests/storage/test_killing.py")
     session.run("pytest", *soaks, *session.posargs, env={"FLOWY_SOAK": "1"})
 
 
@@ -115,4 +221,4 @@ def bench(session: nox.Session) -> None:
 def planted(session: nox.Session) -> None:
     """Look for all planted bugs and print the table; name docs/exploring.md to have it there."""
     session.install(EVERYTHING, *group("test"))
-    session.run("python", "tests/planted/planted_table.py", *session.posargs)
+    session.run("python", "-m", "tests.planted.planted_table", *session.posargs)

@@ -22,10 +22,10 @@ def in_process(quick: bool) -> str:
     sizes = [10, 100] if quick else [10, 100, 1_000]
     return "\n\n".join(
         [
-            f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each.",
-            "### The image workflow, by plain poll loops",
+            f"Measured on {machine()}. Medians of {rounds} rounds, all measured in turn.",
+            "### The image workflow with plain poll loops",
             executions(sizes, rounds),
-            "### The engine alone",
+            "### The engine",
             growth(quick),
         ]
     )
@@ -56,7 +56,7 @@ def polls(quick: bool) -> str:
 
 
 def _in_turn(rounds: int, table_of_it: str) -> str:
-    how = f"Measured on {machine()}. Medians of {rounds} rounds, everything in turn in each."
+    how = f"Measured on {machine()}. Medians of {rounds} rounds, all measured in turn."
     return f"{how}\n\n{table_of_it}"
 
 
@@ -116,7 +116,7 @@ def testing(quick: bool) -> str:
 
 def explored(quick: bool) -> str:
     """Return how fast orders and faults are explored."""
-    how = "Medians of 3 rounds; on one core processor time, on all real time."
+    how = "Medians of 3 rounds; processor time on one core, real time on all cores."
     return f"Measured on {machine()}. {how}\n\n{exploring.exploring(quick)}"
 
 
@@ -213,7 +213,7 @@ def growth(quick: bool) -> str:
         )
     for count in (10, 99_000 // scale):
         seconds = engine.beside(count)
-        rows.append([f"beside {count:,} other open executions", f"{seconds * 1e3:,.0f} µs each"])
+        rows.append([f"next to {count:,} other open executions", f"{seconds * 1e3:,.0f} µs each"])
     for length in (10, 24_000 // scale):
         seconds = engine.long_history(length)
         name = f"an activity after {length:,} events of its execution"

@@ -117,7 +117,7 @@ def _start(path: Path) -> str:
         assert re.search("http://", process.stdout.readline())
         seconds = time.perf_counter() - began
         process.kill()
-    return f"{seconds:.1f} s, {_worked() - worked:.1f} s of it at work"
+    return f"{seconds:.1f} s, {_worked() - worked:.1f} s of it processor time"
 
 
 def _worked() -> float:
@@ -132,7 +132,7 @@ def _days(folder: Path, scale: int) -> Iterator[list[str]]:
     sizes = asyncio.run(_live(path, 5, 2_000 // scale))
     for day, size in enumerate(sizes, 1):
         yield [
-            f"file on day {day}, with {2_000 // scale:,} executions a day kept for one",
+            f"file on day {day}, with {2_000 // scale:,} executions a day, each retained for a day",
             f"{size / MEGABYTE:.1f} MB",
         ]
 

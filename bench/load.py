@@ -123,7 +123,7 @@ def durable(rounds: int, number: int) -> str:
             name = f"{operation}, {clients} client{'s' * (clients > 1)}"
             shown = [f"{memory.rate:,.0f}", f"{file.rate:,.0f}", f"{file.rate / memory.rate:.0%}"]
             rows.append([name, *shown, f"{memory.work:.0f} µs", f"{file.work:.0f} µs"])
-    head = ["calls/s", "in memory", "with --db", "", "server's work a call", "with --db"]
+    head = ["calls/s", "in memory", "with --db", "", "server's processor time a call", "with --db"]
     return table(head, rows)
 
 
@@ -245,7 +245,7 @@ def _boto3(served: Served) -> Any:
 #: What the image workflow is driven by.
 CLIENT_KINDS: dict[str, Callable[[Served], Any]] = {
     "boto3": _boto3,
-    "a client by hand": lambda served: Plain(served.port),
+    "hand-written client": lambda served: Plain(served.port),
 }
 
 

@@ -14,9 +14,7 @@ from flowy import ActivityProxy, Workflow, activity, workflow
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 _START = """
 import sys, time

@@ -31,7 +31,7 @@ def polls(rounds: int, waiting: list[int], wakes: int) -> str:
                 f"{median(memory for _, memory in found) / 1024:.0f} KiB" if number >= 100 else "",
             ]
         )
-    return table(["polls that wait", "answered after, median", "99 of 100", "memory each"], rows)
+    return table(["waiting polls", "answered after, median", "99 of 100", "memory each"], rows)
 
 
 async def _measured(number: int, wakes: int) -> tuple[Figures, float]:

@@ -1,10 +1,10 @@
 """Write workflows for Amazon SWF in plain Python, and run them.
 
-Activities are classes with a ``run`` method under `activity`, workflows the same under
-`workflow`, with an `ActivityProxy` for each activity they use. `ActivityWorker` and
-`WorkflowWorker` wait for tasks and do them, `start` starts executions, `flowy.replay.replay`
-tells whether changed code still decides as it did. All of it talks to the service through an SWF
-client, such as ``boto3.client("swf")``.
+Activities and workflows are classes with a ``run`` method, decorated with `activity` and
+`workflow`. A workflow has an `ActivityProxy` for each activity that it calls. `ActivityWorker` and
+`WorkflowWorker` poll for tasks and work on them, `start` starts executions, and
+`flowy.replay.replay` checks that changed code still makes the decisions of a recorded history.
+Everything talks to the service through an SWF client, such as ``boto3.client("swf")``.
 
 Example:
     ::
@@ -21,32 +21,30 @@ Example:
             def run(self, number):
                 return self.double(self.double(number))
 
-Where what is:
+Layout. The modules without an underscore are public; nothing else is promised.
 
-writing        `activity`, `activity_context`, `workflow`, `context`; `proxy`, `options`, `retry`
-results        `result`, `combining`; `errors`; `calls`: what becomes of each; `bound`: who makes it
-deciding       `deciding`: from a history to decisions; `determinism`: alike each time; `replay`
-working        `workers`; `registry`: what they can do; `elsewhere`: what others finish; `logs`
-values         `payloads`: as text; `limits`: within what fits
-the service    `client`; `starter`, `executions`: from outside
-declaring      `declared`: what decorators say; `checks` of what they are given
-commands       `cli`; `tutorial`: an example
+writing workflows    `activity`, `workflow`, `context`, `proxy`, `result`, `options`, `retry`
+running them         `workers`, `executions`, `async_completion`, `replay`
+values and errors    `payloads`, `errors`
+an example           `tutorial`
+``_calls``           one class for each kind of call that a workflow can make
+``_decider``         history to decisions, a pure function
+``_determinism``     finds and explains code that is not the same at each replay
+``_payloads``        serializers, type hints, stores, limits
+``_workers``         poll loops, back-off, processes, registration
+``_cli``             the command ``flowy``
 """
 
+from flowy import _installation as _installation  # First: it may refuse.
 from flowy import async_completion, errors, replay
 from flowy._calls.bound import ChildResult
 from flowy._client import Execution, SwfClient, connect
 from flowy._decider.decider import decide
 from flowy._logs import ExecutionFilter, WorkflowLogger
 from flowy._start import Outcome, outcome, start
-from flowy._workers.activity_worker import ActivityWorker
-from flowy._workers.registration import Found, scan
-from flowy._workers.running import run_workers
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
-from flowy.activity import Activity, activity
-from flowy.activity_context import LATER, ActivityContext
-from flowy.combining import finish_order, first, gather, parallel_reduce, wait
+from flowy._workers.loop import Worker, run_workers
+from flowy._workers.registration import ScanResult, scan
+from flowy.activity import LATER, Activity, ActivityContext, activity
 from flowy.context import WorkflowContext
 from flowy.errors import (
     ActivityCanceled,
@@ -72,8 +70,9 @@ from flowy.errors import (
 )
 from flowy.payloads import Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
-from flowy.result import Result
+from flowy.result import Result, finish_order, first, gather, parallel_reduce, wait
 from flowy.retry import Retry
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow, workflow
 
 __all__ = [
@@ -91,7 +90,6 @@ __all__ = [
     "ExecutionCanceled",
     "ExecutionFilter",
     "FlowyError",
-    "Found",
     "HistoryError",
     "LambdaProxy",
     "NonDeterminismError",
@@ -102,6 +100,7 @@ __all__ = [
     "RegistrationError",
     "Result",
     "Retry",
+    "ScanResult",
     "SerializationError",
     "StartError",
     "SwfClient",

@@ -1,4 +1,4 @@
-"""The command ``flowy``, also as ``python -m flowy``."""
+"""The command ``flowy``, also available as ``python -m flowy``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install what it needs."""
+    """Run the command line, or print how to install what it needs."""
     try:
         from flowy._cli import cli
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.exit("flowy's command line needs click; install it: pip install 'flowy-sim[cli]'")
+        from flowy._installation import install_command
+
+        sys.exit(f"flowy's command line needs click; install it: {install_command('cli')}")
     cli()
 
 

@@ -1,4 +1,4 @@
-"""Checks of what decorators, proxies and workers are given."""
+"""Checks of the arguments that decorators, proxies, workers and calls are given."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import TypeVar
 
-from flowy._payloads.limits import length
+from flowy._payloads.text import length
 from flowy.errors import ConfigurationError
 
 C = TypeVar("C")
 
 LONGEST = 99_999_999
-"""The longest time-out or timer, in seconds: eight digits, the most the service takes."""
+"""The longest time-out or timer, in seconds: eight digits, the most that the service accepts."""
 
 
 def text(name: str, value: object, longest: int = 256) -> str:
-    """Check a name that the service keeps.
+    """Check a text that the service limits in length, such as a name.
 
     Raises:
-        ConfigurationError: it is no text, empty or too long.
+        ConfigurationError: it is not text, or it is empty or too long.
     """
     __tracebackhide__ = True
     if isinstance(value, str) and 1 <= length(value) <= longest:
@@ -28,10 +28,10 @@ def text(name: str, value: object, longest: int = 256) -> str:
 
 
 def version_text(value: object) -> str:
-    """Check a version and write it as the service keeps it: ``1`` as ``"1"``.
+    """Check a version, and write it as the service keeps it: ``1`` becomes ``"1"``.
 
     Raises:
-        ConfigurationError: it is neither a number nor a text of 1 to 64 characters.
+        ConfigurationError: it is neither a number nor text of 1 to 64 characters.
     """
     __tracebackhide__ = True
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -47,7 +47,7 @@ def whole_number(name: str, value: object, least: int = 0, most: int = LONGEST) 
     """Check a whole number.
 
     Raises:
-        ConfigurationError: it is none, or out of range.
+        ConfigurationError: it is not a whole number, or out of range.
     """
     __tracebackhide__ = True
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
@@ -59,7 +59,7 @@ def number(name: str, value: object, least: float = 0, most: float = float("inf"
     """Check a number.
 
     Raises:
-        ConfigurationError: it is none, or out of range.
+        ConfigurationError: it is not a number, or out of range.
     """
     __tracebackhide__ = True
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
@@ -81,10 +81,10 @@ def truth(name: str, value: object) -> bool:
 
 
 def function(name: str, value: C) -> C:
-    """Check what is to be called, and not to be awaited.
+    """Check a function that will be called and not awaited.
 
     Raises:
-        ConfigurationError: it cannot be called, or has to be awaited.
+        ConfigurationError: it cannot be called, or is a coroutine function.
     """
     __tracebackhide__ = True
     if callable(value) and not iscoroutinefunction(value):
@@ -96,7 +96,7 @@ def names(name: str, value: object) -> list[str]:
     """Check a list of names.
 
     Raises:
-        ConfigurationError: it is none, or one of them is no text of 1 to 256 characters.
+        ConfigurationError: it is not a list, or an item is not text of 1 to 256 characters.
     """
     __tracebackhide__ = True
     if isinstance(value, str) or not isinstance(value, Iterable):

@@ -1,7 +1,8 @@
 """The seam: the one object through which flowy talks to Amazon SWF.
 
-Everything in flowy takes an *SWF client*: any object with the methods of ``boto3.client("swf")``
-that are listed here. Faults are exceptions with botocore's ``response`` dictionary.
+An *SWF client* is any object with those methods of ``boto3.client("swf")`` that are listed here.
+The service's faults are exceptions with a ``response`` dictionary, like botocore's ``ClientError``.
+flowy never knows whether the client leads to Amazon SWF or to a simulation.
 """
 
 from __future__ import annotations
@@ -14,24 +15,29 @@ Reply = dict[str, Any]
 
 
 class Execution(NamedTuple):
-    """One run of a workflow."""
+    """One run of a workflow, as Amazon SWF identifies it.
+
+    Attributes:
+        workflow_id: the execution's id, chosen by whoever started it.
+        run_id: the id of this run of it, chosen by the service.
+    """
 
     workflow_id: str
     run_id: str
 
 
 POLL_SECONDS = 60
-"""The service holds a poll for so long when there is no task, as documented."""
+"""How long the service holds a poll when there is no task, as documented."""
 
 
 class SwfClient(Protocol):
-    """The operations that flowy uses, in boto3's spelling: camelCase keywords, dict replies."""
+    """The operations that flowy calls, as boto3 spells them: camelCase keywords, dict replies."""
 
     def register_domain(self, **request: Any) -> Reply:
         """Register a domain."""
 
     def describe_domain(self, **request: Any) -> Reply:
-        """Tell the settings of a domain."""
+        """Return the settings of a domain."""
 
     def register_activity_type(self, **request: Any) -> Reply:
         """Register an activity type."""
@@ -40,10 +46,10 @@ class SwfClient(Protocol):
         """Register a workflow type."""
 
     def describe_activity_type(self, **request: Any) -> Reply:
-        """Tell the defaults of an activity type."""
+        """Return the registered defaults of an activity type."""
 
     def describe_workflow_type(self, **request: Any) -> Reply:
-        """Tell the defaults of a workflow type."""
+        """Return the registered defaults of a workflow type."""
 
     def start_workflow_execution(self, **request: Any) -> Reply:
         """Start an execution."""
@@ -55,60 +61,61 @@ class SwfClient(Protocol):
         """Ask an execution to cancel itself."""
 
     def terminate_workflow_execution(self, **request: Any) -> Reply:
-        """End an execution at once."""
+        """Close an execution at once."""
 
     def describe_workflow_execution(self, **request: Any) -> Reply:
-        """Tell how an execution stands."""
+        """Return the status and settings of an execution."""
 
     def list_open_workflow_executions(self, **request: Any) -> Reply:
-        """Find open executions."""
+        """List open executions."""
 
     def list_closed_workflow_executions(self, **request: Any) -> Reply:
-        """Find closed executions."""
+        """List closed executions."""
 
     def get_workflow_execution_history(self, **request: Any) -> Reply:
-        """Tell what happened in an execution."""
+        """Return the events of an execution."""
 
     def poll_for_activity_task(self, **request: Any) -> Reply:
-        """Wait for an activity task; without one the reply has no ``taskToken``."""
+        """Wait for an activity task; if there is none, the reply has no ``taskToken``."""
 
     def poll_for_decision_task(self, **request: Any) -> Reply:
-        """Wait for a decision task; without one the reply has no ``taskToken``."""
+        """Wait for a decision task; if there is none, the reply has no ``taskToken``."""
 
     def record_activity_task_heartbeat(self, **request: Any) -> Reply:
-        """Say that an activity is alive."""
+        """Report that an activity is still running."""
 
     def respond_activity_task_completed(self, **request: Any) -> Reply:
-        """Give an activity's result."""
+        """Report an activity's result."""
 
     def respond_activity_task_failed(self, **request: Any) -> Reply:
-        """Say that an activity failed."""
+        """Report that an activity failed."""
 
     def respond_activity_task_canceled(self, **request: Any) -> Reply:
-        """Say that an activity stopped as it was asked to."""
+        """Report that an activity stopped because it was asked to."""
 
     def respond_decision_task_completed(self, **request: Any) -> Reply:
-        """Give the decisions of a decision task."""
+        """Send the decisions of a decision task."""
 
 
 def connect(
     endpoint_url: str | None = None, region: str | None = None, connections: int = 10
 ) -> SwfClient:
-    """Make a boto3 client that long polls suit.
+    """Create a boto3 client that is configured for long polls.
 
     Args:
-        endpoint_url: where another service than AWS's answers, such as
-            ``http://127.0.0.1:4567``; None for what the environment says.
-        region: an AWS region, such as ``eu-west-1``; None for what the environment says.
-        connections: how many calls there may be at once, one for each thread that polls.
+        endpoint_url: the URL of another service than AWS's, such as ``http://127.0.0.1:4567``; None
+            to use what the environment configures.
+        region: an AWS region, such as ``eu-west-1``; None to use what the environment configures.
+        connections: the number of calls that may be in progress at once. Each polling thread needs
+            one.
 
     Returns:
-        The client. It waits for an answer longer than the service holds a poll: one given up
-        early may take a task with it.
+        The client. Its read time-out is longer than the service holds a poll: a poll that is given
+        up early may take a task with it, which then has to time out.
 
     Raises:
         botocore.exceptions.NoRegionError: no region is configured.
-        ConfigurationError: what was given, or the environment says, is no URL.
+        ConfigurationError: the endpoint that was given or configured is not a URL.
     """
     import boto3
     from botocore.config import Config
@@ -126,18 +133,18 @@ def connect(
 
 
 def no_domain(domain: str) -> str:
-    """Say that there is no such domain, and how it comes to be."""
+    """Write the message for an unknown domain."""
     return f"there is no domain {domain!r}; register it first: flowy register-domain {domain}"
 
 
 def fault_code(error: Exception) -> str | None:
-    """Name the fault an exception stands for, such as ``UnknownResourceFault``.
+    """Return the code of the fault that an exception stands for, such as ``UnknownResourceFault``.
 
     Args:
-        error: what a call of an SWF client raised.
+        error: an exception raised by a method of an SWF client.
 
     Returns:
-        The code, or None where the exception is not the service's answer.
+        The code, or None if the exception is not an answer of the service.
     """
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None

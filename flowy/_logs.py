@@ -1,14 +1,23 @@
-"""Logs: what ``run`` logs appears once, not once for each replay, and says for which execution.
+"""Logging in ``run``: each message appears once, not at each replay, and names the execution.
 
-It holds for all loggers that are used within ``run``, the author's and those of libraries, but not
-for flowy's own. A record that is made while decisions of the past are repeated gets a level below
-that of all handlers, so that none takes it. (A filter would have to be put on each logger, as
-filters of a logger do not hold for those below it; and one on a handler leaves out the other
-handlers.) What is logged at the end of the history appears, and appears again only if that decision
-is made again: if the worker died before it had answered, or news came meanwhile.
+This holds for all loggers that are used within ``run``, the author's and those of libraries, but
+not for flowy's own. A record that is created during a replay gets a level below that of all
+handlers, so that none of them emits it. (A filter would have to be added to each logger, because
+the filters of a logger do not apply to its children; and a filter of one handler does not affect
+the others.) A message at the end of the history appears. It appears again only if that decision is
+made
+again: if the worker died before it answered, or new events arrived meanwhile.
 
 ``self.logger`` gives each record ``workflow_id``, ``run_id`` and ``workflow_type``, for formatters
-and for log collectors; `ExecutionFilter` on a handler does it for the records of all loggers.
+and log collectors; `ExecutionFilter` on a handler does so for the records of all loggers.
+
+flowy's own loggers, by which users set levels, are named independently of its private modules:
+
+==================  ===========================================================================
+``flowy.workers``   polls, tasks, answers, heartbeats, back-off, processes, registration
+``flowy.start``     executions that this process starts
+``flowy.workflow``  warnings about executions, such as a history that grows long
+==================  ===========================================================================
 """
 
 from __future__ import annotations
@@ -18,7 +27,7 @@ from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowy._determinism.sites import is_flowy
+from flowy._call_sites import is_flowy
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[logging.Logger]
@@ -26,7 +35,7 @@ else:
     _Adapter = logging.LoggerAdapter
 
 
-class Source(NamedTuple):
+class RunInfo(NamedTuple):
     """The execution that code is being run for."""
 
     workflow_id: str
@@ -34,15 +43,14 @@ class Source(NamedTuple):
     workflow_type: str
     """Name and version, such as ``imagecateg 1``."""
     replaying: Callable[[], bool] = lambda: False
-    """Tells whether what is done now was done before."""
+    """Returns whether the current code repeats earlier decisions."""
 
 
-class LoggingFor:
-    """A block in which log records tell of an execution, and are dropped while it is replayed.
+class LoggingContext:
+    """A block in which log records name an execution, and are dropped while it is replayed.
 
-    It holds for what is called in the block, in this thread, and in this greenlet if the block is
-    entered there. The first time, it sets a record factory around the one that
-    `logging.setLogRecordFactory` was given.
+    It applies to what is called in the block in this thread, and in this greenlet if the block is
+    entered there. The first one wraps the record factory that `logging.setLogRecordFactory` set.
 
     Args:
         source: the execution.
@@ -50,55 +58,50 @@ class LoggingFor:
 
     __slots__ = ("_before", "_now")
 
-    def __init__(self, source: Source) -> None:
-        """Keep the execution."""
+    def __init__(self, source: RunInfo) -> None:
         self._now = source
 
     def __enter__(self) -> None:
-        """Begin."""
         _install()
         self._before = _source.set(self._now)
 
     def __exit__(self, *error: object) -> None:
-        """Tell again of what was told of before."""
         _source.reset(self._before)
 
 
-_source: ContextVar[Source | None] = ContextVar("flowy_log_source", default=None)
+_source: ContextVar[RunInfo | None] = ContextVar("flowy_log_source", default=None)
 
 
 class WorkflowLogger(_Adapter):
-    """A logger whose records tell of the execution: what ``self.logger`` is.
+    """A logger whose records name the execution: the type of ``self.logger``.
 
-    Each record has the attributes ``workflow_id``, ``run_id`` and ``workflow_type``, beside those
-    of ``extra``; where no execution is being run, they are ``-``.
+    Each record has the attributes ``workflow_id``, ``run_id`` and ``workflow_type``, besides those
+    of ``extra``; they are ``-`` where no execution is being run.
+
+    Args:
+        name: the logger's name, such as the module's.
 
     Example:
         ``self.logger.info("%d pictures are left", len(pictures))``
     """
 
     def __init__(self, name: str) -> None:
-        """Log as a logger does.
-
-        Args:
-            name: the logger's name, such as the module's.
-        """
         super().__init__(logging.getLogger(name), {})
 
     def isEnabledFor(self, level: int) -> bool:
-        """Tell whether a record of a level would appear."""
+        """Return whether a record of a level would appear."""
         source = _source.get()
         return (source is None or not source.replaying()) and super().isEnabledFor(level)
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the attributes to those of ``extra``."""
+        """Add the execution's attributes to those of ``extra``."""
         return msg, {**kwargs, "extra": {**_attributes(), **(kwargs.get("extra") or {})}}
 
 
 class ExecutionFilter(logging.Filter):
-    """Gives each record that passes ``workflow_id``, ``run_id`` and ``workflow_type``.
+    """Adds ``workflow_id``, ``run_id`` and ``workflow_type`` to each record that passes it.
 
     Example:
         ::
@@ -123,7 +126,7 @@ def _attributes() -> dict[str, str]:
     }
 
 
-_NONE = Source("-", "-", "-")
+_NONE = RunInfo("-", "-", "-")
 _BELOW_ALL_HANDLERS = -1
 _installed = False
 

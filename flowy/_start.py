@@ -1,4 +1,4 @@
-"""Starting executions, and asking what became of them."""
+"""Starting executions, and asking for their outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowy.options import Default
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.start")
 
 NameAndVersion = tuple[str, str | int | float]
 
@@ -30,8 +30,11 @@ class Outcome(NamedTuple):
     """``COMPLETED``, ``FAILED``, ``CANCELED``, ``TERMINATED``, ``CONTINUED_AS_NEW`` or
     ``TIMED_OUT``."""
     result: Any = None
+    """The value that ``run`` returned; None unless it completed."""
     reason: str = ""
+    """Why it failed or was terminated, in a few words."""
     details: str = ""
+    """More about it, such as the traceback of an exception."""
 
 
 def start(
@@ -55,27 +58,28 @@ def start(
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow: the workflow's class, or its name and version where the class is not at hand.
+        workflow: the workflow's class, or its name and version if the class is not available.
         *args: the arguments of ``run``.
-        workflow_id: an id that no open execution of the domain has; made up if not given.
-        task_list: the list of its decision tasks.
-        execution_start_to_close: the longest it may last, in seconds.
-        task_start_to_close: the longest one decision may take, in seconds, or None for no limit.
-        child_policy: what becomes of its open children when it ends.
-        tags: at most five texts to find it by.
-        priority: of its decision tasks among others on the list; greater ones come first.
+        workflow_id: an id that no open execution of the domain has; a random one by default.
+        task_list: the task list of its decision tasks.
+        execution_start_to_close: the maximum duration, in seconds.
+        task_start_to_close: the maximum time for one decision, in seconds; None for no limit.
+        child_policy: what happens to its open children when it ends: ``TERMINATE``,
+            ``REQUEST_CANCEL`` or ``ABANDON``.
+        tags: at most five texts by which it can be listed.
+        priority: the priority of its decision tasks on the task list; higher numbers come first.
         lambda_role: the IAM role with which it may call Lambda functions.
-        payloads: how arguments travel.
-        **kwargs: the keyword arguments of ``run``, but for those named as options above.
+        payloads: how arguments are written; the same as that of the workers.
+        **kwargs: the keyword arguments of ``run``, except those that are options above.
 
     Returns:
         The ids of the execution.
 
     Raises:
-        ConfigurationError: an option is wrong, or ``run`` does not take these arguments.
+        ConfigurationError: an option is wrong, or ``run`` does not accept these arguments.
         SerializationError: an argument cannot be sent.
-        StartError: the service refuses, as the type or the domain is unknown, or an execution
-            with this id is open.
+        StartError: the service refuses, because the type or the domain is unknown, or because an
+            execution with this id is open.
 
     Example:
         ``start(client, "photos", ImageCategory, "photo.jpg", 64, workflow_id="photo-1")``
@@ -124,21 +128,21 @@ def outcome(
     workflow: type[Workflow] | None = None,
     payloads: Payloads = PLAIN,
 ) -> Outcome | None:
-    """Ask how an execution ended.
+    """Return how an execution ended.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        execution: what `start` returned.
-        workflow: the workflow's class, whose ``run`` says by its type hint what its result is;
-            None to leave it as plain JSON.
-        payloads: how its result travelled.
+        execution: the return value of `start`.
+        workflow: the workflow's class, whose ``run`` declares the type of its result by a type
+            hint; None to leave the result as plain JSON.
+        payloads: how results are read; the same as that of the workers.
 
     Returns:
         The outcome, or None while the execution is open.
 
     Raises:
-        SerializationError: the execution's result is not JSON.
+        SerializationError: the execution's result cannot be read.
     """
     reply = client.get_workflow_execution_history(
         domain=domain,
@@ -165,7 +169,8 @@ _REFUSALS = {
     "WorkflowExecutionAlreadyStartedFault": "an execution with the id {workflow_id!r} is open; "
     "choose another id",
     "TypeDeprecatedFault": "its type is deprecated in {domain!r}; start a newer version",
-    "DefaultUndefinedFault": "its type was registered without all defaults; give the option",
+    "DefaultUndefinedFault": "its type was registered without some of its defaults; give these "
+    "options to start",
 }
 
 
@@ -176,7 +181,7 @@ def _name_and_version(workflow: type[Workflow] | NameAndVersion) -> tuple[str, s
         case type(flowy_type=WorkflowType() as declared):
             return declared.name, declared.version
     raise ConfigurationError(
-        f"a class decorated with @workflow can be started, or (name, version), not {workflow!r}"
+        f"start takes a class decorated with @workflow, or (name, version), not {workflow!r}"
     )
 
 
@@ -188,11 +193,11 @@ def _check_arguments(
         signature.bind(None, *args, **kwargs)
     except TypeError as error:
         run = f"{workflow.__name__}.run{_without_self(signature)}"
-        raise ConfigurationError(f"{run} does not take these arguments: {error}") from error
+        raise ConfigurationError(f"{run} does not accept these arguments: {error}") from error
 
 
 def _without_self(signature: inspect.Signature) -> str:
-    """Spell a signature as the caller of a bound method sees it, annotations without quotes."""
+    """Write a signature as the caller of a bound method sees it, annotations without quotes."""
     _, *parameters = signature.parameters.values()
     return str(signature.replace(parameters=parameters)).replace("'", "")
 

@@ -1,7 +1,7 @@
-"""Activities: the work itself, done by a worker.
+"""Activities: the actual work of a workflow, done by workers.
 
 Example:
-    A class with a ``run`` method, under a decorator that says how Amazon SWF knows it::
+    A class with a ``run`` method, decorated with the name under which Amazon SWF knows it::
 
         @activity("resize", 1, "image_processing", heartbeat=30)
         class ResizeImage(Activity):
@@ -9,7 +9,8 @@ Example:
                 ...
                 return path
 
-    A small one may be a function, whose first parameter is the task if it is annotated so::
+    A small activity can be a function. It receives the task if its first parameter is annotated
+    as `ActivityContext`::
 
         @activity("delete", 1, "image_processing")
         def delete(context: ActivityContext, path):
@@ -19,66 +20,175 @@ Example:
 from __future__ import annotations
 
 import inspect
+import threading
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from flowy import _checks, options
-from flowy._declared import Declared, check_class
-from flowy.activity_context import ActivityContext
 from flowy.errors import ConfigurationError
-from flowy.options import Default
+from flowy.options import DeclaredType, Default, check_class
 from flowy.retry import Retry
 
 
+class HeartbeatReply(NamedTuple):
+    """What a heartbeat learned."""
+
+    canceled: bool = False
+    """Whether the workflow has asked for the activity's cancellation."""
+    missed: bool = False
+    """Whether the activity has ended for the service, so that no one waits for it."""
+
+
+class _Later:
+    def __repr__(self) -> str:
+        return "flowy.LATER"
+
+
+LATER: Any = _Later()
+"""Returned by an activity that another process will complete; see `flowy.async_completion`."""
+
+
+class ActivityContext:
+    """The task that an activity is run for.
+
+    An activity class finds it in ``self.context``. A function under ``@activity`` receives it as
+    its first parameter if that is annotated with this class. Outside a worker, as in a test that
+    calls the activity directly, it is a plain ``ActivityContext()``: its attributes are empty, and
+    its heartbeats are not sent.
+
+    Args:
+        type: see the attributes.
+        activity_id: see the attributes.
+        workflow_id: see the attributes.
+        run_id: see the attributes.
+        token: see the attributes.
+        send: sends a heartbeat with the given details, or None, and returns what it learned.
+
+    Attributes:
+        type: name and version of the activity's type, such as ``resize 1``.
+        activity_id: the activity's id in the history, such as ``resize-1``.
+        workflow_id: the workflow id of the execution that scheduled it.
+        run_id: the run id of that execution.
+        token: the task's token, with which any process can complete the activity; see
+            `flowy.async_completion`.
+
+    Example:
+        ::
+
+            @activity("export", 1, "reports", heartbeat=60)
+            def export(context: ActivityContext, table: str) -> int:
+                for count, row in enumerate(rows(table)):
+                    if not context.heartbeat(f"{count} rows"):
+                        break
+                ...
+    """
+
+    def __init__(
+        self,
+        type: str = "",
+        activity_id: str = "",
+        workflow_id: str = "",
+        run_id: str = "",
+        token: str = "",
+        send: Callable[[str | None], HeartbeatReply] = lambda details: HeartbeatReply(),
+    ) -> None:
+        self.type = type
+        self.activity_id = activity_id
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        self.token = token
+        self._send = send
+        self._known = HeartbeatReply()
+        self._details: str | None = None
+        self._turn = threading.Lock()
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether the workflow has asked for cancellation, as of the last heartbeat."""
+        return self._known.canceled
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the activity should continue, as of the last heartbeat."""
+        return not (self._known.canceled or self._known.missed)
+
+    def heartbeat(self, details: str | None = None) -> bool:
+        """Report to the service that the activity is still running.
+
+        Args:
+            details: the progress so far; the service keeps it in case the activity times out. Cut
+                to 2,048 characters.
+
+        Returns:
+            Whether to continue: False once the workflow has asked for the activity's cancellation,
+            or no longer waits for it because it timed out or the execution ended.
+        """
+        with self._turn:
+            if details is not None:
+                self._details = details
+            if not self._known.missed:
+                self._known = self._send(details)
+            return self.goes_on
+
+    def repeat(self) -> bool:
+        """Send the previous details once more; return whether the activity is still awaited."""
+        with self._turn:
+            if not self._known.missed:
+                self._known = self._send(self._details)
+            return not self._known.missed
+
+
 @dataclass(frozen=True, slots=True)
-class ActivityType(Declared):
-    """What `activity` was told: the type as Amazon SWF knows it, and how proxies use it."""
+class ActivityType(DeclaredType):
+    """The type that `activity` declares: how it is registered, and how proxies use it."""
 
     automatic_heartbeat: float | None = None
-    """Seconds between two heartbeats that the worker sends by itself; None for none."""
+    """Seconds between two heartbeats that the worker sends by itself; None if it sends none."""
 
     kind: ClassVar[str] = "activity"
 
 
 class Activity:
-    """The base of all activities.
+    """The base class of all activities.
 
-    A worker makes a new instance for each task and calls ``run`` with the arguments that the
-    workflow passed. What ``run`` returns is the result; an exception that it raises fails the
-    activity with a reason (its class and message) and details (the traceback). Arguments and
-    result travel as JSON, and come back as the type hints of ``run`` say.
+    A worker creates a new instance for each task and calls ``run`` with the arguments that the
+    workflow passed. The return value of ``run`` is the activity's result. An exception that it
+    raises fails the activity with a reason (its class and message) and details (the traceback).
+    Arguments and result are sent as JSON, and converted back according to the type hints of
+    ``run``.
 
-    Instead of a result, ``run`` may return `flowy.LATER`, if another process is to finish the
-    activity (see `flowy.async_completion`), or raise `flowy.ActivityCanceled`, once a heartbeat has
-    said that the workflow wants it canceled.
+    Instead of a result, ``run`` may return `flowy.LATER` if another process will complete the
+    activity (see `flowy.async_completion`). It may raise `flowy.ActivityCanceled` once a heartbeat
+    has reported that the workflow wants it canceled.
     """
 
     flowy_type: ClassVar[ActivityType]
     """Set by the decorator."""
 
     context = ActivityContext()
-    """The task that it is run for."""
+    """The task that the activity is run for."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Do the work; to be written by the author of the activity."""
+        """Do the work; every activity defines its own."""
         raise NotImplementedError
 
     def heartbeat(self, details: str | None = None) -> bool:
-        """Tell the service that the work goes on.
+        """Report to the service that the activity is still running.
 
-        An activity with a heartbeat time-out must do so more often than that, or the service
-        takes it for dead. Outside a worker, as in a test that calls ``run``, nothing is sent.
+        An activity with a heartbeat time-out must do this more often than the time-out allows;
+        otherwise the service considers it dead. Outside a worker, as in a test that calls ``run``,
+        nothing is sent.
 
         Args:
-            details: how far the work is; kept by the service if the activity times out. Cut to
-                2,048 characters.
+            details: the progress so far; the service keeps it in case the activity times out. Cut
+                to 2,048 characters.
 
         Returns:
-            Whether to go on: False once the workflow has asked for the activity's cancellation,
-            or no longer waits for it, as after a time-out or its own end.
+            Whether to continue: False once the workflow has asked for the activity's cancellation,
+            or no longer waits for it because it timed out or the execution ended.
         """
         return self.context.heartbeat(details)
 
@@ -103,30 +213,30 @@ def activity(
     """Declare a subclass of `Activity`, or a function, as an activity type of Amazon SWF.
 
     Time-outs are whole seconds, or None for no limit. They become the registered defaults of the
-    type, which cannot be changed without a new version; a proxy may set others.
+    type, which cannot be changed without a new version; a proxy can override them.
 
     Args:
         name: the type's name, 1 to 256 characters.
         version: the type's version, a number or text.
-        task_list: the list on which workers wait for its tasks.
-        heartbeat: the longest time between two heartbeats of a running attempt.
-        schedule_to_close: the longest time from scheduling an attempt to its end.
-        schedule_to_start: the longest time an attempt may wait for a worker.
-        start_to_close: the longest time an attempt may be worked on.
-        retry: how many attempts there are in all if one fails or times out, or a `Retry`.
-        delay: seconds between two attempts, where ``retry`` is a number.
-        error_handling: whether an error is handed to the workflow, which gets it from
-            ``.result()``; otherwise an error fails the workflow at once.
-        priority: of its tasks among others on the list; greater ones come first.
-        automatic_heartbeat: whether the worker sends heartbeats by itself while ``run`` works,
-            three in the time that ``heartbeat`` says. What they hear of a cancellation is told by
-            ``self.heartbeat()`` and ``self.context.cancel_requested``.
+        task_list: the task list on which workers wait for its tasks.
+        heartbeat: the maximum time between two heartbeats of a running attempt.
+        schedule_to_close: the maximum time from scheduling an attempt to its end.
+        schedule_to_start: the maximum time that an attempt waits for a worker.
+        start_to_close: the maximum time that an attempt may run.
+        retry: the total number of attempts if one fails or times out, or a `Retry`.
+        delay: seconds between two attempts, if ``retry`` is a number.
+        error_handling: whether ``.result()`` raises an error in the workflow, which may handle it;
+            otherwise an error fails the workflow at once.
+        priority: the priority of its tasks on the task list; higher numbers come first.
+        automatic_heartbeat: whether the worker sends heartbeats by itself while ``run`` works, at a
+            third of the heartbeat time-out. ``self.heartbeat()`` and
+            ``self.context.cancel_requested`` report what they learn about a cancellation.
 
     Returns:
         The decorator, which returns the class or function itself.
 
     Raises:
-        ConfigurationError: an argument is wrong, or the class is no activity.
+        ConfigurationError: an argument is wrong, or the class is not an activity.
 
     Example:
         ``@activity("resize", 1, "image_processing", retry=3)``
@@ -163,13 +273,13 @@ def activity(
 
 
 def activity_class(target: Any) -> Any:
-    """Find the class of an activity that may be a function under `activity`.
+    """Return the class of an activity that may be a function under `activity`.
 
     Args:
         target: a class, a function, or anything else.
 
     Returns:
-        The class that a worker makes an instance of; anything else as it is.
+        The class that a worker instantiates; anything else unchanged.
     """
     return (
         vars(target).get("flowy_activity", target) if isinstance(target, FunctionType) else target
@@ -181,20 +291,20 @@ def _interval(heartbeat: int | None, automatic: bool) -> float | None:
         return None
     if not heartbeat:
         raise ConfigurationError(
-            "automatic_heartbeat needs a heartbeat time-out to keep, such as heartbeat=60"
+            "automatic_heartbeat needs a heartbeat time-out; set one, such as heartbeat=60"
         )
     return heartbeat / 3
 
 
 def _class_of_function(function: Any) -> type[Activity]:
-    """Make an activity's class that calls a function."""
+    """Create an activity class that calls a function."""
     if not isinstance(function, FunctionType):
         raise ConfigurationError(
             f"@activity goes on a subclass of flowy.Activity or on a function, not on {function!r}"
         )
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise ConfigurationError(
-            f"{function.__name__} is a coroutine or generator; flowy calls an ordinary function"
+            f"{function.__name__} is a coroutine or generator; make it an ordinary function"
         )
     wants_context = _wants_context(function)
 
@@ -204,7 +314,7 @@ def _class_of_function(function: Any) -> type[Activity]:
             return function(self.context, *args, **kwargs)
         return function(*args, **kwargs)
 
-    # Its hints and parameters are those of the function.
+    # Type hints and parameters must look like the function's, for payloads and `inspect`.
     instance = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     shown = inspect.signature(function)
     parameters = list(shown.parameters.values())[wants_context:]
@@ -225,13 +335,13 @@ def _class_of_function(function: Any) -> type[Activity]:
 
 
 def _wants_context(function: Callable[..., Any]) -> bool:
-    """Whether the first parameter of a function is annotated as the task."""
+    """Whether the first parameter of a function is annotated as the activity's context."""
     first = next(iter(inspect.signature(function).parameters.values()), None)
     if first is None:
         return False
     if isinstance(first.annotation, str):
         try:
             return typing.get_type_hints(function).get(first.name) is ActivityContext
-        except NameError:  # a name that only type checkers see
+        except NameError:  # a name that is imported for type checkers only
             return first.annotation.rpartition(".")[2] == ActivityContext.__name__
     return first.annotation is ActivityContext

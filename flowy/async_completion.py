@@ -1,18 +1,18 @@
-"""Activities that are finished elsewhere: by any process that has the task's token.
+"""Activities that another process completes: any process that has the task's token.
 
 Example:
-    An activity hands its token on and returns `flowy.LATER`; the worker is free at once::
+    An activity passes its token on and returns `flowy.LATER`; the worker is free at once::
 
         @activity("approve", 1, "approvals", start_to_close=86_400)
         def approve(context: ActivityContext, text: str) -> str:
             send_mail(text, reply_with=context.token)
             return LATER
 
-    Whatever reads the reply finishes it::
+    The process that reads the reply completes it::
 
-        elsewhere.complete(client, token, "approved")
+        async_completion.complete(client, token, "approved")
 
-Until then the time-outs of the activity run on; one with a heartbeat time-out needs heartbeats.
+Until then the activity's time-outs keep running; one with a heartbeat time-out needs heartbeats.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowy._client import Reply, SwfClient, fault_code
-from flowy._payloads.failures import reason_and_details
-from flowy._payloads.limits import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut
+from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, REASON_LIMIT, cut, reason_and_details
 from flowy.errors import NotAwaitedError
 from flowy.payloads import PLAIN, Payloads
 
@@ -29,29 +28,29 @@ from flowy.payloads import PLAIN, Payloads
 def complete(
     client: SwfClient, token: str, result: object = None, *, payloads: Payloads = PLAIN
 ) -> None:
-    """Finish an activity with a result.
+    """Complete an activity with a result.
 
     Args:
         client: an SWF client.
         token: the task's token, ``context.token`` in the activity.
-        result: what its ``run`` would have returned.
-        payloads: how results travel.
+        result: the value that its ``run`` would have returned.
+        payloads: how results are written; the same as that of the workers.
 
     Raises:
         SerializationError: the result cannot be sent.
-        NotAwaitedError: the activity has ended, as by a time-out, or its execution has.
+        NotAwaitedError: the activity has ended, for example by a time-out, or its execution has.
     """
     text = payloads.encode_result("the activity", result)
     _send(client, "respond_activity_task_completed", taskToken=token, result=text)
 
 
 def fail(client: SwfClient, token: str, reason: str | Exception, details: str = "") -> None:
-    """Let an activity fail.
+    """Fail an activity.
 
     Args:
         client: an SWF client.
         token: the task's token.
-        reason: why, in a few words; or an exception, which also gives the details.
+        reason: the reason in a few words; or an exception, which also provides the details.
         details: more about it.
 
     Raises:
@@ -69,12 +68,12 @@ def fail(client: SwfClient, token: str, reason: str | Exception, details: str = 
 
 
 def cancel(client: SwfClient, token: str, details: str = "") -> None:
-    """Say that an activity was canceled, as its workflow asked.
+    """Report that an activity was canceled, as its workflow asked.
 
     Args:
         client: an SWF client.
         token: the task's token.
-        details: what the workflow is to know.
+        details: a text for the workflow, such as what was undone.
 
     Raises:
         NotAwaitedError: the activity has ended, or its execution has.
@@ -88,15 +87,15 @@ def cancel(client: SwfClient, token: str, details: str = "") -> None:
 
 
 def heartbeat(client: SwfClient, token: str, details: str | None = None) -> bool:
-    """Tell the service that the work goes on.
+    """Report to the service that an activity is still running.
 
     Args:
         client: an SWF client.
         token: the task's token.
-        details: how far the work is, cut to 2,048 characters.
+        details: the progress so far; cut to 2,048 characters.
 
     Returns:
-        Whether to go on: False once the workflow has asked for the activity's cancellation.
+        Whether to continue: False once the workflow has asked for the activity's cancellation.
 
     Raises:
         NotAwaitedError: the activity has ended, or its execution has.
@@ -113,6 +112,6 @@ def _send(client: SwfClient, operation: str, **request: Any) -> Reply:
         if fault_code(error) != "UnknownResourceFault":
             raise
         raise NotAwaitedError(
-            f"nobody waits for this activity any more: it or its execution has ended ({error})"
+            f"this activity is no longer awaited: it or its execution has ended ({error})"
         ) from error
     return reply

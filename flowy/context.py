@@ -1,7 +1,7 @@
-"""What a workflow can do in ``run`` beside calling its proxies.
+"""What a workflow can do in ``run`` besides calling its proxies.
 
-All of it is repeated by a replay: the time is that of the decision task, chance and what was
-looked up outside are kept in the history.
+All of it is repeatable. The time is that of the decision task. Random numbers and what was looked
+up outside are recorded in the history, in markers, so that a replay gets them from there.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from uuid import UUID
 
 from flowy import _checks
 from flowy import options as known_options
-from flowy._calls.external import CancelCall, SendCall
+from flowy._calls.external import RequestCancelCall, SendSignalCall
 from flowy._calls.waits import SignalCall, TimerCall
 from flowy._client import Execution
-from flowy._decider.decisions import record_marker
-from flowy._decider.leaving import Restarting
+from flowy._decider.run import RestartRun
+from flowy._decisions import record_marker
 from flowy._logs import WorkflowLogger
 from flowy._payloads.hints import converter
-from flowy._payloads.limits import LONG_HISTORY
+from flowy._payloads.text import LONG_HISTORY
 from flowy.errors import ConfigurationError
 from flowy.options import AllOverrides
 from flowy.result import Result
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class WorkflowContext:
-    """What ``self`` offers in ``run``, beside the proxies."""
+    """What ``self`` offers in ``run``, besides the proxies."""
 
     _decider: Decider | None = None
 
@@ -51,33 +51,34 @@ class WorkflowContext:
 
     @property
     def replaying(self) -> bool:
-        """Whether ``run`` repeats what was decided before, rather than decide something new."""
+        """Whether ``run`` is repeating earlier decisions rather than making new ones."""
         return self._deciding.turns.replaying
 
     @property
     def logger(self) -> WorkflowLogger:
-        """A logger of the workflow's module, whose records tell of the execution.
+        """A logger named after the workflow's module, whose records name the execution.
 
-        What is logged appears once and not at each replay, by this logger and by all others.
+        A message that ``run`` logs appears once and not again at each replay, with this logger and
+        with any other.
         """
         return WorkflowLogger(type(self).__module__)
 
     # Time.
 
     def now(self) -> datetime:
-        """Tell the time, in UTC: when the decision task was started that is being worked on."""
-        return self._deciding.turns.at_hand.instant
+        """Return the current time in UTC: the start time of the current decision task."""
+        return self._deciding.turns.current.instant
 
     def sleep(self, seconds: int | timedelta) -> None:
         """Wait, by a timer of Amazon SWF: a day costs no more than a second.
 
         Args:
-            seconds: how long; whole seconds, up to 99,999,999, or a timedelta, of which a part of
-                a second counts as one, and less than nothing as none.
+            seconds: a whole number of seconds, up to 99,999,999; or a timedelta, which is rounded
+                up to whole seconds, and to 0 if it is negative.
 
         Raises:
-            ConfigurationError: that is no such number.
-            ExecutionCanceled: the execution is asked to cancel itself meanwhile.
+            ConfigurationError: it is not such a number.
+            ExecutionCanceled: the execution was asked to cancel itself while it waited.
 
         Example:
             ``self.sleep(deadline - self.now())``
@@ -85,17 +86,17 @@ class WorkflowContext:
         self.timer(seconds).result()
 
     def timer(self, seconds: int | timedelta) -> Result[None]:
-        """Start a timer, to wait for it beside other results.
+        """Start a timer, to wait for it together with other results.
 
         Args:
-            seconds: see `sleep`.
+            seconds: the duration; see `sleep`.
 
         Returns:
             A result without a value, which ends when the time has passed. ``cancel()`` stops the
-            timer; one that nobody waits for does not hold up the end of the execution.
+            timer. A timer that the workflow does not wait for does not keep the execution open.
 
         Raises:
-            ConfigurationError: that is no whole number of seconds.
+            ConfigurationError: it is not a whole number of seconds.
 
         Example:
             ``if flowy.first(answer, deadline := self.timer(3600)) is deadline: …``
@@ -116,16 +117,16 @@ class WorkflowContext:
     def signal(self, name: str, hint: Any = Any) -> Result[Any]:
         """Wait for a signal.
 
-        Signals are kept until they are taken, each name's in the order in which they came, also
-        those that came before anybody waited. Each wait takes one.
+        Signals are kept until they are taken, in the order in which they arrived, including those
+        that arrived before the workflow waited for them. Each wait takes one.
 
         Args:
             name: the signal's name.
-            hint: the type of what it carries, as a type hint of ``run`` would say it.
+            hint: the type of the value it carries, as in a type hint of ``run``.
 
         Returns:
-            A result with what the signal carries; None if it carries nothing. Its ``.result()``
-            raises `flowy.SerializationError` if it carries something else.
+            A result with the value that the signal carries; None if it carries nothing. Its
+            ``.result()`` raises `flowy.SerializationError` if the value is not of that type.
 
         Example:
             ``approved = self.signal("approval", bool).result()``
@@ -145,12 +146,12 @@ class WorkflowContext:
         """Send a signal to another execution of the domain.
 
         Args:
-            workflow_id: whom to send it to.
+            workflow_id: the workflow id of the receiver.
             name: the signal's name, 1 to 256 characters.
-            value: what it carries, None for nothing; may hold results, and is sent when they are
-                there.
-            run_id: which run of it; empty for the open one.
-            error_handling: whether the workflow handles it if there is no such execution.
+            value: the value that it carries, None for nothing. It may contain results, and is sent
+                when their values are known.
+            run_id: the receiver's run; empty for the open one.
+            error_handling: whether the workflow handles the error if there is no such execution.
 
         Returns:
             A result without a value, which ends when the signal is delivered, or with
@@ -162,7 +163,7 @@ class WorkflowContext:
         decider = self._deciding
         receiver = Execution(_checks.text("workflow_id", workflow_id), run_id)
         name = _checks.text("the name of a signal", name)
-        call = SendCall(decider, receiver, error_handling, name, value)
+        call = SendSignalCall(decider, receiver, error_handling, name, value)
         decider.begin(call)
         return Result(call)
 
@@ -172,9 +173,9 @@ class WorkflowContext:
         """Ask another execution of the domain to cancel itself.
 
         Args:
-            workflow_id: whom to ask.
-            run_id: which run of it; empty for the open one.
-            error_handling: whether the workflow handles it if there is no such execution.
+            workflow_id: the workflow id of that execution.
+            run_id: its run; empty for the open one.
+            error_handling: whether the workflow handles the error if there is no such execution.
 
         Returns:
             A result without a value, which ends when the request is delivered, or with
@@ -182,44 +183,45 @@ class WorkflowContext:
         """
         decider = self._deciding
         receiver = Execution(_checks.text("workflow_id", workflow_id), run_id)
-        call = CancelCall(decider, receiver, error_handling)
+        call = RequestCancelCall(decider, receiver, error_handling)
         decider.begin(call)
         return Result(call)
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether the execution was asked to cancel itself, by what is known now.
+        """Whether the execution has been asked to cancel itself by now.
 
-        Where ``run`` waits it hears of it anyhow, by `flowy.ExecutionCanceled`.
+        Where ``run`` waits, it learns of the request anyway, by `flowy.ExecutionCanceled`.
         """
         return self._deciding.signals.cancel_requested
 
-    # Chance, and what is outside.
+    # Randomness, and the world outside.
 
     @property
     def random(self) -> Random:
-        """A source of chance of the execution's own."""
+        """A random number generator of the execution's own, the same at each replay."""
         return self._deciding.markers.random()
 
     def uuid(self) -> UUID:
-        """Make a UUID, random and the execution's own."""
+        """Create a random UUID, the same at each replay."""
         return UUID(int=self.random.getrandbits(128), version=4)
 
     def side_effect(self, function: Callable[[], T]) -> T:
-        """Call a function once, and keep what it returns in the history for all replays.
+        """Call a function once, and record its return value in the history for all replays.
 
-        For what is short and harmless, such as reading a setting: if the worker dies before it
-        has answered, the function is called again. All else belongs in activities.
+        Use it for something short and harmless, such as reading a setting: if the worker dies
+        before it has answered, the function is called again. Everything else belongs in activities.
 
         Args:
-            function: takes nothing and returns what can be sent; its type hint says what that is.
+            function: takes no arguments and returns a value that can be sent, of the type that its
+                type hint declares.
 
         Returns:
-            What it returned, now or when it was called.
+            The value that it returned, now or when it was called.
 
         Raises:
-            TaskFailed: it raised an exception, or what it returned cannot be sent; that is kept
-                in the history likewise.
+            TaskFailed: it raised an exception, or its return value cannot be sent; this is recorded
+                in the history as well.
 
         Example:
             ``rate = self.side_effect(lambda: settings.read()["rate"])``
@@ -227,11 +229,11 @@ class WorkflowContext:
         return self._deciding.markers.side_effect(function)
 
     def marker(self, name: str, details: str | None = None) -> None:
-        """Write something into the history, for people who read it.
+        """Write a marker into the history, for its human readers.
 
         Args:
             name: the marker's name, 1 to 256 characters.
-            details: more, up to 32,768 characters.
+            details: a text of up to 32,768 characters.
         """
         given = None if details is None else _checks.text("details", details, 32_768)
         name = _checks.text("the name of a marker", name)
@@ -241,16 +243,16 @@ class WorkflowContext:
     # Code that changes, histories that grow.
 
     def patched(self, patch: str) -> bool:
-        """Tell whether a change of the code holds for this execution.
+        """Return whether this execution uses a change of the code.
 
-        It holds for executions that come to this place for the first time, and not for those
-        that passed it with the old code; a marker keeps that.
+        An execution that reaches this line for the first time uses it; one that passed the line
+        with the old code does not. A marker in the history records the choice.
 
         Args:
-            patch: a name for the change, up to 200 characters, used for no other.
+            patch: a name for the change, up to 200 characters, not used for any other change.
 
         Returns:
-            Whether to do as the new code does.
+            True to run the new code, False to run the old code.
 
         Example:
             ``size = 256 if self.patched("larger") else 128``
@@ -259,57 +261,59 @@ class WorkflowContext:
 
     @property
     def history_length(self) -> int:
-        """How many events the history has, up to the decision task that is being worked on."""
-        return self._deciding.turns.at_hand.started_event_id
+        """The number of events in the history, up to the current decision task."""
+        return self._deciding.turns.current.started_event_id
 
     @property
     def history_is_long(self) -> bool:
-        """Whether it is time to `restart`: four fifths of the 25,000 events that may be, are."""
+        """Whether it is time to `restart`: the history has 20,000 of 25,000 possible events."""
         return self.history_length >= LONG_HISTORY
 
     def restart(self, *args: object, **kwargs: object) -> NoReturn:
-        """End this run of the execution and begin a new one, with an empty history.
+        """End this run of the execution and start a new one, with an empty history.
 
-        All that is open is awaited first. The new run has the settings of this one, but for what
-        ``with self.options(…)`` around the call says, and gets the signals that nobody took, and
-        a request to cancel of which ``run`` has not heard.
+        All open calls are awaited first. The new run has the settings of this one, except those
+        that ``with self.options(…)`` around the call overrides. It also gets the signals that were
+        not taken, and a cancel request that ``run`` has not learned of.
 
         Args:
-            *args: the arguments of the new ``run``; may hold results.
-            **kwargs: the same by keyword.
+            *args: the arguments of the new ``run``; may contain results.
+            **kwargs: its keyword arguments.
 
         Raises:
             TaskError: one of the arguments is a result that ended with an error.
             SerializationError: an argument cannot be sent.
-            ExecutionCanceled: the execution is asked to cancel itself while it waits.
+            ExecutionCanceled: the execution was asked to cancel itself while it waited.
 
         Example:
             ``if self.history_is_long: self.restart(day + 1)``
         """
         decider = self._deciding
-        chosen = known_options.Choices(known_options.WORKFLOW, {}).within(decider.options)
+        chosen = known_options.CallOptions(known_options.WORKFLOW, {}).within(decider.options)
         decider.wait_for_all()
         encode_input, label, encode = decider.payloads.encode_input, decider.label, decider.encode
         decider.when_complete(lambda: encode_input(label, args, kwargs, encode))
-        raise Restarting(args, kwargs, chosen.members)
+        raise RestartRun(args, kwargs, chosen.members)
 
     @contextmanager
     def options(self, **overrides: Unpack[AllOverrides]) -> Iterator[None]:
-        """Choose options for all calls of a block, over what decorators and proxies say.
+        """Override options for all calls in a block.
+
+        They take precedence over those of decorators and proxies.
 
         Args:
-            **overrides: options of activities and of child workflows; those that a proxy's kind
-                does not have are not for it.
+            **overrides: options of activities and of child workflows. A call ignores those that its
+                kind does not have.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
 
         Example:
             ``with self.options(priority=5, retry=3): small = self.resize(source)``
         """
         decider = self._deciding
         before = decider.options
-        decider.options = (*before, known_options.checked_for_all(overrides))
+        decider.options = (*before, known_options.checked_block_options(overrides))
         try:
             yield
         finally:
@@ -319,8 +323,8 @@ class WorkflowContext:
     def _deciding(self) -> Decider:
         if self._decider is None:
             raise ConfigurationError(
-                f"{type(self).__name__} is not being run by a worker; what a workflow can do it "
-                "can do only in its method run, when a worker decides"
+                f"{type(self).__name__} is not being run by a worker; the methods of a workflow "
+                "work only in its method run, while a worker decides"
             )
         return self._decider
 

@@ -1,28 +1,28 @@
-"""Every error of flowy, under one base class.
+"""All errors of flowy, under one base class.
 
 The tree::
 
     FlowyError
-    ├── ConfigurationError        a decorator, proxy, worker or starter was given something wrong
-    ├── RegistrationError         the service holds a type with other defaults, or no such domain
+    ├── ConfigurationError        a decorator, proxy, worker or call got a wrong argument
+    ├── RegistrationError         the domain is unknown, or holds the type with other defaults
     ├── StartError                the service refused to start an execution
     ├── SerializationError        a value cannot be sent, or a text cannot be read
-    ├── HistoryError              what was given as a history is none
-    ├── NonDeterminismError       the workflow's code decides otherwise than its history shows
-    ├── UnrepeatableError         the workflow's code does what is not the same at each replay
-    ├── DecisionRefusedError      the service refuses to close the execution
-    ├── UnknownExecutionError     there is no such execution, or it is not open
-    ├── NotAwaitedError           an activity to be finished elsewhere has ended already
-    ├── ActivityCanceled          raised by an activity that stops as it was asked to
+    ├── HistoryError              the given events are not a complete history
+    ├── NonDeterminismError       the code makes other decisions than the history records
+    ├── UnrepeatableError         the code does something that differs at each replay
+    ├── DecisionRefusedError      the service refused to close the execution
+    ├── UnknownExecutionError     no such execution exists, or none is open
+    ├── NotAwaitedError           an activity completed by token had already ended
+    ├── ActivityCanceled          raised by an activity that stops because it was asked to
     ├── ExecutionCanceled         raised in ``run`` when the execution is asked to cancel itself
-    └── TaskError                 what was asked of the service ended without a result
+    └── TaskError                 a call that the workflow made ended without a result
         ├── TaskFailed            the activity raised an exception, or the child workflow failed
-        ├── TaskTimedOut          one of the time-outs of an activity or a child passed
-        ├── TaskCanceled          the activity or the child was canceled
+        ├── TaskTimedOut          the activity or child exceeded one of its time-outs
+        ├── TaskCanceled          the activity or child was canceled
         ├── TaskTerminated        the child was terminated
-        ├── TaskNotScheduled      it was never scheduled: the decision failed, or its input
-        ├── NotDelivered          a signal or a request to cancel found no open execution
-        └── DependencyFailed      it was never scheduled: a result among its arguments is an error
+        ├── TaskNotScheduled      the decision failed, or the input could not be sent
+        ├── NotDelivered          a signal or cancel request found no open execution
+        └── DependencyFailed      one of the call's arguments is a result that failed
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 
 class FlowyError(Exception):
-    """The base of all errors that flowy raises."""
+    """The base class of all errors that flowy raises."""
 
 
 class ConfigurationError(FlowyError):
-    """A decorator, proxy, worker or starter was given something it cannot work with."""
+    """A decorator, proxy, worker or call got an argument that it cannot work with."""
 
 
 class RegistrationError(FlowyError):
-    """The domain is unknown, or it holds a type with other defaults than the code has."""
+    """The domain is unknown, or it holds a type with other defaults than the code declares."""
 
 
 class StartError(FlowyError):
@@ -50,50 +50,49 @@ class StartError(FlowyError):
 
 
 class SerializationError(FlowyError):
-    """A value cannot be sent as JSON, is too long for Amazon SWF, or a text cannot be read."""
+    """A value cannot be serialized or is too long for Amazon SWF, or a text cannot be read."""
 
 
 class HistoryError(FlowyError):
-    """What was given as the history of an execution is not one, or not all of it."""
+    """The events given as a history are not one, or are incomplete."""
 
 
 class DecisionRefusedError(FlowyError):
-    """The service refuses to close the execution, for another reason than news meanwhile."""
+    """The service refused to close the execution, and not because new events had arrived."""
 
 
 class UnknownExecutionError(FlowyError):
-    """There is no such execution, or none that is open."""
+    """No such execution exists, or none is open."""
 
 
 class NotAwaitedError(FlowyError):
-    """An activity that was to be finished elsewhere has ended already, or its execution has."""
+    """An activity that was to be completed by its token has already ended, or its execution has."""
 
 
 class ActivityCanceled(FlowyError):
-    """Raised by an activity that stops, once a heartbeat has said that it is to be canceled.
+    """Raised by an activity to stop after a heartbeat has reported a cancellation request.
 
     Args:
-        details: what the workflow is to know, such as what was undone.
+        details: a text for the workflow, such as what was undone.
 
     Example:
         ``if not self.heartbeat(): raise ActivityCanceled("nothing was sent")``
     """
 
     def __init__(self, details: str = "") -> None:
-        """Keep the details."""
         super().__init__(details or "the activity was canceled")
         self.details = details
 
 
 class ExecutionCanceled(FlowyError):
-    """Raised in ``run``, where it waits, when the execution has been asked to cancel itself.
+    """Raised where ``run`` waits, when the execution has been asked to cancel itself.
 
-    It is raised once; what handles it can clean up, with activities, timers and all else, and
-    raise it again. If it leaves ``run``, all that is open is asked to cancel too, and when that
-    has ended the execution is closed as canceled.
+    It is raised once. A handler can clean up with activities, timers and anything else, and then
+    raise it again. If it leaves ``run``, all open calls are asked to cancel as well, and the
+    execution is closed as canceled once they have ended.
 
     Args:
-        details: what is kept as the details of the cancellation; at most 32,768 characters.
+        details: recorded as the details of the cancellation; at most 32,768 characters.
 
     Example:
         ::
@@ -106,34 +105,35 @@ class ExecutionCanceled(FlowyError):
     """
 
     def __init__(self, details: str = "") -> None:
-        """Keep the details."""
         super().__init__(details or "the execution was asked to cancel itself")
         self.details = details
 
 
 class NonDeterminismError(FlowyError):
-    """A workflow's code decides otherwise than the history of the execution shows.
+    """A workflow's code makes other decisions than the history of the execution records.
 
-    Nothing is answered to the service then, so that going back to the code which wrote the
-    history saves the execution.
+    Nothing is sent to the service in that case: returning to the code that wrote the history
+    lets the execution go on.
 
     Args:
-        difference: where history and code part, why most likely, and what to do.
+        difference: where history and code differ, the likely reason, and what to do.
+
+    Attributes:
+        difference: the same; its text is the error's message.
     """
 
     def __init__(self, difference: Difference) -> None:
-        """Keep it; its text is the message."""
         super().__init__(str(difference))
         self.difference = difference
 
     @property
     def event_id(self) -> int:
-        """The event at which history and code part."""
+        """The first event at which history and code differ."""
         return self.difference.event_id
 
     @property
     def expected(self) -> str:
-        """What the history holds there."""
+        """What the history records at that event."""
         return self.difference.expected
 
     @property
@@ -142,24 +142,22 @@ class NonDeterminismError(FlowyError):
         return self.difference.got
 
     def __reduce__(self) -> tuple[type, tuple[Difference]]:
-        """Let the error travel between processes."""
         return type(self), (self.difference,)
 
 
 class UnrepeatableError(FlowyError):
-    """The code of a workflow does what is not the same at each replay, or is done again.
+    """A workflow's code does something that differs, or is done again, at each replay.
 
-    The decision task is not answered, so that mended code goes on with the execution.
+    The decision task is not answered, so the execution goes on once the code is fixed.
 
     Args:
-        what: what it does, such as ``time.time()``.
-        file: the file where the author's code does so.
-        line: the line.
+        what: the operation, such as ``time.time()``.
+        file: the author's file that contains it.
+        line: the line in that file.
         instead: what to use instead.
     """
 
     def __init__(self, what: str, file: str, line: int, instead: str) -> None:
-        """Keep all and make the sentence."""
         super().__init__(
             f"{file}, line {line}: {what} in the run of a workflow, which is replayed for each "
             f"decision; use {instead} instead"
@@ -170,19 +168,18 @@ class UnrepeatableError(FlowyError):
         self.instead = instead
 
     def __reduce__(self) -> tuple[type, tuple[str, str, int, str]]:
-        """Let the error travel between processes."""
         return type(self), (self.what, self.file, self.line, self.instead)
 
 
 class TaskError(FlowyError):
-    """Something the workflow asked for ended without a result.
+    """A call that the workflow made ended without a result.
 
     Args:
-        type: name and version of its type, such as ``resize 1``; or what it is.
+        type: name and version of its type, such as ``resize 1``; or a description of the call.
         task_id: its id in the history, such as ``resize-1``, or the workflow id of a child.
-        attempt: which attempt it was, from 1.
-        reason: why, in a few words.
-        details: more about it; after an exception in an activity the remote traceback.
+        attempt: the number of the attempt, from 1.
+        reason: why it ended, in a few words.
+        details: more about it; after an exception in an activity, the remote traceback.
     """
 
     verb = "ended without a result"
@@ -190,7 +187,6 @@ class TaskError(FlowyError):
     def __init__(
         self, type: str, task_id: str, attempt: int, reason: str = "", details: str = ""
     ) -> None:
-        """Keep all and make the sentence."""
         sentence = f"{type} ({task_id}) {self.verb}"
         super().__init__(f"{sentence}: {reason}" if reason else sentence)
         self.type = type
@@ -200,55 +196,54 @@ class TaskError(FlowyError):
         self.details = details
 
     def __reduce__(self) -> tuple[type, tuple[str, str, int, str, str]]:
-        """Let the error travel between processes."""
         arguments = (self.type, self.task_id, self.attempt, self.reason, self.details)
         return self.__class__, arguments
 
 
 class TaskFailed(TaskError):
-    """It failed: it raised an exception, or what it returned cannot be read."""
+    """The call failed: it raised an exception, or its result cannot be read."""
 
     verb = "failed"
 
     @property
     def remote_traceback(self) -> str:
-        """The traceback of the exception, as the worker wrote it; empty if it wrote none."""
+        """The traceback of the exception, as the worker recorded it; empty if it recorded none."""
         return self.details
 
 
 class TaskTimedOut(TaskError):
-    """A time-out passed.
+    """The call exceeded a time-out.
 
-    ``reason`` says which: ``SCHEDULE_TO_START``, ``SCHEDULE_TO_CLOSE``, ``START_TO_CLOSE`` or
-    ``HEARTBEAT`` of an activity, ``START_TO_CLOSE`` of a child workflow; ``details`` are those of
-    an activity's last heartbeat.
+    ``reason`` names it: ``SCHEDULE_TO_START``, ``SCHEDULE_TO_CLOSE``, ``START_TO_CLOSE`` or
+    ``HEARTBEAT`` of an activity, ``START_TO_CLOSE`` of a child workflow. ``details`` are those of
+    the activity's last heartbeat.
     """
 
     verb = "timed out"
 
     @property
     def timeout_type(self) -> str:
-        """Which time-out passed."""
+        """The time-out that was exceeded, such as ``HEARTBEAT``."""
         return self.reason
 
 
 class TaskCanceled(TaskError):
-    """It was canceled; ``details`` are what it gave."""
+    """The call was canceled; ``details`` are those that it reported."""
 
     verb = "was canceled"
 
 
 class TaskTerminated(TaskError):
-    """The child workflow was terminated; the service does not say why."""
+    """The child workflow was terminated; the service does not report why."""
 
     verb = "was terminated"
 
 
 class TaskNotScheduled(TaskError):
-    """It was never scheduled.
+    """The call was never scheduled.
 
     ``reason`` is the cause as Amazon SWF names it, such as ``ACTIVITY_TYPE_DOES_NOT_EXIST``, or
-    says what is wrong with the input.
+    what is wrong with the input.
     """
 
     verb = "was not scheduled"
@@ -260,9 +255,9 @@ class TaskNotScheduled(TaskError):
 
 
 class NotDelivered(TaskError):
-    """A signal or a request to cancel found no open execution.
+    """A signal or a cancel request found no open execution.
 
-    ``type`` says what was to be delivered, ``task_id`` to whom; ``reason`` is the cause as Amazon
+    ``type`` names what was sent and ``task_id`` the receiver. ``reason`` is the cause as Amazon
     SWF names it, such as ``UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION``.
     """
 
@@ -270,6 +265,6 @@ class NotDelivered(TaskError):
 
 
 class DependencyFailed(TaskError):
-    """It was never scheduled, as a result among its arguments is an error (``__cause__``)."""
+    """The call was never scheduled, because a result among its arguments failed (``__cause__``)."""
 
     verb = "was not scheduled, as one of its arguments failed"

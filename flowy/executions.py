@@ -1,7 +1,7 @@
-"""Executions from outside: finding them, their histories, signals, cancellation and termination.
+"""Executions from outside: list them, get their histories, signal, cancel and terminate them.
 
-An execution is named by its workflow id; of several runs the one that is open is meant, or else
-the one that was started last, unless the run id is given as well.
+An execution is named by its workflow id. If it has had several runs, the open one is meant, or else
+the one that was started last, unless a run id is given as well.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLOSED_AS = {
 """The last event of a closed execution: its status."""
 
 STATUSES = tuple(CLOSED_AS.values())
-"""How an execution may be closed."""
+"""The statuses of closed executions."""
 
 
 def signal(
@@ -50,37 +50,37 @@ def signal(
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: whom to send it to.
+        workflow_id: the receiver's workflow id.
         name: the signal's name, 1 to 256 characters.
-        value: what it carries; None for nothing.
-        run_id: which run of it; None for the open one.
-        payloads: how values travel.
+        value: the value that it carries; None for nothing.
+        run_id: the receiver's run; None for the open one.
+        payloads: how values are written; the same as that of the workers.
 
     Raises:
         SerializationError: the value cannot be sent.
-        UnknownExecutionError: no such execution is open, or there is no such domain.
+        UnknownExecutionError: no such execution is open, or the domain is unknown.
     """
     request: dict[str, Any] = {"signalName": _checks.text("the name of a signal", name)}
     if value is not None:
         request["input"] = payloads.encode_value(f"the signal {name!r}", value)
-    _tell(client.signal_workflow_execution, domain, workflow_id, run_id, request)
+    _request(client.signal_workflow_execution, domain, workflow_id, run_id, request)
 
 
 def request_cancel(
     client: SwfClient, domain: str, workflow_id: str, *, run_id: str | None = None
 ) -> None:
-    """Ask an open execution to cancel itself; it may clean up first, or go on.
+    """Ask an open execution to cancel itself; it may clean up first, or ignore the request.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: whom to ask.
-        run_id: which run of it; None for the open one.
+        workflow_id: the execution's workflow id.
+        run_id: its run; None for the open one.
 
     Raises:
-        UnknownExecutionError: no such execution is open, or there is no such domain.
+        UnknownExecutionError: no such execution is open, or the domain is unknown.
     """
-    _tell(client.request_cancel_workflow_execution, domain, workflow_id, run_id, {})
+    _request(client.request_cancel_workflow_execution, domain, workflow_id, run_id, {})
 
 
 def terminate(
@@ -93,20 +93,20 @@ def terminate(
     details: str = "",
     child_policy: str | None = None,
 ) -> None:
-    """End an open execution at once, without asking it.
+    """Close an open execution at once, without giving it a chance to clean up.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: which one.
-        run_id: which run of it; None for the open one.
-        reason: why, at most 256 characters.
+        workflow_id: the execution's workflow id.
+        run_id: its run; None for the open one.
+        reason: the reason, at most 256 characters.
         details: more about it, at most 32,768 characters.
-        child_policy: what becomes of its open children, if not as it was started with.
+        child_policy: what happens to its open children; None for what it was started with.
 
     Raises:
         ConfigurationError: there is no such child policy.
-        UnknownExecutionError: no such execution is open, or there is no such domain.
+        UnknownExecutionError: no such execution is open, or the domain is unknown.
     """
     request = {name: text for name, text in (("reason", reason), ("details", details)) if text}
     if child_policy is not None:
@@ -115,7 +115,7 @@ def terminate(
                 f"child_policy must be one of {', '.join(CHILD_POLICIES)}, not {child_policy!r}"
             )
         request["childPolicy"] = child_policy
-    _tell(client.terminate_workflow_execution, domain, workflow_id, run_id, request)
+    _request(client.terminate_workflow_execution, domain, workflow_id, run_id, request)
 
 
 def list_executions(
@@ -128,24 +128,25 @@ def list_executions(
     tag: str | None = None,
     since: datetime | None = None,
 ) -> Iterator[Reply]:
-    """Find executions, those that are open first, each kind from the latest start on.
+    """List executions: first the open ones, then the closed ones, most recently started first.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        status: ``OPEN``, ``CLOSED``, or how they were closed, such as ``FAILED``; None for all.
-        workflow_id: only those with this id.
-        type_name: only those of this type, in all its versions.
-        tag: only those with this tag. The service takes only one of the filters from the status
-            to this one; the others are applied to what it returns.
-        since: only those that were started since; a datetime with a timezone.
+        status: ``OPEN``, ``CLOSED``, or the status of closed ones, such as ``FAILED``; None for
+            all.
+        workflow_id: filters by workflow id.
+        type_name: filters by the name of the type, in all versions.
+        tag: filters by tag. The service applies only one filter, of workflow id, tag, type name and
+            status the first that is given; the others are applied to what it returns.
+        since: filters by start time, from this one on; a datetime with a timezone.
 
     Yields:
-        Descriptions as ListOpenWorkflowExecutions gives them.
+        Descriptions in the form of ListOpenWorkflowExecutions.
 
     Raises:
         ConfigurationError: there is no such status.
-        UnknownExecutionError: there is no such domain.
+        UnknownExecutionError: the domain is unknown.
     """
     if status not in (None, "OPEN", "CLOSED", *STATUSES):
         raise ConfigurationError(
@@ -180,19 +181,19 @@ def list_executions(
 def latest(
     client: SwfClient, domain: str, workflow_id: str, run_id: str | None = None
 ) -> Execution:
-    """Find the run that is meant by a workflow id.
+    """Find the run that a workflow id stands for.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: the id.
+        workflow_id: the workflow id.
         run_id: the run, if it is known.
 
     Returns:
         The open run, or else the one that was started last.
 
     Raises:
-        UnknownExecutionError: there is none.
+        UnknownExecutionError: there is no such execution.
     """
     if run_id is not None:
         return Execution(workflow_id, run_id)
@@ -202,10 +203,10 @@ def latest(
 
 
 def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
-    """Tell all that DescribeWorkflowExecution knows of an execution.
+    """Return all that DescribeWorkflowExecution reports about an execution.
 
     Raises:
-        UnknownExecutionError: there is none.
+        UnknownExecutionError: there is no such execution.
     """
     try:
         return client.describe_workflow_execution(domain=domain, execution=_wire(execution))
@@ -216,18 +217,18 @@ def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
 
 
 def history(client: SwfClient, domain: str, execution: Execution) -> list[Event]:
-    """Get the whole history of an execution.
+    """Return the complete history of an execution.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        execution: which one; see `latest`.
+        execution: the execution; see `latest`.
 
     Returns:
-        Its events, oldest first, as `flowy.replay.replay` takes them.
+        Its events, oldest first, in the form that `flowy.replay.replay` takes.
 
     Raises:
-        UnknownExecutionError: there is none.
+        UnknownExecutionError: there is no such execution.
     """
     request: dict[str, Any] = {"domain": domain, "execution": _wire(execution)}
     events: list[Event] = []
@@ -262,7 +263,7 @@ def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
         request["nextPageToken"] = page["nextPageToken"]
 
 
-def _tell(
+def _request(
     call: Any, domain: str, workflow_id: str, run_id: str | None, request: dict[str, Any]
 ) -> None:
     request["domain"] = _checks.text("domain", domain)

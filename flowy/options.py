@@ -1,34 +1,35 @@
-"""What can be set for activities and workflows, and how Amazon SWF spells it.
+"""Options of activities and workflows, and how Amazon SWF spells them.
 
 A time-out is a whole number of seconds, or None for no limit.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from flowy._checks import names, text, truth, whole_number
 from flowy.errors import ConfigurationError
 from flowy.retry import NO_RETRY, Retry
 
 CHILD_POLICIES = ("TERMINATE", "REQUEST_CANCEL", "ABANDON")
-"""What becomes of an execution's open children when it ends."""
+"""What can happen to the open children of an execution that ends."""
 
 YEAR = 31_536_000
-"""The longest an execution may last, in seconds."""
+"""The longest duration of an execution, in seconds."""
 
 
 class Default(Enum):
-    """What an option has that was not given."""
+    """The value of an option that was not given."""
 
     REGISTERED = "the registered default"
 
 
 class CallOverrides(TypedDict, total=False):
-    """What can be set for a call of any kind."""
+    """Options of every kind of call."""
 
     task_list: str
     priority: int
@@ -38,7 +39,7 @@ class CallOverrides(TypedDict, total=False):
 
 
 class ActivityOverrides(CallOverrides, total=False):
-    """What may be set otherwise than the activity's registered defaults."""
+    """Options of an activity that override its registered defaults."""
 
     heartbeat: int | None
     schedule_to_close: int | None
@@ -47,7 +48,7 @@ class ActivityOverrides(CallOverrides, total=False):
 
 
 class ChildrenOverrides(CallOverrides, total=False):
-    """What may be set for several child workflows."""
+    """Options of child workflows that may be shared by several."""
 
     execution_start_to_close: int
     task_start_to_close: int | None
@@ -57,13 +58,13 @@ class ChildrenOverrides(CallOverrides, total=False):
 
 
 class WorkflowOverrides(ChildrenOverrides, total=False):
-    """What may be set otherwise than a child workflow's registered defaults."""
+    """Options of a child workflow that override its registered defaults."""
 
     workflow_id: str
 
 
 class LambdaOverrides(TypedDict, total=False):
-    """What may be set for a Lambda function."""
+    """Options of a Lambda function."""
 
     start_to_close: int
     retry: int | Retry
@@ -72,15 +73,15 @@ class LambdaOverrides(TypedDict, total=False):
 
 
 class AllOverrides(ActivityOverrides, ChildrenOverrides, total=False):
-    """What may be set for all calls of a block."""
+    """Options that a block can set for all calls in it."""
 
 
 def retry_policy(value: object, delay: object = Default.REGISTERED) -> Retry:
-    """Check a retry, of which two bare numbers are the short form.
+    """Check a retry, given as a `Retry` or in short as two numbers.
 
     Args:
-        value: a `Retry`, or a number of attempts.
-        delay: seconds between two attempts, where the retry is a number.
+        value: a `Retry`, or the total number of attempts.
+        delay: seconds between two attempts, if the retry is a number.
 
     Raises:
         ConfigurationError: it is neither, or a delay is given twice.
@@ -88,7 +89,9 @@ def retry_policy(value: object, delay: object = Default.REGISTERED) -> Retry:
     given = not isinstance(delay, Default)
     if isinstance(value, Retry):
         if given:
-            raise ConfigurationError("say the delay in the Retry, as in Retry(attempts=3, delay=1)")
+            raise ConfigurationError(
+                "give the delay to the Retry, as in Retry(attempts=3, delay=1)"
+            )
         return value
     attempts = whole_number("retry, the number of attempts,", value, least=1)
     return Retry(attempts, whole_number("delay, in seconds,", delay) if given else 0)
@@ -123,7 +126,7 @@ def _child_policy(name: str, value: object) -> str:
 def _tags(name: str, value: object) -> list[str]:
     tags = names(name, value)
     if len(tags) > 5:
-        raise ConfigurationError(f"{name} may be 5 at most, not {len(tags)}")
+        raise ConfigurationError(f"{name} can be 5 at most, not {len(tags)}")
     return tags
 
 
@@ -137,7 +140,7 @@ ACTIVITY: Settings = {
     "start_to_close": ("startToCloseTimeout", _time_out),
     "priority": ("taskPriority", _priority),
 }
-"""Option of an activity: the decision's member, and how a value is checked and written."""
+"""Option of an activity: the decision's member, and the function that checks and writes a value."""
 
 WORKFLOW: Settings = {
     "task_list": ("taskList", _task_list),
@@ -148,17 +151,17 @@ WORKFLOW: Settings = {
     "tags": ("tagList", _tags),
     "lambda_role": ("lambdaRole", text),
 }
-"""Option of an execution: the request's member, and how a value is checked and written."""
+"""Option of an execution: the request's member, and the function that checks and writes a value."""
 
 LAMBDA: Settings = {"start_to_close": ("startToCloseTimeout", _lambda_time_out)}
 """Option of a Lambda function: the decision's member, and how a value is checked and written."""
 
 
 def members(settings: Settings, options: Mapping[str, object]) -> dict[str, Any]:
-    """Check options and spell them as the service does.
+    """Check options and write them as the service spells them.
 
     Args:
-        settings: the table to read them by.
+        settings: the table of the options that exist.
         options: values by option name; those that are `Default` are left out.
 
     Returns:
@@ -175,26 +178,26 @@ def members(settings: Settings, options: Mapping[str, object]) -> dict[str, Any]
     }
 
 
-class Choices(NamedTuple):
-    """What is chosen for calls of one activity, child workflow or Lambda function."""
+class CallOptions(NamedTuple):
+    """The options of calls of one activity, child workflow or Lambda function."""
 
     settings: Settings
-    """The table that options are read by."""
+    """The table of the options that exist."""
     members: dict[str, Any]
-    """Members of the decision."""
+    """The members of the decision that they become."""
     retry: Retry = NO_RETRY
     error_handling: bool = False
     workflow_id: str | None = None
-    """The id of a child, if not one that is made for it."""
+    """The id of a child, if it is not to be derived from the parent's."""
 
-    def over(self, options: Mapping[str, object]) -> Choices:
-        """Choose otherwise.
+    def over(self, options: Mapping[str, object]) -> CallOptions:
+        """Override some options.
 
         Args:
             options: values by option name.
 
         Returns:
-            These choices, but for what the options say.
+            These options with the given ones in place.
 
         Raises:
             ConfigurationError: an option does not exist or has a wrong value.
@@ -203,7 +206,7 @@ class Choices(NamedTuple):
         _refuse_unknown(options, (*settings, *_own_options(settings)))
         wire = {name: value for name, value in options.items() if name in settings}
         workflow_id = options.get("workflow_id", self.workflow_id)
-        return Choices(
+        return CallOptions(
             settings,
             {**self.members, **members(settings, wire)},
             _retry_over(self.retry, options),
@@ -211,32 +214,32 @@ class Choices(NamedTuple):
             None if workflow_id is None else text("workflow_id", workflow_id),
         )
 
-    def within(self, blocks: Iterable[Mapping[str, object]]) -> Choices:
-        """Choose as blocks say that are for calls of every kind.
+    def within(self, blocks: Iterable[Mapping[str, object]]) -> CallOptions:
+        """Override options by those of the blocks around a call.
 
         Args:
-            blocks: values by option name, the outermost block's first; those that these calls do
-                not have are not for them.
+            blocks: values by option name, the outermost block's first. Options that calls of this
+                kind do not have are ignored.
 
         Returns:
-            These choices, but for what the blocks say.
+            These options with those of the blocks in place.
         """
-        choices = self
+        call_options = self
         for block in blocks:
             known = {
                 name: value
                 for name, value in block.items()
                 if name in self.settings or name in _CALLING
             }
-            choices = choices.over(known)
-        return choices
+            call_options = call_options.over(known)
+        return call_options
 
 
 _CALLING = ("retry", "delay", "error_handling")
 
 
 def _own_options(settings: Settings) -> tuple[str, ...]:
-    """The options that are no members of a decision."""
+    """The options that are not members of a decision."""
     return (*_CALLING, "workflow_id") if settings is WORKFLOW else _CALLING
 
 
@@ -248,15 +251,15 @@ def _retry_over(retry: Retry, options: Mapping[str, object]) -> Retry:
     return retry
 
 
-def checked_for_all(options: Mapping[str, object]) -> dict[str, object]:
-    """Check options that are for calls of every kind.
+def checked_block_options(options: Mapping[str, object]) -> dict[str, object]:
+    """Check options that a block sets for calls of every kind.
 
     Raises:
         ConfigurationError: an option does not exist or has a wrong value.
     """
     _refuse_unknown(options, (*ACTIVITY, *WORKFLOW, *_CALLING))
     for settings in (ACTIVITY, WORKFLOW):
-        Choices(settings, {}).within([options])
+        CallOptions(settings, {}).within([options])
     return dict(options)
 
 
@@ -264,18 +267,63 @@ def _refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ConfigurationError(
-            f"there is no option {', '.join(unknown)}; there are {', '.join(known)}"
+            f"there is no option {', '.join(unknown)}; the options are {', '.join(known)}"
         )
 
 
 def default_members(wire: Mapping[str, Any], infix: str = "") -> dict[str, Any]:
-    """Spell members as the defaults of a type: ``taskList`` becomes ``defaultTaskList``.
+    """Spell members as the registered defaults of a type: ``defaultTaskList`` for ``taskList``.
 
     Args:
-        wire: what `members` returned.
-        infix: what the service puts before a time-out: ``Task`` for those of activities.
+        wire: the value that `members` returned.
+        infix: inserted before the name of a time-out: ``Task`` for those of activities.
     """
     return {
         f"default{infix if name.endswith('Timeout') else ''}{name[0].upper()}{name[1:]}": value
         for name, value in wire.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredType:
+    """A type that a decorator declares: how it is registered, and how it is called."""
+
+    name: str
+    version: str
+    defaults: dict[str, Any]
+    """The members of its registration that begin with ``default``."""
+    retry: Retry = NO_RETRY
+    """How often a call is tried."""
+    error_handling: bool = False
+    """Whether the workflow that calls it handles its errors."""
+
+    kind: ClassVar[str]
+    """The noun for types of this kind, ``activity`` or ``workflow``."""
+
+    def __str__(self) -> str:
+        """Name and version, such as ``resize 1``."""
+        return f"{self.name} {self.version}"
+
+
+def check_class(cls: Any, base: type[Any]) -> None:
+    """Refuse to decorate a class that a worker could not run.
+
+    Args:
+        cls: the decorated object.
+        base: the class that it must be a subclass of, `flowy.Activity` or `flowy.Workflow`.
+
+    Raises:
+        ConfigurationError: it is not a subclass, or has no ordinary method ``run``.
+    """
+    decorator = base.__name__.lower()
+    if not isinstance(cls, type) or not issubclass(cls, base):
+        raise ConfigurationError(
+            f"@{decorator} goes on a subclass of flowy.{base.__name__}, not on {cls!r}"
+        )
+    run = getattr(cls, "run", None)
+    if run is base.run:
+        raise ConfigurationError(f"{cls.__name__} has no method run; define one that does the work")
+    if inspect.iscoroutinefunction(run) or inspect.isgeneratorfunction(run):
+        raise ConfigurationError(
+            f"{cls.__name__}.run is a coroutine or generator; make it an ordinary method"
+        )

@@ -1,7 +1,7 @@
-"""Values as text, within what Amazon SWF can carry.
+"""Payloads: values as text, within what Amazon SWF can carry.
 
-The input of a workflow or an activity is an array of two: its arguments and its keyword
-arguments, such as ``[[10], {}]``. A result is any value. NaN and the infinities are no JSON.
+The input of a workflow or an activity is an array of its arguments and its keyword arguments, such
+as ``[[10], {}]``. A result is any value. NaN and infinities are refused, as they are not JSON.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowy._payloads.hints import NO_HINTS, UNREADABLE, hints_of
-from flowy._payloads.limits import DATA_LIMIT, length
-from flowy._payloads.plain import Convert
-from flowy._payloads.serializers import Encode, Json, Serializer
-from flowy._payloads.stores import Store, fetched, keep, store_at
+from flowy._payloads.serializers import Converter, Encode, Json, Serializer
+from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
+from flowy._payloads.text import DATA_LIMIT, length
 from flowy.errors import SerializationError
+
+__all__ = ["PLAIN", "FolderStore", "Json", "Payloads", "S3Store", "Serializer", "Store"]
 
 
 class Payloads:
-    """How arguments and results travel: who makes text of them, and where long ones are kept.
+    """How arguments and results are sent: the serializer, and a store for long ones.
 
-    All processes that work on the same executions need the same: workers of both kinds, and
-    those that start executions or ask for results.
+    All processes that work on the same executions need the same: workers of both kinds, and those
+    that start executions or read results.
 
     Args:
-        serializer: an object with the two methods of `flowy._payloads.serializers.Serializer`; JSON
-            by default. Values come back from it as they are, and from JSON by the type hints of
-            ``run``.
-        store: an object with the two methods of `flowy._payloads.stores.Store`, a folder, or
-            ``s3://bucket/prefix``: where values go that are too long for Amazon SWF. None for
-            nowhere; they are then an error.
+        serializer: an object with the two methods of `Serializer`; JSON by default. JSON values are
+            converted according to the type hints of ``run``; those of another serializer are left
+            as it returns them.
+        store: where values go that are too long for Amazon SWF: a folder, ``s3://bucket/prefix``,
+            or an object with the two methods of `Store`. None to refuse such values.
 
     Attributes:
         serializer: the serializer.
-        encode: makes text of a value, whatever its length.
+        encode: turns a value of any length into text.
 
     Raises:
         ConfigurationError: the store's location is wrong.
@@ -48,7 +48,6 @@ class Payloads:
         serializer: Serializer | None = None,
         store: Store | str | os.PathLike[str] | None = None,
     ) -> None:
-        """Check the arguments; nothing is asked of the store yet."""
         self.serializer: Serializer = Json() if serializer is None else serializer
         self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
         self.encode: Encode = self.serializer.dumps
@@ -65,18 +64,18 @@ class Payloads:
         """Write the input of a workflow or an activity.
 
         Args:
-            owner: whose input it is, for the message of an error, such as ``resize 1``.
+            owner: the type, as named in errors, such as ``resize 1``.
             args: the arguments.
             kwargs: the keyword arguments.
-            encode: makes text of a value, if not the serializer alone; see
-                `flowy._payloads.serializers.encoder`.
-            signals: what a workflow hands on to its next run, if anything.
+            encode: turns a value into text, if not the serializer alone.
+            signals: what a workflow passes on to its next run.
 
         Returns:
             The text, such as ``[["photo.jpg", 64], {"store": "/tmp"}]``, or a reference to it.
 
         Raises:
-            SerializationError: an argument cannot be sent, or all are too long; it is named.
+            SerializationError: an argument cannot be sent, or all together are too long; the error
+                names the argument.
         """
         encode = encode or self.encode
         try:
@@ -96,17 +95,16 @@ class Payloads:
         raise SerializationError(
             f"the input of {owner} takes {length(text):,} characters as {self._language}, {name} "
             f"alone {size:,}, and Amazon SWF carries {DATA_LIMIT:,}: give workers and starters "
-            "Payloads(store=…), or store the value elsewhere and pass where it is"
+            "Payloads(store=…), or store the value elsewhere and pass its location"
         )
 
     def encode_result(self, owner: object, value: object, encode: Encode | None = None) -> str:
-        """Write what a workflow or an activity returned.
+        """Write the return value of a workflow or an activity.
 
         Args:
-            owner: whose result it is, for the message of an error.
-            value: the result.
-            encode: makes text of a value, if not the serializer alone; see
-                `flowy._payloads.serializers.encoder`.
+            owner: the type, as named in errors.
+            value: the return value.
+            encode: turns a value into text, if not the serializer alone.
 
         Returns:
             The text, or a reference to it.
@@ -117,13 +115,12 @@ class Payloads:
         return self.encode_value(f"the result of {owner}", value, encode)
 
     def encode_value(self, what: str, value: object, encode: Encode | None = None) -> str:
-        """Write any one value, such as what a signal carries.
+        """Write a single value, such as that of a signal.
 
         Args:
-            what: what the value is, for the message of an error, such as ``the signal 'stop'``.
+            what: the name of the value in errors, such as ``the signal 'stop'``.
             value: the value.
-            encode: makes text of a value, if not the serializer alone; see
-                `flowy._payloads.serializers.encoder`.
+            encode: turns a value into text, if not the serializer alone.
 
         Returns:
             The text, or a reference to it.
@@ -135,7 +132,7 @@ class Payloads:
             text = (encode or self.encode)(value)
         except Exception as error:
             raise SerializationError(
-                f"{what} cannot be sent as {self._language}: {error}; {self._mend('use')}"
+                f"{what} cannot be sent as {self._language}: {error}; {self._accepted('use')}"
             ) from error
         if length(text) <= DATA_LIMIT:
             return text
@@ -144,26 +141,26 @@ class Payloads:
         raise SerializationError(
             f"{what} takes {length(text):,} characters as {self._language}, and Amazon SWF "
             f"carries {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
-            "value elsewhere and hand on where it is"
+            "value elsewhere and pass its location"
         )
 
     def decode_input(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Read the input of a workflow or an activity; none at all means no arguments.
+        """Read the input of a workflow or an activity; no input means no arguments.
 
         Args:
-            owner: whose input it is, for the message of an error.
-            text: the input as the service gave it, or None.
-            hinted: the class whose ``run`` takes the arguments and says by its type hints what
-                they are; None to leave them as they come.
+            owner: the type, as named in errors.
+            text: the input as the service returned it, or None.
+            hinted: the class whose ``run`` takes the arguments and declares their types by type
+                hints; None to leave them unconverted.
 
         Returns:
             The arguments and the keyword arguments.
 
         Raises:
-            SerializationError: it is no array of a list and an object, or an argument is not
-                what its type hint says.
+            SerializationError: it is not an array of a list and an object, or an argument does not
+                match its type hint.
         """
         args, kwargs, _ = self.decode_start(owner, text, hinted)
         return args, kwargs
@@ -171,7 +168,7 @@ class Payloads:
     def decode_start(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
-        """Read the input of a workflow, with what the run before it handed on.
+        """Read the input of a workflow, with what its previous run passed on.
 
         Args:
             owner: see `decode_input`.
@@ -179,7 +176,7 @@ class Payloads:
             hinted: see `decode_input`.
 
         Returns:
-            The arguments, the keyword arguments, and the signals that the run before did not
+            The arguments, the keyword arguments, and the signals that the previous run did not
             take, each as name and text.
 
         Raises:
@@ -200,41 +197,41 @@ class Payloads:
         except Exception:
             pass
         raise SerializationError(
-            f"{what} is not what flowy sends, a {self._language} array of arguments and keyword "
+            f"{what} is not in flowy's form, a {self._language} array of arguments and keyword "
             f"arguments such as [[10], {{}}]: {text[:80]!r}"
         )
 
     def decode_result(self, owner: object, text: str | None, hinted: type | None = None) -> Any:
-        """Read what a workflow or an activity returned; nothing at all is read as None.
+        """Read the return value of a workflow or an activity; no result is read as None.
 
         Args:
-            owner: whose result it is, for the message of an error.
-            text: the result as the service gave it, or None.
-            hinted: the class whose ``run`` says by its type hint what it returns; None to leave
-                it as it comes.
+            owner: the type, as named in errors.
+            text: the result as the service returned it, or None.
+            hinted: the class whose ``run`` declares the type of its result by a type hint; None to
+                leave it unconverted.
 
         Returns:
             The value.
 
         Raises:
-            SerializationError: it cannot be read, or is not what the type hint says.
+            SerializationError: it cannot be read, or does not match the type hint.
         """
         what = f"the result of {owner}"
         return self.decode_value(what, text, None if hinted is None else hints_of(hinted).result)
 
-    def decode_value(self, what: str, text: str | None, convert: Convert | None = None) -> Any:
-        """Read any one value; nothing at all is read as None.
+    def decode_value(self, what: str, text: str | None, convert: Converter | None = None) -> Any:
+        """Read a single value; no text is read as None.
 
         Args:
-            what: what the value is, for the message of an error.
-            text: the value as the service gave it, or None.
-            convert: what `flowy._payloads.hints.converter` made of its type hint; None for none.
+            what: the name of the value in errors.
+            text: the value as the service returned it, or None.
+            convert: the converter for its type hint; None for none.
 
         Returns:
             The value.
 
         Raises:
-            SerializationError: it cannot be read, or is not what the type hint says.
+            SerializationError: it cannot be read, or does not match the type hint.
         """
         if text is None:
             return None
@@ -256,13 +253,13 @@ class Payloads:
             except Exception as error:
                 return SerializationError(
                     f"{name} of {owner} cannot be sent as {self._language}: {error}; "
-                    f"{self._mend('pass')}"
+                    f"{self._accepted('pass')}"
                 )
         return None
 
-    def _mend(self, verb: str) -> str:
+    def _accepted(self, verb: str) -> str:
         if not isinstance(self.serializer, Json):
-            return f"{verb} what the serializer takes"
+            return f"{verb} values that the serializer accepts"
         return (
             f"{verb} numbers, text, lists, dictionaries, dataclasses, dates, Decimal, bytes, "
             "paths, or another serializer"
@@ -272,7 +269,7 @@ class Payloads:
 def _hinted(
     owner: object, args: list[Any], kwargs: dict[str, Any], hinted: type | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Make of arguments what the hints of ``run`` say."""
+    """Convert arguments according to the type hints of ``run``."""
     if hinted is None:
         return args, kwargs
     hints = hints_of(hinted)
@@ -292,12 +289,12 @@ def _hinted(
     return args, kwargs
 
 
-def _converted(what: str, value: Any, convert: Convert) -> Any:
+def _converted(what: str, value: Any, convert: Converter) -> Any:
     try:
         return convert(value)
     except UNREADABLE as error:
         raise SerializationError(
-            f"{what} is not what its type hint says: {type(error).__name__}: {error}"
+            f"{what} does not match its type hint: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -309,8 +306,8 @@ def _named(
     for keyword, value in kwargs.items():
         yield f"argument {keyword!r}", value
     if signals:
-        yield "the signals that nobody took", signals
+        yield "the signals not taken", signals
 
 
 PLAIN = Payloads()
-"""JSON, and no store: what is used where nothing else is given."""
+"""JSON without a store: the default."""

@@ -1,4 +1,4 @@
-"""Proxies: attributes of a workflow that stand for the activities and workflows it can ask for."""
+"""Proxies: attributes of a workflow through which it calls activities and other workflows."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from flowy import _checks, options
-from flowy._calls.bound import BoundActivity, BoundLambda, BoundWorkflow, ChildResult, misplaced
-from flowy._calls.lambdas import LambdaFunction
-from flowy._declared import Declared
-from flowy.activity import Activity, ActivityType, activity_class
-from flowy.activity_context import ActivityContext
+from flowy._calls.bound import (
+    BoundActivity,
+    BoundLambda,
+    BoundWorkflow,
+    ChildResult,
+    proxy_outside_run,
+)
+from flowy._calls.tasks import LambdaFunction
+from flowy.activity import Activity, ActivityContext, ActivityType, activity_class
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
+from flowy.options import (
+    ActivityOverrides,
+    CallOptions,
+    DeclaredType,
+    LambdaOverrides,
+    WorkflowOverrides,
+)
 from flowy.result import Result
 from flowy.workflow import Workflow, WorkflowType
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-D = TypeVar("D", bound=Declared)
+D = TypeVar("D", bound=DeclaredType)
 
 
-class Runs(Protocol[P, R_co]):
-    """What has a method ``run``: an activity or a workflow, as type checkers see it."""
+class Runnable(Protocol[P, R_co]):
+    """A class with a method ``run``: an activity or a workflow, as type checkers see it."""
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Do the work."""
@@ -32,18 +42,18 @@ class Runs(Protocol[P, R_co]):
 class ActivityProxy(Generic[P, R]):
     """An activity, as a class attribute of a workflow.
 
-    Calling it in ``run`` asks for the activity and returns a `Result` at once. Arguments may be
-    results of other proxies: the activity is then scheduled as soon as these are there.
+    Calling it in ``run`` schedules the activity and returns a `Result` at once. Arguments may be
+    results of other calls: the activity is then scheduled as soon as their values are known.
 
     Args:
-        name: the name of the activity's type, or its class or function, which says name and
-            version. For type checkers a call has then the parameters of ``run``, each of which
-            may be the `Result` of another call, and its ``.result()`` what ``run`` returns.
-        version: the version of its type.
-        **overrides: what is to be otherwise than the registered defaults: ``task_list``,
-            ``heartbeat``, ``schedule_to_close``, ``schedule_to_start``, ``start_to_close``, in
-            seconds or None, ``priority``, and otherwise than the class says: ``retry``,
-            ``delay``, ``error_handling``.
+        name: the name of the activity's type, or its class or function, which knows its name and
+            version. Type checkers then know the parameters of the call, each of which may also be
+            the `Result` of another call, and the type of ``.result()``.
+        version: the version of its type, if ``name`` is a name.
+        **overrides: options that override the registered defaults: ``task_list``, ``heartbeat``,
+            ``schedule_to_close``, ``schedule_to_start``, ``start_to_close`` in seconds or None, and
+            ``priority``; and options that override those of the class: ``retry``, ``delay``,
+            ``error_handling``.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -54,7 +64,9 @@ class ActivityProxy(Generic[P, R]):
     """
 
     @overload
-    def __init__(self, name: type[Runs[P, R]], **overrides: Unpack[ActivityOverrides]) -> None: ...
+    def __init__(
+        self, name: type[Runnable[P, R]], **overrides: Unpack[ActivityOverrides]
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -80,13 +92,12 @@ class ActivityProxy(Generic[P, R]):
         version: str | int | float | None = None,
         **overrides: Unpack[ActivityOverrides],
     ) -> None:
-        """Check the arguments and prepare what all calls have in common."""
         cls: type[Activity] | str = activity_class(name)
         self.activity = None if isinstance(cls, str) else cls
         self.declared = _declared(ActivityType, cls, version)
         declared = self.declared
-        chosen = Choices(options.ACTIVITY, {}, declared.retry, declared.error_handling)
-        self.choices = chosen.over(overrides)
+        chosen = CallOptions(options.ACTIVITY, {}, declared.retry, declared.error_handling)
+        self.call_options = chosen.over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> ActivityProxy[P, R]: ...
@@ -97,31 +108,30 @@ class ActivityProxy(Generic[P, R]):
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> ActivityProxy[P, R] | BoundActivity[P, R]:
-        """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundActivity(self.declared, self.activity, self.choices, workflow._decider)
+        return BoundActivity(self.declared, self.activity, self.call_options, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.declared)
+        """Raise an error: a proxy works only as an attribute of a workflow that is being run."""
+        raise proxy_outside_run(self.declared)
 
 
 class WorkflowProxy(Generic[P, R]):
-    """A workflow to be run as a child, as a class attribute of another workflow.
+    """A child workflow, as a class attribute of another workflow.
 
-    Calling it in ``run`` asks for a child and returns a `ChildResult` at once. Arguments may be
-    results of other proxies: the child is then started as soon as these are there.
+    Calling it in ``run`` starts the child and returns a `ChildResult` at once. Arguments may be
+    results of other calls: the child is then started as soon as their values are known.
 
     Args:
-        name: the name of the workflow's type, or its class, which says name and version. For
-            type checkers a call has then the parameters of ``run``, as with `ActivityProxy`.
-        version: the version of its type.
-        **overrides: what is to be otherwise than the registered defaults: ``task_list``,
+        name: the name of the workflow's type, or its class, which knows its name and version. Type
+            checkers then know the parameters of the call, as with `ActivityProxy`.
+        version: the version of its type, if ``name`` is a name.
+        **overrides: options that override the registered defaults: ``task_list``,
             ``execution_start_to_close`` and ``task_start_to_close`` in seconds, ``child_policy``,
-            ``tags``, ``priority``, ``lambda_role``, and otherwise than the class says: ``retry``,
-            ``delay``, ``error_handling``. ``workflow_id`` is the child's id, if not one that is
-            made of the parent's.
+            ``tags``, ``priority``, ``lambda_role``; and options that override those of the class:
+            ``retry``, ``delay``, ``error_handling``. ``workflow_id`` is the child's id; by default
+            it is derived from the parent's.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -132,7 +142,9 @@ class WorkflowProxy(Generic[P, R]):
     """
 
     @overload
-    def __init__(self, name: type[Runs[P, R]], **overrides: Unpack[WorkflowOverrides]) -> None: ...
+    def __init__(
+        self, name: type[Runnable[P, R]], **overrides: Unpack[WorkflowOverrides]
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -148,12 +160,11 @@ class WorkflowProxy(Generic[P, R]):
         version: str | int | float | None = None,
         **overrides: Unpack[WorkflowOverrides],
     ) -> None:
-        """Check the arguments and prepare what all calls have in common."""
         self.workflow = None if isinstance(name, str) else name
         self.declared = _declared(WorkflowType, name, version)
         declared = self.declared
-        chosen = Choices(options.WORKFLOW, {}, declared.retry, declared.error_handling)
-        self.choices = chosen.over(overrides)
+        chosen = CallOptions(options.WORKFLOW, {}, declared.retry, declared.error_handling)
+        self.call_options = chosen.over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> WorkflowProxy[P, R]: ...
@@ -164,27 +175,26 @@ class WorkflowProxy(Generic[P, R]):
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> WorkflowProxy[P, R] | BoundWorkflow[P, R]:
-        """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundWorkflow(self.declared, self.workflow, self.choices, workflow._decider)
+        return BoundWorkflow(self.declared, self.workflow, self.call_options, workflow._decider)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ChildResult[R]:
-        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.declared)
+        """Raise an error: a proxy works only as an attribute of a workflow that is being run."""
+        raise proxy_outside_run(self.declared)
 
 
 class LambdaProxy:
     """An AWS Lambda function, as a class attribute of a workflow.
 
-    Calling it in ``run`` with one value, or a result, asks for the function and returns a
-    `Result`. The function gets the value as its event. The execution needs an IAM role for it: see
+    Calling it in ``run`` with one value, or a result, invokes the function and returns a `Result`.
+    The function receives the value as its event. The execution needs an IAM role for this: see
     ``lambda_role`` of `flowy.workflow` and `flowy.start`.
 
     Args:
         name: the function's name or ARN, 1 to 64 characters.
-        **overrides: ``start_to_close``, the longest it may take, from 1 to 900 seconds;
-            ``retry``, ``delay``, ``error_handling`` as for activities.
+        **overrides: ``start_to_close``, the maximum time that it may run, from 1 to 900 seconds;
+            ``retry``, ``delay`` and ``error_handling`` as for activities.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -194,9 +204,8 @@ class LambdaProxy:
     """
 
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
-        """Check the arguments and prepare what all calls have in common."""
         self.declared = LambdaFunction(_checks.text("the name of a Lambda function", name, 64))
-        self.choices = Choices(options.LAMBDA, {}).over(overrides)
+        self.call_options = CallOptions(options.LAMBDA, {}).over(overrides)
 
     @overload
     def __get__(self, workflow: None, owner: type[Workflow]) -> LambdaProxy: ...
@@ -207,18 +216,17 @@ class LambdaProxy:
     def __get__(
         self, workflow: Workflow | None, owner: type[Workflow]
     ) -> LambdaProxy | BoundLambda:
-        """Bind the proxy to the execution that a workflow is being run for."""
         if workflow is None:
             return self
-        return BoundLambda(self.declared, None, self.choices, workflow._decider)
+        return BoundLambda(self.declared, None, self.call_options, workflow._decider)
 
     def __call__(self, payload: object = None) -> Result[Any]:
-        """Refuse: a proxy works only as an attribute of a workflow that is being run."""
-        raise misplaced(self.declared)
+        """Raise an error: a proxy works only as an attribute of a workflow that is being run."""
+        raise proxy_outside_run(self.declared)
 
 
 def _declared(kind: type[D], target: type[Any] | str, version: object) -> D:
-    """Find the type that a class declares, or make one of a name and a version."""
+    """Return the type that a class declares, or create one from a name and a version."""
     if isinstance(target, str):
         noun = "an activity" if kind is ActivityType else "a workflow"
         name = _checks.text(f"the name of {noun}", target)

@@ -1,4 +1,4 @@
-"""How often, and when, what failed or timed out is tried again."""
+"""Retries: how often, and after which delay, a call that failed or timed out is tried again."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from flowy.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often, and when, what failed or timed out is tried again.
+    """How often, and after which delay, a call that failed or timed out is tried again.
 
     Args:
-        attempts: how many attempts there are in all, at least 1.
-        delay: seconds between the first two attempts, by a timer of Amazon SWF; 0 for none.
-        backoff: by how much each delay is longer than the one before, 1 for not at all.
+        attempts: the total number of attempts, at least 1.
+        delay: seconds between the first two attempts, by a timer of Amazon SWF; 0 for no delay.
+        backoff: the factor by which each delay is longer than the previous one; 1 for equal delays.
         longest: the longest delay, in seconds; None for no limit.
-        jitter: the share of each delay that is left to chance, from 0 to 1: it is shortened by
-            up to so much. The chance is the workflow's own, so that a replay repeats it.
-        on: what is tried again: exceptions by class or class name (of the very class that was
-            raised, as no more is told of it), time-outs by name, such as ``"HEARTBEAT"``. None
-            for all.
-        unless: what is not tried again, in the same way.
+        jitter: the random share of each delay, from 0 to 1: the delay is shortened by up to that
+            share. The randomness is the workflow's own, so a replay repeats it.
+        on: what is retried: exceptions by class or class name, time-outs by name, such as
+            ``"HEARTBEAT"``. The history holds the name of the class that was raised and no more,
+            so subclasses do not count. None for everything.
+        unless: what is not retried, in the same form.
 
     Raises:
-        ConfigurationError: an argument makes no sense.
+        ConfigurationError: an argument is wrong.
 
     Example:
         ``@activity("resize", 1, "image_processing", retry=Retry(attempts=3, delay=10, backoff=2,
@@ -43,7 +43,6 @@ class Retry:
     unless: Iterable[type[BaseException] | str] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
         whole_number("attempts of a retry", self.attempts, least=1)
         whole_number("delay of a retry, in seconds,", self.delay)
         number("backoff of a retry", self.backoff, least=1)
@@ -55,20 +54,20 @@ class Retry:
         object.__setattr__(self, "unless", _error_names("unless", self.unless))
 
     def covers(self, reason: str) -> bool:
-        """Tell whether what ended for a reason may be tried again.
+        """Return whether a call that ended for a reason may be retried.
 
         Args:
-            reason: what a failure gives, such as ``ValueError: too wide``, or a time-out's name.
+            reason: the reason of a failure, such as ``ValueError: too wide``, or a time-out's name.
         """
         name = reason.partition(":")[0]
         return (self.on is None or name in self.on) and name not in self.unless
 
     def seconds_after(self, attempt: int, random: Callable[[], Random]) -> int:
-        """Tell how long to wait after an attempt, in seconds.
+        """Return the delay after an attempt, in seconds.
 
         Args:
-            attempt: which it was, from 1.
-            random: gives the source of chance; only asked if there is a jitter.
+            attempt: the number of the attempt, from 1.
+            random: returns the source of randomness; called only if there is a jitter.
         """
         longest = LONGEST if self.longest is None else self.longest
         try:
@@ -81,7 +80,7 @@ class Retry:
 
 
 def _error_names(name: str, errors: object) -> frozenset[str]:
-    """Write exceptions by their names."""
+    """Return the names of exceptions given by class or name."""
     if not isinstance(errors, str) and isinstance(errors, Iterable):
         named = [each.__name__ if isinstance(each, type) else each for each in errors]
         if all(isinstance(each, str) and each for each in named):
@@ -93,4 +92,4 @@ def _error_names(name: str, errors: object) -> frozenset[str]:
 
 
 NO_RETRY = Retry(attempts=1)
-"""One attempt, and no other."""
+"""One attempt only."""

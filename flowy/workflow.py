@@ -1,4 +1,4 @@
-"""Workflows: which activities run, with what, and after which.
+"""Workflows: which activities run, with which arguments, and in which order.
 
 Example:
     A class with a ``run`` method and proxies for its activities::
@@ -21,41 +21,41 @@ from inspect import getattr_static
 from typing import Any, ClassVar, TypeVar
 
 from flowy import _checks, options
-from flowy._declared import Declared, check_class
 from flowy.context import WorkflowContext
 from flowy.errors import ConfigurationError
-from flowy.options import Default
+from flowy.options import DeclaredType, Default, check_class
 from flowy.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowType(Declared):
-    """What `workflow` was told: the type as Amazon SWF knows it, and how parents use it."""
+class WorkflowType(DeclaredType):
+    """The type that `workflow` declares: how it is registered, and how parents use it."""
 
     guard: bool = True
-    """Whether it is noticed what ``run`` must not do."""
+    """Whether ``run`` is watched for what it must not do."""
 
     kind: ClassVar[str] = "workflow"
 
 
 class Workflow(WorkflowContext):
-    """The base of all workflows.
+    """The base class of all workflows.
 
-    For each decision, a worker makes a new instance and replays ``run`` with the arguments the
-    execution was started with: calls that the history knows get what came of them, calls that it
-    does not know become decisions. So ``run`` must do the same each time it is given the same
-    results: no clock, no chance, no input or output of its own; all that belongs in activities.
+    For each decision, a worker creates a new instance and replays ``run`` with the arguments that
+    the execution was started with. Calls that the history knows return their recorded outcome;
+    calls that it does not know become decisions. So ``run`` must do the same each time it gets the
+    same results: it must not use clocks, randomness, input or output of its own. All of that
+    belongs in activities.
 
-    What ``run`` returns is the execution's result, once all activities that it called have
-    ended; an exception that it raises fails the execution with a reason and details. What else it
-    can do, see `flowy.context.WorkflowContext`.
+    The return value of ``run`` is the execution's result, once all activities that it called have
+    ended. An exception that it raises fails the execution with a reason and details. See
+    `flowy.context.WorkflowContext` for what else ``run`` can do.
     """
 
     flowy_type: ClassVar[WorkflowType]
     """Set by the decorator."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Decide what is done; to be written by the author of the workflow."""
+        """Decide what is done; every workflow defines its own."""
         raise NotImplementedError
 
 
@@ -79,33 +79,33 @@ def workflow(
     """Declare a subclass of `Workflow` as a workflow type of Amazon SWF.
 
     The options become the registered defaults of the type, which cannot be changed without a new
-    version; starting an execution may set others.
+    version; they can be overridden when an execution is started.
 
     Args:
         name: the type's name, 1 to 256 characters.
         version: the type's version, a number or text.
-        task_list: the list on which workers wait for its decision tasks.
-        execution_start_to_close: the longest an execution may last, in seconds; at most a year.
-        task_start_to_close: the longest one decision may take, in seconds, or None for no limit;
-            then the service hands the decision to another worker.
-        child_policy: what becomes of open children when an execution ends: ``TERMINATE``,
+        task_list: the task list on which workers wait for its decision tasks.
+        execution_start_to_close: the maximum duration of an execution, in seconds; at most a year.
+        task_start_to_close: the maximum time for one decision, in seconds, after which the service
+            hands the decision task to another worker; None for no limit.
+        child_policy: what happens to open children when an execution ends: ``TERMINATE``,
             ``REQUEST_CANCEL`` or ``ABANDON``.
-        priority: of its decision tasks among others on the list; greater ones come first.
+        priority: the priority of its decision tasks on the task list; higher numbers come first.
         lambda_role: the IAM role with which it may call Lambda functions.
-        retry: of a child of another workflow: how many attempts there are in all if it fails or
-            times out, or a `flowy.Retry`.
-        delay: of a child: seconds between two attempts, where ``retry`` is a number.
-        error_handling: of a child: whether an error is handed to the parent, which gets it from
-            ``.result()``; otherwise an error fails the parent at once.
-        guard: whether clocks, chance, sleep, files, connections and processes in ``run`` are
-            noticed, as far as they can be (see `flowy._determinism`).
+        retry: as a child of another workflow: the total number of attempts if it fails or times
+            out, or a `flowy.Retry`.
+        delay: as a child: seconds between two attempts, if ``retry`` is a number.
+        error_handling: as a child: whether ``.result()`` raises an error in the parent, which may
+            handle it; otherwise an error fails the parent at once.
+        guard: whether clocks, randomness, sleep, files, connections and processes in ``run`` are
+            detected, as far as that is possible.
 
     Returns:
         The decorator, which returns the class itself.
 
     Raises:
-        ConfigurationError: an argument is wrong, the class is no workflow, or a member of it hides
-            what workflows can do, such as ``signal``.
+        ConfigurationError: an argument is wrong, the class is not a workflow, or one of its members
+            hides a method of all workflows, such as ``signal``.
 
     Example:
         ``@workflow("imagecateg", 1, "image_decisions", execution_start_to_close=3600)``
@@ -140,7 +140,7 @@ def workflow(
 
 
 def _check_names(cls: type[Workflow]) -> None:
-    """Refuse members that would hide what each workflow can do."""
+    """Refuse members that would hide a method that every workflow has."""
     for name, own in vars(WorkflowContext).items():
         if not name.startswith("_") and getattr_static(cls, name) is not own:
             raise ConfigurationError(

@@ -4,16 +4,23 @@
 >>> Simulation().clock.now.isoformat()
 '2024-01-01T00:00:00+00:00'
 
-Where what is:
+Layout. The packages without an underscore are public; nothing else is promised. A package imports
+only from those below it.
 
-the service    `engine`; `simulation`, `engines`: on a `clock` and with a `schedule` of its own
-its clients    `client`, `parameters`, `parsed`; `botocore`; `wire`; `polling`: while they wait
-over HTTP      `server`; `endpoint`: the same from outside; `durable`: kept in files
-running        `runner`, `stubs`, `freezing`; `run`, `past`: what became of it; `alone`
-testing        `pytest_plugin`, `coverage`; `faults`, `explore`; `strategies`, `machine`
-histories      `histories`: in files; `timeline`: drawn; `verify`: compared with the service's
-what holds     `invariants` of engines, `history_rules` and `event_links` of histories
-commands       `cli`
+``_cli``             the command ``flowy-sim``
+`pytest_plugin`      fixtures, the marker, options of pytest
+`strategies`         strategies and a state machine for Hypothesis
+`explore`            runs a test under many orders and faults, and explains what fails
+`testing`            runs workflows: runner, stubs, results, activity environment, coverage
+`faults`             what exploring injects: workers that die, answers that are lost, signals
+`verify`             re-drives a recorded history and compares every event
+``_server``          HTTP: application, authentication, connections, control, metrics
+``_storage``         a journal of served simulations in a file; exports and imports
+``_clients``         in process: a client object, real boto3; the JSON of the wire
+``_simulation``      one simulation: clock, schedule, regions, presence, polls, time skipping
+``_report``          timelines as text
+``_events``          what event types are, spans, rules that every history obeys
+``_engine``          the service as a pure state machine
 """
 
 from __future__ import annotations
@@ -21,8 +28,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flowy_sim import _older_flowy as _older_flowy
+
 if TYPE_CHECKING:
-    from flowy_sim._clients.boto3 import mock_swf as mock_swf
+    from flowy_sim._clients.mock_swf import mock_swf as mock_swf
+    from flowy_sim._clients.simulation import Simulation as Simulation
     from flowy_sim._engine.faults import Fault as Fault
     from flowy_sim._engine.latency import Latency as Latency
     from flowy_sim._engine.limits import Limits as Limits
@@ -33,11 +43,10 @@ if TYPE_CHECKING:
     from flowy_sim._simulation.schedule import FirstChoice as FirstChoice
     from flowy_sim._simulation.schedule import RandomChoice as RandomChoice
     from flowy_sim._simulation.schedule import Schedule as Schedule
-    from flowy_sim._simulation.simulation import Simulation as Simulation
     from flowy_sim._simulation.time_skipping import EndlessLoopError as EndlessLoopError
     from flowy_sim.testing._run import NoResultError as NoResultError
+    from flowy_sim.testing._run import StuckError as StuckError
     from flowy_sim.testing._stubs import UnexpectedCallError as UnexpectedCallError
-    from flowy_sim.testing._waiting import StuckError as StuckError
 
 # Where each public name lives; its module is imported when the name is first used.
 _MODULES = {
@@ -49,11 +58,11 @@ _MODULES = {
     "RealClock": "_simulation.clock",
     "ScaledClock": "_simulation.clock",
     "Schedule": "_simulation.schedule",
-    "Simulation": "_simulation.simulation",
-    "StuckError": "testing._waiting",
+    "Simulation": "_clients.simulation",
+    "StuckError": "testing._run",
     "UnexpectedCallError": "testing._stubs",
     "VirtualClock": "_simulation.clock",
-    "mock_swf": "_clients.boto3",
+    "mock_swf": "_clients.mock_swf",
     "Fault": "_engine.faults",
     "Latency": "_engine.latency",
     "Limits": "_engine.limits",

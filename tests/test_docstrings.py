@@ -1,4 +1,4 @@
-"""What docstrings say: examples show what happens, and packages where what is."""
+"""Docstrings: examples show what really happens, and packages list all of their modules."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def test_what_an_example_prints_is_what_it_says(module: str) -> None:
 
 
 @pytest.mark.parametrize("package", ["flowy", "flowy_sim"])
-def test_a_package_says_where_all_its_modules_are(package: str) -> None:
+def test_the_layout_of_a_package_lists_all_its_packages_and_public_modules(package: str) -> None:
     found = import_module(package)
-    _, _, places = (found.__doc__ or "").partition("Where what is:")
-    there = {module.name for module in iter_modules(found.__path__)} - {"__main__"}
-    assert set(re.findall(r"`(\w+)`", places)) == there
+    _, _, layout = (found.__doc__ or "").partition("Layout.")
+    modules = {each.name for each in iter_modules(found.__path__) if not each.name.startswith("_")}
+    packages = {each.name for each in iter_modules(found.__path__) if each.ispkg}
+    listed = set(re.findall(r"(?:^|(?<=  )|(?<=, ))`{1,2}(\w+)`", layout, re.MULTILINE))
+    assert listed >= modules | packages

@@ -1,1 +1,1 @@
-"""What a workflow can ask for: one kind of call a module."""
+"""What a workflow can call: one class for each kind of call."""

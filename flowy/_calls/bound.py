@@ -1,4 +1,4 @@
-"""Proxies bound to the execution they ask for: what a workflow calls in ``run``."""
+"""Proxies bound to an execution: what a workflow calls in ``run``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from flowy import _checks
-from flowy._calls.activities import ActivityCall
-from flowy._calls.attempts import Named, TaskCall
 from flowy._calls.children import ChildCall
-from flowy._calls.external import SendCall
-from flowy._calls.lambdas import LambdaCall
+from flowy._calls.external import SendSignalCall
+from flowy._calls.tasks import ActivityCall, Callee, LambdaCall, TaskCall
 from flowy.errors import ConfigurationError
-from flowy.options import ActivityOverrides, Choices, LambdaOverrides, WorkflowOverrides
+from flowy.options import ActivityOverrides, CallOptions, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
 
 if TYPE_CHECKING:
@@ -23,131 +21,129 @@ R = TypeVar("R")
 Promise = TypeVar("Promise", bound=Result[Any])
 
 
-class Bound(Generic[P, Promise]):
-    """A proxy together with the execution it asks for, and what is chosen for one call.
+class BoundProxy(Generic[P, Promise]):
+    """A proxy together with the execution that it calls for, and the options of one call.
 
-    Each kind of proxy has its own, which knows its options.
+    Each kind of proxy has its own subclass, which knows its options.
+
+    Args:
+        declared: the type that is called.
+        cls: its class, if that is known.
+        call_options: the options of the proxy.
+        decider: the decider of the execution; None outside of one.
+        overrides: options of one call, the earliest first.
     """
 
-    __slots__ = ("_choices", "_cls", "_decider", "_declared", "_overrides")
+    __slots__ = ("_call_options", "_cls", "_decider", "_declared", "_overrides")
 
-    asks_for: ClassVar[type[TaskCall]]
-    """What is asked for when it is called."""
-    promises: ClassVar[type[Any]] = Result
-    """What the call returns."""
+    call_class: ClassVar[type[TaskCall]]
+    """The call that it makes."""
+    result_class: ClassVar[type[Any]] = Result
+    """The result that it returns."""
 
     def __init__(
         self,
-        declared: Named,
+        declared: Callee,
         cls: type | None,
-        choices: Choices,
+        call_options: CallOptions,
         decider: Decider | None,
         overrides: tuple[Mapping[str, object], ...] = (),
     ) -> None:
-        """Keep all.
-
-        Args:
-            declared: the type it stands for.
-            cls: its class, if that is known.
-            choices: what the proxy chooses.
-            decider: decides for the execution; None outside of one.
-            overrides: what is chosen for one call, the earliest first.
-        """
         self._declared = declared
         self._cls = cls
-        self._choices = choices
+        self._call_options = call_options
         self._decider = decider
         self._overrides = overrides
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Promise:
-        """Ask for it.
+        """Make the call.
 
         Args:
-            *args: what it gets: anything that can be sent, and results.
-            **kwargs: the same by keyword.
+            *args: the arguments: values that can be sent, and results.
+            **kwargs: the keyword arguments.
 
         Returns:
-            What will come of it.
+            The pending result.
 
         Raises:
             SerializationError: an argument cannot be sent.
             ConfigurationError: the workflow is not being run by a worker.
         """
-        decider, choices = self._chosen()
-        call = self.asks_for(decider, self._declared, self._cls, choices, args, kwargs)
+        decider, call_options = self._chosen()
+        call = self.call_class(decider, self._declared, self._cls, call_options, args, kwargs)
         decider.begin(call)
-        promise: Promise = self.promises(call)
+        promise: Promise = self.result_class(call)
         return promise
 
     def _overridden(self, overrides: Mapping[str, object]) -> Self:
-        """Choose something for one call, over what was chosen before."""
-        self._choices.over(overrides)
+        """Return a proxy with options for one call, which override earlier ones."""
+        self._call_options.over(overrides)
         chosen = (*self._overrides, overrides)
-        return type(self)(self._declared, self._cls, self._choices, self._decider, chosen)
+        return type(self)(self._declared, self._cls, self._call_options, self._decider, chosen)
 
-    def _chosen(self) -> tuple[Decider, Choices]:
-        """Choose as the blocks around a call say, and then as the call itself says."""
-        decider, choices = self._decider, self._choices
+    def _chosen(self) -> tuple[Decider, CallOptions]:
+        """Return the decider and the options: those of the blocks around the call, then its own."""
+        decider, call_options = self._decider, self._call_options
         if decider is None:
-            raise misplaced(self._declared)
+            raise proxy_outside_run(self._declared)
         if decider.options:
-            choices = choices.within(decider.options)
+            call_options = call_options.within(decider.options)
         for override in self._overrides:
-            choices = choices.over(override)
-        return decider, choices
+            call_options = call_options.over(override)
+        return decider, call_options
 
 
-class BoundActivity(Bound[P, Result[R]], Generic[P, R]):
-    """An activity's proxy together with the execution it asks for."""
+class BoundActivity(BoundProxy[P, Result[R]], Generic[P, R]):
+    """An activity's proxy, bound to an execution."""
 
     __slots__ = ()
 
-    asks_for = ActivityCall
+    call_class = ActivityCall
 
     def options(self, **overrides: Unpack[ActivityOverrides]) -> Self:
-        """Choose something for one call, such as ``self.resize.options(heartbeat=30)(source)``.
+        """Override options for one call, as in ``self.resize.options(heartbeat=30)(source)``.
 
         Args:
             **overrides: see `ActivityProxy`.
 
         Returns:
-            What is called in place of the proxy.
+            A proxy to call in place of this one.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
         """
         return self._overridden(overrides)
 
 
-class BoundLambda(Bound[[object], Result[Any]]):
-    """A Lambda function's proxy together with the execution it asks for."""
+class BoundLambda(BoundProxy[[object], Result[Any]]):
+    """A Lambda function's proxy, bound to an execution."""
 
     __slots__ = ()
 
-    asks_for = LambdaCall
+    call_class = LambdaCall
 
     def options(self, **overrides: Unpack[LambdaOverrides]) -> Self:
-        """Choose something for one call.
+        """Override options for one call.
 
         Args:
             **overrides: see `LambdaProxy`.
 
         Returns:
-            What is called in place of the proxy.
+            A proxy to call in place of this one.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
         """
         return self._overridden(overrides)
 
     def __call__(self, payload: object = None) -> Result[Any]:
-        """Ask for the function.
+        """Invoke the function.
 
         Args:
-            payload: its event: anything that can be sent; may hold results.
+            payload: its event: a value that can be sent; may contain results.
 
         Returns:
-            What will come of it.
+            The pending result.
 
         Raises:
             SerializationError: the payload cannot be sent.
@@ -157,18 +153,17 @@ class BoundLambda(Bound[[object], Result[Any]]):
 
 
 class ChildResult(Result[R]):
-    """What comes of a child workflow, and how to reach it meanwhile."""
+    """The result of a child workflow, through which it can be signaled meanwhile."""
 
     __slots__ = ("_child",)
 
     def __init__(self, call: ChildCall) -> None:
-        """Make the promise of what comes of a child."""
         super().__init__(call)
         self._child = call
 
     @property
     def workflow_id(self) -> str:
-        """The child's workflow id; of several attempts that of the present one."""
+        """The child's workflow id; if it has been retried, that of the current attempt."""
         return self._child.workflow_id
 
     def signal(
@@ -178,47 +173,47 @@ class ChildResult(Result[R]):
 
         Args:
             name: the signal's name, 1 to 256 characters.
-            value: what it carries, None for nothing; may hold results.
-            error_handling: whether the workflow handles it if the child has ended.
+            value: the value that it carries, None for nothing; may contain results.
+            error_handling: whether the workflow handles the error if the child has ended.
 
         Returns:
             A result without a value, which ends when the signal is delivered. It ends with
-            `flowy.NotDelivered` if the child has ended, or never starts.
+            `flowy.NotDelivered` if the child has ended or never starts.
 
         Raises:
             SerializationError: the value cannot be sent.
         """
         name = _checks.text("the name of a signal", name)
-        call = SendCall(self._child.decider, self._child, error_handling, name, value)
+        call = SendSignalCall(self._child.decider, self._child, error_handling, name, value)
         call.decider.begin(call)
         return Result(call)
 
 
-class BoundWorkflow(Bound[P, ChildResult[R]], Generic[P, R]):
-    """A child workflow's proxy together with the execution it asks for."""
+class BoundWorkflow(BoundProxy[P, ChildResult[R]], Generic[P, R]):
+    """A child workflow's proxy, bound to an execution."""
 
     __slots__ = ()
 
-    asks_for = ChildCall
-    promises = ChildResult
+    call_class = ChildCall
+    result_class = ChildResult
 
     def options(self, **overrides: Unpack[WorkflowOverrides]) -> Self:
-        """Choose something for one call, such as ``self.child.options(workflow_id="x")(source)``.
+        """Override options for one call, as in ``self.child.options(workflow_id="x")(source)``.
 
         Args:
             **overrides: see `WorkflowProxy`.
 
         Returns:
-            What is called in place of the proxy.
+            A proxy to call in place of this one.
 
         Raises:
-            ConfigurationError: there is no such option, or its value is wrong.
+            ConfigurationError: an option does not exist or has a wrong value.
         """
         return self._overridden(overrides)
 
 
-def misplaced(declared: Named) -> ConfigurationError:
-    """Say that a proxy is called where no workflow is being run."""
+def proxy_outside_run(declared: Callee) -> ConfigurationError:
+    """Create the error for a proxy that is called where no workflow is being run."""
     return ConfigurationError(
         f"the proxy of {declared} works only in the run method of a workflow that a worker "
         "decides; make it a class attribute of the workflow and call it as self.…"

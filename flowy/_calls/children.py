@@ -1,4 +1,4 @@
-"""Child workflows that a workflow asked for."""
+"""Calls of child workflows."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from flowy._calls.attempts import WAITS, TaskCall
-from flowy._calls.external import CancelCall, ExternalCall
-from flowy._decider.decisions import Decision
-from flowy._payloads.limits import beginning, ending
-from flowy.options import Choices
+from flowy._calls.external import ExternalCall, RequestCancelCall
+from flowy._calls.tasks import DELAY_HANDLERS, TaskCall
+from flowy._decisions import Decision
+from flowy._payloads.text import beginning, ending
+from flowy.options import CallOptions
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
     from flowy.workflow import WorkflowType
 
-_PARENT_LIMIT, _KEY_LIMIT = 150, 90  # of the 256 characters of an id
+_PARENT_LIMIT, _KEY_LIMIT = 150, 90  # An id may have 256 characters.
 
 
 class ChildCall(TaskCall):
-    """A child workflow that was asked for, through all its attempts."""
+    """A call of a child workflow, through all its attempts."""
 
     __slots__ = ("_messages", "_started", "_workflow_id")
 
     declared: WorkflowType
 
-    meanings = WAITS | {
+    handlers = DELAY_HANDLERS | {
         "ChildWorkflowExecutionStarted": "started",
         "ChildWorkflowExecutionCompleted": "completed",
         "ChildWorkflowExecutionFailed": "failed",
@@ -41,27 +41,26 @@ class ChildCall(TaskCall):
         decider: Decider,
         declared: WorkflowType,
         hinted: type | None,
-        choices: Choices,
+        call_options: CallOptions,
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> None:
-        """Keep the call; nothing is asked for yet."""
-        super().__init__(decider, declared, hinted, choices, args, kwargs)
+        super().__init__(decider, declared, hinted, call_options, args, kwargs)
         self._workflow_id = ""
         self._started = False
         self._messages: list[ExternalCall] = []
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id of the present attempt.
+        """The workflow id of the current attempt.
 
-        If none was chosen, it is made of the parent's workflow id, its run and the number of the
-        call in ``run``.
+        Unless it was given as an option, it is made from the parent's workflow id, a digest of its
+        run id, and the number of the call in ``run``: unique, and the same at each replay.
         """
         if self._workflow_id:
             return self._workflow_id
-        if self.choices.workflow_id is not None:
-            return self.choices.workflow_id
+        if self.call_options.workflow_id is not None:
+            return self.call_options.workflow_id
         workflow_id, run_id = self.decider.execution
         run = sha256(run_id.encode()).hexdigest()[:8]
         parent, key = beginning(workflow_id, _PARENT_LIMIT), ending(self.key, _KEY_LIMIT)
@@ -69,11 +68,11 @@ class ChildCall(TaskCall):
 
     @property
     def task_id(self) -> str:
-        """What errors call the present attempt: its workflow id, if one was chosen or used."""
-        return self._workflow_id or self.choices.workflow_id or self.key
+        """The name of the current attempt in errors: its workflow id, if given or in use."""
+        return self._workflow_id or self.call_options.workflow_id or self.key
 
     def decision(self, key: str) -> Decision:
-        """Start the present attempt; the parent's history has its key as ``control``."""
+        """Start the current attempt; the parent's history records its key as ``control``."""
         return Decision(
             "StartChildWorkflowExecution",
             {
@@ -81,17 +80,17 @@ class ChildCall(TaskCall):
                 "input": self.input,
                 "workflowId": self.workflow_id,
                 "workflowType": {"name": self.declared.name, "version": self.declared.version},
-                **self.choices.members,
+                **self.call_options.members,
             },
         )
 
     def start(self) -> None:
-        """Begin the present attempt."""
+        """Begin the current attempt."""
         self._forget()
         super().start()
 
     def send(self, message: ExternalCall) -> None:
-        """Send something to the child, as soon as it has started."""
+        """Send a message to the child, as soon as it has started."""
         if self._started:
             message.send_to(self.workflow_id)
         elif self.done:
@@ -100,7 +99,7 @@ class ChildCall(TaskCall):
             self._messages.append(message)
 
     def started(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that the child runs, under which id."""
+        """Note the id under which the child runs, and send the messages that wait for it."""
         self._workflow_id = attributes["workflowExecution"]["workflowId"]
         self._started = True
         messages, self._messages = self._messages, []
@@ -108,7 +107,7 @@ class ChildCall(TaskCall):
             message.send_to(self._workflow_id)
 
     def refused(self, attributes: Mapping[str, Any]) -> None:
-        """Take in that it was not started."""
+        """Handle a child that was not started."""
         self._workflow_id = attributes["workflowId"]
         super().refused(attributes)
 
@@ -123,10 +122,10 @@ class ChildCall(TaskCall):
 
     def stop_attempt(self) -> None:
         """Ask the child to cancel itself."""
-        self.decider.begin(CancelCall(self.decider, self, error_handling=True))
+        self.decider.begin(RequestCancelCall(self.decider, self, error_handling=True))
 
     def ended(self) -> None:
-        """Give back what could not be sent, as the child never started."""
+        """Settle the messages that could not be sent because the child never started."""
         messages, self._messages = self._messages, []
         for message in messages:
             message.undelivered("UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION")

@@ -1,12 +1,12 @@
-"""Signals and requests to cancel, sent to other executions."""
+"""Signals and cancel requests that are sent to other executions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowy._calls.attempts import CROWDED_SECONDS, crowded
-from flowy._decider.decisions import Decision, start_timer
+from flowy._calls.tasks import LIMIT_RETRY_SECONDS, over_limit
+from flowy._decisions import Decision, start_timer
 from flowy.errors import NotDelivered, TaskError
 from flowy.result import Call
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class ExternalCall(Call):
-    """Something sent to another execution.
+    """A message to another execution.
 
     Args:
         decider: the decider.
-        receiver: an execution (without a run id: the open one), or a child of this workflow.
-        error_handling: whether an error is handed to the workflow.
+        receiver: an execution (without a run id, its open run), or a child of this workflow.
+        error_handling: whether the workflow handles its error.
     """
 
     __slots__ = ("_receiver", "_run_id", "_workflow_id")
 
     prefix: ClassVar[str]
-    """What its keys begin with."""
+    """The beginning of its key."""
     decision_type: ClassVar[str]
+    """The type of the decision that sends it."""
 
     def __init__(
         self, decider: Decider, receiver: Execution | ChildCall, error_handling: bool
     ) -> None:
-        """Keep the receiver."""
         super().__init__(decider, error_handling)
         self._receiver = receiver
         self._workflow_id = ""
@@ -42,12 +42,12 @@ class ExternalCall(Call):
 
     @property
     def label(self) -> str:
-        """What is sent."""
+        """The message, as named in errors."""
         raise NotImplementedError
 
     @property
     def content(self) -> dict[str, str]:
-        """The members of the decision that say what is sent."""
+        """The members of the decision that hold the message."""
         return {}
 
     @property
@@ -73,12 +73,12 @@ class ExternalCall(Call):
         self.decider.outbox.begin(Decision(self.decision_type, attributes), self._key, self)
 
     def stop(self) -> None:
-        """Forget it if it was not sent; what is on its way arrives."""
+        """Drop it if it was not sent; one that is on its way will arrive."""
         if not self._workflow_id or self.decider.outbox.withdraw(self._key):
             self.end_canceled()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names what was sent, and to whom."""
+        """Create an error that names the message and its receiver."""
         to = "a child" if isinstance(self._receiver, Call) else self._receiver.workflow_id
         return kind(self.label, self._workflow_id or to, 1, reason, details)
 
@@ -87,22 +87,22 @@ class ExternalCall(Call):
         if not self.done:
             self.decider.settle(self, error=self.failure(NotDelivered, cause))
 
-    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Take in whether it was delivered."""
+    def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+        """Apply an event: delivered, failed, or the delay after an exceeded limit has passed."""
         if event_type == "TimerFired":
             self._send()
         elif not event_type.endswith("Failed"):
             self.decider.settle(self)
-        elif crowded(cause := attributes["cause"]):
-            self.decider.outbox.queues(cause)
+        elif over_limit(cause := attributes["cause"]):
+            self.decider.outbox.lower_limit(cause)
             key = f"{self._key}-delay"
-            self.decider.outbox.begin(start_timer(key, CROWDED_SECONDS), key, self)
+            self.decider.outbox.begin(start_timer(key, LIMIT_RETRY_SECONDS), key, self)
         else:
             self.undelivered(cause)
 
 
-class SendCall(ExternalCall):
-    """A signal that is sent."""
+class SendSignalCall(ExternalCall):
+    """A signal to another execution."""
 
     __slots__ = ("_name", "_text", "_value")
 
@@ -117,7 +117,6 @@ class SendCall(ExternalCall):
         name: str,
         value: object,
     ) -> None:
-        """Keep what is sent; it may hold results of other calls."""
         super().__init__(decider, receiver, error_handling)
         self._name = name
         self._value = value
@@ -125,25 +124,25 @@ class SendCall(ExternalCall):
 
     @property
     def label(self) -> str:
-        """What is sent."""
+        """The signal, as named in errors."""
         return f"the signal {self._name!r}"
 
     @property
     def content(self) -> dict[str, str]:
-        """Name and value."""
+        """The signal's name and value."""
         value = {} if self._text is None else {"input": self._text}
         return {"signalName": self._name, **value}
 
     def prepare(self) -> None:
-        """Write the value."""
+        """Encode the value."""
         if self._value is not None:
             self._text = self.decider.payloads.encode_value(
                 self.label, self._value, self.decider.encode
             )
 
 
-class CancelCall(ExternalCall):
-    """A request to cancel that is sent."""
+class RequestCancelCall(ExternalCall):
+    """A cancel request to another execution."""
 
     __slots__ = ()
 
@@ -152,5 +151,5 @@ class CancelCall(ExternalCall):
 
     @property
     def label(self) -> str:
-        """What is sent."""
+        """The request, as named in errors."""
         return "the request to cancel"

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowy._calls.attempts import crowded
-from flowy._decider.decisions import start_timer
+from flowy._calls.tasks import over_limit
+from flowy._decisions import start_timer
 from flowy.errors import SerializationError, TaskError, TaskNotScheduled
 from flowy.result import Call
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._payloads.plain import Convert
+    from flowy._payloads.serializers import Converter
 
 
 class TimerCall(Call):
-    """A timer: it ends after some seconds, with no value."""
+    """A timer: it ends after a number of seconds, without a value."""
 
     __slots__ = ("_seconds",)
 
     awaited_at_the_end = False
 
     def __init__(self, decider: Decider, seconds: int) -> None:
-        """Keep how long it takes."""
         super().__init__(decider, error_handling=False)
         self._seconds = seconds
 
@@ -41,15 +40,15 @@ class TimerCall(Call):
         self.end_canceled()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names the timer."""
+        """Create an error that names the timer."""
         return kind(f"a timer of {self._seconds} s", self._key, 1, reason, details)
 
-    def learn(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Take in that it fired, or could not be started."""
+    def apply(self, event_type: str, attributes: Mapping[str, Any]) -> None:
+        """Settle it when it has fired; start it again if only a limit was exceeded."""
         if event_type != "StartTimerFailed":
             self.decider.settle(self)
-        elif crowded(cause := attributes["cause"]):
-            self.decider.outbox.queues(cause)
+        elif over_limit(cause := attributes["cause"]):
+            self.decider.outbox.lower_limit(cause)
             self.start()
         else:
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
@@ -58,34 +57,33 @@ class TimerCall(Call):
 class SignalCall(Call):
     """A wait for a signal.
 
-    Signals are kept, each name's in the order in which they came, until somebody waits for them;
-    so a wait that was given up takes none.
+    Arrived signals are kept, in order, until a workflow waits for them; so a wait that was canceled
+    takes none.
     """
 
     __slots__ = ("_convert", "_name")
 
     awaited_at_the_end = False
-    told = False
+    event_driven = False
 
-    def __init__(self, decider: Decider, name: str, convert: Convert | None) -> None:
-        """Keep what is waited for."""
+    def __init__(self, decider: Decider, name: str, convert: Converter | None) -> None:
         super().__init__(decider, error_handling=True)
         self._name = name
         self._convert = convert
 
     def start(self) -> None:
-        """Nothing has to be decided."""
+        """Do nothing: no decision is needed."""
 
     def stop(self) -> None:
-        """Give up."""
+        """Stop waiting."""
         self.end_canceled()
 
     def failure(self, kind: type[TaskError], reason: str = "", details: str = "") -> TaskError:
-        """Make an error that names the signal."""
+        """Create an error that names the signal."""
         return kind(f"the signal {self._name!r}", self._name, 1, reason, details)
 
-    def look(self) -> None:
-        """Take the signal that came first, if one is there."""
+    def refresh(self) -> None:
+        """Take the signal that arrived first, if there is one."""
         if self.done:
             return
         arrival = self.decider.signals.take(self._name)

@@ -1,4 +1,4 @@
-"""The command line ``flowy``: workers, executions and domains."""
+"""The command line ``flowy``: one module for each command, or for a few that belong together."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ import sys
 
 import click
 
-from flowy._cli.common import INTERRUPTED, Commands, argument, one_sentence
-from flowy._cli.domains import register_domain
-from flowy._cli.showing import history, list_, show
-from flowy._cli.steering import cancel, signal, start, terminate
-from flowy._cli.workers import worker
+from flowy._cli import control, history, register_domain, show, start, worker
+from flowy._cli import list as list_
+from flowy._cli.common import INTERRUPTED, Commands, errors_as_messages, parse_argument
 
-__all__ = ["INTERRUPTED", "argument", "cli", "one_sentence"]
+__all__ = ["INTERRUPTED", "cli", "errors_as_messages", "parse_argument"]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flowy-sim", message="flowy %(version)s")
 def cli() -> None:
-    """Workflows for Amazon SWF in plain Python."""
-    # Modules are named as seen from here, also by an installed script.
+    """Run workers, and start and manage executions, on Amazon SWF."""
+    # Like `python -m`: modules of the current directory can be named.
     sys.path.insert(0, os.getcwd())
 
 
 for command in (
-    register_domain,
-    worker,
-    start,
-    signal,
-    cancel,
-    terminate,
-    list_,
-    show,
-    history,
+    register_domain.register_domain,
+    worker.worker,
+    start.start,
+    control.signal,
+    control.cancel,
+    control.terminate,
+    list_.list_,
+    show.show,
+    history.history,
 ):
     cli.add_command(command)

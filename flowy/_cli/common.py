@@ -1,30 +1,34 @@
-"""What the commands have in common: where the service is, what is said, and how it goes wrong."""
+"""What the commands share: the connection, common options, output, and errors as messages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import wraps
 from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
+from flowy._cli import completion
 from flowy._client import connect, fault_code
 from flowy.errors import FlowyError
+from flowy.options import CHILD_POLICIES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CHILD_POLICY = click.Choice(CHILD_POLICIES, case_sensitive=False)
+
 INTERRUPTED = 130
-"""The exit status of a program that Ctrl-C has ended."""
+"""The exit status of a program that was ended by Ctrl-C."""
 
 
 class Commands(click.Group):
-    """Commands that Ctrl-C ends alike."""
+    """A group of commands that all end in the same way on Ctrl-C."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Do what the command line says."""
+        """Run the command."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
@@ -32,82 +36,99 @@ class Commands(click.Group):
 
 
 def interrupted(context: click.Context) -> NoReturn:
-    """End as a program that somebody has ended by Ctrl-C: with a word, and status 130."""
+    """End the program as after Ctrl-C: with a message, and status 130."""
     click.echo("Interrupted.", err=True)
     context.exit(INTERRUPTED)
 
 
 def connection(command: F) -> F:
-    """Add the options that say where the service is."""
-    region = click.option("--region", help="AWS region, if the environment does not say it.")
-    endpoint = click.option("--endpoint-url", help="Where another service than AWS's answers.")
+    """Add the options of the connection to the service."""
+    region = click.option("--region", help="AWS region; by default from the environment.")
+    endpoint = click.option("--endpoint-url", help="URL of the service; by default of Amazon SWF.")
     return endpoint(region(command))
 
 
 def with_client(command: F) -> F:
-    """Give a command an SWF client, by options that say where the service is.
+    """Give a command an SWF client, and add the options of the connection.
 
-    What goes wrong with the service ends the command with a sentence.
+    Errors of the service end the command with a message.
     """
 
     @wraps(command)
     def connected(endpoint_url: str | None, region: str | None, **others: Any) -> None:
-        with one_sentence():
+        with errors_as_messages():
             command(client=connect(endpoint_url, region), **others)
 
-    return connection(cast(F, connected))
+    return connection(cast("F", connected))
 
 
 def in_domain(command: F) -> F:
-    """Add the option that says in which domain things are."""
+    """Add the option for the domain."""
     return click.option(
-        "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="The domain."
+        "--domain",
+        required=True,
+        envvar="FLOWY_DOMAIN",
+        show_envvar=True,
+        shell_complete=completion.domains,
+        help="The domain's name.",
     )(command)
 
 
 def as_json(command: F) -> F:
-    """Add the option to answer in JSON."""
+    """Add the option for output as JSON."""
     return click.option(
-        "--json", "in_json", is_flag=True, help="Answer in JSON, on one line for each answer."
+        "--json", "in_json", is_flag=True, help="Output as JSON, one object per line."
     )(command)
 
 
 def of_one(command: F) -> F:
-    """Add what names one execution, and give the command an SWF client."""
-    run_id = click.option("--run-id", help="Which run; by default the open or the latest one.")
+    """Add the argument and options that name an execution, and give the command an SWF client."""
+    run_id = click.option("--run-id", help="Run id; by default that of the open or latest run.")
     return click.argument("workflow_id")(run_id(as_json(in_domain(with_client(command)))))
 
 
 def with_store(command: F) -> F:
-    """Add the option that says where long values are kept."""
+    """Add the option for the store of long values."""
     return click.option(
         "--store",
         envvar="FLOWY_STORE",
         show_envvar=True,
-        help="Where values too long for SWF are kept: a folder, or s3://bucket/prefix.",
+        help="Store for values too long for SWF: a folder, or s3://bucket/prefix.",
     )(command)
 
 
 def say(in_json: bool, answer: Mapping[str, Any], *lines: str) -> None:
-    """Answer in JSON or in lines for people."""
+    """Print an answer as JSON, or as lines for a human reader."""
     if in_json:
-        click.echo(written(answer))
+        click.echo(json_text(answer))
     else:
         for line in lines:
             click.echo(line)
 
 
-def written(value: Any, indent: int | None = None) -> str:
-    """Write what the service answers as JSON, with instants as ISO 8601 text."""
-    return json.dumps(value, default=_text_of, indent=indent)
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return a reply of the service as JSON, with timestamps as ISO 8601 text."""
+    return json.dumps(value, default=_default, indent=indent)
 
 
-def _text_of(value: object) -> str:
+def _default(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def argument(text: str) -> Any:
-    """Read an argument: as JSON where it is JSON, else as text."""
+def status_text(info: Mapping[str, Any]) -> str:
+    """Return the status of an execution for a human reader."""
+    status: str = info.get("closeStatus", info["executionStatus"])
+    asked = status == "OPEN" and info.get("cancelRequested")
+    return "OPEN, canceling" if asked else status
+
+
+def instant_text(instant: datetime) -> str:
+    """Return a timestamp in UTC, with milliseconds."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{instant.microsecond // 1000:03}"
+
+
+def parse_argument(text: str) -> Any:
+    """Read an argument as JSON if it is JSON, else as text."""
     try:
         return json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
@@ -115,12 +136,12 @@ def argument(text: str) -> Any:
 
 
 def _no_json(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
-    """End with a sentence and status 1, not a traceback, on errors that are not flowy's own."""
+def errors_as_messages() -> Iterator[None]:
+    """End the program with a message and status 1, not a traceback, on expected errors."""
     try:
         yield
     except FlowyError as error:
@@ -136,13 +157,13 @@ def one_sentence() -> Iterator[None]:
 
         if not isinstance(error, BotoCoreError | ClientError):
             raise
-        mend = ""
+        fix = ""
         if isinstance(error, NoRegionError):
-            mend = " Give --region or set AWS_DEFAULT_REGION."
+            fix = " Give --region or set AWS_DEFAULT_REGION."
         elif isinstance(error, EndpointConnectionError):
-            mend = "; is a service running there?"
+            fix = "; is a service running there?"
         elif isinstance(error, NoCredentialsError):
-            mend = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+            fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         elif fault_code(error) in ("OperationNotPermittedFault", "AccessDeniedException"):
-            mend = "; let the IAM policy of these credentials allow the action."
-        raise click.ClickException(f"{error}{mend}") from error
+            fix = "; allow the action in the IAM policy of these credentials."
+        raise click.ClickException(f"{error}{fix}") from error

@@ -1,1 +1,1 @@
-"""From a history to decisions: `run` replayed turn by turn, or kept suspended between them."""
+"""History to decisions: ``run`` is replayed turn by turn, or kept suspended between turns."""

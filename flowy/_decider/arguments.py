@@ -1,4 +1,4 @@
-"""Results that stand in arguments: what waits for which of them."""
+"""Results as arguments: which calls wait for which results."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ T = TypeVar("T")
 
 
 class Arguments:
-    """The calls of an execution whose arguments are, or wait for, results of others."""
+    """The calls of an execution that have results of other calls among their arguments."""
 
     def __init__(self, decider: Decider) -> None:
-        """Begin with none."""
         self._decider = decider
         self._needed: list[Call] = []
         self._settled: list[Call] = []
         self._watched: list[Call] = []
 
-    def stand_in(self, result: Result[object]) -> object:
-        """Put into an argument what came of a result; note it if that is no value.
+    def resolve(self, result: Result[object]) -> object:
+        """Return the value of a result among arguments; note the result if it has no value.
 
         Raises:
             TypeError: it is a result of another execution.
@@ -33,22 +32,22 @@ class Arguments:
         call = call_of(result)
         if call.decider is not self._decider:
             raise TypeError("it is a result of another execution")
-        call.look()
+        call.refresh()
         if not call.done or call.error is not None:
             self._needed.append(call)
         return call.value
 
     def needed(self, encode: Callable[[], T]) -> tuple[T, list[Call]]:
-        """Encode something.
+        """Encode a value.
 
         Returns:
-            What came of it, and the calls in it that have no value (yet).
+            The encoded value, and the calls in it that have no value (yet).
         """
         self._needed = []
         return encode(), self._needed
 
     def start(self, call: Call, needed: list[Call]) -> None:
-        """Begin a call, or wait for what it needs."""
+        """Begin a call, or let it wait for the results it needs."""
         if not needed:
             call.start()
             return
@@ -58,22 +57,22 @@ class Arguments:
                 self._give_up(call, argument.error)
                 return
             argument.dependents.append(call)
-            if not argument.told:
+            if not argument.event_driven:
                 self._watched.append(argument)
 
     def settled(self, call: Call) -> None:
-        """Note that a call has ended, to be handed on."""
+        """Note that a call has ended, so that `release_dependents` finds it."""
         if call.dependents:
             self._settled.append(call)
 
-    def look(self) -> None:
-        """Find out which of the awaited calls have an outcome that nobody has told."""
+    def refresh(self) -> None:
+        """Look for outcomes of awaited calls that no event brings."""
         for call in self._watched:
-            call.look()
+            call.refresh()
 
-    def hand_on(self) -> None:
-        """Begin or give up the calls that waited for what is settled now."""
-        for settled in self._settled:  # grows on the way
+    def release_dependents(self) -> None:
+        """Begin, or give up, the calls whose awaited results are settled by now."""
+        for settled in self._settled:  # The list grows while it is worked through.
             for dependent in settled.dependents:
                 if dependent.done:
                     continue

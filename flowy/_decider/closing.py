@@ -1,25 +1,24 @@
-"""How an execution is closed: the last decision of all.
-
-If news came while it was decided, the service refuses it, and it is made again with what is known
-then.
-"""
+"""How a decider closes an execution: with a result, a failure, a cancellation, or a new run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flowy._decider.decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
-from flowy._decider.leaving import Restarting
-from flowy._payloads.failures import reason_and_details
-from flowy._payloads.limits import DATA_LIMIT, cut
+from flowy._decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
+from flowy._payloads.text import DATA_LIMIT, cut, reason_and_details
 from flowy.errors import SerializationError
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
+    from flowy._decider.run import RestartRun
 
 Closing = Callable[[], Decision]
-"""Makes the decision."""
+"""Returns the decision that closes the execution.
+
+It is called again if the service refuses the decision because new events arrived meanwhile, and
+then includes what is known by then.
+"""
 
 _KEPT_SETTINGS = (
     "childPolicy",
@@ -30,29 +29,27 @@ _KEPT_SETTINGS = (
     "taskPriority",
     "taskStartToCloseTimeout",
 )
+"""Settings that a new run takes over; otherwise it has the registered ones, as documented."""
 
 
 def completed(result: str) -> Closing:
-    """Close it with a result."""
+    """Close the execution with a result."""
     return lambda: complete_workflow(result)
 
 
 def failed(error: Exception | SystemExit) -> Closing:
-    """Close it with a failure."""
+    """Close the execution with a failure."""
     reason, details = reason_and_details(error)
     return lambda: fail_workflow(reason, details)
 
 
 def canceled(details: str) -> Closing:
-    """Close it as canceled."""
+    """Close the execution as canceled."""
     return lambda: cancel_workflow(cut(details, DATA_LIMIT))
 
 
-def restarted(decider: Decider, restart: Restarting) -> Closing:
-    """Close it and begin a new run, with the same settings and the signals that nobody took.
-
-    The service would give the new run what its type was registered with, as documented.
-    """
+def restarted(decider: Decider, restart: RestartRun) -> Closing:
+    """Close the execution and start a new run, with the same settings and the signals not taken."""
 
     def make() -> Decision:
         text = decider.payloads.encode_input(
@@ -60,7 +57,7 @@ def restarted(decider: Decider, restart: Restarting) -> Closing:
             restart.arguments,
             restart.keywords,
             decider.encode,
-            decider.signals.handed_on,
+            decider.signals.unhandled,
         )
         started = decider.turns.started
         settings: dict[str, Any] = {key: started[key] for key in _KEPT_SETTINGS if key in started}
@@ -71,9 +68,9 @@ def restarted(decider: Decider, restart: Restarting) -> Closing:
 
 
 def decision_of(closing: Closing) -> Decision:
-    """Make the decision; one that fails the execution if it cannot be sent.
+    """Return the closing decision, or one that fails the execution if that one cannot be sent.
 
-    That depends on the signals that have come by now, which a new run gets.
+    This can depend on the signals that have arrived by now, which a new run is given.
     """
     try:
         return closing()

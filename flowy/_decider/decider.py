@@ -1,34 +1,33 @@
 """The decider: from a history to decisions, by replaying ``run`` turn by turn.
 
-A pure function: it asks no service, reads no clock and keeps nothing. ``run`` goes on until it
-waits for something that the turn at hand does not know. Then what it decided in this turn is held
-against what the history shows, the next turn's news are given out, and ``run`` goes on; so each
-turn sees exactly what was known then, and its decisions are those it gave then. What it decides in
-the last turn is the answer.
+It is a pure function: it makes no request, reads no clock and keeps nothing. ``run`` goes on until
+it waits for something that is not known in the current turn. Then the decisions of this turn are
+compared with those that the history records, the events of the next turn are applied, and ``run``
+goes on. So in each turn the code sees exactly what was known then, and must make the decisions that
+it made then. Its decisions in the last turn are the answer.
 
-Where ``run`` is left when the last turn knows no more, there are two ways: it is left by an
-exception, and replayed from the beginning when there is more; or it is suspended there
-(`flowy._decider.suspended`), and goes on from there.
+There are two ways to leave ``run`` when the last turn is used up. An exception ends it, and the
+next decision replays it from the beginning. Or it is suspended there, and goes on from there
+(`flowy._decider.suspended`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from flowy._call_sites import call_site
 from flowy._client import Execution
 from flowy._decider.arguments import Arguments
 from flowy._decider.closing import decision_of
-from flowy._decider.decisions import Decision
-from flowy._decider.history import GOING_ON, Event, History, News
-from flowy._decider.leaving import Suspended
+from flowy._decider.history import NOT_FINAL, Event, History, NewEvent
 from flowy._decider.markers import Markers
 from flowy._decider.outbox import Outbox
+from flowy._decider.run import LeaveRun, run_to_end
 from flowy._decider.signals import Signals
 from flowy._decider.turns import Turns
-from flowy._decider.whole_run import run_to_end
-from flowy._determinism.sites import call_site
+from flowy._decisions import Decision
 from flowy._payloads.serializers import encoder
 from flowy.errors import (
     ConfigurationError,
@@ -39,12 +38,14 @@ from flowy.errors import (
 )
 from flowy.payloads import PLAIN, Payloads
 from flowy.result import Call
-from flowy.workflow import Workflow
+
+if TYPE_CHECKING:
+    from flowy.workflow import Workflow
 
 T = TypeVar("T")
 
 UNKNOWN = Execution("an unknown execution", "")
-"""What is decided for if nobody says."""
+"""The execution that is decided for if none is given."""
 
 
 def decide(
@@ -57,17 +58,17 @@ def decide(
 
     Args:
         workflow: the workflow's class.
-        events: the whole history, up to the DecisionTaskStarted of the task to be decided.
-        payloads: how arguments and results travel.
-        execution: the execution, whose ids a history does not tell.
+        events: the complete history, up to the DecisionTaskStarted of the task to be decided.
+        payloads: how arguments and results are written.
+        execution: the execution, since a history does not hold its ids.
 
     Returns:
-        The decisions, in order; none if all that can be done now is to wait.
+        The decisions, in order; none if the execution can only wait for now.
 
     Raises:
-        NonDeterminismError: the code decides otherwise than it did before.
+        NonDeterminismError: the code makes other decisions than the history records.
         DecisionRefusedError: the execution cannot be closed.
-        HistoryError: the events are no history, or no decision task is to be decided.
+        HistoryError: the events are not a history, or no decision task is open.
     """
     history = History(events)
     if history.open_turn is None:
@@ -76,19 +77,27 @@ def decide(
 
 
 class Decider:
-    """One replay of one execution: what ``run`` asks for, and what it knows of it.
+    """One replay of one execution: the calls that ``run`` makes, and what is known of them.
+
+    Args:
+        workflow: the workflow's class.
+        history: the history.
+        payloads: how arguments and results are written.
+        execution: the execution.
+        pause: called when the last turn is used up; returns when there are more turns, or raises
+            `LeaveRun`. None to leave ``run`` at that point.
 
     Attributes:
-        payloads: how arguments and results travel.
-        arguments: the calls that wait for results of others.
-        encode: makes text of a value in which results are found.
-        markers: what was found out once.
-        execution: the execution that is decided for.
-        options: what is chosen for all calls at the moment, the outermost block's first.
-        signals: what came from outside and nobody has taken.
-        outbox: what is decided in the turn at hand.
-        turns: how far the history is replayed.
-        failure: the error of a call that fails the execution, as ``run`` does not handle it.
+        payloads: how arguments and results are written.
+        arguments: the calls that wait for results of other calls.
+        encode: turns a value that may contain results into text.
+        markers: values that were determined once.
+        execution: the execution.
+        options: the options of the blocks around the current call, the outermost block's first.
+        signals: signals that have not been taken.
+        outbox: the decisions of the current turn.
+        turns: the position in the history.
+        failure: the error of a call that fails the execution because ``run`` does not handle it.
         left: whether ``run`` is being left.
     """
 
@@ -100,19 +109,9 @@ class Decider:
         execution: Execution = UNKNOWN,
         pause: Callable[[], None] | None = None,
     ) -> None:
-        """Get ready to replay a history from its beginning.
-
-        Args:
-            workflow: the workflow's class.
-            history: the history.
-            payloads: how arguments and results travel.
-            execution: the execution.
-            pause: called when the last turn knows no more; returns when there are more turns, or
-                raises `Suspended`. None to leave ``run`` then.
-        """
         self.payloads = payloads
         self.arguments = Arguments(self)
-        self.encode = encoder(payloads.serializer, self.arguments.stand_in)
+        self.encode = encoder(payloads.serializer, self.arguments.resolve)
         self.markers = Markers(self)
         self.execution = execution
         self.options: tuple[Mapping[str, object], ...] = ()
@@ -126,43 +125,43 @@ class Decider:
         self._calls = 0
         self._open: dict[int, Call] = {}
         self._settlements = 0
-        self._at_work = False
+        self._active = False
         self._fault: Exception | None = None
         self._unrepeatable: list[UnrepeatableError] = []
 
     def replay(self) -> list[Decision]:
-        """Run through all turns of the history.
+        """Go through all turns of the history.
 
         Returns:
-            What is decided in the last turn.
+            The decisions of the last turn.
 
         Raises:
-            NonDeterminismError: at the first turn whose decisions are not those of the history.
+            NonDeterminismError: at the first turn whose decisions differ from those of the history.
             DecisionRefusedError: the execution cannot be closed.
         """
-        self._at_work = True
+        self._active = True
         try:
             if self._next_turn():
                 closing = run_to_end(self, self._workflow, self._unrepeatable)
                 going_on = closing is not None
                 while closing is not None and going_on:
-                    # If news came meanwhile, it is closed once more.
+                    # If new events arrived meanwhile, the closing decision is repeated.
                     self.outbox.close(decision_of(closing))
                     going_on = self._next_turn()
         finally:
-            self._at_work = False
+            self._active = False
         return self.decisions
 
     def abandon(self) -> None:
-        """Take nothing more from ``run``, which is being left for good."""
-        self.left = self._at_work = True
+        """Accept no more calls from ``run``, which is being left for good."""
+        self.left = self._active = True
 
     @property
     def decisions(self) -> list[Decision]:
-        """What is decided in the turn at hand.
+        """The decisions of the current turn.
 
         Raises:
-            Exception: why nothing may be answered.
+            Exception: the error because of which no answer may be sent.
         """
         if self._fault is not None:
             raise self._fault
@@ -170,52 +169,52 @@ class Decider:
             raise error
         return self.outbox.finished()
 
-    # What the workflow asks of the turn at hand.
+    # Used by the workflow's context.
 
     @property
     def label(self) -> str:
         """Name and version of the workflow's type."""
         return str(self._workflow.flowy_type)
 
-    def stay(self) -> None:
+    def ensure_active(self) -> None:
         """Go on only if ``run`` is at work and not being left.
 
         Raises:
-            ConfigurationError: it is at rest: the code of another execution makes use of it.
+            ConfigurationError: it is suspended, so the caller is the code of another execution.
         """
-        if not self._at_work:
+        if not self._active:
             raise ConfigurationError(
                 f"a result of {self.execution.workflow_id} is used outside of its run; keep "
                 "results in local variables of run, not where another execution finds them"
             )
         if self.left:
-            raise Suspended
+            raise LeaveRun
 
     def make_room(self) -> None:
         """Go on in the next turn if this one's answer has no room for another marker."""
-        self.stay()
+        self.ensure_active()
         while self.outbox.is_full:
             self.outbox.ask_for_another_turn()
             if not self._next_turn() or self.failure is not None:
                 self._leave()
 
-    def differ(self) -> NoReturn:
-        """Find where the code parts from the history, which lacks what was just decided."""
+    def report_difference(self) -> NoReturn:
+        """Leave ``run`` with the difference between the code and the history in this turn."""
         try:
             self.turns.match()
         except Exception as error:
             self._fault = error
         self._leave()
 
-    # What proxies and their calls use.
+    # Used by proxies and their calls.
 
     def begin(self, call: Call) -> None:
-        """Take a call that ``run`` makes, and begin it if all its arguments are there."""
-        self.stay()
+        """Accept a call that ``run`` makes, and begin it if all its arguments have values."""
+        self.ensure_active()
         _, needed = self.arguments.needed(call.prepare)
         self._calls += 1
         call.number = self._calls
-        call.place = call_site()
+        call.call_site = call_site()
         if call.awaited_at_the_end:
             self._open[call.number] = call
         self.arguments.start(call, needed)
@@ -224,14 +223,14 @@ class Decider:
 
     def add(self, decision: Decision) -> None:
         """Add a decision that begins nothing."""
-        self.stay()
+        self.ensure_active()
         self.outbox.add(decision, call_site())
 
     def stop_timer(self, key: str) -> None:
         """Cancel a timer."""
         if not self.outbox.withdraw(key):
             self.add(Decision("CancelTimer", {"timerId": key}))
-            self.outbox.answered(key, last=True)
+            self.outbox.call_for(key, last=True)
 
     def settle(
         self,
@@ -240,13 +239,13 @@ class Decider:
         error: Exception | None = None,
         when: int | None = None,
     ) -> None:
-        """Say what came of a call in the end.
+        """Set the outcome of a call.
 
         Args:
             call: the call.
-            value: what came of it.
-            error: or the error it ended with.
-            when: its place among all outcomes; None for that after the last one.
+            value: its value.
+            error: its error, if it ended with one.
+            when: its position in the order of outcomes; None for the position after the last one.
         """
         self._settlements += 1
         call.finished = self._settlements if when is None else when
@@ -261,27 +260,27 @@ class Decider:
             self.failure = error
 
     def wait_for_any(self, calls: Sequence[Call]) -> None:
-        """Let turns pass until one of some calls is settled, or leave ``run``.
+        """Let turns pass until one of the calls is settled, or leave ``run``.
 
         Raises:
             ExecutionCanceled: the execution is asked to cancel itself.
         """
-        untold = [call for call in calls if not call.told]
+        unannounced = [call for call in calls if not call.event_driven]
         while True:
-            for call in untold:
-                call.look()
+            for call in unannounced:
+                call.refresh()
             if any(call.done for call in calls):
                 return
             self._pass_turn()
 
     def cancel_all(self) -> None:
-        """Ask for the end of all that is awaited before the end."""
+        """Cancel all calls that keep the execution open."""
         for call in list(self._open.values()):
             call.cancel()
-        self.arguments.hand_on()
+        self.arguments.release_dependents()
 
     def wait_for_all(self) -> None:
-        """Let turns pass until all is settled that is awaited before the end.
+        """Let turns pass until all calls that keep the execution open are settled.
 
         Raises:
             ExecutionCanceled: the execution is asked to cancel itself.
@@ -290,10 +289,10 @@ class Decider:
             self._pass_turn()
 
     def when_complete(self, encoded: Callable[[], T]) -> T:
-        """Encode something as soon as all results in it are there.
+        """Encode a value as soon as all results in it have values.
 
         Raises:
-            TaskError: one of them is an error.
+            TaskError: one of them ended with an error.
             ExecutionCanceled: the execution is asked to cancel itself.
         """
         while True:
@@ -306,7 +305,7 @@ class Decider:
             self.wait_for_any(needed[:1])
 
     def _pass_turn(self) -> None:
-        self.stay()
+        self.ensure_active()
         if self.failure is not None:
             self._leave()
         if not self.signals.cancel_pending and (not self._next_turn() or self.failure is not None):
@@ -317,39 +316,39 @@ class Decider:
 
     def _leave(self) -> NoReturn:
         self.left = True
-        raise Suspended
+        raise LeaveRun
 
     # Turns.
 
     def _next_turn(self) -> bool:
-        """Finish the turn at hand and give out the next one's news, if there is a next one."""
+        """Finish the current turn and apply the events of the next one, if there is a next one."""
         try:
-            news = self.turns.next()
-            if news is None:
+            new_events = self.turns.next()
+            if new_events is None:
                 return False
-            for each in news:
-                self._learn(each)
-            self.arguments.look()
-            self.arguments.hand_on()
+            for each in new_events:
+                self._apply(each)
+            self.arguments.refresh()
+            self.arguments.release_dependents()
             self.outbox.release()
         except Exception as error:
-            # The code of ``run``, which is being left, must not handle it.
+            # Kept for `decisions`: code of ``run`` must not handle it on the way out.
             self._fault = error
             return False
         return True
 
     def _rest(self, pause: Callable[[], None]) -> None:
-        """Let nobody use results while there is nothing to decide."""
-        self._at_work = False
+        """Let no code use results while there is nothing to decide."""
+        self._active = False
         pause()
-        self._at_work = True
+        self._active = True
 
-    def _learn(self, news: News) -> None:
-        event_type, attributes = news.event_type, news.attributes
-        if news.about is not None:
-            call = self.outbox.answered(news.about, last=event_type not in GOING_ON)
+    def _apply(self, event: NewEvent) -> None:
+        event_type, attributes = event.event_type, event.attributes
+        if event.about is not None:
+            call = self.outbox.call_for(event.about, last=event_type not in NOT_FINAL)
             if call is not None and not call.done:
-                call.learn(event_type, attributes)
+                call.apply(event_type, attributes)
         elif event_type == "WorkflowExecutionSignaled":
             self._settlements += 1
             self.signals.arrived(
@@ -359,6 +358,5 @@ class Decider:
             self.signals.asked_to_cancel()
         elif attributes["cause"] != "UNHANDLED_DECISION":
             raise DecisionRefusedError(
-                f"{event_type}: the service does not let the execution be closed: "
-                f"{attributes['cause']}"
+                f"{event_type}: the service refuses to close the execution: {attributes['cause']}"
             )

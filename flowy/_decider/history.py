@@ -1,9 +1,9 @@
-"""The history of an execution, read in one pass: what was known, and decided, at each turn.
+"""The history of an execution, read in one pass: what was known, and decided, in each turn.
 
-A turn is a decision task that was completed, or the one to be decided now. What the workflow
-learns in a turn are the events up to its DecisionTaskStarted that it did not know in the turn
-before; what happened while it was deciding belongs to the next. A decision task that timed out
-is no turn, as nothing came of it.
+A turn is a decision task that was completed, or the one to be decided now. In a turn the workflow
+learns the events up to its DecisionTaskStarted that it did not know in the turn before. What
+happens while it decides belongs to the next turn. A decision task that timed out is not a turn, as
+it had no effect.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flowy._decider.decisions import SHOWN, Trace
+from flowy._decisions import DECISION_EVENTS, RecordedEvent
 from flowy.errors import HistoryError
 
 Event = Mapping[str, Any]
 
 
-class News(NamedTuple):
-    """An event that tells the workflow something."""
+class NewEvent(NamedTuple):
+    """An event that a workflow has to learn of."""
 
     about: str | None
-    """The key of what it is about, or None if that is the execution itself."""
+    """The key of the call that it is about, or None if it is about the execution itself."""
     event_type: str
     attributes: Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Turn:
-    """What the workflow learns before one decision task, and what it decided then."""
+    """What the workflow learned before one decision task, and what it decided then."""
 
-    news: list[News]
+    new_events: list[NewEvent]
     started_event_id: int
-    """The DecisionTaskStarted event."""
+    """The id of the DecisionTaskStarted event."""
     timestamp: Any
-    """When it was started, as the service, the AWS CLI or a file spells it."""
-    shown: list[Trace] = field(default_factory=list)
-    """The events that the decisions wrote."""
+    """Its time, as the service, the AWS CLI or a file spells it."""
+    recorded: list[RecordedEvent] = field(default_factory=list)
+    """The events that its decisions wrote."""
     completed_event_id: int | None = None
-    """The DecisionTaskCompleted event, or None while the task is to be decided."""
+    """The id of the DecisionTaskCompleted event, or None while the task is to be decided."""
 
     @property
     def instant(self) -> datetime:
-        """When it was started, in UTC.
+        """The time at which the decision task was started, in UTC.
 
         Raises:
-            HistoryError: the history does not tell.
+            HistoryError: the history does not contain it.
         """
         timestamp = self.timestamp
         if isinstance(timestamp, datetime):
@@ -57,19 +57,19 @@ class Turn:
             return datetime.fromtimestamp(timestamp, UTC)
         if isinstance(timestamp, str):
             return datetime.fromisoformat(timestamp).astimezone(UTC)
-        raise HistoryError(f"the events of this history have no time to tell: {timestamp!r}")
+        raise HistoryError(f"the events of this history have no usable timestamps: {timestamp!r}")
 
     def marker(self, name: str, before: int) -> Mapping[str, Any] | None:
-        """Find the attributes of the marker that was recorded in this turn after some others.
+        """Return the attributes of a marker that was recorded in this turn.
 
         Args:
             name: its name.
-            before: how many others were recorded before it in this turn.
+            before: the number of markers that were recorded before it in this turn.
 
         Returns:
-            Its attributes, or None if there is none, or one of another name.
+            Its attributes, or None if there is none or it has another name.
         """
-        recorded = [trace for trace in self.shown if trace.event_type in _MARKERS]
+        recorded = [trace for trace in self.recorded if trace.event_type in _MARKERS]
         if before >= len(recorded) or recorded[before].attributes["markerName"] != name:
             return None
         return recorded[before].attributes
@@ -77,7 +77,7 @@ class Turn:
 
 _MARKERS = ("MarkerRecorded", "RecordMarkerFailed")
 
-OPENING = {
+OPENING_EVENTS = {
     "ActivityTaskScheduled": "activityId",
     "TimerStarted": "timerId",
     "StartChildWorkflowExecutionInitiated": "control",
@@ -85,7 +85,7 @@ OPENING = {
     "RequestCancelExternalWorkflowExecutionInitiated": "control",
     "LambdaFunctionScheduled": "id",
 }
-"""Event that begins something: the attribute with the key that the workflow gave it."""
+"""Event that begins something: the attribute that holds the key which the workflow gave it."""
 
 LINKS = {
     "ActivityTaskCompleted": "scheduledEventId",
@@ -110,16 +110,16 @@ LINKS = {
     "LambdaFunctionTimedOut": "scheduledEventId",
     "StartLambdaFunctionFailed": "scheduledEventId",
 }
-"""Event that tells what became of something: the attribute with the event that began it.
+"""Event that reports an outcome: the attribute that holds the id of the event that began it.
 
-The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there,
-if the decision itself failed.
+The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there, if
+the decision itself failed.
 """
 
-GOING_ON = frozenset({"ChildWorkflowExecutionStarted"})
-"""Those of the linked events after which others follow."""
+NOT_FINAL = frozenset({"ChildWorkflowExecutionStarted"})
+"""Linked events that others follow."""
 
-REFUSALS = {
+DECISION_FAILURES = {
     "ScheduleActivityTaskFailed": "activityId",
     "StartTimerFailed": "timerId",
     "StartChildWorkflowExecutionFailed": "control",
@@ -131,17 +131,17 @@ REFUSALS = {
     "CancelWorkflowExecutionFailed": None,
     "ContinueAsNewWorkflowExecutionFailed": None,
 }
-"""Event of a decision that failed: the attribute with the key of what it would have begun.
+"""Event of a failed decision: the attribute that holds the key of what it would have begun.
 
-Nothing is told of a request to cancel that failed: what was to be canceled has ended then.
+A failed cancel request is missing here: the workflow need not know, as its target has ended then.
 """
 
-CALLS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
+EXTERNAL_EVENTS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
 """Events that come from outside."""
 
 
 def attributes_of(event: Event) -> Mapping[str, Any]:
-    """The attributes of an event, whatever its type; none if it has none."""
+    """Return the attributes of an event of any type; empty if it has none."""
     attributes: Mapping[str, Any] = event.get(_attributes_member(event["eventType"]), {})
     return attributes
 
@@ -150,68 +150,66 @@ def _attributes_member(event_type: str) -> str:
     return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
 
 
-_MEMBERS = {name: _attributes_member(name) for name in (*SHOWN, *LINKS, *CALLS)}
+_MEMBERS = {name: _attributes_member(name) for name in (*DECISION_EVENTS, *LINKS, *EXTERNAL_EVENTS)}
 
 _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunctionStarted"})
-"""Events that neither tell a workflow anything nor come of decisions."""
+"""Events that neither concern a workflow nor are written by decisions."""
 
 
 class History:
-    """The history of an execution, as far as it was read.
+    """The history of an execution, as far as it has been read.
+
+    Args:
+        events: all events from the first one on, oldest first, as the service returns them.
+
+    Raises:
+        HistoryError: it does not begin with WorkflowExecutionStarted.
 
     Attributes:
         started: the attributes of WorkflowExecutionStarted.
-        turns: the turns that nobody has taken from it yet, oldest first.
+        turns: the turns that have not been taken from it yet, oldest first.
         open_turn: the one that is to be decided, until its DecisionTaskCompleted is read.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
-        """Read all events so far.
-
-        Args:
-            events: all events from the first one on, oldest first, as the service gives them.
-
-        Raises:
-            HistoryError: it does not begin with WorkflowExecutionStarted.
-        """
         events = iter(events)
         first = next(events, None)
         if first is None or first.get("eventType") != "WorkflowExecutionStarted":
             raise HistoryError(
-                "a history begins with WorkflowExecutionStarted, event 1; this one not"
+                "a history begins with WorkflowExecutionStarted, event 1; this one does not"
             )
         self.started: Mapping[str, Any] = first["workflowExecutionStartedEventAttributes"]
         self.turns: deque[Turn] = deque()
         self.open_turn: Turn | None = None
         self._keys: dict[int, str] = {}
-        self._news: list[News] = []
-        self._shown: list[Trace] = []
+        self._new_events: list[NewEvent] = []
+        self._recorded: list[RecordedEvent] = []
         self.read(events)
 
     def read(self, events: Iterable[Event]) -> None:
         """Read the events that follow.
 
         Args:
-            events: what the service wrote since, oldest first. The last decision task becomes
-                the open turn if it was started and neither completed nor timed out.
+            events: the events written since, oldest first. The last decision task becomes the open
+                turn if it was started and has neither completed nor timed out.
         """
-        news, shown, keys = self._news, self._shown, self._keys
-        known = 0  # how much of the news the decision task that was started last knows
+        new_events, recorded, keys = self._new_events, self._recorded, self._keys
+        known = 0  # how many of the new events the decision task that was started last knows
         deciding: Event | None = None
         if self.open_turn is not None:
-            known = len(self.open_turn.news)
+            known = len(self.open_turn.new_events)
         for event in events:
             event_type = event["eventType"]
             if event_type in _SILENT:
                 continue
             if event_type == "DecisionTaskStarted":
-                known, deciding = len(news), event
+                known, deciding = len(new_events), event
             elif event_type == "DecisionTaskCompleted":
                 turn = self.open_turn or self._turn(deciding, known)
                 turn.completed_event_id = event["eventId"]
                 self.open_turn = deciding = None
-                shown = turn.shown
-                del news[:known]
+                recorded = turn.recorded
+                del new_events[:known]
             elif event_type == "DecisionTaskTimedOut":
                 deciding = None
             else:
@@ -219,32 +217,32 @@ class History:
                 linked = LINKS.get(event_type)
                 begun = attributes[linked] if linked else 0
                 if begun:
-                    keep = event_type in GOING_ON
+                    keep = event_type in NOT_FINAL
                     key = keys[begun] if keep else keys.pop(begun)
-                    news.append(News(key, event_type, attributes))
-                elif event_type in CALLS:
-                    news.append(News(None, event_type, attributes))
+                    new_events.append(NewEvent(key, event_type, attributes))
+                elif event_type in EXTERNAL_EVENTS:
+                    new_events.append(NewEvent(None, event_type, attributes))
                 if "decisionTaskCompletedEventId" in attributes and (
-                    not begun or event_type in SHOWN_AND_LINKED
+                    not begun or event_type in RECORDED_AND_LINKED
                 ):
-                    shown.append(Trace(event["eventId"], event_type, attributes))
-                    if event_type in OPENING:
-                        keys[event["eventId"]] = attributes.get(OPENING[event_type], "")
-                    elif event_type in REFUSALS:
-                        member = REFUSALS[event_type]
+                    recorded.append(RecordedEvent(event["eventId"], event_type, attributes))
+                    if event_type in OPENING_EVENTS:
+                        keys[event["eventId"]] = attributes.get(OPENING_EVENTS[event_type], "")
+                    elif event_type in DECISION_FAILURES:
+                        member = DECISION_FAILURES[event_type]
                         refused = attributes.get(member, "") if member else None
-                        news.append(News(refused, event_type, attributes))
-        self._shown = shown
+                        new_events.append(NewEvent(refused, event_type, attributes))
+        self._recorded = recorded
         if deciding is not None and self.open_turn is None:
             self.open_turn = self._turn(deciding, known)
 
     def _turn(self, started: Event | None, known: int) -> Turn:
         if started is None:
             raise HistoryError("a decision task was completed that was never started")
-        turn = Turn(self._news[:known], started["eventId"], started.get("eventTimestamp"))
+        turn = Turn(self._new_events[:known], started["eventId"], started.get("eventTimestamp"))
         self.turns.append(turn)
         return turn
 
 
-SHOWN_AND_LINKED = frozenset({"TimerCanceled"})
-"""What a decision writes at once and ends something."""
+RECORDED_AND_LINKED = frozenset({"TimerCanceled"})
+"""An event that a decision writes and that also ends something."""

@@ -1,4 +1,8 @@
-"""What a workflow finds out once, and its history keeps for all replays, in markers."""
+"""Values that are determined once, and kept in the history for all replays by markers.
+
+A marker is the only text that a decider can write into a history for itself. Cadence and Temporal
+record side effects and versions in the same way.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +11,40 @@ from inspect import get_annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowy._decider.decisions import record_marker
-from flowy._payloads.failures import reason_and_details
+from flowy._decisions import record_marker
 from flowy._payloads.hints import converter
+from flowy._payloads.text import reason_and_details
 from flowy.errors import TaskFailed
 
 if TYPE_CHECKING:
     from flowy._decider.decider import Decider
-    from flowy._payloads.plain import Convert
+    from flowy._payloads.serializers import Converter
     from flowy.payloads import Payloads
 
 T = TypeVar("T")
 
 
 class Markers:
-    """Chance, side effects and patches of one execution."""
+    """Randomness, side effects and patches of one execution."""
 
     def __init__(self, decider: Decider) -> None:
-        """Begin with none."""
         self._decider = decider
         self._patches: dict[str, bool] = {}
         self._random: Random | None = None
         self._side_effects = 0
 
     def recorded(self, name: str, make: Callable[[], str]) -> str | None:
-        """Make something once, and keep it in a marker for all replays.
+        """Make a text once, and record it in a marker for all replays.
 
         Args:
             name: the marker's name.
-            make: makes it; not called in a replay.
+            make: returns the text; not called in a replay.
 
         Returns:
-            What was made, now or then.
+            The text, made now or recorded earlier.
         """
         decider = self._decider
-        decider.stay()
+        decider.ensure_active()
         if not decider.turns.replaying:
             text: str | None = make()
         else:
@@ -49,28 +52,33 @@ class Markers:
             text = None if found is None else found.get("details")
             if found is None:
                 decider.add(record_marker(name))
-                decider.differ()
+                decider.report_difference()
         decider.add(record_marker(name, text))
         return text
 
     def random(self) -> Random:
-        """The execution's own source of chance; a marker keeps what it began with."""
+        """Return the execution's own random number generator.
+
+        It is seeded with the execution's ids. A marker records the seed, because a replay from a
+        file may not know the ids.
+        """
         if self._random is None:
             workflow_id, run_id = self._decider.execution
             self._random = Random(self.recorded("random", lambda: f"{workflow_id} {run_id}") or "")
         return self._random
 
     def side_effect(self, function: Callable[[], T]) -> T:
-        """Call a function once, and keep what came of it, a value or an error.
+        """Call a function once, and record its outcome, a value or an error.
 
         Args:
-            function: takes nothing and returns what can be sent; not called in a replay.
+            function: takes no arguments and returns a value that can be sent; not called in a
+                replay.
 
         Returns:
-            What it returned, now or then.
+            The value that it returned, now or earlier.
 
         Raises:
-            TaskFailed: it raised an exception, or what it returned cannot be sent.
+            TaskFailed: it raised an exception, or its return value cannot be sent.
         """
         self._decider.make_room()
         self._side_effects += 1
@@ -83,7 +91,7 @@ class Markers:
         return value
 
     def patched(self, patch: str) -> bool:
-        """Tell whether a change of the code holds for this execution; a marker keeps that."""
+        """Return whether this execution uses a change of the code; a marker records it."""
         if patch not in self._patches:
             name = f"patched: {patch}"
             holds = not self._decider.turns.replaying or self._next(name) is not None
@@ -93,12 +101,12 @@ class Markers:
         return self._patches[patch]
 
     def _next(self, name: str) -> Mapping[str, Any] | None:
-        """Find the next marker of the turn at hand in the history, if it has a name."""
-        return self._decider.turns.at_hand.marker(name, self._decider.outbox.markers)
+        """Return the next marker that the history records for this turn, if it has this name."""
+        return self._decider.turns.current.marker(name, self._decider.outbox.markers)
 
 
 _FAILED = "flowy:failed:"
-"""What the details of a side effect's marker begin with if it failed; no JSON begins so."""
+"""The beginning of a side effect's marker if it failed; no JSON text begins like this."""
 
 
 def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> str:
@@ -108,7 +116,7 @@ def _outcome(name: str, function: Callable[[], object], payloads: Payloads) -> s
         return _FAILED + reason_and_details(error)[0]
 
 
-def _returned(function: Callable[..., Any]) -> Convert | None:
+def _returned(function: Callable[..., Any]) -> Converter | None:
     try:
         return converter(get_annotations(function, eval_str=True).get("return", Any))
     except (NameError, TypeError):

@@ -1,4 +1,4 @@
-"""What is decided in a turn, within the service's limits; and whom the news about it are for."""
+"""The decisions of a turn, within the service's limits, and which calls await an answer."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 from collections import defaultdict
 from typing import NamedTuple
 
-from flowy._decider.decisions import Decision, start_timer
-from flowy._determinism.sites import CallSite, Site, located
+from flowy._call_sites import CallSite, SourceLine, located
+from flowy._decisions import Decision, start_timer
 from flowy.result import Call
 
 OPEN_LIMITS = {
     "ScheduleActivityTask": 1_000,
-    "StartTimer": 990,  # the rest is for timers of its own
+    "StartTimer": 990,  # The remaining ten are for the outbox's own timers.
     "StartChildWorkflowExecution": 1_000,
     "ScheduleLambdaFunction": 1_000,
 }
-"""How many things of a kind one execution may have open, as documented."""
+"""How many calls of a kind an execution may have open, as documented."""
 
 _KIND_LIMITED_BY = {
     "OPEN_ACTIVITIES_LIMIT_EXCEEDED": "ScheduleActivityTask",
@@ -24,12 +24,12 @@ _KIND_LIMITED_BY = {
     "OPEN_CHILDREN_LIMIT_EXCEEDED": "StartChildWorkflowExecution",
     "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED": "ScheduleLambdaFunction",
 }
-"""Cause of a refusal: of which kind too much of the execution's own is open."""
+"""Cause of a failed decision: the kind of which this execution has too many open."""
 
 BATCH_LIMIT = 800_000
-"""Bytes of decisions in one answer before the last; a request may have 1 MiB."""
+"""Bytes of decisions in one answer before the last one; a request may have 1 MiB."""
 
-_OVERHEAD = 600  # of the other members of a decision
+_OVERHEAD = 600  # Bytes of a decision's other members.
 _TEXTS = ("input", "details", "result")
 
 _KEPT = frozenset(
@@ -41,10 +41,10 @@ _KEPT = frozenset(
         "SignalExternalWorkflowExecution",
     }
 )
-"""What may be decided together with the end of an execution, and makes sense then."""
+"""Decisions that may accompany the one that closes the execution, and make sense then."""
 
 
-class _Waiting(NamedTuple):
+class _QueuedDecision(NamedTuple):
     """A decision that the limits of the service do not allow yet."""
 
     decision: Decision
@@ -53,20 +53,19 @@ class _Waiting(NamedTuple):
 
 
 class Outbox:
-    """The decisions of the turn at hand.
+    """The decisions of the current turn.
 
-    What would exceed a limit of the service waits: for something of its kind to end, or for the
-    next turn, which a timer of no seconds brings about.
+    A decision that would exceed a limit of the service is queued, until a call of its kind ends or
+    until the next turn, which a timer of zero seconds brings about.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self._decisions: list[Decision] = []
-        self._places: list[CallSite | None] = []
+        self._call_sites: list[CallSite | None] = []
         self._size = 0
         self._open: defaultdict[str, int] = defaultdict(int)
         self._awaited: dict[str, tuple[str, Call | None]] = {}
-        self._waiting: defaultdict[str, dict[str, _Waiting]] = defaultdict(dict)
+        self._waiting: defaultdict[str, dict[str, _QueuedDecision]] = defaultdict(dict)
         self._limits = dict(OPEN_LIMITS)
         self._wanted = False
         self._finished = False
@@ -77,57 +76,57 @@ class Outbox:
 
         Args:
             decision: the decision.
-            key: by which the history will tell of it.
-            call: whom the news about it are for.
+            key: the key by which later events refer to it.
+            call: the call that these events are about.
         """
         kind, size = decision.type, _size(decision)
         waiting = self._waiting[kind]
-        if waiting or self._crowded(kind) or self._full(size):
-            waiting[key] = _Waiting(decision, size, call)
+        if waiting or self._at_limit(kind) or self._full(size):
+            waiting[key] = _QueuedDecision(decision, size, call)
         else:
             self._send(decision, size, key, call)
 
     def _send(self, decision: Decision, size: int, key: str, call: Call | None) -> None:
-        self._append(decision, size, None if call is None else call.place)
+        self._append(decision, size, None if call is None else call.call_site)
         self._open[decision.type] += 1
         self._awaited[key] = decision.type, call
 
-    def _append(self, decision: Decision, size: int, place: CallSite | None) -> None:
+    def _append(self, decision: Decision, size: int, call_site: CallSite | None) -> None:
         self._size += size
         self._decisions.append(decision)
-        self._places.append(place)
+        self._call_sites.append(call_site)
 
-    def add(self, decision: Decision, place: CallSite | None) -> None:
+    def add(self, decision: Decision, call_site: CallSite | None) -> None:
         """Add a decision that begins nothing.
 
         Args:
             decision: the decision.
-            place: where the author's code asks for it, if it does.
+            call_site: the place in the author's code that asked for it, if any.
         """
-        self._append(decision, _size(decision), place)
+        self._append(decision, _size(decision), call_site)
 
     def close(self, decision: Decision) -> None:
         """Add the decision that closes the execution; nothing new is begun beside it."""
         self._waiting.clear()
         kept = [
-            (each, place)
-            for each, place in zip(self._decisions, self._places, strict=True)
+            (each, call_site)
+            for each, call_site in zip(self._decisions, self._call_sites, strict=True)
             if each.type in _KEPT
         ]
         self._decisions = [each for each, _ in kept]
-        self._places = [place for _, place in kept]
+        self._call_sites = [call_site for _, call_site in kept]
         self.add(decision, None)
 
     def withdraw(self, key: str) -> bool:
-        """Take back a decision that waits; tell whether there was one."""
+        """Remove a queued decision; return whether there was one."""
         return any(waiting.pop(key, None) for waiting in self._waiting.values())
 
-    def answered(self, key: str, last: bool) -> Call | None:
-        """Tell whom the news about a key are for.
+    def call_for(self, key: str, last: bool) -> Call | None:
+        """Return the call that an event with a key is about.
 
         Args:
             key: the key.
-            last: whether no more news come.
+            last: whether it is the last event with this key.
         """
         if not last:
             return self._awaited.get(key, ("", None))[1]
@@ -136,15 +135,15 @@ class Outbox:
             self._open[kind] -= 1
         return call
 
-    def queues(self, cause: str) -> bool:
-        """Learn from a refusal that fewer things of a kind may be open than is documented.
+    def lower_limit(self, cause: str) -> bool:
+        """Learn from a failed decision that fewer calls of a kind may be open than documented.
 
         Args:
-            cause: the cause of the refusal.
+            cause: the cause of the failure.
 
         Returns:
-            Whether the cause is such a limit and something of its kind is open, so that what was
-            refused may be begun anew: it waits for that to end.
+            Whether the cause is such a limit and a call of its kind is open. Then the failed call
+            can be begun again: it waits for that one to end.
         """
         kind = _KIND_LIMITED_BY.get(cause, "")
         if not self._open[kind]:
@@ -154,30 +153,30 @@ class Outbox:
 
     @property
     def markers(self) -> int:
-        """How many markers are recorded in this turn so far."""
+        """The number of markers recorded in this turn so far."""
         return sum(decision.type == "RecordMarker" for decision in self._decisions)
 
     def next_turn(self) -> None:
-        """Begin a turn; call it before the news are given out."""
+        """Begin a turn, before its events are applied."""
         self._decisions = []
-        self._places = []
+        self._call_sites = []
         self._size = 0
         self._wanted = False
         self._finished = False
 
     def ask_for_another_turn(self) -> None:
-        """Let there be a next turn, even if nothing happens meanwhile."""
+        """Make sure that there is a next turn, even if nothing happens meanwhile."""
         self._wanted = True
 
     @property
     def is_full(self) -> bool:
-        """Whether no more than the longest marker still fits into the answer of this turn."""
+        """Whether only the longest possible marker still fits into the answer of this turn."""
         return self._size > BATCH_LIMIT
 
     def release(self) -> None:
-        """Begin what waited and may begin now; call it when the news are given out."""
+        """Send the queued decisions that are allowed now, once the events of a turn are applied."""
         for kind, waiting in self._waiting.items():
-            while waiting and not self._crowded(kind):
+            while waiting and not self._at_limit(kind):
                 key, (decision, size, call) = next(iter(waiting.items()))
                 if self._full(size):
                     break
@@ -185,24 +184,24 @@ class Outbox:
                 self._send(decision, size, key, call)
 
     def finished(self) -> list[Decision]:
-        """What is decided in this turn, when ``run`` has nothing more to do in it."""
+        """Return the decisions of this turn, when ``run`` has nothing more to do in it."""
         if not self._finished:
             self._finished = True
             held_back = any(
-                waiting and not self._crowded(kind) for kind, waiting in self._waiting.items()
+                waiting and not self._at_limit(kind) for kind, waiting in self._waiting.items()
             )
             if self._wanted or held_back:
                 self._wakes += 1
-                key = f"{self._wakes}-more"  # no call's key ends so
+                key = f"{self._wakes}-more"  # No call's key ends like this.
                 timer = start_timer(key, 0)
                 self._send(timer, _size(timer), key, None)
         return self._decisions
 
-    def sites(self) -> list[Site | None]:
-        """Where the author's code asks for each of the decisions, as far as it does."""
-        return [None if place is None else located(place) for place in self._places]
+    def call_sites(self) -> list[SourceLine | None]:
+        """Return the place in the author's code that asked for each decision, if any."""
+        return [None if call_site is None else located(call_site) for call_site in self._call_sites]
 
-    def _crowded(self, kind: str) -> bool:
+    def _at_limit(self, kind: str) -> bool:
         return kind in self._limits and self._open[kind] >= self._limits[kind]
 
     def _full(self, size: int) -> bool:
@@ -210,7 +209,7 @@ class Outbox:
 
 
 def _size(decision: Decision) -> int:
-    """Tell how many bytes of a request a decision takes, or a few more."""
+    """Return the number of bytes that a decision takes in a request, or a few more."""
     size = _OVERHEAD
     for name in _TEXTS:
         text = decision.attributes.get(name)

@@ -1,4 +1,4 @@
-"""What came to an execution from outside: signals that nobody has taken yet, and cancellation."""
+"""What arrives from outside: signals that have not been taken yet, and cancel requests."""
 
 from __future__ import annotations
 
@@ -8,50 +8,49 @@ from typing import NamedTuple
 
 
 class Signal(NamedTuple):
-    """A signal that arrived."""
+    """A signal that has arrived."""
 
     name: str
     text: str | None
-    """What it carries, as it travelled; None for nothing."""
+    """The value that it carries, as text; None for nothing."""
 
 
 CANCEL_REQUEST = Signal("", None)
-"""Stands for a request to cancel where a run hands on what came; no signal has such a name."""
+"""Represents a cancel request among the signals passed to the next run; no signal has this name."""
 
 
 class Arrival(NamedTuple):
-    """A signal, and when it came, as the decider counts outcomes."""
+    """A signal, and its position in the order in which calls ended and signals arrived."""
 
     signal: Signal
     when: int
 
 
 class Signals:
-    """Signals by name, each name's in the order in which they came; and requests to cancel.
+    """Signals by name, in the order in which they arrived, and cancel requests.
 
     Attributes:
         cancel_requested: whether the execution was asked to cancel itself.
-        cancel_pending: whether ``run`` has not heard of that.
+        cancel_pending: whether ``run`` has not learned of it yet.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
         self.cancel_requested = False
         self.cancel_pending = False
         self._waiting: dict[str, deque[Arrival]] = {}
 
     def arrived(self, name: str, text: str | None, when: int) -> None:
-        """Keep a signal until somebody takes it."""
+        """Keep a signal until it is taken."""
         arrival = Arrival(Signal(name, text or None), when)
         self._waiting.setdefault(name, deque()).append(arrival)
 
     def asked_to_cancel(self) -> None:
-        """Keep a request to cancel; ``run`` hears of the first."""
+        """Keep a cancel request; ``run`` learns of the first one only."""
         self.cancel_pending = self.cancel_pending or not self.cancel_requested
         self.cancel_requested = True
 
     def carried_over(self, signals: Iterable[Signal]) -> None:
-        """Put what an earlier run did not take before what came since."""
+        """Insert the signals that an earlier run did not take, before those that arrived since."""
         later, self._waiting = self._waiting, {}
         for signal in signals:
             if signal == CANCEL_REQUEST:
@@ -62,12 +61,12 @@ class Signals:
             self._waiting.setdefault(name, deque()).extend(arrivals)
 
     def take(self, name: str) -> Arrival | None:
-        """Give out the signal of a name that came first; None if there is none."""
+        """Return the signal of a name that arrived first and remove it; None if there is none."""
         waiting = self._waiting.get(name)
         return waiting.popleft() if waiting else None
 
     @property
-    def handed_on(self) -> list[Signal]:
-        """What the next run of the execution has to know: what nobody took of what came."""
+    def unhandled(self) -> list[Signal]:
+        """What the next run has to be given: signals and a cancel request that were not handled."""
         untaken = [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
         return [*untaken, CANCEL_REQUEST] if self.cancel_pending else untaken

@@ -1,8 +1,12 @@
-"""Executions whose ``run`` is kept suspended between two decisions, rather than replayed.
+"""Executions whose ``run`` is kept suspended between two decisions instead of replayed.
 
-A decision then costs what is new, not all that ever happened. What is kept only spares work: where
-it is not at hand, or not what the service goes by, the execution is replayed from its beginning,
-and the decisions are the same.
+A decision then costs as much as what is new, not as much as the whole history. What is kept only
+saves work: if it is missing or out of date, the execution is replayed from its beginning, and the
+decisions are the same.
+
+``run`` is an ordinary function that waits in the middle of a call, so a generator or coroutine
+cannot suspend it. A greenlet can: it has a stack of its own. A thread for each execution could,
+too, but would need far more memory and time to switch. Without greenlet, everything is replayed.
 """
 
 from __future__ import annotations
@@ -17,15 +21,17 @@ from typing import TYPE_CHECKING
 from flowy._checks import whole_number
 from flowy._client import Execution
 from flowy._decider.decider import Decider
-from flowy._decider.decisions import CLOSING, Decision
 from flowy._decider.history import Event, History
-from flowy._decider.leaving import Suspended
+from flowy._decider.run import LeaveRun
+from flowy._decisions import CLOSING, Decision
+from flowy._installation import install_command
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
-from flowy.workflow import Workflow
 
 if TYPE_CHECKING:
     from greenlet import getcurrent, greenlet
+
+    from flowy.workflow import Workflow
 else:
     try:
         from greenlet import getcurrent, greenlet
@@ -33,20 +39,20 @@ else:
         greenlet = None
 
 DEFAULT_LIMIT = 1_000 if greenlet is not None else 0
-"""How many executions a worker keeps suspended, if nobody says."""
+"""How many executions a worker keeps suspended by default."""
 
 
 class SuspendedExecution:
-    """One execution whose ``run`` waits where it was left.
+    """One execution whose ``run`` is suspended where it waits.
 
     Args:
         workflow: the workflow's class.
         events: its history so far, up to the DecisionTaskStarted of the task to be decided.
-        payloads: how arguments and results travel.
+        payloads: how arguments and results are written.
         execution: the execution.
 
     Raises:
-        HistoryError: the events are no history, or no decision task is to be decided.
+        HistoryError: the events are not a history, or no decision task is open.
     """
 
     def __init__(
@@ -56,7 +62,6 @@ class SuspendedExecution:
         payloads: Payloads,
         execution: Execution,
     ) -> None:
-        """Get ready to replay the history from its beginning."""
         self.workflow = workflow
         self.thread = threading.get_ident()
         self._history = History(events)
@@ -66,24 +71,24 @@ class SuspendedExecution:
 
     @property
     def started_event_id(self) -> int:
-        """The DecisionTaskStarted event of the last task that was decided."""
+        """The id of the DecisionTaskStarted event of the last task that was decided."""
         turn = self._history.open_turn
         return 0 if turn is None else turn.started_event_id
 
     def read(self, events: Iterable[Event]) -> None:
-        """Take in the events since the last decision."""
+        """Read the events since the last decision."""
         self._history.read(events)
 
     def decide(self) -> list[Decision]:
-        """Let ``run`` go on until it knows no more.
+        """Let ``run`` go on until it waits for something that is not known.
 
         Returns:
             The decisions, in order.
 
         Raises:
-            NonDeterminismError: the code decides otherwise than the history shows.
+            NonDeterminismError: the code makes other decisions than the history records.
             DecisionRefusedError: the execution cannot be closed.
-            HistoryError: no decision task is to be decided.
+            HistoryError: no decision task is open.
         """
         if self._history.open_turn is None:
             raise HistoryError(
@@ -94,14 +99,14 @@ class SuspendedExecution:
         return self._decider.decisions
 
     def drop(self) -> None:
-        """Leave ``run`` for good; only in the thread it was made in."""
+        """Leave ``run`` for good; effective only in the thread that created it."""
         self._decider.abandon()
         if self._greenlet and self.thread == threading.get_ident():
             self._greenlet.parent = getcurrent()
-            self._greenlet.throw(Suspended)
+            self._greenlet.throw(LeaveRun)
 
     def _replay(self) -> None:
-        with suppress(Suspended):
+        with suppress(LeaveRun):
             self._decider.replay()
 
     def _pause(self) -> None:
@@ -111,30 +116,28 @@ class SuspendedExecution:
 
 
 class SuspendedExecutions:
-    """The executions that a worker keeps suspended; those used last, up to a number.
+    """The executions that a worker keeps suspended: the most recently used ones, up to a limit.
 
-    Workers of one thread may share them; threads cannot, as a suspended ``run`` goes on only in
-    its own.
+    Workers in one thread may share them. Threads cannot, as a suspended ``run`` can go on only in
+    its own thread.
 
     Args:
-        limit: how many are kept at most; 0 for none, so that all are replayed.
+        limit: the maximum number of them; 0 to replay all executions.
 
     Raises:
-        ConfigurationError: that is no such number, or greenlet is not installed.
+        ConfigurationError: it is not such a number, or greenlet is not installed.
     """
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
-        """Begin with none."""
         self.limit = whole_number("suspended, the executions kept suspended,", limit)
         if limit and greenlet is None:
             raise ConfigurationError(
-                "keeping executions suspended needs greenlet; pip install 'flowy-sim[suspend]', or "
-                "say suspended=0"
+                "keeping executions suspended needs greenlet; install it: "
+                f"{install_command('suspend')}, or pass suspended=0"
             )
         self._kept: OrderedDict[str, SuspendedExecution] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many are kept now."""
         return len(self._kept)
 
     def decide(
@@ -151,19 +154,19 @@ class SuspendedExecutions:
         Args:
             workflow: the workflow's class.
             execution: the execution.
-            previous_started_event_id: the DecisionTaskStarted event of the last decision task
-                that was completed, as the service says.
+            previous_started_event_id: the DecisionTaskStarted event of the last decision task that
+                was completed, as the service reports it.
             news: the events after that one, up to the DecisionTaskStarted of the task.
-            history: gives all events up to there; asked only if need be.
-            payloads: how arguments and results travel.
+            history: returns all events up to there; called only if they are needed.
+            payloads: how arguments and results are written.
 
         Returns:
             The decisions, in order.
 
         Raises:
-            NonDeterminismError: the code decides otherwise than it did before.
+            NonDeterminismError: the code makes other decisions than the history records.
             DecisionRefusedError: the execution cannot be closed.
-            HistoryError: the events are no history, or no decision task is to be decided.
+            HistoryError: the events are not a history, or no decision task is open.
         """
         kept = self._take(workflow, execution, previous_started_event_id)
         if kept is not None:
@@ -171,7 +174,7 @@ class SuspendedExecutions:
                 kept.read(news)
                 decisions = kept.decide()
             except (NonDeterminismError, HistoryError):
-                pass  # a replay tells whether it is the code that differs
+                pass  # A replay finds out whether it is really the code that differs.
             else:
                 return self._keep(execution, kept, decisions)
         fresh = SuspendedExecution(workflow, history(), payloads, execution)
@@ -184,7 +187,7 @@ class SuspendedExecutions:
             kept.drop()
 
     def clear(self) -> None:
-        """Keep none any more."""
+        """Drop all of them."""
         while self._kept:
             self._kept.popitem()[1].drop()
 

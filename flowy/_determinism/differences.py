@@ -1,7 +1,7 @@
-"""Where a workflow's code parts from a history: what, where, why most likely, and the mend.
+"""Where a workflow's code differs from a history: what, where, why most likely, and the fix.
 
-The history shows what was decided in a turn, event by event, and the code decides it again. The
-first pair that does not fit is explained.
+The history records the decisions of a turn, event by event, and the code makes them again. The
+first pair that does not match is explained.
 """
 
 from __future__ import annotations
@@ -9,46 +9,52 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flowy._decider.decisions import SHOWN, Decision, Trace
-from flowy._determinism.likely import Reason, Step, likely, same_text, step
-from flowy._determinism.sites import Site
-from flowy._payloads.limits import cut
+from flowy._call_sites import SourceLine
+from flowy._decisions import DECISION_EVENTS, Decision, RecordedEvent
+from flowy._determinism.causes import (
+    Reason,
+    RequestedAction,
+    likely_cause,
+    requested_action,
+    same_text,
+)
+from flowy._payloads.text import cut
 
 
 class Difference(NamedTuple):
-    """The first difference between a history and what the code decides."""
+    """The first difference between a history and the decisions of the code."""
 
     event_id: int
-    """The event at which they part."""
+    """The first event at which they differ."""
     expected: str
-    """What the history holds there."""
+    """What the history records there."""
     got: str
     """What the code decided instead."""
-    site: Site | None
-    """Where the author's code asks for it, if that is known."""
+    site: SourceLine | None
+    """The line of the author's code that asked for it, if that is known."""
     reason: Reason
     why: str
-    """The likely reason, in a sentence."""
-    mend: str
-    """What to do, in a sentence."""
+    """The likely reason, as a sentence."""
+    fix: str
+    """What to do, as a sentence."""
     turn: str
-    """All that the history shows of this turn, and all that the code decided, line by line."""
+    """All that the history records for this turn and all that the code decided, line by line."""
 
     def __str__(self) -> str:
-        """Write a report, whose first line says what differs."""
+        """Return a report, whose first line names the difference."""
         place = f" ({self.site})" if self.site else ""
         return (
             f"event {self.event_id} of the history shows {self.expected}, but the workflow's code "
             f"decided {self.got}{place}\n"
             f"likely reason: {self.why}\n"
-            f"what to do: {self.mend}\n"
+            f"what to do: {self.fix}\n"
             f"{self.turn}"
         )
 
 
-def shows(trace: Trace, decision: Decision) -> bool:
-    """Whether an event shows a decision, as far as they must be the same."""
-    row = SHOWN.get(trace.event_type)
+def matches(trace: RecordedEvent, decision: Decision) -> bool:
+    """Whether an event records a decision, as far as they have to be the same."""
+    row = DECISION_EVENTS.get(trace.event_type)
     if row is None or row.decision != decision.type:
         return False
     there, here = trace.attributes, decision.attributes
@@ -60,31 +66,31 @@ def shows(trace: Trace, decision: Decision) -> bool:
 
 def explained(
     decided: Sequence[Decision],
-    shown: Sequence[Trace],
+    recorded: Sequence[RecordedEvent],
     completed_event_id: int,
-    sites: Callable[[], Sequence[Site | None]] = tuple,
+    sites: Callable[[], Sequence[SourceLine | None]] = tuple,
 ) -> Difference | None:
-    """Explain how what the code decided in a turn differs from what the history shows.
+    """Explain how the decisions of the code in a turn differ from those that the history records.
 
     Args:
         decided: the decisions of the code, in order.
-        shown: the events that the decisions of then wrote, in order.
-        completed_event_id: the DecisionTaskCompleted that came before them.
-        sites: gives for each decision the place where it was asked for; it may give fewer.
+        recorded: the events that the earlier decisions wrote, in order.
+        completed_event_id: the DecisionTaskCompleted event that precedes them.
+        sites: returns the source line that asked for each decision; it may return fewer.
 
     Returns:
         The first difference, or None if there is none.
     """
-    index = _first_difference(decided, shown)
+    index = _first_difference(decided, recorded)
     if index is None:
         return None
     places = sites()
     here = decided[index] if index < len(decided) else None
-    there = shown[index] if index < len(shown) else None
-    last = shown[-1].event_id if shown else completed_event_id
-    reason, why = likely(
-        [step(decision.type, decision.attributes) for decision in decided],
-        [_step_shown(trace) for trace in shown],
+    there = recorded[index] if index < len(recorded) else None
+    last = recorded[-1].event_id if recorded else completed_event_id
+    reason, why = likely_cause(
+        [requested_action(decision.type, decision.attributes) for decision in decided],
+        [_recorded_action(trace) for trace in recorded],
         index,
     )
     return Difference(
@@ -94,38 +100,38 @@ def explained(
         site=places[index] if here is not None and index < len(places) else None,
         reason=reason,
         why=why,
-        mend=_MENDS.get(reason, _MEND),
-        turn="\n".join(_lines(decided, shown, places, index)),
+        fix=_FIXES.get(reason, _FIX),
+        turn="\n".join(_lines(decided, recorded, places, index)),
     )
 
 
-def _first_difference(decided: Sequence[Decision], shown: Sequence[Trace]) -> int | None:
-    for index, (decision, trace) in enumerate(zip(decided, shown, strict=False)):
-        if not shows(trace, decision):
+def _first_difference(decided: Sequence[Decision], recorded: Sequence[RecordedEvent]) -> int | None:
+    for index, (decision, trace) in enumerate(zip(decided, recorded, strict=False)):
+        if not matches(trace, decision):
             return index
-    return None if len(decided) == len(shown) else min(len(decided), len(shown))
+    return None if len(decided) == len(recorded) else min(len(decided), len(recorded))
 
 
-def _step_shown(trace: Trace) -> Step:
-    row = SHOWN.get(trace.event_type)
-    return step(row.decision if row else trace.event_type, trace.attributes)
+def _recorded_action(trace: RecordedEvent) -> RequestedAction:
+    row = DECISION_EVENTS.get(trace.event_type)
+    return requested_action(row.decision if row else trace.event_type, trace.attributes)
 
 
-_MEND = (
+_FIX = (
     "run the code that wrote this history, and the execution goes on; to change what running "
-    'executions do, ask `if self.patched("…")` and keep the old way beside the new, or give the '
+    'executions do, ask `if self.patched("…")` and keep the old code beside the new, or give the '
     "changed workflow a new version"
 )
 _UNCHANGED = (
-    f"{_MEND}. If the code has not changed, look for what is not the same at each replay, such as "
+    f"{_FIX}. If the code has not changed, look for something that differs at each replay, such as "
     "the order of a set"
 )
-_MENDS = {
+_FIXES = {
     Reason.ARGUMENTS: _UNCHANGED,
     Reason.OUTCOME: _UNCHANGED,
-    Reason.RAISES: f"mend what raises the exception; or {_MEND}",
+    Reason.RAISES: f"fix what raises the exception; or {_FIX}",
     Reason.PATCH_REMOVED: (
-        "call self.patched() there again; it may be removed when no execution is open that has "
+        "call self.patched() there again; it can be removed once no execution is open that has "
         "passed it"
     ),
 }
@@ -135,18 +141,18 @@ _MENDS = {
 
 
 _AROUND = 10
-"""How many of what comes before and after the difference are shown."""
+"""How many lines before and after the difference are shown."""
 _LONGEST = 300
-"""How many characters are shown of one value."""
+"""How many characters of one value are shown."""
 
 
 def _lines(
     decided: Sequence[Decision],
-    shown: Sequence[Trace],
-    sites: Sequence[Site | None],
+    recorded: Sequence[RecordedEvent],
+    sites: Sequence[SourceLine | None],
     index: int,
 ) -> Iterator[str]:
-    events = [f"{trace.event_id:>6} {_event_text(trace)}" for trace in shown]
+    events = [f"{trace.event_id:>6} {_event_text(trace)}" for trace in recorded]
     decisions = [
         f"{'':>6} {_decision_text(decision)}" + (f" ({site})" if site else "")
         for decision, site in zip(decided, _padded(sites, len(decided)), strict=True)
@@ -157,7 +163,7 @@ def _lines(
     yield from _marked(decisions, index)
 
 
-def _padded(sites: Sequence[Site | None], length: int) -> list[Site | None]:
+def _padded(sites: Sequence[SourceLine | None], length: int) -> list[SourceLine | None]:
     return [*sites[:length], *[None] * (length - len(sites))]
 
 
@@ -173,18 +179,18 @@ def _marked(lines: list[str], index: int) -> Iterator[str]:
         yield f">{'':>6} nothing more" if lines else f">{'':>6} nothing"
 
 
-def _event_text(trace: Trace) -> str:
-    row = SHOWN.get(trace.event_type)
+def _event_text(trace: RecordedEvent) -> str:
+    row = DECISION_EVENTS.get(trace.event_type)
     return _text(trace.event_type, trace.attributes, row.attributes if row else ())
 
 
 def _decision_text(decision: Decision) -> str:
-    rows = (row.attributes for row in SHOWN.values() if row.decision == decision.type)
+    rows = (row.attributes for row in DECISION_EVENTS.values() if row.decision == decision.type)
     return _text(decision.type, decision.attributes, max(rows, key=len, default=()))
 
 
-def _text(name: str, attributes: Mapping[str, Any], shown: tuple[str, ...]) -> str:
-    values = (_value_text(attributes[key]) for key in shown if key in attributes)
+def _text(name: str, attributes: Mapping[str, Any], recorded: tuple[str, ...]) -> str:
+    values = (_value_text(attributes[key]) for key in recorded if key in attributes)
     return f"{name}({', '.join(values)})"
 
 

@@ -1,29 +1,27 @@
-"""The guard: sleeping, and input and output, are noticed when ``run`` does them.
+"""The guard: detects sleeping, and input and output, when ``run`` does them.
 
-``run`` is called again for each decision, so that what it does to the world it does again and
-again; and while it waits for the world, its execution and those behind it wait. All that belongs in
-activities.
+``run`` is called again for each decision, so its effects on the world would be repeated again and
+again; and while it waits for the world, its execution and those queued behind it wait. All of that
+belongs in activities.
 
-The interpreter tells *audit hooks* of each file, connection and process that is opened, whoever
-opens it, before it does. The guard's hook looks for the frame of `watched` among the callers; it
-is there only if a workflow's code is the cause, in this thread and greenlet. So nothing has to be
+The guard uses an *audit hook*: the interpreter calls it before any file, connection or process is
+opened, whoever opens it. The hook looks for the frame of `watched` among the callers, which is
+there only if a workflow's code is the cause, in this thread and greenlet. So nothing has to be
 switched on and off around the code, and nothing is patched: the clock that freezegun holds, other
 threads, and flowy's own work on behalf of ``run``, such as storing a long argument, are not
-concerned.
+affected.
 
-What it costs: one to four microseconds where a file is opened to write, or a connection, anywhere
-in the process, and a tenth to a fifth of one for what else the interpreter audits, such as
-``id()``. An audit hook stays until the process ends, so it comes with the first workflow that is
-watched.
+Its cost: one to four microseconds where a file is opened for writing, or a connection, anywhere in
+the process, and 0.1 to 0.2 for anything else that the interpreter audits, such as ``id()``. An
+audit hook stays until the process ends, so it is installed with the first workflow that is watched.
 
-What it cannot see: data on connections that were open before, other than HTTP; ``time.sleep``
-before Python 3.13; clocks and chance, which the interpreter does not audit. The module `scrutiny`
-finds these in the code.
+It cannot see data on connections that were opened before, other than HTTP; ``time.sleep`` before
+Python 3.13; or clocks and randomness, which the interpreter does not audit. The module `code_check`
+finds those in the code.
 
-Left alone is what happens to run while ``run`` does, though it is not what ``run`` asks for:
-imports, log handlers, finalizers, debuggers; and files, threads and databases that a library uses
-within, such as a time zone's rules. What libraries do with the network, processes and sleep is
-noticed.
+It ignores what merely happens while ``run`` works: imports, log handlers, finalizers, debuggers,
+and files, threads and databases that a library uses internally, such as a time zone's rules. It
+does report what libraries do with the network, processes and sleep.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from flowy._determinism.sites import is_flowy
+from flowy._call_sites import is_flowy
 from flowy.errors import UnrepeatableError
 
 R = TypeVar("R")
@@ -46,20 +44,20 @@ def watched(
     kwargs: dict[str, Any],
     found: list[UnrepeatableError],
 ) -> R:
-    """Call the method of a workflow, and notice what it must not do.
+    """Call the method of a workflow, and detect what it must not do.
 
     Args:
         run: the bound method.
-        args: what it is called with.
-        kwargs: the same by keyword.
-        found: gets the errors that were raised within, as the author's code may handle them: if
-            there is one, nothing that was decided may be sent.
+        args: its arguments.
+        kwargs: its keyword arguments.
+        found: a list to which the errors raised within are added, since the author's code may
+            handle them. If there is one, no decision may be sent.
 
     Returns:
-        What the method returns.
+        The return value of the method.
 
     Raises:
-        UnrepeatableError: from where the author's code does it, before it is done.
+        UnrepeatableError: raised where the author's code does it, before it takes effect.
     """
     if not _installed:
         install()
@@ -67,7 +65,7 @@ def watched(
 
 
 def install() -> None:
-    """Let the interpreter tell of what it opens; once in a process, and for good."""
+    """Install the audit hook; once in a process, and for good."""
     global _installed
     if not _installed:
         _installed = True
@@ -77,13 +75,13 @@ def install() -> None:
 _installed = False
 
 
-class Row(NamedTuple):
-    """What is said of an event."""
+class AuditRule(NamedTuple):
+    """How an audit event is reported."""
 
     what: str
     instead: str
     by_libraries: bool = True
-    """Whether it is noticed too if a library does it, other than the standard library."""
+    """Whether it is also reported if a library does it, other than the standard library."""
 
 
 _CONNECTS = "a network connection"
@@ -92,44 +90,44 @@ _CHANGES = "a change of the file system"
 _ACTIVITY = "an activity"
 
 EVENTS = {
-    "time.sleep": Row("time.sleep()", "self.sleep()"),
-    "socket.connect": Row(_CONNECTS, _ACTIVITY),
-    "socket.getaddrinfo": Row(_CONNECTS, _ACTIVITY),
-    "socket.gethostbyname": Row(_CONNECTS, _ACTIVITY),
-    "socket.sendto": Row(_CONNECTS, _ACTIVITY),
-    "socket.sendmsg": Row(_CONNECTS, _ACTIVITY),
-    "http.client.send": Row(_CONNECTS, _ACTIVITY),
-    "socket.bind": Row(_CONNECTS, _ACTIVITY),
-    "subprocess.Popen": Row(_STARTS, _ACTIVITY),
-    "os.system": Row(_STARTS, _ACTIVITY),
-    "os.fork": Row(_STARTS, _ACTIVITY),
-    "os.forkpty": Row(_STARTS, _ACTIVITY),
-    "os.posix_spawn": Row(_STARTS, _ACTIVITY),
-    "os.spawn": Row(_STARTS, _ACTIVITY),
-    "os.exec": Row(_STARTS, _ACTIVITY),
-    "_thread.start_new_thread": Row("another thread", _ACTIVITY, by_libraries=False),
-    "_thread.start_joinable_thread": Row("another thread", _ACTIVITY, by_libraries=False),
-    "sqlite3.connect": Row("a database", _ACTIVITY, by_libraries=False),
-    "open": Row("a file opened for writing", _ACTIVITY, by_libraries=False),
-    "os.remove": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.rename": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.mkdir": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.rmdir": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.link": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.symlink": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.truncate": Row(_CHANGES, _ACTIVITY, by_libraries=False),
-    "os.chmod": Row(_CHANGES, _ACTIVITY, by_libraries=False),
+    "time.sleep": AuditRule("time.sleep()", "self.sleep()"),
+    "socket.connect": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.getaddrinfo": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.gethostbyname": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.sendto": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.sendmsg": AuditRule(_CONNECTS, _ACTIVITY),
+    "http.client.send": AuditRule(_CONNECTS, _ACTIVITY),
+    "socket.bind": AuditRule(_CONNECTS, _ACTIVITY),
+    "subprocess.Popen": AuditRule(_STARTS, _ACTIVITY),
+    "os.system": AuditRule(_STARTS, _ACTIVITY),
+    "os.fork": AuditRule(_STARTS, _ACTIVITY),
+    "os.forkpty": AuditRule(_STARTS, _ACTIVITY),
+    "os.posix_spawn": AuditRule(_STARTS, _ACTIVITY),
+    "os.spawn": AuditRule(_STARTS, _ACTIVITY),
+    "os.exec": AuditRule(_STARTS, _ACTIVITY),
+    "_thread.start_new_thread": AuditRule("another thread", _ACTIVITY, by_libraries=False),
+    "_thread.start_joinable_thread": AuditRule("another thread", _ACTIVITY, by_libraries=False),
+    "sqlite3.connect": AuditRule("a database", _ACTIVITY, by_libraries=False),
+    "open": AuditRule("a file opened for writing", _ACTIVITY, by_libraries=False),
+    "os.remove": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.rename": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.mkdir": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.rmdir": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.link": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.symlink": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.truncate": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
+    "os.chmod": AuditRule(_CHANGES, _ACTIVITY, by_libraries=False),
 }
-"""The audit events that are noticed; ``open`` only if it is for writing."""
+"""The audit events that are reported; ``open`` only if it is for writing."""
 
 _EXCUSED = frozenset(
     {"_frozen_importlib", "_frozen_importlib_external", "bdb", "importlib", "logging", "weakref"}
 )
-"""Packages that do on behalf of others what ``run`` did not ask for."""
+"""Packages that act on behalf of others, not because ``run`` asks for it."""
 
 
 def _hook() -> Callable[[str, tuple[Any, ...]], None]:
-    # What it needs on the way out is its own: the module may be emptied before the process ends.
+    # The hook holds references of its own: the module may be cleared before the process ends.
     events, frame, ending = frozenset(EVENTS), sys._getframe, sys.is_finalizing
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -143,7 +141,7 @@ def _look(event: str, arguments: tuple[Any, ...], frame: FrameType | None) -> No
     """Raise an error if a workflow's code is the cause of an event."""
     if event == "open" and not _is_writing(*arguments):
         return
-    # To ask a frame for its code is audited too, so only the frames of workflows are asked.
+    # Reading a frame's code is audited as well, so it is done only if `watched` is found.
     watching = frame
     while watching is not None and watching.f_globals is not globals():
         watching = watching.f_back
@@ -151,8 +149,8 @@ def _look(event: str, arguments: tuple[Any, ...], frame: FrameType | None) -> No
         _look_closely(EVENTS[event], frame, watching)
 
 
-def _look_closely(row: Row, frame: FrameType, watching: FrameType) -> None:
-    """Raise an error if what lies between an event and `watched` is a workflow's doing."""
+def _look_closely(rule: AuditRule, frame: FrameType, watching: FrameType) -> None:
+    """Raise an error if the frames between an event and `watched` are a workflow's doing."""
     packages: list[str] = []
     frames: list[FrameType] = []
     while frame is not watching and frame.f_back is not None:
@@ -167,9 +165,11 @@ def _look_closely(row: Row, frame: FrameType, watching: FrameType) -> None:
         return
     own = (getattr(frame.f_locals["run"], "__module__", None) or "").partition(".")[0]
     nearest = packages.index(own) if own in packages else len(packages) - 1
-    if row.by_libraries or all(each in sys.stdlib_module_names for each in packages[:nearest]):
+    if rule.by_libraries or all(each in sys.stdlib_module_names for each in packages[:nearest]):
         author = frames[nearest]
-        error = UnrepeatableError(row.what, author.f_code.co_filename, author.f_lineno, row.instead)
+        error = UnrepeatableError(
+            rule.what, author.f_code.co_filename, author.f_lineno, rule.instead
+        )
         frame.f_locals["found"].append(error)
         raise error
 

@@ -1,4 +1,4 @@
-"""Values back from plain JSON, as type hints say: of parameters, and of what ``run`` returns."""
+"""Values from plain JSON, as the type hints of ``run`` declare its parameters and return value."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
-from flowy._payloads.plain import FORMS, Convert, Form
+from flowy._payloads.serializers import JSON_FORMS, Converter, JsonForm
 from flowy.result import Result
 
 UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
-"""What a conversion raises on a value that is not as its hint says."""
+"""Raised by a converter if a value does not match its hint."""
 
 
 class Hints(NamedTuple):
-    """How what ``run`` takes and returns is read; None where plain JSON is what is meant."""
+    """How the arguments and result of ``run`` are read; None for values that stay plain JSON."""
 
-    positional: tuple[tuple[str, Convert | None], ...]
-    rest: Convert | None
-    """For what ``*args`` takes."""
-    named: dict[str, Convert | None]
-    others: Convert | None
-    """For what ``**kwargs`` takes."""
-    result: Convert | None
+    positional: tuple[tuple[str, Converter | None], ...]
+    rest: Converter | None
+    """For ``*args``."""
+    named: dict[str, Converter | None]
+    others: Converter | None
+    """For ``**kwargs``."""
+    result: Converter | None
 
 
 NO_HINTS = Hints((), None, {}, None, None)
-"""All is plain JSON."""
+"""Everything stays plain JSON."""
 
 
 def hints_of(cls: type) -> Hints:
-    """Read the hints of a class's ``run``.
+    """Read the type hints of a class's ``run``.
 
     Args:
         cls: an activity or a workflow.
 
     Returns:
-        How its arguments and result are read: `NO_HINTS` if all is plain JSON, and where a hint
-        cannot be resolved, as it names something that is imported for type checkers only.
+        How its arguments and result are read: `NO_HINTS` if all of them stay plain JSON, or if a
+        hint cannot be resolved because it names something imported for type checkers only.
     """
     return _hints_of(getattr(cls, "run", None))
 
@@ -54,10 +54,10 @@ def _hints_of(run: Any) -> Hints:
         parameters = list(signature(run).parameters.values())
     except (NameError, AttributeError, TypeError, ValueError):
         return NO_HINTS
-    positional: list[tuple[str, Convert | None]] = []
-    named: dict[str, Convert | None] = {}
+    positional: list[tuple[str, Converter | None]] = []
+    named: dict[str, Converter | None] = {}
     rest = others = None
-    for parameter in parameters[1:]:  # the first is the instance
+    for parameter in parameters[1:]:  # The first one is the instance.
         convert = converter(resolved.get(parameter.name, Any))
         if parameter.kind is Parameter.VAR_POSITIONAL:
             rest = convert
@@ -73,28 +73,28 @@ def _hints_of(run: Any) -> Hints:
     return Hints(tuple(positional), rest, named, others, result)
 
 
-def converter(hint: Any) -> Convert | None:
-    """Find how a value is read that is hinted so.
+def converter(hint: Any) -> Converter | None:
+    """Return the function that reads values of a type.
 
     Args:
         hint: a resolved type hint.
 
     Returns:
-        A function that makes of plain JSON what the hint says, leaves alone what already is that,
-        and raises one of `UNREADABLE`; None if plain JSON is what the hint says.
+        A function that turns plain JSON into a value of that type, returns a value that already is
+        one, and raises one of `UNREADABLE` otherwise. None if the type is plain JSON.
     """
     try:
         return _cached(hint)
-    except TypeError:  # a hint that cannot be hashed
+    except TypeError:  # The hint is not hashable.
         return _converter(hint)
 
 
 @lru_cache(maxsize=2048)
-def _cached(hint: Any) -> Convert | None:
+def _cached(hint: Any) -> Converter | None:
     return _converter(hint)
 
 
-def _converter(hint: Any) -> Convert | None:
+def _converter(hint: Any) -> Converter | None:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated or origin in (typing.Required, typing.NotRequired):
         return converter(arguments[0])
@@ -109,7 +109,7 @@ def _converter(hint: Any) -> Convert | None:
         return _fields_of_tuple(cls) if hasattr(cls, "_fields") else _tuple(arguments)
     if issubclass(cls, set | frozenset):
         return _several(cls, arguments)
-    for form in FORMS:
+    for form in JSON_FORMS:
         if issubclass(cls, form.of):
             return _by_form(cls, form)
     if dataclasses.is_dataclass(cls):
@@ -134,16 +134,16 @@ _LISTS = (
 )
 
 
-def _by_form(cls: type, form: Form) -> Convert:
+def _by_form(cls: type, form: JsonForm) -> Converter:
     def convert(value: Any) -> Any:
         return value if isinstance(value, cls) else form.read(cls, value)
 
     return convert
 
 
-def _dataclass(cls: type) -> Convert:
+def _dataclass(cls: type) -> Converter:
     @lru_cache(maxsize=1)
-    def fields() -> dict[str, Convert | None]:  # not before it is used, as it may hold itself
+    def fields() -> dict[str, Converter | None]:  # Lazy: it may contain itself.
         hints = typing.get_type_hints(cls, include_extras=True)
         return {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
 
@@ -155,20 +155,20 @@ def _dataclass(cls: type) -> Convert:
     return convert
 
 
-def _typed_dictionary(cls: type) -> Convert:
+def _typed_dictionary(cls: type) -> Converter:
     @lru_cache(maxsize=1)
-    def fields() -> dict[str, Convert | None]:
+    def fields() -> dict[str, Converter | None]:
         hints = typing.get_type_hints(cls, include_extras=True)
         return {name: converter(hint) for name, hint in hints.items()}
 
     return lambda value: _members(_object(value), fields())
 
 
-def _members(value: dict[str, Any], fields: dict[str, Convert | None]) -> dict[str, Any]:
+def _members(value: dict[str, Any], fields: dict[str, Converter | None]) -> dict[str, Any]:
     return {name: _apply(fields.get(name), item) for name, item in value.items()}
 
 
-def _fields_of_tuple(cls: Any) -> Convert:
+def _fields_of_tuple(cls: Any) -> Converter:
     hints = typing.get_type_hints(cls, include_extras=True)
     each = [converter(hints.get(name, Any)) for name in cls._fields]
 
@@ -181,7 +181,7 @@ def _fields_of_tuple(cls: Any) -> Convert:
     return convert
 
 
-def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
+def _tuple(arguments: tuple[Any, ...]) -> Converter | None:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return _several(tuple, arguments[:1])
     if not arguments:
@@ -191,20 +191,20 @@ def _tuple(arguments: tuple[Any, ...]) -> Convert | None:
     def convert(value: Any) -> Any:
         items = _list(value)
         if len(items) != len(each):
-            raise ValueError(f"{len(each)} items were expected and {len(items)} came")
+            raise ValueError(f"expected {len(each)} items, got {len(items)}")
         return tuple(map(_apply, each, items))
 
     return convert
 
 
-def _several(cls: Any, arguments: tuple[Any, ...]) -> Convert | None:
+def _several(cls: Any, arguments: tuple[Any, ...]) -> Converter | None:
     each = converter(arguments[0]) if arguments else None
     if each is None:
         return None if cls is list else lambda value: cls(_list(value))
     return lambda value: cls(map(each, _list(value)))
 
 
-def _mapping(key: Any, item: Any) -> Convert | None:
+def _mapping(key: Any, item: Any) -> Converter | None:
     keys = _KEYS[key] if key in _KEYS else converter(key)
     items = converter(item)
     if keys is None and items is None:
@@ -214,17 +214,17 @@ def _mapping(key: Any, item: Any) -> Convert | None:
     }
 
 
-_KEYS: dict[Any, Convert | None] = {
+_KEYS: dict[Any, Converter | None] = {
     str: None,
     int: int,
     float: float,
     bool: lambda key: key if isinstance(key, bool) else {"true": True, "false": False}[key],
 }
-"""The keys of an object in JSON are always text."""
+"""How keys are read; those of a JSON object are always text."""
 
 
-def _union(arms: list[Any]) -> Convert | None:
-    """Take the first arm that a value fits."""
+def _union(arms: list[Any]) -> Converter | None:
+    """Read a value as the first member of the union that it fits."""
     arms = [arm for arm in arms if arm is not type(None)]
     each = [(_native(arm), converter(arm)) for arm in arms]
     if all(convert is None for _, convert in each):
@@ -251,7 +251,7 @@ def _union(arms: list[Any]) -> Convert | None:
 
 
 def _native(arm: Any) -> Any:
-    """What a value of plain JSON must be an instance of to fit a hint that needs no reading."""
+    """Return the class that a value must have to fit a hint that needs no conversion."""
     cls = typing.get_origin(arm) or arm
     if cls is float:
         return (int, float)
@@ -260,17 +260,17 @@ def _native(arm: Any) -> Any:
     return object
 
 
-def _apply(convert: Convert | None, value: Any) -> Any:
+def _apply(convert: Converter | None, value: Any) -> Any:
     return value if convert is None else convert(value)
 
 
 def _list(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return value
-    raise TypeError(f"a list was expected, not {value!r:.80}")
+    raise TypeError(f"expected a list, not {value!r:.80}")
 
 
 def _object(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    raise TypeError(f"an object was expected, not {value!r:.80}")
+    raise TypeError(f"expected an object, not {value!r:.80}")

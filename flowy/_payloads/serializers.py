@@ -1,88 +1,176 @@
-"""Who makes text of values, also of those that hold results: JSON, or an object of the author's."""
+"""Values as text: JSON, or an object of the author's, also for values that contain results.
+
+Values that JSON has no type for are written as `to_json` says. On the way back, a type hint tells
+what they were (`flowy._payloads.hints`); without a hint they stay as JSON has them.
+
+===================================  ==========================================
+hint                                 in JSON
+===================================  ==========================================
+dataclass, TypedDict                 an object of its fields
+NamedTuple, tuple                    a list
+set, frozenset                       a list, sorted, so that it is always the same
+datetime, date, time                 ISO 8601 text
+timedelta                            seconds
+Decimal, UUID, path                  text
+bytes                                Base64 text
+Enum                                 its value
+===================================  ==========================================
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
-from typing import Any, Protocol
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from json import JSONEncoder
+from pathlib import PurePath
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
-from flowy._payloads.plain import plain
 from flowy.result import Result
 
 Encode = Callable[[object], str]
-StandIn = Callable[[Result[Any]], object]
-"""Gives the value that is written in place of a result."""
+
+Resolve = Callable[[Result[Any]], object]
+"""Returns the value that is written in place of a result."""
+
+Converter = Callable[[Any], Any]
+"""Turns plain JSON into a value, or a value into plain JSON."""
+
+
+class JsonForm(NamedTuple):
+    """How values of a class and its subclasses are written as JSON and read from it."""
+
+    of: type
+    write: Converter
+    read: Callable[[Any, Any], Any]
+    """Takes the class that the hint names and the JSON, and returns a value of that class."""
+
+
+JSON_FORMS = (
+    JsonForm(datetime, datetime.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    JsonForm(date, date.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    JsonForm(time, time.isoformat, lambda cls, text: cls.fromisoformat(text)),
+    JsonForm(timedelta, timedelta.total_seconds, lambda cls, seconds: cls(seconds=seconds)),
+    JsonForm(Decimal, str, lambda cls, text: cls(text)),
+    JsonForm(
+        bytes,
+        lambda value: b64encode(value).decode(),
+        lambda cls, text: b64decode(text, None, True),
+    ),
+    JsonForm(UUID, str, lambda cls, text: cls(text)),
+    JsonForm(PurePath, str, lambda cls, text: cls(text)),
+    JsonForm(Enum, lambda value: value.value, lambda cls, value: _member(cls, value)),
+    JsonForm(set, lambda value: _in_order(value), lambda cls, items: cls(items)),
+    JsonForm(frozenset, lambda value: _in_order(value), lambda cls, items: cls(items)),
+)
+
+
+def to_json(value: Any) -> Any:
+    """Write a value that JSON has no type for as one that it has.
+
+    Only the value itself is converted. What it contains is left for the encoder, which calls again.
+
+    Args:
+        value: a value that JSON has no type for.
+
+    Returns:
+        The value that represents it.
+
+    Raises:
+        TypeError: there is no such value.
+    """
+    for form in JSON_FORMS:
+        if isinstance(value, form.of):
+            return form.write(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+_encode = JSONEncoder(default=to_json, allow_nan=False).encode
+
+
+def _in_order(items: Iterable[Any]) -> list[Any]:
+    """Return the items of a set in the same order always, whatever the process's hash seed."""
+    return sorted(items, key=_encode)
+
+
+def _member(cls: type[Enum], value: Any) -> Enum:
+    for member in cls:
+        if member.value == value or _encode(member.value) == _encode(value):
+            return member
+    raise ValueError(f"{value!r} is not a {cls.__name__}")
 
 
 class Serializer(Protocol):
-    """Makes text of values and values of text: two methods.
+    """Turns values into text and text into values, with two methods.
 
-    The same value must always become the same text, or replay takes it for a difference.
+    The same value must always become the same text; otherwise a replay reports a difference.
     """
 
     def dumps(self, value: Any) -> str:
-        """Write a value; raises any exception if that cannot be."""
+        """Return a value as text; raise any exception if that is impossible."""
 
     def loads(self, text: str) -> Any:
-        """Read what was written; raises any exception if it is not."""
+        """Return the value of a text; raise any exception if it is not one of this serializer's."""
 
 
 class Json:
-    """The serializer that is used where no other is given."""
+    """The serializer that is used by default."""
 
-    dumps = staticmethod(json.JSONEncoder(default=plain, allow_nan=False).encode)
+    dumps = staticmethod(json.JSONEncoder(default=to_json, allow_nan=False).encode)
     loads = staticmethod(json.JSONDecoder().decode)
 
     def __str__(self) -> str:
-        """Its name."""
         return "JSON"
 
 
-def encoder(serializer: Serializer, stand_in: StandIn) -> Encode:
-    """Make a function that encodes values in which results are found.
+def encoder(serializer: Serializer, resolve: Resolve) -> Encode:
+    """Create a function that encodes values that may contain results.
 
     Args:
-        serializer: makes text of the values.
-        stand_in: gives the value that is written in place of a result.
-
-    Returns:
-        The function.
+        serializer: turns values into text.
+        resolve: returns the value that is written in place of a result.
     """
     if not isinstance(serializer, Json):
-        return lambda value: serializer.dumps(replaced(value, stand_in))
+        return lambda value: serializer.dumps(replaced(value, resolve))
 
     def default(value: object) -> object:
-        return stand_in(value) if isinstance(value, Result) else plain(value)
+        return resolve(value) if isinstance(value, Result) else to_json(value)
 
     return json.JSONEncoder(default=default, allow_nan=False).encode
 
 
-def replaced(value: Any, stand_in: StandIn) -> Any:
-    """Put something else in place of the results in a value.
+def replaced(value: Any, resolve: Resolve) -> Any:
+    """Replace the results in a value.
 
     Args:
         value: any value; lists, tuples, dictionaries and dataclasses are searched.
-        stand_in: gives what is put in place of a result.
+        resolve: returns the value that is put in place of a result.
 
     Returns:
-        The value itself if it holds none, else a copy.
+        The value itself if it contains none, else a copy.
     """
     match value:
         case Result():
-            return stand_in(value)
+            return resolve(value)
         case list() | tuple():
-            items = [replaced(item, stand_in) for item in value]
+            items = [replaced(item, resolve) for item in value]
             if all(new is old for new, old in zip(items, value, strict=True)):
                 return value
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
         case dict():
-            return {key: replaced(item, stand_in) for key, item in value.items()}
+            return {key: replaced(item, resolve) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changes = {
             field.name: new
             for field in dataclasses.fields(value)
-            if (new := replaced(old := getattr(value, field.name), stand_in)) is not old
+            if (new := replaced(old := getattr(value, field.name), resolve)) is not old
         }
         return dataclasses.replace(value, **changes) if changes else value
     return value

@@ -1,7 +1,8 @@
-"""Stores: where values are kept that are too long for Amazon SWF.
+"""Stores for values that are too long for Amazon SWF.
 
-What travels in their place is a reference, made of the value's own digest: the same value has the
-same reference, so that replay finds it, and a value that was changed in the store is noticed.
+A reference is sent in place of such a value. It contains the value's digest: the same value has the
+same reference, so a replay recognizes it, and a value that was changed in the store is detected.
+This is known as the claim-check pattern.
 """
 
 from __future__ import annotations
@@ -13,39 +14,38 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from flowy._payloads.limits import length
+from flowy._payloads.text import length
 from flowy.errors import ConfigurationError, SerializationError
 
 _REFERENCE = re.compile(r"flowy:stored:([0-9a-f]{64}):\d+")
-"""No JSON begins so."""
+"""No JSON text begins like this."""
 
 
 class Store(Protocol):
-    """Where long values are kept: two methods."""
+    """A place for long values, with two methods."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep data under a key; what is kept under a key is always the same."""
+        """Store data under a key; the data of a key never changes."""
 
     def get(self, key: str) -> bytes:
-        """Give the data back; raises any exception if there is none."""
+        """Return the data of a key; raise any exception if there is none."""
 
 
 class FolderStore:
-    """Keeps values as files of a folder that all workers see.
+    """Stores values as files in a folder that all workers share.
 
     Args:
-        folder: its path; made when the first value is kept.
+        folder: its path; the folder is created with the first value.
 
     Example:
         ``FolderStore("/mnt/shared/payloads")``
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Keep the path."""
         self._folder = Path(folder).absolute()
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep data under a key; nobody ever sees half of a file."""
+        """Store data under a key; the file appears only once it is complete."""
         path = self._folder / key
         if path.exists():
             return
@@ -57,20 +57,19 @@ class FolderStore:
         os.replace(partial, path)
 
     def get(self, key: str) -> bytes:
-        """Give the data back."""
+        """Return the data of a key."""
         return (self._folder / key).read_bytes()
 
     def __str__(self) -> str:
-        """The folder."""
         return f"the folder {self._folder}"
 
 
 class S3Store:
-    """Keeps values as objects of an S3 bucket.
+    """Stores values as objects in an S3 bucket.
 
     Args:
         bucket: the bucket's name.
-        prefix: what the objects' keys begin with.
+        prefix: the beginning of the objects' keys.
         client: a ``boto3.client("s3")``; None for one that the environment configures.
 
     Example:
@@ -78,17 +77,16 @@ class S3Store:
     """
 
     def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
-        """Keep where; the service is not asked yet."""
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._client = client
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep data under a key."""
+        """Store data under a key."""
         self._s3().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
 
     def get(self, key: str) -> bytes:
-        """Give the data back."""
+        """Return the data of a key."""
         reply = self._s3().get_object(Bucket=self._bucket, Key=self._prefix + key)
         data: bytes = reply["Body"].read()
         return data
@@ -101,21 +99,17 @@ class S3Store:
         return self._client
 
     def __str__(self) -> str:
-        """Bucket and prefix."""
         return f"s3://{self._bucket}/{self._prefix}"
 
 
 def store_at(location: str | os.PathLike[str]) -> Store:
-    """Make a store of the place it is at.
+    """Return the store at a location.
 
     Args:
         location: a folder, or ``s3://bucket/prefix``.
 
-    Returns:
-        The store.
-
     Raises:
-        ConfigurationError: the location names no bucket, or is empty.
+        ConfigurationError: the location is empty or names no bucket.
     """
     text = os.fspath(location)
     scheme, found, rest = text.partition("://")
@@ -130,18 +124,18 @@ def store_at(location: str | os.PathLike[str]) -> Store:
 
 
 def keep(store: Store, what: str, text: str) -> str:
-    """Keep a text in a store.
+    """Store a text.
 
     Args:
-        store: where.
-        what: what the text is, for the message of an error, such as ``the input of resize 1``.
+        store: the store.
+        what: the name of the text in errors, such as ``the input of resize 1``.
         text: the text.
 
     Returns:
         A reference to it.
 
     Raises:
-        SerializationError: the store does not take it.
+        SerializationError: the store fails.
     """
     data = text.encode("utf-8", "surrogatepass")
     key = sha256(data).hexdigest()
@@ -149,32 +143,32 @@ def keep(store: Store, what: str, text: str) -> str:
         store.put(key, data)
     except Exception as error:
         raise SerializationError(
-            f"{what}, of {length(text):,} characters, cannot be kept in {store}: "
+            f"{what}, of {length(text):,} characters, cannot be stored in {store}: "
             f"{type(error).__name__}: {error}"
         ) from error
     return f"flowy:stored:{key}:{length(text)}"
 
 
 def fetched(store: Store | None, what: str, text: str) -> str:
-    """Follow a reference to the text that is kept in a store.
+    """Follow a reference to a stored text.
 
     Args:
-        store: where; None if there is none.
-        what: what the text is, for the message of an error.
+        store: the store; None if there is none.
+        what: the name of the text in errors.
         text: a reference, or any other text.
 
     Returns:
-        The text that is kept, or the very text if it is no reference.
+        The stored text, or the text itself if it is not a reference.
 
     Raises:
-        SerializationError: there is no store, or the text is not in it any more as it was.
+        SerializationError: there is no store, or it does not hold the unchanged text.
     """
     reference = _REFERENCE.fullmatch(text)
     if reference is None:
         return text
     if store is None:
         raise SerializationError(
-            f"{what} is kept in a store, and this process has none: give it the store of the "
+            f"{what} is in a store, and this process has none: give it the store of the "
             f"process that sent it, as in Payloads(store=…) or --store ({text})"
         )
     key = reference[1]
@@ -182,8 +176,8 @@ def fetched(store: Store | None, what: str, text: str) -> str:
         data = store.get(key)
     except Exception as error:
         raise SerializationError(
-            f"{what} is not to be had from {store}: {type(error).__name__}: {error} ({text})"
+            f"{what} cannot be read from {store}: {type(error).__name__}: {error} ({text})"
         ) from error
     if sha256(data).hexdigest() != key:
-        raise SerializationError(f"{what} was changed since it was kept in {store} ({text})")
+        raise SerializationError(f"{what} has changed since it was stored in {store} ({text})")
     return data.decode("utf-8", "surrogatepass")

@@ -1,1 +1,1 @@
-"""Workers: loops that wait for tasks, do them and answer; alone, side by side, in processes."""
+"""Poll loops, back-off, processes, and the registration of types."""

@@ -1,4 +1,4 @@
-"""Patience: which errors pass by themselves, and how long to wait before the next try."""
+"""Back-off: which errors are transient, and how long to wait before the next try."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from flowy._client import fault_code
 
 Wait = Callable[[threading.Event, float], bool]
-"""Waits until an event is set or seconds have passed, and tells whether the event is set."""
+"""Waits until an event is set or a number of seconds has passed; returns whether it is set."""
 
-_PASSING_FAULTS = frozenset(
+_TRANSIENT_FAULTS = frozenset(
     {
         "ThrottlingException",
         "Throttling",
@@ -27,21 +27,21 @@ _PASSING_FAULTS = frozenset(
         "ExpiredTokenException",
     }
 )
-"""Faults that a later try may not meet; temporary credentials are renewed meanwhile."""
+"""Faults that a later try may not meet. Expired credentials are renewed by then."""
 
 
-def passes(error: Exception) -> bool:
-    """Tell whether a call that raised this may well succeed if it is tried again later.
+def is_transient(error: Exception) -> bool:
+    """Return whether the same call may succeed later.
 
     Args:
-        error: what a call of an SWF client raised.
+        error: an exception raised by a method of an SWF client.
 
     Returns:
-        True for throttling, a service that has trouble of its own, and a broken connection.
+        True for throttling, errors within the service, and broken connections.
     """
     code = fault_code(error)
     if code is not None:
-        return code in _PASSING_FAULTS or _status(error) >= 500
+        return code in _TRANSIENT_FAULTS or _status(error) >= 500
     if isinstance(error, OSError):
         return True
     from botocore.exceptions import ConnectionError as Unreachable
@@ -57,15 +57,15 @@ def _status(error: Exception) -> int:
 
 
 class Backoff:
-    """How long to wait after each failure in a row: twice as long each time, and never the same.
+    """How long to wait after each failure in a row: twice as long each time, with random jitter.
 
-    Between half of it and the whole is left to chance, so that workers which failed together do
-    not come back together.
+    A random amount between half the wait and all of it is used, so that workers that failed
+    together do not come back together (AWS calls this "equal jitter").
 
     Args:
         first: the longest wait after the first failure, in seconds.
-        longest: the longest of all, in seconds.
-        chance: returns a number from 0 to 1.
+        longest: the longest wait of all, in seconds.
+        chance: returns a random number from 0 to 1.
     """
 
     def __init__(
@@ -74,19 +74,18 @@ class Backoff:
         longest: float = 60.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Know of no failure yet."""
         self._first = first
         self._longest = longest
         self._chance = chance
         self.failures = 0
 
     def next(self) -> float:
-        """Count a failure, and say how many seconds to wait."""
-        # Beyond 2 ** 30 the longest is reached in any case.
+        """Count a failure, and return the number of seconds to wait."""
+        # The exponent is bounded so that the power does not overflow.
         wait = min(self._longest, self._first * 2.0 ** min(self.failures, 30))
         self.failures += 1
         return wait * (1 + self._chance()) / 2
 
     def reset(self) -> None:
-        """Forget all failures, as a try has succeeded."""
+        """Forget all failures, because a try has succeeded."""
         self.failures = 0

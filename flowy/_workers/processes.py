@@ -1,4 +1,4 @@
-"""Workers in processes of their own, watched over: one that dies is replaced."""
+"""Worker processes: start them, replace those that die, and stop them on a signal."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from flowy._workers.backoff import Backoff
-from flowy._workers.running import run_workers
-from flowy._workers.worker import Worker
+from flowy._workers.loop import Worker, run_workers
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
+# Not "fork": it copies the locks of other threads in whatever state they are.
 _SPAWN = multiprocessing.get_context("spawn")
 
 _HEALTHY = 60.0
-"""Seconds after which a process that dies counts as having been well."""
+"""A process that dies after this many seconds counts as having been healthy."""
 
 
 def run_processes(
@@ -31,31 +31,30 @@ def run_processes(
     *arguments: Any,
     backoff: Callable[[], Backoff] = Backoff,
 ) -> None:
-    """Let workers work in several processes until SIGINT or SIGTERM comes.
+    """Run workers in several processes until SIGINT or SIGTERM arrives.
 
-    The signal is handed on: each process stops after the poll and the task that each of its
-    workers has in hand. A second signal ends all at once. A process that dies is replaced, at
-    once or, if it dies again and again, after a while. Only in the main thread.
+    The signal is forwarded: each process stops after the current poll and task of each of its
+    workers. A second signal ends all of them at once. A process that dies is replaced, at once or,
+    if it dies repeatedly, after a growing pause. Only in the main thread.
 
     Args:
-        count: how many processes.
-        make_workers: makes the workers of one process, in that process; a function that can be
-            imported.
-        *arguments: what it is called with; they are pickled.
-        backoff: makes what says how long to wait before a process is replaced.
+        count: the number of processes.
+        make_workers: creates the workers of one process, in that process; must be importable.
+        *arguments: its arguments; they are pickled.
+        backoff: creates the back-off between replacements of one process.
     """
-    places = [_Place(number, make_workers, arguments, backoff()) for number in range(1, count + 1)]
-    asked = _Asked()
-    with asked.by_signals():
-        for place in places:
-            place.fill()
-        while any(place.process is not None for place in places) or not asked.to_stop:
-            asked.hand_on(places)
-            _watch(places, asked)
+    slots = [_Slot(number, make_workers, arguments, backoff()) for number in range(1, count + 1)]
+    stops = _StopRequests()
+    with stops.by_signals():
+        for slot in slots:
+            slot.fill()
+        while any(slot.process is not None for slot in slots) or not stops.to_stop:
+            stops.forward(slots)
+            _watch(slots, stops)
 
 
-class _Place:
-    """Where there is to be a process."""
+class _Slot:
+    """A place for one process, which is filled again when the process dies."""
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class _Place:
         logger.info("worker process %d of pid %d started", self.number, self.process.pid)
 
     def clear(self, replace: bool) -> None:
-        """See that the process has ended, and plan the next one."""
+        """Join a process that has ended, and schedule the next one."""
         assert self.process is not None
         self.process.join()
         status = self.process.exitcode
@@ -93,24 +92,24 @@ class _Place:
         seconds = self._backoff.next() if self._backoff.failures else self._first()
         self.due = time.monotonic() + seconds
         logger.error(
-            "worker process %d %s; another takes its place in %.1f s",
+            "worker process %d %s; it is replaced in %.1f s",
             self.number,
             _how_it_ended(status),
             seconds,
         )
 
     def _first(self) -> float:
-        """Replace a process that was well at once, and count it as the first failure."""
+        """Return no pause for a process that was healthy, and count its first failure."""
         self._backoff.next()
         return 0.0
 
 
-class _Asked:
-    """Which signals have come, and which of them were handed on."""
+class _StopRequests:
+    """The stop signals that have arrived, and those that have been forwarded."""
 
     def __init__(self) -> None:
         self.times = 0
-        self._handed_on = 0
+        self._forwarded = 0
 
     @property
     def to_stop(self) -> bool:
@@ -129,42 +128,42 @@ class _Asked:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def hand_on(self, places: Sequence[_Place]) -> None:
-        if self._handed_on == self.times:
+    def forward(self, slots: Sequence[_Slot]) -> None:
+        if self._forwarded == self.times:
             return
-        self._handed_on = self.times
+        self._forwarded = self.times
         if self.times == 1:
-            logger.info("stopping after the polls and tasks in hand; once more to stop at once")
-        for place in places:
-            if place.process is not None:
+            logger.info("stopping after the current polls and tasks; signal again to stop at once")
+        for slot in slots:
+            if slot.process is not None:
                 if self.times == 1:
-                    place.process.terminate()
+                    slot.process.terminate()
                 else:
-                    place.process.kill()
+                    slot.process.kill()
 
 
-def _watch(places: Sequence[_Place], asked: _Asked) -> None:
-    """Wait a moment for a process to end; put others in the place of those that have."""
-    running = [place for place in places if place.process is not None]
-    sentinels = [place.process.sentinel for place in running if place.process is not None]
-    # A signal does not end the wait, so it is a short one.
+def _watch(slots: Sequence[_Slot], stops: _StopRequests) -> None:
+    """Wait a moment for a process to end, and replace those that have ended."""
+    running = [slot for slot in slots if slot.process is not None]
+    sentinels = [slot.process.sentinel for slot in running if slot.process is not None]
+    # Short, because a signal does not end the wait.
     wait_for(sentinels, timeout=0.5) if sentinels else time.sleep(0.05)
-    for place in running:
-        if place.process is not None and place.process.exitcode is not None:
-            place.clear(replace=not asked.to_stop)
-    for place in places:
-        if place.process is None and not asked.to_stop and time.monotonic() >= place.due:
-            place.fill()
+    for slot in running:
+        if slot.process is not None and slot.process.exitcode is not None:
+            slot.clear(replace=not stops.to_stop)
+    for slot in slots:
+        if slot.process is None and not stops.to_stop and time.monotonic() >= slot.due:
+            slot.fill()
 
 
 def _how_it_ended(status: int | None) -> str:
     if status is not None and status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
+        return f"was killed by {signal.Signals(-status).name}"
     return f"ended with status {status}"
 
 
 def _work(make_workers: Callable[..., Sequence[Worker]], arguments: tuple[Any, ...]) -> None:
-    """Be one of the processes."""
+    """Run the workers of one process."""
     workers: list[Worker] = []
     asked: list[bool] = []
 
@@ -174,10 +173,10 @@ def _work(make_workers: Callable[..., Sequence[Worker]], arguments: tuple[Any, .
             worker.stop()
 
     def stop_by_signal(number: int, frame: object) -> None:
-        # Not here: what the signal interrupts may hold a lock that this needs.
+        # In a thread, because the interrupted code may hold a lock that stopping needs.
         threading.Thread(target=stop, name="stopping").start()
 
-    # A signal from a terminal reaches all processes; the one that watches hands it on.
+    # Ctrl-C reaches all processes of a terminal; the parent process forwards it in its own way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop_by_signal)
     threading.Thread(target=_stop_without_parent, args=(stop,), daemon=True).start()
@@ -188,7 +187,7 @@ def _work(make_workers: Callable[..., Sequence[Worker]], arguments: tuple[Any, .
 
 
 def _stop_without_parent(stop: Callable[[], None]) -> None:
-    """Stop when the process that watches is gone, however it went."""
+    """Stop when the parent process is gone, even if it was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for([parent.sentinel])

@@ -1,4 +1,4 @@
-"""What a worker can run: finding types, and registering them with the service."""
+"""The types that workers can run: find them in modules, and register them with the service."""
 
 from __future__ import annotations
 
@@ -15,31 +15,36 @@ from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError, RegistrationError
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy.workers")
 
 Type = ActivityType | WorkflowType
 C = TypeVar("C", bound=Activity | Workflow)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The decorated classes that `scan` came across, in order of name and version."""
+class ScanResult:
+    """The decorated classes that `scan` found, ordered by name and version.
+
+    Attributes:
+        activities: the classes of activities.
+        workflows: the classes of workflows.
+    """
 
     activities: tuple[type[Activity], ...]
     workflows: tuple[type[Workflow], ...]
 
 
-def scan(*sources: str | ModuleType) -> Found:
+def scan(*sources: str | ModuleType) -> ScanResult:
     """Find the activities and workflows of packages and modules.
 
-    A package is searched with all that is below it, which is imported for that; a class counts
-    wherever it can be named, also where it was only imported to.
+    A package is searched with all its submodules, which are imported for that. A class counts in
+    every module that has a name for it, also where it was only imported.
 
     Args:
         *sources: modules, or their names, such as ``flowy.tutorial``.
 
     Returns:
-        What was found.
+        The classes found.
 
     Raises:
         ConfigurationError: a module cannot be imported.
@@ -56,7 +61,7 @@ def scan(*sources: str | ModuleType) -> Found:
                 if isinstance(declared, Type):
                     found[value] = declared
     ordered = sorted(found, key=lambda cls: (found[cls].name, found[cls].version))
-    return Found(
+    return ScanResult(
         tuple(cls for cls in ordered if issubclass(cls, Activity)),
         tuple(cls for cls in ordered if issubclass(cls, Workflow)),
     )
@@ -66,29 +71,30 @@ def load_workflow(path: str) -> type[Workflow]:
     """Import a workflow's class.
 
     Args:
-        path: its module and name, such as ``flowy.tutorial.workflows:ImageCategory``.
+        path: its module and name, such as ``flowy.tutorial.workflows:ImageCategorization``.
 
     Returns:
         The class.
 
     Raises:
-        ConfigurationError: the path has another form, or leads to no workflow.
+        ConfigurationError: the path has another form, or does not lead to a workflow.
     """
     module_name, colon, class_name = path.partition(":")
     if not (module_name and colon and class_name):
-        raise ConfigurationError(f"a workflow is named as module:Class, not {path!r}")
+        raise ConfigurationError(f"name a workflow as module:Class, not {path!r}")
     found: Any = getattr(_imported(module_name), class_name, None)
     if not isinstance(getattr(found, "flowy_type", None), WorkflowType):
         known = ", ".join(cls.__name__ for cls in scan(module_name).workflows) or "none"
         raise ConfigurationError(
-            f"{class_name!r} is no workflow of the module {module_name!r}; its workflows: {known}"
+            f"{class_name!r} is not a workflow of the module {module_name!r}; "
+            f"its workflows: {known}"
         )
     workflow: type[Workflow] = found
     return workflow
 
 
 def by_type(kind: type[Type], classes: Iterable[type[C]]) -> dict[tuple[str, str], type[C]]:
-    """Sort decorated classes by name and version.
+    """Index decorated classes by name and version.
 
     Args:
         kind: `ActivityType` or `WorkflowType`, which the classes must declare.
@@ -98,13 +104,13 @@ def by_type(kind: type[Type], classes: Iterable[type[C]]) -> dict[tuple[str, str
         The classes by name and version.
 
     Raises:
-        ConfigurationError: there is none, one is not decorated, or two declare the same type.
+        ConfigurationError: there are none, one is not decorated, or two declare the same type.
     """
     sorted_: dict[tuple[str, str], type[C]] = {}
     for cls in classes:
         declared = getattr(cls, "flowy_type", None)
         if not isinstance(declared, kind):
-            raise ConfigurationError(f"{cls!r} is no class decorated with @{kind.kind}")
+            raise ConfigurationError(f"{cls!r} is not a class decorated with @{kind.kind}")
         other = sorted_.setdefault((declared.name, declared.version), cls)
         if other is not cls:
             raise ConfigurationError(
@@ -112,23 +118,25 @@ def by_type(kind: type[Type], classes: Iterable[type[C]]) -> dict[tuple[str, str
                 f"{declared}; give one of them another name or version"
             )
     if not sorted_:
-        raise ConfigurationError(f"there is no {kind.kind} to work on; decorate one, or scan more")
+        raise ConfigurationError(
+            f"there is no {kind.kind} to work on; decorate one, or scan another module"
+        )
     return sorted_
 
 
 def register(client: SwfClient, domain: str, types: Iterable[Type]) -> None:
-    """Make a domain know types: register what it does not know, refuse what it knows otherwise.
+    """Register the types that a domain does not know, and check those that it knows.
 
-    Nothing is registered if anything is refused.
+    Nothing is registered if a check fails.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        types: the types that decorators declared.
+        types: the declared types.
 
     Raises:
         RegistrationError: the domain is unknown, or it has other defaults for some of the types;
-            all differences are named.
+            the error names all differences.
     """
     unknown: list[Type] = []
     differences: list[str] = []
@@ -147,7 +155,7 @@ def _modules(source: str | ModuleType) -> Iterator[ModuleType]:
     module = _imported(source) if isinstance(source, str) else source
     yield module
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}."):
-        # Importing a package's main module would run it.
+        # Importing __main__ would run the program.
         if found.name.rpartition(".")[2] != "__main__":
             yield _imported(found.name)
 
@@ -167,9 +175,9 @@ def _imported(name: str) -> ModuleType:
 
 def _hint(name: str) -> str:
     if name.endswith(".py"):
-        return "; write it without .py"
+        return "; leave out .py"
     module, colon, _ = name.partition(":")
-    return f"; give the module alone: {module}" if colon else ""
+    return f"; give only the module: {module}" if colon else ""
 
 
 def _registered_defaults(client: SwfClient, domain: str, declared: Type) -> dict[str, Any] | None:
@@ -202,12 +210,13 @@ def _refuse(domain: str, differences: list[str]) -> None:
     if differences:
         raise RegistrationError(
             f"the domain {domain!r} has other defaults than the code: {'; '.join(differences)}; "
-            "registered defaults cannot be changed: set the code's back, or give it a new version"
+            "registered defaults cannot be changed: restore the code's, or give the type a new "
+            "version"
         )
 
 
 def _plain(value: object) -> str:
-    """Write a default as people do: a task list by its name, none at all as unset."""
+    """Return a default for a message: a task list by its name, a missing one as unset."""
     if isinstance(value, dict):
         value = value.get("name")
     return "unset" if value is None else repr(value)
@@ -223,7 +232,7 @@ def _register(client: SwfClient, domain: str, declared: Type) -> None:
         call(domain=domain, name=declared.name, version=declared.version, **declared.defaults)
     except Exception as error:
         match fault_code(error):
-            case "TypeAlreadyExistsFault":  # another worker was faster
+            case "TypeAlreadyExistsFault":  # Another worker was faster.
                 registered = _registered_defaults(client, domain, declared)
                 _refuse(domain, _differences(declared, registered or declared.defaults))
             case "UnknownResourceFault":

@@ -14,21 +14,21 @@ class Resize(Activity):
     """Shrink a photograph."""
 
     def run(self, source: str, size: int = 128, results: str | None = None) -> str:
-        """Keep a small JPEG picture of a photograph among the results.
+        """Store a small JPEG picture of a photograph in the folder for results.
 
-        The same photograph and size give the same file, so that doing this twice does no harm.
+        The same photograph and size give the same file, so running this twice does no harm.
 
         Args:
             source: an http or https URL, or the path of a file on the worker's machine.
             size: the longest side of the small picture, in pixels.
-            results: a local folder or ``s3://bucket/prefix``; by default where the worker's
-                environment variable ``FLOWY_TUTORIAL_RESULTS`` says, or ``flowy-images``.
+            results: a local folder or ``s3://bucket/prefix``; by default the worker's environment
+                variable ``FLOWY_TUTORIAL_RESULTS``, or ``flowy-images``.
 
         Returns:
             The location of the small picture: an absolute path, or an ``s3://`` URL.
 
         Raises:
-            ImageError: saying what is wrong with the photograph, the size or the folder.
+            ImageError: the photograph, the size or the folder is unusable; the message says why.
         """
         images.check_size(size)
         with sources.fetched(source) as path:
@@ -39,7 +39,7 @@ class Resize(Activity):
 
 @activity("predominantcolor", 1, "image_processing", heartbeat=120, start_to_close=300)
 class PredominantColor(Activity):
-    """Say which colour most of a photograph has."""
+    """Find the colour that most of a photograph has."""
 
     def run(self, source: str) -> str | None:
         """Look at a photograph strip by strip, with a heartbeat before each.
@@ -48,10 +48,10 @@ class PredominantColor(Activity):
             source: an http or https URL, or the path of a file on the worker's machine.
 
         Returns:
-            One of `flowy.tutorial.images.CATEGORIES`; None if nobody waits for it any longer.
+            One of `flowy.tutorial.images.CATEGORIES`; None if the activity is no longer awaited.
 
         Raises:
-            ImageError: saying what is wrong with the photograph.
+            ImageError: the photograph is unusable; the message says why.
         """
         counts: Counter[str] = Counter()
         with sources.fetched(source) as path:
@@ -67,16 +67,16 @@ class RenameImage(Activity):
     """File a picture under its category."""
 
     def run(self, location: str, category: str) -> str:
-        """Move a picture into the sub-folder named like its category.
+        """Move a picture into the sub-folder of its category.
 
         Args:
-            location: where the picture is, as `Resize` returned it.
+            location: the location of the picture, as `Resize` returned it.
             category: a plain name, such as "blue".
 
         Returns:
             The new location.
 
         Raises:
-            ImageError: if the picture is not there, or cannot be moved.
+            ImageError: the picture does not exist, or cannot be moved.
         """
         return storage.move(location, category)

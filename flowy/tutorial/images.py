@@ -1,7 +1,7 @@
-"""The image work: a thumbnail of a photograph, and the colour most of it has.
+"""The image work: a thumbnail of a photograph, and its predominant colour.
 
-A photograph is decoded whole, but nothing else is ever done to it at full size: it is converted
-and shrunk strip by strip. A JPEG file is not even decoded whole, since its decoder can shrink.
+A photograph is decoded completely, but converted and shrunk strip by strip, which takes less
+memory. A JPEG file is not even decoded at full size, since its decoder can shrink.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from flowy._installation import install_command
+
 try:
     from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "the tutorial's activities need Pillow; install it: pip install 'flowy-sim[tutorial]'",
+        f"the tutorial's activities need Pillow; install it: {install_command('tutorial')}",
         name=error.name,
     ) from error
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 CATEGORIES = (
     "red",
@@ -38,9 +40,9 @@ CATEGORIES = (
     "gray",
     "white",
 )
-"""The names of colours, in the order in which they win when two have as many pixels."""
+"""Names of colours; of two colours with the same number of pixels, the one listed first wins."""
 
-# Not everything that Pillow knows: an EPS file, for one, is a program that it hands to Ghostscript.
+# Not all that Pillow reads: an EPS file, for one, is a program that Pillow runs in Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 MAXIMUM_PIXELS = 50_000_000  # Decoded ones, which take four bytes each; for WEBP sixteen.
 MAXIMUM_SIZE = 2048
@@ -62,10 +64,10 @@ _HUES = (
 
 
 def check_size(size: object) -> None:
-    """Refuse what cannot be the size of a thumbnail.
+    """Raise an error unless a value can be the size of a thumbnail.
 
     Raises:
-        ImageError: if `size` is not a whole number of pixels from 1 to `MAXIMUM_SIZE`.
+        ImageError: it is not a whole number of pixels from 1 to `MAXIMUM_SIZE`.
     """
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAXIMUM_SIZE:
         raise ImageError(
@@ -74,16 +76,16 @@ def check_size(size: object) -> None:
 
 
 def thumbnail(path: Path, size: int) -> bytes:
-    """Return a small upright JPEG picture of the photograph in a file.
+    """Return a small, upright JPEG picture of the photograph in a file.
 
-    Transparent parts become white. A picture smaller than asked for is not enlarged.
+    Transparent parts become white. A picture that is smaller already is not enlarged.
 
     Args:
         path: the file, in one of `FORMATS`.
         size: the longest side of the thumbnail, in pixels.
 
     Raises:
-        ImageError: if the file cannot be read as an image, or the size is none.
+        ImageError: the file cannot be read as an image, or the size is wrong.
     """
     check_size(size)
     image = _decoded(path, size)
@@ -104,22 +106,22 @@ def thumbnail(path: Path, size: int) -> bytes:
 
 
 def strips(path: Path) -> Iterator[Image.Image]:
-    """Yield the photograph in a file from top to bottom, much reduced, in at most `STRIPS` strips.
+    """Yield the photograph in a file from top to bottom, reduced, in at most `STRIPS` strips.
 
-    Each strip is an RGBA image. What `colors` finds in them adds up to the whole.
+    Each strip is an RGBA image. The counts of `colors` for the strips add up to those of the image.
 
     Args:
         path: the file, in one of `FORMATS`.
 
     Raises:
-        ImageError: if the file cannot be read as an image.
+        ImageError: the file cannot be read as an image.
     """
     image = _decoded(path, COLOR_SIDE)
     yield from _strips(image, _factor(image, COLOR_SIDE))
 
 
 def colors(image: Image.Image) -> Counter[str]:
-    """Count the pixels of an RGBA image by the name of their colour; transparent ones are none."""
+    """Count the pixels of an RGBA image by the name of their colour; ignore transparent ones."""
     hue, saturation, value = image.convert("RGB").convert("HSV").split()
     alpha = image.getchannel("A")
     levels = Image.merge(
@@ -165,11 +167,11 @@ def _decoded(path: Path, side: int) -> Image.Image:
                 image.getexif()
             return image
     except UnidentifiedImageError as problem:
-        raise ImageError(f"This is no image; {', '.join(FORMATS)} can be read.") from problem
+        raise ImageError(f"This is not an image; {', '.join(FORMATS)} can be read.") from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         millions = MAXIMUM_PIXELS // 1_000_000
         raise ImageError(f"The image has more than {millions} million pixels.") from problem
-    except Exception as problem:  # Decoders raise whatever it is they stumble upon.
+    except Exception as problem:  # Decoders raise errors of any kind.
         raise ImageError(f"The image is damaged: {problem}.") from problem
 
 
@@ -180,7 +182,7 @@ def _fitted(image: Image.Image, side: int) -> tuple[int, int]:
 
 
 def _factor(image: Image.Image, side: int) -> int:
-    """Return by how much to reduce an image that a good filter shall then bring down to a side."""
+    """Return the factor to reduce an image by before a good filter brings it to a side."""
     return max(1, max(image.size) // (2 * side))
 
 

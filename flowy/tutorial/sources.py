@@ -1,4 +1,4 @@
-"""Where photographs come from: a file on this machine, or an http or https URL."""
+"""Where photographs come from: a local file, or an http or https URL."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from urllib.parse import unquote, urlsplit
 import requests
 import urllib3
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 SILENCE_SECONDS = 10.0
-"""How long a server may take to accept a connection, and then to send anything."""
+"""How long a server may take to accept a connection, and then between two packets."""
 DOWNLOAD_SECONDS = 60.0
-"""How long a whole download may take."""
+"""How long a complete download may take."""
 MAXIMUM_BYTES = 200_000_000
 CHUNK_BYTES = 1 << 16
 
 
 @contextmanager
 def fetched(source: str) -> Iterator[Path]:
-    """Have a photograph in a file; one that was downloaded is removed in the end.
+    """Provide a photograph as a file; a downloaded file is removed at the end of the block.
 
-    An `ImageError` raised meanwhile leaves with the source named before it.
+    An `ImageError` raised in the block is raised again with the source in front of its message.
 
     Args:
-        source: an http or https URL, or the path of a file on this machine.
+        source: an http or https URL, or the path of a local file.
 
     Yields:
         The path of the file.
 
     Raises:
-        ImageError: if there is no such file, or the download fails.
+        ImageError: there is no such file, or the download fails.
 
     Example:
         with fetched("https://example.com/photo.jpg") as path:
@@ -55,7 +55,7 @@ def fetched(source: str) -> Iterator[Path]:
 
 
 def stem(source: str) -> str:
-    """Return the name of a photograph without its folder and suffix, fit to be a file's name.
+    """Return the name of a photograph without folder and suffix, made safe as a file name.
 
     Example:
         >>> stem("https://example.com/albums/My%20cat.jpeg?width=800")
@@ -81,8 +81,8 @@ def _local(source: object) -> Path:
 
 
 def _download(url: str, file: IO[bytes]) -> None:
-    """Write what a URL stands for to a file."""
-    # Photographs are compressed as they are.
+    """Write the content of a URL to a file."""
+    # Photographs are compressed already.
     headers = {"Accept-Encoding": "identity"}
     try:
         if urlsplit(url).scheme not in ("http", "https"):
@@ -92,7 +92,7 @@ def _download(url: str, file: IO[bytes]) -> None:
                 raise ImageError(f"The server answered {response.status_code} {response.reason}.")
             _copy(response, file)
     except ValueError as problem:
-        raise ImageError("This is not a URL that can be fetched.") from problem
+        raise ImageError("This is not a valid URL.") from problem
     except (requests.Timeout, urllib3.exceptions.ReadTimeoutError) as problem:
         raise ImageError(f"The server was silent for {SILENCE_SECONDS:.0f} seconds.") from problem
     except requests.ConnectionError as problem:
@@ -108,10 +108,10 @@ def _download(url: str, file: IO[bytes]) -> None:
 
 
 def _copy(response: requests.Response, file: IO[bytes]) -> None:
-    """Copy a response's body to a file, within limits of time and size."""
+    """Copy the body of a response to a file, within limits of time and size."""
     deadline = time.monotonic() + DOWNLOAD_SECONDS
     size = 0
-    # `iter_content` would wait for a whole chunk, for ever if bytes only trickle in.
+    # `iter_content` would wait for a whole chunk: too long if bytes only trickle in.
     while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size += len(chunk)
         if size > MAXIMUM_BYTES:

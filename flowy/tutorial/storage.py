@@ -1,7 +1,7 @@
-"""Where small pictures go: a folder of this machine, or one in S3 that several machines share.
+"""Where small pictures are stored: a local folder, or one in S3 that several machines share.
 
-A *folder* is a path or ``s3://bucket/prefix``, and so is the *location* of a picture in it.
-A picture is there whole or not at all.
+A *folder* is a path or ``s3://bucket/prefix``, and so is the *location* of a picture in it. A
+picture appears in a folder only once it is complete.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError
 
 SETTING = "FLOWY_TUTORIAL_RESULTS"
 """The environment variable that names the folder for results."""
@@ -21,7 +21,7 @@ DEFAULT_FOLDER = "flowy-images"
 
 
 def store(content: bytes, name: str, results: str | None = None) -> str:
-    """Keep a picture among the results and return its location.
+    """Store a picture in the folder for results and return its location.
 
     Args:
         content: the bytes of the picture.
@@ -30,22 +30,22 @@ def store(content: bytes, name: str, results: str | None = None) -> str:
             ``flowy-images`` in the current directory.
 
     Raises:
-        ImageError: if it cannot be written there.
+        ImageError: it cannot be written there.
     """
     return _folder(results or os.environ.get(SETTING) or DEFAULT_FOLDER).write(name, content)
 
 
 def move(location: str, category: str) -> str:
-    """Move a picture into the sub-folder named like its category and return its new location.
+    """Move a picture into the sub-folder of its category and return its new location.
 
-    Moving again what was moved before changes nothing, since a task may run twice.
+    Moving a picture again changes nothing, since a task may run twice.
 
     Args:
-        location: what `store` returned.
+        location: the return value of `store`.
         category: a plain name, such as "blue".
 
     Raises:
-        ImageError: if the picture is not there, or cannot be moved.
+        ImageError: the picture does not exist, or cannot be moved.
     """
     _check_category(category)
     folder, name = os.path.split(str(location))
@@ -74,17 +74,20 @@ def _folder(address: object) -> LocalFolder | S3Folder:
 
 
 class LocalFolder:
-    """A folder of this machine, made when something is first written there."""
+    """A local folder, which is created when something is first written to it.
+
+    Args:
+        path: its absolute path.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Take the absolute path of a folder."""
         self.path = path
 
     def write(self, name: str, content: bytes) -> str:
-        """Keep a picture under a name, in place of one that has it, and return its path."""
+        """Write a picture, replacing one of the same name, and return its path."""
         target = self.path / name
         partial = self.path / f".{uuid4()}.partial"
-        with _told(f"{target} cannot be written"):
+        with _explained(f"{target} cannot be written"):
             self.path.mkdir(parents=True, exist_ok=True)
             try:
                 partial.write_bytes(content)
@@ -96,7 +99,7 @@ class LocalFolder:
     def move(self, name: str, category: str) -> str:
         """Move a picture into the sub-folder of a category and return its new path."""
         source, target = self.path / name, self.path / category / name
-        with _told(f"{source} cannot be moved"):
+        with _explained(f"{source} cannot be moved"):
             if source.exists():
                 target.parent.mkdir(exist_ok=True)
                 # Another run of the same task may have been faster.
@@ -104,29 +107,33 @@ class LocalFolder:
                     source.replace(target)
             if not target.exists():
                 raise ImageError(
-                    f"{source} is not there: workers on different machines need a folder "
+                    f"{source} does not exist: workers on different machines need a folder "
                     f"they share, such as {SETTING}=s3://bucket/prefix."
                 )
         return str(target)
 
 
 class S3Folder:
-    """A folder in an S3 bucket, reached with the credentials and region that boto3 finds."""
+    """A folder in an S3 bucket, accessed with the credentials and region that boto3 finds.
+
+    Args:
+        bucket: the bucket's name.
+        prefix: the folder in it; may be empty.
+    """
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        """Take the name of a bucket and the folder in it, which may be empty."""
         import boto3
 
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
-        with _told(f"s3://{bucket} cannot be reached"):
-            # boto3's default session must not be shared among threads.
+        with _explained(f"s3://{bucket} cannot be reached"):
+            # boto3's default session must not be shared by threads.
             self.client = boto3.Session().client("s3")
 
     def write(self, name: str, content: bytes) -> str:
-        """Keep a picture under a name, in place of one that has it, and return its URL."""
+        """Write a picture, replacing one of the same name, and return its URL."""
         key = self.prefix + name
-        with _told(f"{self._url(key)} cannot be written"):
+        with _explained(f"{self._url(key)} cannot be written"):
             self.client.put_object(
                 Bucket=self.bucket, Key=key, Body=content, ContentType="image/jpeg"
             )
@@ -135,7 +142,7 @@ class S3Folder:
     def move(self, name: str, category: str) -> str:
         """Move a picture into the sub-folder of a category and return its new URL."""
         source, target = self.prefix + name, f"{self.prefix}{category}/{name}"
-        with _told(f"{self._url(source)} cannot be moved"):
+        with _explained(f"{self._url(source)} cannot be moved"):
             try:
                 self.client.copy_object(
                     Bucket=self.bucket,
@@ -145,7 +152,7 @@ class S3Folder:
                 self.client.delete_object(Bucket=self.bucket, Key=source)
             except self.client.exceptions.NoSuchKey:
                 if not self._has(target):
-                    raise ImageError(f"{self._url(source)} is not there.") from None
+                    raise ImageError(f"{self._url(source)} does not exist.") from None
         return self._url(target)
 
     def _has(self, key: str) -> bool:
@@ -164,8 +171,8 @@ class S3Folder:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn what the file system or S3 raises into a sentence that begins with what cannot be."""
+def _explained(what: str) -> Iterator[None]:
+    """Turn errors of the file system and S3 into sentences that begin with what failed."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -1,4 +1,4 @@
-"""The workflow of the tutorial. A worker that decides needs no image library."""
+"""The workflow of the tutorial. Its worker needs no image library."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ImageCategorization(Workflow):
         Args:
             source: an http or https URL, or a path, of a photograph that the workers can read.
             size: the longest side of the small picture, in pixels.
-            results: a local folder or ``s3://bucket/prefix``; by default what the workers' own
-                environment says.
+            results: a local folder or ``s3://bucket/prefix``; by default the one in the workers'
+                environment.
 
         Returns:
-            Where the small picture is, such as ``/home/me/flowy-images/blue/lake-0d7….jpg``.
+            The location of the small picture, such as ``/home/me/flowy-images/blue/lake-0d7….jpg``.
         """
         small = self.resize(source, size, results)
         color = self.predominant_color(source)

@@ -1,4 +1,7 @@
-"""The command line ``flowy-sim``. Whatever is slow to import is imported when it is used."""
+"""The command line ``flowy-sim``, one module for each command.
+
+What is slow to import is imported when a command needs it, so that help and completion are fast.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,10 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
 
 
 class Commands(click.Group):
-    """Commands that Ctrl-C ends alike, as those of flowy."""
+    """A group of commands that report Ctrl-C in the same way as those of ``flowy``."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Do what the command line says."""
+        """Run a command; on Ctrl-C, end with a message."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
@@ -42,11 +45,11 @@ class Commands(click.Group):
 _EXAMPLES = """\b
 Examples:
   flowy-sim run                   the tutorial's image workflow, on a sample
-  flowy-sim run photo.jpg         the same on a photograph of yours
-  flowy-sim run shop:Order 42     a workflow of yours
+  flowy-sim run photo.jpg         the same with your own photo
+  flowy-sim run shop:Order 42     your own workflow
   flowy-sim explore shop:Order 42 which orders and faults break it?
-  flowy-sim replay shop hists/    would the code of today decide so, too?
-  flowy-sim verify history.json   would the simulator write this history?
+  flowy-sim replay shop hists/    does the current code make the same decisions?
+  flowy-sim verify history.json   does the simulator write the same history?
   flowy-sim serve                 an endpoint for clients in any language
   flowy-sim export --db swf.db    everything in a file, or a part of it"""
 
@@ -63,8 +66,8 @@ Examples:
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Amazon SWF in memory and on a clock of its own: run workflows without AWS."""
-    # Modules are named as seen from here, also by an installed script.
+    """Run and test workflows on Amazon SWF in memory, without AWS."""
+    # An installed script does not find modules in the current folder by itself.
     sys.path.insert(0, os.getcwd())
 
 

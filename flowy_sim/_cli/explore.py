@@ -1,19 +1,40 @@
-"""The command ``flowy-sim explore``."""
+"""The command ``flowy-sim explore``. What is slow to import is imported when the command runs."""
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from inspect import isfunction, signature
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options
+
+if TYPE_CHECKING:
+    from flowy_sim.explore import Exploration
+    from flowy_sim.explore._attempt import Test
+    from flowy_sim.faults import InjectedFault
+
+_MOST_ENDINGS = 10
+
+_EXAMPLES = """\b
+Examples:
+  flowy-sim explore shop.orders:Order 42
+  flowy-sim explore shop.orders:Order 42 --completes --fault worker-dies-late
+  flowy-sim explore shop.orders:Order 42 --signal approve --fault cancel-request
+  flowy-sim explore shop.checks:no_order_is_lost --processes 0
+
+The exit status is 0 if no failure was found, 1 if one was, and 2 for wrong options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was said on the command line beside what is explored."""
+class ExploreOptions:
+    """The options of the command."""
 
     activities: tuple[str, ...]
     invariants: tuple[str, ...]
@@ -31,73 +52,282 @@ class Options:
     as_json: bool
 
 
-_EXAMPLES = """\b
-Examples:
-  flowy-sim explore shop.orders:Order 42
-  flowy-sim explore shop.orders:Order 42 --completes --fault worker-dies-late
-  flowy-sim explore shop.orders:Order 42 --signal approve --fault cancel-request
-  flowy-sim explore shop.checks:no_order_is_lost --processes 0
+def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    from flowy_sim.faults import BY_NAME
 
-The exit status is 0 if nothing was found, 1 if something was, 2 for wrong options."""
+    names = ("everyday", "help", "none", *BY_NAME)
+    return [name for name in names if name.startswith(incomplete)]
 
 
-@click.command(short_help="Look for orders and faults that break a workflow.", epilog=_EXAMPLES)
-@arguments.words
-@arguments.activities
+@click.command(short_help="Search for orders and faults that break a workflow.", epilog=_EXAMPLES)
+@options.words
+@options.activities
 @click.option(
     "--invariants",
     metavar="MODULE",
     multiple=True,
-    help="Check what is decorated with @invariant there, as in the workflow's own module.",
+    help="Another module with functions decorated with @invariant; can be given several times.",
 )
-@click.option("--real", is_flag=True, help="Let the activities do their work, in every run.")
-@click.option("--completes", is_flag=True, help="Take it for a failure if it does not complete.")
+@click.option("--real", is_flag=True, help="Run the real activities instead of stubs.")
+@click.option(
+    "--completes", is_flag=True, help="Report a failure if the workflow does not complete."
+)
 @click.option(
     "--fault",
     "faults",
     metavar="NAME",
     multiple=True,
-    help="Let only this go wrong: a name as --fault help lists them, none, or everyday.",
+    shell_complete=_fault_names,
+    help="Fault to inject, instead of the everyday ones: a name that --fault help lists, none, or "
+    "everyday; can be given several times.",
 )
 @click.option(
     "--signal",
     "signals",
     metavar="NAME[=INPUT]",
     multiple=True,
-    help="A signal that comes at whatever moment; INPUT is JSON, or else text.",
+    help="Signal to send at any moment; INPUT is JSON, or else text.",
 )
-@arguments.whole_number("--most-faults", "So many faults in one run at most.", least=0, default=2)
-@arguments.whole_number(
+@options.whole_number("--most-faults", "Number of faults in one run.", least=0, default=2)
+@options.whole_number(
     "--workers",
-    "So many workers on each task list; by default as many as there are tasks.",
+    "Number of workers on each task list.  [default: as many as there are tasks]",
     least=1,
 )
-@arguments.whole_number("--runs", "Stop after so many runs.", least=1, default=100_000)
+@options.whole_number("--runs", "Number of runs after which to stop.", least=1, default=100_000)
 @click.option(
     "--seconds",
     metavar="S",
     type=click.FloatRange(min=0),
     default=10,
     show_default=True,
-    help="Stop after so long.",
+    help="Number of seconds after which to stop.",
 )
-@arguments.whole_number(
-    "--processes", "So many processes; 0 for one on each core.", least=0, default=1
+@options.whole_number(
+    "--processes", "Number of processes; 0 for one on each core.", least=0, default=1
 )
-@click.option("--seed", type=int, default=0, help="Take other samples of a large space.")
-@click.option("--choices", help="Make only the run with these choices, as a failure names them.")
-@arguments.as_json
-def explore(words: tuple[str, ...], **options: Any) -> None:
-    """Run a workflow under many orders and faults, each run different, until one breaks it.
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the samples of a large space."
+)
+@click.option("--choices", help="Choices of the only run to make, from the report of a failure.")
+@options.as_json
+def explore(words: tuple[str, ...], **given: Any) -> None:
+    """Run a workflow in many orders and under many faults, until it fails.
 
-    WORKFLOW is module:Class, as for flowy-sim run; its activities are stood in for by such as
-    return the plainest value of their type. What is looked for is that it gets stuck, decides
-    otherwise than before, goes on for ever, or breaks an invariant. It may also be
-    module:function, a test that is given a runner (docs/exploring.md). With nothing at all the
-    tutorial's workflow is explored.
+    WORKFLOW is module:Class, as for flowy-sim run. Its activities are stubbed and return the
+    simplest value of their type. Failures are: it gets stuck, it is not deterministic, it never
+    ends, or it violates an invariant. WORKFLOW may also be module:function, a test that receives
+    a runner (see docs/exploring.md). Without arguments, the tutorial's workflow is explored.
 
-    A failure is made as small as can be, and told in a few lines; the last one repeats it.
+    The report shows the shortest run that fails in the same way, and the command that repeats it.
     """
-    from flowy_sim._cli.exploring import perform
+    sys.exit(_perform(words, ExploreOptions(**given)))
 
-    sys.exit(perform(words, Options(**options)))
+
+def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
+    """Explore and print the report; return the exit status.
+
+    Raises:
+        click.ClickException: an argument or option is wrong.
+    """
+    from rich.console import Console
+
+    from flowy._cli import errors_as_messages
+    from flowy_sim._cli.progress import ExplorationProgress
+    from flowy_sim.explore import find
+    from flowy_sim.faults import BY_NAME
+
+    if "help" in options.faults:
+        click.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in BY_NAME.items()))
+        return 0
+    output = sys.stdout
+    # With --json, what the user's code prints must not be in the output.
+    aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
+    with errors_as_messages(), aside:
+        faults = list(_faults(options))
+        subject = _subject(words, options)
+        if not options.as_json:
+            click.echo(_introduction(subject, faults, options))
+        console = Console(stderr=True)
+        with ExplorationProgress(console, options.runs, options.seconds) as progress:
+            found = find(
+                subject.test,
+                faults=faults,
+                most_faults=options.most_faults,
+                invariants=subject.invariants,
+                runs=options.runs,
+                seconds=options.seconds,
+                processes=options.processes or None,
+                seed=options.seed,
+                choices=options.choices,
+                repeat=lambda written: _repeating_command(words, options, written),
+                on_progress=progress.update,
+                workers=options.workers,
+                **subject.runner,
+            )
+    report = _as_json(found) if options.as_json else "\n".join(_report(found, options))
+    click.echo(report, file=output)
+    return 0 if found.failure is None else 1
+
+
+class _Subject(NamedTuple):
+    """What is explored.
+
+    Attributes:
+        name: its name.
+        test: the test that each run makes.
+        invariants: the invariants to check.
+        runner: arguments of the runners.
+        stubbed: the activities and Lambda functions that are stubbed.
+    """
+
+    name: str
+    test: Test
+    invariants: list[Callable[..., object]]
+    runner: dict[str, Any]
+    stubbed: list[str]
+
+
+def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
+    """Return the test or the workflow that the arguments name."""
+    from flowy_sim._cli.targets import find, found_at
+    from flowy_sim.explore import WorkflowTest
+
+    function = found_at(words[0]) if words else None
+    if isfunction(function):
+        _check_test(function, words)
+        activities = list(options.activities) or None
+        invariants = _invariants(function.__module__, options)
+        return _Subject(words[0], function, invariants, {"activities": activities}, [])
+    target = find(words, options.activities)
+    test = WorkflowTest(
+        target.workflow,
+        target.arguments,
+        target.workflows,
+        target.activities,
+        options.real,
+        options.completes,
+    )
+    sources = {"activities": test.activities, "workflows": test.workflows}
+    invariants = _invariants(target.workflow.__module__, options)
+    return _Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
+
+
+def _check_test(function: Callable[..., object], words: tuple[str, ...]) -> None:
+    from flowy.activity import activity_class
+
+    if isinstance(activity_class(function), type):
+        raise click.UsageError(
+            f"{words[0]} is an activity; name a workflow, or a test that receives a runner."
+        )
+    if len(words) > 1:
+        raise click.UsageError("A test receives a runner; leave other arguments out.")
+    try:
+        signature(function).bind(None)
+    except TypeError:
+        raise click.UsageError(
+            f"{words[0]} has the parameters {signature(function)}, but a test receives one "
+            "argument, a runner. Tests with fixtures of pytest are explored with "
+            "@pytest.mark.swf(explore=…)."
+        ) from None
+
+
+def _invariants(module: str, options: ExploreOptions) -> list[Callable[..., object]]:
+    from flowy_sim._cli.targets import imported
+    from flowy_sim.testing._invariants import invariants_in
+
+    modules = dict.fromkeys([module, *options.invariants])
+    return [each for name in modules for each in invariants_in(imported(name))]
+
+
+def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
+    from flowy._cli import parse_argument
+    from flowy_sim.faults import BY_NAME, EVERYDAY, Signal
+
+    for name in options.faults or ("everyday",):
+        if name == "everyday":
+            yield from EVERYDAY
+        elif name in BY_NAME:
+            yield BY_NAME[name]()
+        elif name != "none":
+            raise click.UsageError(
+                f"There is no fault {name!r}; the faults are {', '.join(BY_NAME)}, everyday and "
+                "none."
+            )
+    for signal in options.signals:
+        name, _, given = signal.partition("=")
+        yield Signal(name, json.dumps(parse_argument(given)) if given else None)
+
+
+def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
+    from flowy_sim.faults import EVERYDAY
+
+    lines = [f"Exploring {subject.name}."]
+    if subject.stubbed:
+        lines.append(f"Stubbed: {', '.join(subject.stubbed)}.")
+    if subject.invariants:
+        lines.append(f"Invariants: {', '.join(each.__name__ for each in subject.invariants)}.")
+    if faults and options.most_faults:
+        everyday = f"the {len(EVERYDAY)} everyday ones (--fault help lists them)"
+        shown = [each.describe() for each in faults if options.faults or each not in EVERYDAY]
+        which = "; ".join([everyday] * (not options.faults) + shown)
+        lines.append(f"Faults, at most {options.most_faults} in a run: {which}.")
+    return "\n".join(lines)
+
+
+def _report(found: Exploration, options: ExploreOptions) -> Iterator[str]:
+    yield ""
+    if found.failure is not None:
+        yield str(found.failure)
+        if options.choices is None:
+            yield f"found in {found}"
+        return
+    yield "No failure." if options.choices is not None else f"No failure in {found}."
+    if found.unreached:
+        yield f"Note: {found.describe_unreached()}."
+    yield ""
+    yield "How executions ended:"
+    for ending, count in found.endings.most_common(_MOST_ENDINGS):
+        yield f"{count:>8,}  {ending}"
+    if len(found.endings) > _MOST_ENDINGS:
+        yield f"          and in {len(found.endings) - _MOST_ENDINGS} other ways"
+
+
+def _as_json(found: Exploration) -> str:
+    failure = found.failure
+    return json.dumps(
+        {
+            "runs": found.runs,
+            "states": found.states,
+            "seconds": round(found.seconds, 3),
+            "runs_per_second": round(found.runs_per_second),
+            "share": found.share,
+            "complete": found.complete,
+            "endings": found.endings,
+            "failure": failure
+            and {
+                "error": f"{type(failure.error).__name__}: {failure.error}",
+                "story": failure.story,
+                "repeat": failure.repeat,
+                "repeats": failure.repeatable,
+            },
+        },
+        indent=2,
+    )
+
+
+def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:
+    """Return the command that makes one run again."""
+    from flowy_sim.testing._runner import MOST_FAULTS
+
+    line = [*words]
+    line += [f"--activities={name}" for name in options.activities]
+    line += [f"--invariants={name}" for name in options.invariants]
+    line += [f"--fault={name}" for name in options.faults]
+    line += [f"--signal={name}" for name in options.signals]
+    line += ["--real"] * options.real + ["--completes"] * options.completes
+    if options.workers is not None:
+        line.append(f"--workers={options.workers}")
+    if options.most_faults != MOST_FAULTS:
+        line.append(f"--most-faults={options.most_faults}")
+    return shlex.join(["flowy-sim", "explore", *line, "--choices", choices])

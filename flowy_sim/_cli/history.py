@@ -1,4 +1,4 @@
-"""The command ``flowy-sim history``."""
+"""The command ``flowy-sim history``. What is slow to import is imported when it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Examples:
   flowy-sim history --endpoint-url http://127.0.0.1:4567 --domain shop --workflow-id order-1
   flowy-sim verify histories"""
 
-#: As in `flowy.executions.STATUSES`, and what these are together.
+#: Those of `flowy.executions.STATUSES`, which is slow to import, and all closed ones together.
 _STATUSES = (
     "OPEN",
     "CLOSED",
@@ -27,28 +27,41 @@ _STATUSES = (
 )
 
 
-@click.command(epilog=_EXAMPLE, short_help="Record histories from Amazon SWF, for verify.")
+def _domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from flowy._cli.completion import domains
+
+    return domains(context, parameter, incomplete)
+
+
+@click.command(epilog=_EXAMPLE, short_help="Record histories from Amazon SWF in files.")
 @click.option("--from-aws", is_flag=True, help="Record from Amazon SWF, with your credentials.")
-@click.option("--endpoint-url", metavar="URL", help="Record from a service that answers there.")
+@click.option("--endpoint-url", metavar="URL", help="URL of a service to record from.")
 @click.option(
-    "--domain", required=True, envvar="FLOWY_DOMAIN", show_envvar=True, help="The domain."
+    "--domain",
+    required=True,
+    envvar="FLOWY_DOMAIN",
+    show_envvar=True,
+    shell_complete=_domains,
+    help="Domain to record from.",
 )
-@click.option("--workflow-id", metavar="ID", help="Only executions of this workflow id.")
-@click.option("--run-id", metavar="ID", help="Only this run; needs --workflow-id.")
+@click.option("--workflow-id", metavar="ID", help="Filter by workflow ID.")
+@click.option("--run-id", metavar="ID", help="Run to record; requires --workflow-id.")
 @click.option(
     "--status",
     type=click.Choice(_STATUSES, case_sensitive=False),
-    help="Only those that are open, closed, or closed so.",
+    help="Filter by status.",
 )
-@click.option("--type", "type_name", metavar="NAME", help="Only those of the type of this name.")
-@click.option("--tag", metavar="TAG", help="Only those with this tag.")
+@click.option(
+    "--type", "type_name", metavar="NAME", help="Filter by the name of the workflow type."
+)
+@click.option("--tag", metavar="TAG", help="Filter by tag.")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     metavar="DATE[THH:MM:SS]",
-    help="Only those that were started since, in UTC.",
+    help="Filter by start: executions started at or after this time, in UTC.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="The most of them.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of executions to record.")
 @click.option(
     "--to",
     "folder",
@@ -56,9 +69,9 @@ _STATUSES = (
     default="histories",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the files go; it is made if there is none.",
+    help="Folder for the files; created if necessary.",
 )
-@click.option("--region", help="The AWS region, if the environment does not say it.")
+@click.option("--region", help="AWS region, if the environment does not set it.")
 def history(
     from_aws: bool,
     endpoint_url: str | None,
@@ -71,26 +84,26 @@ def history(
     region: str | None,
     **filters: Any,
 ) -> None:
-    """Record the histories of executions, a file for each.
+    """Record the histories of executions, each in a file.
 
-    'flowy-sim verify' tells whether the simulator would write them, and replay whether a
-    workflow's code still takes the same decisions. Nothing is changed at the service. The command
-    can be given again: executions that have closed are read once. Inputs and results are in the
-    files, as they are in the histories.
+    Check them with 'flowy-sim verify' (does the simulator write the same histories?) and
+    'flowy-sim replay' (does the current code make the same decisions?). Nothing is changed at the
+    service. The command can be repeated: closed executions are read only once. The files contain
+    inputs and results, as the histories do.
     """
     if from_aws == (endpoint_url is not None):
-        raise click.UsageError("Say where from: either --from-aws or --endpoint-url.")
+        raise click.UsageError("Give one of --from-aws and --endpoint-url.")
     if run_id is not None and workflow_id is None:
-        raise click.UsageError("--run-id needs --workflow-id.")
+        raise click.UsageError("--run-id requires --workflow-id.")
     if run_id is not None and any(each is not None for each in (since, limit, *filters.values())):
-        raise click.UsageError("--run-id names the run; leave the other filters out.")
-    from flowy._cli import one_sentence
+        raise click.UsageError("--run-id already names the run; leave the other filters out.")
+    from flowy._cli import errors_as_messages
     from flowy._client import Execution
-    from flowy_sim.testing._histories.recording import PatientClient, record
+    from flowy_sim._cli.history_recorder import RetryingClient, record
 
-    with one_sentence():
+    with errors_as_messages():
         recorded = record(
-            PatientClient(_client(endpoint_url, region, domain), _tell_of_wait),
+            RetryingClient(_client(endpoint_url, region, domain), _report_wait),
             domain,
             folder,
             None if run_id is None else Execution(str(workflow_id), run_id),
@@ -106,19 +119,21 @@ def history(
 
 
 def _client(endpoint_url: str | None, region: str | None, domain: str) -> Any:
-    from flowy_sim._cli.services import amazon, service_at
+    from flowy_sim._cli.live import amazon, service_at
 
     if endpoint_url is None:
         return amazon(region, domain).client
     return service_at(endpoint_url, region, domain).client
 
 
-def _tell_of_wait(error: Exception, seconds: float) -> None:
-    click.echo(f"The service asks for patience ({error}); waiting {seconds:.0f} s.", err=True)
+def _report_wait(error: Exception, seconds: float) -> None:
+    click.echo(
+        f"The service refuses calls for now ({error}); retrying in {seconds:.0f} s.", err=True
+    )
 
 
 def _report(recorded: Any, folder: Path) -> None:
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     executions = new = 0
     for each in recorded:
@@ -129,6 +144,6 @@ def _report(recorded: Any, folder: Path) -> None:
         elif each.is_new:
             click.echo(f"{each.path.name}: {count(each.events, 'event')}")
     if not executions:
-        raise click.ClickException("there is no such execution")
+        raise click.ClickException("no execution matches the filters")
     known = f", {executions - new:,} of them from before" if new < executions else ""
     click.echo(f"{count(executions, 'execution')} in {folder}{known}.")

@@ -5,13 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from flowy_sim._engine.engine import Engine
-    from flowy_sim._storage.restore import StoredSimulation
 
 _EXAMPLE = """\b
 Example:
@@ -41,7 +36,7 @@ def import_(source: Path, db: Path, name: str | None) -> None:
     """
     from flowy_sim._storage.files import FileRefusedError
     from flowy_sim._storage.snapshot import SnapshotError, import_file
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     with TemporaryDirectory() as folder:
         snapshot, said = source, str(source)
@@ -49,7 +44,7 @@ def import_(source: Path, db: Path, name: str | None) -> None:
             snapshot, said = Path(folder) / "stdin.db", "<stdin>"
             snapshot.write_bytes(sys.stdin.buffer.read())
         try:
-            imported = import_file(db, snapshot, _make_engine, name=name, said=said)
+            imported = import_file(db, snapshot, name=name, said=said)
         except (SnapshotError, FileRefusedError) as error:
             raise click.ClickException(str(error)) from error
     moved = ", ".join(
@@ -66,16 +61,3 @@ def import_(source: Path, db: Path, name: str | None) -> None:
             "simulation, which has another seed; those tasks will time out.",
             err=True,
         )
-
-
-def _make_engine(simulation: StoredSimulation, region: str) -> Engine:
-    """Return an engine as a server makes it; refuse a simulation that no server can have."""
-    from flowy_sim._engine.engine import Engine
-    from flowy_sim._simulation.settings import Settings, check_account, check_mode, check_name
-
-    settings = Settings.read(simulation.settings)
-    check_mode(simulation.mode)
-    check_name(simulation.key.name)
-    account = check_account(simulation.key.account)
-    limits = settings.make_limits()
-    return Engine(account=account, region=region, seed=settings.seed, limits=limits)

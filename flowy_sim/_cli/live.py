@@ -1,111 +1,239 @@
-"""Running a workflow in real time: with worker threads, at a service."""
+"""Workflows in real time: at a service, or at a simulation on a real clock, with worker threads."""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
-from flowy._client import SwfClient
+from flowy._client import POLL_SECONDS, Execution, SwfClient, connect, fault_code, no_domain
 from flowy._start import start
-from flowy._workers.activity_worker import ActivityWorker
-from flowy._workers.worker import Worker
-from flowy._workers.workflow_worker import WorkflowWorker
-from flowy_sim._cli.services import Service
-from flowy_sim._cli.staff import Member, Staff
+from flowy._workers.loop import Worker
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy_sim._cli.targets import Target
+from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
-from flowy_sim._simulation.clock import parse_instant
-from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.testing._listening import Listener
-from flowy_sim.testing._registry import Repertoire
-from flowy_sim.testing._run import OPEN, Run, history
-from flowy_sim.testing._waiting import StuckError, Workers, explain, times_out_at, waits
+from flowy_sim._events.waits import Workers, explain, times_out_at, waits
+from flowy_sim._simulation.clock import RealClock, parse_instant
+from flowy_sim.testing._registry import Registry
+from flowy_sim.testing._run import OPEN, EventListener, Run, StuckError, history
+from flowy_sim.testing._runner import DOMAIN
 
-Hire = Callable[[SwfClient], Worker]
+CreateWorker = Callable[[SwfClient], Worker]
 
-_WHO = f"{socket.gethostname()}:{os.getpid()}"
+RETENTION_DAYS = "7"
+AMAZON_UPDATE_SECONDS = 1.0
+
+_IDENTITY = f"{socket.gethostname()}:{os.getpid()}"
 
 _QUIET_SECONDS = 1.0
-"""For so long nothing may happen, with nobody at work, before it is asked whether it ever will."""
+"""Seconds without events and with idle workers after which a simulation may be stuck."""
 
 
-class Interrupted(Exception):
-    """Somebody pressed Ctrl-C while an execution was open.
+@dataclass(frozen=True, slots=True)
+class SwfService:
+    """A service, and how to treat it.
 
     Attributes:
-        run: what had become of it by then.
+        client: an SWF client that threads can share.
+        domain: the domain's name.
+        update_seconds: the number of seconds between two requests for new events.
+        is_amazon: whether this is Amazon SWF. Then polls are not abandoned, since the task that a
+            poll returns would be lost, and no domain is registered without asking.
+        simulation: the simulation behind the client, if it is in this process.
+    """
+
+    client: SwfClient
+    domain: str
+    update_seconds: float
+    is_amazon: bool = False
+    simulation: Simulation | None = None
+
+
+def amazon(region: str | None, domain: str) -> SwfService:
+    """Return Amazon SWF, with the credentials and the region that boto3 finds."""
+    client = connect(None, region)
+    return SwfService(client, domain, update_seconds=AMAZON_UPDATE_SECONDS, is_amazon=True)
+
+
+def service_at(endpoint_url: str, region: str | None, domain: str) -> SwfService:
+    """Return the service at a URL, usually a simulator or an emulator.
+
+    Placeholders are used if no credentials or no region are configured.
+
+    Raises:
+        click.ClickException: that isn't a URL.
+    """
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(region_name=region)
+    credentials: dict[str, Any] = {}
+    if session.get_credentials() is None:
+        credentials = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
+    try:
+        client = session.client(
+            "swf",
+            endpoint_url=endpoint_url,
+            region_name=session.region_name or "us-east-1",
+            config=Config(read_timeout=POLL_SECONDS + 10),
+            **credentials,
+        )
+    except ValueError as error:
+        raise click.ClickException(
+            f"{endpoint_url!r} is not the URL of a service, such as http://127.0.0.1:4567"
+        ) from error
+    host = urlsplit(endpoint_url).hostname or ""
+    is_amazon = host.endswith(".amazonaws.com")
+    return SwfService(client, domain, update_seconds=0.1, is_amazon=is_amazon)
+
+
+def in_real_time(seed: int) -> SwfService:
+    """Return a new simulation on a real clock."""
+    simulation = Simulation(seed=seed, clock=RealClock())
+    client = simulation.client(poll_seconds=1)
+    return SwfService(client, DOMAIN, update_seconds=0.05, simulation=simulation)
+
+
+def prepare_domain(service: SwfService) -> None:
+    """Register the domain if it does not exist. At Amazon SWF, ask first.
+
+    Raises:
+        click.ClickException: it does not exist, or is deprecated.
+    """
+    name = service.domain
+    try:
+        reply = service.client.describe_domain(name=name)
+    except Exception as error:
+        if fault_code(error) != "UnknownResourceFault":
+            raise
+        if service.is_amazon and not _confirm_registration(name):
+            raise click.ClickException(no_domain(name)) from error
+        service.client.register_domain(
+            name=name, workflowExecutionRetentionPeriodInDays=RETENTION_DAYS
+        )
+    else:
+        if reply["domainInfo"]["status"] != "REGISTERED":
+            raise click.ClickException(
+                f"the domain {name!r} is deprecated, so nothing can be started in it; choose "
+                "another one with --domain"
+            )
+
+
+def _confirm_registration(name: str) -> bool:
+    question = (
+        f"The domain {name!r} does not exist. Register it, with a retention of {RETENTION_DAYS} "
+        "days for closed executions? A domain can be deprecated later, but never deleted"
+    )
+    return sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+class RunInterrupted(Exception):
+    """Ctrl-C was pressed while an execution was open.
+
+    Attributes:
+        run: the run, as far as it has got.
     """
 
     def __init__(self, run: Run) -> None:
-        """Keep the run."""
         super().__init__(f"interrupted while {run.workflow_id} was open")
         self.run = run
 
 
-class Company:
-    """A workflow at a service, with workers for all that it needs.
+class LiveWorkflow:
+    """A workflow at a service, with workers for all of its types.
+
+    Making one registers the types that the domain does not have yet.
 
     Args:
-        service: where; its domain is there.
-        target: what is to be run.
-        size: how many workers wait on each task list.
+        service: the service. Its domain exists.
+        target: what is run.
+        size: the number of workers on each task list.
 
     Raises:
-        FlowyError: the domain knows one of the types with other defaults.
+        FlowyError: the domain has one of the types with other defaults.
 
     Attributes:
-        staff: the workers.
+        workers: the workers; not started yet.
 
     Example:
-        ``with company.staff: run = company.run(on_event)``
+        ``with live.workers: run = live.run(on_event)``
     """
 
-    def __init__(self, service: Service, target: Target, size: int) -> None:
-        """Register the types that the domain does not know; nobody works yet."""
+    def __init__(self, service: SwfService, target: Target, size: int) -> None:
         self._service = service
         self._target = target
-        self._can = Repertoire(
+        self._registry = Registry(
             service.client,
             service.domain,
             dict.fromkeys((target.workflow, *target.workflows)),
             target.activities,
         )
         if service.simulation is not None:
-            self._can.register()
+            self._registry.register()
         else:
-            for hire in self._places():
-                hire(service.client).register()
-        members = (Member(service.client, hire) for _ in range(size) for hire in self._places())
-        self.staff = Staff(members, give_up_polls=not service.patient)
+            for create in self._creators():
+                create(service.client).register()
+        threads = (
+            WorkerThread(service.client, create) for _ in range(size) for create in self._creators()
+        )
+        self.workers = WorkerThreads(threads, give_up_polls=not service.is_amazon)
 
-    def _places(self) -> Iterator[Hire]:
-        """Yield what hires a worker, for each task list."""
-        yield from map(self._decider, self._can.decision_lists)
-        yield from map(self._worker, self._can.activity_lists)
+    def _creators(self) -> Iterator[CreateWorker]:
+        """Yield a function that makes a worker, for each task list."""
+        yield from map(self._decider, self._registry.decision_lists)
+        yield from map(self._worker, self._registry.activity_lists)
 
-    def _decider(self, task_list: str) -> Hire:
-        domain, workflows = self._service.domain, self._can.workflows.values()
-        return lambda client: WorkflowWorker(client, domain, task_list, workflows, identity=_WHO)
+    def _decider(self, task_list: str) -> CreateWorker:
+        domain, workflows = self._service.domain, self._registry.workflows.values()
+        return lambda client: WorkflowWorker(
+            client, domain, task_list, workflows, identity=_IDENTITY
+        )
 
-    def _worker(self, task_list: str) -> Hire:
-        domain, activities = self._service.domain, self._can.activities.values()
-        return lambda client: ActivityWorker(client, domain, task_list, activities, identity=_WHO)
+    def _worker(self, task_list: str) -> CreateWorker:
+        domain, activities = self._service.domain, self._registry.activities.values()
+        return lambda client: ActivityWorker(
+            client, domain, task_list, activities, identity=_IDENTITY
+        )
 
-    def run(self, on_event: Listener) -> Run:
-        """Start the execution and wait for its end.
+    def run(self, on_event: EventListener) -> Run:
+        """Start the execution and wait until it is closed.
 
         Args:
-            on_event: called with the workflow id and each event, soon after it was written.
+            on_event: called with the workflow ID and each event, soon after it was written.
 
         Raises:
-            Interrupted: somebody pressed Ctrl-C.
-            StuckError: in a simulation, nothing will ever happen any more.
+            RunInterrupted: Ctrl-C was pressed.
+            StuckError: nothing more will happen in a simulation, and the execution is open.
             FlowyError: the workflow cannot be started.
         """
+        service = self._service
+        run = self._start()
+        quiet = 0.0
+        try:
+            while not run.history or run.status == OPEN:
+                self.workers.check()
+                news = self._new_events(run)
+                for event in news:
+                    on_event(run.workflow_id, event)
+                quiet = 0 if news or not self.workers.idle else quiet + service.update_seconds
+                if quiet > _QUIET_SECONDS and service.simulation is not None:
+                    self._check_not_stuck(run, service.simulation)
+                if run.status == OPEN:
+                    time.sleep(service.update_seconds)
+        except KeyboardInterrupt:
+            raise RunInterrupted(run) from None
+        return run
+
+    def _start(self) -> Run:
         service, workflow = self._service, self._target.workflow
         workflow_id = f"{workflow.flowy_type.name}-1" if service.simulation else None
         execution = start(
@@ -120,37 +248,26 @@ class Company:
             click.echo(
                 f"Started {execution.workflow_id}, run {execution.run_id}, {where}.", err=True
             )
-        events = History()
-        run = Run(execution.workflow_id, execution.run_id, events)
-        quiet = 0.0
-        try:
-            while not events or run.status == OPEN:
-                self.staff.check()
-                news = history(service.client, service.domain, execution, after=len(events))
-                events += news
-                for event in news:
-                    on_event(run.workflow_id, event)
-                quiet = 0 if news or not self.staff.idle else quiet + service.look_seconds
-                if quiet > _QUIET_SECONDS and service.simulation is not None:
-                    self._check_that_something_ends(run, service.simulation)
-                if run.status == OPEN:
-                    time.sleep(service.look_seconds)
-        except KeyboardInterrupt:
-            raise Interrupted(run) from None
-        return run
+        return Run(execution.workflow_id, execution.run_id, History())
 
-    def _check_that_something_ends(self, run: Run, simulation: Simulation) -> None:
+    def _new_events(self, run: Run) -> History:
+        service, execution = self._service, Execution(run.workflow_id, run.run_id)
+        news = history(service.client, service.domain, execution, after=len(run.history))
+        run.history.extend(news)
+        return news
+
+    def _check_not_stuck(self, run: Run, simulation: Simulation) -> None:
         """Raise an error if the execution waits for nothing that ends by itself."""
         happens = simulation.next_instant()
         if happens is not None and happens < parse_instant(times_out_at(run.history)):
             return
-        can = self._can
+        registry = self._registry
         workers = Workers(
-            can.decision_lists,
-            can.activity_lists,
-            list(can.activities),
-            can.workflows,
-            can.payloads,
+            registry.decision_lists,
+            registry.activity_lists,
+            list(registry.activities),
+            registry.workflows,
+            registry.payloads,
         )
         if not any(wait.ends for wait in waits(run.history, workers)):
             raise StuckError(explain(run, (), workers, simulation.clock.now), run)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options
 
 if TYPE_CHECKING:
     from flowy.workflow import Workflow
@@ -18,41 +18,36 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   flowy-sim replay shop.orders:Order histories/
-  flowy-sim replay shop.orders histories/      all workflows of the module
+  flowy-sim replay shop.orders histories/      all workflows in the module
   aws swf get-workflow-execution-history --domain shop \\
       --execution workflowId=order-1,runId=22... > order-1.json
   flowy-sim replay shop.orders:Order order-1.json
 
-The exit status is 0 only if there is a history of such a workflow, and each is replayed."""
+The exit status is 0 only if at least one history was replayed, and none failed."""
 
 
-@click.command(short_help="Replay histories by the code of today.", epilog=_EXAMPLES)
+@click.command(short_help="Replay recorded histories with the current code.", epilog=_EXAMPLES)
 @click.argument("workflow", metavar="WORKFLOW")
-@arguments.histories
-@click.option("--store", metavar="PLACE", help="Where long values are kept: a folder or s3://….")
-@arguments.as_json
+@options.histories
+@click.option(
+    "--store", metavar="PLACE", help="Store of long values: a folder, or s3://bucket/prefix."
+)
+@options.as_json
 def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
-    """Check that changed code decides as the code did that wrote some histories.
+    """Check that the current code makes the decisions that recorded histories show.
 
-    WORKFLOW is module:Class, or a module for all its workflows. A FILE is the JSON of an
-    execution's history, as the AWS command line prints it; it may hold several pages, one after
-    the other. A FOLDER holds such files; histories of other workflows are left out.
+    WORKFLOW is module:Class, or a module for all of its workflows. A FILE is the history of an
+    execution in JSON, as the AWS CLI prints it; it can contain several pages. A FOLDER contains
+    such files. Histories of other workflows are skipped.
 
-    Executions that are open while you deploy go on with the new code from their old histories.
-    Where it decides otherwise than they show, they would be stuck. Each history is replayed at
-    every prefix at which it was decided on; where code and history part is shown in full, and the
-    command fails.
+    Executions that are open during a deployment continue with the new code. If it makes other
+    decisions than their histories show, they get stuck. Each history is replayed as far as each
+    of its decision tasks. The command fails if there is a difference, and shows it in full.
     """
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
-    from flowy_sim.testing._histories.replaying import (
-        DIFFERS,
-        OTHER,
-        REPLAYS,
-        UNREADABLE,
-        replay_files,
-    )
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.testing._replay import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
+    from flowy_sim.verify._comparison import count
 
     try:
         workflows, payloads = _workflows(workflow), Payloads(store=store)
@@ -64,10 +59,10 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
         if not as_json and replayed.outcome != OTHER:
             click.echo(str(replayed))
     if not found and not as_json:
-        click.echo("There is no file that ends in .json.", err=True)
+        click.echo("No file ends in .json.", err=True)
     counts = Counter(replayed.outcome for replayed in found)
     if as_json:
-        click.echo(json.dumps({"histories": [_plain(each) for each in found]}, indent=2))
+        click.echo(json.dumps({"histories": [_as_dict(each) for each in found]}, indent=2))
     else:
         rest = f", {counts[OTHER]:,} of other workflows" if counts[OTHER] else ""
         click.echo(
@@ -79,10 +74,10 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
 
 
 def _workflows(name: str) -> list[type[Workflow]]:
-    """Return the workflows that are meant.
+    """Return the workflow of a path, or all workflows in a module.
 
     Raises:
-        ConfigurationError: there is no such module, or none in it.
+        ConfigurationError: there is no such module or workflow.
     """
     from flowy._workers.registration import load_workflow, scan
     from flowy.errors import ConfigurationError
@@ -95,7 +90,7 @@ def _workflows(name: str) -> list[type[Workflow]]:
     return workflows
 
 
-def _plain(replayed: Any) -> dict[str, Any]:
+def _as_dict(replayed: Any) -> dict[str, Any]:
     return {
         "name": replayed.name,
         "outcome": replayed.outcome,

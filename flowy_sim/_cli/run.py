@@ -1,23 +1,60 @@
-"""The command ``flowy-sim run``."""
+"""The command ``flowy-sim run``. What is slow to import is imported when the command runs."""
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flowy_sim._cli.live import SwfService
+    from flowy_sim._cli.targets import Target
+    from flowy_sim.testing._run import EventListener, Run
 
 LIVE_WORKERS = 2
-"""So many workers wait on each task list in real time, if nothing else is said."""
+"""The number of workers on each task list in real time by default."""
+
+_DETAIL_LINES = 12
+
+_EXAMPLES = """\b
+Examples:
+  flowy-sim run
+  flowy-sim run https://example.com/photo.jpg 200
+  flowy-sim run shop.orders:Order 42 '{"gift": true}' --history order.json
+  flowy-sim run shop.orders:Order 42 --aws --region eu-west-1 --domain shop
+  flowy-sim run shop.orders:Refund -- -5    arguments that begin with a dash
+
+The exit status is 0 only if the execution completed; it is 2 for wrong options."""
+
+_NEXT_STEPS = """\
+Try next:
+  flowy-sim run photo.jpg         your own photo, a file or a URL
+  flowy-sim run photo.jpg 400     with a larger thumbnail
+  flowy-sim run --json            output for programs; --history FILE saves all events
+  flowy-sim run shop:Order 42     your own workflow: module, class, arguments
+  flowy-sim run --help            all options
+FLOWY_TUTORIAL_RESULTS sets another folder for the pictures, or s3://bucket/prefix."""
+
+_WHERE_ACTIVITIES_ARE = (
+    "Activities are looked up in the workflow's package; add modules with --activities MODULE."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was said on the command line beside the workflow and its arguments."""
+class RunOptions:
+    """The options of the command."""
 
     activities: tuple[str, ...]
     as_json: bool
@@ -32,78 +69,308 @@ class Options:
     verbose: bool
 
     def check(self) -> None:
-        """Refuse options that do not go together, and a file that cannot be written.
+        """Refuse options that exclude each other, and a file that cannot be written.
 
         Raises:
-            click.UsageError: with a sentence.
+            click.UsageError: there are such options.
         """
-        elsewhere = "--aws" if self.aws else "--endpoint-url"
+        service = "--aws" if self.aws else "--endpoint-url"
         if self.aws and self.endpoint_url is not None:
-            raise click.UsageError("--aws and --endpoint-url are two services; give one of them.")
+            raise click.UsageError("--aws and --endpoint-url name two services; give one of them.")
         if self.remote and self.realtime:
-            raise click.UsageError(f"With {elsewhere} time is real anyway; leave --realtime out.")
+            raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
-            raise click.UsageError(f"--seed is for simulations; it cannot go with {elsewhere}.")
+            raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
         if self.history is not None and not self.history.absolute().parent.is_dir():
-            raise click.UsageError(f"There is no folder for the history: {self.history}")
+            raise click.UsageError(f"The folder of the history does not exist: {self.history}")
 
     @property
     def remote(self) -> bool:
-        """Whether the service is somewhere else."""
+        """Whether the workflow runs at a service outside of this process."""
         return self.aws or self.endpoint_url is not None
 
 
-_EXAMPLES = """\b
-Examples:
-  flowy-sim run
-  flowy-sim run https://example.com/photo.jpg 200
-  flowy-sim run shop.orders:Order 42 '{"gift": true}' --history order.json
-  flowy-sim run shop.orders:Order 42 --aws --region eu-west-1 --domain shop
-  flowy-sim run shop.orders:Refund -- -5    what begins with a dash goes behind --
-
-The exit status is 0 only if the execution completed; it is 2 for wrong options."""
-
-
 @click.command(short_help="Run a workflow to its end.", epilog=_EXAMPLES)
-@arguments.words
-@arguments.activities
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@options.words
+@options.activities
+@options.as_json
 @click.option(
     "--history",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Save the history, as GetWorkflowExecutionHistory gives it.",
+    help="File to save the history to, as GetWorkflowExecutionHistory returns it.",
 )
-@click.option("--seed", type=int, help="Another seed makes other run ids; 0 if not given.")
-@arguments.whole_number(
+@click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
+@options.whole_number(
     "--workers",
-    "So many workers on each task list; by default as many as there are tasks, in real "
-    f"time {LIVE_WORKERS}.",
+    "Number of workers on each task list.  [default: as many as there are tasks; in real time "
+    f"{LIVE_WORKERS}]",
     least=1,
 )
-@click.option("--realtime", is_flag=True, help="Let time pass as it does, with worker threads.")
-@click.option("--endpoint-url", metavar="URL", help="Run it at a service that answers there.")
-@click.option("--aws", is_flag=True, help="Run it at Amazon SWF, with your credentials.")
+@click.option("--realtime", is_flag=True, help="Run in real time, with worker threads.")
+@click.option("--endpoint-url", metavar="URL", help="URL of a service to run the workflow at.")
+@click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
 @click.option(
-    "--domain",
-    default="flowy_tutorial",
-    show_default=True,
-    help="The domain at such a service.",
+    "--domain", default="flowy_tutorial", show_default=True, help="Domain at the service."
 )
-@click.option("--region", help="The AWS region, if the environment does not say it.")
-@click.option("-v", "--verbose", is_flag=True, help="Log what workers do, on standard error.")
-def run(words: tuple[str, ...], **options: Any) -> None:
-    """Run a workflow to its end: decider, workers and Amazon SWF in this process.
+@click.option("--region", help="AWS region, if the environment does not set it.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
+def run(words: tuple[str, ...], **given: Any) -> None:
+    """Run a workflow to its end, with decider, workers and Amazon SWF in this process.
 
     WORKFLOW is module:Class. Its package is searched for activities. Each ARGUMENT is read as
-    JSON; one that is no JSON is text. Time is simulated: it jumps over whatever is waited for,
-    and a year takes milliseconds.
+    JSON, or as text if it isn't JSON. Time is simulated: it is skipped while nothing happens, so
+    a year takes milliseconds.
 
-    A file or a URL instead of module:Class is a photograph for the tutorial's workflow. With
-    nothing at all, that gets a sample.
+    A file or a URL instead of module:Class is a photo for the tutorial's workflow. Without
+    arguments, that workflow gets a sample.
     """
-    given = Options(**options)
-    given.check()
-    from flowy_sim._cli.performing import perform
+    options = RunOptions(**given)
+    options.check()
+    sys.exit(_perform(words, options))
 
-    sys.exit(perform(words, given))
+
+def _perform(words: tuple[str, ...], options: RunOptions) -> int:
+    """Run a workflow and report on it; return the exit status.
+
+    Raises:
+        click.ClickException: the workflow cannot be run.
+    """
+    from flowy._cli import INTERRUPTED, errors_as_messages
+    from flowy_sim._cli.live import RunInterrupted
+    from flowy_sim._cli.targets import find
+
+    if options.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    output = sys.stdout
+    # With --json, what the user's code prints must not be in the output.
+    aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
+    with errors_as_messages(), aside:
+        try:
+            target = find(words, options.activities)
+            return _Run(target, options, output, "" if words else _NEXT_STEPS).perform()
+        except RunInterrupted as error:
+            click.echo(_farewell(error.run, options), err=True)
+            return INTERRUPTED
+
+
+class _Run:
+    """One run of a workflow, and the report on it.
+
+    Args:
+        target: what is run.
+        options: the options.
+        output: where the report is written.
+        next_steps: what to write after it.
+    """
+
+    def __init__(
+        self, target: Target, options: RunOptions, output: TextIO, next_steps: str
+    ) -> None:
+        from rich.console import Console
+
+        self._target = target
+        self._options = options
+        self._output = output
+        self._console = Console(file=output, highlight=False)
+        self._next_steps = next_steps
+
+    def perform(self) -> int:
+        """Run the workflow, report on it, and return the exit status."""
+        from flowy_sim._cli.live import LiveWorkflow, prepare_domain
+
+        target, options = self._target, self._options
+        service = _service(options)
+        if service is None:
+            return self._run_and_report(self._simulate)
+        prepare_domain(service)
+        live = LiveWorkflow(service, target, options.workers or LIVE_WORKERS)
+        if target.missing and options.remote:
+            missing = ", ".join(target.missing)
+            click.echo(
+                f"Other workers have to implement {missing}. {_WHERE_ACTIVITIES_ARE}", err=True
+            )
+        # The report is printed before the workers are waited for.
+        with live.workers:
+            return self._run_and_report(live.run)
+
+    def _simulate(self, on_event: EventListener) -> Run:
+        from flowy_sim._clients.simulation import Simulation
+        from flowy_sim.testing import Runner
+
+        target, options = self._target, self._options
+        runner = Runner(
+            Simulation(seed=options.seed or 0),
+            activities=target.activities,
+            workflows=target.workflows,
+            workers=options.workers,
+            on_event=on_event,
+        )
+        return runner.run(target.workflow, *target.arguments)
+
+    def _run_and_report(self, work: Callable[[EventListener], Run]) -> int:
+        from flowy_sim._cli.live import RunInterrupted
+        from flowy_sim.testing._run import COMPLETED, StuckError
+
+        began = time.monotonic()
+        problem = ""
+        try:
+            with self._progress() as on_event:
+                run = work(on_event)
+        except StuckError as error:
+            hint = f"\n{_WHERE_ACTIVITIES_ARE}" if self._target.missing else ""
+            run, problem = error.run, f"{error}{hint}"
+        except RunInterrupted as error:
+            self._save(error.run)
+            raise
+        self._report(run, time.monotonic() - began, problem)
+        return 0 if run.status == COMPLETED else 1
+
+    @contextmanager
+    def _progress(self) -> Iterator[EventListener]:
+        """Show progress on a terminal, except with --json."""
+        from flowy_sim._cli.progress import RunProgress
+
+        if self._options.as_json or not self._output.isatty():
+            yield lambda workflow_id, event: None
+        else:
+            with RunProgress(self._console) as progress:
+                yield progress.update
+
+    def _report(self, run: Run, real_seconds: float, problem: str) -> None:
+        from flowy_sim.testing._run import COMPLETED
+
+        self._save(run)
+        if self._options.as_json:
+            click.echo(_as_json(run, real_seconds, problem), file=self._output)
+            return
+        headline = problem or _headline(run)
+        if self._target.is_tutorial and run.status == COMPLETED:
+            headline = f"Filed as {headline}"
+        _print_run(
+            self._console,
+            run,
+            real_seconds,
+            headline=headline,
+            details="" if self._target.is_tutorial else run.details,
+            simulated=not (self._options.remote or self._options.realtime),
+        )
+        if self._options.history is not None:
+            click.echo(f"The history is in {self._options.history}", file=self._output)
+        if self._next_steps:
+            click.echo(f"\n{self._next_steps}", file=self._output)
+
+    def _save(self, run: Run) -> None:
+        from flowy_sim.testing._history_files import save
+
+        path = self._options.history
+        if path is None:
+            return
+        try:
+            save(path, run.history)
+        except OSError as error:
+            raise click.ClickException(
+                f"the history cannot be saved: {path}: {error.strerror}"
+            ) from error
+
+
+def _service(options: RunOptions) -> SwfService | None:
+    """Return where the workflow runs; None for a simulation in virtual time."""
+    from flowy_sim._cli.live import amazon, in_real_time, service_at
+
+    if options.aws:
+        return amazon(options.region, options.domain)
+    if options.endpoint_url is not None:
+        return service_at(options.endpoint_url, options.region, options.domain)
+    return in_real_time(options.seed or 0) if options.realtime else None
+
+
+def _farewell(run: Run, options: RunOptions) -> str:
+    if not options.remote:
+        return f"Interrupted while {run.workflow_id} was open."
+    return (
+        f"Interrupted. The execution {run.workflow_id} (run {run.run_id}) continues in the domain "
+        f"{options.domain}; to end it: aws swf terminate-workflow-execution "
+        f"--domain {options.domain} --workflow-id {run.workflow_id}"
+    )
+
+
+# The report
+
+
+def _print_run(
+    console: Console,
+    run: Run,
+    real_seconds: float,
+    *,
+    headline: str,
+    details: str = "",
+    simulated: bool = True,
+) -> None:
+    """Print the outcome of a run, its timeline, and the time that it took.
+
+    Args:
+        console: where to print.
+        run: the run.
+        real_seconds: how long it took.
+        headline: the outcome.
+        details: details of the outcome; their end is printed.
+        simulated: whether its time was simulated.
+    """
+    from flowy_sim._report import timeline
+    from flowy_sim._report.axes import duration
+    from flowy_sim.testing._run import COMPLETED
+
+    _print_line(console, headline, "bold green" if run.status == COMPLETED else "bold red")
+    if details:
+        last = details.rstrip().splitlines()[-_DETAIL_LINES:]
+        _print_line(console, "\n".join(last), "dim")
+    console.print()
+    drawn = timeline.rich_text(run.history, console.width, ascii=console.options.ascii_only)
+    console.print(drawn, soft_wrap=True)
+    console.print()
+    passed, took = duration(run.simulated_seconds * 1000), duration(real_seconds * 1000)
+    sentence = f"{passed} of simulated time passed in {took}" if simulated else f"It took {took}"
+    _print_line(console, f"{sentence}.", "")
+    _print_line(console, f"Workflow ID {run.workflow_id}, run ID {run.run_id}", "dim")
+
+
+def _print_line(console: Console, text: str, style: str) -> None:
+    from rich.text import Text
+
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def _headline(run: Run) -> str:
+    """Return the result of a run, or its outcome if it did not complete."""
+    from flowy_sim.testing._run import COMPLETED
+
+    if run.status != COMPLETED:
+        return run.describe()
+    result = run.result
+    return result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False)
+
+
+def _as_json(run: Run, real_seconds: float, problem: str) -> str:
+    """Return a run as one JSON object.
+
+    Args:
+        run: the run.
+        real_seconds: how long it took.
+        problem: why it did not reach its end; empty if it did.
+    """
+    from flowy_sim.testing._history_files import iso
+    from flowy_sim.testing._run import COMPLETED
+
+    document: dict[str, Any] = {
+        "status": run.status,
+        "result": run.result if run.status == COMPLETED else None,
+        "workflowId": run.workflow_id,
+        "runId": run.run_id,
+        "events": run.history,
+        "simulatedSeconds": run.simulated_seconds,
+        "realSeconds": round(real_seconds, 3),
+    }
+    if run.status != COMPLETED:
+        document["error"] = {"reason": problem or run.reason, "details": run.details}
+    return json.dumps(document, default=iso)

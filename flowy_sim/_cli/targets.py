@@ -1,4 +1,4 @@
-"""What is to be run: from words of the command line to a workflow, its activities and arguments."""
+"""Targets: what the arguments of a command name, with its activities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from flowy._cli import argument
+from flowy._cli import parse_argument
+from flowy._installation import install_command
 from flowy._workers import registration
 from flowy._workers.registration import load_workflow, scan
 from flowy.activity import Activity
@@ -31,13 +32,13 @@ _FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be run.
+    """A workflow to run.
 
     Attributes:
-        workflow: the workflow's class.
-        arguments: what its ``run`` gets.
-        activities, workflows: all that were found for it to use.
-        is_tutorial: whether it is the tutorial's workflow, chosen by giving it a photograph.
+        workflow: its class.
+        arguments: the arguments of its ``run``.
+        activities, workflows: the activities and workflows that it can use.
+        is_tutorial: whether it is the tutorial's workflow, because a photo was given.
     """
 
     workflow: type[Workflow]
@@ -47,41 +48,41 @@ class Target:
     is_tutorial: bool = False
 
     @property
-    def asked(self) -> list[str]:
-        """The activities that the workflow asks for, as ``resize 1``."""
+    def called(self) -> list[str]:
+        """The activities that the workflow calls, such as ``resize 1``."""
         types = dict.fromkeys(map(type_of, proxies(self.workflow)))
         return [f"{name} {version}" for name, version in types]
 
     @property
     def missing(self) -> list[str]:
-        """Those that were not found."""
+        """The activities that were not found."""
         found = {str(cls.flowy_type) for cls in self.activities}
-        return [each for each in self.asked if each not in found]
+        return [each for each in self.called if each not in found]
 
 
 def find(words: Sequence[str], modules: Sequence[str]) -> Target:
-    """Find what the words of a command line name.
+    """Find the workflow that the arguments of a command name.
 
-    The first one names a workflow if it has the form ``module:Class``; neither a URL nor a
-    Windows path has it. Otherwise it is a photograph for the tutorial's workflow, and without
-    any word that is the sample.
+    The first argument names a workflow if it has the form ``module:Class``, which neither a URL
+    nor a Windows path has. Otherwise it is a photo for the tutorial's workflow. Without arguments,
+    that workflow gets the sample.
 
     Args:
-        words: workflow and arguments.
-        modules: where to look for activities beside the workflow's package.
+        words: the workflow and its arguments.
+        modules: modules to search for activities beside the workflow's package.
 
     Raises:
-        click.ClickException: something cannot be found or imported; it is named.
+        click.ClickException: something cannot be found or imported.
     """
     if words and _WORKFLOW.fullmatch(words[0]):
-        return _load(words[0], list(map(argument, words[1:])), modules)
+        return _load(words[0], list(map(parse_argument, words[1:])), modules)
     photograph = _photograph(words[0]) if words else _sample()
     try:
-        target = _load(TUTORIAL, [photograph, *map(argument, words[1:])], modules)
+        target = _load(TUTORIAL, [photograph, *map(parse_argument, words[1:])], modules)
     except _MissingModule as error:
         raise click.ClickException(
             f"the tutorial's workflow needs {error.missing}; install it: "
-            "pip install 'flowy-sim[cli,tutorial]'"
+            f"{install_command('tutorial')}"
         ) from error
     return Target(
         target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
@@ -100,7 +101,7 @@ def imported(name: str) -> ModuleType:
 
 
 def found_at(path: str) -> object:
-    """Return what a module has under a name; None if the path is no ``module:name``.
+    """Return what a path names in a module; None if the path is not ``module:name``.
 
     Raises:
         click.ClickException: the module cannot be imported.
@@ -115,7 +116,7 @@ def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:
     module_name = path.partition(":")[0]
     with _imports(module_name):
         workflow = load_workflow(path)
-    # A module on its own has no package; it is searched alone.
+    # A top-level module has no package; then only the module is searched.
     package = sys.modules[module_name].__package__ or module_name
     with _imports(package):
         found = scan(package)
@@ -133,23 +134,24 @@ def _sample() -> str:
 
 
 def _photograph(word: str) -> str:
-    """Refuse what is neither a file nor a URL: most likely a workflow was meant."""
+    """Return the file or URL of a photo, or raise an error: a workflow was meant, probably."""
     if word.endswith(".py"):
         raise click.ClickException(
-            f"{word} is Python; name the workflow as module:Class, such as {Path(word).stem}:Order"
+            f"{word} is a Python file; name the workflow as module:Class, such as "
+            f"{Path(word).stem}:Order"
         )
     if "://" in word or Path(word).is_file():
         return word
     if Path(word).is_dir():
-        raise click.ClickException(f"{word} is a folder; give one photograph")
+        raise click.ClickException(f"{word} is a folder; give one photo")
     raise click.ClickException(
-        f"{word} is neither a file nor a URL of a photograph, nor a workflow named as "
-        "module:Class, such as shop.orders:Order"
+        f"{word} is neither a file nor a URL of a photo, nor a workflow in the form module:Class, "
+        "such as shop.orders:Order"
     )
 
 
 class _MissingModule(click.ClickException):
-    """A module cannot be imported, for another that is not there."""
+    """A module cannot be imported because another one is not installed."""
 
     def __init__(self, name: str, missing: str) -> None:
         super().__init__(f"the module {name!r} needs {missing!r}, which is not installed")
@@ -158,7 +160,7 @@ class _MissingModule(click.ClickException):
 
 @contextmanager
 def _imports(name: str) -> Iterator[None]:
-    """Say in a sentence why a module cannot be imported; show where, if its own code is wrong."""
+    """Turn an error of an import into a message, after a traceback if the module is wrong."""
     try:
         yield
     except ConfigurationError as error:
@@ -172,13 +174,13 @@ def _imports(name: str) -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except SystemExit as error:
         raise click.ClickException(
-            f"importing the module {name!r} ends the program; put what it does there under "
+            f"importing the module {name!r} exits the program; move the code that does so under "
             'if __name__ == "__main__":'
         ) from error
 
 
 def _where(error: BaseException) -> str:
-    """Return the end of a traceback, as far as it leads through code outside the import system."""
+    """Return the end of a traceback, without the frames of the import system."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

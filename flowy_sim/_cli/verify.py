@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowy_sim._cli import arguments
+from flowy_sim._cli import options
 
 if TYPE_CHECKING:
     from flowy_sim.verify import Verdict
@@ -23,21 +23,21 @@ Example:
   flowy-sim verify order-1.json"""
 
 
-@click.command(epilog=_EXAMPLE, short_help="Compare recorded histories with the simulator.")
-@arguments.histories
-@arguments.as_json
+@click.command(epilog=_EXAMPLE, short_help="Compare recorded histories with the simulator's.")
+@options.histories
+@options.as_json
 def verify(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Check that the simulator writes the histories that Amazon SWF wrote.
+    """Check that the simulator writes the same histories as Amazon SWF.
 
-    A FILE is the JSON of an execution's history, as the AWS command line prints it; a FOLDER
-    holds such files.
+    A FILE is the history of an execution in JSON, as the AWS CLI prints it. A FOLDER contains such
+    files.
 
-    Each is driven through a fresh simulation with the same start, decisions, answers, signals and
-    passing of time, and compared event by event. The first difference is shown in full. The
-    command fails if there is any.
+    Each execution is repeated in a new simulation, with the same start, decisions, answers,
+    signals and times, and compared event by event. The command fails if there is a difference,
+    and shows the first one in full.
     """
     from flowy_sim.verify import verify_paths
-    from flowy_sim.verify._verdict import count
+    from flowy_sim.verify._comparison import count
 
     verdicts = []
     for verdict in verify_paths(*paths):
@@ -46,7 +46,7 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
             click.echo(str(verdict))
     totals = _totals(verdicts)
     if not verdicts and not as_json:
-        click.echo("There is no file that ends in .json.", err=True)
+        click.echo("No file ends in .json.", err=True)
     if as_json:
         histories = [verdict.as_dict() for verdict in verdicts]
         click.echo(json.dumps({"histories": histories, "totals": totals}, indent=2))

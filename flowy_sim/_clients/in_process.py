@@ -26,7 +26,7 @@ from flowy_sim._engine.model import input_shape, service_model
 from flowy_sim._simulation.polls import waiting_time
 
 if TYPE_CHECKING:
-    from flowy_sim._simulation.simulation import Simulation
+    from flowy_sim._clients.simulation import Simulation
 
 Reply = dict[str, Any]
 
@@ -70,7 +70,7 @@ class Client:
         ValueError: `poll_seconds` is not a number of at least 0.
 
     Example:
-        >>> from flowy_sim._simulation.simulation import Simulation
+        >>> from flowy_sim._clients.simulation import Simulation
         >>> client = Simulation().client()
         >>> reply = client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
         >>> client.describe_domain(name="shop")["domainInfo"]["status"]

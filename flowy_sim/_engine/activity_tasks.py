@@ -1,4 +1,4 @@
-"""Activity tasks: scheduling, polling, answering, heartbeats, canceling, timing out."""
+"""Activity tasks: scheduling, canceling, polling, heartbeats, answers, time-outs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def schedule_activity_task(
         settings = resolve(decision, registered, _REQUIRED, _OPTIONAL)
     except UndefinedSettingError as undefined:
         return undefined.cause
-    # Assumption: activity-limits-last: limits and rates are looked at after the defaults.
+    # Assumption: activity-limits-last: limits and rates are checked after the defaults.
     if len(execution.activities) >= engine.limits.open_activities:
         return "OPEN_ACTIVITIES_LIMIT_EXCEEDED"
     if not engine.throttle.allows("ScheduleActivityTask", engine.now):
@@ -172,7 +172,7 @@ def record_activity_task_heartbeat(engine: Engine, request: dict[str, Any]) -> d
 
 
 def _started_task(engine: Engine, request: dict[str, Any]) -> ActivityTask:
-    """Return the task that a token stands for, if its worker still has it."""
+    """Return the task of a token, if its worker still holds it."""
     token = engine.tokens.read(request["taskToken"], ACTIVITY)
     execution = engine.open_execution_of(token)
     activity_id = execution.member(token.scheduled_id, "activityId")

@@ -74,7 +74,7 @@ def request_cancel(execution: Execution, event: Event, event_id: int) -> None:
 
 def schedule_decision_task(execution: Execution, event: Event, event_id: int) -> None:
     """Open the decision task that waits, or is held back."""
-    execution.decision_task = DecisionTask(execution, event_id, event[TYPE])
+    execution.decision_task = DecisionTask(execution, event_id, event)
 
 
 def start_decision_task(execution: Execution, event: Event, event_id: int) -> None:
@@ -125,7 +125,7 @@ def time_out_decision_task(execution: Execution, event: Event, event_id: int) ->
 
 def schedule_activity_task(execution: Execution, event: Event, event_id: int) -> None:
     """Open an activity task."""
-    task = ActivityTask(execution, event_id, event[TYPE])
+    task = ActivityTask(execution, event_id, event)
     execution.activities[task.activity_id] = task
     execution.latest_activity_event_id = event_id
 
@@ -158,7 +158,7 @@ def end_activity_task(execution: Execution, event: Event, event_id: int) -> None
 
 def start_timer(execution: Execution, event: Event, event_id: int) -> None:
     """Open a timer."""
-    execution.timers[member(event, "timerId")] = Timer(execution, event_id, event[TYPE])
+    execution.timers[member(event, "timerId")] = Timer(execution, event_id, event)
 
 
 def end_timer(execution: Execution, event: Event, event_id: int) -> None:
@@ -171,7 +171,7 @@ def end_timer(execution: Execution, event: Event, event_id: int) -> None:
 
 def initiate_child(execution: Execution, event: Event, event_id: int) -> None:
     """Open a child execution, which has not started yet."""
-    execution.children[event_id] = Child(execution, event_id, event[TYPE])
+    execution.children[event_id] = Child(execution, event_id, event)
 
 
 def start_child(execution: Execution, event: Event, event_id: int) -> None:
@@ -194,7 +194,7 @@ def end_child(execution: Execution, event: Event, event_id: int) -> None:
 
 def schedule_lambda_function(execution: Execution, event: Event, event_id: int) -> None:
     """Open a call of a Lambda function."""
-    execution.lambda_functions[member(event, "id")] = LambdaTask(execution, event_id, event[TYPE])
+    execution.lambda_functions[member(event, "id")] = LambdaTask(execution, event_id, event)
 
 
 def start_lambda_function(execution: Execution, event: Event, event_id: int) -> None:

@@ -51,7 +51,7 @@ def close(execution: Execution, event_type: str, **attributes: Any) -> None:
 
 
 def _cancel_effects(execution: Execution) -> None:
-    """Cancel what would happen to the execution, and let no poll take its tasks."""
+    """Cancel the effects of the execution, and withdraw its tasks from their lists."""
     effects, domain = execution.engine.effects, execution.domain
     effects.cancel(execution.effect)
     for task in (execution.decision_task, execution.running_decision_task):

@@ -1,4 +1,4 @@
-"""Domains: their operations, their tags, and what each one holds."""
+"""Domains: what each one holds, and the operations on domains and their tags."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Domain:
     Attributes:
         name: unique in its account and region.
         arn: its Amazon resource name.
-        retention: how long closed executions are kept, in days; 0 for not at all.
+        retention: how long closed executions are kept, in days; 0 means not at all.
         deprecated: whether it is.
         tags: its resource tags.
         workflow_types, activity_types: what is registered.
         decision_lists, activity_lists: the tasks that wait.
         open_executions: by workflow id.
         visibility: the lists of open and closed executions.
-        started, closed: how many executions ever were.
+        started, closed: the number of executions that have ever started and closed.
     """
 
     def __init__(self, engine: Engine, request: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def register_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def deprecate_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out DeprecateDomain: its types are deprecated with it, executions go on."""
+    """Carry out DeprecateDomain: its types are deprecated with it, its executions continue."""
     domain = engine.domain(request["name"])
     if domain.deprecated:
         raise DomainDeprecatedFault(domain.name)
@@ -148,7 +148,7 @@ def describe_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 def tag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out TagResource."""
     domain = _tagged_domain(engine, request)
-    # Assumption: tag-overwrite: the value of a key that is there already is replaced.
+    # Assumption: tag-overwrite: the value of a known key is replaced.
     tags = domain.tags | {tag["key"]: tag.get("value", "") for tag in request["tags"]}
     if len(tags) > engine.limits.tags:
         raise _too_many_tags(engine)
@@ -158,9 +158,9 @@ def tag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def untag_resource(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out UntagResource; keys that are not there are ignored."""
+    """Carry out UntagResource; unknown keys are ignored."""
     domain = _tagged_domain(engine, request)
-    # Assumption: untag-unknown: a key that is not there is no error.
+    # Assumption: untag-unknown: an unknown key is not an error.
     for key in request["tagKeys"]:
         domain.tags.pop(key, None)
     _note(engine, domain)

@@ -182,7 +182,7 @@ class Engine:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything and start again as from the seed; changes are no longer noted."""
+        """Forget everything and start again from the seed; changes are no longer noted."""
         self.now = 0
         self.changes: ChangeLog | None = None
         self.in_function = False
@@ -242,7 +242,7 @@ class Engine:
         return None if self.in_function else self.effects.next_instant(group)
 
     def run_until(self, now: int) -> None:
-        """Let everything happen that falls due up to an instant, each at its own."""
+        """Let everything happen that is due up to an instant in milliseconds, each at its own."""
         if self.in_function:
             return
         while (instant := self.effects.next_instant()) is not None and instant <= now:
@@ -270,7 +270,7 @@ class Engine:
         return lists.count(task_list.name) > 0
 
     def drain_arrivals(self) -> list[ListName]:
-        """Return the lists to which tasks have come since this was last called."""
+        """Return the task lists to which tasks have come since the last call."""
         arrived = list(self.arrivals)
         self.arrivals.clear()
         return arrived
@@ -281,7 +281,7 @@ class Engine:
         """Return a domain, registered or deprecated.
 
         Raises:
-            UnknownResourceFault: there is none of that name.
+            UnknownResourceFault: there is no domain of that name.
         """
         found = self.domains.get(name)
         if found is None:
@@ -289,10 +289,10 @@ class Engine:
         return found
 
     def execution(self, domain: str, structure: Mapping[str, str]) -> Execution:
-        """Return an execution, open or closed, by its workflow id and run id.
+        """Return an execution, open or closed, by its workflow ID and run ID.
 
         Raises:
-            UnknownResourceFault: the domain or the execution is not there.
+            UnknownResourceFault: there is no such domain or execution.
         """
         in_domain = self.domain(domain)
         workflow_id, run_id = structure["workflowId"], structure["runId"]
@@ -302,10 +302,15 @@ class Engine:
         return found
 
     def open_execution(self, domain: str, workflow_id: str, run_id: str | None) -> Execution:
-        """Return the open execution of a workflow id, if its run id is the one given, if any.
+        """Return the open execution of a workflow ID.
+
+        Args:
+            domain: the domain's name.
+            workflow_id: its workflow ID.
+            run_id: if given, it has to be its run ID.
 
         Raises:
-            UnknownResourceFault: the domain is not there, or no such execution is open.
+            UnknownResourceFault: there is no such domain, or no such execution is open.
         """
         found = self.domain(domain).open_executions.get(workflow_id)
         if found is not None and (not run_id or found.run_id == run_id):
@@ -315,10 +320,10 @@ class Engine:
         raise UnknownResourceFault(f"Unknown execution, workflowId = {workflow_id}")
 
     def open_execution_of(self, token: TaskToken) -> Execution:
-        """Return the execution whose task a token was handed out for.
+        """Return the execution of the task that a token was made for.
 
         Raises:
-            UnknownResourceFault: it is closed, or gone.
+            UnknownResourceFault: it is closed or no longer retained.
         """
         found = self.executions.get(token.run_id)
         if found is None or not found.is_open:
@@ -327,32 +332,26 @@ class Engine:
             )
         return found
 
-    def later(
-        self,
-        effect: str,
-        execution: Execution,
-        event_id: int,
-        *arguments: Any,
-    ) -> int:
-        """Let an effect happen as a transaction of its own; return the key that cancels it.
+    def later(self, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
+        """Schedule an effect as a transaction of its own; return the key that cancels it.
 
         Args:
-            effect: one of `flowy_sim._engine.latency.KINDS`.
+            kind: one of `flowy_sim._engine.latency.KINDS`.
             execution: the execution whose event is the cause.
             event_id: that event.
             arguments: what the effect is about.
         """
-        return self.at(self.now, effect, execution, event_id, *arguments)
+        return self.at(self.now, kind, execution, event_id, *arguments)
 
     def at(self, due: int, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
-        """Let something happen at an instant, or as late as the service is; return its key.
+        """Schedule an effect at an instant, plus the service's latency; return its key.
 
         Args:
             due: the instant, in milliseconds since 1970.
             kind: one of `flowy_sim._engine.latency.KINDS`.
             execution: the execution whose event is the cause.
             event_id: that event.
-            arguments: what it is about.
+            arguments: what the effect is about.
         """
         delays = self.latency.delays(kind, execution.workflow_id, event_id, due)
         index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0

@@ -2,8 +2,8 @@
 
 An event is a plain tuple: its time in milliseconds, the name of its type, then one value for each
 member that the service model gives that type, in alphabetical order, None where it is absent.
-Structures and lists inside are tuples too. Nothing in an event can change, nothing in it is tracked
-by the garbage collector, and a reply made from it shares nothing with it.
+Structures and lists inside are tuples as well. So an event is immutable, the garbage collector does
+not track it, and a reply made from it shares nothing with it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ def instant(milliseconds: int) -> datetime:
 
 
 class EventType:
-    """One of the 54 kinds of event.
+    """One of the 54 types of event, as the service model describes it.
+
+    Args:
+        name: such as ``TimerFired``.
 
     Attributes:
         name: such as ``TimerFired``.
         attributes_key: such as ``timerFiredEventAttributes``.
         members: the names of its attributes, in alphabetical order.
-        position: where in an event's tuple each member stands.
+        position: the index of each member in an event's tuple.
     """
 
     __slots__ = (
@@ -51,7 +54,6 @@ class EventType:
     )
 
     def __init__(self, name: str) -> None:
-        """Read the type from the service model."""
         self.name = name
         self.attributes_key = name[0].lower() + name[1:] + "EventAttributes"
         shape = service_model().shape_for("HistoryEvent").members[self.attributes_key]
@@ -131,7 +133,7 @@ def event_types() -> dict[str, EventType]:
 
 
 def _freezer(shape: Any) -> Callable[[Any], Any] | None:
-    """Return what makes an immutable value of a request's value; None where it is one already.
+    """Return a function that makes a request's value immutable; None where it is already.
 
     All members of the structures inside an event are required ones.
     """

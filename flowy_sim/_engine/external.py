@@ -1,4 +1,7 @@
-"""Signals and cancel requests, from outside and from one execution to another; termination."""
+"""What reaches an execution from outside: signals, cancel requests, termination.
+
+Signals and cancel requests come from clients, and from other executions.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dic
 def signal_external_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> None:
-    """Carry out SignalExternalWorkflowExecution; whether it succeeds shows later."""
+    """Carry out SignalExternalWorkflowExecution; its outcome follows later."""
     initiated_id = execution.append(
         "SignalExternalWorkflowExecutionInitiated",
         control=decision.get("control"),
@@ -74,7 +77,7 @@ def signal_external_workflow_execution(
 def request_cancel_external_workflow_execution(
     execution: Execution, decision: dict[str, Any], completed_id: int
 ) -> None:
-    """Carry out RequestCancelExternalWorkflowExecution; whether it succeeds shows later."""
+    """Carry out RequestCancelExternalWorkflowExecution; its outcome follows later."""
     initiated_id = execution.append(
         "RequestCancelExternalWorkflowExecutionInitiated",
         control=decision.get("control"),
@@ -123,8 +126,8 @@ def _deliver_later(sender: Execution, initiated_id: int, kind: str) -> None:
 
 
 def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) -> None:
-    """Let the receiver have what was sent, then let the sender know, each by itself."""
-    # Assumption: closed-sender: what an execution has sent arrives also if it has closed since.
+    """Deliver what was sent, then confirm it to the sender, in two transactions."""
+    # Assumption: closed-sender: what an execution has sent arrives even if it has closed since.
     workflow_id = sender.member(initiated_id, "workflowId")
     run_id = sender.member(initiated_id, "runId")
     receiver = sender.domain.open_executions.get(workflow_id)
@@ -153,7 +156,7 @@ def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) 
 
 
 def confirm(sender: Execution, initiated_id: int, kind: str, receiver: dict[str, str]) -> None:
-    """Let the sender know that the receiver has what was sent."""
+    """Confirm to the sender that the receiver has what was sent."""
     if sender.is_open:
         trigger(
             sender,

@@ -1,4 +1,4 @@
-"""What the service answers when it refuses a call.
+"""Faults: what the service answers when it refuses a call.
 
 Every fault is an HTTP 400 whose body names its type; the last part of the type is the error code
 that SDKs show. The tree::
@@ -30,7 +30,6 @@ class Fault(Exception):
     message_key: ClassVar[str] = "message"
 
     def __init__(self, message: str | None = None) -> None:
-        """Keep the message as the service would send it."""
         super().__init__(message)
         self.message = message
 
@@ -46,7 +45,7 @@ class Fault(Exception):
 
 
 class UnknownResourceFault(Fault):
-    """A domain, type, execution or task that is not there."""
+    """There is no such domain, type, execution or task."""
 
 
 class DomainAlreadyExistsFault(Fault):
@@ -70,15 +69,15 @@ class TypeNotDeprecatedFault(Fault):
 
 
 class WorkflowExecutionAlreadyStartedFault(Fault):
-    """An execution with that workflow id is open."""
+    """An execution with that workflow ID is open."""
 
 
 class DefaultUndefinedFault(Fault):
-    """A setting was neither given nor has the type a default for it."""
+    """A setting was not given, and the type has no default for it."""
 
 
 class LimitExceededFault(Fault):
-    """A quota of the account, the domain or the task list is used up."""
+    """A quota of the account, the domain or the task list is exhausted."""
 
 
 class OperationNotPermittedFault(Fault):

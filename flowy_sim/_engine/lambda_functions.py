@@ -11,10 +11,10 @@ from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.open_items import LambdaTask
 
-#: How long a function may take, in seconds, where the decision does not say, as documented.
+#: How long a function may take, in seconds, unless the decision says otherwise, as documented.
 DEFAULT_TIMEOUT = 900
 
-#: The reason for which a call of a function fails that is not there.
+#: The reason of the failure of a call if there is no such function.
 NOT_FOUND = "ResourceNotFoundException"
 
 
@@ -24,10 +24,10 @@ class LambdaFunction:
 
     Attributes:
         function: called with the decoded JSON payload; what it returns is encoded as JSON.
-            What it raises fails the task, as an unhandled error does in Lambda; a
-            `LambdaError` says with which reason and details. It may call the service, but
+            If it raises an error, the task fails as with an unhandled error in Lambda; a
+            `LambdaError` chooses the reason and the details. It may call the service, but
             not poll.
-        takes: how long a call lasts, in seconds of simulated time; infinity for ever. The
+        takes: how long a call lasts, in seconds of simulated time; infinity means forever. The
             function itself may set it while it is called.
         text: whether the function takes and returns the payloads as JSON text instead.
     """
@@ -78,7 +78,7 @@ def schedule_lambda_function(
 
 
 def start(task: LambdaTask) -> None:
-    """Call the function, if the execution has a role to do it with."""
+    """Call the function, if the execution has a role that permits it."""
     execution = task.execution
     engine = execution.engine
     if execution.started("lambdaRole") is None:
@@ -92,7 +92,7 @@ def start(task: LambdaTask) -> None:
         return
     execution.append("LambdaFunctionStarted", scheduledEventId=task.opened_id)
     takes, event, attributes = _outcome(task)
-    if not execution.is_open:  # The function itself has called the service.
+    if not execution.is_open:  # The function itself has closed it.
         return
     timeout = int(task.opened("startToCloseTimeout") or DEFAULT_TIMEOUT)
     if takes >= timeout:
@@ -115,7 +115,7 @@ def end(task: LambdaTask, event_type: str, attributes: dict[str, Any]) -> None:
 
 
 def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
-    """Call the function; return how long that takes, and the event it ends with."""
+    """Call the function; return how long the call takes, and the event that ends it."""
     engine = task.execution.engine
     name = task.opened("name")
     known = engine.lambdas.get(name)

@@ -1,4 +1,4 @@
-"""The service's quotas and its settings that a test may want smaller."""
+"""Quotas and rates of the service, as documented unless said otherwise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """Quotas, as documented unless said otherwise. Each can be set lower for a test.
+    """Quotas of the service, as documented unless said otherwise; a test may set them lower.
 
     Attributes:
         domains: domains of an account in one region, deprecated ones included.
@@ -26,11 +26,14 @@ class Limits:
         open_children: open child executions of one execution.
         open_lambda_functions: open Lambda tasks of one execution.
         tags: tags of a domain.
-        polls: polls that wait on one task list at a time.
-        counted: what the Count operations count up to before they say ``truncated``.
+        polls: polls that wait on one task list at the same time.
+        counted: the number up to which the Count operations count before they say ``truncated``.
         page: results on a page of any list.
         decision_poll_page: events on a page of PollForDecisionTask; 100 in every recording.
         throttling: whether calls and decisions are limited to the service's rates.
+
+    Raises:
+        ValueError: a limit is not a whole number of at least 1.
     """
 
     domains: int = 100
@@ -54,7 +57,6 @@ class Limits:
     throttling: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a limit below one."""
         for name, value in vars(self).items():
             if name != "throttling" and (not isinstance(value, int) or value < 1):
                 raise ValueError(
@@ -63,7 +65,7 @@ class Limits:
 
 
 class Rate(NamedTuple):
-    """A bucket's size, and how many tokens it gains in a second."""
+    """A bucket's size, and the number of tokens that it gains in a second."""
 
     burst: int
     refill: int
@@ -99,7 +101,7 @@ OPERATION_RATES = _rates(
 )
 
 
-#: Rates of decisions; past them a decision fails with a cause that says so.
+#: Rates of decisions; a decision above its rate fails with a cause that says so.
 DECISION_RATES = {
     "RequestCancelExternalWorkflowExecution": Rate(1200, 120),
     "ScheduleActivityTask": Rate(1000, 200),
@@ -113,7 +115,7 @@ DECISION_RATES = {
 }
 
 
-#: Rates that each execution has for itself.
+#: Rates of calls about the same execution.
 EXECUTION_RATES = {
     "GetWorkflowExecutionHistory": Rate(400, 200),
     "RecordActivityTaskHeartbeat": Rate(1000, 1000),
@@ -123,10 +125,13 @@ EXECUTION_RATES = {
 
 
 class Throttle:
-    """Token buckets, made as they are first used; without `enabled` everything is allowed."""
+    """Token buckets, made when they are first used.
+
+    Args:
+        enabled: whether calls and decisions are limited at all.
+    """
 
     def __init__(self, enabled: bool) -> None:
-        """Start with full buckets."""
         self._enabled = enabled
         self._buckets: dict[str, dict[str, tuple[float, int]]] = {}
 
@@ -154,7 +159,7 @@ class Throttle:
         return not self._enabled or self._take(decision, "", DECISION_RATES[decision], now)
 
     def forget(self, execution: Execution) -> None:
-        """Let go of the buckets that an execution has for itself."""
+        """Delete the buckets of an execution."""
         self._buckets.pop(execution.run_id, None)
 
     def _take(self, name: str, owner: str, rate: Rate, now: int) -> bool:

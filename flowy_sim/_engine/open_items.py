@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowy_sim._engine import task_lists
+from flowy_sim._engine.events import TYPE, Event, event_types, member
 from flowy_sim._engine.life_cycles import (
     ACTIVITY_TASK,
     CHILD,
@@ -34,8 +35,8 @@ class OpenItem:
 
     Args:
         execution: the execution that it belongs to.
-        opened_id: the event that opens it.
-        event_type: the type of that event.
+        opened_id: the ID of the event that opens it.
+        event: that event.
 
     Attributes:
         state: where it is in its life cycle.
@@ -50,10 +51,10 @@ class OpenItem:
 
     table: ClassVar[Table]
 
-    def __init__(self, execution: Execution, opened_id: int, event_type: str) -> None:
+    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
         self.execution = execution
         self.opened_id = opened_id
-        self.state = step(self.table, NEW, event_type)
+        self.state = step(self.table, NEW, event[TYPE])
         self.started_id = 0
         self.effect = 0
 
@@ -65,9 +66,9 @@ class OpenItem:
         """
         self.state = step(self.table, self.state, event_type)
 
-    def opened(self, member: str) -> Any:
+    def opened(self, name: str) -> Any:
         """Return a member of the event that opened it, as stored."""
-        return self.execution.member(self.opened_id, member)
+        return self.execution.member(self.opened_id, name)
 
 
 class Task(OpenItem):
@@ -84,10 +85,11 @@ class Task(OpenItem):
 
     kind: ClassVar[str]
 
-    def __init__(self, execution: Execution, opened_id: int, event_type: str) -> None:
-        super().__init__(execution, opened_id, event_type)
-        self.task_list: str = self.opened("taskList")[0]
-        self.priority = int(self.opened("taskPriority") or 0)
+    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+        super().__init__(execution, opened_id, event)
+        position = event_types()[event[TYPE]].position
+        self.task_list: str = event[position["taskList"]][0]
+        self.priority = int(event[position["taskPriority"]] or 0)
         self.waiting_key = 0
 
     @property
@@ -130,9 +132,9 @@ class ActivityTask(Task):
     table = ACTIVITY_TASK
     kind = task_lists.ACTIVITY
 
-    def __init__(self, execution: Execution, opened_id: int, event_type: str) -> None:
-        super().__init__(execution, opened_id, event_type)
-        self.activity_id: str = self.opened("activityId")
+    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+        super().__init__(execution, opened_id, event)
+        self.activity_id: str = member(event, "activityId")
         self.heartbeat_at = 0
         self.heartbeat_details: str | None = None
         self.cancel_requested_id: int | None = None
@@ -162,8 +164,8 @@ class Child(OpenItem):
 
     table = CHILD
 
-    def __init__(self, execution: Execution, opened_id: int, event_type: str) -> None:
-        super().__init__(execution, opened_id, event_type)
+    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+        super().__init__(execution, opened_id, event)
         self.run_id = ""
 
 

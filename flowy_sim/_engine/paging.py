@@ -12,7 +12,7 @@ from typing import Any
 
 from flowy_sim._engine.faults import ValidationException
 
-#: How long a page token is good for, in milliseconds, as documented.
+#: How long a page token is valid, in milliseconds, as documented.
 LIFETIME = 24 * 60 * 60 * 1000
 
 _HEADER = bytes.fromhex("0000002a000000020000000000000002")
@@ -22,10 +22,13 @@ _PART = re.compile(r"(-?[0-9]+)([;:])")
 
 
 class PageTokens:
-    """Makes page tokens, and reads the tokens of its own."""
+    """Makes page tokens, and reads the tokens that it has made.
+
+    Args:
+        random: the secret by which its own tokens are recognized comes from it.
+    """
 
     def __init__(self, random: Random) -> None:
-        """Draw the secret that tells its own tokens from others."""
         self._secret = random.randbytes(32)
 
     def write(self, operation: str, now: int, position: Iterable[str | int]) -> str:
@@ -33,7 +36,7 @@ class PageTokens:
 
         Args:
             operation: the operation that may use it.
-            now: milliseconds since 1970; its lifetime begins.
+            now: when its lifetime begins, in milliseconds since 1970.
             position: where the next page begins. Texts of up to 320 characters in all, such as
                 the name and the version of a type, make a token that requests can carry.
         """
@@ -46,7 +49,7 @@ class PageTokens:
         """Return the position that a token of this operation was made with.
 
         Raises:
-            ValidationException: it is no such token, or older than `LIFETIME`.
+            ValidationException: it isn't such a token, or is older than `LIFETIME`.
         """
         try:
             token = base64.b64decode(text, validate=True)
@@ -86,5 +89,5 @@ def _parts(content: str) -> list[Any]:
 
 
 def page_size(request: dict[str, Any], most: int) -> int:
-    """Return how many results a page may hold; ``maximumPageSize`` 0 or absent means `most`."""
+    """Return the number of results on a page; ``maximumPageSize`` 0 or absent means `most`."""
     return min(request.get("maximumPageSize") or most, most)

@@ -1,4 +1,7 @@
-"""Pages of a history: GetWorkflowExecutionHistory, and the events that a decision task carries."""
+"""Queries: histories, descriptions, counts of waiting tasks, and lists of domains and types.
+
+Lists and counts of executions are in `flowy_sim._engine.visibility`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,18 @@ if TYPE_CHECKING:
     from flowy_sim._engine.execution import Execution
 
 OPERATION = "GetWorkflowExecutionHistory"
+
+#: The members of an execution's configuration, as it was started with.
+_CONFIGURATION = (
+    "childPolicy",
+    "executionStartToCloseTimeout",
+    "lambdaRole",
+    "taskList",
+    "taskPriority",
+    "taskStartToCloseTimeout",
+)
+
+Key = TypeVar("Key", str, tuple[str, str])
 
 
 def get_workflow_execution_history(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -45,18 +60,18 @@ def get_workflow_execution_history(engine: Engine, request: dict[str, Any]) -> d
 def page(
     execution: Execution, first: int, last: int, reverse: bool, size: int
 ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
-    """Return a page of the events from one id to another, and the ids that are left.
+    """Return a page of the events from one ID to another, and the IDs that are left.
 
     Args:
         execution: whose events.
         first: the lowest id.
         last: the greatest id.
         reverse: whether the newest come first.
-        size: the most that a page may hold.
+        size: the greatest number of events on a page.
 
     Returns:
-        The events as the service sends them, and the range that the next pages have to
-        cover; None if this was the last page.
+        The events as the service sends them, and the range that is left for the next pages;
+        None on the last page.
     """
     if reverse:
         split = max(first, last - size + 1)
@@ -67,23 +82,12 @@ def page(
     return execution.events(first, split), ((split + 1, last) if split < last else None)
 
 
-#: What every execution was started with, and what only some were.
-_CONFIGURATION = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "lambdaRole",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-)
-
-
 def describe_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out DescribeWorkflowExecution."""
     execution = engine.execution(request["domain"], request["execution"])
     started = execution.attributes(1)
     reply: dict[str, Any] = {
-        # Assumption: described-task-list: the list it was started with, also under an override.
+        # Assumption: described-task-list: the list it was started with, even under an override.
         "executionConfiguration": {m: started[m] for m in _CONFIGURATION if m in started},
         "executionInfo": execution.info(),
     }
@@ -98,7 +102,7 @@ def describe_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict
 
 def count_pending_decision_tasks(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out CountPendingDecisionTasks."""
-    # Assumption: held-back-not-pending: a task that waits for the one before it does not count.
+    # Assumption: held-back-not-pending: a decision task that is held back does not count.
     return _count(engine.domain(request["domain"]).decision_lists, request)
 
 
@@ -109,9 +113,6 @@ def count_pending_activity_tasks(engine: Engine, request: dict[str, Any]) -> dic
 
 def _count(lists: TaskLists[Any], request: dict[str, Any]) -> dict[str, Any]:
     return {"count": lists.count(request["taskList"]["name"]), "truncated": False}
-
-
-Key = TypeVar("Key", str, tuple[str, str])
 
 
 def list_domains(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _page(
     """Return the keys on a page, and the token of the next page if there is one.
 
     The order is reversed before the pages are cut. A token holds the last key shown, so what is
-    registered or deprecated in between moves nothing else.
+    registered or deprecated in between does not move the others.
     """
     reverse = bool(request.get("reverseOrder"))
     rest: Sequence[Key] = keys

@@ -1,4 +1,4 @@
-"""Workflow types and activity types of a domain."""
+"""Registered types: the workflow types and activity types of a domain, and their operations."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class RegisteredTypes:
         """Return the type, registered or deprecated.
 
         Raises:
-            UnknownResourceFault: there is none.
+            UnknownResourceFault: there is no such type.
         """
         found = self._types.get(key)
         if found is None:
@@ -138,8 +138,8 @@ class RegisteredTypes:
         """Add a type.
 
         Raises:
-            TypeAlreadyExistsFault: there is one of that name and version.
-            LimitExceededFault: the domain has all the types it may have.
+            TypeAlreadyExistsFault: there is a type of that name and version.
+            LimitExceededFault: the domain has as many types as it may have.
         """
         key: TypeKey = (request["name"], request["version"])
         if key in self._types:
@@ -150,19 +150,27 @@ class RegisteredTypes:
         self.add(RegisteredType(self._kind, request, now))
 
     def add(self, registered: RegisteredType) -> None:
-        """Add a type that is or was registered."""
+        """Add a type without checks."""
         self._types[registered.key] = registered
         insort(self._order, registered.key)
 
     def deprecate(self, key: TypeKey, now: int) -> None:
-        """Deprecate a type; a deprecated one is a TypeDeprecatedFault."""
+        """Deprecate a type.
+
+        Raises:
+            TypeDeprecatedFault: it is deprecated already.
+        """
         found = self.require(key)
         if found.deprecated_at is not None:
             raise TypeDeprecatedFault(found.describe())
         found.deprecated_at = now
 
     def undeprecate(self, key: TypeKey) -> None:
-        """Register a deprecated type again; a registered one is a TypeAlreadyExistsFault."""
+        """Register a deprecated type again.
+
+        Raises:
+            TypeAlreadyExistsFault: it is not deprecated.
+        """
         found = self.require(key)
         if found.deprecated_at is None:
             raise TypeAlreadyExistsFault(found.describe())
@@ -171,7 +179,11 @@ class RegisteredTypes:
         found.deprecated_at = None
 
     def delete(self, key: TypeKey) -> None:
-        """Delete a deprecated type; a registered one is a TypeNotDeprecatedFault."""
+        """Delete a deprecated type.
+
+        Raises:
+            TypeNotDeprecatedFault: it is not deprecated.
+        """
         found = self.require(key)
         if found.deprecated_at is None:
             raise TypeNotDeprecatedFault(

@@ -169,13 +169,12 @@ class Restore:
         """
         found = _open_item(execution, opened_id)
         if found is None:
-            event_type = execution.event_type(opened_id)
-            outlived = _OUTLIVED.get(event_type)
+            event = execution.stored(opened_id - 1)[0]
+            outlived = _OUTLIVED.get(event[TYPE])
             if outlived is None:
-                raise LookupError(
-                    f"what event {opened_id} of {execution.describe()} opened is over"
-                )
-            found = outlived(execution, opened_id, event_type)
+                name = execution.describe()
+                raise LookupError(f"what event {opened_id} of {name} has opened has ended")
+            found = outlived(execution, opened_id, event)
             found.state = CLOSED
         if isinstance(found, Child):
             found.run_id = run_id

@@ -47,7 +47,7 @@ class UndefinedSettingError(LookupError):
 
     @property
     def cause(self) -> str:
-        """The cause that a failed decision gives for it, such as DEFAULT_TASK_LIST_UNDEFINED."""
+        """The cause of the failure of a decision, such as DEFAULT_TASK_LIST_UNDEFINED."""
         return "DEFAULT_" + re.sub("([A-Z])", r"_\1", self.setting).upper() + "_UNDEFINED"
 
 

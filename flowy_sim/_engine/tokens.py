@@ -20,13 +20,13 @@ _HEADER = bytes.fromhex("0000002a000000020000000000000002")
 _NUMBERS = struct.Struct(">BQQI")
 _RUN_ID_LENGTH = 46
 _DIGEST_LENGTH = 8
-#: The two characters before a run id's base64, by region, as recorded. Assumption: run-id-prefix:
+#: The two characters before a run ID's base64, by region, as recorded. Assumption: run-id-prefix:
 #: all other regions share one.
 _RUN_ID_PREFIX = {"us-east-1": "22", "eu-central-1": "21"}
 
 
 class TaskToken(NamedTuple):
-    """What a task token says: which task of which execution it was handed out for."""
+    """What a task token holds: which task of which execution it was made for."""
 
     kind: int
     scheduled_id: int
@@ -37,20 +37,24 @@ class TaskToken(NamedTuple):
 
 
 class Tokens:
-    """Makes run ids and task tokens, and reads the tokens of its own."""
+    """Makes run IDs and task tokens, and reads the tokens that it has made.
+
+    Args:
+        random: everything is derived from it.
+        region: tokens of another region are refused.
+    """
 
     def __init__(self, random: Random, region: str) -> None:
-        """Draw everything from `random`; a token of another region is refused."""
         self._random = random
         self._secret = random.randbytes(32)
         self._prefix = _RUN_ID_PREFIX.get(region, "23")
 
     def run_id(self) -> str:
-        """Return a new run id of 46 characters."""
+        """Return a new run ID of 46 characters."""
         return self._prefix + base64.b64encode(self._random.randbytes(32)).decode()
 
     def skip(self, count: int) -> None:
-        """Go on after so many run ids that were made before."""
+        """Continue after a number of run IDs that were made before."""
         while count > 0:
             self._random.randbytes(32 * min(count, 10_000))
             count -= 10_000
@@ -62,7 +66,7 @@ class Tokens:
         return base64.b64encode(body + self._digest(body)).decode()
 
     def read(self, text: str, kind: int) -> TaskToken:
-        """Return what a token says.
+        """Return what a token holds.
 
         Raises:
             ValidationException: it is not a token of this region for a task of that kind.

@@ -1,8 +1,8 @@
-"""Which executions there are: the List and Count operations of open and closed executions.
+"""Visibility: the List and Count operations of open and closed executions.
 
-An execution's place in a list is a key made of a time and a count, so that keys are in the order
-of the list and a page token needs to hold nothing but the last key shown: executions that come
-and go in between move no other. Every question is answered from an index that knows its answer.
+An execution's place in a list is a key made of a time and a count. So keys are in the order of the
+list, and a page token only needs the last key shown: executions that come and go in between do not
+move the others. Every question is answered from an index, without a scan.
 """
 
 from __future__ import annotations
@@ -11,33 +11,36 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowy_sim._engine.model import enum
 from flowy_sim._engine.paging import page_size
-from flowy_sim._engine.sorted_keys import SortedKeys
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
     from flowy_sim._engine.limits import Limits
 
-_COUNT_BITS = 40
-_LATEST = 1 << 62
-
 #: What executions have in common: ("status", status), ("type", name, version) or ("tag", tag).
 Label = tuple[str, ...]
+
 OPEN: Label = ("status", "OPEN")
+
+_COUNT_BITS = 40
+_LATEST = 1 << 62
+_LARGEST_BLOCK = 1024
+_last = itemgetter(-1)
 
 
 class Visible(Protocol):
-    """What has to be known of an execution.
+    """What the lists need to know of an execution.
 
     Attributes:
         number: counts a domain's executions in the order of their start.
         started_at: milliseconds since the epoch.
         close_number: counts them in the order of their close; None while open.
         closed_at: milliseconds since the epoch; None while open.
-        workflow_id: its workflow id.
+        workflow_id: its workflow ID.
         workflow_type: the name and version of its type.
         tags: its tags.
         close_status: None while open.
@@ -69,11 +72,81 @@ def by_close(execution: Visible) -> int:
     return execution.closed_at << _COUNT_BITS | execution.close_number  # type: ignore[operator]
 
 
+class SortedKeys:
+    """A sorted set of numbers, kept in blocks so that no change moves more than one block.
+
+    >>> keys = SortedKeys()
+    >>> for key in (3, 1, 2):
+    ...     keys.add(key)
+    >>> list(keys.between(1, 3)), list(keys.between(1, 4, descending=True)), keys.count(2, 9)
+    ([1, 2], [3, 2, 1], 2)
+    """
+
+    __slots__ = ("_blocks",)
+
+    def __init__(self) -> None:
+        self._blocks: list[list[int]] = []
+
+    def __bool__(self) -> bool:
+        """Whether it holds any number."""
+        return bool(self._blocks)
+
+    def add(self, key: int) -> None:
+        """Add a number that is not there."""
+        blocks = self._blocks
+        if not blocks:
+            blocks.append([key])
+            return
+        at = len(blocks) - 1
+        if key > blocks[at][-1]:
+            blocks[at].append(key)
+        else:
+            at = bisect_left(blocks, key, key=_last)
+            insort(blocks[at], key)
+        block = blocks[at]
+        if len(block) > _LARGEST_BLOCK:
+            half = len(block) // 2
+            blocks[at : at + 1] = [block[:half], block[half:]]
+
+    def remove(self, key: int) -> None:
+        """Remove a number that is there."""
+        at = bisect_left(self._blocks, key, key=_last)
+        block = self._blocks[at]
+        del block[bisect_left(block, key)]
+        if not block:
+            del self._blocks[at]
+
+    def between(self, low: int, high: int, descending: bool = False) -> Iterator[int]:
+        """Yield the numbers from `low` up to but without `high`, in either direction."""
+        first, start = self._find(low)
+        last, stop = self._find(high)
+        places = range(first, min(last + 1, len(self._blocks)))
+        for at in reversed(places) if descending else places:
+            block = self._blocks[at][start if at == first else 0 : stop if at == last else None]
+            yield from reversed(block) if descending else block
+
+    def count(self, low: int, high: int) -> int:
+        """Return the number of numbers from `low` up to but without `high`."""
+        if low >= high:
+            return 0
+        first, start = self._find(low)
+        last, stop = self._find(high)
+        return sum(map(len, self._blocks[first:last])) - start + stop
+
+    def _find(self, key: int) -> tuple[int, int]:
+        """Return the block and the index in it where a number is or would be."""
+        at = bisect_left(self._blocks, key, key=_last)
+        return at, bisect_left(self._blocks[at], key) if at < len(self._blocks) else 0
+
+
 class Listing:
-    """Executions in one order, as a whole and by what they have in common."""
+    """Executions in one order, all together and by labels.
+
+    Args:
+        key: returns an execution's place in the order.
+    """
 
     def __init__(self, key: Callable[[Visible], int]) -> None:
-        """Start empty; `key` gives the order."""
         self.key = key
         self._executions: dict[int, Visible] = {}
         self._groups: dict[Label, SortedKeys] = {}
@@ -89,7 +162,7 @@ class Listing:
             groups[label].add(key)
 
     def remove(self, execution: Visible, labels: Iterable[Label]) -> None:
-        """Take out an execution that was added with these labels."""
+        """Remove an execution that was added with these labels."""
         key = self.key(execution)
         del self._executions[key]
         for label in labels:
@@ -107,21 +180,24 @@ class Listing:
         return map(self._executions.__getitem__, merge(*keys, reverse=descending))
 
     def count(self, labels: Iterable[Label], low: int, high: int) -> int:
-        """Return how many `find` would yield."""
+        """Return the number of executions that `find` would yield."""
         groups = self._groups
         return sum(groups[label].count(low, high) for label in labels if label in groups)
 
 
 class Visibility:
-    """The executions of one domain, open ones and closed ones that are still retained."""
+    """The executions of one domain: open ones, and closed ones that are still retained.
+
+    Args:
+        limits: the greatest page and the greatest count.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        """Start empty; `limits` bounds pages and counts."""
         self._limits = limits
         self._open = Listing(by_start)
         self._closed = Listing(by_start)
         self._closed_by_close = Listing(by_close)
-        # Runs of one workflow id never overlap: they close in the order in which they start.
+        # Runs of one workflow ID never overlap: they close in the order in which they start.
         self._open_runs: dict[str, list[Visible]] = {}
         self._closed_runs: dict[str, list[Visible]] = {}
         self._versions: dict[str, dict[str, None]] = {}
@@ -141,7 +217,7 @@ class Visibility:
         self._add_closed(execution, labels)
 
     def closed_before(self, execution: Visible) -> None:
-        """Show an execution that has closed before, and was never shown as open."""
+        """Show a closed execution that was never shown as open, when an engine is restored."""
         name, version = execution.workflow_type
         self._versions.setdefault(name, {})[version] = None
         self._add_closed(execution, _labels(execution))
@@ -153,7 +229,7 @@ class Visibility:
         insort(self._closed_runs.setdefault(execution.workflow_id, []), execution, key=by_start)
 
     def removed(self, execution: Visible) -> None:
-        """Show a closed execution no longer."""
+        """Stop showing a closed execution."""
         labels = [*_labels(execution), ("status", str(execution.close_status))]
         self._closed.remove(execution, labels)
         self._closed_by_close.remove(execution, labels)
@@ -173,7 +249,7 @@ class Visibility:
             after: where the page before ended, or None.
 
         Returns:
-            The executions in the order asked for, and where the page ends; None if no more follow.
+            The executions in the order asked for, and where the page ends; None on the last page.
         """
         listing, low, high = self._listing(request, closed)
         descending = not request.get("reverseOrder")
@@ -220,7 +296,7 @@ class Visibility:
         return runs[first : bisect_left(runs, high, key=listing.key)]
 
     def _sought(self, request: dict[str, Any], closed: bool) -> list[Label]:
-        """Return labels of which every execution asked for has exactly one, and no other any."""
+        """Return labels: each execution asked for has exactly one of them, and no other has any."""
         if "typeFilter" in request:
             name, version = request["typeFilter"]["name"], request["typeFilter"].get("version")
             versions = self._versions.get(name, {}) if version is None else (version,)

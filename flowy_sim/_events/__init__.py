@@ -1,1 +1,1 @@
-"""What history events are and how they belong together, for everything that reads a history."""
+"""History events: what they are, what ran when, and the rules that every history obeys."""

@@ -1,4 +1,4 @@
-"""What a history tells: its events, to be searched, and what was asked for and came of it."""
+"""Searching a history: its events, and the calls of activities, children and Lambda functions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import WorkflowType
 from flowy_sim._engine.events import event_types
-from flowy_sim._events import spans as reading
-from flowy_sim._events.vocabulary import (
+from flowy_sim._events import spans
+from flowy_sim._events.schema import (
     ACTIVITY,
+    CALLS,
     CHILD,
-    LAMBDA,
+    ID_MEMBERS,
     Attributes,
     attributes_of,
     reason_of,
 )
 
 Event = dict[str, Any]
-
-ID = {ACTIVITY: "activityId", CHILD: "workflowId", LAMBDA: "id"}
-"""What can be called, and the attribute with the id that the workflow gave it."""
 
 _TYPE = {ACTIVITY: "activityType", CHILD: "workflowType"}
 
@@ -39,20 +37,20 @@ class History(list[Event]):
     """
 
     def find(self, *types: str, **attributes: object) -> History:
-        """Return the events of some types, with some attributes.
+        """Return the events of the given types that have the given attributes.
 
         Args:
-            *types: such as ``ActivityTaskFailed``; none for all types.
-            **attributes: what they have to have, such as ``activityId="resize-1"``.
+            *types: event types, such as ``ActivityTaskFailed``; all types if none is given.
+            **attributes: values of attributes, such as ``activityId="resize-1"``.
 
         Raises:
-            ConfigurationError: there is no such type of events, or these have no such attribute.
+            ConfigurationError: an event type does not exist, or has no such attribute.
         """
         __tracebackhide__ = True
         for name in types:
             if name not in event_types():
                 raise ConfigurationError(
-                    f"there are no events of the type {name!r}{nearest(name, event_types())}"
+                    f"there is no event type {name!r}{nearest(name, event_types())}"
                 )
         known = {each for name in types or event_types() for each in event_types()[name].members}
         for name in attributes.keys() - known:
@@ -68,37 +66,38 @@ class History(list[Event]):
         )
 
     def types(self) -> list[str]:
-        """Return the types of the events."""
+        """Return the type of each event."""
         return [event["eventType"] for event in self]
 
     def attributes(self) -> list[Mapping[str, Any]]:
-        """Return the attributes of the events."""
+        """Return the attributes of each event."""
         return [attributes_of(event) for event in self]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that tells what may have been meant, if that can be guessed."""
+    """Return the end of a sentence that suggests a known name; empty if none is similar."""
     near = get_close_matches(name, known, 1)
     return f"; the nearest is {near[0]}" if near else ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Call:
-    """Something that a workflow asked for, and what came of it; each attempt is one of its own.
+    """A call of an activity, a child workflow or a Lambda function, and its outcome.
+
+    Each attempt at an activity is a call of its own.
 
     Attributes:
         kind: ``activity``, ``child`` or ``lambda``.
-        name, version: its type; a Lambda function has no version.
-        id: its id in the history, such as ``resize-1``; of a child the workflow id.
-        args, kwargs: what it was called with. Input that flowy did not write is the one argument,
-            as text.
+        name, version: the type that was called; the version of a Lambda function is empty.
+        id: the id in the history, such as ``resize-1``; the workflow id of a child.
+        args, kwargs: the arguments. Input that flowy did not write is one argument, as text.
         outcome: ``completed``, ``failed``, ``timed out``, ``canceled``, ``terminated`` or
             ``open``.
-        result: what it returned; None if it did not complete.
-        reason: why it failed, or which time-out passed; else empty.
-        details: more about that.
-        scheduled, started, ended: seconds after the start of the execution; None for what was not
-            started, or has not ended.
+        result: what was returned; None if the call did not complete.
+        reason: why it failed, or which time-out passed; otherwise empty.
+        details: details of the reason.
+        scheduled, started, ended: seconds since the start of the execution; None if the call has
+            not started or not ended.
     """
 
     kind: str
@@ -118,7 +117,7 @@ class Call:
     _ended_id: int | None = field(compare=False)
 
     def __repr__(self) -> str:
-        """Say it in a line, such as ``<resize-1('a.jpg', 64): completed, 0 s to 40 s>``."""
+        """Return a line such as ``<resize-1('a.jpg', 64): completed, 0 s to 40 s>``."""
         arguments = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
         began = "not started" if self.started is None else f"{self.started:g} s"
         ended = "" if self.ended is None else f" to {self.ended:g} s"
@@ -126,33 +125,28 @@ class Call:
 
     @property
     def seconds(self) -> float | None:
-        """How long it was worked on; None if it was not started, or has not ended."""
+        """The time from its start to its end; None if it has not started or not ended."""
         if self.started is None or self.ended is None:
             return None
         return self.ended - self.started
 
     def overlaps(self, other: Call) -> bool:
-        """Tell whether both were being worked on at the same time."""
+        """Return whether both ran at the same time."""
         if self._started_id is None or other._started_id is None:
             return False
         return not (self.before(other) or other.before(self))
 
     def before(self, other: Call) -> bool:
-        """Tell whether it had ended when another was started."""
+        """Return whether this call ended before another started."""
         if self._ended_id is None or other._started_id is None:
             return False
         return self._ended_id < other._started_id
 
 
-def called(what: object) -> tuple[str | None, str | None, type | None]:
-    """Return the name and version of what can be called, and the class with its type hints.
+def _called(what: object) -> tuple[str | None, str | None, type | None]:
+    """Return the name and version of something that can be called, and the class with its hints.
 
-    Args:
-        what: an activity or a workflow, or the name of one or of a Lambda function, which leaves
-            version and class open; None leaves the name open, too.
-
-    Raises:
-        ConfigurationError: it is none of these.
+    Each is None where any will do.
     """
     __tracebackhide__ = True
     if what is None or isinstance(what, str):
@@ -161,24 +155,29 @@ def called(what: object) -> tuple[str | None, str | None, type | None]:
     declared = getattr(cls, "flowy_type", None)
     if not isinstance(declared, ActivityType | WorkflowType):
         raise ConfigurationError(
-            f"what is called is an activity or a workflow, or the name of one, not {what!r}"
+            f"calls() takes an activity or a workflow, or the name of one, not {what!r}"
         )
     return declared.name, declared.version, cls
 
 
 def calls(history: History, payloads: Payloads, what: object = None) -> list[Call]:
-    """Return what was called, in the order in which it was.
+    """Return the calls of an execution, in the order in which they were scheduled.
 
     Args:
-        history: all events of an execution.
-        payloads: how arguments and results travelled.
-        what: see `called`.
+        history: all events of the execution.
+        payloads: the serialization of arguments and results.
+        what: an activity or workflow, or the name of one or of a Lambda function, to return only
+            the calls of it; None for all calls.
+
+    Raises:
+        ConfigurationError: `what` is none of these.
     """
     __tracebackhide__ = True
-    name, version, hinted = called(what)
-    spans = [span for row in reading.read(history).rows for span in row.spans if span.kind in ID]
+    name, version, hinted = _called(what)
+    rows = spans.read(history).rows
+    called_spans = [span for row in rows for span in row.spans if span.kind in CALLS]
     found = []
-    for span in sorted(spans, key=lambda span: span.begun):
+    for span in sorted(called_spans, key=lambda span: span.begun):
         asked = attributes_of(history[span.begun - 1])
         named = asked.get(_TYPE.get(span.kind, ""), asked)
         its_name, its_version = named["name"], named.get("version", "")
@@ -190,7 +189,7 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Cal
                     kind=span.kind,
                     name=its_name,
                     version=its_version,
-                    id=asked[ID[span.kind]],
+                    id=asked[ID_MEMBERS[span.kind]],
                     args=args,
                     kwargs=kwargs,
                     outcome=span.outcome,
@@ -225,6 +224,6 @@ def _result(payloads: Payloads, ended: Attributes, hinted: type | None) -> Any:
 
 
 def _seconds(history: History, event_id: int) -> float:
-    """Return when an event was written, in seconds after the first."""
+    """Return when an event was written, in seconds since the first one."""
     after: timedelta = history[event_id - 1]["eventTimestamp"] - history[0]["eventTimestamp"]
     return after / timedelta(seconds=1)

@@ -1,8 +1,8 @@
-"""What always holds in an engine, whatever is done with it: `check` after any call.
+"""What always holds in an engine and its histories: `check` after any call.
 
-Every history keeps the rules of `flowy_sim._events.rules`, and what the engine keeps beside the
-histories agrees with them: what is open, what waits on a task list, what will happen by itself,
-and which executions the lists show.
+Every history obeys the rules of `flowy_sim._events.rules`. The state of the engine agrees with the
+histories that led to it: what is open, which tasks wait on which task list, which effects are to
+come, and which executions the lists show.
 
 Example:
     >>> engine = Engine()
@@ -25,9 +25,9 @@ from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS, SCHEDULED
 from flowy_sim._engine.open_items import NO_TIMEOUT, OpenItem, Task
 from flowy_sim._engine.task_lists import TaskLists
-from flowy_sim._events.rules import Told, Violation, check_history
+from flowy_sim._events.rules import HistoryState, Violation, check_history
 
-__all__ = ["Violation", "check", "check_execution", "check_history"]
+__all__ = ["Violation", "check", "check_execution"]
 
 #: The limit of each count of open things.
 _LIMITS = {
@@ -44,11 +44,11 @@ _SENT_BY = {
 
 
 def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None:
-    """Hold an engine to all invariants, between two calls.
+    """Check all invariants of an engine, between two calls.
 
     Args:
-        engine: any.
-        executions: those whose histories are read; all of them by default.
+        engine: any engine.
+        executions: the executions whose histories are read; all of them by default.
 
     Raises:
         Violation: an invariant is broken.
@@ -63,42 +63,42 @@ def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None
         _check_visibility(domain, of_domain)
 
 
-def check_execution(execution: Execution) -> Told:
-    """Hold one execution's history to the rules, and what the engine knows of it to its history.
+def check_execution(execution: Execution) -> HistoryState:
+    """Check an execution's history against the rules, and the engine's state against the history.
 
     Returns:
-        What the history tells.
+        The state of the execution according to its history.
 
     Raises:
         Violation: an invariant is broken.
     """
-    told = check_history(execution.events(1, len(execution)), execution.describe())
+    state = check_history(execution.events(1, len(execution)), execution.describe())
     engine, limits = execution.engine, execution.engine.limits
     latest = execution.time(len(execution))
     _require(latest <= engine.now, execution, f"ends at {latest}, later than {engine.now}")
-    _agree(execution, "is open", execution.is_open, told.close is None)
+    _agree(execution, "is open", execution.is_open, state.close is None)
     standing = execution.domain.open_executions.get(execution.workflow_id) is execution
     _agree(execution, "is found by its workflow id", standing, execution.is_open)
-    closed_as = told.close and (CLOSE_STATUS[told.close], latest)
+    closed_as = state.close and (CLOSE_STATUS[state.close], latest)
     closed = execution.close_status and (execution.close_status, execution.closed_at)
     _agree(execution, "close", closed, closed_as)
-    _agree(execution, "open counts", execution.open_counts(), told.counts())
-    _agree(execution, "what is open", _open_ids(execution), _told_ids(told))
-    _agree(execution, "completed start", execution.last_completed_start, told.last_completed_start)
-    _agree(execution, "context", execution.context_id, told.context_id)
-    _agree(execution, "activity", execution.latest_activity_event_id, told.latest_activity_id)
-    _agree(execution, "cancel request", execution.cancel_requested, told.cancel_requested)
+    _agree(execution, "open counts", execution.open_counts(), state.counts())
+    _agree(execution, "what is open", _open_ids(execution), _open_ids_of_history(state))
+    _agree(execution, "completed start", execution.last_completed_start, state.last_completed_start)
+    _agree(execution, "context", execution.context_id, state.context_id)
+    _agree(execution, "activity", execution.latest_activity_event_id, state.latest_activity_id)
+    _agree(execution, "cancel request", execution.cancel_requested, state.cancel_requested)
     for count, limit in _LIMITS.items():
         most = getattr(limits, limit)
-        _require(len(told.open[count]) <= most, execution, f"has more than {most} {count}")
+        _require(len(state.open[count]) <= most, execution, f"has more than {most} {count}")
     full = execution.is_open and len(execution) >= limits.events
     _require(not full, execution, f"is open with {len(execution)} events")
     _check_links_to_others(execution)
-    return told
+    return state
 
 
 def _open_ids(execution: Execution) -> dict[str, set[int]]:
-    """Return what the engine holds as open: the events that opened it."""
+    """Return what is open according to the engine, by the events that opened it."""
     waiting, running = execution.decision_task, execution.running_decision_task
     return {
         "openActivityTasks": {task.opened_id for task in execution.activities.values()},
@@ -110,15 +110,15 @@ def _open_ids(execution: Execution) -> dict[str, set[int]]:
     }
 
 
-def _told_ids(told: Told) -> dict[str, set[int]]:
-    """Return what the history says is open; nothing is any more once it is closed."""
-    open_ids = {count: set(opened) for count, opened in told.open.items()}
-    open_ids["running"] = {told.running} - {0}
-    return open_ids if told.close is None else {count: set() for count in open_ids}
+def _open_ids_of_history(state: HistoryState) -> dict[str, set[int]]:
+    """Return the same according to the history. Nothing is open once the execution is closed."""
+    open_ids = {count: set(opened) for count, opened in state.open.items()}
+    open_ids["running"] = {state.running} - {0}
+    return open_ids if state.close is None else {count: set() for count in open_ids}
 
 
 def _check_links_to_others(execution: Execution) -> None:
-    """Check the event ids that are about the history of another execution."""
+    """Check the event ids that refer to the history of another execution."""
     parent, initiated_id = execution.parent, execution.started("parentInitiatedEventId")
     _agree(execution, "parent", parent is None, initiated_id == 0)
     if parent is not None:
@@ -137,7 +137,7 @@ def _check_links_to_others(execution: Execution) -> None:
 def _points(
     execution: Execution, event_id: int, other: tuple[str, str], target: int, expected: str
 ) -> None:
-    """Check that an event points to one of the expected type, if the other is still there."""
+    """Check that an event points to one of the expected type, if that execution still exists."""
     found = execution.engine.executions.get(other[0])
     if found is not None:
         kind = found.event_type(target) if 0 < target <= len(found) else "no event"
@@ -146,28 +146,28 @@ def _points(
 
 
 def _check_effects(engine: Engine, executions: list[Execution]) -> None:
-    """Check that the effects that end what is open are to come, and no others."""
+    """Check that an effect is to come for everything that can time out, and no other effect."""
     watched: dict[int, str] = {}
     for at, (kind, (subject, *_)) in engine.effects:
         if kind not in OUTLIVING:
             execution = subject if isinstance(subject, Execution) else subject.execution
             _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
-            _require(id(subject) not in watched, execution, f"the {kind} is one too many")
+            _require(id(subject) not in watched, execution, f"the {kind} is to come twice")
             watched[id(subject)] = f"{execution.describe()}: the {kind}"
     for execution in executions:
         for what, subject in _to_be_watched(execution):
             present = watched.pop(id(subject), None) is not None
             _require(present, execution, f"{what} has nothing that will end it")
     for left in watched.values():
-        raise Violation(f"{left} is set, but what it is about is over")
+        raise Violation(f"{left} is to come, but what it would end is over")
     retained = sorted(execution.run_id for _, (_, (execution,)) in engine.retentions)
     closed = sorted(execution.run_id for execution in executions if not execution.is_open)
     if retained != closed:
-        raise Violation(f"the executions kept until a time are {retained}, those closed {closed}")
+        raise Violation(f"{retained} are retained for a time, but {closed} are closed")
 
 
 def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | OpenItem]]:
-    """Yield what an effect has to end in time."""
+    """Yield what an effect must end in time."""
     if execution.is_open:
         yield "it", execution
     for timer in execution.timers.values():
@@ -204,17 +204,23 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
         for task in lists.waiting(name):
             execution, scheduled_id = task.execution, task.opened_id
             waits = f"the task of event {scheduled_id} waits on {name!r}"
-            _require(missing.pop(id(task), None) is not None, execution, f"{waits} in vain")
+            _require(
+                missing.pop(id(task), None) is not None,
+                execution,
+                f"{waits}, but it cannot be handed out",
+            )
             _agree(execution, waits, task.opened("taskList")[0], name)
             priorities.append(int(task.opened("taskPriority") or 0))
         if priorities != sorted(priorities, reverse=True):
-            raise Violation(f"the tasks of {name!r} wait in the order of priorities {priorities}")
+            raise Violation(
+                f"the tasks of {name!r} wait in the wrong order of priorities, {priorities}"
+            )
     for task in missing.values():
         _require(False, task.execution, f"the task of event {task.opened_id} waits on no list")
 
 
 def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
-    """Check that the lists and counts show the executions that there are, in their order."""
+    """Check that lists and counts show all executions of a domain in the right order."""
     orders: list[tuple[str, bool, Callable[[Execution], tuple[Any, ...]]]] = [
         ("startTimeFilter", False, lambda execution: (execution.started_at, execution.number)),
         ("startTimeFilter", True, lambda execution: (execution.started_at, execution.number)),
@@ -222,8 +228,8 @@ def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
     ]
     for time_filter, closed, order in orders:
         request = {time_filter: {"oldestDate": 0}}
-        there = [execution for execution in executions if execution.is_open is not closed]
-        expected = [execution.number for execution in sorted(there, key=order, reverse=True)]
+        existing = [execution for execution in executions if execution.is_open is not closed]
+        expected = [execution.number for execution in sorted(existing, key=order, reverse=True)]
         shown, after = [], None
         while True:
             page, after = domain.visibility.page(request, closed, after)
@@ -232,15 +238,16 @@ def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
                 break
         which = f"the {'closed' if closed else 'open'} executions of {domain.name!r}"
         if shown != expected:
-            raise Violation(f"{which} are shown by {time_filter} as {shown}, they are {expected}")
+            raise Violation(f"{which} are {expected}, but {time_filter} shows {shown}")
         count = domain.visibility.count(request, closed)
         most = len(shown) if count["truncated"] else count["count"]
         if most != len(shown):
-            raise Violation(f"{which} are counted as {count}, they are {len(shown)}")
+            raise Violation(f"{which} are {len(shown)}, but they are counted as {count}")
 
 
-def _agree(execution: Execution, what: str, held: object, told: object) -> None:
-    _require(held == told, execution, f"{what}: the engine holds {held}, the history says {told}")
+def _agree(execution: Execution, what: str, held: object, recorded: object) -> None:
+    rule = f"{what}: the engine holds {held}, the history says {recorded}"
+    _require(held == recorded, execution, rule)
 
 
 def _require(condition: bool, execution: Execution, rule: str) -> None:

@@ -1,14 +1,17 @@
-"""What every history keeps to, also one that the real service wrote (as recorded).
+"""The rules that every history obeys, including those that the real service wrote (as recorded).
 
-* Ids are 1, 2, 3 … and time never runs backwards.
-* Every ``…EventId`` points back to an event of the right kind, about the same thing.
-* Nothing is ended that is not open, and no two open things of a kind share an id.
+* Event ids are 1, 2, 3 … and time never runs backwards.
+* Every ``…EventId`` points back to an event of the right type, about the same task, timer or child.
+* Nothing ends that is not open, and no two open things of a kind share an id.
 * At most one decision task waits and at most one is started.
-* A decision task is scheduled at once after an event that a decider has to know of, and after
-  decisions of which one failed, unless one waits already; and after nothing else.
-* A transaction has one time: decisions that of their DecisionTaskCompleted, a decision task that
-  of what it is scheduled for.
-* An execution closes by a decision only while no decision task waits, and nothing follows.
+* A decision task is scheduled in the same transaction as an event that a decider has to know of,
+  or as a decision that failed, unless one waits already; and never otherwise.
+* All events of a transaction have the same time: decisions that of their DecisionTaskCompleted, a
+  decision task that of the event that called for it.
+* A decision closes the execution only while no decision task waits. No event follows.
+
+The tables here repeat what the engine's life cycles and `flowy_sim._events.schema` say. That is on
+purpose: the rules are the oracle that the engine is tested with, so they share nothing with it.
 """
 
 from __future__ import annotations
@@ -17,8 +20,149 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowy_sim._engine.life_cycles import CLOSE_STATUS
-from flowy_sim._events.links import DECIDED, IDENTITY, LATE_FAILURES, LINKS, OPENS, TRIGGERS, Link
+#: The member of ``openCounts`` that counts open things, by the event that opens one.
+OPENS = {
+    "ActivityTaskScheduled": "openActivityTasks",
+    "DecisionTaskScheduled": "openDecisionTasks",
+    "LambdaFunctionScheduled": "openLambdaFunctions",
+    "StartChildWorkflowExecutionInitiated": "openChildWorkflowExecutions",
+    "TimerStarted": "openTimers",
+}
+
+#: The member that identifies an open thing among others of its kind.
+IDENTITY = {
+    "ActivityTaskScheduled": "activityId",
+    "LambdaFunctionScheduled": "id",
+    "TimerStarted": "timerId",
+}
+
+DECIDED = "decisionTaskCompletedEventId"
+
+#: The events that close an execution.
+_CLOSINGS = {
+    "WorkflowExecutionCanceled",
+    "WorkflowExecutionCompleted",
+    "WorkflowExecutionContinuedAsNew",
+    "WorkflowExecutionFailed",
+    "WorkflowExecutionTerminated",
+    "WorkflowExecutionTimedOut",
+}
+
+#: The events that a decision writes at once, or that repeat its link later.
+_DECIDED_EVENTS = """
+    ActivityTaskCancelRequested ActivityTaskScheduled CancelTimerFailed
+    CancelWorkflowExecutionFailed CompleteWorkflowExecutionFailed
+    ContinueAsNewWorkflowExecutionFailed FailWorkflowExecutionFailed LambdaFunctionScheduled
+    MarkerRecorded RecordMarkerFailed RequestCancelActivityTaskFailed
+    RequestCancelExternalWorkflowExecutionFailed RequestCancelExternalWorkflowExecutionInitiated
+    ScheduleActivityTaskFailed ScheduleLambdaFunctionFailed SignalExternalWorkflowExecutionFailed
+    SignalExternalWorkflowExecutionInitiated StartChildWorkflowExecutionFailed
+    StartChildWorkflowExecutionInitiated StartTimerFailed TimerCanceled TimerStarted
+    WorkflowExecutionCanceled WorkflowExecutionCompleted WorkflowExecutionContinuedAsNew
+    WorkflowExecutionFailed
+"""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a member that holds an event id refers to.
+
+    Attributes:
+        target: the type of that event.
+        ends: whether this event ends what that event opened.
+        zero: whether 0 is allowed, which refers to no event.
+    """
+
+    target: str
+    ends: bool = False
+    zero: bool = False
+
+
+def _task_links() -> dict[tuple[str, str], Link]:
+    """Return the links of tasks and timers."""
+    links = {}
+    for task, endings, without_start in (
+        ("ActivityTask", ("Completed", "Failed", "TimedOut", "Canceled"), ("TimedOut", "Canceled")),
+        ("DecisionTask", ("Completed", "TimedOut"), ("TimedOut",)),
+        ("LambdaFunction", ("Completed", "Failed", "TimedOut"), ()),
+    ):
+        scheduled, started = f"{task}Scheduled", f"{task}Started"
+        # A decision task counts as open only until it is started, as recorded.
+        waits_only = task == "DecisionTask"
+        links[started, "scheduledEventId"] = Link(scheduled, ends=waits_only)
+        for ending in endings:
+            links[task + ending, "scheduledEventId"] = Link(scheduled, ends=not waits_only)
+            links[task + ending, "startedEventId"] = Link(started, zero=ending in without_start)
+    links["StartLambdaFunctionFailed", "scheduledEventId"] = Link(
+        "LambdaFunctionScheduled", ends=True
+    )
+    links["ActivityTaskCanceled", "latestCancelRequestedEventId"] = Link(
+        "ActivityTaskCancelRequested"
+    )
+    for ending in ("TimerFired", "TimerCanceled"):
+        links[ending, "startedEventId"] = Link("TimerStarted", ends=True)
+    return links
+
+
+def _execution_links() -> dict[tuple[str, str], Link]:
+    """Return the links of children, and of requests to other executions."""
+    links = {}
+    child, initiated = "ChildWorkflowExecution", "StartChildWorkflowExecutionInitiated"
+    links[child + "Started", "initiatedEventId"] = Link(initiated)
+    links["StartChildWorkflowExecutionFailed", "initiatedEventId"] = Link(
+        initiated, ends=True, zero=True
+    )
+    for ending in ("Completed", "Failed", "TimedOut", "Canceled", "Terminated"):
+        links[child + ending, "initiatedEventId"] = Link(initiated, ends=True)
+        links[child + ending, "startedEventId"] = Link(child + "Started")
+    for sent, confirmed in (
+        ("SignalExternalWorkflowExecution", "ExternalWorkflowExecutionSignaled"),
+        ("RequestCancelExternalWorkflowExecution", "ExternalWorkflowExecutionCancelRequested"),
+    ):
+        for event_type in (confirmed, sent + "Failed"):
+            links[event_type, "initiatedEventId"] = Link(sent + "Initiated")
+    return links
+
+
+#: Where each member that holds an id of the same history points, by event type and member.
+LINKS = {
+    **_task_links(),
+    **_execution_links(),
+    **{(name, DECIDED): Link("DecisionTaskCompleted") for name in _DECIDED_EVENTS.split()},
+}
+
+#: Failures of decisions that come after the transaction of the decisions.
+LATE_FAILURES = {
+    "SignalExternalWorkflowExecutionFailed",
+    "RequestCancelExternalWorkflowExecutionFailed",
+}
+
+#: The events that a decider has to know of (as recorded), and StartChildWorkflowExecutionFailed
+#: if it has an initiatedEventId.
+TRIGGERS = {
+    "ActivityTaskCanceled",
+    "ActivityTaskCompleted",
+    "ActivityTaskFailed",
+    "ActivityTaskTimedOut",
+    "ChildWorkflowExecutionCanceled",
+    "ChildWorkflowExecutionCompleted",
+    "ChildWorkflowExecutionFailed",
+    "ChildWorkflowExecutionStarted",
+    "ChildWorkflowExecutionTerminated",
+    "ChildWorkflowExecutionTimedOut",
+    "DecisionTaskTimedOut",
+    "ExternalWorkflowExecutionCancelRequested",
+    "ExternalWorkflowExecutionSignaled",
+    "LambdaFunctionCompleted",
+    "LambdaFunctionFailed",
+    "LambdaFunctionTimedOut",
+    "StartLambdaFunctionFailed",
+    "TimerFired",
+    "WorkflowExecutionCancelRequested",
+    "WorkflowExecutionSignaled",
+    "WorkflowExecutionStarted",
+    *LATE_FAILURES,
+}
 
 _LINKS_OF: dict[str, list[tuple[str, Link]]] = {}
 for (_event_type, _member), _link in LINKS.items():
@@ -26,22 +170,22 @@ for (_event_type, _member), _link in LINKS.items():
 
 
 class Violation(AssertionError):
-    """A rule is broken; the message names the execution, the event and the rule."""
+    """A rule is broken. The message names the execution, the event and the rule."""
 
 
 @dataclass
-class Told:
-    """What a history tells of its execution.
+class HistoryState:
+    """The state of an execution according to its history.
 
     Attributes:
-        open: the open things by the name of their count: the event that opened each, with
-            what tells it from others of its kind. Of decision tasks only the one that waits.
+        open: the open things by the name of their count: the event that opened each, with its
+            identity among others of its kind. Of decision tasks only the one that waits.
         running: the DecisionTaskStarted of the task that a decider holds, or 0.
         last_completed_start: the DecisionTaskStarted of the last completed task, or 0.
         context_id: the DecisionTaskCompleted with the latest executionContext, or 0.
         latest_activity_id: the newest event about an activity task, or 0.
-        cancel_requested: whether it was ever asked to cancel.
-        close: the type of the event that closed it, or None.
+        cancel_requested: whether the execution was ever asked to cancel.
+        close: the type of the event that closed the execution, or None.
     """
 
     open: dict[str, dict[int, str]] = field(
@@ -60,19 +204,19 @@ class Told:
         return next(iter(self.open["openDecisionTasks"]), 0)
 
     def counts(self) -> dict[str, int]:
-        """Return the ``openCounts`` that DescribeWorkflowExecution should give."""
+        """Return the ``openCounts`` that DescribeWorkflowExecution should return."""
         return {count: len(opened) for count, opened in self.open.items()}
 
 
-def check_history(events: Iterable[Mapping[str, Any]], name: str = "a history") -> Told:
-    """Hold a whole history to the rules.
+def check_history(events: Iterable[Mapping[str, Any]], name: str = "a history") -> HistoryState:
+    """Check a whole history against the rules.
 
     Args:
-        events: from event 1 on, as GetWorkflowExecutionHistory returns them.
-        name: what a violation calls the execution.
+        events: all events from event 1, as GetWorkflowExecutionHistory returns them.
+        name: the name of the execution in the message of a violation.
 
     Returns:
-        What the history tells.
+        The state of the execution according to its history.
 
     Raises:
         Violation: a rule is broken.
@@ -81,23 +225,23 @@ def check_history(events: Iterable[Mapping[str, Any]], name: str = "a history") 
     for event in events:
         reader.read(event)
     reader.end_transaction()
-    return reader.told
+    return reader.state
 
 
 class _Reader:
     """Reads a history event by event.
 
     Attributes:
-        told: what it has told so far.
-        types, times: of the events read, by their ids.
-        about: the event that scheduled or initiated what an event started, by its id.
-        batch: the DecisionTaskCompleted whose transaction goes on, or 0.
+        state: the state after the events read so far.
+        types, times: those of the events read, by event id.
+        about: of each event that starts something, the event that opened it, by event id.
+        batch: the DecisionTaskCompleted of the current transaction, or 0.
         owed: whether a decision task has to be scheduled before the transaction ends.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.told = Told()
+        self.state = HistoryState()
         self.types = [""]
         self.times: list[Any] = [None]
         self.about: dict[int, int] = {}
@@ -105,7 +249,7 @@ class _Reader:
         self.owed = False
 
     def read(self, event: Mapping[str, Any]) -> None:
-        """Take the next event."""
+        """Check the next event and apply it to the state."""
         event_type, time = event["eventType"], event.get("eventTimestamp")
         attributes = event[event_type[0].lower() + event_type[1:] + "EventAttributes"]
         at_once = self._is_decided_at_once(event_type, attributes)
@@ -116,8 +260,8 @@ class _Reader:
         self.times.append(time)
         if event["eventId"] != len(self.types) - 1:
             raise self._broken(f"has the id {event['eventId']}")
-        if self.told.close is not None:
-            raise self._broken(f"comes after {self.told.close}")
+        if self.state.close is not None:
+            raise self._broken(f"comes after {self.state.close}")
         if time is not None and before is not None and time < before:
             raise self._broken("is earlier than the event before it")
         self._place(event_type, attributes, at_once)
@@ -125,12 +269,12 @@ class _Reader:
         self._open(event_type, attributes)
         self._note(event_type, attributes)
         self.owed = self.owed or self._calls_for_a_task(event_type, attributes)
-        self.owed = self.owed and not self.told.waiting
+        self.owed = self.owed and not self.state.waiting
 
     def end_transaction(self) -> None:
         """Check that a decision task was scheduled if one had to be."""
-        if self.owed and self.told.close is None:
-            raise self._broken("is not followed by a decision task at once")
+        if self.owed and self.state.close is None:
+            raise self._broken("is not followed by a decision task in the same transaction")
         self.batch, self.owed = 0, False
 
     def _is_decided_at_once(self, event_type: str, attributes: Mapping[str, Any]) -> bool:
@@ -140,11 +284,11 @@ class _Reader:
         return not (late_failure and attributes.get("initiatedEventId"))
 
     def _place(self, event_type: str, attributes: Mapping[str, Any], at_once: bool) -> None:
-        """Check that the event stands in the transaction that it belongs to."""
+        """Check that the event is in the transaction that it belongs to."""
         same_time = self.times[-1] == self.times[-2]
         if event_type == "DecisionTaskScheduled":
-            if self.told.waiting:
-                raise self._broken(f"comes while {self.told.waiting} waits")
+            if self.state.waiting:
+                raise self._broken(f"comes while {self.state.waiting} waits")
             if not (self.owed and same_time):
                 raise self._broken("is not in the transaction of what calls for it")
             self.batch = 0
@@ -156,10 +300,10 @@ class _Reader:
 
     def _calls_for_a_task(self, event_type: str, attributes: Mapping[str, Any]) -> bool:
         failed_decision = event_type.endswith("Failed") and DECIDED in attributes
-        return event_type in TRIGGERS or (failed_decision and event_type not in CLOSE_STATUS)
+        return event_type in TRIGGERS or (failed_decision and event_type not in _CLOSINGS)
 
     def _follow(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Check where the event points, and end what it ends."""
+        """Check the links of the event, and end what it ends."""
         about = attributes.get("scheduledEventId") or attributes.get("initiatedEventId") or 0
         for member, link in _LINKS_OF.get(event_type, ()):
             target = attributes.get(member)
@@ -173,55 +317,55 @@ class _Reader:
                 raise self._broken(f"{points} {kind}, not {link.target}")
             if self.about.get(target, about) != about:
                 raise self._broken(f"{points} not about {about}")
-            if link.ends and self.told.open[OPENS[link.target]].pop(target, None) is None:
+            if link.ends and self.state.open[OPENS[link.target]].pop(target, None) is None:
                 raise self._broken(f"{points} not open")
         if about and event_type.endswith("Started"):
             self.about[len(self.types) - 1] = about
 
     def _open(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Note what the event opens."""
+        """Add what the event opens to the state."""
         count = OPENS.get(event_type)
         if count is not None:
             event_id = len(self.types) - 1
             identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
-            if identity in self.told.open[count].values():
+            if identity in self.state.open[count].values():
                 raise self._broken(f"has an id in use, {identity!r}")
-            self.told.open[count][event_id] = identity
+            self.state.open[count][event_id] = identity
 
     def _note(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        """Note what else the event tells."""
-        told, event_id = self.told, len(self.types) - 1
+        """Apply the rest of the event to the state."""
+        state, event_id = self.state, len(self.types) - 1
         if event_type.startswith("DecisionTask"):
             self._note_decision_task(event_type, attributes)
         elif event_type.startswith("ActivityTask"):
-            told.latest_activity_id = event_id
+            state.latest_activity_id = event_id
         elif event_type == "WorkflowExecutionCancelRequested":
-            told.cancel_requested = True
-        elif event_type in CLOSE_STATUS:
-            told.close = event_type
-            if DECIDED in attributes and told.waiting:
-                raise self._broken(f"comes while {told.waiting} waits")
-        elif attributes.get("cause") == "UNHANDLED_DECISION" and not told.waiting:
+            state.cancel_requested = True
+        elif event_type in _CLOSINGS:
+            state.close = event_type
+            if DECIDED in attributes and state.waiting:
+                raise self._broken(f"comes while {state.waiting} waits")
+        elif attributes.get("cause") == "UNHANDLED_DECISION" and not state.waiting:
             raise self._broken("comes although no decision task waits")
 
     def _note_decision_task(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        told, event_id = self.told, len(self.types) - 1
+        state, event_id = self.state, len(self.types) - 1
         started_id = attributes.get("startedEventId", 0)
         if event_type == "DecisionTaskStarted":
-            if told.running:
-                raise self._broken(f"comes while {told.running} is not over")
-            told.running = event_id
+            if state.running:
+                raise self._broken(f"comes while {state.running} is not over")
+            state.running = event_id
         elif event_type == "DecisionTaskTimedOut" and not started_id:
-            if told.open["openDecisionTasks"].pop(attributes["scheduledEventId"], None) is None:
+            if state.open["openDecisionTasks"].pop(attributes["scheduledEventId"], None) is None:
                 raise self._broken("is about a task that does not wait")
         elif event_type != "DecisionTaskScheduled":
-            if told.running != started_id:
+            if state.running != started_id:
                 raise self._broken(f"ends {started_id}, which is over")
-            told.running = 0
+            state.running = 0
         if event_type == "DecisionTaskCompleted":
-            told.last_completed_start = started_id
+            state.last_completed_start = started_id
             if attributes.get("executionContext") is not None:
-                told.context_id = event_id
+                state.context_id = event_id
 
     def _broken(self, rule: str) -> Violation:
         event = f"event {len(self.types) - 1} {self.types[-1]}"

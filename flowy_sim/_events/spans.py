@@ -1,4 +1,4 @@
-"""From wire events to rows: what began, was taken up and ended, told by event ids."""
+"""What ran when, read from a history: a row for each task, timer and child, with its attempts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flowy_sim._events.vocabulary import (
+from flowy_sim._events.schema import (
     ACTIVITY,
-    CLOSINGS,
     DECISIONS,
-    ENDINGS,
+    ENDS,
+    EVENTS,
+    EXECUTION,
     FAILED,
     HAPPENED,
     INSTANT,
-    INSTANTS,
     OPEN,
-    OPENINGS,
+    OPENS,
     STARTS,
     TIMER,
     TROUBLES,
     Attributes,
-    Opening,
+    EventSchema,
     attributes_of,
     reason_of,
     refused_decision,
@@ -32,14 +32,15 @@ from flowy_sim._events.vocabulary import (
 
 @dataclass(slots=True)
 class Span:
-    """One attempt at something, by the ids of the events that tell of it.
+    """One attempt at something, by the ids of its events.
 
     Attributes:
-        kind: what it is: a kind of row, or the timer before another attempt.
-        begun: when it was asked for.
-        started: when somebody took it up; None if nobody did, or if no event would tell.
-        ended: when it was over; None if it is open.
-        outcome: how.
+        kind: the kind of its row, or `TIMER` for the timer before another attempt.
+        begun: the event that scheduled or initiated it.
+        started: the event that started it; None if it has not started, or if things of this kind
+            have no such event.
+        ended: the event that ended it; None while it is open.
+        outcome: how it ended.
     """
 
     kind: str
@@ -51,13 +52,13 @@ class Span:
 
 @dataclass(slots=True)
 class Row:
-    """A row of the picture.
+    """A row of a timeline.
 
     Attributes:
-        kind: one of the kinds of `flowy_sim._events.vocabulary`.
+        kind: one of the kinds of `flowy_sim._events.schema`.
         label: what to call it.
-        type: the activity's type.
-        spans: all attempts, or all decisions; an instant is a span of one event.
+        type: the activity's type; None for other kinds.
+        spans: all attempts, or all decision tasks. An instant has one span of one event.
     """
 
     kind: str
@@ -67,24 +68,24 @@ class Row:
 
     @property
     def outcome(self) -> str:
-        """What came of the last attempt; it is open, too, while another attempt is waited for."""
+        """The outcome of the last attempt; `OPEN` also while the row waits for another attempt."""
         last = self.spans[-1]
         return last.outcome if last.kind == self.kind else OPEN
 
     @property
     def attempts(self) -> int:
-        """How many attempts there were."""
+        """The number of attempts."""
         return sum(span.kind == self.kind for span in self.spans)
 
 
 @dataclass(slots=True)
-class Trouble:
-    """What went wrong at an event.
+class Problem:
+    """Something that went wrong.
 
     Attributes:
-        event_id: the event.
+        event_id: the event that reports it.
         sentence: what went wrong, in words.
-        reason: why, as far as that was not told just before.
+        reason: why; empty if the problem before it has the same reason.
     """
 
     event_id: int
@@ -93,17 +94,17 @@ class Trouble:
 
 
 @dataclass(slots=True)
-class Story:
-    """What a history tells.
+class Timeline:
+    """What ran when in an execution.
 
     Attributes:
         name: the workflow's name and version.
-        outcome: what became of the execution.
+        outcome: how the execution ended, or `OPEN`.
         events: the ids of all events, in order.
-        times: milliseconds since the epoch by event id, never running backwards; empty if a time
-            is missing.
-        rows: in the order in which they began.
-        troubles: what went wrong, in order.
+        times: milliseconds since the epoch by event id, never running backwards; empty if the
+            time of an event is missing.
+        rows: the rows, in the order in which they began.
+        problems: what went wrong, in order.
     """
 
     name: str = ""
@@ -111,19 +112,22 @@ class Story:
     events: list[int] = field(default_factory=list)
     times: dict[int, int] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def milliseconds(self) -> int:
-        """How long it took, as far as is known."""
+        """The time from the first event to the last; 0 if times are missing."""
         return self.times[self.events[-1]] - self.times[self.events[0]] if self.times else 0
 
 
-def read(events: Iterable[Mapping[str, Any]]) -> Story:
-    """Read wire events, in any order.
+def read(events: Iterable[Mapping[str, Any]]) -> Timeline:
+    """Read the timeline of a history.
+
+    Args:
+        events: wire events in any order, all or some of an execution's.
 
     Raises:
-        ValueError: they are not events of a history.
+        ValueError: these are not events of a history.
     """
     listed = list(events)
     try:
@@ -134,83 +138,87 @@ def read(events: Iterable[Mapping[str, Any]]) -> Story:
         times = [_milliseconds(event.get("eventTimestamp")) for event in listed]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"These are not events of a history: {error!r}.") from error
-    story = reader.story
-    story.events = [event["eventId"] for event in listed]
+    timeline = reader.timeline
+    timeline.events = [event["eventId"] for event in listed]
     latest = 0
-    for event_id, time in zip(story.events, times, strict=True):
+    for event_id, time in zip(timeline.events, times, strict=True):
         if time is None:
-            story.times = {}
+            timeline.times = {}
             break
         # The service's own machines do not always agree on the time.
-        latest = story.times[event_id] = max(latest, time)
-    return story
+        latest = timeline.times[event_id] = max(latest, time)
+    return timeline
 
 
 class _Reader:
-    """Makes a story, event by event."""
+    """Makes a timeline, event by event."""
 
     def __init__(self) -> None:
-        self.story = Story()
+        self.timeline = Timeline()
         self._open: dict[int, tuple[Row, Span]] = {}
         self._decisions: Row | None = None
         self._activities: dict[str, Row] = {}
 
     def read(self, event_id: int, event_type: str, attributes: Attributes) -> None:
-        """Take the next event. What it speaks of may be missing: histories come in pages."""
-        if event_type == "WorkflowExecutionStarted":
+        """Read the next event. Events that it refers to may be missing: histories come in pages."""
+        schema = EVENTS.get(event_type)
+        if schema is None:
+            return
+        if schema.phase == OPENS and schema.kind == EXECUTION:
             named = attributes["workflowType"]
-            self.story.name = f"{named['name']} {named['version']}"
-        elif event_type in CLOSINGS:
-            self.story.outcome = CLOSINGS[event_type]
-            self._tell(event_id, "the execution", self.story.outcome, attributes)
-        elif event_type in OPENINGS:
-            self._begin(event_id, OPENINGS[event_type], attributes)
-        elif event_type in STARTS:
-            _, span = self._open.get(attributes[STARTS[event_type]], (None, None))
+            self.timeline.name = f"{named['name']} {named['version']}"
+        elif schema.phase == OPENS:
+            self._begin(event_id, schema, attributes)
+        elif schema.phase == STARTS:
+            _, span = self._open.get(attributes[schema.about], (None, None))
             if span is not None:
                 span.started = event_id
-        elif event_type in ENDINGS and attributes.get(ENDINGS[event_type].link) in self._open:
-            row, span = self._open.pop(attributes[ENDINGS[event_type].link])
-            span.ended, span.outcome = event_id, ENDINGS[event_type].outcome
-            self._tell(event_id, row.label, span.outcome, attributes)
-        elif event_type in INSTANTS:
-            self._happen(event_id, INSTANTS[event_type](attributes), HAPPENED)
-        elif "cause" in attributes:
+        elif schema.phase == ENDS and schema.kind == EXECUTION:
+            self.timeline.outcome = schema.outcome
+            self._report(event_id, "the execution", schema.outcome, attributes)
+        elif schema.phase == ENDS and attributes.get(schema.about) in self._open:
+            row, span = self._open.pop(attributes[schema.about])
+            span.ended, span.outcome = event_id, schema.outcome
+            self._report(event_id, row.label, span.outcome, attributes)
+        elif schema.refuses:
             label = refused_decision(event_type, attributes)
             self._happen(event_id, label, FAILED)
-            self._tell(event_id, label, FAILED, attributes)
+            self._report(event_id, label, FAILED, attributes)
+        elif schema.kind == INSTANT:
+            self._happen(event_id, schema.label(attributes), HAPPENED)
 
     def _happen(self, event_id: int, label: str, outcome: str) -> None:
         span = Span(INSTANT, event_id, ended=event_id, outcome=outcome)
-        self.story.rows.append(Row(INSTANT, label, spans=[span]))
+        self.timeline.rows.append(Row(INSTANT, label, spans=[span]))
 
-    def _tell(self, event_id: int, what: str, outcome: str, attributes: Attributes) -> None:
+    def _report(self, event_id: int, what: str, outcome: str, attributes: Attributes) -> None:
+        """Add a problem, without the reason if that was just given."""
         if outcome in TROUBLES:
-            reason = reason_of(attributes)
-            told = self.story.troubles and self.story.troubles[-1].reason
-            if told and told in reason:
+            reason, problems = reason_of(attributes), self.timeline.problems
+            if problems and problems[-1].reason and problems[-1].reason in reason:
                 reason = ""
             sentence = f"{what} {outcome}: {reason}" if reason else f"{what} {outcome}"
-            self.story.troubles.append(Trouble(event_id, sentence, reason))
+            problems.append(Problem(event_id, sentence, reason))
 
-    def _begin(self, event_id: int, opening: Opening, attributes: Attributes) -> None:
-        span = Span(opening.kind, event_id)
-        row = self._known_row(opening.kind, attributes)
+    def _begin(self, event_id: int, schema: EventSchema, attributes: Attributes) -> None:
+        kind = schema.kind
+        span = Span(kind, event_id)
+        row = self._known_row(kind, attributes)
         if row is None:
-            row = Row(opening.kind, opening.label(attributes), attributes.get("activityType"))
-            self.story.rows.append(row)
-            if opening.kind == DECISIONS:
+            row = Row(kind, schema.label(attributes), attributes.get("activityType"))
+            self.timeline.rows.append(row)
+            if kind == DECISIONS:
                 self._decisions = row
-            elif opening.kind == ACTIVITY:
+            elif kind == ACTIVITY:
                 self._activities[attributes["activityId"]] = row
         row.spans.append(span)
         self._open[event_id] = row, span
 
     def _known_row(self, kind: str, attributes: Attributes) -> Row | None:
-        """Find the row of something that is done once more.
+        """Return the row that another attempt belongs to; None if it begins a row.
 
-        Another attempt at an activity has the same id, or has a number behind it as flowy does
-        it: ``resize-1.2``, after a timer ``resize-1.2-delay`` if it waits.
+        Another attempt at an activity has the same id, or the id with a number appended, as flowy
+        does it: ``resize-1.2``, after a timer ``resize-1.2-delay`` if it waits.
         """
         if kind == DECISIONS:
             return self._decisions

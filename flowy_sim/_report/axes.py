@@ -1,28 +1,38 @@
-"""Where events stand on a line: by their time or, where no time passes, by their order."""
+"""The axis of a timeline, by time or, if no time passes, by event; and durations in words."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from typing import NamedTuple
 
-from flowy_sim._events.spans import Story
-from flowy_sim._report.durations import STEPS, duration
+from flowy_sim._events.spans import Timeline
+
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
+
+STEPS = (
+    *(digit * power for power in (1, 10, 100, 1000) for digit in (1, 2, 5)),
+    *(seconds * 1000 for seconds in (10, 20, 30)),
+    *(minutes * 60_000 for minutes in (1, 2, 5, 10, 20, 30)),
+    *(hours * 3_600_000 for hours in (1, 2, 3, 6, 12)),
+    *(days * 86_400_000 for days in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
+)
+"""Round distances between the marks of an axis, in milliseconds."""
 
 
 class Mark(NamedTuple):
-    """Something written above a column of the axis."""
+    """A label above a column of the axis."""
 
     column: int
     label: str
 
 
 class Axis(NamedTuple):
-    """An axis.
+    """The axis of a timeline.
 
     Attributes:
         columns: the column of each event, from 0.
-        marks: what is written above, from left to right, none touching another.
-        title: what to write before them.
+        marks: the labels above it, from left to right; no two touch.
+        title: the text before the labels.
     """
 
     columns: dict[int, int]
@@ -30,27 +40,27 @@ class Axis(NamedTuple):
     title: str = ""
 
 
-def axis_for(story: Story, width: int, room: int) -> Axis:
-    """Make the axis of a story.
+def axis_for(timeline: Timeline, width: int, room: int) -> Axis:
+    """Return the axis of a timeline: by time, or by event if no time passes.
 
     Args:
-        story: what is to be drawn.
-        width: the columns of the axis.
-        room: the columns, from the same first one, in which marks may be written.
+        timeline: the timeline.
+        width: number of columns of the axis.
+        room: number of columns for the labels, from the same first column.
     """
-    if story.milliseconds:
-        return _time_axis(story, width, room)
-    return _order_axis(story, width, room)
+    if timeline.milliseconds:
+        return _time_axis(timeline, width, room)
+    return _order_axis(timeline, width, room)
 
 
-def _time_axis(story: Story, width: int, room: int) -> Axis:
-    span = story.milliseconds
-    first = story.times[story.events[0]]
+def _time_axis(timeline: Timeline, width: int, room: int) -> Axis:
+    span = timeline.milliseconds
+    first = timeline.times[timeline.events[0]]
 
     def column(milliseconds: int) -> int:
         return milliseconds * (width - 1) // span
 
-    columns = {event_id: column(time - first) for event_id, time in story.times.items()}
+    columns = {event_id: column(time - first) for event_id, time in timeline.times.items()}
     for step in STEPS[bisect_left(STEPS, span // width) :]:
         marks = [Mark(column(at), duration(at)) for at in range(0, span + 1, step)]
         if marks == _apart(marks, room):
@@ -58,9 +68,11 @@ def _time_axis(story: Story, width: int, room: int) -> Axis:
     return Axis(columns, [Mark(0, duration(0))])
 
 
-def _order_axis(story: Story, width: int, room: int) -> Axis:
-    last = max(len(story.events) - 1, 1)
-    columns = {event_id: index * (width - 1) // last for index, event_id in enumerate(story.events)}
+def _order_axis(timeline: Timeline, width: int, room: int) -> Axis:
+    last = max(len(timeline.events) - 1, 1)
+    columns = {
+        event_id: index * (width - 1) // last for index, event_id in enumerate(timeline.events)
+    }
     step = next((step for step in STEPS if step * width >= 5 * last), last)
     marks = [
         Mark(column, str(event_id))
@@ -71,7 +83,7 @@ def _order_axis(story: Story, width: int, room: int) -> Axis:
 
 
 def _apart(marks: list[Mark], room: int) -> list[Mark]:
-    """Leave out the marks that touch the one before, and those that do not fit in."""
+    """Leave out marks that touch the one before, and those that do not fit."""
     kept: list[Mark] = []
     free = 0
     for mark in marks:
@@ -80,3 +92,22 @@ def _apart(marks: list[Mark], room: int) -> list[Mark]:
             kept.append(mark)
             free = end + 2
     return kept
+
+
+def duration(milliseconds: float) -> str:
+    """Return a duration in words, with its two greatest units.
+
+    >>> [duration(ms) for ms in (0, 12, 1500, 12_346, 125_000, 12_000_000, 31_536_000_000)]
+    ['0 s', '12 ms', '1.5 s', '12.35 s', '2 min 5 s', '3 h 20 min', '365 d']
+    """
+    if 0 < round(milliseconds) < 1000:
+        return f"{round(milliseconds)} ms"
+    if milliseconds < 59_995:
+        return f"{round(milliseconds / 1000, 2):g} s"
+    rest = round(milliseconds / 1000) * 1000
+    counts = []
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        counts.append(f"{count} {unit}" if count else "")
+    first = next(index for index, count in enumerate(counts) if count)
+    return " ".join(filter(None, counts[first : first + 2]))

@@ -12,7 +12,7 @@ from flowy_sim._simulation.presence import Poller
 
 
 class ThreadPoller(Poller):
-    """A thread; when it polls again it has dropped its task, or has passed it on."""
+    """A thread; when it polls again and again it has dropped its task, or has passed it on."""
 
     __slots__ = ("thread",)
 

@@ -29,7 +29,7 @@ from typing import Any
 from flowy_sim._engine.engine import Engine
 from flowy_sim._storage import files, schema
 from flowy_sim._storage.files import FileRefusedError
-from flowy_sim._storage.journal import Host, JournalError, OpenJournal, SimulationKey
+from flowy_sim._storage.journal import JournalError, OpenJournal, RestoreTarget, SimulationKey
 from flowy_sim._storage.restore import read_engines, read_simulations
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
 
@@ -54,18 +54,18 @@ def journal_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenJou
         ``Server(listener, settings, journal_in(Path("orders.db")))``
     """
 
-    async def open_journal(host: Host) -> FileJournal:
-        return open_file(path, host, expected or {})
+    async def open_journal(target: RestoreTarget) -> FileJournal:
+        return open_file(path, target, expected or {})
 
     return open_journal
 
 
-def open_file(path: Path, host: Host, expected: Mapping[str, Any]) -> FileJournal:
+def open_file(path: Path, target: RestoreTarget, expected: Mapping[str, Any]) -> FileJournal:
     """Restore the simulations in a file, and return the journal that they continue with.
 
     Args:
         path: the file; it is created if it does not exist.
-        host: runs the simulations; it has none yet.
+        target: receives the simulations; it has none yet.
         expected: settings that the simulation without a name must have, if it is in the file.
 
     Raises:
@@ -82,7 +82,7 @@ def open_file(path: Path, host: Host, expected: Mapping[str, Any]) -> FileJourna
         for each in stored:
             if not each.key.name:
                 _check_settings(path, each.settings, expected)
-            simulation = restored[each.key] = host.restore(*each.key, each.settings, each.begun)
+            simulation = restored[each.key] = target.restore(*each.key, each.settings, each.begun)
             for region, number in each.engines.items():
                 engines[number] = simulation.engines.of(region)
         forgotten = read_engines(connection, engines)

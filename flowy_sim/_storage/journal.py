@@ -188,7 +188,7 @@ class Regions(Protocol):
 
 
 class RestoredSimulation(Protocol):
-    """A simulation of a host, while it is restored.
+    """A simulation while it is restored.
 
     Attributes:
         engines: the service in each region.
@@ -202,8 +202,8 @@ class RestoredSimulation(Protocol):
         ...
 
 
-class Host(Protocol):
-    """Whatever runs the simulations that are restored: a server."""
+class RestoreTarget(Protocol):
+    """Receives the simulations that are restored: a server."""
 
     def restore(
         self, name: str, account: str, settings: dict[str, Any], begun: int
@@ -219,11 +219,10 @@ class Host(Protocol):
         ...
 
 
-#: Restores the simulations of a host, which has none yet, and returns the journal that they go on
-#: with.
-OpenJournal = Callable[[Host], Awaitable[Journal]]
+#: Restores simulations, and returns the journal that they continue with.
+OpenJournal = Callable[[RestoreTarget], Awaitable[Journal]]
 
 
-async def open_nothing(host: Host) -> Journal:
+async def open_nothing(target: RestoreTarget) -> Journal:
     """Return a journal that keeps nothing."""
     return NullJournal()

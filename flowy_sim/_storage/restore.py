@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any, NamedTuple, overload
@@ -13,6 +13,7 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.events import Event
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.restore import Restore
+from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage import schema
 from flowy_sim._storage.codec import decode_events
 from flowy_sim._storage.journal import SimulationKey
@@ -164,36 +165,31 @@ class LoadedSimulation(NamedTuple):
     engines: dict[str, Engine]
 
 
-#: Makes the engine of a region of a simulation, with nothing in it.
-MakeEngine = Callable[[StoredSimulation, str], Engine]
-
-
-def load(
-    connection: Connection, make_engine: MakeEngine | None = None, *, whole: bool = False
-) -> list[LoadedSimulation]:
+def load(connection: Connection, *, whole: bool = False) -> list[LoadedSimulation]:
     """Read everything in a file.
 
     Args:
         connection: to the file.
-        make_engine: makes the engines; by default with the service's own quotas.
         whole: see `read_engines`.
 
     Raises:
         sqlite3.Error, LookupError, TypeError, ValueError, AssertionError: the file is damaged.
     """
-    make = make_engine or _make_engine
     engines: dict[int, Engine] = {}
     loaded = []
     for stored in read_simulations(connection):
-        by_region = {region: make(stored, region) for region in stored.engines}
-        engines.update((number, by_region[region]) for region, number in stored.engines.items())
+        settings = Settings.read(stored.settings)
+        by_region = {}
+        for region, number in stored.engines.items():
+            engines[number] = by_region[region] = Engine(
+                account=stored.key.account,
+                region=region,
+                seed=settings.seed,
+                limits=settings.make_limits(),
+            )
         loaded.append(LoadedSimulation(stored, by_region))
     read_engines(connection, engines, whole=whole)
     return loaded
-
-
-def _make_engine(stored: StoredSimulation, region: str) -> Engine:
-    return Engine(account=stored.key.account, region=region, seed=stored.settings["seed"])
 
 
 class StoredEvents(Sequence[Event]):

@@ -25,15 +25,11 @@ from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.timer_queue import Effect
 from flowy_sim._events.rules import Violation
 from flowy_sim._storage import files
-from flowy_sim._storage.codec import (
-    domain_state,
-    encode,
-    execution_of,
-)
+from flowy_sim._storage.codec import domain_state, encode, execution_of
 from flowy_sim._storage.files import FileRefusedError
-from flowy_sim._storage.restore import LoadedSimulation, MakeEngine, load
+from flowy_sim._storage.restore import LoadedSimulation, load
 from flowy_sim._storage.unit_of_work import ExecutionRow, Ids, UnitOfWork
-from flowy_sim._storage.verification import verify, verify_instants
+from flowy_sim._storage.verification import verify_engine, verify_simulation
 
 
 class Selection(NamedTuple):
@@ -59,7 +55,7 @@ class NothingSelectedError(Exception):
 
 
 class SnapshotError(Exception):
-    """A snapshot cannot be imported; the message is a sentence that says why."""
+    """A snapshot cannot be imported; the message says why."""
 
 
 class Imported(NamedTuple):
@@ -255,9 +251,8 @@ class _Writer:
         started, closed = (present.started, present.closed) if present else (0, 0)
         self._counts[domain] = started, closed
         counts = {"started": started + domain.started, "closed": closed + domain.closed}
-        self._unit.put(
-            "domains", number, self._number, encode(domain_state(present or domain) | counts)
-        )
+        state = domain_state(present or domain) | counts
+        self._unit.put("domains", number, self._number, encode(state))
         for kind in (WORKFLOW, ACTIVITY):
             for key in domain.types(kind).keys(None):
                 if present is None or present.types(kind).get(key) is None:
@@ -275,8 +270,7 @@ class _Writer:
                     self._unit.put_heartbeat(row, task)
 
     def _write_effects(self, last_key: int) -> None:
-        entries = sorted(self._content.engine.effects.entries(), key=itemgetter(1))
-        for at, _, effect in entries:
+        for at, _, effect in sorted(self._content.engine.effects.entries(), key=itemgetter(1)):
             owner = execution_of(effect.arguments[0])
             if owner in self._content.executions:
                 last_key += 1
@@ -304,16 +298,12 @@ def _places(content: _Content, place: int) -> dict[Execution, dict[str, int]]:
 # Import
 
 
-def import_file(
-    path: Path, snapshot: Path, make_engine: MakeEngine, *, name: str | None = None, said: str = ""
-) -> Imported:
+def import_file(path: Path, snapshot: Path, *, name: str | None = None, said: str = "") -> Imported:
     """Add everything in a snapshot to a file, or nothing.
 
     Args:
         path: the file; it is created if it does not exist. No server may have it open.
         snapshot: the snapshot, or any other file; it is not changed.
-        make_engine: makes engines as a server would; it raises `ValueError` for a simulation that
-            is not set up as one can be.
         name: another name for the simulation.
         said: what messages call the snapshot; its path by default.
 
@@ -322,7 +312,7 @@ def import_file(
         FileRefusedError: one of the files cannot be used, or the snapshot does not fit into the
             file, which is unchanged.
     """
-    arriving = read_snapshot(snapshot, make_engine, name=name, said=said)
+    arriving = read_snapshot(snapshot, name=name, said=said)
     is_new = files.is_missing(path)
     if is_new:
         files.create(path)
@@ -335,16 +325,16 @@ def import_file(
 
 
 def read_snapshot(
-    snapshot: Path, make_engine: MakeEngine, *, name: str | None = None, said: str = ""
+    snapshot: Path, *, name: str | None = None, said: str = ""
 ) -> list[LoadedSimulation]:
     """Return the simulations in a snapshot if all of them are sound; see `import_file`."""
     with files.reading(snapshot, said) as connection:
         try:
-            for each in _load(connection, make_engine, name):
+            for each in _load(connection, name):
                 for engine in each.engines.values():
-                    verify(engine, _content(engine).executions)
+                    verify_engine(engine, _content(engine).executions)
             # Everything has happened in those by now.
-            return _load(connection, make_engine, name)
+            return _load(connection, name)
         except files.DAMAGE as error:
             # The errors of Python itself say little without their names.
             own = isinstance(error, Violation | LifeCycleError) or type(error) is ValueError
@@ -352,10 +342,8 @@ def read_snapshot(
     raise SnapshotError(f"{said or snapshot} cannot be imported: {reason.rstrip('.')}.")
 
 
-def _load(
-    connection: Connection, make_engine: MakeEngine, name: str | None
-) -> list[LoadedSimulation]:
-    loaded = load(connection, make_engine, whole=True)
+def _load(connection: Connection, name: str | None) -> list[LoadedSimulation]:
+    loaded = load(connection, whole=True)
     if name is not None:
         if len(loaded) != 1:
             raise ValueError(f"it has {len(loaded)} simulations, and only one can be renamed")
@@ -364,9 +352,7 @@ def _load(
     if len({each.stored.key for each in loaded}) < len(loaded):
         raise ValueError("it has a simulation twice")
     for each in loaded:
-        verify_instants("a simulation", each.stored.begun, each.stored.now)
-        # There may be no region for which an engine was made.
-        make_engine(each.stored, "us-east-1")
+        verify_simulation(each.stored)
     return loaded
 
 
@@ -411,7 +397,9 @@ def _merge(
         number = stored.engines.get(content.engine.region) or unit.ids.new()
         _Writer(unit, number, content, engine).write(stored.number)
         if stored.settings["seed"] != arriving.stored.settings["seed"]:
-            lost_tokens += sum(map(_held_tasks, content.executions))
+            for each in content.executions:
+                tasks = (each.running_decision_task, *each.activities.values())
+                lost_tokens += sum(1 for task in tasks if task is not None and task.is_held)
     return lost_tokens
 
 
@@ -428,9 +416,3 @@ def _check_room(engine: Engine, content: _Content, path: Path) -> None:
                 f"In {path} an execution of {execution.workflow_id!r} is open, and only one can be "
                 "at a time."
             )
-
-
-def _held_tasks(execution: Execution) -> int:
-    """Return the number of tasks of an execution that workers hold."""
-    tasks = (execution.running_decision_task, *execution.activities.values())
-    return sum(1 for task in tasks if task is not None and task.started_id)

@@ -1,4 +1,4 @@
-"""Checks engines that were restored from a file from elsewhere, which is trusted in nothing.
+"""Checks simulations that were restored from a file from elsewhere, which is trusted in nothing.
 
 Restoring them has shown that everything fits together. What remains is whether each value is one
 that the service could have been given or could have written. That is asked of the engine's own
@@ -22,10 +22,20 @@ from flowy_sim._engine.validation.coercion import Refused
 from flowy_sim._engine.validation.constraints import Check, compiled
 from flowy_sim._engine.validation.requests import checked
 from flowy_sim._events.invariants import check
+from flowy_sim._simulation.settings import check_account, check_mode, check_name
 from flowy_sim._storage.codec import type_state
+from flowy_sim._storage.restore import StoredSimulation
 
 
-def verify(engine: Engine, executions: Iterable[Execution]) -> None:
+def verify_simulation(stored: StoredSimulation) -> None:
+    """Refuse a simulation that no server can have; see `verify_engine` for the errors."""
+    check_name(stored.key.name)
+    check_account(stored.key.account)
+    check_mode(stored.mode)
+    _verify_instants("a simulation", stored.begun, stored.now)
+
+
+def verify_engine(engine: Engine, executions: Iterable[Execution]) -> None:
     """Refuse an engine that the service could not have come to, or that could not go on.
 
     Args:
@@ -34,11 +44,11 @@ def verify(engine: Engine, executions: Iterable[Execution]) -> None:
 
     Raises:
         ValueError: a value is wrong; the message names it.
-        AssertionError, LookupError, TypeError, ArithmeticError: the engine breaks an invariant.
+        AssertionError, LookupError, TypeError, ArithmeticError: something breaks an invariant.
     """
     if not isinstance(engine.region, str):
         raise ValueError(f"{engine.region!r:.40} is not a region")
-    verify_instants("an engine", engine.now, *(at for at, _, _ in engine.effects.entries()))
+    _verify_instants("an engine", engine.now, *(at for at, _, _ in engine.effects.entries()))
     for domain in engine.domains.values():
         _verify_domain(domain)
     numbers: dict[Domain, set[int]] = {domain: set() for domain in engine.domains.values()}
@@ -75,7 +85,7 @@ def _verify_domain(domain: Domain) -> None:
             state = type_state(domain.types(kind).require(key))
             created_at, deprecated_at = state.pop("created_at"), state.pop("deprecated_at")
             what = f"the {kind} {key!r:.80}"
-            verify_instants(what, created_at, deprecated_at or created_at)
+            _verify_instants(what, created_at, deprecated_at or created_at)
             defaults = state.pop("defaults")
             _verify_request(f"Register{kind}", what, domain=domain.name, **state, **defaults)
 
@@ -94,7 +104,7 @@ def _verify_execution(execution: Execution) -> None:
         if not 1 <= _whole_number(number) <= most:
             raise ValueError(f"{what} is number {number} of {most}")
     for task in execution.activities.values():
-        verify_instants(what, task.heartbeat_at)
+        _verify_instants(what, task.heartbeat_at)
         details = task.heartbeat_details
         _verify_request("RecordActivityTaskHeartbeat", what, taskToken="-", details=details)
     for event_id in range(1, len(execution) + 1):
@@ -103,7 +113,7 @@ def _verify_execution(execution: Execution) -> None:
 
 def _verify_event(execution: Execution, event_id: int, what: str) -> None:
     """Refuse an event that the service does not write."""
-    verify_instants(what, execution.time(event_id))
+    _verify_instants(what, execution.time(event_id))
     kind, attributes = execution.event_type(event_id), execution.attributes(event_id)
     required, checks = _checks(event_types()[kind].attributes_key)
     try:
@@ -136,8 +146,7 @@ def _verify_request(operation: str, what: str, **members: Any) -> None:
         raise ValueError(f"{what} has members that are not known")
 
 
-def verify_instants(what: str, *instants: Any) -> None:
-    """Refuse times that are not milliseconds since 1970."""
+def _verify_instants(what: str, *instants: Any) -> None:
     for at in instants:
         try:
             instant(_whole_number(at))

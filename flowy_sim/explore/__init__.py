@@ -1,4 +1,4 @@
-"""Finding bugs: a workflow is run under many orders and faults, each run different.
+"""Find bugs: run a workflow in many different orders and under many faults.
 
 Example:
     ::
@@ -17,8 +17,19 @@ Example:
 from __future__ import annotations
 
 from flowy_sim.explore._attempt import EndlessError
-from flowy_sim.explore._exploration import Exploration, Failure, FoundError
-from flowy_sim.explore._exploring import explore, find
+from flowy_sim.explore._explore import explore, find
+from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
+from flowy_sim.explore._workflow import WorkflowTest
 from flowy_sim.testing._invariants import invariant
 
-__all__ = ["EndlessError", "Exploration", "Failure", "FoundError", "explore", "find", "invariant"]
+__all__ = [
+    "EndlessError",
+    "Exploration",
+    "Failure",
+    "FoundError",
+    "Observations",
+    "WorkflowTest",
+    "explore",
+    "find",
+    "invariant",
+]

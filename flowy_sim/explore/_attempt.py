@@ -1,53 +1,49 @@
-"""One run of what is explored: how it is set up, and what came of it."""
+"""One run of an explored test: how it is set up and what it ended with."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
-from flowy_sim._simulation.schedule import Schedule
-from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._choices import Made
-from flowy_sim.faults._fault import Fault
-from flowy_sim.testing import MOST_FAULTS, Runner
+from flowy_sim.explore._choices import RecordingSchedule
+from flowy_sim.faults._fault import InjectedFault
+from flowy_sim.testing import Runner
+from flowy_sim.testing._runner import MOST_FAULTS
 
 Test = Callable[[Runner], object]
-"""What is explored: it runs workflows with the runner it is given, and asserts."""
+"""What is explored: a function that runs workflows with the runner it receives, and asserts."""
 
 
 class PrunedError(BaseException):
-    """A run has come to a state from which all that follows is being explored already."""
+    """A run has reached a state whose continuations are already being explored."""
 
 
 class EndlessError(AssertionError):
-    """A run does not come to an end."""
+    """A run takes more turns than ``most_turns`` allows, so it probably never ends."""
 
     __module__ = "flowy_sim.explore"
 
 
-class Recording(Schedule, Protocol):
-    """A schedule that keeps a record; see `flowy_sim.explore._choices`."""
-
-    made: list[Made]
-
-
 @dataclass(frozen=True)
-class Setting:
+class Setup:
     """How each run is set up.
 
     Attributes:
-        faults, most_faults: what may go wrong, and how often in a run.
-        simulation, runner: other arguments of `Simulation` and `Runner`.
-        invariants: what is held to be true after every turn; see `flowy_sim.explore.invariant`.
-        most_turns: after how many turns a run is taken to be endless.
+        faults: the faults that may strike.
+        most_faults: how many of them may strike in one run.
+        simulation: other arguments of `Simulation`.
+        runner: other arguments of `Runner`.
+        invariants: functions that are called after every turn; see `flowy_sim.explore.invariant`.
+        most_turns: how many turns a run may take before it counts as endless.
     """
 
-    faults: Sequence[Fault] = ()
+    faults: Sequence[InjectedFault] = ()
     most_faults: int = MOST_FAULTS
     simulation: Mapping[str, Any] = field(default_factory=dict)
     runner: Mapping[str, Any] = field(default_factory=dict)
@@ -58,51 +54,49 @@ class Setting:
 class Attempt:
     """One run.
 
+    Args:
+        setup: how the run is set up.
+        schedule: makes its choices.
+        on_turn: called between turns; it may raise `PrunedError`.
+        on_accident: called with a line of text when a fault strikes.
+
     Attributes:
-        runner: what the test is given.
-        error: what it failed with; None if it did not, or was not finished.
-        pruned: whether it was not finished.
+        runner: the runner that the test receives.
+        error: the exception that the test raised; None if it passed or was pruned.
+        pruned: whether the run was abandoned because its state is already known.
     """
 
     def __init__(
         self,
-        setting: Setting,
-        schedule: Recording,
+        setup: Setup,
+        schedule: RecordingSchedule,
         on_turn: Callable[[Runner], None] | None = None,
         on_accident: Callable[[str], None] | None = None,
     ) -> None:
-        """Set it up.
-
-        Args:
-            setting: how.
-            schedule: makes its choices.
-            on_turn: called between turns; it may raise `PrunedError`.
-            on_accident: told what goes wrong on purpose.
-        """
         self.schedule = schedule
         self.error: BaseException | None = None
         self.pruned = False
-        self._most_turns = setting.most_turns
+        self._most_turns = setup.most_turns
         self._turns = 0
         self._on_turn = on_turn
         self.runner = Runner(
-            Simulation(schedule=schedule, **setting.simulation),
-            faults=setting.faults,
-            most_faults=setting.most_faults,
-            on_turn=self._count,
-            on_accident=on_accident,
-            **setting.runner,
+            Simulation(schedule=schedule, **setup.simulation),
+            faults=setup.faults,
+            most_faults=setup.most_faults,
+            on_turn=self._count_turn,
+            on_fault=on_accident,
+            **setup.runner,
         )
-        # Every decision is a replay: the strictest, and of short executions the fastest.
-        self.runner.stage.suspended = SuspendedExecutions(0)
-        for each in setting.invariants:
+        # Replay at every decision: it finds the most, and is the fastest for short executions.
+        self.runner.scheduler.suspended = SuspendedExecutions(0)
+        for each in setup.invariants:
             self.runner.invariant(each)
 
-    def make(self, test: Test) -> Attempt:
-        """Run the test, and hold the service to its own invariants.
+    def run(self, test: Test) -> Attempt:
+        """Run the test and check the invariants of the service itself; return this attempt.
 
         Raises:
-            ConfigurationError: the test itself is wrong.
+            ConfigurationError: the test itself is wrong, so every other run would fail as well.
         """
         try:
             test(self.runner)
@@ -110,21 +104,24 @@ class Attempt:
         except PrunedError:
             self.pruned = True
         except ConfigurationError:
-            raise  # so would every other run
+            raise
         except Exception as error:
             self.error = error
         return self
 
-    def _count(self) -> None:
+    def _count_turn(self) -> None:
         self._turns += 1
         if self._turns > self._most_turns:
-            raise EndlessError(f"it goes on and on: more than {self._most_turns} turns were taken")
+            raise EndlessError(
+                f"the run took more than {self._most_turns} turns and probably never ends; if it "
+                "is only long, give a higher most_turns"
+            )
         if self._on_turn is not None:
             self._on_turn(self.runner)
 
 
-def signature(error: BaseException) -> tuple[object, ...]:
-    """Return what tells a failure from others: what was raised, and where."""
+def failure_key(error: BaseException) -> tuple[object, ...]:
+    """Return what identifies a failure: the type of the exception and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = (frames[-1].filename, frames[-1].lineno) if frames else ()
     return type(error), *where

@@ -1,4 +1,4 @@
-"""The explorer makes one run after the other, until one fails or there are no more."""
+"""The explorer: makes one run after the other until one fails or no untried run is left."""
 
 from __future__ import annotations
 
@@ -7,84 +7,95 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.explore._attempt import Attempt, PrunedError, Setting, Test, signature
-from flowy_sim.explore._choices import Deviating, Deviation, Given, deviations, text
-from flowy_sim.explore._exploration import Exploration, Failure
-from flowy_sim.explore._search import Search
-from flowy_sim.explore._shrinking import shrink
-from flowy_sim.explore._states import States
-from flowy_sim.explore._story import Story
-from flowy_sim.explore._tally import Tally
+from flowy_sim._events.schema import attributes_of
+from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
+from flowy_sim.explore._choices import (
+    DeviatingSchedule,
+    Deviation,
+    PrefixSchedule,
+    deviations,
+    format_choices,
+)
+from flowy_sim.explore._fingerprints import Fingerprints
+from flowy_sim.explore._report import Exploration, Failure, Observations
+from flowy_sim.explore._search import Search, shrink
+from flowy_sim.explore._story import RunStory
 from flowy_sim.testing import Runner
 from flowy_sim.testing._run import Run
 
-Tell = Callable[[int, int, float], None]
-"""Is told of runs and states so far, and the share of the space."""
+OnProgress = Callable[[int, int, float], None]
+"""Called with the number of runs, the number of states, and the share of the space so far."""
 
 _WIDTH = 160
 
-_TOLD_EVERY = 0.1
-"""After so many seconds somebody who wants to know is told how far exploring has come."""
+_PROGRESS_EVERY = 0.1
+"""Seconds between two reports of progress."""
 
-_TIDY = 3
-"""After so many runs what they have left is collected: soon, so that it is still in the caches."""
+_COLLECT_EVERY = 3
+"""Runs between two collections of what the latest runs left, while it is still in the caches."""
 
-_TIDY_ALL = 999
-"""After so many runs all is looked through: what a run has left may have been in use till then."""
+_COLLECT_ALL_EVERY = 999
+"""Runs between two full collections: an earlier one may have kept what was still in use."""
 
 
 class Explorer:
     """Explores one test.
 
+    Args:
+        test: the test.
+        setup: how each run is set up.
+        seed: of the random samples of a large space.
+        repeat: returns the command that repeats a failure, given its choices.
+        observations: where all runs are recorded; None for nowhere.
+        on_progress: called a few times a second; None for never.
+
     Attributes:
         search: what to try next.
-        states: the states that were seen.
-        tally: notes what all runs have met; or None.
-        tell: is told how far it has come; or None.
+        states: fingerprints of the states that were seen.
+        runs: the number of runs.
+        endings: how executions ended, and how many of them.
     """
 
     def __init__(
         self,
         test: Test,
-        setting: Setting,
+        setup: Setup,
         seed: int,
         repeat: Callable[[str], str],
-        tally: Tally | None = None,
-        tell: Tell | None = None,
+        observations: Observations | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        """Start with nothing tried."""
-        self.search = Search(seed, {fault.describe() for fault in setting.faults})
+        self.search = Search(seed, {fault.describe() for fault in setup.faults})
         self.states: set[int] = set()
-        self.tally = tally
-        self.tell = tell
-        self._test = test
-        self._setting = setting
-        self._repeat = repeat
         self.runs = 0
         self.endings: Counter[str] = Counter()
+        self.observations = observations
+        self.on_progress = on_progress
+        self._test = test
+        self._setup = setup
+        self._repeat = repeat
 
-    def explore(self, runs: int, seconds: float, untried: int = 0) -> Exploration:
-        """Make runs until one fails, or all are made, or the time is over.
+    def explore(self, runs: int, seconds: float, most_untried: int = 0) -> Exploration:
+        """Make runs until one fails, all have been made, or a limit is reached.
 
         Args:
-            runs: how many at most.
-            seconds: for how long.
-            untried: stop when there are so many alternatives; 0 for never.
+            runs: the most runs to make.
+            seconds: the most seconds to take.
+            most_untried: stop when this many untried alternatives are known; 0 for no limit.
         """
-        began = told = time.perf_counter()
+        began = reported = time.perf_counter()
         failure = None
         last = self.runs + runs
         while self.search and self.runs < last and failure is None:
             now = time.perf_counter()
-            if now - began >= seconds or 0 < untried <= len(self.search):
+            if now - began >= seconds or 0 < most_untried <= len(self.search):
                 break
-            if self.tell is not None and now - told >= _TOLD_EVERY:
-                told = now
-                self.tell(self.runs, len(self.states), self.search.covered)
-            if self.runs and self.runs % _TIDY == 0:
-                _tidy(everything=self.runs % _TIDY_ALL == 0)
-            failure = self._next()
+            if self.on_progress is not None and now - reported >= _PROGRESS_EVERY:
+                reported = now
+                self.on_progress(self.runs, len(self.states), self.search.covered)
+            if self.runs and self.runs % _COLLECT_EVERY == 0:
+                _collect_garbage(everything=self.runs % _COLLECT_ALL_EVERY == 0)
+            failure = self._try_next()
         return Exploration(
             self.runs,
             len(self.states),
@@ -98,84 +109,92 @@ class Explorer:
     def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
         """Make one run, with given choices."""
         began = time.perf_counter()
-        schedule = Deviating(given)
-        attempt = Attempt(self._setting, schedule).make(self._test)
-        failure = None if attempt.error is None else self.tell_of(given, attempt.error)
-        self._note(attempt)
+        schedule = DeviatingSchedule(given)
+        attempt = Attempt(self._setup, schedule).run(self._test)
+        failure = None if attempt.error is None else self.describe_failure(given, attempt.error)
+        self._record(attempt)
         seconds = time.perf_counter() - began
         made = deviations(schedule.made)
-        missed = tuple(each for each in given if each not in made)
-        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, missed)
+        unreached = tuple(each for each in given if each not in made)
+        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, unreached)
 
-    def _next(self) -> Failure | None:
+    def describe_failure(self, choices: tuple[Deviation, ...], error: BaseException) -> Failure:
+        """Repeat a run that failed, to report what happens in it.
+
+        Args:
+            choices: its choices.
+            error: the exception that it raised; it is reported if the run passes now.
+        """
+        story = RunStory()
+        attempt: Attempt = Attempt(
+            self._setup,
+            DeviatingSchedule(choices),
+            story.update,
+            lambda words: story.add_accident(attempt.runner, words),
+        )
+        attempt.run(self._test)
+        story.update(attempt.runner)
+        command = self._repeat(format_choices(choices))
+        return Failure(
+            attempt.error or error,
+            choices,
+            tuple(story.lines()),
+            command,
+            repeatable=attempt.error is not None,
+        )
+
+    def _try_next(self) -> Failure | None:
         alternative, schedule = self.search.next()
         self.runs += 1
-        look = _Look(self.states, schedule)
-        attempt = Attempt(self._setting, schedule, look).make(self._test)
-        self.search.learn(alternative, schedule.made)
-        self._note(attempt)
-        return None if attempt.error is None else self._failure(attempt)
+        attempt = Attempt(self._setup, schedule, _Pruner(self.states, schedule)).run(self._test)
+        self.search.add_alternatives(alternative, schedule.made)
+        self._record(attempt)
+        return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
-    def _note(self, attempt: Attempt) -> None:
+    def _record(self, attempt: Attempt) -> None:
         self.endings.update(map(_ending, attempt.runner.runs))
-        if self.tally is not None:
-            self.tally.note(attempt.runner)
+        if self.observations is not None:
+            self.observations.add(attempt.runner)
 
-    def _failure(self, attempt: Attempt) -> Failure:
-        assert attempt.error is not None
-        expected = signature(attempt.error)
+    def _shrunk(self, attempt: Attempt, error: BaseException) -> Failure:
+        expected = failure_key(error)
 
         def fails(given: tuple[Deviation, ...]) -> tuple[Deviation, ...] | None:
-            schedule = Deviating(given)
-            error = Attempt(self._setting, schedule).make(self._test).error
-            same = error is not None and signature(error) == expected
+            schedule = DeviatingSchedule(given)
+            error = Attempt(self._setup, schedule).run(self._test).error
+            same = error is not None and failure_key(error) == expected
             return deviations(schedule.made) if same else None
 
-        return self.tell_of(shrink(fails, deviations(attempt.schedule.made)), attempt.error)
-
-    def tell_of(self, given: tuple[Deviation, ...], found: BaseException) -> Failure:
-        """Make a run once more to tell its story; `found` is what it has failed with before."""
-        story = Story()
-        attempt: Attempt = Attempt(
-            self._setting,
-            Deviating(given),
-            story.listen,
-            lambda words: story.accident(attempt.runner, words),
-        )
-        attempt.make(self._test)
-        story.listen(attempt.runner)
-        error = attempt.error or found
-        line = self._repeat(text(given))
-        return Failure(error, given, tuple(story.lines()), line, attempt.error is not None)
+        return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
 
 
-class _Look:
-    """Looks, between two turns, whether a state is new."""
+class _Pruner:
+    """Prunes a run, between two turns, when it has reached a known state."""
 
-    def __init__(self, seen: set[int], schedule: Given) -> None:
+    def __init__(self, seen: set[int], schedule: PrefixSchedule) -> None:
         self._seen = seen
         self._schedule = schedule
-        self._states: States | None = None
+        self._fingerprints: Fingerprints | None = None
 
     def __call__(self, runner: Runner) -> None:
-        if not self._schedule.is_beyond:
-            return
-        if self._states is None:
-            self._states = States(runner)
-        state = self._states.print()
+        if not self._schedule.is_past_prefix:
+            return  # Up to there it is the run whose alternative it is.
+        if self._fingerprints is None:
+            self._fingerprints = Fingerprints(runner)
+        state = self._fingerprints.current()
         if state in self._seen:
             raise PrunedError
         self._seen.add(state)
 
 
 def _ending(run: Run) -> str:
-    """Say how an execution ended; without its id, so that those that end alike are one."""
-    said = attributes_of(run.history[-1]).get("result") or run.reason
-    return f"{run.type} {run.status}: {said}"[:_WIDTH].removesuffix(": ")
+    """Return how an execution ended, without its ID, so that equal endings are counted as one."""
+    result = attributes_of(run.history[-1]).get("result") or run.reason
+    return f"{run.type} {run.status}: {result}"[:_WIDTH].removesuffix(": ")
 
 
-def _tidy(everything: bool) -> None:
-    """Collect what runs have left; but what was there before is not looked through each time."""
+def _collect_garbage(everything: bool) -> None:
+    """Collect what runs have left. What was there before is frozen, to be skipped each time."""
     if everything:
         gc.unfreeze()
     gc.collect()

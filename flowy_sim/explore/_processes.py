@@ -1,4 +1,4 @@
-"""Exploring in several processes: each gets an equal part of what is untried."""
+"""Exploring in several processes, each of which explores an equal part of the frontier."""
 
 from __future__ import annotations
 
@@ -15,30 +15,34 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy_sim.explore._choices import Deviation
-from flowy_sim.explore._exploration import Exploration
 from flowy_sim.explore._explorer import Explorer
+from flowy_sim.explore._report import Exploration
 from flowy_sim.explore._search import Alternative
-from flowy_sim.explore._story import blame
+from flowy_sim.explore._story import headline
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-_EACH = 16
-"""So many alternatives for each process have to be known before they are dealt."""
+_ALTERNATIVES_EACH = 16
+"""Alternatives for each process that must be known before the frontier is split."""
 
 
-class SoFar(NamedTuple):
-    """How far one process has come."""
+class ProgressReport(NamedTuple):
+    """How much one process has explored so far."""
 
     runs: int
     states: int
     share: float
 
 
-class Part(NamedTuple):
-    """What one process has come to.
+class FinalReport(NamedTuple):
+    """What one process has explored.
 
-    `noted` is what its tally has noted; `choices` and `error` are those of a failure.
+    Attributes:
+        runs, states, share, complete, endings: as in `Exploration`, of this process alone.
+        observations: the rows of its `Observations`; None if nothing is observed.
+        choices: the choices of a run that failed; None if none did.
+        error: a line that says what that run failed with.
     """
 
     runs: int
@@ -46,16 +50,16 @@ class Part(NamedTuple):
     share: float
     complete: bool
     endings: Counter[str]
-    noted: Any
+    observations: Any
     choices: tuple[Deviation, ...] | None
     error: str
 
 
-def cores() -> int:
-    """Return how many processes make use of all cores; 1 where processes cannot be forked.
+def usable_cores() -> int:
+    """Return how many processes keep all cores busy; 1 where processes cannot be forked.
 
-    Nobody forks a process in which other threads run: a lock that one of them holds would stay
-    locked for ever in the other process.
+    A process in which other threads run is not forked: a lock that one of them holds would stay
+    locked forever in the child.
     """
     forks = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
     return (os.cpu_count() or 1) if forks else 1
@@ -66,73 +70,73 @@ def explore_in_processes(
 ) -> Exploration:
     """Explore in several processes, forked from this one.
 
-    A failure is repeated here, so what it failed with need not travel. States that one process has
-    seen another does not know of; so some are explored twice.
+    A failure is repeated in this process, so its exception need not be pickled. A process does not
+    know the states that the others have seen, so some are explored twice.
 
     Args:
-        explorer: what to explore, with nothing tried.
-        processes: how many.
-        runs: how many runs are made at most, in all.
-        seconds: for how long.
+        explorer: an explorer that has not tried anything.
+        processes: the number of processes.
+        runs: the most runs to make, by all of them together.
+        seconds: the most seconds to take.
     """
     began = time.perf_counter()
-    found = explorer.explore(runs, seconds, untried=_EACH * processes)
+    found = explorer.explore(runs, seconds, most_untried=_ALTERNATIVES_EACH * processes)
     if found.failure is not None or found.complete:
         return found
-    hands = explorer.search.deal(processes)
+    parts = explorer.search.split(processes)
     each = max(1, (runs - found.runs) // processes)
-    before = SoFar(found.runs, found.states, found.share)
-    parts = list(_parts(explorer, before, hands, each, seconds - found.seconds))
-    for part in parts:
-        if explorer.tally is not None:
-            explorer.tally.merge(part.noted)
+    before = ProgressReport(found.runs, found.states, found.share)
+    reports = list(_reports(explorer, before, parts, each, seconds - found.seconds))
+    for report in reports:
+        if explorer.observations is not None:
+            explorer.observations.merge(report.observations)
     failures = (
-        explorer.tell_of(part.choices, AssertionError(part.error))
-        for part in parts
-        if part.choices is not None
+        explorer.describe_failure(report.choices, AssertionError(report.error))
+        for report in reports
+        if report.choices is not None
     )
     failure = next(failures, None)
     return Exploration(
-        found.runs + sum(part.runs for part in parts),
-        found.states + sum(part.states for part in parts),
+        found.runs + sum(report.runs for report in reports),
+        found.states + sum(report.states for report in reports),
         time.perf_counter() - began,
-        found.share + sum(part.share for part in parts),
-        failure is None and all(part.complete for part in parts),
-        sum((part.endings for part in parts), found.endings),
+        found.share + sum(report.share for report in reports),
+        failure is None and all(report.complete for report in reports),
+        sum((report.endings for report in reports), found.endings),
         failure,
     )
 
 
-def _parts(
+def _reports(
     explorer: Explorer,
-    before: SoFar,
-    hands: Sequence[Sequence[Alternative]],
+    before: ProgressReport,
+    parts: Sequence[Sequence[Alternative]],
     runs: int,
     seconds: float,
-) -> Iterator[Part]:
-    """Let each process explore its hand; yield what they come to, up to the first failure."""
+) -> Iterator[FinalReport]:
+    """Let a process explore each part; yield their reports, up to the first failure."""
     context = multiprocessing.get_context("fork")
     working: dict[Any, Any] = {}
-    come: dict[object, SoFar] = {None: before}
-    with _forking():
-        for hand in hands:
-            here, there = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(there, explorer, hand, runs, seconds))
+    progress: dict[object, ProgressReport] = {None: before}
+    with _fork_warnings_ignored():
+        for part in parts:
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(sender, explorer, part, runs, seconds))
             process.start()
-            there.close()
-            working[here] = process
+            sender.close()
+            working[receiver] = process
     try:
         while working:
-            answers: list[Any] = wait(list(working))
-            for answer in answers:
-                said = _heard(answer, working[answer])
-                if isinstance(said, SoFar):
-                    come[answer] = said
-                    _tell(explorer, come.values())
+            ready: list[Any] = wait(list(working))
+            for receiver in ready:
+                report = _receive(receiver, working[receiver])
+                if isinstance(report, ProgressReport):
+                    progress[receiver] = report
+                    _report_progress(explorer, progress.values())
                     continue
-                working.pop(answer).join()
-                yield said
-                if said.choices is not None:
+                working.pop(receiver).join()
+                yield report
+                if report.choices is not None:
                     return
     finally:
         for process in working.values():
@@ -140,60 +144,65 @@ def _parts(
             process.join()
 
 
-def _heard(answer: Connection, process: BaseProcess) -> Part | SoFar:
+def _receive(receiver: Connection, process: BaseProcess) -> FinalReport | ProgressReport:
     try:
-        said: Part | SoFar = answer.recv()
+        report: FinalReport | ProgressReport = receiver.recv()
     except EOFError:
         process.join()
         raise RuntimeError(
-            f"a process that explored ended with status {process.exitcode} before it was done"
+            f"an exploring process ended with status {process.exitcode} before it was done; "
+            "explore with processes=1 to see why"
         ) from None
-    return said
+    return report
 
 
-def _tell(explorer: Explorer, come: Iterable[SoFar]) -> None:
-    """Tell how far all processes together have come."""
-    if explorer.tell is not None:
-        runs, states, shares = zip(*come, strict=True)
-        explorer.tell(sum(runs), sum(states), sum(shares))
+def _report_progress(explorer: Explorer, reports: Iterable[ProgressReport]) -> None:
+    """Report how much all processes together have explored."""
+    if explorer.on_progress is not None:
+        runs, states, shares = zip(*reports, strict=True)
+        explorer.on_progress(sum(runs), sum(states), sum(shares))
 
 
 @contextmanager
-def _forking() -> Iterator[None]:
-    """Fork without being warned of threads: those of libraries, which `cores` cannot see, rest."""
+def _fork_warnings_ignored() -> Iterator[None]:
+    """Ignore the warning about threads: libraries may have some, which are idle.
+
+    `usable_cores` sees only threads that Python started.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*use of fork.*", DeprecationWarning)
         yield
 
 
 def _work(
-    answer: Connection,
+    sender: Connection,
     explorer: Explorer,
-    hand: Sequence[Alternative],
+    part: Sequence[Alternative],
     runs: int,
     seconds: float,
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for this one hears it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles it and ends this process.
     states, made, covered = len(explorer.states), explorer.runs, explorer.search.covered
-    explorer.search.take(hand)
+    explorer.search.replace(part)
     explorer.endings.clear()
-    tally = explorer.tally = None if explorer.tally is None else explorer.tally.empty()
-    if explorer.tell is not None:
-        explorer.tell = lambda *come: answer.send(
-            SoFar(come[0] - made, come[1] - states, come[2] - covered)
+    if explorer.observations is not None:
+        explorer.observations = explorer.observations.empty_copy()
+    if explorer.on_progress is not None:
+        explorer.on_progress = lambda *so_far: sender.send(
+            ProgressReport(so_far[0] - made, so_far[1] - states, so_far[2] - covered)
         )
     found = explorer.explore(runs, seconds)
-    failure = found.failure
-    answer.send(
-        Part(
+    failure, observations = found.failure, explorer.observations
+    sender.send(
+        FinalReport(
             found.runs - made,
             found.states - states,
             found.share - covered,
             found.complete,
             found.endings,
-            None if tally is None else tally.rows(),
+            None if observations is None else observations.rows(),
             None if failure is None else failure.choices,
-            "" if failure is None else blame(failure.error),
+            "" if failure is None else headline(failure.error),
         )
     )
-    answer.close()
+    sender.close()

@@ -1,4 +1,4 @@
-"""A run told in a few lines, in the words of workflows."""
+"""The story of a run: what happened, in a few lines and in the terms of workflows."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from typing import Any, NamedTuple
 
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.history import Event
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Event
 
 MOST_LINES = 12
-_MOST_TOLD = MOST_LINES - 3
+"""The most lines of a failure: the headline, the story, how to repeat it, and one to spare."""
+
+_MOST_STORY_LINES = MOST_LINES - 3
 _WIDTH = 100
-_LONGEST = 400
+_HEADLINE_WIDTH = 400
 
-_ACCIDENT, _TURNING, _DECISION, _ENDING, _BEGINNING = 5, 4, 3, 2, 1
-"""How much a line tells; when there are too many, those that tell least are left out."""
-
+_ACCIDENT, _TURNING_POINT, _DECISION, _END, _START = 5, 4, 3, 2, 1
+"""Weights of lines. If there are too many lines, those with the least weight are left out."""
 
 Attributes = Mapping[str, Any]
 
 
-class Line(NamedTuple):
+class StoryLine(NamedTuple):
     """Something that happened.
 
     Attributes:
-        instant: when, in milliseconds.
-        weight: how much it tells.
-        words: what it was.
+        instant: when, in milliseconds since 1970.
+        weight: how much it matters to the reader.
+        words: what happened.
     """
 
     instant: int
@@ -41,53 +42,55 @@ class Line(NamedTuple):
     words: str
 
 
-class Story:
-    """Listens to a run, to tell of it."""
+class RunStory:
+    """Collects the story of a run while it is made."""
 
     def __init__(self) -> None:
-        """Start with nothing heard."""
-        self._lines: list[Line] = []
-        self._heard: dict[str, int] = {}
+        self._lines: list[StoryLine] = []
+        self._read: dict[str, int] = {}
         self._runner: Runner | None = None
         self._began = 0
 
-    def listen(self, runner: Runner) -> None:
-        """Hear what has happened since the last turn."""
+    def update(self, runner: Runner) -> None:
+        """Add what has happened since the last turn."""
         if self._runner is None:
             self._runner = runner
             self._began = runner.simulation.clock.milliseconds
         for execution in list(runner.simulation.engine().executions.values()):
-            heard = self._heard.get(execution.run_id, 0)
-            self._heard[execution.run_id] = len(execution)
-            self._lines += _told(execution, execution.events(heard + 1, len(execution)))
+            read = self._read.get(execution.run_id, 0)
+            self._read[execution.run_id] = len(execution)
+            self._lines += _lines_of(execution, execution.events(read + 1, len(execution)))
 
-    def accident(self, runner: Runner, words: str) -> None:
-        """Hear what went wrong on purpose."""
-        self.listen(runner)
-        self._lines.append(Line(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
+    def add_accident(self, runner: Runner, words: str) -> None:
+        """Add a fault that was injected, or a worker that crashed."""
+        self.update(runner)
+        self._lines.append(StoryLine(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
 
     def lines(self) -> list[str]:
-        """Tell it, in as many lines as there may be."""
+        """Return the story, shortened to the lines that matter most."""
         lines = list(_without_repeats(self._lines))
         order = sorted(range(len(lines)), key=lambda i: (-lines[i].weight, -i))
-        told = []
-        for index in sorted(order[:_MOST_TOLD]):
+        story = []
+        for index in sorted(order[:_MOST_STORY_LINES]):
             line = lines[index]
             seconds = (line.instant - self._began) / 1000
-            told.append(f"{seconds:>8g} s  {shorten(line.words, _WIDTH, placeholder=' …')}")
-        return told
+            story.append(f"{seconds:>8g} s  {shorten(line.words, _WIDTH, placeholder=' …')}")
+        return story
 
 
-def _without_repeats(lines: list[Line]) -> Iterator[Line]:
-    """Tell once what is the same again and again."""
+def _without_repeats(lines: list[StoryLine]) -> Iterator[StoryLine]:
+    """Merge equal lines that follow each other."""
     for (_, words), same in groupby(lines, lambda line: (line.weight, line.words)):
         first, *others = same
         times = f", {len(others)} more times" if others else ""
         yield first._replace(words=f"{words}{times}")
 
 
-def blame(error: BaseException) -> str:
-    """Say in a line what a test failed with."""
+def headline(error: BaseException) -> str:
+    """Return one line that says what a test failed with.
+
+    A failed assertion is named by its function: an invariant's name says what does not hold.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     first, _, more = str(error).strip().partition("\n")
     if first.endswith(":"):
@@ -96,42 +99,48 @@ def blame(error: BaseException) -> str:
     where = frames[-1].name.strip("_").replace("_", " ") if frames else ""
     is_assertion = type(error) is AssertionError
     name = where if is_assertion and " " in where else type(error).__name__
-    return shorten(f"{name}: {first}".removesuffix(": "), _LONGEST, placeholder=" …")
+    return shorten(f"{name}: {first}".removesuffix(": "), _HEADLINE_WIDTH, placeholder=" …")
 
 
-def _told(execution: Execution, events: list[Event]) -> list[Line]:
-    lines: list[Line] = []
+def _lines_of(execution: Execution, events: list[Event]) -> list[StoryLine]:
+    lines: list[StoryLine] = []
     decided: list[str] = []
     answer = place = 0
-    who = execution.workflow_id
+    workflow_id = execution.workflow_id
     for event in events:
         kind, attributes = event["eventType"], attributes_of(event)
         instant = execution.time(event["eventId"])
         of_answer = answer > 0 and attributes.get("decisionTaskCompletedEventId") == answer
         if kind == "DecisionTaskCompleted":
             answer, place, decided = event["eventId"], len(lines), []
-            lines.append(Line(instant, _BEGINNING, f"{who} decides nothing yet"))
+            lines.append(StoryLine(instant, _START, f"{workflow_id} decides nothing"))
         elif kind in CLOSE_STATUS:
             if of_answer and not decided:
                 del lines[place]
-            lines.append(Line(instant, _TURNING, _closing(who, kind, attributes)))
+            lines.append(
+                StoryLine(instant, _TURNING_POINT, _closing(workflow_id, kind, attributes))
+            )
         elif of_answer:
             phrase = _DECIDED.get(kind)
             decided.append(
                 _refused(kind, attributes) if phrase is None else phrase.format_map(attributes)
             )
-            lines[place] = Line(instant, _DECISION, f"{who} decides: {', '.join(decided)}")
+            lines[place] = StoryLine(
+                instant, _DECISION, f"{workflow_id} decides: {', '.join(decided)}"
+            )
         elif kind in _HAPPENED:
             weight, phrase = _HAPPENED[kind]
-            lines.append(Line(instant, weight, _happened(phrase, execution, attributes)))
+            lines.append(StoryLine(instant, weight, _happened(phrase, execution, attributes)))
         elif "cause" in attributes:
-            lines.append(Line(instant, _TURNING, f"{who}: {_refused(kind, attributes)}"))
+            lines.append(
+                StoryLine(instant, _TURNING_POINT, f"{workflow_id}: {_refused(kind, attributes)}")
+            )
     return lines
 
 
-def _closing(who: str, kind: str, attributes: Attributes) -> str:
-    said = _result(attributes) or f": {_reason(attributes)}"
-    return f"{who} {_CLOSING[CLOSE_STATUS[kind]]}{said}".removesuffix(": ")
+def _closing(workflow_id: str, kind: str, attributes: Attributes) -> str:
+    result = _result(attributes) or f": {_reason(attributes)}"
+    return f"{workflow_id} {_CLOSING[CLOSE_STATUS[kind]]}{result}".removesuffix(": ")
 
 
 def _refused(kind: str, attributes: Attributes) -> str:
@@ -142,10 +151,10 @@ def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
     return phrase.format_map(
         {
             **attributes,
-            "who": execution.workflow_id,
-            "what": _scheduled(execution, attributes) if "{what}" in phrase else "",
-            "taker": attributes.get("identity") or "a worker",
-            "why": _reason(attributes),
+            "execution": execution.workflow_id,
+            "scheduled": _scheduled(execution, attributes) if "{scheduled}" in phrase else "",
+            "worker": attributes.get("identity") or "a worker",
+            "reason": _reason(attributes),
             "result": _result(attributes),
         }
     )
@@ -191,20 +200,23 @@ _DECIDED = {
     "SignalExternalWorkflowExecutionInitiated": "signal {signalName} to {workflowId}",
     "RequestCancelExternalWorkflowExecutionInitiated": "cancel {workflowId}",
 }
-"""What was decided, by the event that shows it; with the event's attributes."""
+"""What a decision is called, by the event that it leads to; formatted with its attributes."""
 
 _HAPPENED = {
-    "WorkflowExecutionStarted": (_DECISION, "{who} starts"),
-    "WorkflowExecutionSignaled": (_TURNING, "{who} is signaled: {signalName}"),
-    "WorkflowExecutionCancelRequested": (_TURNING, "{who} is asked to cancel itself"),
-    "DecisionTaskTimedOut": (_TURNING, "a decision task of {who} times out"),
-    "ActivityTaskStarted": (_BEGINNING, "{taker} takes {what}"),
-    "ActivityTaskCompleted": (_ENDING, "{what} is done{result}"),
-    "ActivityTaskFailed": (_TURNING, "{what} fails: {why}"),
-    "ActivityTaskTimedOut": (_TURNING, "{what} times out: {why}"),
-    "ActivityTaskCanceled": (_TURNING, "{what} is canceled"),
-    "TimerFired": (_ENDING, "timer {timerId} fires"),
-    "LambdaFunctionCompleted": (_ENDING, "{what} is done{result}"),
-    "LambdaFunctionFailed": (_TURNING, "{what} fails: {why}"),
+    "WorkflowExecutionStarted": (_DECISION, "{execution} starts"),
+    "WorkflowExecutionSignaled": (_TURNING_POINT, "{execution} receives the signal {signalName}"),
+    "WorkflowExecutionCancelRequested": (
+        _TURNING_POINT,
+        "the cancellation of {execution} is requested",
+    ),
+    "DecisionTaskTimedOut": (_TURNING_POINT, "a decision task of {execution} times out"),
+    "ActivityTaskStarted": (_START, "{worker} takes {scheduled}"),
+    "ActivityTaskCompleted": (_END, "{scheduled} completes{result}"),
+    "ActivityTaskFailed": (_TURNING_POINT, "{scheduled} fails: {reason}"),
+    "ActivityTaskTimedOut": (_TURNING_POINT, "{scheduled} times out: {reason}"),
+    "ActivityTaskCanceled": (_TURNING_POINT, "{scheduled} is canceled"),
+    "TimerFired": (_END, "timer {timerId} fires"),
+    "LambdaFunctionCompleted": (_END, "{scheduled} completes{result}"),
+    "LambdaFunctionFailed": (_TURNING_POINT, "{scheduled} fails: {reason}"),
 }
-"""How much an event tells, and in which words; what they can be made of `_happened` shows."""
+"""The weight of an event and its words; `_happened` lists what they are formatted with."""

@@ -1,8 +1,8 @@
-"""What goes wrong on purpose: workers die, answers are lost, the network fails.
+"""Fault injection: workers die, answers get lost, the network fails.
 
-Faults are given to a `flowy_sim.testing.Runner`, or to `flowy_sim.explore.explore`. Each asks the
-simulation's schedule, wherever it could strike, whether it does; with the default schedule nothing
-ever goes wrong. They strike between a worker and the service, so neither has to know of them.
+Give faults to a `flowy_sim.testing.Runner` or to `flowy_sim.explore.explore`. Wherever a fault
+could strike, the simulation's schedule chooses whether it does; with the default schedule no fault
+ever strikes. Faults act between the workers and the service, so the code of neither is changed.
 
 Example:
     ::
@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import re
 
-from flowy_sim.faults._fault import Call, Fault, Killed, Moment, Stage
-from flowy_sim.faults._lateness import AnswerLate, HeartbeatLate, TaskLate
-from flowy_sim.faults._losing import (
+from flowy_sim.faults._calls import (
     AnsweredTwice,
+    AnswerLate,
     AnswerLost,
     DeciderDies,
+    HeartbeatLate,
     NetworkError,
     ReplyLost,
+    TaskLate,
     Throttled,
     WorkerDies,
     WorkerDiesLate,
     WorkFails,
 )
+from flowy_sim.faults._fault import FaultTarget, InjectedFault, Killed, Moment, WorkerCall
 from flowy_sim.faults._outside import (
     CancelRequest,
     ClockJumps,
@@ -37,7 +39,7 @@ from flowy_sim.faults._outside import (
     Termination,
 )
 
-EVERYDAY: tuple[Fault, ...] = (
+EVERYDAY: tuple[InjectedFault, ...] = (
     WorkerDies(),
     WorkerDiesLate(),
     DeciderDies(),
@@ -51,9 +53,9 @@ EVERYDAY: tuple[Fault, ...] = (
     NetworkError(),
     Restart(),
 )
-"""What happens in every production sooner or later, and must do no harm."""
+"""The faults that every production system meets sooner or later, and must survive."""
 
-BY_NAME: dict[str, type[Fault]] = {
+BY_NAME: dict[str, type[InjectedFault]] = {
     re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower(): kind
     for kind in (
         WorkerDies,
@@ -74,7 +76,7 @@ BY_NAME: dict[str, type[Fault]] = {
         Termination,
     )
 }
-"""Those that can be had without saying more, by names for the command line: ``worker-dies``."""
+"""The faults that need no arguments, by their names on the command line: ``worker-dies``."""
 
 __all__ = [
     "BY_NAME",
@@ -82,24 +84,24 @@ __all__ = [
     "AnswerLate",
     "AnswerLost",
     "AnsweredTwice",
-    "Call",
     "CancelRequest",
     "ClockJumps",
     "DeciderDies",
     "Deploy",
-    "Fault",
+    "FaultTarget",
     "HeartbeatLate",
+    "InjectedFault",
     "Killed",
     "Moment",
     "NetworkError",
     "ReplyLost",
     "Restart",
     "Signal",
-    "Stage",
     "TaskLate",
     "Termination",
     "Throttled",
     "WorkFails",
+    "WorkerCall",
     "WorkerDies",
     "WorkerDiesLate",
 ]

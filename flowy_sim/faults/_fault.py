@@ -1,4 +1,4 @@
-"""What a fault is, when it strikes, and what it can do."""
+"""What an injected fault is: when it can strike and what it can do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowy import _checks
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 ACTIVITY_ANSWERS = "RespondActivityTask"
@@ -21,23 +21,23 @@ INJECTED = "injected by the simulation"
 
 
 class Killed(BaseException):
-    """A worker died. No ``except Exception`` keeps it alive."""
+    """A worker was killed. It is no `Exception`, so ``except Exception`` cannot keep it alive."""
 
 
 class Moment(Enum):
     """When a fault can strike."""
 
     CALL = "a worker is about to make a call"
-    TASK = "a worker has just been given a task"
-    TURN = "nobody has a task in hand, or somebody is about to answer one"
+    TASK = "a worker has just received a task"
+    TURN = "between two turns, or when a worker is about to answer a task"
 
 
-class Stage(Protocol):
-    """Where faults strike: what runs deciders and workers.
+class FaultTarget(Protocol):
+    """What faults act on: the deciders and workers of a test, and the service that they call.
 
     Attributes:
-        simulation: Amazon SWF.
-        client: calls it without ever failing.
+        simulation: the service.
+        client: a client whose calls no fault strikes.
         domain: the domain of the executions.
     """
 
@@ -45,36 +45,36 @@ class Stage(Protocol):
     client: Client
     domain: str
 
-    def put_off(self, call: Call, seconds: float) -> Reply:
-        """Let a task be delivered, or an answer be given, later."""
+    def put_off(self, call: WorkerCall, seconds: float) -> Reply:
+        """Deliver a task, or send an answer, later."""
         ...
 
-    def patience(self, call: Call) -> float:
-        """Return after how many seconds the task of a call will certainly have timed out."""
+    def seconds_until_timeout(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which the task of a call has timed out for sure."""
         ...
 
     def open_executions(self, workflow_id: str | None) -> list[str]:
-        """Return the ids of the open executions: all, or only that one if it is open."""
+        """Return the workflow IDs of all open executions, or only the given one if it is open."""
         ...
 
     def restart(self) -> None:
-        """Let all workers die and others begin in their place."""
+        """Kill all workers and start new ones."""
         ...
 
     def deploy(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Restart all workers with other classes for some types."""
+        """Restart all workers, with other classes for some workflow types."""
         ...
 
 
-class Call(NamedTuple):
-    """What a worker does at the moment at which a fault can strike.
+class WorkerCall(NamedTuple):
+    """A call of a worker that a fault can strike.
 
     Attributes:
-        worker: who it is.
-        operation: what is called, such as ``RespondActivityTaskCompleted``.
-        request: with what.
-        send: lets the call be carried out.
-        task: the task that it is about, as it was polled; None if it is about none.
+        worker: the worker's name.
+        operation: the operation, such as ``RespondActivityTaskCompleted``.
+        request: its arguments.
+        send: makes the call and returns the reply.
+        task: the task that the call is about, as it was polled; None if it is about none.
     """
 
     worker: str
@@ -85,76 +85,91 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One kind of thing that can go wrong.
+class InjectedFault:
+    """One kind of fault that is injected on purpose.
 
-    Subclasses say when in the class attributes, and what in `strike` or, for what does not happen
-    to a call, `befall`.
+    A subclass sets the class attributes `title`, `moment` and `operations`, and overrides `strike`
+    or, if its moment is `Moment.TURN`, `happen`.
 
     Attributes:
-        most: how often it strikes in a run at most.
+        most: how many times it may strike in one run, at least 1.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+
+    Example:
+        ::
+
+            @dataclass(frozen=True)
+            class RunsOutOfMemory(InjectedFault):
+                title = "the worker runs out of memory"
+                operations = ("RespondActivityTaskCompleted",)
+
+                def strike(self, target, call):
+                    raise Killed(self.title)
     """
 
     most: int = 1
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         _checks.whole_number(f"most of {type(self).__name__}", self.most, least=1)
 
-    title: ClassVar[str] = "something goes wrong"
+    title: ClassVar[str] = "a fault strikes"
+    """What goes wrong, as a short clause; it names the fault in stories and in choices."""
+
     moment: ClassVar[Moment] = Moment.CALL
     operations: ClassVar[tuple[str, ...]] = ()
-    """The calls at which it can strike, by the beginnings of their names; all if there is none."""
+    """Prefixes of the operations that it can strike; empty for all operations."""
 
     @property
-    def sure(self) -> bool:
-        """Whether it strikes at last when nothing else happens any more."""
+    def eventually(self) -> bool:
+        """Whether it strikes in every run: at the latest when nothing else is left to do."""
         return False
 
-    def fits(self, stage: Stage) -> bool:
+    def can_strike(self, target: FaultTarget) -> bool:
         """Return whether it can strike now."""
         return True
 
-    def strike(self, stage: Stage, call: Call) -> Reply:
-        """Go wrong; return what the worker gets as the reply, or raise what it meets instead."""
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Strike a call: return the reply that the worker gets, or raise what it gets instead."""
         raise NotImplementedError
 
-    def befall(self, stage: Stage) -> None:
-        """Happen, if it does not happen to a call."""
+    def happen(self, target: FaultTarget) -> None:
+        """Strike between two turns, where no call is involved."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Say in a few words what goes wrong."""
+        """Return what goes wrong, as a short clause."""
         return self.title
 
 
-def faults_in(given: object) -> tuple[Fault, ...]:
-    """Check what somebody says may go wrong.
+def checked_faults(given: object) -> tuple[InjectedFault, ...]:
+    """Return an option ``faults`` as a tuple.
 
     Args:
-        given: faults, or one.
+        given: an iterable of faults, or a single one.
 
     Raises:
-        ConfigurationError: that is something else.
+        ConfigurationError: it holds something other than faults.
     """
     __tracebackhide__ = True
     found = tuple(given) if isinstance(given, Iterable) else (given,)
     for each in found:
-        if isinstance(each, type) and issubclass(each, Fault):
+        if isinstance(each, type) and issubclass(each, InjectedFault):
             raise ConfigurationError(
                 f"faults must be instances such as WorkerDies(); {each.__name__} is a class, "
                 f"write {each.__name__}()"
             )
-    if not all(isinstance(each, Fault) for each in found):
+    if not all(isinstance(each, InjectedFault) for each in found):
         raise ConfigurationError(
-            "faults must be a list of faults such as [WorkerDies(), AnswerLost()], or EVERYDAY, "
-            f"of flowy_sim.faults, not {given!r}"
+            "faults must be a list of faults such as [WorkerDies(), AnswerLost()] or EVERYDAY, "
+            f"from flowy_sim.faults, not {given!r}"
         )
     return found
 
 
 def is_injected(error: BaseException) -> bool:
-    """Return whether a fault has raised an exception."""
+    """Return whether a fault raised an exception."""
     return isinstance(error, Killed) or getattr(error, "injected", False)
 
 

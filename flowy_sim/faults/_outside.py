@@ -1,4 +1,4 @@
-"""What happens to nobody's call: workers sleep and are restarted, somebody else signals."""
+"""Faults between two turns: workers sleep or restart; signals and requests come from outside."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from flowy import _checks
 from flowy._workers.registration import by_type
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.faults._fault import Fault, Moment, Stage
+from flowy_sim.faults._fault import FaultTarget, InjectedFault, Moment
 
 
 @dataclass(frozen=True)
-class _Turn(Fault):
-    """Something that happens to nobody's call."""
+class _BetweenTurns(InjectedFault):
+    """A fault that strikes between two turns."""
 
     moment = Moment.TURN
 
 
 @dataclass(frozen=True)
-class ClockJumps(_Turn):
-    """All computers sleep for a while, and the service does not.
+class ClockJumps(_BetweenTurns):
+    """All workers are suspended for a while, as when a laptop sleeps; the service is not.
 
     Attributes:
-        seconds: for how long.
+        seconds: for how many simulated seconds.
     """
 
     seconds: float = 3600
@@ -32,36 +32,35 @@ class ClockJumps(_Turn):
     title = "all workers sleep"
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         super().__post_init__()
         _checks.number("seconds of ClockJumps", self.seconds)
 
-    def befall(self, stage: Stage) -> None:
+    def happen(self, target: FaultTarget) -> None:
         """Let time pass."""
-        stage.simulation.clock.advance(self.seconds)
+        target.simulation.clock.advance(self.seconds)
 
     def describe(self) -> str:
-        """Say for how long."""
+        """Return what goes wrong, with the number of seconds."""
         return f"{self.title} for {self.seconds:g} s"
 
 
 @dataclass(frozen=True)
-class Restart(_Turn):
-    """All workers are restarted; what they kept in memory, and had in hand, is gone."""
+class Restart(_BetweenTurns):
+    """All workers are restarted; the tasks that they hold and all that is in memory are lost."""
 
     title = "all workers are restarted"
 
-    def befall(self, stage: Stage) -> None:
-        """Restart them."""
-        stage.restart()
+    def happen(self, target: FaultTarget) -> None:
+        """Restart all workers."""
+        target.restart()
 
 
 @dataclass(frozen=True)
-class Deploy(_Turn):
-    """All deciders are restarted with new code, in the middle of whatever is open.
+class Deploy(_BetweenTurns):
+    """All workers are restarted with new workflow code, while executions are open.
 
     Attributes:
-        workflows: the classes that take the place of those which declare the same types.
+        workflows: the new classes. Each replaces the class that declares the same type.
     """
 
     workflows: tuple[type[Workflow], ...] = ()
@@ -69,106 +68,110 @@ class Deploy(_Turn):
     title = "new code is deployed"
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         super().__post_init__()
         given: object = self.workflows
         if not isinstance(given, tuple | list):
             raise ConfigurationError(
-                "Deploy takes a tuple of the classes that take the place of others, such as "
-                f"Deploy((NewOrder,)), not {given!r}"
+                "Deploy takes a tuple of the new workflow classes, such as Deploy((NewOrder,)), "
+                f"not {given!r}"
             )
         by_type(WorkflowType, self.workflows)
 
-    def befall(self, stage: Stage) -> None:
-        """Restart them."""
-        stage.deploy(self.workflows)
+    def happen(self, target: FaultTarget) -> None:
+        """Restart all workers with the new classes."""
+        target.deploy(self.workflows)
 
     def describe(self) -> str:
-        """Name the new classes."""
+        """Return what goes wrong, with the names of the new classes."""
         return f"{self.title}: {', '.join(each.__qualname__ for each in self.workflows)}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _FromOutside(_Turn):
-    """Something that somebody else does to an execution.
+class _FromOutside(_BetweenTurns):
+    """Something that is done to an execution from outside.
 
     Attributes:
-        workflow_id: to which; None for each open one in turn.
+        workflow_id: the execution's workflow ID; None for the oldest open execution.
     """
 
     workflow_id: str | None = None
 
-    def fits(self, stage: Stage) -> bool:
-        """Return whether there is an open execution."""
-        return bool(stage.open_executions(self.workflow_id))
+    def can_strike(self, target: FaultTarget) -> bool:
+        """Return whether the execution is open."""
+        return bool(target.open_executions(self.workflow_id))
 
-    def befall(self, stage: Stage) -> None:
-        """Do it to the execution that has been open longest."""
-        self.do(stage, stage.open_executions(self.workflow_id)[0])
+    def happen(self, target: FaultTarget) -> None:
+        """Do it to the oldest open execution, or to the one that was named."""
+        self.do(target, target.open_executions(self.workflow_id)[0])
 
-    def do(self, stage: Stage, workflow_id: str) -> None:
+    def do(self, target: FaultTarget, workflow_id: str) -> None:
         """Do it to an open execution."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Signal(_FromOutside):
-    """A signal comes, at whatever moment.
+    """A signal arrives, at any moment.
 
     Attributes:
         name: the signal's name.
-        input: what it brings; None for nothing.
-        surely: whether it comes at last, once nothing else happens any more.
+        input: its input, as text; None for no input.
+        eventually: whether it arrives in every run: at the latest when nothing else is left to do.
+        workflow_id: the execution's workflow ID; None for the oldest open execution.
     """
 
     name: str = "signal"
     input: str | None = None
-    surely: bool = True
+    eventually: bool = True
 
     def __post_init__(self) -> None:
-        """Check what was given."""
         super().__post_init__()
         _checks.text("the name of a Signal", self.name)
         if self.input is not None and not isinstance(self.input, str):
             raise ConfigurationError(
-                f"the input of the Signal {self.name!r} must be text, as it travels, such as "
-                f"json.dumps(…), not {self.input!r}"
+                f"the input of the Signal {self.name!r} must be text, such as json.dumps(…), not "
+                f"{self.input!r}"
             )
 
-    @property
-    def sure(self) -> bool:
-        """Whether it comes at last."""
-        return self.surely
-
-    def do(self, stage: Stage, workflow_id: str) -> None:
-        """Send it."""
+    def do(self, target: FaultTarget, workflow_id: str) -> None:
+        """Send the signal."""
         request: dict[str, Any] = {"workflowId": workflow_id, "signalName": self.name}
         if self.input is not None:
             request["input"] = self.input
-        stage.client.signal_workflow_execution(domain=stage.domain, **request)
+        target.client.signal_workflow_execution(domain=target.domain, **request)
 
     def describe(self) -> str:
-        """Name the signal."""
-        return f"the signal {self.name!r} comes"
+        """Return that the signal arrives, with its name."""
+        return f"the signal {self.name!r} arrives"
 
 
 @dataclass(frozen=True)
 class CancelRequest(_FromOutside):
-    """Somebody asks an execution to cancel itself."""
+    """The cancellation of an execution is requested, at any moment.
 
-    title = "somebody asks to cancel"
+    Attributes:
+        workflow_id: the execution's workflow ID; None for the oldest open execution.
+    """
 
-    def do(self, stage: Stage, workflow_id: str) -> None:
-        """Ask."""
-        stage.client.request_cancel_workflow_execution(domain=stage.domain, workflowId=workflow_id)
+    title = "a cancellation is requested"
+
+    def do(self, target: FaultTarget, workflow_id: str) -> None:
+        """Request the cancellation."""
+        target.client.request_cancel_workflow_execution(
+            domain=target.domain, workflowId=workflow_id
+        )
 
 
 @dataclass(frozen=True)
 class Termination(_FromOutside):
-    """Somebody terminates an execution."""
+    """An execution is terminated, at any moment.
 
-    title = "somebody terminates"
+    Attributes:
+        workflow_id: the execution's workflow ID; None for the oldest open execution.
+    """
 
-    def do(self, stage: Stage, workflow_id: str) -> None:
-        """Terminate it."""
-        stage.client.terminate_workflow_execution(domain=stage.domain, workflowId=workflow_id)
+    title = "the execution is terminated"
+
+    def do(self, target: FaultTarget, workflow_id: str) -> None:
+        """Terminate the execution."""
+        target.client.terminate_workflow_execution(domain=target.domain, workflowId=workflow_id)

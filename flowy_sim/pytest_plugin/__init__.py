@@ -1,6 +1,7 @@
-"""Fixtures for pytest: a simulation, running workflows on it, stubs, replay, and an endpoint.
+"""The pytest plugin: fixtures for a simulation, running workflows, stubs, replay, an endpoint.
 
-Installed with the package; nothing is imported before a fixture is used.
+pytest loads it wherever the package is installed, so it imports flowy, boto3 and the rest of
+`flowy_sim` only when a test uses a fixture or a marker.
 
 Example:
     ::
@@ -22,20 +23,18 @@ import pytest
 
 from flowy_sim.pytest_plugin._marker import KEYWORDS
 
-# In the order in which they import each other: pytest wants to load each of them itself.
+# In the order in which they import each other, so that pytest loads each before another does.
 pytest_plugins = [
     "flowy_sim.pytest_plugin._fixtures",
-    "flowy_sim.pytest_plugin._coverage",
-    "flowy_sim.pytest_plugin._explored",
     "flowy_sim.pytest_plugin._checks",
-    "flowy_sim.pytest_plugin._reports",
+    "flowy_sim.pytest_plugin._explored",
 ]
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the marker be known."""
+    """Register the marker."""
     config.addinivalue_line("markers", f"{_MARKER}: how Amazon SWF is simulated for this test.")
 
 
@@ -45,15 +44,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--swf-choices",
         metavar="CHOICES",
-        help="of an explored test, make only the run with these choices, as its failure names them",
+        help="make only one run of an explored test, with these choices as printed for a failure",
     )
     group.addoption(
         "--swf-record",
         action="store_true",
-        help="keep the histories of tests marked with @pytest.mark.swf(golden=True) as files",
+        help="record the histories of tests marked with @pytest.mark.swf(golden=True) as files",
     )
     group.addoption(
         "--swf-coverage",
         action="store_true",
-        help="report what the activities and children of workflows have met, and what never",
+        help="report which outcomes activities and child workflows have had, and which never",
     )

@@ -1,72 +1,168 @@
-"""What is checked of a test beside what it says itself: its stubs, and golden histories."""
+"""Checks and reports around a test: unused stubs, golden histories, coverage, pictures of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim.pytest_plugin._explored import TALLIED
-from flowy_sim.pytest_plugin._fixtures import RUN_BY, STUBBED
+from flowy_sim.pytest_plugin._fixtures import OBSERVED, RUN_BY, SIMULATED, STUBBED
 from flowy_sim.pytest_plugin._marker import CHECKS, marked_options, refuse
 
 if TYPE_CHECKING:
     from flowy_sim.testing import Runner
+    from flowy_sim.testing._coverage import Coverage
+
+_COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
+
+_PICTURES = 5
+"""The most runs whose pictures are shown for a test that failed."""
+
+_TRACEBACK_LINES = 12
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that does not fail by itself, but leaves stubs unused and the like."""
+    """Observe coverage, whether the test fails or not; then check a test that passed."""
     __tracebackhide__ = True
-    result = yield
+    try:
+        result = yield
+    finally:
+        _observe_coverage(item)
     _check(item)
     return result
 
 
+# Checks
+
+
 def _check(item: pytest.Item) -> None:
-    """Fail a test for stubs that were not used, and for histories that do not replay."""
+    """Fail a test that left stubs unused, or whose golden histories do not replay."""
+    __tracebackhide__ = True
     options = marked_options(item, CHECKS)
-    repeated = TALLIED in item.stash and item.config.getoption("--swf-choices") is not None
-    # One of many explored runs need not use what the others do.
-    unused = unused_stubs(item) if options.get("strict", True) and not repeated else ""
+    one_run = OBSERVED in item.stash and item.config.getoption("--swf-choices") is not None
+    # One of many explored runs need not use all stubs.
+    unused = unused_stubs(item) if options.get("strict", True) and not one_run else ""
     if unused:
         refuse(unused)
     if options.get("golden"):
-        from flowy_sim.pytest_plugin._golden import GoldenError, check
-
-        record = bool(item.config.getoption("--swf-record"))
-        runner = runner_of(item)
-        if runner is None:
-            refuse("@pytest.mark.swf(golden=True) is for tests that use swf_run")
-        if record and repeated:
-            refuse(
-                "--swf-record keeps the plainest run of an explored test, not the one that "
-                "--swf-choices asks for; leave one of them out"
-            )
-        try:
-            check(item.path, item.nodeid.partition("::")[2], runner, record=record)
-        except GoldenError as error:
-            refuse(str(error))
+        _check_golden(item, one_run)
 
 
-def runner_of(item: pytest.Item) -> Runner | None:
-    """Return who has run a test's workflows; of an explored test, in the plainest of its runs."""
+def _check_golden(item: pytest.Item, one_run: bool) -> None:
+    """Replay the golden histories of a test, or record them."""
+    __tracebackhide__ = True
+    from flowy_sim.pytest_plugin._golden import GoldenError, check
+
+    record = bool(item.config.getoption("--swf-record"))
+    runner = _runner_of(item)
+    if runner is None:
+        refuse("@pytest.mark.swf(golden=True) needs a test that uses the fixture swf_run")
+    if record and one_run:
+        refuse(
+            "--swf-record keeps the plainest run of an explored test, and --swf-choices asks for "
+            "another one; leave one of them out"
+        )
+    try:
+        check(item.path, item.nodeid.partition("::")[2], runner, record=record)
+    except GoldenError as error:
+        refuse(str(error))
+
+
+def _runner_of(item: pytest.Item) -> Runner | None:
+    """Return the runner of a test; of an explored test, that of its first run, the plainest."""
     runner = item.stash.get(RUN_BY, None)
-    explored = item.stash.get(TALLIED, None)
-    return explored.first if runner is not None and explored is not None else runner
+    observed = item.stash.get(OBSERVED, None)
+    return observed.first if runner is not None and observed is not None else runner
 
 
 def unused_stubs(item: pytest.Item, *, misnamed: bool = False) -> str:
-    """Say which stubs of a test were never used; of an explored test, in none of its runs."""
+    """Return sentences about stubs that the test, or all runs of an explored test, never used.
+
+    Args:
+        item: the test.
+        misnamed: whether to return only those that are probably a typing error.
+    """
     if STUBBED not in item.stash:
         return ""
-    explored = item.stash.get(TALLIED, None)
-    if explored is not None:
-        return "\n".join(explored.uses.unused(misnamed=misnamed))
-    from flowy_sim.testing._stubs.uses import Uses
+    observed = item.stash.get(OBSERVED, None)
+    if observed is not None:
+        return "\n".join(observed.uses.unused(misnamed=misnamed))
+    from flowy_sim.testing._stubs import StubUsage
 
     runner = item.stash.get(RUN_BY, None)
-    uses = Uses()
-    uses.note(item.stash[STUBBED], runner.stand_ins.called if runner else ())
+    uses = StubUsage()
+    uses.note(item.stash[STUBBED], runner.stub_dispatch.called if runner else ())
     return "\n".join(uses.unused(misnamed=misnamed))
+
+
+# Reports of failed tests
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add pictures of the runs, and misnamed stubs, to the report of a test that failed."""
+    report = yield
+    runner = item.stash.get(RUN_BY, None)
+    if runner is None or report.when != "call" or not report.failed:
+        return report
+    from flowy_sim.testing._run import showable
+
+    for run in runner.runs[-_PICTURES:]:
+        picture = run.picture()
+        if picture.splitlines()[0] not in report.longreprtext:
+            title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"
+            # The last lines of a traceback say where it was raised.
+            details = "\n".join(run.details.splitlines()[-_TRACEBACK_LINES:])
+            parts = (run.describe(), picture, details)
+            # If the terminal cannot show a character, pytest escapes everything, even line breaks.
+            report.sections.append((title, showable("\n\n".join(filter(None, parts)))))
+    misnamed = unused_stubs(item, misnamed=True)
+    if misnamed and misnamed not in report.longreprtext:
+        report.sections.append(("Stubs that were not used", misnamed))
+    return report
+
+
+# Coverage of workflows
+
+
+def _observe_coverage(item: pytest.Item) -> None:
+    if SIMULATED in item.stash and item.config.getoption("--swf-coverage"):
+        from flowy_sim.testing._coverage import observe
+
+        observe(coverage_of(item.config), item.stash[SIMULATED], item.stash.get(RUN_BY, None))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the coverage to the controller, if this is a worker of pytest-xdist."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None and _COVERAGE in session.config.stash:
+        output["swf_coverage"] = session.config.stash[_COVERAGE].rows()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive the coverage of a worker of pytest-xdist."""
+    rows = getattr(node, "workeroutput", {}).get("swf_coverage")
+    if rows:
+        coverage_of(node.config).merge(rows)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the coverage, if there is any."""
+    if _COVERAGE in config.stash:
+        terminalreporter.section("Amazon SWF: what workflows have met")
+        for line in config.stash[_COVERAGE].report():
+            terminalreporter.line(line)
+
+
+def coverage_of(config: pytest.Config) -> Coverage:
+    """Return the coverage of all tests of this process."""
+    from flowy_sim.testing._coverage import Coverage
+
+    return config.stash.setdefault(_COVERAGE, Coverage())

@@ -1,32 +1,131 @@
-"""Tests that are explored, in place of being run once."""
+"""Tests marked with ``@pytest.mark.swf(explore=…)``, which are explored instead of run once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim.pytest_plugin._coverage import coverage_of
-from flowy_sim.pytest_plugin._marker import RUNNER, SIMULATION, marked_options
+from flowy_sim.pytest_plugin._checks import coverage_of
+from flowy_sim.pytest_plugin._fixtures import OBSERVED
+from flowy_sim.pytest_plugin._marker import (
+    RUNNER,
+    SIMULATION,
+    marked_options,
+    marker_errors_refused,
+    refuse,
+)
 
 if TYPE_CHECKING:
-    from flowy_sim.explore._tally import Tally
+    from flowy_sim.explore import Exploration
+    from flowy_sim.testing import Runner
 
-TALLIED: pytest.StashKey[Tally] = pytest.StashKey()
+_FRESH: dict[str, Callable[[Runner], object]] = {
+    "swf": lambda runner: runner.simulation,
+    "swf_client": lambda runner: runner.simulation.client(),
+    "swf_run": lambda runner: runner,
+    "swf_stub": lambda runner: runner.stubs,
+}
+"""The fixtures that are new in each run, and how to get them from its runner."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Explore a test that is marked so, in place of running it once."""
+    """Explore a test whose marker says so."""
     __tracebackhide__ = True
-    wanted = marked_options(pyfuncitem, ("explore",)).get("explore")
-    if not wanted:
+    explore = marked_options(pyfuncitem, ("explore",)).get("explore")
+    if not explore:
         return None
-    from flowy_sim.explore._marked import explore_item
-    from flowy_sim.explore._tally import Tally
-
-    covered = pyfuncitem.config.getoption("--swf-coverage")
-    tally = Tally(coverage_of(pyfuncitem.config) if covered else None)
-    pyfuncitem.stash[TALLIED] = tally
-    explore_item(pyfuncitem, wanted, marked_options(pyfuncitem, (*SIMULATION, *RUNNER)), tally)
+    options = {
+        **marked_options(pyfuncitem, (*SIMULATION, *RUNNER)),
+        **_explore_options(explore),
+    }
+    _check(pyfuncitem, options)
+    _report(pyfuncitem, _explore(pyfuncitem, options))
     return True
+
+
+def _explore_options(explore: object) -> Mapping[str, Any]:
+    __tracebackhide__ = True
+    if explore is True:
+        return {}
+    if not isinstance(explore, Mapping):
+        refuse(
+            "@pytest.mark.swf(explore=…) takes True, or a dictionary of the options of "
+            f"flowy_sim.explore.explore such as {{'faults': EVERYDAY}}, not {explore!r}"
+        )
+    return explore
+
+
+def _check(item: pytest.Function, options: Mapping[str, Any]) -> None:
+    """Refuse a test that cannot be explored, and wrong options."""
+    __tracebackhide__ = True
+    from flowy_sim.explore._explore import check_options
+
+    if inspect.iscoroutinefunction(item.obj):
+        refuse(
+            "an explored test is called many times, so it must be an ordinary function; this one "
+            "is async"
+        )
+    with marker_errors_refused():
+        check_options(**options)
+    # Other fixtures are made once, so they must not hold on to the simulation of one run.
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        held = [each for each in definitions[-1].argnames if each in _FRESH]
+        if held and name not in _FRESH:
+            refuse(
+                f"the fixture {name!r} uses {held[0]!r}, which is new in each run of an explored "
+                "test, but fixtures are made only once; let the test call a function instead"
+            )
+
+
+def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
+    __tracebackhide__ = True
+    from flowy_sim.explore import Observations, find
+
+    names = inspect.signature(item.obj).parameters
+    arguments = {name: value for name, value in item.funcargs.items() if name in names}
+
+    def test(runner: Runner) -> None:
+        fresh = {name: make(runner) for name, make in _FRESH.items() if name in arguments}
+        try:
+            item.obj(**{**arguments, **fresh})
+        except pytest.fail.Exception as error:
+            # It is a BaseException, like that of pytest.skip, which must end the exploration.
+            raise AssertionError(str(error)).with_traceback(error.__traceback__) from None
+
+    test.__name__ = item.name
+    covered = item.config.getoption("--swf-coverage")
+    observations = item.stash[OBSERVED] = Observations(
+        coverage_of(item.config) if covered else None
+    )
+    return find(
+        test,
+        choices=item.config.getoption("--swf-choices"),
+        repeat=partial(_repeat_command, item.nodeid),
+        observations=observations,
+        **options,
+    )
+
+
+def _report(item: pytest.Function, found: Exploration) -> None:
+    """Raise what the test fails with, with its story as a note; or report how much was explored."""
+    __tracebackhide__ = True
+    one_run = item.config.getoption("--swf-choices") is not None
+    summary = "the run with the given choices" if one_run else str(found)
+    failure = found.failure
+    if failure is not None:
+        failure.error.add_note("\n".join(("", *failure.lines(), f"found in {summary}")))
+        raise failure.error
+    item.add_report_section("call", "explored", summary)
+    item.user_properties.append(("explored", summary))
+    if found.unreached:
+        item.warn(pytest.PytestWarning(found.describe_unreached()))
+
+
+def _repeat_command(nodeid: str, choices: str) -> str:
+    return f"pytest {quote(nodeid)} --swf-choices={quote(choices)}"

@@ -1,4 +1,4 @@
-"""The fixtures. What each of them needs is imported when a test uses it."""
+"""The fixtures. Each imports what it needs when a test uses it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flowy._installation import install_command
 from flowy_sim.pytest_plugin._marker import (
     RUNNER,
     SIMULATION,
     marked_options,
+    marker_errors_refused,
     refuse,
-    said_in_a_marker,
 )
 
 if TYPE_CHECKING:
     from flowy.replay import HistorySource
     from flowy.workflow import Workflow
     from flowy_sim._clients.in_process import Client
+    from flowy_sim._clients.simulation import Simulation
     from flowy_sim._server.endpoint import Endpoint
-    from flowy_sim._simulation.simulation import Simulation
+    from flowy_sim.explore import Observations
     from flowy_sim.testing import Runner
-    from flowy_sim.testing._activity_environment import Alone
+    from flowy_sim.testing._activity_environment import ActivityEnvironment
     from flowy_sim.testing._run import Run
     from flowy_sim.testing._stubs import Stubs
 
 SIMULATED: pytest.StashKey[Simulation] = pytest.StashKey()
 STUBBED: pytest.StashKey[Stubs] = pytest.StashKey()
 RUN_BY: pytest.StashKey[Runner] = pytest.StashKey()
-"""Where a test keeps what its fixtures have made, for those who look at it afterwards."""
+OBSERVED: pytest.StashKey[Observations] = pytest.StashKey()
+"""Where a test keeps what its fixtures, or its exploration, have made, for checks and reports."""
 
 _SERVING = ("starlette", "uvicorn")
 _numbers = count(1)
@@ -43,15 +46,15 @@ _numbers = count(1)
 
 @pytest.fixture
 def swf(request: pytest.FixtureRequest) -> Simulation:
-    """Amazon SWF in memory, fresh, on a clock of its own.
+    """A new simulation of Amazon SWF, in memory and on its own clock.
 
-    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` says how, as `Simulation`
-    does.
+    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` sets the arguments of
+    `Simulation`.
     """
-    from flowy_sim._simulation.simulation import Simulation
+    from flowy_sim._clients.simulation import Simulation
 
     options = marked_options(request.node, SIMULATION)
-    with said_in_a_marker():
+    with marker_errors_refused():
         simulation = Simulation(**options)
     request.node.stash[SIMULATED] = simulation
     return simulation
@@ -59,20 +62,20 @@ def swf(request: pytest.FixtureRequest) -> Simulation:
 
 @pytest.fixture
 def swf_client(swf: Simulation) -> Client:
-    """An object with the methods of ``boto3.client("swf")``, which the simulation answers."""
+    """A client of the simulation, with the methods of ``boto3.client("swf")``."""
     return swf.client()
 
 
 @pytest.fixture
 def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module boto3, whose SWF clients the simulation answers while the test runs.
+    """The module boto3, whose SWF clients call the simulation while the test runs.
 
-    For code that makes its own clients. Whatever region and credentials the user has, no SWF
-    client reaches Amazon; other services are left alone, so that moto can serve them.
+    For code that makes its own clients. Neither a region nor credentials are needed, and no SWF
+    client reaches AWS. Clients of other services are not changed, so that moto can answer them.
     """
     import boto3
 
-    from flowy_sim._clients.boto3 import mock_swf
+    from flowy_sim._clients.mock_swf import mock_swf
 
     if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
         monkeypatch.setenv("AWS_DEFAULT_REGION", swf.region)
@@ -82,11 +85,11 @@ def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
 
 @pytest.fixture
 def swf_stub(request: pytest.FixtureRequest) -> Stubs:
-    """Let something stand in for an activity: ``swf_stub(Resize, result="small.jpg")``.
+    """Stubs an activity: ``swf_stub(Resize, result="small.jpg")``.
 
-    It is given an activity, or name and version, one of ``result``, ``error``, ``function`` and
-    ``timeout``, and how many simulated seconds it ``takes``; see `flowy_sim.testing.Stubs`. A stub
-    that was never used fails the test, unless it is marked ``swf(strict=False)``.
+    Call it with an activity, or its name and version; one of ``result``, ``error``, ``function``
+    and ``timeout``; and the simulated seconds that it ``takes``; see `flowy_sim.testing.Stubs`. A
+    stub that is never used fails the test, unless it is marked ``swf(strict=False)``.
     """
     from flowy_sim.testing._stubs import Stubs
 
@@ -95,30 +98,30 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
 
 
 @pytest.fixture
-def swf_activity(request: pytest.FixtureRequest) -> Alone:
-    """Runs activities alone: ``swf_activity(Resize, "photo.jpg", 150)`` returns the result.
+def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
+    """Runs an activity without a service: ``swf_activity(Resize, "photo.jpg", 150)``.
 
-    Heartbeats are kept in ``swf_activity.heartbeats``, and hear of a cancellation after
-    ``swf_activity.cancel(at=2)``; see `flowy_sim.testing._activity_environment.Alone`.
+    It returns the activity's result. Heartbeats are recorded in ``swf_activity.heartbeats``; after
+    ``swf_activity.cancel(at=2)`` the second one reports that the task is to be canceled. See
+    `flowy_sim.testing.ActivityEnvironment`.
     """
-    from flowy_sim.testing._activity_environment import Alone
+    from flowy_sim.testing._activity_environment import ActivityEnvironment
 
-    return Alone(**marked_options(request.node, ("payloads",)))
+    return ActivityEnvironment(**marked_options(request.node, ("payloads",)))
 
 
 @pytest.fixture
 def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) -> Runner:
-    """Runs workflows to their end, and tells what became of them.
+    """Runs a workflow to its end: ``swf_run(ImageCategorization, "photo.jpg", 150)``.
 
-    Call it with the workflow and its arguments, ``swf_run(ImageCategorization, "photo.jpg", 150)``.
-    What comes back is a `flowy_sim.testing.Run`. ``@pytest.mark.swf(activities=…, workflows=…,
-    workers=…, freeze=…)`` says how it is run, as `flowy_sim.testing.Runner` does. If the test
-    fails, its report shows what ran when.
+    It returns a `flowy_sim.testing.Run`, with the status and the result. ``@pytest.mark.swf(
+    activities=…, workflows=…, workers=…, freeze=…)`` sets the arguments of
+    `flowy_sim.testing.Runner`. If the test fails, its report shows what ran when.
     """
     from flowy_sim.testing import Runner
 
     options = marked_options(request.node, RUNNER)
-    with said_in_a_marker():
+    with marker_errors_refused():
         runner = Runner(swf, stubs=swf_stub, **options)
     request.node.stash[RUN_BY] = runner
     return runner
@@ -128,16 +131,17 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
 def swf_replay(
     request: pytest.FixtureRequest,
 ) -> Callable[[type[Workflow], HistorySource | Run], None]:
-    """Decide again what was decided: ``swf_replay(ImageCategorization, "histories/photo.json")``.
+    """Replays a history: ``swf_replay(ImageCategorization, "histories/photo.json")``.
 
-    Fails, naming the event and what was expected and decided there, if the workflow's code now
-    decides anything else. The history is a `flowy_sim.testing.Run`, a list of events, a reply of
-    GetWorkflowExecutionHistory, or the path of a JSON file, relative to the test's own file.
+    It fails if the workflow's code no longer makes the recorded decisions; the message names the
+    event, what the history shows there, and what the code decided. The history is a
+    `flowy_sim.testing.Run`, a list of events, a reply of GetWorkflowExecutionHistory, or the path
+    of a JSON file, relative to the test's own file.
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.testing._histories.files import collect, load
-    from flowy_sim.testing._histories.replaying import replay_prefixes
+    from flowy_sim.testing._history_files import collect, load
+    from flowy_sim.testing._replay import replay_prefixes
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))
@@ -153,7 +157,7 @@ def swf_replay(
         try:
             replay_prefixes(workflow, events, execution=execution, **payloads)
         except NonDeterminismError as error:
-            # The code that replays is of no interest to whoever reads the report.
+            # The traceback would show only the code that replays.
             raise error.with_traceback(None) from None
 
     return swf_replay
@@ -166,8 +170,7 @@ def _swf_server() -> Iterator[Endpoint]:
     missing = [name for name in _SERVING if find_spec(name) is None]
     if missing:
         refuse(
-            f"swf_endpoint needs {' and '.join(missing)}; install what serves: "
-            "pip install 'flowy-sim[serve]'"
+            f"swf_endpoint needs {' and '.join(missing)}; install it: {install_command('serve')}"
         )
     with serving() as endpoint:
         yield endpoint
@@ -175,12 +178,13 @@ def _swf_server() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Iterator[Endpoint]:
-    """Amazon SWF at an address of this machine, fresh, on a virtual clock of its own.
+    """A new simulation of Amazon SWF behind an HTTP endpoint, on its own virtual clock.
 
-    For deciders and workers in processes of their own, in any language: start them with
-    ``env={**os.environ, **swf_endpoint.environment}``. What is given is a
-    `flowy_sim.testing.Endpoint`; ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…,
-    patience=…)`` says how it is simulated. It needs the extra ``serve``.
+    For deciders and workers that are separate processes, in any language: start them with
+    ``env={**os.environ, **swf_endpoint.environment}``. It is a `flowy_sim.testing.Endpoint`;
+    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` sets the arguments of
+    `Simulation`.
+    It needs the extra ``serve``.
     """
     settings = _served(marked_options(request.node, SIMULATION))
     endpoint = _swf_server.named(f"test-{next(_numbers)}")
@@ -190,7 +194,7 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 
 
 def _served(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options of a simulation as a server takes them."""
+    """Return the arguments of a simulation as settings of a server."""
     __tracebackhide__ = True
     from flowy_sim._simulation.settings import LATENCIES
 

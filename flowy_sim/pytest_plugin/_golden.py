@@ -1,4 +1,4 @@
-"""Golden histories: kept in files, and replayed by the code of today at every prefix."""
+"""Golden histories: recorded in files, and replayed by the current code after every decision."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from flowy.errors import NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories.files import load, save
-from flowy_sim.testing._histories.replaying import replay_prefixes, type_of
+from flowy_sim.testing._history_files import load, save
+from flowy_sim.testing._replay import replay_prefixes, type_of
 from flowy_sim.testing._run import Run
 
 FOLDER = "histories"
-"""Where histories are kept, beside the tests."""
+"""The folder of the histories, beside the tests."""
 
 Workflows = Mapping[tuple[str, str], type[Workflow]]
 
 
 class GoldenError(AssertionError):
-    """The history of a test does not replay any more, or there is none."""
+    """A golden history is missing or does not replay."""
 
 
 def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
@@ -30,42 +30,41 @@ def check(test: Path, name: str, runner: Runner, *, record: bool) -> None:
 
     Args:
         test: the file of the test.
-        name: the test's name in there.
-        runner: has run the test's workflows.
+        name: the test's name in that file.
+        runner: the runner that has run the test's workflows.
         record: whether to record.
 
     Raises:
-        GoldenError: the code decides otherwise than was recorded; nothing is kept; it is of
-            a workflow that is not run any more; or the test has run none.
+        GoldenError: the test has run no workflow; or a history is missing, belongs to a workflow
+            that the test does not run, or does not replay.
     """
     if not runner.runs:
         raise GoldenError(
-            "this test is marked as golden and has run no workflow by swf_run, so there is no "
-            "history to keep; let it run one, or take golden=True away"
+            "this test is marked as golden and has run no workflow by swf_run, so it has no "
+            "history; run one, or remove golden=True"
         )
-    golden = Golden(test, name)
+    golden = GoldenHistories(test, name)
     if record:
         golden.record(runner.runs)
         return
-    known = runner.stage.can
+    known = runner.scheduler.registry
     golden.replay({} if known is None else known.workflows, runner.payloads)
 
 
-class Golden:
-    """The golden histories of one test.
+class GoldenHistories:
+    """The golden histories of one test: a file for each execution that it runs.
 
     Args:
         test: the file of the test.
-        name: the test's name in there, such as ``TestOrders::test_gift[3]``.
+        name: the test's name in that file, such as ``TestOrders::test_gift[3]``.
     """
 
     def __init__(self, test: Path, name: str) -> None:
-        """Look for nothing yet."""
         self._folder = test.parent / FOLDER / test.stem
         self._stem = re.sub(r"[^\w.-]+", "_", name).strip("_")
 
     def record(self, runs: Iterable[Run]) -> None:
-        """Keep the histories of runs, in place of those that were kept before."""
+        """Write the histories of runs to files, and delete those that were there before."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in self.paths():
             path.unlink()
@@ -73,21 +72,21 @@ class Golden:
             save(self._path(number), run.history, Execution(run.workflow_id, run.run_id))
 
     def replay(self, workflows: Workflows, payloads: Payloads = PLAIN) -> None:
-        """Replay what is kept.
+        """Replay the recorded histories.
 
         Args:
             workflows: the workflows that the test runs, by name and version.
-            payloads: how arguments and results travelled.
+            payloads: how arguments and results were serialized.
 
         Raises:
-            GoldenError: the code decides otherwise than was recorded; nothing is kept; or it is
-                of a workflow that is not run any more.
+            GoldenError: a history is missing, belongs to a workflow that the test does not run, or
+                does not replay.
         """
         paths = self.paths()
         if not paths:
             raise GoldenError(
-                f"no history of this test is kept as {self._path(1)}; record it once with "
-                "pytest --swf-record, and keep the file with the test"
+                f"this test has no golden history {self._path(1)}; record it with "
+                "pytest --swf-record, and commit the file"
             )
         for path in paths:
             events, execution = load(path)
@@ -96,7 +95,7 @@ class Golden:
                 name, version = type_of(events)
                 raise GoldenError(
                     f"{path} is a history of {name} {version}, which this test does not run; if "
-                    "that is meant, record it again with pytest --swf-record"
+                    "that is intended, record it again with pytest --swf-record"
                 )
             try:
                 replay_prefixes(workflow, events, payloads, execution)
@@ -107,7 +106,7 @@ class Golden:
                 ) from error
 
     def paths(self) -> list[Path]:
-        """Return the files that are kept, in order."""
+        """Return the files that exist, in the order of the executions."""
         paths: list[Path] = []
         while (path := self._path(len(paths) + 1)).exists():
             paths.append(path)

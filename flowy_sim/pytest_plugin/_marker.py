@@ -1,4 +1,4 @@
-"""The marker ``swf``: what it may say, and what it says for a test."""
+"""The marker ``swf``: its keywords, and what they say for a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, "explore")
 
 
 def marked_options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the markers of a test say, the nearest one first."""
+    """Return keywords of a test's markers; the marker nearest to the test wins."""
     __tracebackhide__ = True
     options: dict[str, Any] = {}
     for marker in test.iter_markers("swf"):
@@ -26,7 +26,9 @@ def marked_options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
             refuse(f"@pytest.mark.swf takes keywords {', '.join(KEYWORDS)}, not {wrong}")
         for name in _SWITCHES:
             if not isinstance(marker.kwargs.get(name, True), bool):
-                refuse(f"@pytest.mark.swf: {name} is True or False, not {marker.kwargs[name]!r}")
+                refuse(
+                    f"@pytest.mark.swf: {name} must be True or False, not {marker.kwargs[name]!r}"
+                )
         for name in names:
             if name in marker.kwargs:
                 options.setdefault(name, marker.kwargs[name])
@@ -34,18 +36,18 @@ def marked_options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 @contextmanager
-def said_in_a_marker() -> Iterator[None]:
-    """Let a sentence be all that is said of what is wrong with a marker."""
+def marker_errors_refused() -> Iterator[None]:
+    """Fail the test with one sentence if an option of its marker is wrong."""
     from flowy.errors import ConfigurationError
 
     try:
         yield
     except (ConfigurationError, ImportError, TypeError, ValueError) as error:
         if not isinstance(error.__cause__, ModuleNotFoundError | None):
-            raise  # The author's own code is wrong.
+            raise  # The test's own code is wrong.
         refuse(f"@pytest.mark.swf: {error}")
 
 
 def refuse(sentence: str) -> NoReturn:
-    """Fail with a sentence, and show none of the code that has found what is wrong."""
+    """Fail the test with a sentence, without a traceback."""
     raise pytest.fail.Exception(sentence, pytrace=False) from None

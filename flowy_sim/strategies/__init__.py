@@ -1,7 +1,9 @@
-"""Strategies for Hypothesis: workflows, their inputs, decisions and histories, drawn at random.
+"""Strategies for Hypothesis: random workflows, inputs, decisions and histories; a state machine.
+
+Needs the extra ``hypothesis``.
 
 Example:
-    Whatever a workflow does, its history replays::
+    Every history replays, whatever the workflow::
 
         @given(workflows())
         def test_histories_replay(program):
@@ -13,15 +15,24 @@ from __future__ import annotations
 
 from flowy_sim.strategies._decisions import decisions
 from flowy_sim.strategies._histories import histories
-from flowy_sim.strategies._inputs import Input, inputs
-from flowy_sim.strategies._programs import Call, Program, Wait, When, workflows
+from flowy_sim.strategies._machine import WorkflowMachine
+from flowy_sim.strategies._workflows import (
+    ActivityCall,
+    Input,
+    Program,
+    WaitFor,
+    WhenEven,
+    inputs,
+    workflows,
+)
 
 __all__ = [
-    "Call",
+    "ActivityCall",
     "Input",
     "Program",
-    "Wait",
-    "When",
+    "WaitFor",
+    "WhenEven",
+    "WorkflowMachine",
     "decisions",
     "histories",
     "inputs",

@@ -1,4 +1,4 @@
-"""Decisions of all kinds, as they travel."""
+"""Decisions of all types, as RespondDecisionTaskCompleted takes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 Decision = dict[str, Any]
 
 _IDS = st.sampled_from(("a", "b", "c"))
-_WORKFLOW_IDS = st.sampled_from(("order-1", "order-2", "nobody"))
+_WORKFLOW_IDS = st.sampled_from(("order-1", "order-2", "unknown"))
 _SECONDS = st.sampled_from(("0", "1", "60", "3600"))
 _TEXT = st.text(max_size=9)
 _FUNCTIONS = st.sampled_from(("add", "divide"))
@@ -21,27 +21,27 @@ def decisions(
     activity_types: Sequence[tuple[str, str]] = (("step", "1"),),
     workflow_types: Sequence[tuple[str, str]] = (("order", "1"),),
 ) -> st.SearchStrategy[list[Decision]]:
-    """Draw what a decision task can be answered with.
+    """Generate lists of decisions that a decision task can be answered with.
 
-    Each decision has the form that the service wants; whether it is carried out depends on the
-    execution. The world is small, ids are few, so that decisions meet: a timer is started twice,
-    and canceled. What closes an execution comes last, and never with what begins something,
-    which the service refuses.
+    Each decision is well-formed; whether it succeeds depends on the execution. Only a few IDs are
+    used, so that decisions interact: a timer is started twice, and canceled. A decision that closes
+    the execution comes last, and never together with one that starts something, because the
+    service refuses that.
 
     Args:
-        most: how many decisions there are at most.
-        activity_types: names and versions of the activity types that are scheduled.
-        workflow_types: names and versions of the types of children.
+        most: the most decisions in a list.
+        activity_types: names and versions of the activity types to schedule.
+        workflow_types: names and versions of the types of child workflows.
 
     Example:
         ``client.respond_decision_task_completed(taskToken=token, decisions=drawn)``
     """
-    begins = _beginning(_named(activity_types), _named(workflow_types))
-    goes_on = st.lists(begins | _TAKING_BACK, max_size=most)
+    starting = _starting(_named(activity_types), _named(workflow_types))
+    stays_open = st.lists(starting | _OTHER, max_size=most)
     closes = st.builds(
-        lambda some, closing: [*some, closing], st.lists(_TAKING_BACK, max_size=most - 1), _CLOSING
+        lambda others, closing: [*others, closing], st.lists(_OTHER, max_size=most - 1), _CLOSING
     )
-    return goes_on | closes
+    return stays_open | closes
 
 
 def _decision(kind: str, /, **members: st.SearchStrategy[Any]) -> st.SearchStrategy[Decision]:
@@ -55,7 +55,7 @@ def _named(types: Sequence[tuple[str, str]]) -> st.SearchStrategy[dict[str, str]
     return st.sampled_from([{"name": name, "version": version} for name, version in types])
 
 
-def _beginning(
+def _starting(
     activity_type: st.SearchStrategy[Any], workflow_type: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Decision]:
     return st.one_of(
@@ -70,7 +70,7 @@ def _beginning(
     )
 
 
-_TAKING_BACK = st.one_of(
+_OTHER = st.one_of(
     _decision("RequestCancelActivityTask", activityId=_IDS),
     _decision("CancelTimer", timerId=_IDS),
     _decision("RecordMarker", markerName=_IDS, details=_TEXT),

@@ -12,33 +12,32 @@ from hypothesis import strategies as st
 
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._events.history import Event
 from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._stand_ins import PlainStubs
-from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.faults._fault import faults_in
-from flowy_sim.strategies._inputs import inputs, is_workflow
-from flowy_sim.strategies._programs import workflows
+from flowy_sim.faults import EVERYDAY, InjectedFault
+from flowy_sim.faults._fault import checked_faults
+from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._registry import activities_in, families, module_of
-from flowy_sim.testing._run import Event
 
 
 def histories(
     workflow: type[Workflow] | None = None,
     *,
-    faults: Sequence[Fault] = EVERYDAY,
+    faults: Sequence[InjectedFault] = EVERYDAY,
     to_decide: bool = False,
 ) -> st.SearchStrategy[list[Event]]:
-    """Draw histories: of a workflow that is run with drawn inputs, in drawn orders, with faults.
+    """Generate histories: of a workflow with random inputs, in random orders, under faults.
 
-    Its activities are stood in for, as `flowy-sim explore` does.
+    Its activities are stubbed, as by ``flowy-sim explore``.
 
     Args:
-        workflow: its class; any workflow, a new one each time, by default.
-        faults: what may go wrong; it goes wrong in about half of them.
-        to_decide: whether it ends with a DecisionTaskStarted that is to be answered, as the
-            history that a decider is given, and not with the execution's end.
+        workflow: its class; by default a new random workflow for each history.
+        faults: the faults that may strike; at least one does in about half of the histories.
+        to_decide: whether the history ends with a DecisionTaskStarted that a decider has to answer;
+            otherwise it ends where the execution ends.
 
     Example:
         ::
@@ -48,17 +47,20 @@ def histories(
                 flowy._decider.decider.decide(Order, events)
 
     Raises:
-        ConfigurationError: that is no workflow, or these are no faults.
+        ConfigurationError: `workflow` isn't a workflow, or `faults` holds something else.
     """
     __tracebackhide__ = True
     if workflow is not None and not is_workflow(workflow):
-        raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
-    return _histories(workflow, faults_in(faults), to_decide)
+        raise ConfigurationError(f"{workflow!r} isn't a class decorated with @workflow")
+    return _histories(workflow, checked_faults(faults), to_decide)
 
 
 @st.composite
 def _histories(
-    draw: st.DrawFn, workflow: type[Workflow] | None, faults: tuple[Fault, ...], to_decide: bool
+    draw: st.DrawFn,
+    workflow: type[Workflow] | None,
+    faults: tuple[InjectedFault, ...],
+    to_decide: bool,
 ) -> list[Event]:
     seed = draw(st.integers(0, 2**32))
     most = draw(st.integers(0, 2))
@@ -74,7 +76,7 @@ def _histories(
         args, kwargs = draw(inputs(workflow))
         given, named = args, dict(kwargs)
         known = activities_in(module_of(workflow))
-        PlainStubs(families([workflow]), known).add_to(runner.stubs)
+        DefaultStubs(families([workflow]), known).add_to(runner.stubs)
     with _undisturbed():
         events = list(runner.run(workflow, *given, **named).history)
     if not to_decide:
@@ -89,7 +91,10 @@ def _histories(
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let workers not log the accidents that they meet, nor draw from the chance of others."""
+    """Silence the log of workers that meet faults, and leave the global random state alone.
+
+    Hypothesis seeds it, and workers that wait before they try again draw from it.
+    """
     logger = logging.getLogger("flowy")
     level, state = logger.level, getstate()
     logger.setLevel(logging.CRITICAL + 1)
@@ -97,4 +102,4 @@ def _undisturbed() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-        setstate(state)  # workers that wait before they try again have drawn from it
+        setstate(state)

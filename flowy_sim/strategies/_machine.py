@@ -1,8 +1,8 @@
-"""A state machine of Hypothesis around one workflow.
+"""A Hypothesis state machine that runs one workflow.
 
-Hypothesis starts executions, lets deciders and workers take turns, lets time pass and things go
-wrong, in whatever order; and shrinks what breaks the workflow to a few steps. Subclasses say which
-workflow it is and what has to hold, and add rules of their own.
+Hypothesis starts executions, lets deciders and workers take turns, advances time and injects
+faults, in any order, and shrinks a failure to a few steps. A subclass names the workflow, asserts
+what must hold, and may add rules.
 
 Example:
     ::
@@ -15,11 +15,11 @@ Example:
                 self.runner.stubs(Charge, function=self.charged.append)
 
             @rule(name=st.sampled_from(["approve", "refuse"]))
-            def somebody_signals(self, name):
+            def send_signal(self, name):
                 self.signal(name)
 
             @invariant()
-            def nobody_is_charged_twice(self):
+            def no_order_is_charged_twice(self):
                 assert len(self.charged) == len(set(self.charged))
 
             def ended(self, run):
@@ -41,34 +41,36 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
+from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
-from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.explore._stand_ins import PlainStubs
-from flowy_sim.faults import EVERYDAY, Fault
-from flowy_sim.strategies._inputs import inputs, is_workflow
+from flowy_sim.faults import EVERYDAY, InjectedFault
+from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._registry import Sources, activities_in, families, module_of
 from flowy_sim.testing._run import Run, fetch
-from flowy_sim.testing._waiting import times_out_at
 
 
-class Told:
-    """A schedule that chooses what it is told next; no fault strikes unless it is named.
+class SteeredSchedule:
+    """A schedule whose choices the rules of the machine set in advance.
+
+    Args:
+        faults: the faults that may strike.
 
     Attributes:
-        pick: which of several is chosen, or the last one.
-        strikes: the faults that strike as soon as they can.
+        pick: the index of the possibility that is taken, or of the last one if there are fewer.
+        strikes: descriptions of the faults that strike as soon as they can; no other fault does.
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        """Be told nothing yet."""
+    def __init__(self, faults: Sequence[InjectedFault]) -> None:
         self.pick = 0
         self.strikes: set[str] = set()
         self._faults = {fault.describe() for fault in faults}
 
     def choose(self, kind: str, count: int) -> int:
-        """Choose what was told."""
+        """Return the index that the rules have set."""
         if kind not in self._faults:
             return min(self.pick, count - 1)
         if kind not in self.strikes:
@@ -78,61 +80,75 @@ class Told:
 
 
 class WorkflowMachine(RuleBasedStateMachine):
-    """Runs executions of a workflow as Hypothesis likes; to be subclassed.
+    """Runs executions of a workflow with steps that Hypothesis chooses; to be subclassed.
+
+    A subclass sets `workflow`, and may set the other class attributes and override `set_up` and
+    `ended`. The module's docstring has an example.
 
     Attributes:
-        workflow: the workflow's class; to be given.
-        faults: what may go wrong.
-        most_faults: how often in a run of the machine.
-        most_executions: how many executions it starts at most.
-        simulation_options: what `Simulation` is given.
-        activities: where activities are found; the workflow's module by default.
-        runner: what runs them; made anew for each run of the machine.
+        workflow: the workflow's class; required.
+        faults: the faults that may strike.
+        most_faults: how many faults may strike in one run of the machine.
+        most_executions: the most executions that it starts.
+        simulation_options: arguments of `Simulation`.
+        activities: where its activities are looked up; by default in the workflow's module.
+        runner: the `flowy_sim.testing.Runner` that runs the executions; a new one for each run of
+            the machine.
+
+    Raises:
+        ConfigurationError: `workflow` is not set to a workflow.
     """
 
     workflow: ClassVar[type[Workflow]]
-    faults: ClassVar[Sequence[Fault]] = EVERYDAY
+    faults: ClassVar[Sequence[InjectedFault]] = EVERYDAY
     most_faults: ClassVar[int] = 3
     most_executions: ClassVar[int] = 2
     simulation_options: ClassVar[dict[str, Any]] = {}
     activities: ClassVar[Sources | None] = None
 
     def __init__(self) -> None:
-        """Start with no execution."""
         super().__init__()
         if not is_workflow(getattr(self, "workflow", None)):
             raise ConfigurationError(
-                f"{type(self).__name__} does not say of which workflow it is; give it the class, "
+                f"{type(self).__name__} names no workflow; set its class attribute to a class "
                 "decorated with @workflow: workflow = Order"
             )
-        self._told = Told(self.faults)
+        self._schedule = SteeredSchedule(self.faults)
         self.runner = Runner(
-            Simulation(schedule=self._told, **self.simulation_options),
+            Simulation(schedule=self._schedule, **self.simulation_options),
             activities=self.activities,
             faults=self.faults,
             most_faults=self.most_faults,
         )
         self._executions: list[Execution] = []
         self.set_up()
-        there = self.activities or module_of(self.workflow)
-        family = families([self.workflow])
-        PlainStubs(family, activities_in(there)).add_to(self.runner.stubs)
+        activities = activities_in(self.activities or module_of(self.workflow))
+        DefaultStubs(families([self.workflow]), activities).add_to(self.runner.stubs)
         self._logs = logging.getLogger("flowy").level
         logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
 
-    # What subclasses say and use
+    # For subclasses
 
     def set_up(self) -> None:
-        """Stub activities; those that are not are stood in for, as `flowy-sim explore` does."""
+        """Stub activities and do other preparations; called before the first step.
+
+        Activities without a stub return the simplest value of their type, as in
+        ``flowy-sim explore``.
+        """
 
     def ended(self, run: Run) -> None:
-        """Assert what has to hold of an execution that has ended."""
+        """Assert what must hold for an execution that has ended."""
 
     def signal(self, name: str, input: str | None = None) -> None:
-        """Send a signal to the execution that was started last and is open, if there is one."""
+        """Send a signal to the open execution that was started last, if there is one.
+
+        Args:
+            name: the signal's name.
+            input: its input, as text; None for no input.
+        """
         request = {"signalName": name} if input is None else {"signalName": name, "input": input}
         for execution in self._open()[-1:]:
-            self.runner.stage.client.signal_workflow_execution(
+            self.runner.scheduler.client.signal_workflow_execution(
                 domain=self.runner.domain, workflowId=execution.workflow_id, **request
             )
 
@@ -148,31 +164,31 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._executions)
     @rule(pick=st.integers(0, 3))
-    def somebody_works(self, pick: int) -> None:
-        """Let a decider or a worker take a turn, where there are several the one picked."""
-        self._told.pick = pick
-        self.runner.course.take_turn()
-        self._told.pick = 0
+    def take_turn(self, pick: int) -> None:
+        """Let a decider or a worker that has a task take a turn; `pick` chooses among them."""
+        self._schedule.pick = pick
+        self.runner.turn_loop.take_turn()
+        self._schedule.pick = 0
 
     @precondition(lambda self: self._open())
     @rule()
-    def time_passes(self) -> None:
-        """Let time pass until something happens, if anything will before an execution ends."""
-        instant = self.runner.course.next_instant()
+    def advance_time(self) -> None:
+        """Advance time to the next event, unless an execution would time out first."""
+        instant = self.runner.turn_loop.next_instant()
         if instant is not None and instant < min(map(self._times_out, self._open())):
-            self.runner.course.let_time_pass(instant)
+            self.runner.turn_loop.skip_time()
 
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())
-    def something_goes_wrong(self, data: st.DataObject) -> None:
+    def inject_fault(self, data: st.DataObject) -> None:
         """Let a fault strike as soon as it can."""
         names = [fault.describe() for fault in self.faults]
-        self._told.strikes.add(data.draw(st.sampled_from(names), label="fault"))
+        self._schedule.strikes.add(data.draw(st.sampled_from(names), label="fault"))
 
     def teardown(self) -> None:
-        """Run what is open to its end, look at how it ended, and hold the service to its rules."""
+        """Run open executions to their end, call `ended`, and check the service's invariants."""
         try:
-            self._told.strikes.clear()
+            self._schedule.strikes.clear()
             if sys.exc_info()[0] is None:
                 for execution in self._executions:
                     self.ended(self._finished(execution))
@@ -187,7 +203,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         return parse_instant(times_out_at(self._run(execution).history))
 
     def _run(self, execution: Execution) -> Run:
-        stage = self.runner.stage
+        stage = self.runner.scheduler
         return fetch(stage.client, stage.domain, execution, self.runner.payloads)
 
     def _open(self) -> list[Execution]:

@@ -1,4 +1,4 @@
-"""Activities alone: run in a test as a worker runs them, with no service anywhere.
+"""An environment in which a test runs an activity as a worker does, without any service.
 
 Example:
     >>> from flowy import ActivityContext, activity
@@ -8,13 +8,13 @@ Example:
     ...         if not context.heartbeat(f"{row} rows"):
     ...             return row
     ...     return rows
-    >>> alone = Alone()
-    >>> alone(export, 2)
+    >>> environment = ActivityEnvironment()
+    >>> environment(export, 2)
     2
-    >>> alone.heartbeats
+    >>> environment.heartbeats
     ['0 rows', '1 rows']
-    >>> alone.cancel(at=2)
-    >>> alone(export, 1000)
+    >>> environment.cancel(at=2)
+    >>> environment(export, 1000)
     1
 """
 
@@ -25,23 +25,27 @@ from itertools import count
 from typing import Any
 
 from flowy._checks import whole_number
-from flowy._payloads.limits import HEARTBEAT_LIMIT, cut
-from flowy.activity import ActivityType, activity_class
-from flowy.activity_context import LATER, ActivityContext, Heartbeat
+from flowy._payloads.text import HEARTBEAT_LIMIT, cut
+from flowy.activity import LATER, ActivityContext, ActivityType, HeartbeatReply, activity_class
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 
+_EXECUTION = "test"
+"""The workflow ID and the run ID of the executions that activities are run for."""
 
-class Alone:
-    """What an activity is run in: its heartbeats are kept, and hear what the test wants.
+
+class ActivityEnvironment:
+    """Runs activities in a test, and answers their heartbeats as the test wants.
+
+    Calling an environment runs an activity: ``environment(Resize, "photo.jpg", 150)``.
 
     Args:
-        payloads: how arguments and results travel.
-        on_heartbeat: called with the details of each heartbeat, in the midst of the work.
+        payloads: encodes and decodes arguments and results.
+        on_heartbeat: called with the details of each heartbeat while the activity works.
 
     Attributes:
-        heartbeats: the details of the heartbeats of the last activity; None for one without.
-        context: the task that it was run for, with the token that it may have handed on.
+        heartbeats: the details of each heartbeat of the last activity; None for one without.
+        context: the context of the last activity, with the task token that it may have passed on.
     """
 
     def __init__(
@@ -50,7 +54,6 @@ class Alone:
         payloads: Payloads = PLAIN,
         on_heartbeat: Callable[[str | None], object] | None = None,
     ) -> None:
-        """Get ready; nobody wants a cancellation."""
         self.heartbeats: list[str | None] = []
         self.context = ActivityContext()
         self.on_heartbeat = on_heartbeat
@@ -62,8 +65,8 @@ class Alone:
     def __call__(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
         """Run an activity.
 
-        Arguments and result travel as they would: what cannot be sent is an error here, too, and
-        what comes is what the type hints say.
+        Arguments and result are encoded and decoded as in production: what cannot be sent is an
+        error here too, and values arrive in the types of the type hints.
 
         Args:
             activity: its class or function.
@@ -74,23 +77,23 @@ class Alone:
             Its result, or `flowy.LATER`.
 
         Raises:
-            ConfigurationError: it is no activity.
+            ConfigurationError: it isn't an activity.
             SerializationError: an argument or the result cannot be sent.
-            Exception: what the activity raises; `flowy.ActivityCanceled` if it stops as it is
-                canceled.
+            Exception: what the activity raises, such as `flowy.ActivityCanceled` when it stops
+                because it was canceled.
         """
         __tracebackhide__ = True
         cls = activity_class(activity)
         declared = getattr(cls, "flowy_type", None)
         if not isinstance(declared, ActivityType):
             raise ConfigurationError(
-                f"what is run alone is a class or function decorated with @activity, not "
+                "an activity must be a class or function decorated with @activity, not "
                 f"{activity!r}"
             )
         try:
             return self._run(cls, declared, args, kwargs)
         except SerializationError as error:
-            # Its sentence says all; the code that found it is of no interest to a test's report.
+            # The message says it all; a test's report should not show the code that raised it.
             raise error.with_traceback(None) from None
 
     def _run(self, cls: Any, declared: ActivityType, args: Any, kwargs: Any) -> Any:
@@ -100,7 +103,12 @@ class Alone:
         given, named = self._payloads.decode_input(label, sent, cls)
         self.heartbeats = []
         self.context = ActivityContext(
-            label, f"{declared.name}-{number}", "alone", "alone", f"token-{number}", self._hear
+            label,
+            f"{declared.name}-{number}",
+            _EXECUTION,
+            _EXECUTION,
+            f"token-{number}",
+            self._heartbeat,
         )
         instance = cls()
         instance.context = self.context
@@ -111,30 +119,30 @@ class Alone:
         return self._payloads.decode_result(label, text, cls)
 
     def cancel(self, at: int = 1) -> None:
-        """Let heartbeats hear that the activity is to be canceled.
+        """Ask the activity to stop: heartbeats return that its cancellation was requested.
 
         Args:
-            at: the first one that hears it, from 1.
+            at: the number of the first such heartbeat, from 1.
         """
         __tracebackhide__ = True
         self._canceled_at = whole_number("at", at, least=1)
 
     def abandon(self, at: int = 1) -> None:
-        """Let heartbeats hear that nobody waits for the activity any more, as after a time-out.
+        """Abandon the activity: heartbeats return that its task is gone, as after a time-out.
 
         Args:
-            at: the first one that hears it, from 1.
+            at: the number of the first such heartbeat, from 1.
         """
         __tracebackhide__ = True
         self._missed_at = whole_number("at", at, least=1)
 
-    def _hear(self, details: str | None) -> Heartbeat:
+    def _heartbeat(self, details: str | None) -> HeartbeatReply:
         kept = None if details is None else cut(str(details), HEARTBEAT_LIMIT)
         self.heartbeats.append(kept)
         if self.on_heartbeat is not None:
             self.on_heartbeat(kept)
         number = len(self.heartbeats)
-        return Heartbeat(
+        return HeartbeatReply(
             canceled=self._canceled_at is not None and number >= self._canceled_at,
             missed=self._missed_at is not None and number >= self._missed_at,
         )

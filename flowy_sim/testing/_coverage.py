@@ -1,47 +1,56 @@
-"""Coverage of a workflow's world: what its activities and children have met, and what never."""
+"""Coverage of outcomes: how often each activity, child and Lambda function ended how in tests."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flowy._client import Execution
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events import spans
 from flowy_sim._events.history import Event
-from flowy_sim._events.vocabulary import (
+from flowy_sim._events.schema import (
     ACTIVITY,
-    CANCELED,
-    CHILD,
-    COMPLETED,
-    FAILED,
+    CALLS,
+    ENDS,
+    EVENTS,
     LAMBDA,
-    TERMINATED,
+    OPENS,
     TIMED_OUT,
+    TIMEOUTS,
     attributes_of,
 )
-from flowy_sim._simulation.simulation import Simulation
 from flowy_sim.testing import Runner
 from flowy_sim.testing._registry import proxies, type_of
 from flowy_sim.testing._run import history
-from flowy_sim.testing._stubs.answers import TIME_OUTS
 
 Key = tuple[str, str, str]
-"""The workflow; what kind of thing it called; what that was."""
+"""The workflow, the kind of what it called, and the name of what it called."""
+
+_NEVER = "NONE"
+
+_DECISIONS = {
+    event.decision: event.kind
+    for event in EVENTS.values()
+    if event.phase == OPENS and event.kind in CALLS
+}
+"""The kind of what a decision calls."""
 
 _REFUSED = {
-    "ScheduleActivityTaskFailed": (ACTIVITY, "activityType"),
-    "StartChildWorkflowExecutionFailed": (CHILD, "workflowType"),
+    event.name: _DECISIONS[event.decision]
+    for event in EVENTS.values()
+    if event.refuses and event.decision in _DECISIONS
 }
-_NEVER = "NONE"
+"""The kind of what was not called, by the event that says that the service refused to."""
 
 
 class Coverage:
-    """What was met, how often.
+    """Counts the outcomes of what workflows called.
 
     Example:
         >>> coverage = Coverage()
-        >>> met = coverage.know("order 1", "activity", "ship 1", ["completed", "failed"])
+        >>> met = coverage.expect("order 1", "activity", "ship 1", ["completed", "failed"])
         >>> met["failed"] += 2
         >>> for line in coverage.report():
         ...     print(line)
@@ -51,69 +60,66 @@ class Coverage:
     """
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._possible: dict[Key, dict[str, None]] = {}
         self._met: dict[Key, Counter[str]] = {}
 
-    def know(
+    def expect(
         self, workflow: str, kind: str, called: str, possible: Iterable[str] = ()
     ) -> Counter[str]:
-        """Note that a workflow may call something, which may come to certain ends.
+        """Add something that a workflow may call.
 
         Args:
-            workflow: its name and version.
+            workflow: the workflow's name and version.
             kind: ``activity``, ``child`` or ``lambda``.
-            called: name and version of what it calls.
-            possible: how that can end.
+            called: the name and version of what it calls.
+            possible: the outcomes that are possible.
 
         Returns:
-            How often it came to which end.
+            The count of each outcome that has occurred.
         """
         key = workflow, kind, called
         self._possible.setdefault(key, {}).update(dict.fromkeys(possible))
         return self._met.setdefault(key, Counter())
 
     def add(self, events: Sequence[Event]) -> None:
-        """Note what an execution has met.
+        """Count the outcomes in an execution.
 
         Args:
             events: its whole history.
         """
-        story = spans.read(events)
-        for row in story.rows:
-            for span in row.spans:
-                if span.kind in _POSSIBLE:
-                    asked = attributes_of(events[span.begun - 1])
-                    met = self.know(
-                        story.name, span.kind, _name(span.kind, asked), _POSSIBLE[span.kind](asked)
-                    )
-                    ended = None if span.ended is None else events[span.ended - 1]
-                    if ended is not None and ended["eventType"] not in _REFUSED:
-                        met[_outcome(span, ended)] += 1
+        timeline = spans.read(events)
+        for span in (span for row in timeline.rows for span in row.spans):
+            if span.kind in CALLS:
+                call = attributes_of(events[span.begun - 1])
+                called, possible = _name(span.kind, call), _possible(span.kind, call)
+                met = self.expect(timeline.name, span.kind, called, possible)
+                ended = None if span.ended is None else events[span.ended - 1]
+                if ended is not None and ended["eventType"] not in _REFUSED:
+                    met[_outcome(span, ended)] += 1
         for event in events:
-            if event["eventType"] in _REFUSED:
-                kind, named = _REFUSED[event["eventType"]]
+            kind = _REFUSED.get(event["eventType"])
+            if kind is not None:
                 attributes = attributes_of(event)
-                met = self.know(story.name, kind, _label(attributes[named]))
+                met = self.expect(timeline.name, kind, _name(kind, attributes))
                 met[f"refused ({attributes['cause']})"] += 1
 
     def merge(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Add what `rows` of another coverage has given."""
+        """Add the counts of another coverage, as its `rows` returned them."""
         for workflow, kind, called, possible, met in rows:
-            self.know(workflow, kind, called, possible).update(met)
+            self.expect(workflow, kind, called, possible).update(met)
 
     def rows(self) -> list[list[Any]]:
-        """Return all that was met as plain data, to be carried to another process."""
+        """Return all counts as plain data that can be sent to another process."""
         return [
             [*key, list(possible), dict(self._met[key])] for key, possible in self._possible.items()
         ]
 
     def report(self) -> Iterator[str]:
-        """Yield the lines of a report, sorted."""
+        """Yield the lines of a report, sorted by workflow."""
         known = sorted(self._possible)
         width = max((len(f"{kind} {called}") for _, kind, called in known), default=0)
         before = ""
-        seen = there = 0
+        seen = total = 0
         for key in known:
             workflow, kind, called = key
             if workflow != before:
@@ -122,24 +128,25 @@ class Coverage:
             met, possible = self._met[key], self._possible[key]
             never = [outcome for outcome in possible if outcome not in met]
             seen += len(possible) - len(never)
-            there += len(possible)
+            total += len(possible)
             yield f"  {f'{kind} {called}':{width}}  {_sentence(met, never)}"
-        yield f"{seen} of {there} outcomes met"
+        yield f"{seen} of {total} outcomes met"
 
 
 def observe(coverage: Coverage, simulation: Simulation, runner: Runner | None = None) -> None:
-    """Note what the executions of a simulation have met.
+    """Count the outcomes in all executions of a simulation.
 
     Args:
-        coverage: where it is noted.
-        simulation: the executions, all that it still knows.
-        runner: knows the workflows, so that what they never called is known, too; or None.
+        coverage: where to count them.
+        simulation: the simulation.
+        runner: the runner whose workflows are reported with the activities that they never
+            called; or None.
     """
-    known = runner.stage.can if runner is not None else None
+    known = runner.scheduler.registry if runner is not None else None
     for workflow in known.workflows.values() if known is not None else ():
         for proxy in proxies(workflow):
             name, version = type_of(proxy)
-            coverage.know(str(workflow.flowy_type), ACTIVITY, f"{name} {version}")
+            coverage.expect(str(workflow.flowy_type), ACTIVITY, f"{name} {version}")
     client = simulation.client(poll_seconds=0)
     for execution in list(simulation.engine().executions.values()):
         ids = Execution(execution.workflow_id, execution.run_id)
@@ -155,7 +162,7 @@ def _sentence(met: Counter[str], never: Sequence[str]) -> str:
 
 
 def _grouped(outcomes: Sequence[str]) -> Iterator[str]:
-    """Yield outcomes, those time-outs together of which there are several."""
+    """Yield the outcomes, all time-outs together as one."""
     beginning = f"{TIMED_OUT} ("
     time_outs = [each.removeprefix(beginning)[:-1] for each in outcomes if each[-1] == ")"]
     for outcome in outcomes:
@@ -172,32 +179,22 @@ def _outcome(span: spans.Span, ended: Event) -> str:
     return span.outcome
 
 
-def _name(kind: str, asked: Any) -> str:
-    return str(asked["name"]) if kind == LAMBDA else _label(asked[f"{_TYPES[kind]}Type"])
-
-
-def _label(named: Any) -> str:
+def _name(kind: str, call: Mapping[str, Any]) -> str:
+    if kind == LAMBDA:
+        return str(call["name"])
+    named = call["activityType" if kind == ACTIVITY else "workflowType"]
     return f"{named['name']} {named['version']}"
 
 
-_TYPES = {ACTIVITY: "activity", CHILD: "workflow"}
-
-
-def _of_activity(asked: Any) -> Iterator[str]:
-    yield from (COMPLETED, FAILED)
-    for name, member in TIME_OUTS.items():
-        if asked.get(member, _NEVER) != _NEVER:
-            yield f"{TIMED_OUT} ({name})"
-    yield CANCELED
-
-
-def _of_child(asked: Any) -> Iterator[str]:
-    yield from (COMPLETED, FAILED, f"{TIMED_OUT} (START_TO_CLOSE)", CANCELED, TERMINATED)
-
-
-def _of_lambda(asked: Any) -> Iterator[str]:
-    yield from (COMPLETED, FAILED, f"{TIMED_OUT} (START_TO_CLOSE)")
-
-
-_POSSIBLE = {ACTIVITY: _of_activity, CHILD: _of_child, LAMBDA: _of_lambda}
-"""How what was called can end, by its kind."""
+def _possible(kind: str, call: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the outcomes that something can have, given its settings."""
+    endings = (event for event in EVENTS.values() if event.kind == kind and event.phase == ENDS)
+    for outcome in dict.fromkeys(event.outcome for event in endings):
+        if outcome != TIMED_OUT:
+            yield outcome
+        elif kind != ACTIVITY:
+            yield f"{TIMED_OUT} (START_TO_CLOSE)"
+        else:
+            for name, member in TIMEOUTS.items():
+                if call.get(member, _NEVER) != _NEVER:
+                    yield f"{TIMED_OUT} ({name})"

@@ -1,4 +1,8 @@
-"""What is done later: answers and heartbeats of tasks that take simulated time, late deliveries."""
+"""A timer queue of the calls that workers make later, in simulated time.
+
+It holds the answers and heartbeats of tasks that take time, tasks that a fault has delayed, and
+the actions of the test itself (`flowy_sim.testing.Runner.after`).
+"""
 
 from __future__ import annotations
 
@@ -11,112 +15,114 @@ from flowy._client import fault_code
 from flowy_sim._engine.timer_queue import TimerQueue
 from flowy_sim._simulation.clock import Clock, later
 from flowy_sim.faults._fault import is_injected
-from flowy_sim.testing._worker_pool import Desk, Held
+from flowy_sim.testing._worker_pool import HeldAnswer, WorkerClient
 
-_DELIVERY, _OTHERS = "delivery", "what others do"
+_ANSWER, _HEARTBEAT, _DELIVERY, _ACTION = "answer", "heartbeat", "delivery", "action"
 
-_AGAIN = 1
-"""Seconds after which an answer that did not get through is given once more."""
+_RETRY_SECONDS = 1
+"""Seconds after which an answer that did not reach the service is sent again."""
 
 
-class Agenda:
-    """Keeps answers until they are due.
+class DelayedCalls:
+    """Makes calls when they are due.
 
     Args:
-        clock: tells when that is.
-        desk: where answers are given.
-        choose: picks among what is due at the same instant.
+        clock: the simulation's clock.
+        client: the client that makes the calls.
+        choose: chooses among calls that are due at the same instant.
     """
 
-    def __init__(self, clock: Clock, desk: Desk, choose: Callable[[str, int], int]) -> None:
-        """Start with nothing to do."""
+    def __init__(
+        self, clock: Clock, client: WorkerClient, choose: Callable[[str, int], int]
+    ) -> None:
         self._clock = clock
-        self._desk = desk
+        self._client = client
         self._due = TimerQueue(choose)
 
     def clear(self) -> None:
-        """Forget everything that has to do with workers; what others do stays."""
+        """Forget the calls of workers. The actions of the test stay."""
         for _, key, (kind, _) in list(self._due.entries()):
-            if kind != _OTHERS:
+            if kind != _ACTION:
                 self._due.cancel(key)
 
-    def hold(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
-        """Keep an answer until it is due, and send heartbeats meanwhile.
+    def hold_answer(
+        self, held: HeldAnswer, free: Callable[[], None], replace: Callable[[], None]
+    ) -> None:
+        """Send an answer when it is due, and heartbeats until then.
 
         Args:
-            held: the answer. One that takes for ever means that its worker has died: another
-                comes in its place at once.
-            come_back: called when its worker has nothing to do any more.
-            lose: called when its worker has died.
+            held: the answer. If it is never sent, its worker has died over the task, and another
+                worker can take the next turn at once.
+            free: called when its worker can take turns again.
+            replace: called when its worker has died.
         """
         until, key = math.inf, 0
         if math.isinf(held.takes):
-            come_back()
-            come_back = lose = _do_nothing
+            free()
+            free = replace = _do_nothing
         else:
-            until, key = self._set(held.takes, "answer", self._give, held, come_back, lose)
-        self._plan_heartbeat(held, until, partial(self._cancel, key, held, come_back, lose))
+            until, key = self._add(held.takes, _ANSWER, self._send, held, free, replace)
+        self._add_heartbeat(held, until, partial(self._cancel, key, held, free, replace))
 
-    def put_off(self, seconds: float, about: object, action: Callable[[], object]) -> None:
-        """Do something later; what it is about tells it from others."""
-        self._set(seconds, _DELIVERY, action, about)
+    def add_delivery(self, seconds: float, task: object, deliver: Callable[[], object]) -> None:
+        """Deliver a task later."""
+        self._add(seconds, _DELIVERY, deliver, task)
 
-    def let_others(self, seconds: float, action: Callable[[], object]) -> None:
-        """Let something be done later that is no matter of workers."""
-        self._set(seconds, _OTHERS, action, None)
+    def add_action(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call a function of the test later."""
+        self._add(seconds, _ACTION, action, None)
 
     def next_instant(self) -> int | None:
-        """Return when something is due next, in milliseconds; None if nothing is."""
+        """Return when the next call is due, in milliseconds since 1970; None if there is none."""
         return self._due.next_instant()
 
-    def catch_up(self) -> bool:
-        """Do what is due by now; return whether anything was."""
-        done = False
+    def run_due(self) -> None:
+        """Make the calls that are due by now."""
         while (instant := self.next_instant()) is not None and instant <= self._clock.milliseconds:
-            kind, (action, *arguments) = self._due.pop(instant)
-            if kind in (_DELIVERY, _OTHERS):
-                action()
+            kind, (call, *arguments) = self._due.pop(instant)
+            if kind in (_DELIVERY, _ACTION):
+                call()
             else:
-                action(*arguments)
-            done = True
-        return done
+                call(*arguments)
 
     def entries(self) -> Iterator[tuple[int, str, object]]:
-        """Yield when, what kind of thing and about what is to be done, in no order."""
+        """Yield the instant, the kind and the subject of each call, in no particular order."""
         for at, (kind, (_, about, *_)) in self._due:
             yield at, kind, about
 
-    def _give(self, held: Held, come_back: Callable[[], None], lose: Callable[[], None]) -> None:
-        self._desk.clear(held.call.worker)
+    def _send(
+        self, held: HeldAnswer, free: Callable[[], None], replace: Callable[[], None]
+    ) -> None:
+        self._client.begin_turn(held.call.worker)
         try:
-            self._desk.give(held)
+            self._client.send_held(held)
         except BaseException as error:
             if not is_injected(error):
                 raise
             if isinstance(error, Exception):
-                self._set(_AGAIN, "answer", self._give, held, come_back, lose)
+                self._add(_RETRY_SECONDS, _ANSWER, self._send, held, free, replace)
             else:
-                lose()
+                replace()
             return
         finally:
-            self._desk.worker = ""
-        if self._desk.held is None:
-            come_back()
-        else:
-            self.hold(self._desk.held, come_back, lose)
+            self._client.worker = ""
+        if self._client.held is None:
+            free()
+        else:  # A fault has delayed it.
+            self.hold_answer(self._client.held, free, replace)
 
-    def _plan_heartbeat(self, held: Held, until: float, cancel: Callable[[], None]) -> None:
+    def _add_heartbeat(self, held: HeldAnswer, until: float, cancel: Callable[[], None]) -> None:
         if held.heartbeat is None:
             return
         instant = later(self._clock.milliseconds, held.heartbeat)
         if instant < until:
-            self._due.set(instant, "heartbeat", self._beat, held, until, cancel)
+            self._due.set(instant, _HEARTBEAT, self._send_heartbeat, held, until, cancel)
 
-    def _beat(self, held: Held, until: float, cancel: Callable[[], None]) -> None:
-        self._desk.clear(held.call.worker)
+    def _send_heartbeat(self, held: HeldAnswer, until: float, cancel: Callable[[], None]) -> None:
+        self._client.begin_turn(held.call.worker)
         token = held.call.request["taskToken"]
         try:
-            reply = self._desk.record_activity_task_heartbeat(taskToken=token)
+            reply = self._client.record_activity_task_heartbeat(taskToken=token)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 return
@@ -127,21 +133,21 @@ class Agenda:
                 cancel()
                 return
         finally:
-            self._desk.worker = ""
-        self._plan_heartbeat(held, until, cancel)
+            self._client.worker = ""
+        self._add_heartbeat(held, until, cancel)
 
     def _cancel(
-        self, key: int, held: Held, come_back: Callable[[], None], lose: Callable[[], None]
+        self, key: int, held: HeldAnswer, free: Callable[[], None], replace: Callable[[], None]
     ) -> None:
-        """Give up what was worked on, as its workflow wants it."""
+        """Answer that a task was canceled, as a heartbeat has asked for."""
         self._due.cancel(key)
-        self.hold(self._desk.cancellation(held), come_back, lose)
+        self.hold_answer(self._client.cancellation(held), free, replace)
 
-    def _set(self, seconds: float, kind: str, *arguments: Any) -> tuple[int, int]:
-        """Set something; return when it is due, and the key that cancels it."""
+    def _add(self, seconds: float, kind: str, *arguments: Any) -> tuple[int, int]:
+        """Add a call; return when it is due, and the key that cancels it."""
         instant = later(self._clock.milliseconds, seconds)
         return instant, self._due.set(instant, kind, *arguments)
 
 
 def _do_nothing() -> None:
-    """Do nothing for a worker who is not busy with the task any more."""
+    """Do nothing about a worker that is not busy with the task anymore."""

@@ -1,4 +1,4 @@
-"""What the author of a workflow says always holds, checked after every turn.
+"""Invariants: conditions of a test or workflow that are checked after every turn.
 
 Example:
     ::
@@ -18,47 +18,47 @@ from typing import Any, TypeVar
 from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim.testing._run import Run, fetch
 
 C = TypeVar("C", bound=Callable[..., object])
 
-_MARK = "holds_always"
+_MARK = "_flowy_invariant"
 
 
 def invariant(check: C) -> C:
-    """Mark a function as saying what always holds; a decorator.
+    """Mark a function as an invariant; a decorator.
 
-    ``flowy-sim explore`` finds those of the workflow's module; others take them as ``invariants``.
+    ``flowy-sim explore`` checks the invariants in the workflow's module. Functions that explore
+    take them as the argument ``invariants``.
 
     Args:
-        check: asserts. It has no parameters, and is called after every turn; or one, and is
-            called with each execution, as a `flowy_sim.testing.Run`, after every turn in which its
-            history has grown. Its name says what holds.
+        check: asserts the condition, and is named after it. Without parameters, it is called after
+            every turn. With one parameter, it is called with each execution whose history has
+            grown in a turn, as a `flowy_sim.testing.Run`.
     """
     setattr(check, _MARK, True)
     return check
 
 
 def invariants_in(module: ModuleType) -> list[Callable[..., object]]:
-    """Return the functions of a module that are decorated with `invariant`."""
+    """Return the functions in a module that are decorated with `invariant`."""
     return [each for each in vars(module).values() if getattr(each, _MARK, False) is True]
 
 
-class Checks:
+class Invariants:
     """The invariants of one runner.
 
     Args:
-        simulation: where its executions are.
-        client: calls it without ever failing.
+        simulation: the service.
+        client: a client whose calls no fault strikes.
         domain: the executions' domain.
-        payloads: how their arguments and results travel.
+        payloads: decodes their arguments and results.
     """
 
     def __init__(
         self, simulation: Simulation, client: Any, domain: str, payloads: Payloads
     ) -> None:
-        """Start with none."""
         self._simulation = simulation
         self._client = client
         self._domain = domain
@@ -68,42 +68,42 @@ class Checks:
         self._seen: dict[str, int] = {}
 
     def add(self, check: Any) -> None:
-        """Hold one more thing to be true.
+        """Add an invariant.
 
         Raises:
-            ConfigurationError: it cannot be called without arguments or with one.
+            ConfigurationError: it cannot be called, neither without arguments nor with a run.
         """
         __tracebackhide__ = True
         if not callable(check) or iscoroutinefunction(check):
             raise ConfigurationError(
-                f"an invariant must be an ordinary function that asserts what holds, not {check!r}"
+                f"an invariant must be an ordinary function that asserts a condition, not {check!r}"
             )
         shown = signature(check)
         try:
             shown.bind(*[None] * bool(shown.parameters))
         except TypeError:
             raise ConfigurationError(
-                f"an invariant is called without arguments or with a run, so {_name(check)}{shown} "
-                "cannot be one"
+                "an invariant is called without arguments or with a run, which "
+                f"{_name(check)}{shown} does not accept"
             ) from None
         (self._of_each if shown.parameters else self._of_all).append(check)
 
     def check(self) -> None:
-        """Check them all, after a turn.
+        """Check all invariants, after a turn.
 
         Raises:
-            AssertionError: one does not hold; or whatever else it raises.
-            ConfigurationError: one returns something, and so does not assert.
+            AssertionError: an invariant is violated; or what else it raises.
+            ConfigurationError: an invariant returns something instead of asserting it.
         """
         __tracebackhide__ = True
         for check in self._of_all:
-            _hold(check)
+            _check(check)
         if self._of_each:
-            for run in self._grown():
+            for run in self._changed_runs():
                 for each in self._of_each:
-                    _hold(each, run)
+                    _check(each, run)
 
-    def _grown(self) -> Iterator[Run]:
+    def _changed_runs(self) -> Iterator[Run]:
         """Yield the executions whose histories have grown."""
         for execution in list(self._simulation.engine().executions.values()):
             known = self._seen.get(execution.run_id)
@@ -113,13 +113,13 @@ class Checks:
                 yield fetch(self._client, self._domain, ids, self._payloads)
 
 
-def _hold(check: Callable[..., object], *run: Run) -> None:
+def _check(check: Callable[..., object], *run: Run) -> None:
     __tracebackhide__ = True
-    said = check(*run)
-    if said is not None:
+    returned = check(*run)
+    if returned is not None:
         raise ConfigurationError(
-            f"the invariant {_name(check)} returned {said!r}, which is not looked at; it has to "
-            "assert what holds: assert …"
+            f"the invariant {_name(check)} returned {returned!r}, which is ignored; assert the "
+            "condition instead of returning it"
         )
 
 

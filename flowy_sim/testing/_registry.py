@@ -1,4 +1,4 @@
-"""What the workers of a runner can do, and which task lists they have to wait on for it."""
+"""A registry of the types that a runner's workers implement, and of their task lists."""
 
 from __future__ import annotations
 
@@ -17,33 +17,42 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._events.waits import MISSING_LIST
+from flowy_sim.testing._stub_answers import CHILD
+from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import NameAndVersion
-from flowy_sim.testing._stubs.answers import CHILD
-from flowy_sim.testing._stubs.standing_in import StandIns
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flowy_sim.testing")
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
 
 STUBS_LIST = "stubs"
-"""Where workers wait for a stub of whose type nothing is known but the name."""
-
-MISSING_LIST = "not implemented"
-"""Where nobody waits for what is missing."""
+"""The task list of stubs for types of which only the name is known."""
 
 
-class Repertoire:
-    """Workflows, and the activities that they ask for.
+class Registry:
+    """Workflow types, and the types of the activities and children that they call.
+
+    Args:
+        client: describes and registers types.
+        domain: the domain's name.
+        workflows: classes of workflows.
+        activities: classes of activities.
+        stub_dispatch: makes implementations of stubs; None if there are none.
+        payloads: encodes and decodes arguments and results.
 
     Attributes:
-        workflows: their classes by name and version.
-        activities: the classes of activities, stubs among them, by name and version.
-        missing: the activities that the workflows' proxies ask for and of which there is neither
-            an implementation nor a stub.
-        missing_children: the children of which the same is true.
-        names: of all that can be called: activities, children, Lambda functions.
-        payloads: how arguments and results travel.
+        workflows: the classes of workflows, by the name and version of their types.
+        activities: the classes of activities, stubs included, in the same way.
+        missing: the types of activities that proxies name, without implementation or stub.
+        missing_children: the types of child workflows of which the same is true.
+        names: the names of everything that can be called: activities, children and Lambda
+            functions.
+        payloads: as given.
+
+    Raises:
+        ConfigurationError: a class is not decorated, or two classes declare the same type.
     """
 
     def __init__(
@@ -52,22 +61,9 @@ class Repertoire:
         domain: str,
         workflows: Iterable[type[Workflow]],
         activities: Iterable[type[Activity]],
-        stand_ins: StandIns | None = None,
+        stub_dispatch: StubDispatch | None = None,
         payloads: Payloads = PLAIN,
     ) -> None:
-        """Put classes and stubs together.
-
-        Args:
-            client: what the domain is asked with.
-            domain: the domain's name.
-            workflows: classes of workflows.
-            activities: classes of activities.
-            stand_ins: make activities of stubs, if there are any.
-            payloads: how arguments and results travel.
-
-        Raises:
-            ConfigurationError: a class is not decorated, or two declare the same type.
-        """
         self._client = client
         self._domain = domain
         self.payloads = payloads
@@ -78,10 +74,10 @@ class Repertoire:
         self._children = [each for each in used if isinstance(each, WorkflowProxy)]
         classes = list(activities)
         self.activities = by_type(ActivityType, classes) if classes else {}
-        if stand_ins is not None:
-            self._stub(stand_ins)
-        asked = dict.fromkeys(type_of(proxy) for proxy in self._proxies)
-        self.missing = [key for key in asked if key not in self.activities]
+        if stub_dispatch is not None:
+            self._stub(stub_dispatch)
+        called = dict.fromkeys(map(type_of, self._proxies))
+        self.missing = [key for key in called if key not in self.activities]
         started = dict.fromkeys(map(type_of, self._children))
         self.missing_children = [key for key in started if key not in self.workflows]
         types = (*self.activities, *self.workflows)
@@ -91,28 +87,30 @@ class Repertoire:
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows."""
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
-        asked = [_task_list(proxy.choices.members, "taskList") for proxy in self._children]
-        return _unique([*declared, *asked])
+        overridden = [
+            _task_list(proxy.call_options.members, "taskList") for proxy in self._children
+        ]
+        return _unique([*declared, *overridden])
 
     @property
     def activity_lists(self) -> list[str]:
-        """The task lists of the activities, by their types and by what proxies say otherwise."""
+        """The task lists of the activities, by their types and by the options of proxies."""
         if not self.activities:
             return []
         declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
-        asked = [_task_list(proxy.choices.members, "taskList") for proxy in self._proxies]
-        return _unique([*declared, *asked])
+        overridden = [_task_list(proxy.call_options.members, "taskList") for proxy in self._proxies]
+        return _unique([*declared, *overridden])
 
     def register(self, is_new: bool = False) -> None:
-        """Register all types that the domain does not know yet.
+        """Register all types that the domain does not have yet.
 
-        Those that are missing are registered without time-outs, so that their tasks wait.
+        Missing types are registered without time-outs, so that their tasks wait.
 
         Args:
-            is_new: whether the domain knows no types at all, and need not be asked.
+            is_new: whether the domain is new, so that it has none of them.
 
         Raises:
-            RegistrationError: the domain knows one of them with other defaults.
+            RegistrationError: the domain has one of them with other defaults.
         """
         types: list[Type] = [cls.flowy_type for cls in self.workflows.values()]
         types += [cls.flowy_type for cls in self.activities.values()]
@@ -141,20 +139,20 @@ class Repertoire:
         call = client.register_activity_type if activity else client.register_workflow_type
         call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
 
-    def _stub(self, stand_ins: StandIns) -> None:
-        """Put stubs in place of what they stand in for."""
-        for key, stub in stand_ins.stubs.all().items():
-            declared = self._declared(key) if stub.cls is None else stub.cls.flowy_type
+    def _stub(self, stub_dispatch: StubDispatch) -> None:
+        """Replace what is stubbed by stubs."""
+        for key, stub in stub_dispatch.stubs.all().items():
+            declared = self._activity_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(declared, ActivityType)
-            self.activities[key] = stand_ins.activity(stub, declared)
-        for key, stub in stand_ins.stubs.all(CHILD).items():
-            started = self._started(key) if stub.cls is None else stub.cls.flowy_type
+            self.activities[key] = stub_dispatch.activity(stub, declared)
+        for key, stub in stub_dispatch.stubs.all(CHILD).items():
+            started = self._workflow_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(started, WorkflowType)
-            self.workflows[key] = stand_ins.child(stub, started)
-        stand_ins.functions()
+            self.workflows[key] = stub_dispatch.child(started)
+        stub_dispatch.replace_functions()
 
-    def _declared(self, key: NameAndVersion) -> ActivityType:
-        """Find the type of a stub that was given by name."""
+    def _activity_type(self, key: NameAndVersion) -> ActivityType:
+        """Return the type of the activity that a stub names."""
         if key in self.activities:
             return self.activities[key].flowy_type
         name, version = key
@@ -168,8 +166,8 @@ class Repertoire:
             return _bare_activity(name, version, STUBS_LIST)
         return ActivityType(name, version, reply["configuration"], Retry(1), False)
 
-    def _started(self, key: NameAndVersion) -> WorkflowType:
-        """Find the type of a stub of a child that was given by name."""
+    def _workflow_type(self, key: NameAndVersion) -> WorkflowType:
+        """Return the type of the child workflow that a stub names."""
         if key in self.workflows:
             return self.workflows[key].flowy_type
         name, version = key
@@ -185,39 +183,39 @@ class Repertoire:
 
 
 def activities_in(sources: Sources) -> list[type[Activity]]:
-    """Return activities, and those in modules and packages or the names of such."""
+    """Return the given activities, and those in the given modules and packages."""
     return [cls for found in _expanded(sources) for cls in _classes(found, ActivityType)]
 
 
 def workflows_in(sources: Sources) -> list[type[Workflow]]:
-    """Return the workflows among classes, and in modules and packages or the names of such."""
+    """Return the given workflows, and those in the given modules and packages."""
     return [cls for found in _expanded(sources) for cls in _classes(found, WorkflowType)]
 
 
 def module_of(cls: type[Any]) -> ModuleType:
-    """Return the module that a class was defined in."""
+    """Return the module that defines a class."""
     return sys.modules[cls.__module__]
 
 
 def all_proxies(
     workflow: type[Workflow],
 ) -> list[ActivityProxy[..., Any] | WorkflowProxy[..., Any] | LambdaProxy]:
-    """Return the proxies of all kinds that a workflow has as attributes, by the names of these."""
+    """Return the proxies that a workflow has as attributes, sorted by attribute name."""
     return _members(workflow, ActivityProxy, WorkflowProxy, LambdaProxy)
 
 
 def proxies(workflow: type[Workflow]) -> list[ActivityProxy[..., Any]]:
-    """Return the proxies of activities that a workflow has as attributes, likewise."""
+    """Return the proxies of activities of a workflow."""
     return _members(workflow, ActivityProxy)
 
 
 def children(workflow: type[Workflow]) -> list[WorkflowProxy[..., Any]]:
-    """Return the proxies of children that a workflow has as attributes, likewise."""
+    """Return the proxies of child workflows of a workflow."""
     return _members(workflow, WorkflowProxy)
 
 
 def functions(workflow: type[Workflow]) -> list[str]:
-    """Return the names of the Lambda functions of which a workflow has proxies."""
+    """Return the names of the Lambda functions that a workflow has proxies of."""
     return [proxy.declared.name for proxy in _members(workflow, LambdaProxy)]
 
 
@@ -231,9 +229,9 @@ def _members(cls: type[Workflow], *kinds: type[Any]) -> list[Any]:
 
 
 def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
-    """Return workflows with those that they start as children, and that these start.
+    """Return workflows with their children, and the children of these.
 
-    Where two classes declare the same type, the one counts that was found first.
+    If two classes declare the same type, the first one counts.
     """
     found: dict[NameAndVersion, type[Workflow]] = {}
     waiting = list(workflows)
@@ -247,13 +245,13 @@ def families(workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
 
 
 def implementations(workflows: Iterable[type[Workflow]]) -> list[type[Activity]]:
-    """Return the activities that the proxies of workflows were given."""
-    asked = [proxy.activity for workflow in workflows for proxy in proxies(workflow)]
-    return [activity for activity in asked if activity is not None]
+    """Return the activities that the proxies of workflows were made from."""
+    named = [proxy.activity for workflow in workflows for proxy in proxies(workflow)]
+    return [activity for activity in named if activity is not None]
 
 
 def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAndVersion:
-    """Return name and version of the type that a proxy asks for."""
+    """Return the name and version of the type that a proxy calls."""
     return proxy.declared.name, proxy.declared.version
 
 
@@ -261,8 +259,8 @@ def _expanded(sources: Any) -> list[Source]:
     one = isinstance(sources, str | ModuleType | type) or callable(sources)
     if not one and not isinstance(sources, Iterable):
         raise ConfigurationError(
-            "activities and workflows are looked for in classes, functions, modules and packages, "
-            f"or those of such names, not in {sources!r}"
+            "activities and workflows must be classes, functions, modules, packages, or names of "
+            f"modules or packages, not {sources!r}"
         )
     return [activity_class(source) for source in ([sources] if one else sources)]
 
@@ -272,12 +270,12 @@ def _classes(source: Source, declared: type[ActivityType | WorkflowType]) -> Ite
         found = scan(source)
         return found.activities if declared is ActivityType else found.workflows
     if not isinstance(getattr(source, "flowy_type", None), declared):
-        raise ConfigurationError(f"{source!r} is no class decorated with @{declared.kind}")
+        raise ConfigurationError(f"{source!r} is not a class decorated with @{declared.kind}")
     return [source]
 
 
 def _bare_workflow(name: str, version: str, task_list: str) -> WorkflowType:
-    """Make a type of which nothing is known but the name."""
+    """Return the type of a child workflow of which only the name is known."""
     known = {
         "task_list": task_list,
         "execution_start_to_close": YEAR,
@@ -288,7 +286,7 @@ def _bare_workflow(name: str, version: str, task_list: str) -> WorkflowType:
 
 
 def _bare_activity(name: str, version: str, task_list: str) -> ActivityType:
-    """Make a type of which nothing is known but the name."""
+    """Return the type of an activity of which only the name is known."""
     unlimited = dict.fromkeys(
         ("heartbeat", "schedule_to_close", "schedule_to_start", "start_to_close")
     )

@@ -1,9 +1,9 @@
-"""What became of an execution, as its history tells it."""
+"""Runs of workflows: their outcome and their history, and how to fetch these from a service."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,38 +12,64 @@ from flowy._client import Execution, SwfClient
 from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
-from flowy_sim import _report
-from flowy_sim._events.history import Call, History, calls, nearest
-from flowy_sim._events.history import Event as Event
-from flowy_sim._events.vocabulary import attributes_of
+from flowy_sim._events.history import Call, Event, History, calls, nearest
+from flowy_sim._events.schema import attributes_of
+from flowy_sim._report import timeline
+from flowy_sim._report.axes import duration
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
 
 OPEN = "OPEN"
+
+
 COMPLETED = "COMPLETED"
 
+
 _WIDTH = 88
+
+
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 class NoResultError(Exception):
-    """An execution was asked for its result and did not complete; says why, with a picture."""
+    """The result of a run was read, and the run did not complete.
+
+    The message has the reason, and the timeline of the run.
+    """
 
     __module__ = "flowy_sim"
 
 
+class StuckError(Exception):
+    """Nothing more will happen, and an execution is still open. The message explains why.
+
+    Attributes:
+        run: the execution that was to be run to its end.
+    """
+
+    __module__ = "flowy_sim"
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def __reduce__(self) -> tuple[type, tuple[str, Run]]:
+        """Return how to copy the error into another process."""
+        return type(self), (str(self), self.run)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An execution that was run, up to its end or to where it got stuck.
+    """A run of a workflow, up to its end or to where it got stuck.
 
     Attributes:
         workflow_id, run_id: the execution.
-        history: its events, oldest first, as GetWorkflowExecutionHistory gives them; see
-            `flowy_sim._events.history.History` for how to search them.
-        payloads: how its arguments and results travelled.
-        earlier: the runs before it, oldest first, each of which continued as new.
-        can_call: the names of all that it could call; empty if they are not known.
+        history: its events, oldest first, as GetWorkflowExecutionHistory returns them; see
+            `flowy_sim.testing.History` for how to search them.
+        payloads: decodes its arguments and results.
+        earlier: the runs before it that continued as new, oldest first.
+        can_call: the names of everything that it could call; empty if they are not known.
     """
 
     workflow_id: str
@@ -55,19 +81,19 @@ class Run:
 
     @property
     def successor(self) -> Execution | None:
-        """The run that came after it, if it continued as new."""
+        """The next run, if this one continued as new; else None."""
         new = self._last.get("newExecutionRunId")
         return None if new is None else Execution(self.workflow_id, new)
 
     @property
     def type(self) -> str:
-        """Name and version of the workflow's type, such as ``imagecateg 1``."""
+        """The name and version of the workflow type, such as ``imagecateg 1``."""
         named = attributes_of(self.history[0])["workflowType"]
         return f"{named['name']} {named['version']}"
 
     @property
     def status(self) -> str:
-        """``COMPLETED``, ``FAILED``, … as the service names it; ``OPEN`` while it is not closed."""
+        """The close status as the service names it, such as ``COMPLETED``; or ``OPEN``."""
         return CLOSED_AS.get(self.history[-1]["eventType"], OPEN)
 
     @property
@@ -75,41 +101,41 @@ class Run:
         """What the workflow returned.
 
         Raises:
-            NoResultError: the execution did not complete.
+            NoResultError: the run did not complete.
         """
         __tracebackhide__ = True
         if self.status != COMPLETED:
-            parts = (self.describe(), self._goes_on(), self.picture(), self.details)
+            parts = (self.describe(), self._continued(), self.picture(), self.details)
             raise NoResultError("\n\n".join(filter(None, parts)))
         return self.payloads.decode_result(self.type, self._last.get("result"))
 
     @property
     def reason(self) -> str:
-        """Why the execution failed, or which time-out closed it; empty if nothing of this is so."""
+        """Why the run failed, or the type of the time-out that closed it; else empty."""
         reason: str = self._last.get("reason") or self._last.get("timeoutType") or ""
         return reason
 
     @property
     def details(self) -> str:
-        """More about the reason, such as the traceback of an activity; empty if there is none."""
+        """Details of the reason, such as the traceback of an activity; empty if there are none."""
         details: str = self._last.get("details") or ""
         return details
 
     @property
     def simulated_seconds(self) -> float:
-        """How long it took, from the first event of the first run to its last."""
+        """Simulated seconds from the first event to the last, those of earlier runs included."""
         first = self.earlier[0] if self.earlier else self
         lasted: timedelta = self.history[-1]["eventTimestamp"] - first.history[0]["eventTimestamp"]
         return lasted / timedelta(seconds=1)
 
     def calls(self, what: object = None) -> list[Call]:
-        """Return what the workflow called, each attempt by itself, in the order in which it was.
+        """Return the calls of a workflow in order: activities, child workflows, Lambda functions.
 
-        What the runs before it called comes first.
+        Each attempt is a call of its own. The calls of earlier runs come first.
 
         Args:
             what: an activity or a child workflow, or the name of one or of a Lambda function;
-                None for all of these.
+                None for all calls.
 
         Example:
             ::
@@ -119,7 +145,7 @@ class Run:
                 assert first.overlaps(second)
 
         Raises:
-            ConfigurationError: the workflow could not call anything of that name.
+            ConfigurationError: the workflow cannot call anything of that name.
         """
         __tracebackhide__ = True
         found: list[Call] = []
@@ -127,32 +153,37 @@ class Run:
             found += calls(run.history, self.payloads, what)
         if not found and isinstance(what, str) and self.can_call and what not in self.can_call:
             raise ConfigurationError(
-                f"{self.type} can call nothing of the name {what!r}{nearest(what, self.can_call)}"
+                f"{self.type} cannot call anything named {what!r}{nearest(what, self.can_call)}"
             )
         return found
 
     def describe(self) -> str:
-        """Say in a line what became of it."""
-        lasted = _report.duration(self.simulated_seconds * 1000)
+        """Return the outcome in one line, with its reason."""
+        lasted = duration(self.simulated_seconds * 1000)
         line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
         return f"{line}: {self.reason}" if self.reason else line
 
     def timeline(self, width: int = _WIDTH, ascii: bool = False) -> str:
-        """Draw what ran when, as text of so many columns, if asked for in ASCII alone."""
-        return _report.text(self.history, width, ascii=ascii)
+        """Return the timeline of the run as text.
+
+        Args:
+            width: the number of columns.
+            ascii: whether to use ASCII characters only.
+        """
+        return timeline.text(self.history, width, ascii=ascii)
 
     def picture(self) -> str:
-        """Draw what ran when, as the terminal can show it: in ASCII if it has nothing else."""
-        picture = self.timeline()
-        return picture if showable(picture) == picture else self.timeline(ascii=True)
+        """Return the timeline in the characters that the terminal can show."""
+        timeline = self.timeline()
+        return timeline if showable(timeline) == timeline else self.timeline(ascii=True)
 
-    def _goes_on(self) -> str:
-        """Say what to do about a run that another one follows, which nobody has followed."""
+    def _continued(self) -> str:
+        """Explain why the next run was not followed, if there is one."""
         if self.successor is None:
             return ""
         return (
-            f"It was followed through {len(self.earlier) + 1} runs, as many as most_restarts lets "
-            "one; give most_restarts more, or let the workflow end."
+            f"It was followed through {len(self.earlier) + 1} runs, as many as most_restarts "
+            "allows. Increase most_restarts, or let the workflow end."
         )
 
     @property
@@ -161,7 +192,7 @@ class Run:
 
 
 def showable(text: str) -> str:
-    """Escape what the terminal cannot show."""
+    """Return text with the characters escaped that the terminal cannot show."""
     encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -176,8 +207,8 @@ def history(client: SwfClient, domain: str, execution: Execution, after: int = 0
     Args:
         client: an SWF client.
         domain: the execution's domain.
-        execution: its ids.
-        after: the newest event that is not wanted.
+        execution: its IDs.
+        after: the ID of the last event to leave out; 0 to return all events.
     """
     request: dict[str, Any] = {
         "domain": domain,
@@ -202,26 +233,26 @@ def fetch(
     payloads: Payloads = PLAIN,
     can_call: frozenset[str] = frozenset(),
 ) -> Run:
-    """Ask a service what has become of an execution so far.
+    """Fetch an execution from a service, as far as it has got.
 
     Args:
         client: an SWF client.
         domain: the execution's domain.
-        execution: its ids, as `flowy.start` returns them.
-        payloads: how its arguments and results travel.
-        can_call: the names of all that it can call; empty if they are not known.
+        execution: its IDs, as `flowy.start` returns them.
+        payloads: decodes its arguments and results.
+        can_call: the names of everything that it can call; empty if they are not known.
     """
     events = history(client, domain, execution)
     return Run(execution.workflow_id, execution.run_id, events, payloads, can_call=can_call)
 
 
 def open_executions(client: Client, domain: str, most: int) -> list[Execution]:
-    """Ask a simulation which executions are open.
+    """Return the open executions of a domain, the oldest first.
 
     Args:
         client: the simulation's client.
-        domain: whose executions.
-        most: at most so many are returned, those that started first.
+        domain: the domain.
+        most: the maximum number to return.
     """
     reply = client.list_open_workflow_executions(
         domain=domain,
@@ -231,3 +262,41 @@ def open_executions(client: Client, domain: str, most: int) -> list[Execution]:
     )
     infos = [info["execution"] for info in reply["executionInfos"]]
     return [Execution(info["workflowId"], info["runId"]) for info in infos]
+
+
+EventListener = Callable[[str, Event], None]
+"""Called with a workflow ID and an event."""
+
+
+class EventFeed:
+    """Publishes each event of some executions once, in the order of their histories.
+
+    Args:
+        client: fetches the events.
+        domain: the domain of the executions.
+        listener: called with each event; None for no listener.
+    """
+
+    def __init__(self, client: SwfClient, domain: str, listener: EventListener | None) -> None:
+        self._client = client
+        self._domain = domain
+        self._listener = listener
+        self._published: dict[Execution, int] = {}
+
+    def add(self, execution: Execution) -> None:
+        """Publish the events of an execution, beginning with those that it has."""
+        self._published[execution] = 0
+        self.publish()
+
+    def remove(self, execution: Execution) -> None:
+        """Stop publishing the events of an execution."""
+        self._published.pop(execution, None)
+
+    def publish(self) -> None:
+        """Publish the events that are new."""
+        if self._listener is None:
+            return
+        for execution, published in self._published.items():
+            for event in history(self._client, self._domain, execution, after=published):
+                self._published[execution] = event["eventId"]
+                self._listener(execution.workflow_id, event)

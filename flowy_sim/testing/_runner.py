@@ -1,19 +1,4 @@
-"""Runs workflows on a simulation: deciders and workers in one thread, until nothing moves.
-
-Time passes only when nobody has anything to do, and then jumps; the same seed gives the same
-history, byte for byte.
-
-Example:
-    >>> from flowy.tutorial.workflows import ImageCategorization
-    >>> from flowy_sim import Simulation
-    >>> stubs = Stubs()
-    >>> stub = stubs("resize", 1, result="small.jpg", takes=40)
-    >>> stub = stubs("predominantcolor", 1, result="blue", takes=15)
-    >>> stub = stubs("renameimage", 1, function=lambda path, color: f"{color}/{path}")
-    >>> run = Runner(Simulation(), stubs=stubs).run(ImageCategorization, "photo.jpg")
-    >>> run.status, run.result, run.simulated_seconds
-    ('COMPLETED', 'blue/small.jpg', 40.0)
-"""
+"""A runner: it runs workflows on a simulation, with deciders and workers in one thread."""
 
 from __future__ import annotations
 
@@ -27,13 +12,12 @@ from flowy._start import start
 from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim._simulation.simulation import Simulation
-from flowy_sim.faults._fault import Fault, faults_in
-from flowy_sim.testing._course import Course
-from flowy_sim.testing._invariants import Checks
-from flowy_sim.testing._listening import Listening
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._events.waits import missing_activity, missing_function
+from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._registry import (
-    Repertoire,
+    Registry,
     Sources,
     activities_in,
     families,
@@ -41,20 +25,20 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import Event, Run, fetch
-from flowy_sim.testing._scheduler import Code, Stage
+from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch
+from flowy_sim.testing._scheduler import PollingCode, Scheduler
+from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
-from flowy_sim.testing._stubs.standing_in import StandIns
-from flowy_sim.testing._waiting import StuckError, called_in_vain, timed_out_in_vain
+from flowy_sim.testing._time import TurnLoop
 
 DOMAIN = "simulated"
-"""The domain that workflows run in if none is named."""
+"""The domain in which workflows run by default."""
 
 MOST_RESTARTS = 100
-"""How many restarts of a workflow are followed at most, if nothing else is said."""
+"""How many times an execution may continue as new by default."""
 
 MOST_FAULTS = 2
-"""How many faults strike in one run at most, if nothing else is said."""
+"""How many faults strike in a run at most by default."""
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -63,17 +47,17 @@ def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: 
     """Run a workflow to its end.
 
     Args:
-        simulation: where.
-        workflow: its class. The activities are looked for in its module; give others to a
+        simulation: where it runs.
+        workflow: its class. Its activities are looked up in its module; for others, use a
             `Runner`.
         *args: the arguments of the workflow's ``run``.
         **kwargs: its keyword arguments, and the options of `flowy.start`.
 
     Returns:
-        What became of it; a workflow that failed is no error here.
+        The run. A workflow that failed is not an error here.
 
     Raises:
-        StuckError: nothing moves any more and it is still open.
+        StuckError: nothing more will happen and it is still open.
 
     Example:
         ``run(Simulation(), ImageCategorization, "photo.jpg", 150).result``
@@ -82,48 +66,46 @@ def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: 
 
 
 class Runner:
-    """Deciders and workers over a simulation, taking turns in one thread.
+    """Runs workflows on a simulation, with deciders and workers that take turns in one thread.
 
-    A worker has a task in hand until it has answered, in simulated time, too: a stub says how
-    long that takes (see `Stubs`), anything else takes no time at all. On a clock that
-    runs by itself the runner really waits.
+    Time stands still while a worker can take a turn, and is skipped to the next event otherwise.
+    A task takes as much simulated time as its stub says (see `Stubs`), or none. On a clock that
+    runs by itself, the runner really waits. The same seed gives the same history, byte for byte.
 
-    Calling a runner is the same as calling its method ``run``.
+    Calling a runner is the same as calling its method `run`.
 
     Args:
         simulation: where workflows run.
-        activities: the activities that can be worked on: classes, functions, modules or packages,
-            or names of the latter two; by default those that the workflows' proxies were given,
-            and that their modules have.
-        workflows: other workflows that can be decided on, given likewise, beside those that
-            proxies of children were given.
-        stubs: what stands in for activities.
-        domain: the domain, registered if need be.
-        workers: how many workers wait on each task list, and how many deciders; None for as many
-            as there are tasks.
-        task_lists: lists to wait on beside those that types and proxies name: those that workflows
-            choose on the way, and that executions are started on.
-        most_restarts: how many runs of an execution that continues as new are followed at most.
+        activities: the activities that workers implement: classes, functions, modules, packages,
+            or names of modules or packages. By default, those that the workflows' proxies name,
+            and those in the workflows' modules.
+        workflows: workflows that deciders implement beside those that are started here and their
+            children, in the same forms.
+        stubs: the stubs of activities, child workflows and Lambda functions.
+        domain: the domain. It is registered if necessary.
+        workers: the number of workers, and of deciders, on each task list; None for as many as
+            there are tasks.
+        task_lists: task lists to poll beside those that types and proxies name: those that
+            workflows choose while they run, and those that executions are started on.
+        most_restarts: the number of times that an execution may continue as new while the runner
+            follows it.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
-        payloads: how arguments and results travel; as JSON, and no longer than the service takes,
-            by default.
-        on_event: called with the workflow id and the event for each event that is written to the
-            history of an execution that was started here, as soon as it is.
-        faults: what may go wrong, if the simulation's schedule says so.
-        most_faults: how many faults strike in a run at most.
+        payloads: encodes and decodes arguments and results. By default they are JSON, and no
+            longer than the service allows.
+        on_event: called with the workflow ID and the event for each event in the history of an
+            execution that was started here, as soon as it is written.
+        faults: the faults that may strike, if the simulation's schedule chooses so.
+        most_faults: the number of faults that may strike in one run.
         on_turn: called between two turns.
-        on_accident: told when a fault strikes, in a few words.
+        on_fault: called with a description when a fault strikes.
 
     Attributes:
         simulation, domain, stubs, payloads: as given.
-        stage: who takes turns.
-        course: lets turns be taken, and time pass.
-        stand_ins: gives the answers of stubs.
-        runs: the executions that were run, in order, those that got stuck among them.
+        runs: the executions that were run, in order, including those that got stuck.
 
     Raises:
         ConfigurationError: an argument is wrong.
-        ImportError: freezegun is wanted and not installed.
+        ImportError: `freeze` is set and freezegun is not installed.
     """
 
     def __init__(
@@ -139,55 +121,54 @@ class Runner:
         most_restarts: int = MOST_RESTARTS,
         freeze: bool = False,
         payloads: Payloads = PLAIN,
-        on_event: Callable[[str, Event], None] | None = None,
-        faults: Iterable[Fault] = (),
+        on_event: EventListener | None = None,
+        faults: Iterable[InjectedFault] = (),
         most_faults: int = MOST_FAULTS,
         on_turn: Callable[[], None] | None = None,
-        on_accident: Callable[[str], None] | None = None,
+        on_fault: Callable[[str], None] | None = None,
     ) -> None:
-        """Check the arguments; nothing is asked of the simulation yet."""
-        if not isinstance(simulation, Simulation):
-            raise ConfigurationError(f"a Runner runs workflows in a Simulation, not {simulation!r}")
-        if not isinstance(payloads, Payloads):
-            raise ConfigurationError(
-                f"payloads must be a Payloads, such as Payloads(store=…), not {payloads!r}"
-            )
+        _check_types(simulation, payloads)
         self.runs: list[Run] = []
         self.simulation = simulation
         self.domain = domain
         self.stubs = Stubs() if stubs is None else stubs
+        self.payloads = payloads
         self._client = simulation.client(poll_seconds=0)
-        self._listening = Listening(self._client, domain, on_event)
-        self.stage = Stage(
+        self._event_feed = EventFeed(self._client, domain, on_event)
+        # The next three are not part of the public API; explore, strategies and the pytest plugin
+        # use them.
+        self.scheduler = Scheduler(
             simulation,
             domain,
             None if workers is None else whole_number("workers", workers, least=1),
-            faults_in(faults),
+            checked_faults(faults),
             whole_number("most_faults", most_faults),
-            self._task_taken,
-            self._listening.tell,
-            on_accident or _say_nothing,
+            self._task_received,
+            self._event_feed.publish,
+            on_fault or _ignore,
         )
-        self.stand_ins = StandIns(simulation, domain, self.stubs, payloads, self.stage.desk.hold)
-        self.stage.desk.arrange = self.stand_ins.arrange
-        self.payloads = payloads
+        worker_client = self.scheduler.worker_client
+        self.stub_dispatch = StubDispatch(
+            simulation, domain, self.stubs, payloads, worker_client.use_answer
+        )
+        worker_client.assign_answers = self.stub_dispatch.assign_answers
         self._task_lists = names("task_lists", task_lists)
         self._most_restarts = whole_number("most_restarts", most_restarts)
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
-        self._checks = Checks(simulation, self._client, domain, payloads)
-        self.course = Course(
-            self.stage, self.stand_ins, self._listening, self._checks, freeze, on_turn
+        self._invariants = Invariants(simulation, self._client, domain, payloads)
+        self.turn_loop = TurnLoop(
+            self.scheduler, self.stub_dispatch, self._event_feed, self._invariants, freeze, on_turn
         )
-        self._looks: list[Callable[[], object]] = []
+        self._watched: list[Callable[[], object]] = []
         self._started = 0
 
     def invariant(self, check: C) -> C:
-        """Hold something to be true after every turn; a decorator.
+        """Check a condition after every turn; a decorator.
 
         Args:
-            check: called without arguments; it asserts. Its name says what holds. If it has a
-                parameter, it is called with each execution whose history has grown, as a `Run`.
+            check: asserts the condition, and is named after it. It is called without arguments;
+                if it has a parameter, with each execution whose history has grown, as a `Run`.
 
         Example:
             ::
@@ -200,48 +181,49 @@ class Runner:
                     assert len(filed) == len(set(filed))
         """
         __tracebackhide__ = True
-        self._checks.add(check)
+        self._invariants.add(check)
         return check
 
     def watch(self, look: Callable[[], object]) -> None:
-        """Say what the world outside looks like, as far as it matters to what follows.
+        """Tell exploring about state outside of the simulation.
 
-        Exploring takes states for the same only if the world looks the same. If nobody says how
-        it looks, that is which work was done so far, in which order.
+        Exploring skips a state that equals one that it has explored. Two states are only equal if
+        the state outside is. Without this, that is the work that was done so far, in its order.
 
         Args:
-            look: returns it, with a ``repr`` that tells it all: ``lambda: sorted(filed)``.
+            look: returns the state that matters to what happens next; its ``repr`` is compared,
+                as of ``lambda: sorted(filed)``.
         """
         __tracebackhide__ = True
-        self._looks.append(function("what watches the world", look))
+        self._watched.append(function("the function that returns the watched state", look))
 
-    def world(self) -> object:
-        """Return what the world outside looks like, to be compared."""
-        if self._looks:
-            return tuple(repr(look()) for look in self._looks)
-        return tuple(self.stage.log)
+    def outside_state(self) -> object:
+        """Return the state outside of the simulation, to be compared."""
+        if self._watched:
+            return tuple(repr(look()) for look in self._watched)
+        return tuple(self.scheduler.log)
 
     @property
     def progress(self) -> tuple[int, int]:
-        """How many executions were started here and how many have been run to their end."""
+        """The number of executions started here, and the number of those that were run."""
         return self._started, len(self.runs)
 
-    def loop(self, code: Code | type[Code], name: str | None = None) -> None:
-        """Let code take part that polls by itself: a decider or worker that does not use flowy.
+    def loop(self, code: PollingCode | type[PollingCode], name: str | None = None) -> None:
+        """Add code that polls by itself: a decider or worker that does not use flowy.
 
-        The runner's domain is registered then, for what else is to be registered by hand. The code
-        has one turn after the other, between those of other workers. A turn ends when the code
-        returns, or polls a list for the second time; so it may poll once, or be an endless loop.
+        The code takes turns with the other workers. A turn ends when the code returns or polls a
+        list for the second time; so it may poll once, or be an endless loop. The runner's domain
+        is registered now, so that the code's types can be.
 
         Args:
-            code: called with an SWF client in each turn; or a class, of which an instance is
-                made for each worker, so that what it keeps is lost when it dies.
-            name: who it is; the name of the code by default.
+            code: called with an SWF client in each turn; or a class, which is instantiated for
+                each worker, so that what it keeps is lost when the worker dies.
+            name: the name of the worker; by default that of the code.
         """
         __tracebackhide__ = True
         function("code that polls by itself", code)
         self._register_domain()
-        self.stage.add(code, name or str(getattr(code, "__name__", type(code).__name__)))
+        self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
     def run(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.
@@ -252,11 +234,12 @@ class Runner:
             **kwargs: its keyword arguments, and the options of `flowy.start`.
 
         Returns:
-            What became of it; a workflow that failed is no error here.
+            The run. A workflow that failed is not an error here.
 
         Raises:
-            StuckError: nothing moves any more and it is still open.
-            FlowyError: the workflow cannot be started, or its decider cannot decide, as
+            StuckError: nothing more will happen and it is still open.
+            UnexpectedCallError: a stub has no answer to a call, or a type has no implementation.
+            FlowyError: the workflow cannot be started, or its decider fails, for example with
                 `NonDeterminismError`.
         """
         __tracebackhide__ = True
@@ -265,7 +248,7 @@ class Runner:
     __call__ = run
 
     def start(self, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Execution:
-        """Start a workflow; nothing is done for it yet.
+        """Start a workflow, but do not run it yet.
 
         Args:
             workflow: its class.
@@ -273,8 +256,7 @@ class Runner:
             **kwargs: its keyword arguments, and the options of `flowy.start`.
 
         Returns:
-            The ids of the execution. The workflow id is the type's name and a number, unless one
-            is given.
+            The IDs of the execution. By default, the workflow ID is the type's name and a number.
 
         Raises:
             FlowyError: the workflow cannot be started.
@@ -282,44 +264,44 @@ class Runner:
         __tracebackhide__ = True
         declared = getattr(workflow, "flowy_type", None)
         if not isinstance(declared, WorkflowType):
-            raise ConfigurationError(f"{workflow!r} is no class decorated with @workflow")
+            raise ConfigurationError(f"{workflow!r} is not a class decorated with @workflow")
         self._workflows[workflow] = None
-        self._staff()
+        self._prepare_workers()
         self._started += 1
         kwargs.setdefault("workflow_id", f"{declared.name}-{self._started}")
         kwargs.setdefault("payloads", self.payloads)
         try:
             execution = start(self._client, self.domain, workflow, *args, **kwargs)
         except FlowyError as error:
-            # Its sentence says all; the code that found it is of no interest to a test's report.
+            # The message says it all; a test's report should not show the code that raised it.
             raise error.with_traceback(None) from None
-        self._listening.add(execution)
+        self._event_feed.add(execution)
         return execution
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
-        """Do something when so many simulated seconds have passed.
+        """Call a function after some simulated time.
 
         Args:
-            seconds: after how many, from now.
-            action: what is done then, between two turns: a signal, an answer from elsewhere.
+            seconds: the number of seconds from now.
+            action: called between two turns: sends a signal, say, or completes a task.
 
         Example:
             ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
         """
         __tracebackhide__ = True
-        number("the seconds after which something is done", seconds)
-        self.stage.agenda.let_others(seconds, function("what is done then", action))
+        number("the seconds after which an action is called", seconds)
+        self.scheduler.delayed_calls.add_action(seconds, function("an action", action))
 
     def advance(self, seconds: float = 0) -> None:
-        """Do all that there is to do now, and let simulated time pass.
+        """Do the work that there is now, and let simulated time pass.
 
-        For tests that look, or act, while an execution is open.
+        For tests that check or do something while an execution is open.
 
         Args:
-            seconds: how much time passes; nobody waits for anything in it that comes later.
+            seconds: the number of seconds to pass.
 
         Raises:
-            FlowyError: a decider cannot decide.
+            FlowyError: a decider fails.
 
         Example:
             ::
@@ -333,27 +315,26 @@ class Runner:
         reached: list[bool] = []
         self.after(seconds, lambda: reached.append(True))
         while True:
-            while self.course.take_turn():
+            while self.turn_loop.take_turn():
                 pass
-            instant = self.course.next_instant()
-            if reached or instant is None:
+            if reached or not self.turn_loop.skip_time():
                 return
-            self.course.let_time_pass(instant)
 
     def finish(self, execution: Execution) -> Run:
-        """Work on tasks and let time pass until an execution is closed.
+        """Run an open execution to its end.
 
-        One that continues as new is followed, as often as ``most_restarts`` says.
+        An execution that continues as new is followed, up to `most_restarts` times.
 
         Args:
-            execution: what `start` has returned, or one that somebody else has started.
+            execution: the IDs, as returned by `start` or `flowy.start`.
 
         Returns:
-            What became of it, in its last run.
+            The last run.
 
         Raises:
-            StuckError: nothing moves any more and it is still open.
-            FlowyError: a decider cannot decide.
+            StuckError: nothing more will happen and it is still open.
+            UnexpectedCallError: a stub has no answer to a call, or a type has no implementation.
+            FlowyError: a decider fails.
         """
         __tracebackhide__ = True
         if not isinstance(execution, Execution):
@@ -369,10 +350,10 @@ class Runner:
 
     def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
-        if self.stage.can is None:
-            self._staff()
+        if self.scheduler.registry is None:
+            self._prepare_workers()
         try:
-            self.course.run_until_closed(execution)
+            self.turn_loop.run_until_closed(execution)
         except StuckError as stuck:
             self.runs.append(stuck.run)
             raise
@@ -380,46 +361,41 @@ class Runner:
             self.runs.append(self._fetch(execution))
             raise
         finally:
-            self.stage.suspended.clear()
-            self._listening.remove(execution)
+            self.scheduler.suspended.clear()
+            self._event_feed.remove(execution)
         ended = self._fetch(execution)
         self.runs.append(ended)
-        can = self.stage.can
-        in_vain = called_in_vain(ended.history, list(self.simulation.lambdas))
-        if can is not None and can.missing:
-            in_vain = in_vain or timed_out_in_vain(ended.history, can.missing, can.activities)
-        if in_vain:
-            raise UnexpectedCallError(in_vain)
+        registry = self.scheduler.registry
+        unanswered = missing_function(ended.history, list(self.simulation.lambdas))
+        if registry is not None and registry.missing:
+            unanswered = unanswered or missing_activity(
+                ended.history, registry.missing, registry.activities
+            )
+        if unanswered:
+            raise UnexpectedCallError(unanswered)
         return ended
 
     def _fetch(self, execution: Execution) -> Run:
-        names = self.stage.can_call
-        return fetch(self._client, self.domain, execution, self.payloads, names)
+        can_call = self.scheduler.can_call
+        return fetch(self._client, self.domain, execution, self.payloads, can_call)
 
-    # Work
-
-    def _staff(self) -> None:
-        """Register everything that can be done, and put workers on all task lists."""
+    def _prepare_workers(self) -> None:
+        """Register all types, and start workers on their task lists."""
         is_new = self._register_domain()
         workflows = families(self._workflows)
         activities = self._activities
         if activities is None:
             modules = dict.fromkeys(map(module_of, workflows))
-            asked = implementations(workflows)
-            activities = list(dict.fromkeys([*activities_in(modules), *asked]))
-        can = Repertoire(
-            self._client,
-            self.domain,
-            workflows,
-            activities,
-            self.stand_ins,
-            self.payloads,
+            named = implementations(workflows)
+            activities = list(dict.fromkeys([*activities_in(modules), *named]))
+        registry = Registry(
+            self._client, self.domain, workflows, activities, self.stub_dispatch, self.payloads
         )
-        can.register(is_new)
-        self.stage.staff(can, self._task_lists)
+        registry.register(is_new)
+        self.scheduler.set_registry(registry, self._task_lists)
 
     def _register_domain(self) -> bool:
-        """Register the domain; return whether it was not yet."""
+        """Register the domain, if necessary; return whether it was."""
         try:
             self._client.register_domain(
                 name=self.domain, workflowExecutionRetentionPeriodInDays="90"
@@ -430,13 +406,23 @@ class Runner:
             return False
         return True
 
-    def _task_taken(self) -> None:
-        task = self.stage.desk.task
+    def _task_received(self) -> None:
+        task = self.scheduler.worker_client.task
         if task is not None and "workflowType" in task:
-            self.stand_ins.begin(task)
-        self.course.follow()
-        self._listening.tell()
+            self.stub_dispatch.choose_outcome(task)
+        self.turn_loop.follow_clock()
+        self._event_feed.publish()
 
 
-def _say_nothing(accident: str) -> None:
-    """Keep what goes wrong to oneself."""
+def _check_types(simulation: object, payloads: object) -> None:
+    __tracebackhide__ = True
+    if not isinstance(simulation, Simulation):
+        raise ConfigurationError(f"a Runner runs workflows in a Simulation, not {simulation!r}")
+    if not isinstance(payloads, Payloads):
+        raise ConfigurationError(
+            f"payloads must be a Payloads, such as Payloads(store=…), not {payloads!r}"
+        )
+
+
+def _ignore(description: str) -> None:
+    """Ignore that a fault has struck."""

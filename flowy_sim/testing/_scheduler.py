@@ -1,6 +1,7 @@
-"""Deciders and workers that take turns in one thread, one step at a time.
+"""A scheduler for the deciders and workers of a runner: one thread, one turn after the other.
 
-Who takes the next turn is for the schedule to choose, among those for whom there is a task.
+The simulation's schedule chooses which worker takes the next turn, among those that may find a
+task.
 """
 
 from __future__ import annotations
@@ -16,43 +17,57 @@ from typing import Any
 from flowy._client import Execution, SwfClient, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
-from flowy._workers.activity_worker import ActivityWorker
-from flowy._workers.workflow_worker import WorkflowWorker
+from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._events.schema import attributes_of
+from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, POLLS
-from flowy_sim.faults._fault import Call, Fault, Killed, is_injected
-from flowy_sim.testing._delayed_calls import Agenda
-from flowy_sim.testing._registry import Repertoire
-from flowy_sim.testing._rehearsing import Rehearsed
+from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
+from flowy_sim.faults._injection import FaultInjector, OnStrike
+from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._registry import Registry
+from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._trouble import Tell, Trouble
-from flowy_sim.testing._waiting import Workers
-from flowy_sim.testing._worker_pool import Crew, Desk, Staff, TurnIsOverError
+from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
 
-Code = Callable[[SwfClient], object]
-"""What polls an SWF client and does what there is to do, once or in a loop."""
+PollingCode = Callable[[SwfClient], object]
+"""Code that polls with an SWF client and works on the tasks, once or in a loop."""
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
-_LONG = 3600
+_DEFAULT_TIMEOUT = 3600
+"""Seconds after which a task without a time-out counts as lost."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
 
 
-class Stage:
-    """Everybody who takes turns, and what they have in hand.
+class Scheduler:
+    """Gives turns to deciders and workers. It is the target of faults, too.
+
+    Args:
+        simulation: the service.
+        domain: the domain of the executions.
+        size: the number of workers on each task list; None for as many as there are tasks.
+        faults: the faults that may strike.
+        most_faults: the number of faults that may strike in total.
+        on_task: called when a worker has received a task.
+        on_answer: called after a task was answered.
+        on_fault: called with a description when a fault strikes, or a worker crashes.
 
     Attributes:
-        simulation, client, domain: what they work on.
-        can: what flowy's own workers can do; None before there are any.
+        simulation, domain: as given.
+        client: a client whose calls no fault strikes.
+        worker_client: the client of the workers.
+        delayed_calls: the calls that workers make later.
+        fault_injector: injects faults into calls of workers, and between turns.
+        registry: the types that flowy's own workers can work on; None before there are any.
         suspended: the executions that deciders keep in memory.
-        deployed: the classes that have taken the place of others, by name and version.
-        log: who was given which task, in order, where the work could have effects that no history
-            shows; it is what the present state of the world may depend on.
+        deployed: the classes that have replaced others, by the name and version of their types.
+        log: the tasks whose work may have had effects that no history shows, with their workers,
+            in order. Unless the test watches these effects, exploring compares them by this.
     """
 
     def __init__(
@@ -60,61 +75,65 @@ class Stage:
         simulation: Simulation,
         domain: str,
         size: int | None,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
         most_faults: int,
         on_task: Callable[[], None],
         on_answer: Callable[[], None],
-        tell: Tell,
+        on_fault: OnStrike,
     ) -> None:
-        """Start with nobody."""
         self.simulation = simulation
         self.client: Client = simulation.client(poll_seconds=0)
         self.domain = domain
-        self.can: Repertoire | None = None
+        self.registry: Registry | None = None
         self.log: list[tuple[object, ...]] = []
         self._choose = simulation.schedule.choose
         self._size = size
-        self.desk = Desk(simulation, on_task, on_answer)
-        self.agenda = Agenda(simulation.clock, self.desk, self._choose)
-        self.trouble = Trouble(faults, most_faults, self._choose, self, tell)
-        self.desk.trouble = self.trouble
-        self.suspended: SuspendedExecutions = Rehearsed()
-        self._tell = tell
+        self.worker_client = WorkerClient(simulation, on_task, on_answer)
+        self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
+        self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
+        self.worker_client.fault_injector = self.fault_injector
+        self.suspended: SuspendedExecutions = ReplayingDeciders()
+        self._on_fault = on_fault
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
-        self._crews: list[Crew] = []
-        self._others: list[Crew] = []
+        self._flowy_pools: list[WorkerPool] = []
+        self._loop_pools: list[WorkerPool] = []
         self._next = 0
         self._thread = threading.get_ident()
 
-    # Who is there
+    # Workers
 
-    def staff(self, can: Repertoire, others: Iterable[str] = ()) -> None:
-        """Put workers on all task lists of what they can do, and on others."""
-        self.can = can
-        decision_lists = dict.fromkeys([*can.decision_lists, *others])
-        activity_lists = dict.fromkeys([*can.activity_lists, *(others if can.activities else ())])
-        self._crews = [
-            *(self._crew("decider", DECISION_POLL, name) for name in decision_lists),
-            *(self._crew("worker", ACTIVITY_POLL, name) for name in activity_lists),
+    def set_registry(self, registry: Registry, task_lists: Iterable[str] = ()) -> None:
+        """Start workers on the task lists of all types, and on others."""
+        self.registry = registry
+        more = list(task_lists)
+        decision_lists = dict.fromkeys([*registry.decision_lists, *more])
+        activity_lists = [*registry.activity_lists, *(more if registry.activities else ())]
+        self._flowy_pools = [
+            *(self._pool("decider", DECISION_POLL, name) for name in decision_lists),
+            *(self._pool("worker", ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)),
         ]
 
-    def add(self, code: Code | type[Code], name: str) -> None:
-        """Let code take turns that polls by itself."""
-        self._others.append(Crew(lambda _: Loop(code, self.desk), name, 1, []))
+    def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
+        """Give turns to code that polls by itself."""
+        create = partial(LoopWorker, code, self.worker_client)
+        self._loop_pools.append(WorkerPool(lambda _: create(), name, 1, []))
 
     @property
-    def crews(self) -> list[Crew]:
-        """All crews."""
-        return [*self._crews, *self._others]
+    def pools(self) -> list[WorkerPool]:
+        """All worker pools."""
+        return [*self._flowy_pools, *self._loop_pools]
 
     @property
     def can_call(self) -> frozenset[str]:
-        """The names of all that workflows can call; none if others decide, who may know more."""
-        return frozenset() if self._others else self._known.names
+        """The names of everything that workflows can call; empty if that is not known.
+
+        It isn't where code that polls by itself decides.
+        """
+        return frozenset() if self._loop_pools else self._known.names
 
     def workers(self) -> Workers:
-        """Return who is there to take tasks."""
-        polled = list(dict.fromkeys(each for crew in self.crews for each in crew.lists))
+        """Describe the workers, for the explanation of what executions wait for."""
+        polled = list(dict.fromkeys(each for pool in self.pools for each in pool.lists))
         return Workers(
             [name for poll, name in polled if poll == DECISION_POLL],
             [name for poll, name in polled if poll == ACTIVITY_POLL],
@@ -123,14 +142,14 @@ class Stage:
             self._known.payloads,
         )
 
-    def _crew(self, role: str, poll: str, name: str) -> Crew:
-        hire = self._decider if poll == DECISION_POLL else self._worker
-        return Crew(partial(hire, name), role, self._size, [(poll, name)])
+    def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
+        create = self._decider if poll == DECISION_POLL else self._worker
+        return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
 
-    def _decider(self, task_list: str, name: str) -> Staff:
+    def _decider(self, task_list: str, name: str) -> Poller:
         workflows = {**self._known.workflows, **self.deployed}.values()
         return WorkflowWorker(
-            self.desk,
+            self.worker_client,
             self.domain,
             task_list,
             workflows,
@@ -140,10 +159,10 @@ class Stage:
             wait=self._wait,
         )
 
-    def _worker(self, task_list: str, name: str) -> Staff:
+    def _worker(self, task_list: str, name: str) -> Poller:
         activities = self._known.activities.values()
         return ActivityWorker(
-            self.desk,
+            self.worker_client,
             self.domain,
             task_list,
             activities,
@@ -153,96 +172,100 @@ class Stage:
         )
 
     @property
-    def _known(self) -> Repertoire:
-        assert self.can is not None
-        return self.can
+    def _known(self) -> Registry:
+        assert self.registry is not None
+        return self.registry
 
     def _wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let a worker wait: the others do as well, as there is one thread."""
+        """Let a worker wait before it tries again. All others wait too: there is one thread."""
         if threading.get_ident() != self._thread:
             # Automatic heartbeats: time stands still while an activity works.
             return event.wait()
-        # A part of what a worker waits is left to chance; the power of two above is not. Only the
-        # longest wait may be as short as the one before: both are taken for one.
-        whole = 2 ** math.ceil(math.log2(max(seconds, 1e-3)))
-        self.simulation.clock.advance(min(whole, _LONGEST_WAIT))
+        # The wait of a worker is random up to a power of two; that power is not. The longest wait
+        # can be as short as the one before it, so both are rounded to the same.
+        rounded = 2 ** math.ceil(math.log2(max(seconds, 1e-3)))
+        self.simulation.clock.advance(min(rounded, _LONGEST_WAIT))
         return event.is_set()
 
     # Turns
 
     def take_turn(self) -> bool:
-        """Let somebody take a turn who has something to do; return whether anybody had."""
-        crews = self.crews
+        """Give a turn to a worker that may find a task; return whether there was one."""
+        pools = self.pools
         waiting = self.simulation.lists_with_tasks(self.domain)
-        waiting.update(polled for polled, tasks in self.desk.late.items() if tasks)
+        waiting.update(polled for polled, tasks in self.worker_client.late.items() if tasks)
         ready = [
             index
-            for offset in range(len(crews))
-            if crews[index := (self._next + offset) % len(crews)].is_ready(waiting)
+            for offset in range(len(pools))
+            if pools[index := (self._next + offset) % len(pools)].is_ready(waiting)
         ]
         if not ready:
             return False
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
-        self._next = (chosen + 1) % len(crews)
-        self._let_work(crews[chosen])
+        self._next = (chosen + 1) % len(pools)
+        self._run_once(pools[chosen])
         return True
 
-    def _let_work(self, crew: Crew) -> None:
-        desk = self.desk
-        name, worker = crew.leave()
-        desk.clear(name)
-        crew.unheard = False
+    def _run_once(self, pool: WorkerPool) -> None:
+        client = self.worker_client
+        name, worker = pool.take()
+        client.begin_turn(name)
+        pool.untried = False
         try:
             worker.run_once()
         except BaseException as error:
-            if not self._is_accident(error):
+            if not self._kills_worker(error):
                 raise
-            self._lose(crew, name, error)
+            self._replace(pool, name, error)
             return
         finally:
-            crew.lists += [polled for polled in desk.polled if polled not in crew.lists]
-            desk.worker = ""
-            self._note(name, worker)
-        come_back = partial(crew.come_back, name, worker)
-        if desk.held is None:
-            come_back()
+            pool.lists += [polled for polled in client.polled if polled not in pool.lists]
+            client.worker = ""
+            self._log_effects(name, worker)
+        free = partial(pool.put_back, name, worker)
+        if client.held is None:
+            free()
         else:
-            self.agenda.hold(desk.held, come_back, partial(self._lose, crew, name, None))
-        if desk.refusal is not None and not isinstance(worker, Loop):
-            raise desk.refusal
-        if desk.task is not None and not isinstance(worker, Loop):
-            self._decide_again(desk.task)
-
-    def _note(self, name: str, worker: Staff) -> None:
-        """Note work that may have effects which no history shows: not decisions by flowy."""
-        if isinstance(worker, WorkflowWorker) or not self.desk.has_effects:
+            self.delayed_calls.hold_answer(
+                client.held, free, partial(self._replace, pool, name, None)
+            )
+        if isinstance(worker, LoopWorker):
             return
-        for task in self.desk.given:
+        if client.refusal is not None:
+            raise client.refusal
+        if client.task is not None:
+            self._decide_again(client.task)
+
+    def _log_effects(self, name: str, worker: Poller) -> None:
+        """Log work that may have had effects that no history shows: not decisions by flowy."""
+        if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
+            return
+        for task in self.worker_client.received:
             about = task.get("activityId") or task["startedEventId"]
             self.log.append((name, task["workflowExecution"]["workflowId"], about))
 
-    def _is_accident(self, error: BaseException) -> bool:
-        """Return whether an error is what a worker dies of, or may: then another begins."""
+    def _kills_worker(self, error: BaseException) -> bool:
+        """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
-        return is_injected(error) or (late and bool(self.desk.polled))
+        return is_injected(error) or (late and bool(self.worker_client.polled))
 
-    def _lose(self, crew: Crew, name: str, error: BaseException | None) -> None:
+    def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
-            self._tell(f"{name} crashes: {type(error).__name__}")
-        crew.lose(name)
+            self._on_fault(f"{name} crashes: {type(error).__name__}")
+        pool.replace(name)
         self.suspended.clear()
-        self._forget(name)
+        self._log_restart(name)
 
-    def _forget(self, name: str) -> None:
-        """Note that what somebody kept in memory is gone; flowy's workers keep nothing."""
-        if self._others:
-            self.log.append((name, "begins anew"))
+    def _log_restart(self, name: str) -> None:
+        """Log that what a worker kept in memory is lost. Flowy's own workers keep nothing."""
+        if self._loop_pools:
+            self.log.append((name, "restarted"))
 
     def _decide_again(self, task: Reply) -> None:
-        """Raise the error for which a decider did not answer.
+        """Raise the error that kept a decider from answering.
 
-        A worker logs it and leaves the task to others. Here are no others: the task would time
-        out again and again.
+        The worker has logged it and left the task to other workers. Here there are none: the task
+        would time out again and again.
         """
         named = task.get("workflowType")
         if named is None:
@@ -251,73 +274,76 @@ class Stage:
         workflow = self.deployed.get(key) or self._known.workflows[key]
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
-        past = history(self.client, self.domain, execution)[: task["startedEventId"]]
-        decide(workflow, past, self._known.payloads, execution)
+        events = history(self.client, self.domain, execution)[: task["startedEventId"]]
+        decide(workflow, events, self._known.payloads, execution)
 
     # What faults do
 
-    def put_off(self, call: Call, seconds: float) -> Reply:
-        """Let a task be delivered, or an answer be given, later."""
+    def put_off(self, call: WorkerCall, seconds: float) -> Reply:
+        """Deliver a task, or send an answer, later."""
         if call.operation not in POLLS:
-            self.desk.put_off(call, seconds)
+            self.worker_client.delay_answer(call, seconds)
             return {}
         task = call.task or {}
         polled = call.operation, call.request["taskList"]["name"]
-        came = self.desk.late.setdefault(polled, deque())
-        self.agenda.put_off(seconds, task, lambda: came.append(task))
+        late = self.worker_client.late.setdefault(polled, deque())
+        self.delayed_calls.add_delivery(seconds, task, lambda: late.append(task))
         return dict(_NO_TASK)
 
-    def patience(self, call: Call) -> float:
-        """Return after how many seconds the task of a call will certainly have timed out."""
+    def seconds_until_timeout(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which the task of a call has timed out for sure."""
         task = call.task
         if task is None:
-            return _LONG
+            return _DEFAULT_TIMEOUT
         ids = task["workflowExecution"]
         events = history(self.client, self.domain, Execution(ids["workflowId"], ids["runId"]))
         started = attributes_of(events[task["startedEventId"] - 1])
         scheduled = attributes_of(events[started["scheduledEventId"] - 1])
         names = ("heartbeatTimeout", "startToCloseTimeout", "scheduleToCloseTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
-        return 1 + min(map(int, limits)) if limits else _LONG
+        return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
 
     def open_executions(self, workflow_id: str | None) -> list[str]:
-        """Return the ids of the open executions, the oldest first."""
-        there = open_executions(self.client, self.domain, _MOST_OPEN)
-        return [each.workflow_id for each in there if workflow_id in (None, each.workflow_id)]
+        """Return the workflow IDs of the oldest open executions, or only the given one."""
+        found = open_executions(self.client, self.domain, _MOST_OPEN)
+        return [each.workflow_id for each in found if workflow_id in (None, each.workflow_id)]
 
     def restart(self) -> None:
-        """Let all workers die and others begin in their place."""
-        self.agenda.clear()
-        self.desk.late.clear()
+        """Kill all workers and start new ones."""
+        self.delayed_calls.clear()
+        self.worker_client.late.clear()
         self.suspended.clear()
-        self._forget("everybody")
-        for crew in self.crews:
-            crew.renew()
-        if self.desk.worker:
+        self._log_restart("all workers")
+        for pool in self.pools:
+            pool.restart()
+        if self.worker_client.worker:
             raise Killed("all workers are restarted")
 
     def deploy(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Restart all workers with other classes for some types."""
+        """Restart all workers, with other classes for some workflow types."""
         for workflow in workflows:
             declared = workflow.flowy_type
             self.deployed[declared.name, declared.version] = workflow
         self.restart()
 
 
-class Loop:
-    """Code that polls by itself, as somebody who takes turns.
+class LoopWorker:
+    """Code that polls by itself, as a worker.
 
-    A turn ends when the code returns, or comes round to the list that it has polled in this turn.
-    A class is instantiated for each worker, so what it keeps dies with the worker.
+    A turn ends when the code returns, or polls a list that it has polled in this turn. A class is
+    instantiated for each worker, so what it keeps is lost when the worker dies.
+
+    Args:
+        code: the code, or a class of it.
+        client: the client that it is called with.
     """
 
-    def __init__(self, code: Code | type[Code], client: Desk) -> None:
-        """Be hired."""
+    def __init__(self, code: PollingCode | type[PollingCode], client: WorkerClient) -> None:
         self._code: Any = code() if isinstance(code, type) else code
         self._client = client
 
     def run_once(self) -> bool:
-        """Let the code go round once."""
+        """Run the code for one turn; return whether it has polled."""
         with suppress(TurnIsOverError):
             self._code(self._client)
         return bool(self._client.polled)

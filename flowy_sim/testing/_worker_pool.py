@@ -1,169 +1,168 @@
-"""Workers that take turns in one thread, and the client that they share."""
+"""Pools of workers that take turns in one thread, and the client that all of them share."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._simulation.simulation import Simulation
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.tasks import POLLS
-from flowy_sim.faults._fault import HEARTBEAT, Call
-from flowy_sim.testing._stubs.answers import Answer
-from flowy_sim.testing._trouble import Trouble
+from flowy_sim.faults._fault import HEARTBEAT, WorkerCall
+from flowy_sim.faults._injection import FaultInjector
+from flowy_sim.testing._stub_answers import Answer
 
-List = tuple[str, str]
-"""A task list: by which operation it is polled, and its name."""
+PolledList = tuple[str, str]
+"""A task list: the operation that polls it, and its name."""
 
 
 class TurnIsOverError(BaseException):
-    """Code that polls in a loop has come round to the list that it began with."""
+    """Code that polls in a loop has come back to a list that it has polled in this turn."""
 
 
-class Held(NamedTuple):
-    """An answer that a worker has ready and that is not due yet.
+class HeldAnswer(NamedTuple):
+    """The answer to a task that is sent later, because the task takes simulated time.
 
     Attributes:
-        call: the answer.
-        takes: how many seconds it takes; infinity if it never comes.
-        heartbeat: seconds between two heartbeats meanwhile, or None.
+        call: the call that sends it.
+        takes: the number of seconds until it is sent; infinity for never.
+        heartbeat: the number of seconds between two heartbeats until then; None for none.
     """
 
-    call: Call
+    call: WorkerCall
     takes: float
     heartbeat: float | None
 
 
-class Staff(Protocol):
-    """Who takes turns."""
+class Poller(Protocol):
+    """A worker or decider: it polls once per turn."""
 
     def run_once(self) -> bool:
-        """Poll once and do what there is to do; return whether there was a task."""
+        """Poll once and work on the task, if there is one; return whether there was."""
         ...
 
 
-class Desk(Client):
-    """The client that all workers of a runner share, of whom one works at a time.
+class WorkerClient(Client):
+    """The client that all workers of a runner share. One worker uses it at a time.
+
+    Args:
+        simulation: the simulation that is called. Polls do not wait.
+        on_task: called when a worker has received a task, before it works on it.
+        on_answer: called after a task was answered.
 
     Attributes:
-        trouble: what goes wrong.
-        arrange: given a decision task and the answer to it; returns what is sent, or None if
-            nothing is.
-        worker: who is at work; empty if nobody is.
-        task: the task in hand; None once it is answered.
-        held: the answer to it that is to be given later, if it is.
-        refusal: why the service refused its answer, other than that nobody waits for it.
-        late: the tasks that are late and have come by now, by the list that they were polled from.
+        fault_injector: injects faults into calls.
+        assign_answers: called with a decision task and the request that answers it; returns the
+            request to send, or None to send nothing.
+        worker: the name of the worker that takes its turn; empty between turns.
+        task: the task that the worker has not answered yet.
+        held: the answer that is to be sent later.
+        refusal: the error with which the service refused an answer, unless the task was gone.
+        late: the tasks that a fault has delayed and that can be delivered now, by list.
         polled: the lists that were polled in this turn.
-        given: the tasks that were found there.
+        received: the tasks that these polls returned.
     """
 
-    trouble: Trouble
-    arrange: Callable[[Reply, Reply], Reply | None]
+    fault_injector: FaultInjector
+    assign_answers: Callable[[Reply, Reply], Reply | None]
 
     def __init__(
         self, simulation: Simulation, on_task: Callable[[], None], on_answer: Callable[[], None]
     ) -> None:
-        """Lie empty.
-
-        Args:
-            simulation: what is called; polls do not wait.
-            on_task: called when a worker has got a task, before it works on it.
-            on_answer: called when a task was answered.
-        """
         super().__init__(simulation, simulation.region, poll_seconds=0)
         self._on_task = on_task
         self._on_answer = on_answer
-        self.late: dict[List, deque[Reply]] = {}
-        self.clear("")
+        self.late: dict[PolledList, deque[Reply]] = {}
+        self.begin_turn("")
 
-    def clear(self, worker: str) -> None:
-        """Make room for the next worker."""
+    def begin_turn(self, worker: str) -> None:
+        """Reset what is known about the last turn, for that of another worker."""
         self.worker = worker
         self.task: Reply | None = None
-        self.held: Held | None = None
+        self.held: HeldAnswer | None = None
         self.refusal: Exception | None = None
-        self.polled: list[List] = []
+        self.polled: list[PolledList] = []
+        self.received: list[Reply] = []
         self._answer: Answer | None = None
-        self._in_hand: Reply | None = None
-        self.given: list[Reply] = []
+        self._current_task: Reply | None = None
 
     @property
     def has_effects(self) -> bool:
-        """Whether the work of this turn may have done what no history shows."""
+        """Whether the work of this turn may have had effects that no history shows."""
         return self._answer is None or not self._answer.constant
 
-    def hold(self, answer: Answer) -> None:
-        """Be told which stub's answer the task in hand is about to get."""
+    def use_answer(self, answer: Answer) -> None:
+        """Take the time of a stub's answer for the current task."""
         self._answer = answer
 
-    def give(self, held: Held) -> None:
-        """Give an answer that was held back; nobody may wait for it any more."""
+    def send_held(self, held: HeldAnswer) -> None:
+        """Send an answer that was held. The task may have timed out in the meantime."""
         self.held = None
         try:
-            self.trouble.call(held.call)
+            self.fault_injector.call(held.call)
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
         self._on_answer()
 
-    def cancellation(self, held: Held) -> Held:
-        """Return the answer that a task was canceled, to be given in place of another."""
+    def cancellation(self, held: HeldAnswer) -> HeldAnswer:
+        """Return the answer that a task was canceled, to be sent at once instead of another."""
         operation = "RespondActivityTaskCanceled"
         request = {"taskToken": held.call.request["taskToken"]}
         send = partial(super()._call, operation, request)
         call = held.call._replace(operation=operation, request=request, send=send)
-        return Held(call, 0, None)
+        return HeldAnswer(call, 0, None)
 
-    def put_off(self, call: Call, seconds: float) -> None:
-        """Hold an answer back."""
-        self.held = Held(call, seconds, None)
+    def delay_answer(self, call: WorkerCall, seconds: float) -> None:
+        """Hold the answer that the current worker is about to send."""
+        self.held = HeldAnswer(call, seconds, None)
         self.task = None
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
-        if operation == "RespondDecisionTaskCompleted" and self._in_hand is not None:
-            arranged = self.arrange(self._in_hand, arguments)
-            if arranged is None:
+        if operation == "RespondDecisionTaskCompleted" and self._current_task is not None:
+            assigned = self.assign_answers(self._current_task, arguments)
+            if assigned is None:
                 self.task = None
                 return {}
-            arguments = arranged
+            arguments = assigned
         send = partial(super()._call, operation, arguments)
-        call = Call(self.worker, operation, arguments, send, self._in_hand)
+        call = WorkerCall(self.worker, operation, arguments, send, self._current_task)
         if operation in POLLS and "nextPageToken" not in arguments:
             return self._poll(call)
         if not operation.startswith("Respond"):
-            return self.trouble.call(call) if operation == HEARTBEAT else send()
+            return self.fault_injector.call(call) if operation == HEARTBEAT else send()
         if self._answer is not None and self._answer.takes:
-            self.held = Held(call, self._answer.takes, self._answer.heartbeat)
+            self.held = HeldAnswer(call, self._answer.takes, self._answer.heartbeat)
             self.task = None
             return {}
         return self._respond(call)
 
-    def _poll(self, call: Call) -> Reply:
+    def _poll(self, call: WorkerCall) -> Reply:
         polled = call.operation, call.request["taskList"]["name"]
         if polled in self.polled:
             raise TurnIsOverError
         self.polled.append(polled)
         late = self.late.get(polled)
-        reply = late.popleft() if late else self.trouble.call(call)
+        reply = late.popleft() if late else self.fault_injector.call(call)
         if not reply.get("taskToken"):
             return reply
-        self._in_hand = reply
-        self.given.append(reply)
-        given = self.trouble.task(
-            Call(self.worker, call.operation, call.request, lambda: reply, reply)
+        self._current_task = reply
+        self.received.append(reply)
+        delivered = self.fault_injector.task(
+            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
         )
-        if given.get("taskToken"):
-            self.task = given
+        if delivered.get("taskToken"):
+            self.task = delivered
             self._on_task()
-        return given
+        return delivered
 
-    def _respond(self, call: Call) -> Reply:
+    def _respond(self, call: WorkerCall) -> Reply:
         try:
-            reply = self.trouble.call(call)
+            reply = self.fault_injector.call(call)
         except Exception as error:
             injected: Any = getattr(error, "injected", False)
             if fault_code(error) != "UnknownResourceFault" and not injected:
@@ -175,68 +174,73 @@ class Desk(Client):
         return reply
 
 
-class Crew:
-    """The workers on some task lists, each of whom does one task at a time.
+class WorkerPool:
+    """Workers on the same task lists. Each works on one task at a time.
 
     Args:
-        hire: makes a worker, given its name.
-        role: what its members are; the names are this and a number, from 1.
-        size: how many there are; None for as many as there is work for.
+        create: makes a worker, given its name.
+        role: what its workers are called; their names are this and a number, from 1.
+        size: the number of workers; None for as many as there are tasks.
         lists: the lists that they are known to poll.
+
+    Attributes:
+        lists: those that they are known to poll by now.
+        untried: whether it is not known yet which lists they poll.
     """
 
     def __init__(
-        self, hire: Callable[[str], Staff], role: str, size: int | None, lists: list[List]
+        self,
+        create: Callable[[str], Poller],
+        role: str,
+        size: int | None,
+        lists: list[PolledList],
     ) -> None:
-        """Be there, with nothing to do."""
-        self._hire = hire
+        self._create = create
         self._role = role
         self._size = size
         self.lists = lists
-        self.unheard = not lists
-        """Whether it is not known yet what they do."""
-        self._hired = 0
-        self.renew()
+        self.untried = not lists
+        self._created = 0
+        self.restart()
 
-    def renew(self) -> None:
-        """Let everybody go, and hire others in their place."""
+    def restart(self) -> None:
+        """Replace all workers by new ones."""
         self._busy: set[str] = set()
-        self._idle: deque[tuple[str, Staff]] = deque()
+        self._idle: deque[tuple[str, Poller]] = deque()
         for _ in range(self._size or 0):
-            self.hire_one()
-
-    def hire_one(self) -> None:
-        """Hire one more worker."""
-        self._hired += 1
-        name = f"{self._role} {self._hired}"
-        self._idle.append((name, self._hire(name)))
+            self._add_worker()
 
     @property
     def has_idle(self) -> bool:
-        """Whether somebody can go to work."""
+        """Whether a worker can take a turn."""
         return bool(self._idle) or self._size is None
 
-    def is_ready(self, waiting: Set[List]) -> bool:
-        """Return whether somebody can go to work, and may find it on the lists given."""
-        return self.has_idle and (self.unheard or not waiting.isdisjoint(self.lists))
+    def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
+        """Return whether a worker can take a turn, and may find a task on the given lists."""
+        return self.has_idle and (self.untried or not waiting.isdisjoint(self.lists))
 
-    def leave(self) -> tuple[str, Staff]:
-        """Let the worker go to work who has been idle longest; return its name and itself."""
+    def take(self) -> tuple[str, Poller]:
+        """Return the name of the worker that has been idle longest, and the worker."""
         if not self._idle:
-            self.hire_one()
+            self._add_worker()
         name, worker = self._idle.popleft()
         self._busy.add(name)
         return name, worker
 
-    def come_back(self, name: str, worker: Staff) -> None:
-        """Have a worker back who has nothing to do any more, unless others have come for it."""
+    def put_back(self, name: str, worker: Poller) -> None:
+        """Let a worker take turns again, unless it was replaced in the meantime."""
         if name in self._busy:
             self._busy.remove(name)
             self._idle.append((name, worker))
 
-    def lose(self, name: str) -> None:
-        """Replace a worker who has died, unless others have come already."""
+    def replace(self, name: str) -> None:
+        """Replace a worker that has died, unless that was done already."""
         if name in self._busy:
             self._busy.remove(name)
             if self._size is not None:
-                self.hire_one()
+                self._add_worker()
+
+    def _add_worker(self) -> None:
+        self._created += 1
+        name = f"{self._role} {self._created}"
+        self._idle.append((name, self._create(name)))

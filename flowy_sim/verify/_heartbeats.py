@@ -1,4 +1,4 @@
-"""The heartbeats that must have been sent for activity tasks to fare as recorded."""
+"""The heartbeats that workers must have sent for activity tasks to end as recorded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowy_sim.verify._checking import HistoryError
-from flowy_sim.verify._course import Course
-from flowy_sim.verify._instants import LATENESS, seconds
+from flowy_sim.verify._instants import LATENESS, Plan, seconds
 from flowy_sim.verify._recording import Event, Recording
+from flowy_sim.verify._shapes import MalformedHistoryError
 
-#: More are not tried; one a minute for a year are about half as many.
+#: A bound on the heartbeats of a task; one a minute for a year are about half as many.
 MOST_HEARTBEATS = 1_000_000
 
 
@@ -21,9 +20,9 @@ class Heartbeat:
 
     Attributes:
         at: when it is sent, in milliseconds.
-        started_id: the start of the task that it is for.
-        details: what it tells; None for nothing.
-        cancel_requested: what it was answered; None where that was not recorded.
+        started_id: the id of the ActivityTaskStarted event of its task.
+        details: its details; None if it has none.
+        cancel_requested: the recorded reply; None if it was not recorded.
     """
 
     at: int
@@ -32,28 +31,29 @@ class Heartbeat:
     cancel_requested: bool | None = None
 
 
-def heartbeats(course: Course) -> Iterator[Heartbeat]:
+def heartbeats(plan: Plan) -> Iterator[Heartbeat]:
     """Yield the heartbeats of every activity task of a history.
 
-    They leave no event, and their times are not recorded. As many are sent as were recorded, and
-    as many more as a task needs to have lived as long as it did; a task that ended for want of
-    one had its last exactly its heartbeatTimeout before.
+    Heartbeats write no events, and their times are not recorded. All recorded ones are sent, and
+    as many more as a task needs to run as long as it did. The last heartbeat of a task that timed
+    out for lack of heartbeats was sent exactly its heartbeatTimeout before.
     """
-    recording = course.recording
+    recording = plan.recording
     asked = {
-        event["activityId"]: course.at(event)
+        event["activityId"]: plan.at(event)
         for event in recording.events
         if event.type == "ActivityTaskCancelRequested"
     }
     for started in recording.events:
         if started.type == "ActivityTaskStarted":
             scheduled = recording.event(started.link("scheduledEventId"))
-            ended = course.links.ended.get(scheduled.id)
-            end = course.end if ended is None else course.at(ended)
-            told = _told(recording, started, ended)
-            times = _times(scheduled, ended, course.at(started), end, len(told))
-            told = [{}] * (len(times) - len(told)) + told
-            for time, heartbeat in zip(times, told, strict=True):
+            ended = plan.links.ended.get(scheduled.id)
+            end = plan.end if ended is None else plan.at(ended)
+            known = _known(recording, started, ended)
+            times = _times(scheduled, ended, plan.at(started), end, len(known))
+            unknown: list[Mapping[str, Any]] = [{}] * (len(times) - len(known))
+            for earliest, heartbeat in zip(times, unknown + known, strict=True):
+                time = earliest
                 answer = heartbeat.get("response", {}).get("cancelRequested")
                 asked_at = asked.get(scheduled["activityId"])
                 if asked_at is not None and answer is not None:
@@ -61,17 +61,17 @@ def heartbeats(course: Course) -> Iterator[Heartbeat]:
                 yield Heartbeat(time, started.id, heartbeat.get("details"), answer)
 
 
-def _told(recording: Recording, started: Event, ended: Event | None) -> list[Mapping[str, Any]]:
-    """Return the heartbeats of a task that are known of."""
-    told = list(recording.heartbeats.get(started.id, ()))
+def _known(recording: Recording, started: Event, ended: Event | None) -> list[Mapping[str, Any]]:
+    """Return the known heartbeats of a task: the recorded ones, or else the last one."""
+    known = list(recording.heartbeats.get(started.id, ()))
     timed_out = ended is not None and ended.type == "ActivityTaskTimedOut"
-    if not told and ended is not None and timed_out and ended["details"] is not None:
+    if not known and ended is not None and timed_out and ended["details"] is not None:
         return [{"details": ended["details"]}]
-    return told
+    return known
 
 
 def _times(scheduled: Event, ended: Event | None, begin: int, end: int, known: int) -> list[int]:
-    """Return when heartbeats are sent: evenly, and none too late."""
+    """Return when heartbeats are sent: at even intervals, and none too late."""
     timeout = seconds(scheduled["heartbeatTimeout"])
     if timeout and ended is not None and ended["timeoutType"] == "HEARTBEAT":
         last = max(begin, end - timeout * 1000)
@@ -85,5 +85,5 @@ def _times(scheduled: Event, ended: Event | None, begin: int, end: int, known: i
 
 def _possible(count: int) -> int:
     if count > MOST_HEARTBEATS:
-        raise HistoryError(f"A task would have had to send {count:,} heartbeats.")
+        raise MalformedHistoryError(f"A task would have had to send {count:,} heartbeats.")
     return count

@@ -1,4 +1,4 @@
-"""Histories as they come: recordings, and what GetWorkflowExecutionHistory prints."""
+"""Reading histories: recordings, and the replies of GetWorkflowExecutionHistory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from flowy_sim._engine.model import service_model
-from flowy_sim.verify._checking import HistoryError, check_beside, check_shape, structures
+from flowy_sim._events.schema import attributes_key
+from flowy_sim.verify._shapes import MalformedHistoryError, check_extras, check_shape, structures
 
-#: The workflow id of an execution whose history does not tell it.
+#: The workflow id of an execution whose history does not contain it.
 UNKNOWN_WORKFLOW_ID = "verified-execution"
 
 
@@ -21,10 +22,11 @@ class Event:
     """One event of a history.
 
     Attributes:
-        id: its id.
+        id: its event id.
         type: its type, such as ``TimerFired``.
-        attributes: its attributes, those that the service model knows.
-        at: when it was written, in milliseconds since the epoch; None where that was not kept.
+        attributes: those of its attributes that the service model has.
+        at: when it was written, in milliseconds since the epoch; None if the source did not keep
+            the time.
     """
 
     id: int
@@ -33,21 +35,21 @@ class Event:
     at: int | None
 
     def __getitem__(self, member: str) -> Any:
-        """Return an attribute; None where it is absent."""
+        """Return an attribute; None if it is absent."""
         return self.attributes.get(member)
 
     def link(self, member: str) -> int:
-        """Return the id of another event; 0 where it is absent, for some sources drop zeros."""
+        """Return the id of another event; 0 if it is absent, because some sources drop zeros."""
         return int(self.attributes.get(member) or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What a source says that it did not keep.
+    """What a source did not keep, by its own account.
 
     Attributes:
-        zeros: event ids that are zero.
-        run_ids: run ids; what stands there is something else.
+        zeros: whether event ids that are zero were dropped.
+        run_ids: whether run ids were replaced by other text.
     """
 
     zeros: bool = False
@@ -56,21 +58,21 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A history and what else was recorded of its execution.
+    """A history, and the calls that were recorded with it.
 
     Attributes:
         name: what to call it in a report.
-        events: the events, from event 1 without gaps.
+        events: all events from event 1, without gaps.
         workflow_id: the execution's workflow id, or `UNKNOWN_WORKFLOW_ID`.
         run_id: the execution's run id, if it is known.
         start: the StartWorkflowExecution request, if it was recorded.
-        decisions: what RespondDecisionTaskCompleted sent, where recorded, by the id of the
-            DecisionTaskStarted event that it answered.
-        polls: what PollForDecisionTask replied, where recorded, by the same id.
-        heartbeats: the recorded heartbeats of an activity task, by the id of its
+        decisions: the recorded RespondDecisionTaskCompleted requests, by the id of the
+            DecisionTaskStarted event that each answered.
+        polls: the recorded replies of PollForDecisionTask, by the same id.
+        heartbeats: the recorded heartbeats of each activity task, by the id of its
             ActivityTaskStarted event.
-        type_defaults: the registered defaults of types, where recorded, by kind (``activity``
-            or ``workflow``), name and version.
+        type_defaults: the recorded defaults of types, by kind (``activity`` or ``workflow``) and
+            ``name@version``.
         lost: what the source did not keep.
     """
 
@@ -86,13 +88,13 @@ class Recording:
     lost: Lost = Lost()
 
     def event(self, event_id: int) -> Event:
-        """Return the event with an id; one without type and attributes if there is none."""
+        """Return the event with an id; an event without type and attributes if there is none."""
         if 0 < event_id <= len(self.events):
             return self.events[event_id - 1]
         return Event(event_id, "", {}, None)
 
     def sent_itself(self, event: Event) -> bool:
-        """Tell whether a signal or cancel request came from the execution itself."""
+        """Return whether a signal or cancel request came from the execution itself."""
         sender = event["externalWorkflowExecution"]
         initiated = self.event(event.link("externalInitiatedEventId"))
         return (
@@ -111,14 +113,14 @@ def read_file(path: Path) -> Recording:
     """Read a history from a JSON file.
 
     Raises:
-        HistoryError: the file does not hold a history that can be verified.
+        MalformedHistoryError: the file does not contain a history that can be verified.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise HistoryError(f"It cannot be read: {error.strerror}.") from None
+        raise MalformedHistoryError(f"It cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise HistoryError(f"It is not JSON: {error}.") from None
+        raise MalformedHistoryError(f"It is not JSON: {error}.") from None
     return read(document, path.name)
 
 
@@ -126,21 +128,21 @@ def read(document: object, name: str = "history") -> Recording:
     """Read a history.
 
     Args:
-        document: a recording, the reply of GetWorkflowExecutionHistory (all its events, pages
-            joined) or of PollForDecisionTask, or the list of events alone. Times are seconds
-            since the epoch, ISO 8601 text, or datetimes.
+        document: a recording; the reply of GetWorkflowExecutionHistory with all its pages joined,
+            or of PollForDecisionTask; or a list of events. Times are seconds since the epoch,
+            ISO 8601 text, or datetimes.
         name: what to call it in a report.
 
     Raises:
-        HistoryError: it is not a history, does not begin with event 1 or has gaps.
+        MalformedHistoryError: the document is not a history, or lacks events, such as event 1.
     """
     if isinstance(document, Sequence) and not isinstance(document, str):
         document = {"events": document}
     if not isinstance(document, Mapping) or not isinstance(document.get("events"), Sequence):
-        raise HistoryError(
+        raise MalformedHistoryError(
             "It is not a history: neither a list of events nor an object with the member 'events'."
         )
-    check_beside(document)
+    check_extras(document)
     events = _events(document["events"])
     execution = document.get("workflowExecution") or document
     itself = _itself(events)
@@ -167,17 +169,18 @@ def milliseconds(timestamp: object) -> int | None:
     """Return a time as milliseconds since the epoch; None for no time.
 
     Args:
-        timestamp: seconds since the epoch, ISO 8601 text or a datetime; without an offset it is
-            taken as UTC.
+        timestamp: seconds since the epoch, ISO 8601 text or a datetime; UTC if it has no offset.
 
     Raises:
-        HistoryError: it is none of these.
+        MalformedHistoryError: the timestamp is none of these.
     """
     if isinstance(timestamp, str):
         try:
             timestamp = datetime.fromisoformat(timestamp)
         except ValueError:
-            raise HistoryError(f"The eventTimestamp {timestamp!r} is not a time.") from None
+            raise MalformedHistoryError(
+                f"The eventTimestamp {timestamp!r} is not a time."
+            ) from None
     if timestamp is None:
         return None
     if isinstance(timestamp, datetime):
@@ -185,10 +188,10 @@ def milliseconds(timestamp: object) -> int | None:
         return round(aware.timestamp() * 1000)
     if isinstance(timestamp, int | float) and _EARLIEST <= timestamp <= _LATEST:
         return round(timestamp * 1000)
-    raise HistoryError(f"The eventTimestamp {timestamp!r:.40} is not a time.")
+    raise MalformedHistoryError(f"The eventTimestamp {timestamp!r:.40} is not a time.")
 
 
-#: Seconds since the epoch, with some days before and after them in which things can happen.
+#: The times that are accepted, in seconds since the epoch; fakes may act days before or after.
 _EARLIEST = datetime(2, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(9998, 1, 1, tzinfo=UTC).timestamp()
 
@@ -197,12 +200,12 @@ def _events(listed: Sequence[Any]) -> tuple[Event, ...]:
     events = tuple(sorted(map(_event, listed), key=lambda event: event.id))
     for expected, event in enumerate(events, 1):
         if event.id != expected:
-            raise HistoryError(
-                f"Its events are not complete: where event {expected} should be there is event "
-                f"{event.id}; give all events from event 1, all pages joined."
+            raise MalformedHistoryError(
+                f"Its events are not complete: event {event.id} follows where event {expected} "
+                "should; give all events from event 1, with all pages joined."
             )
     if not events or events[0].type != "WorkflowExecutionStarted":
-        raise HistoryError("It does not begin with WorkflowExecutionStarted.")
+        raise MalformedHistoryError("It does not begin with WorkflowExecutionStarted.")
     return events
 
 
@@ -215,10 +218,10 @@ def _event(listed: Any) -> Event:
     name = f"Event {event_id} ({event_type})"
     attributes = listed.get(key) or {}
     if not isinstance(attributes, Mapping):
-        raise HistoryError(f"{name} is {attributes!r:.40}, which is not a structure.")
+        raise MalformedHistoryError(f"{name} is {attributes!r:.40}, which is not a structure.")
     if modelled is not None:
         check_shape(modelled, attributes, name, required=structures(modelled))
-        # Members that are not in the model were written now and then: nobody can rely on them.
+        # The service sometimes wrote members that are not in its model: no client can rely on them.
         attributes = {
             member: value
             for member, value in attributes.items()
@@ -227,15 +230,10 @@ def _event(listed: Any) -> Event:
     return Event(event_id, event_type, attributes, milliseconds(listed.get("eventTimestamp")))
 
 
-def attributes_key(event_type: str) -> str:
-    """Return the member of an event that holds the attributes of its type."""
-    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
-
-
 def _itself(events: Sequence[Event]) -> Mapping[str, str]:
-    """Return the execution, where its history names it.
+    """Return the execution's ids, as far as its history contains them.
 
-    That is so if it has sent itself a signal or request, or has had one from the run before it.
+    It does if the execution sent itself a signal or request, or got one from the run before it.
     """
     others = {
         execution["workflowId"]
@@ -277,5 +275,5 @@ def _heartbeats(
 
 
 def _lost(declared: Sequence[str] | None) -> Lost:
-    told = " ".join(declared or ())
-    return Lost(zeros="zero-valued" in told, run_ids="runIds" in told)
+    lost = " ".join(declared or ())
+    return Lost(zeros="zero-valued" in lost, run_ids="runIds" in lost)

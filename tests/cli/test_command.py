@@ -12,6 +12,8 @@ from importlib import import_module
 
 import pytest
 
+from flowy._installation import install_command
+
 COMMAND = [sys.executable, "-m", "flowy_sim"]
 
 
@@ -32,7 +34,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_help_shows_examples_as_they_are_typed():
-    assert "\n    flowy-sim run shop:Order 42     a workflow of yours\n" in flowy_sim("-h").stdout
+    assert "\n    flowy-sim run shop:Order 42     your own workflow\n" in flowy_sim("-h").stdout
     assert "\n    flowy-sim run\n" in flowy_sim("run", "--help").stdout
 
 
@@ -48,7 +50,7 @@ try:
 except SystemExit as ended:
     assert not ended.code
 slow = {{"boto3", "botocore", "rich", "flowy", "PIL", "requests"}}
-slow |= {{"flowy_sim._simulation.simulation"}}
+slow |= {{"flowy_sim._clients.simulation"}}
 assert not slow & set(sys.modules), slow & set(sys.modules)
 """
     )
@@ -70,7 +72,7 @@ main()
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"flowy-sim's command line needs {missing}; install it: pip install 'flowy-sim[cli]'\n"
+        f"flowy-sim's command line needs {missing}; install it: {install_command('cli')}\n"
     )
 
 
@@ -216,11 +218,11 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
     ("words", "works"),
     [
         (["verify", "."], "flowy_sim.verify.verify_paths"),
-        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._histories.replaying.replay_files"),
-        (["explore"], "flowy_sim._cli.exploring.find_failure"),
+        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._replay.replay_files"),
+        (["explore"], "flowy_sim.explore.find"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],
-            "flowy_sim.testing._histories.recording.record",
+            "flowy_sim._cli.history_recorder.record",
         ),
     ],
 )

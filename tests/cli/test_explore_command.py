@@ -60,7 +60,7 @@ def shop(write: Write) -> None:
 def test_a_workflow_that_always_ends_is_found_clean(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:Purchase", "7", "--most-faults", "1")
     assert ran.exit_code == 0
-    assert ran.stdout.startswith("Exploring purchase 1.\nStood in for: charge 1.\n")
+    assert ran.stdout.startswith("Exploring purchase 1.\nStubbed: charge 1.\n")
     assert "all of the space" in ran.stdout
     assert re.search(r"How executions ended:\n +\d+  purchase 1 COMPLETED: \"text\"", ran.stdout)
 
@@ -99,7 +99,7 @@ def test_it_may_be_told_that_everything_has_to_complete(invoke: Invoke) -> None:
 def test_signals_come_at_whatever_moment(invoke: Invoke) -> None:
     words = ("explore", "shop:Purchase", "7", "--fault", "none", "--signal", "hurry=now")
     ran = invoke(*words)
-    assert "the signal 'hurry' comes" in ran.stdout
+    assert "the signal 'hurry' arrives" in ran.stdout
     assert ran.exit_code == 0
 
 
@@ -142,13 +142,13 @@ class Letter(Workflow):
 """
 
 
-def test_lambda_functions_are_stood_in_for_and_signals_bring_json_or_text(
+def test_lambda_functions_are_stubbed_and_signals_carry_json_or_text(
     invoke: Invoke, write: Write
 ) -> None:
     write("letters.py", LETTERS)
     for given, brought in (("red", '"red"'), ('{"wax": 1}', '{"wax": 1}')):
         ran = invoke("explore", "letters:Letter", "--fault", "none", "--signal", f"seal={given}")
-        assert "Stood in for: lambda print." in ran.stdout
+        assert "Stubbed: lambda print." in ran.stdout
         assert f"letter 1 COMPLETED: [null, {brought}]" in ran.stdout
         assert "FAILED" not in ran.stdout
 
@@ -162,13 +162,13 @@ def test_faults_are_listed(invoke: Invoke) -> None:
     ("words", "sentence"),
     [
         (["shop:Purchase", "--fault", "rain"], "There is no fault 'rain'"),
-        (["shop:Purchase", "7", "8"], "does not take these arguments"),
+        (["shop:Purchase", "7", "8"], "does not accept these arguments"),
         (["shop:Nothing"], "its workflows: Purchase"),
-        (["shop:nobody_pays_twice", "7"], "A test is given a runner, and no other arguments."),
+        (["shop:nobody_pays_twice", "7"], "A test receives a runner; leave other arguments out."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
         (
             ["shop:test_by_pytest"],
-            "shop:test_by_pytest takes (swf_run, swf_stub), and is given one",
+            "shop:test_by_pytest has the parameters (swf_run, swf_stub), but",
         ),
         (["shop:pack", "7"], "shop:pack is an activity; name a workflow, or a test"),
         (["shop:Purchase", "7", "--signal", "=7"], "the name of a Signal must be text"),

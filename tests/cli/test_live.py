@@ -8,9 +8,9 @@ import pytest
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
-from flowy_sim._cli import services, staff
-from flowy_sim._cli.services import service_at
-from flowy_sim._cli.staff import Member, Staff
+from flowy_sim._cli import live, worker_threads
+from flowy_sim._cli.live import service_at
+from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
 from flowy_sim._simulation.clock import RealClock
 
 URL = "http://127.0.0.1:5055"
@@ -39,8 +39,8 @@ def test_the_same_run_goes_to_a_service_at_a_url_and_registers_the_domain(invoke
 
 
 def test_the_same_run_goes_to_amazon_swf(invoke, monkeypatch):
-    monkeypatch.setattr(services, "AMAZON_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(staff, "_PAUSE", 0.01)
+    monkeypatch.setattr(live, "AMAZON_UPDATE_SECONDS", 0.01)
+    monkeypatch.setattr(worker_threads, "_PAUSE", 0.01)
     # What an empty poll waits for there: a second.
     monkeypatch.setattr("moto.swf.models.sleep", lambda seconds: threading.Event().wait(0.01))
     with mock_aws():
@@ -69,11 +69,11 @@ def test_whoever_sits_at_a_terminal_is_asked_whether_to_register_the_domain(
     simulation, monkeypatch
 ):
     client = boto3.client("swf")
-    service = services.Service(client, "shop", look_seconds=1, patient=True)
-    monkeypatch.setattr(services.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(services.click, "confirm", lambda question, err: "'shop'" in question)
+    service = live.SwfService(client, "shop", update_seconds=1, is_amazon=True)
+    monkeypatch.setattr(live.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(live.click, "confirm", lambda question, err: "'shop'" in question)
 
-    services.prepare_domain(service)
+    live.prepare_domain(service)
 
     assert client.describe_domain(name="shop")["domainInfo"]["status"] == "REGISTERED"
 
@@ -115,7 +115,7 @@ def test_what_is_no_url_is_one_sentence(invoke):
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: 'here' is no URL of a service, such as http://127.0.0.1:4567\n"
+        "Error: 'here' is not the URL of a service, such as http://127.0.0.1:4567\n"
     )
 
 
@@ -136,11 +136,11 @@ def test_a_service_at_a_url_needs_neither_credentials_nor_a_region(monkeypatch):
 
     with mock_swf(Simulation()):
         assert service.client.list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
-    assert not service.patient
+    assert not service.is_amazon
 
 
 def test_polls_of_amazon_swf_are_never_given_up(monkeypatch):
-    assert service_at("https://swf.eu-west-1.amazonaws.com", "eu-west-1", "shop").patient
+    assert service_at("https://swf.eu-west-1.amazonaws.com", "eu-west-1", "shop").is_amazon
 
 
 class FakeWorker:
@@ -176,11 +176,11 @@ class FakeClient:
         self.work_over.wait()
 
 
-def test_a_staff_is_not_held_up_by_polls_that_may_be_given_up():
+def test_polls_that_can_be_abandoned_are_not_waited_for():
     client = FakeClient()
-    member = Member(client, FakeWorker)
+    member = WorkerThread(client, FakeWorker)
 
-    with Staff([member], give_up_polls=True) as workers:
+    with WorkerThreads([member], give_up_polls=True) as workers:
         client.called.wait()
         assert workers.idle
 
@@ -191,36 +191,36 @@ def test_a_staff_is_not_held_up_by_polls_that_may_be_given_up():
 
 
 @pytest.mark.parametrize("give_up_polls", [True, False])
-def test_a_staff_waits_for_tasks_in_hand_and_says_so(give_up_polls, monkeypatch):
+def test_tasks_in_progress_are_waited_for_with_a_message(give_up_polls, monkeypatch):
     client = FakeClient()
     client.poll_over.set()
-    member = Member(client, FakeWorker)
+    member = WorkerThread(client, FakeWorker)
     said = []
 
     def echo(text, err):
         said.append(text)
         client.work_over.set()
 
-    monkeypatch.setattr(staff.click, "echo", echo)
+    monkeypatch.setattr(worker_threads.click, "echo", echo)
 
-    with Staff([member], give_up_polls):
+    with WorkerThreads([member], give_up_polls):
         client.called.wait()
 
     assert not member.alive
-    assert "Waiting for a worker to end a task" in said[0]
+    assert "Waiting for a worker to finish a task" in said[0]
 
 
-def test_ctrl_c_ends_the_waiting_for_a_staff(monkeypatch):
+def test_ctrl_c_ends_the_wait_for_workers(monkeypatch):
     client = FakeClient()
     client.poll_over.set()
-    member = Member(client, FakeWorker)
+    member = WorkerThread(client, FakeWorker)
 
     def echo(text, err):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(staff.click, "echo", echo)
+    monkeypatch.setattr(worker_threads.click, "echo", echo)
 
-    with Staff([member], give_up_polls=False):
+    with WorkerThreads([member], give_up_polls=False):
         client.called.wait()
 
     assert member.alive
@@ -232,9 +232,9 @@ def test_what_a_worker_ends_with_is_raised():
         def loop(self):
             raise OSError("no disk")
 
-    member = Member(FakeClient(), Broken)
+    member = WorkerThread(FakeClient(), Broken)
 
-    with Staff([member], give_up_polls=True) as workers:
+    with WorkerThreads([member], give_up_polls=True) as workers:
         member.join(10)
         with pytest.raises(OSError, match="no disk"):
             workers.check()

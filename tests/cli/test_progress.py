@@ -4,15 +4,14 @@ import io
 import re
 
 import pytest
-from handwritten import History
 from rich.console import Console
 
 from flowy import ActivityProxy, Workflow, activity, workflow
-from flowy_sim._cli.gauge import Gauge
-from flowy_sim._cli.progress import Progress
+from flowy_sim._cli.progress import ExplorationProgress, RunProgress
 from flowy_sim.explore import find
 from flowy_sim.faults import EVERYDAY
 from flowy_sim.testing import Runner
+from tests.support.event_builder import History
 
 
 @activity("knead", 1, "kitchen", start_to_close=60)
@@ -32,9 +31,9 @@ def drawn(history: History, encoding: str = "utf-8") -> str:
     """Return what is shown after the events of a history."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=file, width=60)
-    progress = Progress(console)
+    progress = RunProgress(console)
     for event in history.events:
-        progress.tell("photo-1", event)
+        progress.update("photo-1", event)
     with console.capture() as capture:
         console.print(progress._draw())
     return capture.get()
@@ -70,7 +69,7 @@ def test_of_many_tasks_some_are_shown_and_the_others_counted():
     lines = drawn(history)
 
     assert lines.count("resize-") == 5
-    assert "0 done, 3 more at work" in lines
+    assert "0 done, 3 more running" in lines
 
 
 def test_events_of_tasks_never_heard_of_are_ignored():
@@ -84,15 +83,22 @@ def test_events_of_tasks_never_heard_of_are_ignored():
 # Exploring
 
 
-def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1) -> str:
+def shown_progress(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1) -> str:
     """Return what is shown while a test is explored."""
 
     def baked(runner: Runner) -> None:
         assert runner(Bread, 500).status != "OPEN"
 
-    monkeypatch.setattr("flowy_sim.explore._explorer._TOLD_EVERY", 0)
-    with console.capture() as capture, Gauge(console, 40, 60) as gauge:
-        find(baked, faults=EVERYDAY, runs=40, seconds=60, tell=gauge.tell, processes=processes)
+    monkeypatch.setattr("flowy_sim.explore._explorer._PROGRESS_EVERY", 0)
+    with console.capture() as capture, ExplorationProgress(console, 40, 60) as progress:
+        find(
+            baked,
+            faults=EVERYDAY,
+            runs=40,
+            seconds=60,
+            on_progress=progress.update,
+            processes=processes,
+        )
     return capture.get()
 
 
@@ -100,7 +106,7 @@ def gauged(monkeypatch: pytest.MonkeyPatch, console: Console, processes: int = 1
 def test_exploring_shows_how_far_it_has_come(
     monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    shown = gauged(monkeypatch, Console(force_terminal=True, width=90), processes)
+    shown = shown_progress(monkeypatch, Console(force_terminal=True, width=90), processes)
     numbers = [int(found) for found in re.findall(r"(\d+) runs, \d+ states, ", shown)]
     assert numbers == sorted(numbers)
     assert 30 < numbers[-1] < 40
@@ -110,4 +116,4 @@ def test_exploring_shows_how_far_it_has_come(
 def test_exploring_shows_nothing_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert gauged(monkeypatch, Console(file=io.StringIO())) == ""
+    assert shown_progress(monkeypatch, Console(file=io.StringIO())) == ""

@@ -11,7 +11,7 @@ import pytest
 
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories.files import iso
+from flowy_sim.testing._history_files import iso
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -122,12 +122,12 @@ def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):
     ("text", "sentence"),
     [
         ("{", "unreadable: x.json: is not JSON"),
-        ("", "unreadable: x.json: holds no history"),
-        ("[]", "unreadable: x.json: holds no history"),
-        ("7", "unreadable: x.json: holds no history"),
-        ('{"events": [{"eventId": 2}]}', "does not hold the whole history of one execution"),
-        ('{"events": [{"eventId": 1}]}', "begins with WorkflowExecutionStarted"),
-        ('{"events": [{"eventId": 1}], "nextPageToken": "x"}', "holds only a part of a history"),
+        ("", "unreadable: x.json: is not a history"),
+        ("[]", "unreadable: x.json: is not a history"),
+        ("7", "unreadable: x.json: is not a history"),
+        ('{"events": [{"eventId": 2}]}', "is not the complete history of one execution"),
+        ('{"events": [{"eventId": 1}]}', "event 1 of a history must be WorkflowExecutionStarted"),
+        ('{"events": [{"eventId": 1}], "nextPageToken": "x"}', "is only part of a history"),
     ],
 )
 def test_what_is_no_history_is_told(invoke, write, keep, text, sentence):
@@ -154,7 +154,7 @@ def test_programs_get_json(invoke, events, keep):
     [
         ("nowhere", "there is no module 'nowhere'"),
         ("json", "has no workflows"),
-        ("shop:Pack", "no workflow"),
+        ("shop:Pack", "is not a workflow"),
     ],
 )
 def test_a_workflow_that_is_not_there_is_told(invoke, write, keep, name, sentence):

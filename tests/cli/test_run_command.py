@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from flowy import replay
+from flowy._installation import install_command
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import _report
+from flowy_sim._report import timeline
 
 
 def sentence(result) -> str:
@@ -56,7 +57,7 @@ def test_what_is_no_image_fails_the_execution_with_a_sentence_and_no_traceback(i
     result = invoke("run", "rubbish.jpg")
 
     assert result.exit_code == 1
-    assert "ImageError: rubbish.jpg: This is no image" in result.stdout.splitlines()[0]
+    assert "ImageError: rubbish.jpg: This is not an image" in result.stdout.splitlines()[0]
     assert "Traceback" not in result.output
 
 
@@ -89,7 +90,7 @@ def test_a_file_may_be_called_like_a_number(invoke):
 def test_too_many_arguments_are_refused_in_a_sentence(invoke):
     refused = sentence(invoke("run", photograph(), "64", "pictures", "more"))
 
-    assert "does not take these arguments: too many positional arguments" in refused
+    assert "does not accept these arguments: too many positional arguments" in refused
 
 
 def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
@@ -102,7 +103,8 @@ def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
 
     monkeypatch.setattr(targets, "scan", scan)
 
-    assert "needs PIL; install it: pip install 'flowy-sim[cli,tutorial]'" in sentence(invoke("run"))
+    said = sentence(invoke("run"))
+    assert f"needs PIL; install it: {install_command('tutorial')}" in said
 
 
 # Workflows of one's own
@@ -147,7 +149,7 @@ class TestAWorkflowOfOnesOwn:
 
         assert result.exit_code == 1
         assert "courier 1 (courier-1)" in result.stdout
-        assert "--activities MODULE names another place" in result.stdout
+        assert "add modules with --activities MODULE" in result.stdout
         assert "lost 1 · open" in result.stdout
 
     def test_that_fails_shows_reason_traceback_and_attempts(self, invoke):
@@ -175,17 +177,19 @@ class TestAWorkflowOfOnesOwn:
     def test_that_is_not_there_is_one_sentence(self, invoke):
         refused = sentence(invoke("run", "shop.orders:Orders"))
 
-        assert "'Orders' is no workflow of the module 'shop.orders'" in refused
+        assert "'Orders' is not a workflow of the module 'shop.orders'" in refused
         assert "Order, Refund" in refused
 
     def test_that_is_not_decorated_is_one_sentence(self, invoke):
-        assert "'Undecorated' is no workflow" in sentence(invoke("run", "shop.orders:Undecorated"))
+        assert "'Undecorated' is not a workflow" in sentence(
+            invoke("run", "shop.orders:Undecorated")
+        )
 
     def test_in_a_module_that_is_not_there_is_one_sentence(self, invoke):
         assert "there is no module 'shop.order'" in sentence(invoke("run", "shop.order:Order"))
 
     def test_in_a_file_instead_of_a_module_is_told_the_difference(self, invoke):
-        assert "write it without .py" in sentence(invoke("run", "shop.orders.py:Order"))
+        assert "leave out .py" in sentence(invoke("run", "shop.orders.py:Order"))
         assert "such as orders:Order" in sentence(invoke("run", "shop/orders.py"))
 
     def test_runs_in_real_time(self, invoke):
@@ -221,7 +225,7 @@ class TestAWorkflowOfOnesOwn:
         assert printed["workflowId"] == "order-1"
         assert printed["simulatedSeconds"] == 0
         assert printed["realSeconds"] >= 0
-        assert _report.text(printed["events"]).startswith("order 1 · completed")
+        assert timeline.text(printed["events"]).startswith("order 1 · completed")
 
     def test_that_fails_says_why_in_json(self, invoke):
         result = invoke("run", "shop.orders:Refund", "--json")
@@ -267,7 +271,7 @@ def test_a_module_that_needs_another_one_is_one_sentence(invoke, write):
 def test_a_module_that_ends_the_program_is_one_sentence(invoke, write):
     write("script.py", "raise SystemExit(0)\n")
 
-    assert "importing the module 'script' ends the program" in sentence(invoke("run", "script:X"))
+    assert "importing the module 'script' exits the program" in sentence(invoke("run", "script:X"))
 
 
 # Histories
@@ -303,7 +307,7 @@ def test_a_history_that_could_not_be_saved_is_refused_before_anything_runs(invok
     result = invoke("run", "--history", "nowhere/history.json")
 
     assert result.exit_code == 2
-    assert "There is no folder for the history: nowhere/history.json" in result.stderr
+    assert "The folder of the history does not exist: nowhere/history.json" in result.stderr
     assert not (folder / "flowy-images").exists()
 
 

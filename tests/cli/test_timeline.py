@@ -4,19 +4,20 @@ import random
 from textwrap import dedent
 
 import pytest
-from handwritten import History
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from flowy_sim import _report
-from flowy_sim._events.vocabulary import CLOSINGS, ENDINGS, INSTANTS, OPENINGS, STARTS
-from flowy_sim._report.cells import columns
+from flowy_sim._events.schema import EVENTS
+from flowy_sim._report import timeline
+from flowy_sim._report.axes import duration
+from flowy_sim._report.text import columns
+from tests.support.event_builder import History
 
 
 def rows(history: History, width: int = 80) -> dict[str, str]:
     """Return what is drawn of each row, by its label."""
-    lines = _report.text(history.events, width).split("\n\n")[1].splitlines()[1:]
+    lines = timeline.text(history.events, width).split("\n\n")[1].splitlines()[1:]
     return {line.split("  ")[0]: line for line in lines}
 
 
@@ -26,7 +27,7 @@ def test_activities_are_bars_over_time_with_their_waiting_and_their_outcome():
     history.start(6, "resize-2").end(10, "resize-2").decide(10)
     history.add(10, "WorkflowExecutionCompleted")
 
-    assert _report.text(history.events, width=64) == dedent("""\
+    assert timeline.text(history.events, width=64) == dedent("""\
         photo 7 · completed · 10 s · 14 events
 
                          0 s  2 s   4 s   6 s   8 s   10 s
@@ -39,7 +40,7 @@ def test_what_happened_at_one_instant_is_drawn_in_the_order_of_events():
     history = History().decide(0).schedule(0, "resize-1").schedule(0, "resize-2")
     history.start(0, "resize-1").end(0, "resize-1").start(0, "resize-2").end(0, "resize-2")
 
-    picture = _report.text(history.events, width=64)
+    picture = timeline.text(history.events, width=64)
 
     assert "all at one instant" in picture
     assert "  event  1 " in picture
@@ -52,7 +53,7 @@ def test_a_history_without_timestamps_is_drawn_in_the_order_of_events():
     for event in history.events:
         del event["eventTimestamp"]
 
-    picture = _report.text(history.events)
+    picture = timeline.text(history.events)
 
     assert picture.startswith("photo 7 · open · 7 events\n")
     assert "  event  1 " in picture
@@ -60,7 +61,7 @@ def test_a_history_without_timestamps_is_drawn_in_the_order_of_events():
 
 def test_timestamps_may_be_datetimes_numbers_or_iso_text():
     history = History().decide(0).schedule(1, "resize-1").start(2, "resize-1").end(3.5, "resize-1")
-    expected = _report.text(history.events)
+    expected = timeline.text(history.events)
     numbers = [
         event | {"eventTimestamp": event["eventTimestamp"].timestamp()} for event in history.events
     ]
@@ -68,14 +69,14 @@ def test_timestamps_may_be_datetimes_numbers_or_iso_text():
         event | {"eventTimestamp": event["eventTimestamp"].isoformat()} for event in history.events
     ]
 
-    assert _report.text(numbers) == expected
-    assert _report.text(texts) == expected
+    assert timeline.text(numbers) == expected
+    assert timeline.text(texts) == expected
 
 
 def test_a_clock_that_went_back_draws_nothing_backwards():
     history = History().decide(5).schedule(4, "resize-1").start(4.5, "resize-1").end(9, "resize-1")
 
-    assert "9 s" in _report.text(history.events).splitlines()[0]
+    assert "9 s" in timeline.text(history.events).splitlines()[0]
     assert "━" in rows(history)["resize-1"]
 
 
@@ -95,12 +96,12 @@ def test_a_bar_ends_with_a_mark_unless_it_completed(how, attributes, mark, word)
     assert word in rows(history)["resize-1"]
 
 
-def test_troubles_are_told_below_with_their_event_and_reason():
+def test_problems_are_listed_below_with_their_event_and_reason():
     history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
     history.end(3, "resize-1", "Failed", reason="ValueError: no image")
     history.decide(3).add(3, "WorkflowExecutionFailed", reason="resize 1 failed")
 
-    assert _report.text(history.events).splitlines()[-2:] == [
+    assert timeline.text(history.events).splitlines()[-2:] == [
         "event 7  resize-1 failed: ValueError: no image",
         "event 11  the execution failed: resize 1 failed",
     ]
@@ -126,13 +127,13 @@ def test_an_activity_id_used_again_is_another_attempt():
     assert "completed, try 2" in rows(history)["a resize"]
 
 
-def test_a_number_behind_an_id_alone_makes_no_attempt_of_it():
+def test_a_number_after_an_id_alone_does_not_make_it_another_attempt():
     history = History().decide(0).schedule(0, "resize-1").schedule(0, "resize-1.2")
 
     assert list(rows(history)) == ["decisions", "resize-1", "resize-1.2"]
 
 
-def test_while_a_retry_is_waited_for_the_activity_is_open():
+def test_an_activity_is_open_while_it_waits_for_a_retry():
     history = History().decide(0).schedule(0, "resize-1").end(1, "resize-1", "Failed")
     history.decide(1).timer(1, "resize-1.2-delay").add(
         2, "WorkflowExecutionSignaled", signalName="x"
@@ -174,7 +175,7 @@ def test_a_decision_that_failed_is_shown_with_its_cause():
     history.add(0, "StartTimerFailed", timerId="pause", cause="TIMER_ID_ALREADY_IN_USE")
     history.add(0, "CompleteWorkflowExecutionFailed", cause="UNHANDLED_DECISION")
 
-    picture = _report.text(history.events)
+    picture = timeline.text(history.events)
 
     assert "event 5  StartTimer pause failed: TIMER_ID_ALREADY_IN_USE" in picture
     assert "event 6  CompleteWorkflowExecution failed: UNHANDLED_DECISION" in picture
@@ -194,7 +195,7 @@ def test_of_many_rows_the_first_and_the_last_are_shown():
     for number in range(1, 101):
         history.schedule(number, f"resize-{number}")
 
-    lines = _report.text(history.events, rows=6).splitlines()[3:]
+    lines = timeline.text(history.events, rows=6).splitlines()[3:]
 
     assert [line.split()[0] for line in lines] == [
         "decisions",
@@ -212,53 +213,53 @@ def test_long_names_keep_their_ends():
     long_name = {"name": "a_very_long_name_of_an_activity_type", "version": "1"}
     history = History().decide(0).schedule(0, f"{long_name['name']}-41", long_name)
 
-    assert "…" in _report.text(history.events).splitlines()[-1]
-    assert "e-41 " in _report.text(history.events).splitlines()[-1]
+    assert "…" in timeline.text(history.events).splitlines()[-1]
+    assert "e-41 " in timeline.text(history.events).splitlines()[-1]
 
 
-def test_names_cannot_command_the_terminal():
+def test_names_cannot_control_the_terminal():
     evil = {"name": "\x1b[2J\nresize", "version": "1"}
     history = History().decide(0).schedule(0, "\x1b[2J\nresize", evil)
 
-    picture = _report.text(history.events)
+    picture = timeline.text(history.events)
 
     assert "\x1b" not in picture
     assert "?[2J resize" in picture
 
 
-def test_a_page_of_a_history_is_drawn_as_far_as_it_tells():
+def test_a_page_of_a_history_is_drawn_as_far_as_possible():
     history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
     history.end(1, "resize-1").schedule(1, "resize-2").end(2, "resize-2")
 
-    picture = _report.text(history.events[5:])
+    picture = timeline.text(history.events[5:])
 
     assert "resize-1" not in picture
     assert "resize-2" in picture
 
 
-def test_no_events_at_all_are_said_to_be_none():
-    assert _report.text([]) == "The history has no events."
+def test_an_empty_history_is_a_sentence():
+    assert timeline.text([]) == "The history has no events."
 
 
-def test_what_is_no_event_is_refused():
+def test_something_that_is_not_an_event_is_refused():
     with pytest.raises(ValueError, match="not events of a history"):
-        _report.text([{"eventId": 1}])
+        timeline.text([{"eventId": 1}])
 
 
-def test_colours_change_nothing_but_colours():
+def test_the_colored_timeline_has_the_same_text():
     history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
     history.end(3, "resize-1", "Failed", reason="ValueError: no [bold]image[/bold]")
 
-    coloured = _report.rich_text(history.events, 70)
+    coloured = timeline.rich_text(history.events, 70)
 
-    assert coloured.plain == _report.text(history.events, 70)
+    assert coloured.plain == timeline.text(history.events, 70)
     console = Console(width=70, force_terminal=True, color_system="standard")
     with console.capture() as capture:
         console.print(coloured)
     assert "\x1b[1;31m" in capture.get()
 
 
-EVENT_TYPES = [*OPENINGS, *STARTS, *ENDINGS, *INSTANTS, *CLOSINGS, "StartTimerFailed"]
+EVENT_TYPES = sorted(EVENTS.keys() - {"WorkflowExecutionStarted"})
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
@@ -285,7 +286,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, object]]:
 
 @given(histories(), st.integers(20, 200), st.booleans())
 def test_no_line_is_wider_than_the_terminal(events, width, ascii):
-    for line in _report.text(events, width, ascii=ascii).splitlines():
+    for line in timeline.text(events, width, ascii=ascii).splitlines():
         assert columns(line) <= width
         assert line.isascii() or not ascii
 
@@ -294,7 +295,7 @@ def test_no_line_is_wider_than_the_terminal(events, width, ascii):
 def test_the_order_of_the_events_given_does_not_matter(events, randomness: random.Random):
     shuffled = randomness.sample(events, len(events))
 
-    assert _report.text(shuffled) == _report.text(events)
+    assert timeline.text(shuffled) == timeline.text(events)
 
 
 @pytest.mark.parametrize(
@@ -314,4 +315,4 @@ def test_the_order_of_the_events_given_does_not_matter(events, randomness: rando
     ],
 )
 def test_durations_are_written_with_their_two_greatest_units(milliseconds, words):
-    assert _report.duration(milliseconds) == words
+    assert duration(milliseconds) == words

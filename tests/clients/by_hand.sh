@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A workflow by hand, with the AWS command line as decider and as worker: an order is packed, and an
-# hour later it is done. Amazon SWF is where AWS_ENDPOINT_URL_SWF says.
+# A workflow by hand, with the AWS CLI as decider and as worker: an order is packed, and an hour later
+# it is complete. AWS_ENDPOINT_URL_SWF is the address of Amazon SWF.
 set -euo pipefail
 
 swf() { aws swf "$@" --output text; }
@@ -17,7 +17,7 @@ swf register-activity-type --domain shop --name Pack --activity-version 1 \
 run_id=$(swf start-workflow-execution --domain shop --workflow-id order-1 \
     --workflow-type name=Order,version=1 --input '{"books": 2}')
 
-# The decider: pack the order, and let an hour pass.
+# The decider: pack the order, and start a timer of an hour.
 token=$(swf poll-for-decision-task --domain shop --task-list name=decisions --query taskToken)
 swf respond-decision-task-completed --task-token "$token" --decisions '[
   {"decisionType": "ScheduleActivityTask", "scheduleActivityTaskDecisionAttributes": {
@@ -30,7 +30,7 @@ read -r token input < <(swf poll-for-activity-task --domain shop --task-list nam
     --query '[taskToken, input]')
 swf respond-activity-task-completed --task-token "$token" --result "$input in a box"
 
-# The decider: nothing is to be done about the box, and when the hour is over, the order is complete.
+# The decider: wait for the timer, then complete the order.
 token=$(swf poll-for-decision-task --domain shop --task-list name=decisions --query taskToken)
 swf respond-decision-task-completed --task-token "$token"
 token=None

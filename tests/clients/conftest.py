@@ -8,16 +8,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from programs import Programs
 
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import Programs
 
 _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Endpoint]:
-    """A server as a user starts it, but polls last a second: programs that stop end their polls."""
+    """A server with polls of one second, because programs end their polls before they stop."""
     command = [sys.executable, "-m", "flowy_sim", "serve", "--port", "0", "--poll-seconds", "1"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -31,13 +31,13 @@ def server() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def real(server: Endpoint) -> Endpoint:
-    """A simulation in which time passes as it does."""
+    """A simulation on the real clock."""
     return _fresh(server, "real")
 
 
 @pytest.fixture
 def virtual(server: Endpoint) -> Endpoint:
-    """A simulation in which time jumps over whatever is waited for."""
+    """A simulation on the virtual clock."""
     return _fresh(server, "virtual")
 
 

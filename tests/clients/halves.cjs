@@ -1,9 +1,9 @@
 // Halves of workflows in JavaScript: `node halves.cjs decider|worker DOMAIN TASK_LIST`.
 //
-// The decider decides about the workflow Greeting: it has a text measured, waits for a day, has the
-// text shouted and completes. The worker shouts. Arguments and results are written as flowy writes
-// them, so that it does not matter in which language the other half is. Endpoint, region and
-// credentials are those of the environment.
+// The decider of the workflow Greeting schedules the activity measure, waits for a day, schedules the
+// activity shout and completes. The worker executes shout. Arguments and results have the format of
+// flowy, so the other half can be in either language. Endpoint, region and credentials come from the
+// environment.
 "use strict";
 const {
   SWFClient,
@@ -19,7 +19,7 @@ const swf = new SWFClient({});
 const stopping = new AbortController();
 process.once("SIGTERM", () => stopping.abort());
 
-/** Return what of an execution's history the decider wants to know. */
+/** Return what the decider needs to know of a history. */
 function read(events) {
   const known = { results: {}, scheduled: new Set(), fired: false, failure: null };
   const ids = new Map();

@@ -1,7 +1,7 @@
-"""The AWS command line as often as asked for in one process, since it takes a second to start.
+"""Runs many commands of the AWS CLI in one process, because it takes a second to start.
 
-Each line that comes in is the arguments of a command, as JSON; the line that goes out for it has
-the command's exit status, its output and its errors.
+Each line of the input has the arguments of one command, as JSON. The line of output for it has the
+exit status, the output and the errors of the command.
 """
 
 # It is run by the interpreter of the AWS command line, which ships no types.

@@ -1,6 +1,6 @@
 """A workflow on boto3 alone: ``python plain_boto3.py starter|decider|worker``.
 
-An order is packed, sent a day later, and done. Where Amazon SWF is the environment says.
+An order is packed, sent a day later, and complete. The environment has the address of Amazon SWF.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def decide() -> None:
 
 
 def _next(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what to do after the last of the events that count."""
+    """Return the decision that the last relevant event calls for."""
     for event in reversed(events):
         match event["eventType"]:
             case "WorkflowExecutionStarted":

@@ -1,6 +1,6 @@
-"""Workflows and activities for simpleflow, which imports this module in processes of its own."""
+"""Workflows and activities for simpleflow, which imports this module in its own processes."""
 
-# It ships no types.
+# simpleflow ships no types.
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class WaitsForSignal(Shop):
 
 
 class SendsSignal(Shop):
-    """What it signals to itself, simpleflow sends on to its child."""
+    """Signals itself; simpleflow passes the signal on to the child."""
 
     name = "SendsSignal"
 

@@ -1,4 +1,4 @@
-"""The AWS command line."""
+"""The AWS CLI."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import subprocess
 from typing import Any
 
 from botocore import xform_name
-from programs import AWS, HERE, Programs, needs_aws
 
 from flowy_sim._engine.model import operation_names
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import AWS, HERE, Programs, needs_aws
 
 pytestmark = needs_aws
 
 
 class CommandLine:
-    """``aws swf``; every command ends well.
+    """``aws swf``; every command must succeed.
 
     Args:
-        process: runs one command after the other.
+        process: runs the commands.
 
     Attributes:
         called: the operations called so far.

@@ -1,13 +1,12 @@
-"""boto3: starter, decider and worker are programs that know of no simulation."""
+"""boto3: starter, decider and worker are programs for Amazon SWF, unchanged."""
 
 from __future__ import annotations
 
 import sys
 from datetime import timedelta
 
-from programs import HERE, Programs
-
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import HERE, Programs
 
 PROGRAM = (sys.executable, HERE / "plain_boto3.py")
 

@@ -1,12 +1,10 @@
-"""The AWS SDK for JavaScript: half of a workflow is in each language."""
+"""The AWS SDK for JavaScript: one half of a workflow is in JavaScript, the other in Python."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
-from callers import wait_until
-from programs import HERE, SECONDS, Programs, needs_javascript
 
 from flowy import (
     ActivityProxy,
@@ -21,6 +19,8 @@ from flowy import (
     workflow,
 )
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import HERE, SECONDS, Programs, needs_javascript
+from tests.support.http_clients import wait_until
 
 pytestmark = needs_javascript
 
@@ -34,12 +34,12 @@ def measure(text: str) -> int:
 
 @activity("shout", 1, "javascript")
 def shout(text: str) -> str:
-    raise NotImplementedError("JavaScript does this.")
+    raise NotImplementedError("This is in JavaScript.")
 
 
 @workflow("Echo", 1, "python-decisions")
 class Echo(Workflow):
-    """The other half of what the worker in JavaScript does."""
+    """Schedules the activity that the worker in JavaScript executes."""
 
     shout = ActivityProxy("shout", 1, error_handling=True)
 
@@ -53,14 +53,14 @@ class Echo(Workflow):
 
 @workflow("Greeting", 1, "javascript-decisions", execution_start_to_close=200_000)
 class Greeting(Workflow):
-    """What there is to register; JavaScript decides."""
+    """Registered here; the decider is in JavaScript."""
 
     def run(self, text: str) -> tuple[str, int]:
-        raise NotImplementedError("JavaScript does this.")
+        raise NotImplementedError("This is in JavaScript.")
 
 
 class Shop:
-    """A domain with all types."""
+    """A domain with all types, and the workers in Python."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.client = endpoint.client()

@@ -1,4 +1,4 @@
-"""The framework simpleflow: it makes its own deciders and workers, in processes of its own."""
+"""simpleflow, which runs its own deciders and workers in its own processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callers import wait_until
-from programs import HERE, SECONDS, SIMPLEFLOW, Programs, needs_simpleflow
 
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.client_programs import HERE, SECONDS, SIMPLEFLOW, Programs, needs_simpleflow
+from tests.support.http_clients import wait_until
 
 pytestmark = needs_simpleflow
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scenarios import World
+
+from tests.support.engine_scenarios import World
 
 MakeWorld = Callable[..., World]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenarios import (
+
+from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
     ACTIVITY,
     ACTIVITY_SETTINGS,
     TASK_LIST,
@@ -16,8 +18,6 @@ from scenarios import (
     settings_before,
     undefined,
 )
-
-from flowy_sim._engine.limits import Limits
 
 CANCEL = decision("RequestCancelActivityTask", activityId="a")
 FAILED = "ScheduleActivityTaskFailed"

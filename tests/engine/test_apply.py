@@ -7,8 +7,6 @@ from random import Random
 from typing import Any
 
 import pytest
-import test_state_machine as machine
-from driver import START
 from hypothesis import settings
 
 from flowy_sim._engine import Engine
@@ -22,6 +20,8 @@ from flowy_sim._engine.latency import KINDS
 from flowy_sim._engine.life_cycles import CLOSED, TABLES, LifeCycleError
 from flowy_sim._engine.open_items import OpenItem
 from flowy_sim._engine.restore import Restore
+from tests.support.engine_driver import START
+from tests.support.engine_machine import Service, run_campaign
 
 #: What an event alone cannot tell: effects to come, places on lists, heartbeats, and which run a
 #: child is before its parent knows of it.
@@ -107,7 +107,7 @@ def value(found: Any) -> Any:
     return found
 
 
-class Applied(machine.Service):
+class Applied(Service):
     """A service whose events are applied to another engine, too."""
 
     def __init__(self) -> None:
@@ -140,15 +140,8 @@ Applied.TestCase.settings = settings(max_examples=20, stateful_step_count=50)
 
 @pytest.mark.parametrize("seed", range(6))
 def test_events_applied_again_lead_to_the_same_state(seed: int) -> None:
-    random = Random(seed)
     service = Applied()
-    service.begin(seed, machine.LATENCIES[seed % 3], "10"[seed % 5 == 0])
-    for step in range(200):
-        name = random.choice(machine.CAMPAIGN)
-        if not service.domain.open_executions:
-            service.start_again()
-        elif name != "turn_the_page" or service.page_tokens:
-            getattr(service, name)()
+    for step, _ in enumerate(run_campaign(service, seed, Random(seed))):
         if step % 10 == 0:
             service.check()
 

@@ -1,4 +1,4 @@
-"""Assumptions are named where they are made, and listed with the reason in docs/fidelity.md."""
+"""Assumptions are marked in the code that makes them, and listed in docs/fidelity.md."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ NAME = re.compile(r"Assumption: ([a-z0-9-]+): \w")
 
 
 def text_of(path: Path) -> str:
-    """The text of a file with comments of several lines as one."""
+    """The text of a file, with each comment joined into one line."""
     return re.sub(r"\n\s*#:? ?", " ", path.read_text(encoding="utf-8"))
 
 
 def rows() -> list[list[str]]:
-    """The cells of the assumptions' table."""
+    """The rows of the table of assumptions."""
     document = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
     lines = document.partition("## Assumptions")[2].splitlines()
     return [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
 
 
-def test_every_assumption_in_the_code_is_in_the_document_and_the_other_way_round() -> None:
+def test_the_code_and_the_page_have_the_same_assumptions() -> None:
     texts = [text_of(path) for path in (ROOT / "flowy_sim").rglob("*.py")]
     marked = {name for text in texts for name in NAME.findall(text)}
     assert {row[0].strip("`") for row in rows()} == marked
@@ -33,7 +33,7 @@ def test_every_mark_has_a_name() -> None:
         assert len(NAME.findall(text)) == text.count("Assumption:"), path
 
 
-def test_assumptions_are_listed_once_in_alphabetical_order_with_what_and_why() -> None:
+def test_each_assumption_is_listed_once_in_order_and_with_its_reason() -> None:
     names = [row[0] for row in rows()]
     assert names == sorted(set(names))
     assert all(len(row) == 3 and all(row) for row in rows())

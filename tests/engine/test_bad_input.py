@@ -10,13 +10,13 @@ import pickle
 from typing import Any
 
 import pytest
-from driver import DOMAIN, PACK, START, Driver, decision
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy_sim._engine import Fault
 from flowy_sim._engine.faults import ValidationException
 from flowy_sim._engine.model import input_shape, operation_names
+from tests.support.engine_driver import DOMAIN, PACK, START, Driver, decision
 
 
 def taking(member: str) -> list[str]:

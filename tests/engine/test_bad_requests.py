@@ -9,7 +9,6 @@ from functools import cache, partial
 from typing import Any
 
 import pytest
-from bad_requests import Case, cases, dotted, example, good_requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.faults import Fault, SerializationException, ValidationException
 from flowy_sim._engine.model import input_shape, operation_names, service_model
 from flowy_sim._engine.validation import checked
+from tests.support.bad_requests import Case, cases, dotted, example, good_requests
 
 CASES: dict[str, list[Case]] = defaultdict(list)
 for case in cases():

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import moto
 import pytest
-from beside_moto import both
-from moto_scenarios import SCENARIOS
+
+from tests.support.moto_comparison import both
+from tests.support.moto_scenarios import SCENARIOS
 
 OLDEST_MOTO = (5, 2, 5)
 pytestmark = pytest.mark.skipif(

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driver import DOMAIN, ORDER, PACK, Driver, decision
 
 from flowy_sim._engine.changes import ChangeLog
 from flowy_sim._engine.faults import Fault
+from tests.support.engine_driver import DOMAIN, ORDER, PACK, Driver, decision
 
 ARN = f"arn:aws:swf:us-east-1:123456789012:/domain/{DOMAIN}"
 SCHEDULE = decision("ScheduleActivityTask", activityId="1", activityType=PACK)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenarios import (
+
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
     TASK_LIST,
     WORKFLOW,
     WORKFLOW_SETTINGS,
@@ -17,9 +20,6 @@ from scenarios import (
     settings_before,
     undefined,
 )
-
-from flowy_sim._engine.latency import Latency
-from flowy_sim._engine.limits import Limits
 
 FAILED = "StartChildWorkflowExecutionFailed"
 COMPLETE = decision("CompleteWorkflowExecution", result="done")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenarios import (
+
+from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
     TASK_LIST,
     WORKFLOW_DEFAULTS,
     WORKFLOW_SETTINGS,
@@ -19,8 +21,6 @@ from scenarios import (
     timer,
     undefined,
 )
-
-from flowy_sim._engine.limits import Limits
 
 COMPLETE = decision("CompleteWorkflowExecution", result="done")
 CLOSES = ("Complete", "Fail", "Cancel", "ContinueAsNew")

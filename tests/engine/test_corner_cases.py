@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from driver import DOMAIN, ORDER, PACK, Driver, decision
-
 from flowy_sim._engine import Latency, Limits
+from tests.support.engine_driver import DOMAIN, ORDER, PACK, Driver, decision
 
 CHILD = decision("StartChildWorkflowExecution", workflowId="child", workflowType=ORDER)
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenarios import TASK_LIST, WORKFLOW, World, decision, produces, schedule, timer
-
 from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
+    TASK_LIST,
+    WORKFLOW,
+    World,
+    decision,
+    produces,
+    schedule,
+    timer,
+)
 
 POLL = {"taskList": TASK_LIST}
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenarios import ACTIVITY, ACTIVITY_DEFAULTS, DOMAIN, TASK_LIST, WORKFLOW, World, produces
 
 from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
+    ACTIVITY,
+    ACTIVITY_DEFAULTS,
+    DOMAIN,
+    TASK_LIST,
+    WORKFLOW,
+    World,
+    produces,
+)
 
 ARN = "arn:aws:swf:us-east-1:123456789012:/domain/"
 MEMBER = {"Workflow": "workflowType", "Activity": "activityType"}

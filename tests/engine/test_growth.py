@@ -10,7 +10,8 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from driver import DOMAIN, PACK, Driver, decision
+
+from tests.support.engine_driver import DOMAIN, PACK, Driver, decision
 
 ONE = {"workflowId": "open-7"}
 DAY = 24 * 60 * 60 * 1000
@@ -134,6 +135,7 @@ def memory() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_traced")
 def test_an_event_takes_less_than_300_bytes_with_all_that_belongs_to_it() -> None:
     shop = Shop()
@@ -146,6 +148,7 @@ def test_an_event_takes_less_than_300_bytes_with_all_that_belongs_to_it() -> Non
     assert (memory() - before) / events < 300
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_traced")
 def test_memory_is_given_back_when_the_retention_of_closed_executions_has_passed() -> None:
     shop = Shop()

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driver import DOMAIN, PACK, Driver, decision
 
 from flowy_sim._engine.events import event_types
-from flowy_sim._events.invariants import Violation, check, check_history
-from flowy_sim._events.links import LINKS, OPENS, TRIGGERS
+from flowy_sim._events.invariants import Violation, check
+from flowy_sim._events.rules import LINKS, OPENS, TRIGGERS, check_history
+from tests.support.engine_driver import DOMAIN, PACK, Driver, decision
 
 Events = list[dict[str, Any]]
 
@@ -182,7 +182,9 @@ def lose_a_deadline(service: Driver, run_id: str) -> None:
 def keep_a_deadline(service: Driver, run_id: str) -> None:
     execution = service.engine.executions[run_id]
     timer = execution.timers.pop("2")
-    execution.timers["2"] = type(timer)(execution, timer.opened_id, "TimerStarted")
+    execution.timers["2"] = type(timer)(
+        execution, timer.opened_id, execution.stored(timer.opened_id - 1)[0]
+    )
 
 
 def lose_a_task(service: Driver, run_id: str) -> None:
@@ -217,10 +219,10 @@ def keep_one_for_ever(service: Driver, run_id: str) -> None:
         (lose_a_deadline, "timer 17 has nothing that will end it"),
         (keep_a_deadline, "timer 17 has nothing that will end it"),
         (lose_a_task, "the task of event 15 waits on no list"),
-        (hand_out_a_closed_one, "the task of event 15 waits on 'decisions' in vain"),
-        (hide_an_execution, "the open executions of 'shop' are shown by startTimeFilter as []"),
+        (hand_out_a_closed_one, "event 15 waits on 'decisions', but it cannot be handed out"),
+        (hide_an_execution, "executions of 'shop' are [1], but startTimeFilter shows []"),
         (forget_what_is_open, "open counts: the engine holds"),
-        (keep_one_for_ever, "the executions kept until a time are []"),
+        (keep_one_for_ever, "[] are retained for a time, but"),
     ],
 )
 def test_a_spoilt_engine_is_refused_with_the_execution_and_the_rule(

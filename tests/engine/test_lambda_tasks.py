@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenarios import DOMAIN, EVER, TASK_LIST, WORKFLOW, World, call_function, produces, timer
-
 from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import Latency
 from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
+    DOMAIN,
+    EVER,
+    TASK_LIST,
+    WORKFLOW,
+    World,
+    call_function,
+    produces,
+    timer,
+)
 
 ROLE = {"lambdaRole": "arn:aws:iam::123456789012:role/swf"}
 

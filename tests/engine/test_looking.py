@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenarios import (
+from tests.support.engine_scenarios import (
     ACTIVITY,
     EVER,
     TASK_LIST,

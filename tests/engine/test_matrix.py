@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenarios import SUCCESSES, World
 
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.model import enum, operation_names, service_model
+from tests.support.engine_scenarios import SUCCESSES, World
 
 NO_PERMISSIONS = "a simulation has no permissions, so nothing is forbidden"
 NO_SUCH_LIMIT = "the service documents no limit that this operation could exceed"
@@ -95,7 +95,11 @@ def producers() -> dict[str, list[str]]:
 def neighbours() -> list[Callable[..., Any]]:
     """Return the tests beside this one."""
     paths = sorted(Path(__file__).parent.glob("test_*.py"))
-    modules = [importlib.import_module(path.stem) for path in paths if path.stem != __name__]
+    modules = [
+        importlib.import_module(f"{__package__}.{path.stem}")
+        for path in paths
+        if f"{__package__}.{path.stem}" != __name__
+    ]
     return [
         member
         for module in modules

@@ -7,8 +7,12 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from bad_requests import good_requests
-from scenarios import (
+
+from flowy_sim._engine import limits
+from flowy_sim._engine.limits import DECISION_RATES, OPERATION_RATES, Limits, Rate
+from flowy_sim._engine.model import input_shape, operation_names
+from tests.support.bad_requests import good_requests
+from tests.support.engine_scenarios import (
     DOMAIN,
     World,
     call_function,
@@ -18,10 +22,6 @@ from scenarios import (
     schedule,
     timer,
 )
-
-from flowy_sim._engine import limits
-from flowy_sim._engine.limits import DECISION_RATES, OPERATION_RATES, Limits, Rate
-from flowy_sim._engine.model import input_shape, operation_names
 
 IN_A_DOMAIN = [name for name in sorted(operation_names()) if "domain" in input_shape(name).members]
 ABOUT_A_DOMAIN = ["DeprecateDomain", "DescribeDomain", "UndeprecateDomain"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from scenarios import World, decision, produces
+
+from tests.support.engine_scenarios import World, decision, produces
 
 SIGNAL = "SignalExternalWorkflowExecution"
 CANCEL = "RequestCancelExternalWorkflowExecution"

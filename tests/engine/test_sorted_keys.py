@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim._engine.sorted_keys import SortedKeys
+from flowy_sim._engine.visibility import SortedKeys
 
 KEYS = st.sets(st.integers(0, 200), max_size=100)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenarios import (
+
+from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import (
     TASK_LIST,
     WORKFLOW,
     WORKFLOW_SETTINGS,
@@ -14,8 +16,6 @@ from scenarios import (
     produces,
     settings_before,
 )
-
-from flowy_sim._engine.limits import Limits
 
 COMPLETE = decision("CompleteWorkflowExecution", result="done")
 

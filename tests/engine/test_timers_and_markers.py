@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenarios import World, decision, produces, timer
-
 from flowy_sim._engine.limits import Limits
+from tests.support.engine_scenarios import World, decision, produces, timer
 
 CANCEL = decision("CancelTimer", timerId="t")
 

@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from service_calls import DOMAIN
 
 from flowy_sim import Simulation, mock_swf
+from tests.support.worker_loops import DOMAIN
 
 
 @pytest.fixture(params=["simulation", "boto3 on the simulation", "moto"])

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service_calls import DOMAIN, attributes, carried_out, history, workers
 
 from flowy import (
     LATER,
@@ -35,6 +34,7 @@ from flowy import (
     start,
     workflow,
 )
+from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, workers
 
 
 def single(cls: Any) -> type[Workflow]:
@@ -154,7 +154,7 @@ def test_values_are_as_hinted_in_activities_workflows_and_outcomes(client: Any) 
 
 def test_an_argument_that_is_not_as_hinted_fails_the_activity(client: Any) -> None:
     reason = ended(client, DoubleOrder, {"path": "a"}).reason
-    assert "argument 1 (order) of double order 1 is not what its type hint says" in reason
+    assert "argument 1 (order) of double order 1 does not match its type hint" in reason
 
 
 def test_long_values_travel_through_a_store(client: Any, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_long_values_travel_through_a_store(client: Any, tmp_path: Path) -> None
     assert last is not None
     assert last.result == text * 4
     replay.replay(Repeating, history(client, execution), payloads)
-    with pytest.raises(SerializationError, match="is kept in a store, and this process has none"):
+    with pytest.raises(SerializationError, match="is in a store, and this process has none"):
         outcome(client, DOMAIN, execution)
 
 
@@ -263,7 +263,7 @@ def test_an_activity_that_has_ended_cannot_be_finished(
         skip_moto(request)
     _, token, _ = waiting
     async_completion.complete(client, token)
-    with pytest.raises(NotAwaitedError, match="nobody waits for this activity any more"):
+    with pytest.raises(NotAwaitedError, match="this activity is no longer awaited"):
         finish(client, token)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from authors import at_the_worst_moment, cancels, child, play, seen, signals
 
 import flowy
 from flowy import (
@@ -18,7 +17,8 @@ from flowy import (
 )
 from flowy._decider.history import attributes_of
 from flowy_sim import Simulation
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Stubs
+from tests.support.replayed_runs import at_the_worst_moment, cancels, child, play, seen, signals
 
 
 def twice(client: Any, execution: Any) -> None:

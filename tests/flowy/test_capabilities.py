@@ -13,9 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import boto3
 import pytest
-from authors import made
 from moto import mock_aws
-from service_calls import DOMAIN, attributes
 
 import flowy
 from flowy import (
@@ -32,6 +30,8 @@ from flowy import (
 )
 from flowy.executions import history
 from flowy_sim import Simulation, mock_swf
+from tests.support.replayed_runs import made
+from tests.support.worker_loops import DOMAIN, attributes
 
 
 class Service(NamedTuple):

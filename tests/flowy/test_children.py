@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from authors import child, made, play, seen
 
 import flowy
 from flowy import (
@@ -22,7 +21,8 @@ from flowy import (
     WorkflowProxy,
     workflow,
 )
-from flowy._payloads.limits import length
+from flowy._payloads.text import length
+from tests.support.replayed_runs import child, made, play, seen
 
 
 def outcome(script: Any, meanwhile: Any = None, **options: Any) -> list[Any]:

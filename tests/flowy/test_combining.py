@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
-from authors import made, play, seen
-from handmade_history import Past
 
 import flowy
 from flowy import ActivityProxy, ConfigurationError, Execution, Result, TaskError, TaskFailed
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Stubs
+from tests.support.history_builder import Past
+from tests.support.replayed_runs import made, play, seen
 
 
 @dataclass
@@ -98,7 +98,7 @@ def test_a_timer_may_be_an_argument_and_delays_what_needs_it() -> None:
 
 def test_a_result_is_neither_true_nor_false() -> None:
     def script(self: Any) -> Any:
-        with pytest.raises(TypeError, match=r"ask for its value with \.result\(\)"):
+        with pytest.raises(TypeError, match=r"call \.result\(\) for its value"):
             return "yes" if self.one() else "no"
         return None
 
@@ -249,7 +249,7 @@ def test_parallel_reduce_raises_the_error_of_a_value() -> None:
 )
 def test_what_is_no_result_is_refused_at_once(combine: Any) -> None:
     def script(self: Any) -> None:
-        with pytest.raises(ConfigurationError, match="is no result of a call in run; pass what"):
+        with pytest.raises(ConfigurationError, match="is not the result of a call in run"):
             combine(self.one(), 3)
 
     assert play(script).status == "COMPLETED"

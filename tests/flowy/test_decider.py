@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from handmade_history import Past
 
 from flowy import (
     ActivityProxy,
@@ -25,6 +24,7 @@ from flowy import (
     workflow,
 )
 from flowy._decider.decider import decide
+from tests.support.history_builder import Past
 
 
 def schedules(name: str, activity_id: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def test_arguments_that_run_does_not_take_fail_the_execution() -> None:
 )
 def test_an_input_of_another_form_fails_the_execution_with_a_sentence(text: str) -> None:
     reason = failure(Pair, first_turn(text))["reason"]
-    assert reason.startswith("the input of pair 1 is not what flowy sends, a JSON array")
+    assert reason.startswith("the input of pair 1 is not in flowy's form, a JSON array")
 
 
 def test_an_unhandled_error_fails_the_execution_with_the_activitys_reason_and_traceback() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from example_workflows import Double
 
 import flowy
 from flowy import (
@@ -22,8 +21,9 @@ from flowy import (
     activity,
     workflow,
 )
+from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
-from flowy._determinism.likely import Reason
+from tests.support.example_workflows import Double
 
 
 class Plain(Activity):
@@ -169,7 +169,7 @@ def test_an_activity_can_be_called_like_any_object() -> None:
         ((Double, 1), {}, "takes its version from there; leave 1 out"),
         (("double",), {}, "version must be a number or text"),
         (("", 1), {}, "the name of an activity must be text"),
-        ((Double,), {"heartbeet": 1}, "no option heartbeet; there are task_list, heartbeat"),
+        ((Double,), {"heartbeet": 1}, "no option heartbeet; the options are task_list, heartbeat"),
         ((Double,), {"heartbeat": "1"}, "heartbeat, in seconds, must be a whole number"),
         ((Double,), {"retry": Retry}, "retry, the number of attempts"),
         ((Double,), {"error_handling": None}, "error_handling must be True or False"),

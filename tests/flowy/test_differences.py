@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy._decider import decisions
-from flowy._decider.decisions import SHOWN, Decision, Trace
+from flowy import _decisions
+from flowy._call_sites import SourceLine
+from flowy._decisions import DECISION_EVENTS, Decision, RecordedEvent
+from flowy._determinism.causes import Reason, changed, requested_action, same_text
 from flowy._determinism.differences import Difference, explained
-from flowy._determinism.likely import Reason, changed, same_text, step
-from flowy._determinism.sites import Site
 
 COMPLETED = 4
-SITE = Site("orders.py", 31, "Orders.run")
+SITE = SourceLine("orders.py", 31, "Orders.run")
 
 
 def asks(name: str, number: int, *args: Any, version: str = "1", **kwargs: Any) -> Decision:
@@ -49,24 +49,24 @@ def signals(receiver: str, number: int) -> Decision:
 
 
 def timer(number: int, seconds: int) -> Decision:
-    return decisions.start_timer(f"timer-{number}", seconds)
+    return _decisions.start_timer(f"timer-{number}", seconds)
 
 
-marker = decisions.record_marker
-ends = decisions.complete_workflow
-EVENTS = {row.decision: event for event, row in reversed(SHOWN.items())}
+marker = _decisions.record_marker
+ends = _decisions.complete_workflow
+EVENTS = {row.decision: event for event, row in reversed(DECISION_EVENTS.items())}
 
 
-def history(*decided: Decision) -> list[Trace]:
+def history(*decided: Decision) -> list[RecordedEvent]:
     """What the service writes for decisions."""
     return [
-        Trace(COMPLETED + number, EVENTS[each.type], each.attributes)
+        RecordedEvent(COMPLETED + number, EVENTS[each.type], each.attributes)
         for number, each in enumerate(decided, 1)
     ]
 
 
 def between(
-    then: Sequence[Decision], now: Sequence[Decision], sites: Sequence[Site | None] = ()
+    then: Sequence[Decision], now: Sequence[Decision], sites: Sequence[SourceLine | None] = ()
 ) -> Difference:
     difference = explained(now, history(*then), COMPLETED, lambda: sites)
     assert difference is not None
@@ -81,9 +81,15 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [A, B],
         6,
         Reason.ADDED,
-        "the code asks for the activity b 1, and did not then",
+        "the code asks for the activity b 1, which it did not do before",
     ),
-    "added where nothing was decided": ([], [A], 5, Reason.ADDED, "activity a 1, and did not then"),
+    "added where nothing was decided": (
+        [],
+        [A],
+        5,
+        Reason.ADDED,
+        "activity a 1, which it did not do before",
+    ),
     "added between": ([A, B], [A, C, asks("b", 3)], 6, Reason.ADDED, "the activity c 1"),
     "the same activity with other arguments added before": (
         [asks("a", 1, "x"), asks("a", 2, "y")],
@@ -127,7 +133,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [asks("a", 1, "photo", 128)],
         5,
         Reason.ARGUMENTS,
-        "the activity a 1 is given something else: argument 2 was 64 and is 128",
+        "the activity a 1 differs: argument 2 was 64 and is 128",
     ),
     "another argument by keyword": (
         [asks("a", 1, size=64)],
@@ -148,14 +154,14 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [child("a", 1, 3)],
         5,
         Reason.ARGUMENTS,
-        "the child workflow a 1 is given something else: argument 1 was 2 and is 3",
+        "the child workflow a 1 differs: argument 1 was 2 and is 3",
     ),
     "a marker that says something else": (
         [marker("step", "one")],
         [marker("step", "two")],
         5,
         Reason.ARGUMENTS,
-        "the marker step is given something else: then one, now two",
+        "the marker step differs: then one, now two",
     ),
     "another version": (
         [asks("a", 1, version="1")],
@@ -191,11 +197,11 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [ends('"red"')],
         5,
         Reason.OUTCOME,
-        'the execution ends otherwise: then "blue", now "red"',
+        'the execution ends differently: then "blue", now "red"',
     ),
     "another failure": (
-        [decisions.fail_workflow("KeyError: 'a'", "…")],
-        [decisions.fail_workflow("KeyError: 'b'", "…")],
+        [_decisions.fail_workflow("KeyError: 'a'", "…")],
+        [_decisions.fail_workflow("KeyError: 'b'", "…")],
         5,
         Reason.OUTCOME,
         "KeyError",
@@ -204,29 +210,29 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
     "the end after what was decided": ([A], [A, ends("1")], 6, Reason.ENDS_EARLIER, "ends"),
     "a cancellation instead of an activity": (
         [A],
-        [decisions.cancel_workflow("")],
+        [_decisions.cancel_workflow("")],
         5,
         Reason.ENDS_EARLIER,
         "its cancellation",
     ),
     "an exception": (
         [A],
-        [decisions.fail_workflow("KeyError: 'size'", "Traceback …")],
+        [_decisions.fail_workflow("KeyError: 'size'", "Traceback …")],
         5,
         Reason.RAISES,
-        "run raises an exception that it did not raise then: KeyError: 'size'",
+        "run raises an exception that it did not raise before: KeyError: 'size'",
     ),
     "an activity instead of the end": (
         [ends("1")],
         [A],
         5,
         Reason.ENDS_LATER,
-        "the code asks for the activity a 1 where the execution ended then",
+        "the code asks for the activity a 1 where the execution ended before",
     ),
     "nothing instead of the end": ([ends("1")], [], 5, Reason.ENDS_LATER, "still waits"),
     "a failure instead of a result": (
         [ends("1")],
-        [decisions.fail_workflow("ValueError", "")],
+        [_decisions.fail_workflow("ValueError", "")],
         5,
         Reason.RAISES,
         "ValueError",
@@ -236,7 +242,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [A],
         5,
         Reason.PATCH_REMOVED,
-        'the code no longer calls self.patched("larger"), as it did then',
+        'the code no longer calls self.patched("larger")',
     ),
     "a question removed, and another activity": (
         [marker("patched: larger"), A],
@@ -250,7 +256,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [A],
         5,
         Reason.SIDE_EFFECT_REMOVED,
-        "the code no longer uses self.side_effect(), as it did then",
+        "the code no longer uses self.side_effect()",
     ),
     "chance removed": ([marker("random", "1")], [], 5, Reason.SIDE_EFFECT_REMOVED, "self.random"),
     "a side effect added": (
@@ -258,7 +264,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
         [marker("side effect 1")],
         5,
         Reason.ADDED,
-        "the code asks for self.side_effect(), and did not then",
+        "the code asks for self.side_effect(), which it did not do before",
     ),
     "a marker removed": ([marker("half way")], [], 5, Reason.SIDE_EFFECT_REMOVED, "half way"),
     "a marker and an activity in another order": (
@@ -285,7 +291,7 @@ def test_the_likely_reason_is_told(
 def test_each_reason_has_a_case_and_a_mend(reason: Reason) -> None:
     found = [case for case in CASES.values() if case[3] is reason]
     assert found
-    assert all(between(then, now).mend for then, now, *_ in found)
+    assert all(between(then, now).fix for then, now, *_ in found)
 
 
 def test_a_report_says_what_where_why_and_the_mend() -> None:
@@ -295,12 +301,12 @@ def test_a_report_says_what_where_why_and_the_mend() -> None:
         'event 6 of the history shows ActivityTaskScheduled(color-2, color 1, [["photo"], {}]), '
         "but the workflow's code decided ScheduleActivityTask(color-2, color 1, "
         '[["PHOTO"], {}]) (orders.py, line 31, in Orders.run)\n'
-        'likely reason: the activity color 1 is given something else: argument 1 was "photo" and '
+        'likely reason: the activity color 1 differs: argument 1 was "photo" and '
         'is "PHOTO"\n'
         "what to do: run the code that wrote this history, and the execution goes on; to change "
-        'what running executions do, ask `if self.patched("…")` and keep the old way beside the '
+        'what running executions do, ask `if self.patched("…")` and keep the old code beside the '
         "new, or give the changed workflow a new version. If the code has not changed, look for "
-        "what is not the same at each replay, such as the order of a set\n"
+        "something that differs at each replay, such as the order of a set\n"
         "in this turn the history shows\n"
         '      5 ActivityTaskScheduled(resize-1, resize 1, [["photo", 64], {}])\n'
         '>     6 ActivityTaskScheduled(color-2, color 1, [["photo"], {}])\n'
@@ -347,25 +353,25 @@ def test_what_may_differ_does_not_count() -> None:
 
 
 def test_an_event_of_a_kind_that_no_decision_writes_is_another() -> None:
-    difference = explained([A], [Trace(5, "SomethingNew", {})], COMPLETED)
+    difference = explained([A], [RecordedEvent(5, "SomethingNew", {})], COMPLETED)
     assert difference is not None
     assert difference.expected == "SomethingNew()"
     assert difference.reason is Reason.TYPE
 
 
 def test_a_refused_decision_is_one_too() -> None:
-    refused = Trace(5, "ScheduleActivityTaskFailed", {**A.attributes, "cause": "X"})
+    refused = RecordedEvent(5, "ScheduleActivityTaskFailed", {**A.attributes, "cause": "X"})
     assert explained([A], [refused], COMPLETED) is None
     difference = explained([asks("a", 9, "x")], [refused], COMPLETED)
     assert difference is not None
     assert difference.reason is Reason.RENUMBERED
 
 
-@pytest.mark.parametrize("decision", sorted({row.decision for row in SHOWN.values()}))
+@pytest.mark.parametrize("decision", sorted({row.decision for row in DECISION_EVENTS.values()}))
 def test_each_kind_of_decision_can_be_named(decision: str) -> None:
-    attributes = {name: "n" for row in SHOWN.values() for name in row.attributes}
+    attributes = {name: "n" for row in DECISION_EVENTS.values() for name in row.attributes}
     attributes |= {"activityType": {"name": "n", "version": "1"}}  # type: ignore[dict-item]
-    assert decision not in str(step(decision, attributes))
+    assert decision not in str(requested_action(decision, attributes))
 
 
 @pytest.mark.parametrize(
@@ -404,7 +410,7 @@ KINDS = st.one_of(
     st.builds(signals, st.sampled_from("ab"), st.integers(1, 9)),
     st.builds(marker, st.sampled_from(["random", "side effect 1", "patched: a", "m"])),
     st.builds(ends, st.sampled_from("12")),
-    st.builds(decisions.fail_workflow, st.sampled_from("ab"), st.just("")),
+    st.builds(_decisions.fail_workflow, st.sampled_from("ab"), st.just("")),
 )
 
 

@@ -1,4 +1,4 @@
-"""What docs/errors.md shows is true: its examples are run, and say what stands below them."""
+"""The examples in docs/errors.md produce the messages that the page shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def subclasses(cls: type[Exception]) -> list[type[Exception]]:
 
 
 def running(names: dict[str, Any], simulation: Simulation) -> Callable[..., Any]:
-    """What the document calls ``run``."""
+    """Return the function that the page calls ``run``."""
 
     def run(workflow: Any, *args: Any, activities: Any = (), meanwhile: Any = None) -> Any:
         children = [names["Small"]] if workflow is not names["Small"] else []
@@ -40,7 +40,7 @@ def running(names: dict[str, Any], simulation: Simulation) -> Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each example says; they are run one after the other, as a reader would."""
+    """Run the examples one after the other, as a reader would, and return their messages."""
     simulation = Simulation()
     client = simulation.client(poll_seconds=0)
     client.register_domain(name="photos", workflowExecutionRetentionPeriodInDays="30")
@@ -61,14 +61,14 @@ def outcome(code: str, path: Path, names: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_each_example_says_what_stands_below_it(said: list[str], number: int) -> None:
+def test_each_example_produces_the_message_below_it(said: list[str], number: int) -> None:
     shown = EXAMPLES[number][1]
     assert said[number][:2] == shown[:2], said[number]
     pattern = ".*?".join(re.escape(part) for part in shown.split("…"))
     assert re.fullmatch(pattern + (".*" if shown.endswith("…") else ""), said[number], re.DOTALL)
 
 
-def test_every_error_has_its_section_and_every_section_its_example() -> None:
+def test_every_error_has_a_section_and_every_section_an_example() -> None:
     sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", DOCUMENT, re.DOTALL | re.MULTILINE))
     own = [cls for cls in subclasses(FlowyError) if cls.__module__.startswith("flowy.")]
     assert set(sections) | {"TaskError"} == {cls.__name__ for cls in own}

@@ -10,12 +10,12 @@ from typing import Any
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from example_workflows import Chain, Double, SumOfDoubles
-from service_calls import DOMAIN, attributes, carried_out, history, types, workers
 
 from flowy import Execution, Payloads, replay, start
 from flowy._cli import cli
 from flowy_sim import Simulation, mock_swf
+from tests.support.example_workflows import Chain, Double, SumOfDoubles
+from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, types, workers
 
 
 @pytest.fixture
@@ -54,7 +54,17 @@ def answered(command: str, *arguments: str) -> str:
 
 def test_a_start_is_answered_in_json(client: Any) -> None:
     answer = json.loads(
-        answered("start", "--json", "--tag", "a", "--tag", "b", "example_workflows:Chain", "1", "2")
+        answered(
+            "start",
+            "--json",
+            "--tag",
+            "a",
+            "--tag",
+            "b",
+            "tests.support.example_workflows:Chain",
+            "1",
+            "2",
+        )
     )
     assert answer.keys() == {"workflow_id", "run_id"}
     execution = {"workflowId": answer["workflow_id"], "runId": answer["run_id"]}

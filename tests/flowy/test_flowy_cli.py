@@ -15,11 +15,12 @@ from typing import Any
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from service_calls import DOMAIN, attributes, history
 
 from flowy import ActivityWorker, Execution, WorkflowWorker, scan
-from flowy._cli import argument, cli
+from flowy._cli import cli, parse_argument
+from flowy._installation import install_command
 from flowy_sim import mock_swf
+from tests.support.worker_loops import DOMAIN, attributes, history
 
 WORK = """
 import os, signal
@@ -86,7 +87,7 @@ def test_a_domain_is_registered_once(client: Any) -> None:
     result = flowy("register-domain", DOMAIN)
     assert (result.exit_code, result.output) == (
         0,
-        "The domain flowy exists; it keeps closed executions for 30 days.\n",
+        "The domain flowy exists already; it keeps closed executions for 30 days.\n",
     )
     configuration = client.describe_domain(name=DOMAIN)["configuration"]
     assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
@@ -108,7 +109,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     with logging_not_set_up():
         worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
     assert worked.exit_code == 0, worked.output
-    assert "INFO flowy._workers: greet 1: greet-1 is done" in worked.stderr
+    assert "INFO flowy.workers: greet 1: greet-1 completed" in worked.stderr
     assert signal.getsignal(signal.SIGTERM) is before
     events = history(client, Execution(workflow_id, run_id))
     assert attributes(events, "WorkflowExecutionStarted")[0]["input"] == '[["you", 3], {}]'
@@ -141,7 +142,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
     flowy("register-domain", DOMAIN)
     asked: list[Any] = []
     monkeypatch.setattr(
-        "flowy._cli.workers.run_processes", lambda *arguments: asked.append(arguments)
+        "flowy._cli.worker.run_processes", lambda *arguments: asked.append(arguments)
     )
     with logging_not_set_up():
         result = flowy(
@@ -185,7 +186,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
         (
             ("worker", "--domain", DOMAIN, "--task-list", "everything", "empty"),
             1,
-            "Error: there are neither activities nor workflows in empty",
+            "Error: there are no activities and no workflows in empty",
         ),
         (
             ("worker", "--domain", DOMAIN, "--task-list", "x", "--workflows", "empty"),
@@ -197,8 +198,8 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
             1,
             "Error: the module 'broken' cannot be imported: ZeroDivisionError: division by zero",
         ),
-        (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: a workflow is named as module"),
-        (("start", "--domain", DOMAIN, "work:Greet"), 1, "'Greet' is no workflow of the module"),
+        (("start", "--domain", DOMAIN, "work.Welcome"), 1, "Error: name a workflow as module"),
+        (("start", "--domain", DOMAIN, "work:Greet"), 1, "'Greet' is not a workflow of the module"),
         (("start", "--domain", DOMAIN, "work:Welcome"), 1, "missing a required argument: 'name'"),
         (
             ("start", "--domain", DOMAIN, "--workflow-id", "x" * 257, "work:Welcome", "you"),
@@ -276,7 +277,7 @@ def test_an_error_of_flowys_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_arguments_are_json_or_else_text(text: str, value: Any) -> None:
-    assert argument(text) == value
+    assert parse_argument(text) == value
 
 
 def test_a_command_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +301,7 @@ def test_without_click_one_sentence_says_what_to_install() -> None:
     assert (completed.returncode, completed.stdout, completed.stderr) == (
         1,
         "",
-        "flowy's command line needs click; install it: pip install 'flowy-sim[cli]'\n",
+        f"flowy's command line needs click; install it: {install_command('cli')}\n",
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade_history import Past
 
 from flowy import (
     ActivityProxy,
@@ -17,6 +16,7 @@ from flowy import (
     workflow,
 )
 from flowy.replay import replay
+from tests.support.history_builder import Past
 
 
 class Proxies(Workflow):
@@ -247,7 +247,7 @@ def test_a_history_comes_from_a_reply_in_either_order(past: Past) -> None:
         (__file__, "is not JSON"),
     ],
 )
-def test_what_is_no_history_is_refused(history: Any, sentence: str) -> None:
+def test_a_document_that_is_not_a_history_is_refused(history: Any, sentence: str) -> None:
     with pytest.raises(HistoryError, match=sentence):
         replay(version(original), history)
 

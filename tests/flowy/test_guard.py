@@ -388,7 +388,7 @@ def test_nothing_is_patched() -> None:
 def test_a_process_ends_in_peace() -> None:
     program = """
 import atexit, os, sys
-from flowy.determinism.guard import watched
+from flowy._determinism.guard import watched
 watched(lambda: None, (), {}, [])
 class Late:
     def __del__(self, open=open, path=os.devnull):

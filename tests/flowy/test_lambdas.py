@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from authors import made
 
 from flowy import ConfigurationError, LambdaProxy, TaskFailed, TaskNotScheduled, TaskTimedOut
 from flowy.replay import replay
 from flowy_sim import Simulation
 from flowy_sim._engine.lambda_functions import LambdaError, LambdaFunction
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
+from flowy_sim.testing import Run, Runner
+from tests.support.replayed_runs import made
 
 ROLE = "arn:aws:iam::123456789012:role/lambda"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy._logs import ExecutionFilter, LoggingFor, Source, WorkflowLogger
+from flowy._logs import ExecutionFilter, LoggingContext, RunInfo, WorkflowLogger
 
 plain = logging.getLogger(__name__)
 library = logging.getLogger("library.deep.inside")
@@ -22,13 +22,13 @@ class Execution:
 
     def __init__(self, number: int = 1) -> None:
         self.replayed = True
-        self.source = Source(f"order-{number}", f"run-{number}", "orders 1", lambda: self.replayed)
+        self.source = RunInfo(f"order-{number}", f"run-{number}", "orders 1", lambda: self.replayed)
 
 
 @pytest.fixture
 def execution() -> Iterator[Execution]:
     execution = Execution()
-    with LoggingFor(execution.source):
+    with LoggingContext(execution.source):
         yield execution
 
 
@@ -82,7 +82,7 @@ def test_nothing_is_said_where_there_is_no_handler(
 
 
 def test_outside_of_executions_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with LoggingFor(Execution().source):
+    with LoggingContext(Execution().source):
         plain.info("within")
     plain.info("after")
     assert messages(caplog) == ["after"]
@@ -160,7 +160,7 @@ def test_executions_in_many_threads_are_told_apart() -> None:
 
     def decide(number: int) -> None:
         execution = Execution(number)
-        with LoggingFor(execution.source):
+        with LoggingContext(execution.source):
             barrier.wait(10)
             logger.info("then")
             execution.replayed = False
@@ -183,7 +183,7 @@ def test_suspended_executions_of_one_thread_are_told_apart(
     logger = WorkflowLogger("orders")
 
     def decide(execution: Execution) -> None:
-        with LoggingFor(execution.source):
+        with LoggingContext(execution.source):
             logger.info("then")
             worker.switch()
             execution.replayed = False
@@ -233,7 +233,7 @@ def test_what_appears_is_what_is_logged_for_the_first_time(steps: list[tuple[boo
     logger = logging.Logger("alone")
     logger.addHandler(logging.StreamHandler(stream))
     execution = Execution()
-    with LoggingFor(execution.source):
+    with LoggingContext(execution.source):
         for replayed, level in steps:
             execution.replayed = replayed
             logger.log(level, "%d", level)

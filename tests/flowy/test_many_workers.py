@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from service_calls import DOMAIN, history, types
 
 from flowy import (
     Activity,
@@ -29,8 +28,9 @@ from flowy import (
     wait,
     workflow,
 )
-from flowy._decider.decisions import CLOSING
+from flowy._decisions import CLOSING
 from flowy_sim import Simulation
+from tests.support.worker_loops import DOMAIN, history, types
 
 LONG = "FLOWY_SOAK" in os.environ
 EXECUTIONS = 2_000 if LONG else 150

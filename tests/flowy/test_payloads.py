@@ -24,9 +24,9 @@ from moto import mock_aws
 
 from flowy import ConfigurationError, SerializationError
 from flowy._payloads.hints import converter
-from flowy._payloads.limits import DATA_LIMIT
 from flowy._payloads.serializers import encoder
 from flowy._payloads.stores import FolderStore, S3Store, store_at
+from flowy._payloads.text import DATA_LIMIT
 from flowy.payloads import PLAIN, Payloads
 from flowy.result import Result
 
@@ -193,10 +193,10 @@ def test_arguments_come_back_as_run_hints_them() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[["noon"], {}]', r"argument 1 \(when\) of w 1 is not what its type hint says: ValueErr"),
-        ('[["2024-01-01", "x"], {}]', "argument 2 of w 1 is not what its type hint says: Invalid"),
-        ('[[], {"path": 3}]', "argument 'path' of w 1 is not what its type hint says: TypeError"),
-        ('[[], {"extra": "?"}]', "argument 'extra' of w 1 is not what"),
+        ('[["noon"], {}]', r"argument 1 \(when\) of w 1 does not match its type hint: ValueErr"),
+        ('[["2024-01-01", "x"], {}]', "argument 2 of w 1 does not match its type hint: Invalid"),
+        ('[[], {"path": 3}]', "argument 'path' of w 1 does not match its type hint: TypeError"),
+        ('[[], {"extra": "?"}]', "argument 'extra' of w 1 does not match"),
     ],
 )
 def test_an_argument_that_is_not_as_hinted_is_named(text: str, sentence: str) -> None:
@@ -219,7 +219,7 @@ def test_an_argument_that_is_not_as_hinted_is_named(text: str, sentence: str) ->
     ],
 )
 def test_a_result_that_is_not_as_hinted_is_an_error(hint: Any, text: str) -> None:
-    with pytest.raises(SerializationError, match="it is not what its type hint says: "):
+    with pytest.raises(SerializationError, match="it does not match its type hint: "):
         PLAIN.decode_value("it", text, converter(hint))
 
 
@@ -276,13 +276,13 @@ def test_without_a_store_the_error_names_the_argument_and_its_size() -> None:
 
 def test_a_reference_without_a_store_says_what_to_give(store: Any) -> None:
     text = Payloads(store=store).encode_result("a 1", LONG)
-    with pytest.raises(SerializationError, match="the result of a 1 is kept in a store, and this"):
+    with pytest.raises(SerializationError, match="the result of a 1 is in a store, and this"):
         PLAIN.decode_result("a 1", text)
 
 
 def test_a_value_that_is_gone_says_where_it_was(store: Any, tmp_path: Path) -> None:
     text = f"flowy:stored:{'0' * 64}:9"
-    with pytest.raises(SerializationError, match=r"is not to be had from (the folder|s3://kept/)"):
+    with pytest.raises(SerializationError, match=r"cannot be read from (the folder|s3://kept/)"):
         Payloads(store=store).decode_result("a 1", text)
 
 
@@ -291,7 +291,7 @@ def test_a_value_that_was_changed_in_the_store_is_noticed(tmp_path: Path) -> Non
     text = payloads.encode_result("a 1", LONG)
     (file,) = tmp_path.iterdir()
     file.write_text("other")
-    with pytest.raises(SerializationError, match="was changed since it was kept in the folder"):
+    with pytest.raises(SerializationError, match="has changed since it was stored in the folder"):
         payloads.decode_result("a 1", text)
 
 
@@ -331,7 +331,7 @@ def test_another_serializer_is_two_methods() -> None:
     assert payloads.decode_result("a 1", payloads.encode_result("a 1", PICTURE), Work) == PICTURE
     with pytest.raises(SerializationError, match="the result of a 1 is not Pickled: "):
         payloads.decode_result("a 1", "{}")
-    with pytest.raises(SerializationError, match="the input of a 1 is not what flowy sends"):
+    with pytest.raises(SerializationError, match="the input of a 1 is not in flowy's form"):
         payloads.decode_input("a 1", "photo")
     with pytest.raises(SerializationError, match="argument 2 of a 1 cannot be sent as Pickled: "):
         payloads.encode_input("a 1", (1, lambda: None), {})

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes_at_work import always_crashing, crashing_once, stubborn
 
 from flowy._workers.backoff import Backoff
 from flowy._workers.processes import run_processes
+from tests.support.worker_processes import always_crashing, crashing_once, stubborn
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def test_a_process_that_dies_is_replaced_and_all_stop_gently_at_a_signal(
     stopped = {path.name.partition("-")[2] for path in tmp_path.glob("stopped-*")}
     assert len(works) == 2
     assert works == stopped
-    assert "ended with status 3; another takes its place in 0.0 s" in caplog.text
-    assert "stopping after the polls and tasks in hand" in caplog.text
+    assert "ended with status 3; it is replaced in 0.0 s" in caplog.text
+    assert "stopping after the current polls and tasks" in caplog.text
 
 
 def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(
@@ -44,9 +44,9 @@ def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(
     )
     messages = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert messages[:3] == [
-        "worker process 1 was ended by SIGKILL; another takes its place in 0.0 s",
-        "worker process 1 was ended by SIGKILL; another takes its place in 0.0 s",
-        "worker process 1 was ended by SIGKILL; another takes its place in 0.1 s",
+        "worker process 1 was killed by SIGKILL; it is replaced in 0.0 s",
+        "worker process 1 was killed by SIGKILL; it is replaced in 0.0 s",
+        "worker process 1 was killed by SIGKILL; it is replaced in 0.1 s",
     ]
     assert len(list(tmp_path.iterdir())) == 4
 

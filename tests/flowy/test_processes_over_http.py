@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from service_calls import DOMAIN
 
 from flowy import ActivityWorker, activity, connect, start
+from tests.support.worker_loops import DOMAIN
 
 pytest.importorskip("uvicorn")
 
@@ -67,6 +67,7 @@ def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
+@pytest.mark.slow
 def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: Path) -> None:
     (tmp_path / "work.py").write_text(WORK)
     told: list[tuple[int, int]] = []
@@ -97,7 +98,7 @@ def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: 
             lines = []
             for line in worker.stdout:
                 lines.append(line)
-                if "stopping after the polls and tasks in hand" in line:
+                if "stopping after the current polls and tasks" in line:
                     server.terminate()  # which answers the polls; each takes a minute else
             rest = "".join(lines)
             worker.wait()
@@ -105,4 +106,4 @@ def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: 
     assert sorted(told) == [(number, number + 1) for number in range(EXECUTIONS)]
     deaths = len(list(tmp_path.glob("died-over-*")))
     assert deaths == EXECUTIONS // 4
-    assert rest.count("was ended by SIGKILL; another takes its place") == deaths
+    assert rest.count("was killed by SIGKILL; it is replaced") == deaths

@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 
 import pytest
-from authors import agree
-from drawn_programs import Part, Program, Step, histories, lived, pasts, programs, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from service_calls import DOMAIN
 
 from flowy import NonDeterminismError
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.replay import replay
 from flowy_sim import Simulation
 from flowy_sim._engine.limits import Limits
+from tests.support.random_programs import (
+    Part,
+    Program,
+    Step,
+    histories,
+    lived,
+    pasts,
+    programs,
+    written,
+)
+from tests.support.replayed_runs import agree
+from tests.support.worker_loops import DOMAIN
 
 EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else 50
 FEW = Limits(open_activities=2, open_timers=2, open_children=1)
@@ -32,6 +41,7 @@ def test_every_beginning_of_every_history_gives_the_decisions_that_are_in_it(
     agree(simulation, [cls, Part], DOMAIN)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(programs, seeds, limits, st.integers(1, 3))
 def test_suspended_executions_write_the_histories_that_replayed_ones_do(

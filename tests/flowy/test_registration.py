@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from example_workflows import Add, Chain, Double
-from service_calls import DOMAIN
 
 from flowy import (
     Activity,
@@ -18,6 +16,8 @@ from flowy import (
     workflow,
 )
 from flowy._workers.registration import load_workflow
+from tests.support.example_workflows import Add, Chain, Double
+from tests.support.worker_loops import DOMAIN
 
 
 def activity_worker(client: Any, *activities: type[Activity]) -> ActivityWorker:
@@ -73,7 +73,7 @@ def test_a_type_with_other_defaults_is_refused_naming_each_difference(client: An
         f"{double} defaultTaskHeartbeatTimeout '60', the code says '30'; "
         f"{double} defaultTaskList 'elsewhere', the code says 'numbers'; "
         f"{double} defaultTaskScheduleToStartTimeout unset, the code says 'NONE'; "
-        "registered defaults cannot be changed: set the code's back, or give it a new version"
+        "registered defaults cannot be changed: restore the code's, or give the type a new version"
     )
     with pytest.raises(Exception, match="Unknown type"):
         defaults(client, "add")
@@ -148,15 +148,15 @@ def test_a_fault_that_is_none_of_ours_is_passed_on() -> None:
 
 
 def test_a_package_is_searched_with_all_below_it_and_not_run() -> None:
-    found = scan("scanned")
+    found = scan("tests.flowy.scanned")
     assert [str(cls.flowy_type) for cls in found.activities] == ["cut 1", "cut 2", "double 1"]
     assert [str(cls.flowy_type) for cls in found.workflows] == ["cutting 1"]
 
 
 def test_a_module_is_searched_as_it_is() -> None:
-    import scanned.inner.work
+    from tests.flowy.scanned.inner import work
 
-    found = scan(scanned.inner.work, "scanned.inner.work")
+    found = scan(work, "tests.flowy.scanned.inner.work")
     assert [cls.__name__ for cls in found.activities] == ["OldCut", "Cut", "Double"]
     assert [cls.__name__ for cls in found.workflows] == ["Cutting"]
 
@@ -164,24 +164,30 @@ def test_a_module_is_searched_as_it_is() -> None:
 def test_a_module_that_cannot_be_imported_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no module 'no_such', neither in this folder nor"):
         scan("no_such")
-    with pytest.raises(ConfigurationError, match="; write it without "):
-        scan("scanned.py")
-    with pytest.raises(ConfigurationError, match="; give the module alone: scanned"):
-        scan("scanned:Cutting")
+    with pytest.raises(ConfigurationError, match="; leave out "):
+        scan("tests.flowy.scanned.py")
+    with pytest.raises(ConfigurationError, match=r"; give only the module: tests\.flowy\.scanned"):
+        scan("tests.flowy.scanned:Cutting")
 
 
 def test_a_workflow_is_loaded_by_module_and_class() -> None:
-    assert load_workflow("scanned.inner.work:Cutting").__name__ == "Cutting"
+    assert load_workflow("tests.flowy.scanned.inner.work:Cutting").__name__ == "Cutting"
 
 
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("scanned.inner.work", "named as module:Class, not 'scanned.inner.work'"),
-        ("scanned.inner.work:", "named as module:Class"),
-        (":Cutting", "named as module:Class"),
-        ("scanned.inner.work:Nothing", "'Nothing' is no workflow .* its workflows: Cutting"),
-        ("scanned.inner.work:Cut", "'Cut' is no workflow"),
+        (
+            "tests.flowy.scanned.inner.work",
+            "name a workflow as module:Class, not 'tests.flowy.scanned.inner.work'",
+        ),
+        ("tests.flowy.scanned.inner.work:", "as module:Class"),
+        (":Cutting", "as module:Class"),
+        (
+            "tests.flowy.scanned.inner.work:Nothing",
+            "'Nothing' is not a workflow .* its workflows: Cutting",
+        ),
+        ("tests.flowy.scanned.inner.work:Cut", "'Cut' is not a workflow"),
         ("no_such:Cutting", "there is no module 'no_such'"),
     ],
 )

@@ -8,8 +8,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from authors import made, play, seen
-from service_calls import DOMAIN
 
 from flowy import (
     ConfigurationError,
@@ -20,8 +18,9 @@ from flowy import (
     start,
 )
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
+from tests.support.replayed_runs import made, play, seen
+from tests.support.worker_loops import DOMAIN
 
 # Time
 
@@ -260,7 +259,7 @@ def lives_through(before: Any, after: Any) -> tuple[Any, Any]:
 
     def deploy() -> None:
         was.run = now.run  # type: ignore[method-assign]
-        runner.stage.suspended.clear()
+        runner.scheduler.suspended.clear()
 
     runner.after(50, deploy)
     run = runner.finish(execution)

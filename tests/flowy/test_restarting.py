@@ -6,14 +6,13 @@ import logging
 from typing import Any
 
 import pytest
-from authors import play, seen, signals
 
 from flowy import SerializationError, TaskError, Workflow, workflow
 from flowy._decider.history import attributes_of
-from flowy._payloads.limits import HISTORY_LIMIT
+from flowy._payloads.text import HISTORY_LIMIT
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
+from tests.support.replayed_runs import play, seen, signals
 
 SETTINGS: dict[str, Any] = {
     "execution_start_to_close": 5_000,
@@ -152,7 +151,7 @@ def test_a_history_that_grows_long_is_warned_of_once_and_may_restart_itself(
 ) -> None:
     monkeypatch.setattr("flowy._decider.turns.LONG_HISTORY", 50)
     monkeypatch.setattr("flowy.context.LONG_HISTORY", 50)
-    caplog.set_level(logging.WARNING, logger="flowy._decider.turns")
+    caplog.set_level(logging.WARNING, logger="flowy.workflow")
 
     def script(self: Any, left: int = 30) -> Any:
         while left:

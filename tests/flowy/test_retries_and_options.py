@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from authors import child, play, seen
 
 from flowy import (
     Activity,
@@ -18,8 +17,8 @@ from flowy import (
     WorkflowProxy,
     activity,
 )
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Stubs
+from tests.support.replayed_runs import child, play, seen
 
 
 def failing(stubs: Stubs) -> None:
@@ -297,13 +296,13 @@ def test_the_options_of_a_child_arrive() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hearbeat": 3}, "there is no option hearbeat; there are task_list, heartbeat, "),
+        ({"hearbeat": 3}, "there is no option hearbeat; the options are task_list, heartbeat, "),
         ({"tags": ["x"]}, "there is no option tags"),
         ({"workflow_id": "x"}, "there is no option workflow_id"),
         ({"heartbeat": 1.5}, "heartbeat, in seconds, must be a whole number from 0 to 99999999"),
         ({"priority": "high"}, "priority must be a whole number"),
         ({"retry": 0}, "retry, the number of attempts, must be a whole number from 1"),
-        ({"retry": Retry(2), "delay": 3}, "say the delay in the Retry"),
+        ({"retry": Retry(2), "delay": 3}, "give the delay to the Retry"),
         ({"error_handling": 1}, "error_handling must be True or False, not 1"),
         ({"task_list": ""}, "task_list must be text of 1 to 256 characters"),
     ],
@@ -333,10 +332,10 @@ def test_a_wrong_option_of_a_block_is_refused_as_the_block_begins(options: Any) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"heartbeat": 3}, "there is no option heartbeat; there are task_list, "),
+        ({"heartbeat": 3}, "there is no option heartbeat; the options are task_list, "),
         ({"child_policy": "KILL"}, "child_policy must be one of TERMINATE, REQUEST_CANCEL, ABAND"),
         ({"tags": "nightly"}, "tags must be a list of texts, not 'nightly'"),
-        ({"tags": list("abcdef")}, "tags may be 5 at most, not 6"),
+        ({"tags": list("abcdef")}, "tags can be 5 at most, not 6"),
         ({"workflow_id": ""}, "workflow_id must be text of 1 to 256 characters"),
         ({"execution_start_to_close": None}, "execution_start_to_close, in seconds, must be"),
     ],

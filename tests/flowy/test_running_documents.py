@@ -1,4 +1,4 @@
-"""What docs/running.md and docs/coming-from.md show is true: their examples are run."""
+"""The examples in docs/running.md and docs/coming-from.md run, and their commands exist."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from service_calls import types
 
 from flowy import ActivityWorker, Workflow, WorkflowWorker, outcome, start
 from flowy._cli import cli
 from flowy._client import SwfClient
 from flowy_sim import Simulation
 from flowy_sim._cli import cli as simulator
+from tests.support.worker_loops import types
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 RUNNING = (DOCUMENTS / "running.md").read_text(encoding="utf-8")
@@ -37,10 +37,10 @@ def client() -> Any:
 
 @pytest.fixture
 def reader(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module in which examples are run, one after the other."""
+    """A module in which the examples run, one after the other."""
     module = ModuleType("reader")
     monkeypatch.setitem(sys.modules, "reader", module)
-    # Workers that the document lets run for ever end at once.
+    # Workers that run forever on the page end at once here.
     monkeypatch.setattr("flowy.run_workers", lambda workers, handle_signals: None)
     vars(module).update(client=client, folder=tmp_path)
     return module
@@ -53,10 +53,10 @@ def test_the_examples_of_running_workers_run(reader: Any, client: Any) -> None:
     assert reader.Transcode().run("a") == "a.mp4"
     assert len(list(reader.folder.iterdir())) == 1, "the long input is in the store"
     assert reader.PoliteGreeting().run("you") == "Good day, you"
-    assert reader.GreetingOfOld().run("you") == "Hello, you"
+    assert reader.OldGreeting().run("you") == "Hello, you"
 
 
-def test_an_activity_is_finished_elsewhere_as_shown(reader: Any, client: Any) -> None:
+def test_an_activity_is_completed_from_another_process(reader: Any, client: Any) -> None:
     for block in blocks(RUNNING, "python"):
         exec(block, vars(reader))
     from flowy import ActivityProxy, workflow
@@ -81,13 +81,13 @@ def test_an_activity_is_finished_elsewhere_as_shown(reader: Any, client: Any) ->
     assert ended.result == "yes"
 
 
-def test_the_examples_of_coming_from_elsewhere_run(reader: Any, client: Any) -> None:
+def test_the_examples_of_migrating_run(reader: Any, client: Any) -> None:
     for block in blocks(COMING, "python"):
         exec(block, vars(reader))
     assert types(reader.run.history)[-1] == "WorkflowExecutionCompleted"
 
 
-def test_the_serializer_of_the_example_speaks_with_workers_of_old(reader: Any, client: Any) -> None:
+def test_the_serializer_of_the_example_handles_the_old_format(reader: Any, client: Any) -> None:
     for block in blocks(COMING, "python"):
         exec(block, vars(reader))
     reader.worker.register()
@@ -130,7 +130,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_each_command_is_one_that_flowy_has(line: str) -> None:
+def test_flowy_accepts_each_command(line: str) -> None:
     name, *arguments = shlex.split(line)[1:]
     command = cli.commands[name]
     command.make_context(name, arguments)
@@ -149,7 +149,7 @@ def test_each_option_that_is_named_exists() -> None:
 
 
 def test_the_permissions_are_those_of_the_calls_that_flowy_makes() -> None:
-    table = RUNNING.partition("## Permissions")[2].partition("What a decider decides")[0]
+    table = RUNNING.partition("## Permissions")[2].partition("SWF checks each decision")[0]
     listed = {action.lower() for action in re.findall(r"`([A-Z][A-Za-z]+)`", table)}
     calls = {name.replace("_", "") for name in vars(SwfClient) if not name.startswith("_")}
     assert listed == calls

@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from authors import child, made, play, seen
-from service_calls import DOMAIN
 
 import flowy
 from flowy import (
@@ -24,7 +22,9 @@ from flowy import (
 from flowy.executions import history
 from flowy_sim import Simulation
 from flowy_sim._engine.limits import Limits
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Stubs
+from tests.support.replayed_runs import child, made, play, seen
+from tests.support.worker_loops import DOMAIN
 
 
 class Measuring:

@@ -6,8 +6,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from authors import at_the_worst_moment, child, made, play, seen, signals
-from handmade_history import Past
 
 import flowy
 from flowy import (
@@ -18,6 +16,8 @@ from flowy import (
 from flowy._decider.decider import decide
 from flowy._decider.history import attributes_of
 from flowy_sim import Simulation
+from tests.support.history_builder import Past
+from tests.support.replayed_runs import at_the_worst_moment, child, made, play, seen, signals
 
 # Waiting
 
@@ -117,7 +117,7 @@ def test_a_signal_that_cannot_be_read_is_an_error_of_the_wait_and_fails_nothing_
         )
 
     def script(self: Any) -> Any:
-        with pytest.raises(SerializationError, match="the signal 'name' is not"):
+        with pytest.raises(SerializationError, match=r"the signal 'name' (is|does) not"):
             self.signal("name", date).result()
         return self.signal("name", date).result()
 
@@ -296,8 +296,8 @@ def test_a_signal_that_comes_while_a_run_restarts_is_there_in_the_next() -> None
     run = play(script, simulation=simulation, meanwhile={0: signals("name", "early")})
     assert run.result == "early"
     assert seen(run.earlier[0], "ContinueAsNewWorkflowExecutionFailed")
-    handed_on = attributes_of(run.history[0])["input"]
-    assert handed_on == '[[1], {}, [["name", "\\"early\\""], ["name", "\\"late\\""]]]'
+    unhandled = attributes_of(run.history[0])["input"]
+    assert unhandled == '[[1], {}, [["name", "\\"early\\""], ["name", "\\"late\\""]]]'
 
 
 def test_signals_that_are_too_long_to_be_handed_on_fail_the_execution_with_a_sentence() -> None:
@@ -308,7 +308,7 @@ def test_signals_that_are_too_long_to_be_handed_on_fail_the_execution_with_a_sen
     run = play(script, meanwhile={5: signals("name", "x" * 20_000, "y" * 20_000)})
     assert run.status == "FAILED"
     assert run.reason.startswith(
-        "the input of scripted 1 takes 40,046 characters as JSON, the signals that nobody took"
+        "the input of scripted 1 takes 40,046 characters as JSON, the signals not taken"
     )
 
 
@@ -322,7 +322,7 @@ def test_a_signal_that_makes_a_restart_too_long_at_the_last_moment_fails_the_exe
 
     run = play(script, simulation=simulation)
     assert run.status == "FAILED"
-    assert "the signals that nobody took" in run.reason
+    assert "the signals not taken" in run.reason
 
 
 @pytest.mark.parametrize("signal_first", [True, False])

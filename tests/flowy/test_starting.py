@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from example_workflows import Chain, Double, SumOfDoubles
-from service_calls import DOMAIN, attributes, history, workers
 
 from flowy import (
     Activity,
@@ -16,6 +14,8 @@ from flowy import (
     outcome,
     start,
 )
+from tests.support.example_workflows import Chain, Double, SumOfDoubles
+from tests.support.worker_loops import DOMAIN, attributes, history, workers
 
 
 @pytest.fixture
@@ -77,16 +77,16 @@ def test_executions_without_an_id_get_different_ones(ready: Any) -> None:
     ("arguments", "options", "sentence"),
     [
         ((Chain, 1), {}, r"Chain.run\(number: int, times: int\) .* missing .*'times'"),
-        ((Chain, 1, 2, 3), {}, "does not take these arguments: too many"),
-        ((Chain, 1, 2), {"time": 3}, "does not take these arguments: got an unexpected"),
-        ((Double, 1), {}, "a class decorated with @workflow can be started"),
-        ((Activity,), {}, "a class decorated with @workflow can be started"),
+        ((Chain, 1, 2, 3), {}, "does not accept these arguments: too many"),
+        ((Chain, 1, 2), {"time": 3}, "does not accept these arguments: got an unexpected"),
+        ((Double, 1), {}, "start takes a class decorated with @workflow"),
+        ((Activity,), {}, "start takes a class decorated with @workflow"),
         (("chain",), {}, r"or \(name, version\), not 'chain'"),
         ((("chain", None),), {}, "version must be a number or text"),
         ((Chain, 1, 2), {"workflow_id": ""}, "workflow_id must be text of 1 to 256"),
         ((Chain, 1, 2), {"tags": "red"}, "tags must be a list of texts, not 'red'"),
         ((Chain, 1, 2), {"tags": [1]}, "tags must be text"),
-        ((Chain, 1, 2), {"tags": ["a", "cdef"] * 3}, "tags may be 5 at most, not 6"),
+        ((Chain, 1, 2), {"tags": ["a", "cdef"] * 3}, "tags can be 5 at most, not 6"),
         ((Chain, 1, 2), {"execution_start_to_close": None}, "execution_start_to_close, in"),
     ],
 )
@@ -117,7 +117,7 @@ def test_what_the_service_refuses_is_said_in_a_sentence(ready: Any) -> None:
 
 def test_a_type_without_defaults_needs_options(ready: Any) -> None:
     ready.register_workflow_type(domain=DOMAIN, name="bare", version="1")
-    with pytest.raises(StartError, match="registered without all defaults; give the option"):
+    with pytest.raises(StartError, match="registered without some of its defaults; give these"):
         start(ready, DOMAIN, ("bare", 1))
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy import SerializationError, TaskFailed
-from flowy._payloads.failures import reason_and_details
-from flowy._payloads.limits import DATA_LIMIT, REASON_LIMIT, cut, length
+from flowy._payloads.text import DATA_LIMIT, REASON_LIMIT, cut, length, reason_and_details
 from flowy.payloads import PLAIN
 
 TEXTS = st.text(st.characters(exclude_categories=()))

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from authors import made
-from service_calls import DOMAIN, carried_out, history, types
 
 import flowy
 from flowy import (
@@ -24,11 +22,12 @@ from flowy import (
     start,
     workflow,
 )
-from flowy._determinism.likely import Reason
+from flowy._determinism.causes import Reason
 from flowy.replay import replay
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Runner, Stubs
+from tests.support.replayed_runs import made
+from tests.support.worker_loops import DOMAIN, carried_out, history, types
 
 plain = logging.getLogger(__name__)
 
@@ -150,8 +149,8 @@ def test_a_history_that_grows_long_is_told_once(
             self.one().result()
 
     runner.run(made(script))
-    (record,) = [record for record in caplog.records if record.name == "flowy._decider.turns"]
-    assert "let it self.restart()" in record.getMessage()
+    (record,) = [record for record in caplog.records if record.name == "flowy.workflow"]
+    assert "call self.restart()" in record.getMessage()
 
 
 def test_what_flowy_does_for_a_workflow_is_allowed(stubs: Stubs, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from example_workflows import Add, Chain, Divide, Double, Ratio, SumOfDoubles
-from service_calls import DOMAIN, attributes, carried_out, history, types, workers
 
 from flowy import Activity, ActivityProxy, TaskError, Workflow, activity, start, workflow
 from flowy.replay import replay
+from tests.support.example_workflows import Add, Chain, Divide, Double, Ratio, SumOfDoubles
+from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, types, workers
 
 
 @activity("show", 1, "numbers")

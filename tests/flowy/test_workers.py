@@ -9,9 +9,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from example_workflows import Add, Chain, Double, SumOfDoubles
-from handmade_history import Past
-from service_calls import DOMAIN, attributes, carried_out, history, types, workers
 
 from flowy import (
     Activity,
@@ -29,6 +26,9 @@ from flowy import (
     workflow,
 )
 from flowy_sim import Limits, Simulation
+from tests.support.example_workflows import Add, Chain, Double, SumOfDoubles
+from tests.support.history_builder import Past
+from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, types, workers
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_an_input_that_cannot_be_read_fails_the_activity_and_not_the_worker(clie
     assert worker.run_once()
     events = history(client, token)
     failed = attributes(events, "ActivityTaskFailed")[0]
-    assert failed["reason"].startswith("the input of double 1 is not what flowy sends")
+    assert failed["reason"].startswith("the input of double 1 is not in flowy's form")
 
 
 def test_an_activity_that_the_worker_does_not_know_is_failed_with_a_sentence(client: Any) -> None:
@@ -92,7 +92,9 @@ def test_an_activity_that_the_worker_does_not_know_is_failed_with_a_sentence(cli
     execution = scheduled_by_hand(client, "double", "1", "[[1], {}]")
     assert worker.run_once()
     failed = attributes(history(client, execution), "ActivityTaskFailed")[0]
-    assert failed["reason"] == "the worker on numbers knows no activity double 1, only add 1"
+    assert (
+        failed["reason"] == "the worker on numbers does not know the activity double 1, only add 1"
+    )
 
 
 def scheduled_by_hand(client: Any, name: str, version: str, input: str) -> Any:
@@ -230,8 +232,8 @@ def test_an_activity_that_timed_out_is_told_to_stop_and_its_answer_is_not_missed
 
     assert ended(simulated, Slow).reason == "slow 1 (slow-1) timed out: START_TO_CLOSE"
     assert went_on == [True, False]
-    assert "nobody waits for slow-1 any more" in caplog.text
-    assert "too late to answer" in caplog.text
+    assert "slow-1 is no longer awaited" in caplog.text
+    assert "answered too late" in caplog.text
 
 
 def test_each_task_gets_an_instance_of_its_own(client: Any) -> None:
@@ -256,7 +258,7 @@ def test_a_workflow_that_the_worker_does_not_know_fails_with_a_sentence(client: 
     assert worker.run_once()
     failed = outcome(client, DOMAIN, execution)
     assert failed is not None
-    assert failed.reason == "the worker on decisions knows no workflow chain 1, only sum 1"
+    assert failed.reason == "the worker on decisions does not know the workflow chain 1, only sum 1"
 
 
 def test_an_input_that_cannot_be_read_fails_the_workflow_and_not_the_worker(client: Any) -> None:
@@ -367,7 +369,7 @@ def test_a_history_that_makes_no_sense_is_not_answered(caplog: pytest.LogCapture
     worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain])  # type: ignore[arg-type]
     assert worker.run_once()
     assert client.answers == []
-    assert "one: not answered, as deciding went wrong" in caplog.text
+    assert "one: not answered, because deciding raised an error" in caplog.text
 
 
 def fault(code: str) -> Exception:
@@ -379,8 +381,8 @@ def fault(code: str) -> Exception:
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("UnknownResourceFault", "one: too late to answer, as the task has ended"),
-        ("ValidationException", "one: the service refuses the answer"),
+        ("UnknownResourceFault", "one: answered too late, the task has ended"),
+        ("ValidationException", "one: the service refused the answer"),
     ],
 )
 def test_an_answer_that_the_service_does_not_take_does_not_stop_the_worker(
@@ -408,7 +410,7 @@ def test_a_decision_that_takes_too_long_is_made_by_another_worker(
     execution = start(simulated, DOMAIN, Thinking)
     assert carried_out(simulated, execution, both).result == "thought"
     assert "DecisionTaskTimedOut" in types(history(simulated, execution))
-    assert "too late to answer" in caplog.text
+    assert "answered too late" in caplog.text
 
 
 # What workers are given
@@ -418,8 +420,8 @@ def test_a_decision_that_takes_too_long_is_made_by_another_worker(
     ("arguments", "sentence"),
     [
         ((DOMAIN, "numbers", []), "there is no activity to work on"),
-        ((DOMAIN, "numbers", [Chain]), "no class decorated with @activity"),
-        ((DOMAIN, "numbers", [Activity]), "no class decorated with @activity"),
+        ((DOMAIN, "numbers", [Chain]), "not a class decorated with @activity"),
+        ((DOMAIN, "numbers", [Activity]), "not a class decorated with @activity"),
         (("", "numbers", [Double]), "domain must be text"),
         ((DOMAIN, None, [Double]), "task_list must be text"),
     ],

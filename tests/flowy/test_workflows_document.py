@@ -1,4 +1,4 @@
-"""What docs/workflows.md shows is true: its examples are one module, and each of them is run."""
+"""The examples in docs/workflows.md form one module, and each of them runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ import pytest
 
 import flowy
 from flowy import replay
-from flowy._determinism.scrutiny import unrepeatable_calls
+from flowy._determinism.code_check import unrepeatable_calls
 from flowy_sim import Simulation
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -30,7 +28,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 
 @pytest.fixture(scope="module")
 def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The module that the examples make."""
+    """The module that the examples form."""
     path = tmp_path_factory.mktemp("guide") / "guide.py"
     path.write_text("\n\n".join(BLOCKS), encoding="utf-8")
     spec = util.spec_from_file_location("guide", path)
@@ -103,7 +101,7 @@ def test_errors_are_handled(guide: Any, runner: Runner, stubs: Stubs) -> None:
     failed = runner.run(guide.InsistingTranslation, "x")
     assert failed.result == "attempt 1 failed: ValueError: no such language"
     timed_out = runner.run(guide.InsistingTranslation, "x")
-    assert timed_out.result == "nobody answered (START_TO_CLOSE)"
+    assert timed_out.result == "no answer in time (START_TO_CLOSE)"
 
 
 def test_attempts(guide: Any, runner: Runner, stubs: Stubs) -> None:
@@ -139,7 +137,7 @@ def test_a_month_passes(guide: Any, runner: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "result"), [("true", "en: yes?"), ("false", "rejected"), (None, "nobody cared")]
+    ("told", "result"), [("true", "en: yes?"), ("false", "rejected"), (None, "expired")]
 )
 def test_signals(guide: Any, runner: Runner, told: str | None, result: str) -> None:
     execution = runner.start(
@@ -150,7 +148,7 @@ def test_signals(guide: Any, runner: Runner, told: str | None, result: str) -> N
     assert runner.finish(execution).result == result
 
 
-def test_a_signal_that_comes_before_anybody_asks_is_kept(guide: Any, runner: Runner) -> None:
+def test_a_signal_that_arrives_before_run_asks_for_it_is_kept(guide: Any, runner: Runner) -> None:
     execution = runner.start(guide.Approval, "yes?", workflow_id="a")
     signal(runner, "a", "approved", "true")
     assert runner.finish(execution).result == "en: yes?"
@@ -185,7 +183,7 @@ def test_cancellation(guide: Any, runner: Runner) -> None:
     assert types(run)["ActivityTaskScheduled"] == 2
 
 
-def test_an_activity_hears_of_its_cancellation(guide: Any, runner: Runner, stubs: Stubs) -> None:
+def test_an_activity_receives_its_cancellation(guide: Any, runner: Runner, stubs: Stubs) -> None:
     stubs(guide.Copy, result="a", takes=600, heartbeat=30)
     execution = runner.start(guide.Copying, "a", workflow_id="c")
     client = runner.simulation.client()
@@ -215,18 +213,18 @@ def test_determinism(guide: Any, runner: Runner, monkeypatch: pytest.MonkeyPatch
     replay.replay(guide.Sample, run.history, execution=flowy.Execution(run.workflow_id, run.run_id))
 
 
-def test_logs_appear_once_and_tell_of_the_execution(
+def test_logs_appear_once_and_name_the_execution(
     guide: Any, runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     run = runner.run(guide.Noted, "two words")
     first, second = [record for record in caplog.records if record.name == "guide"]
-    assert first.getMessage() == "somebody wants something translated"
+    assert first.getMessage() == "a translation is requested"
     assert second.getMessage() == "translated 2 words"
     assert (vars(second)["workflow_id"], vars(second)["run_id"]) == (run.workflow_id, run.run_id)
 
 
-def test_no_workflow_of_the_document_raises_an_alarm(guide: Any) -> None:
+def test_no_example_is_reported_as_unrepeatable(guide: Any) -> None:
     for name in re.findall(r"^class (\w+)\(Workflow\)", "\n".join(BLOCKS), re.MULTILINE):
         assert unrepeatable_calls(getattr(guide, name)) == []
 
@@ -253,7 +251,7 @@ def test_values(guide: Any, runner: Runner) -> None:
     assert run.result == "109.90"
 
 
-def test_more_than_may_be_open(guide: Any, runner: Runner, stubs: Stubs) -> None:
+def test_more_activities_than_may_be_open(guide: Any, runner: Runner, stubs: Stubs) -> None:
     stubs(guide.count, result=1, takes=1)
     run = runner.run(guide.Library, ["x"] * 1_100)
     assert run.result == 1_100
@@ -261,14 +259,14 @@ def test_more_than_may_be_open(guide: Any, runner: Runner, stubs: Stubs) -> None
     assert not any(event["eventType"].endswith("Failed") for event in run.history)
 
 
-def test_every_workflow_of_the_document_is_run() -> None:
-    """So that an example added to the document is not forgotten here."""
+def test_every_workflow_on_the_page_is_run() -> None:
+    """A new example on the page needs a test here."""
     shown = set(re.findall(r"^class (\w+)\(Workflow\)", "\n".join(BLOCKS), re.MULTILINE))
     tests = Path(__file__).read_text(encoding="utf-8")
     assert {name for name in shown if f"guide.{name}" not in tests} == set()
 
 
-def test_every_name_of_flowy_that_the_document_mentions_exists() -> None:
+def test_every_name_that_the_page_mentions_exists() -> None:
     for name in re.findall(r"`flowy\.(\w+)[(`]", DOCUMENT):
         assert hasattr(flowy, name), name
     for name in re.findall(r"`self\.(\w+)[(`]", DOCUMENT):
@@ -277,8 +275,8 @@ def test_every_name_of_flowy_that_the_document_mentions_exists() -> None:
         assert hasattr(flowy, name), name
 
 
-def test_the_options_that_are_named_are_those_there_are() -> None:
-    section = DOCUMENT.partition("For activities there are")[2].partition("\n## ")[0]
+def test_the_page_names_exactly_the_options_that_exist() -> None:
+    section = DOCUMENT.partition("The options of activities are")[2].partition("\n## ")[0]
     named = set(re.findall(r"`(\w+)`", section))
     of_activities, of_children = flowy.options.ActivityOverrides, flowy.options.WorkflowOverrides
     assert named == {*of_activities.__annotations__, *of_children.__annotations__}
@@ -302,7 +300,7 @@ def test_the_examples_are_typed(tmp_path: Path) -> None:
     assert checked.stdout.startswith("Success"), checked.stdout
 
 
-def test_the_examples_are_as_wide_as_code_is() -> None:
+def test_the_examples_are_no_wider_than_the_code() -> None:
     for block in BLOCKS:
         ast.parse(block)
         assert max(map(len, block.splitlines())) <= 100

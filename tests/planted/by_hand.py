@@ -1,4 +1,4 @@
-"""Deciders and workers written by hand on the methods of a boto3 client, as many are."""
+"""Deciders and workers that call a boto3 client directly, as many real ones do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from flowy._client import Execution
-from flowy_sim._events.vocabulary import attributes_of
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Event, Run
+from flowy_sim._events.history import Event
+from flowy_sim._events.schema import attributes_of
+from flowy_sim.testing import Run, Runner
 
 DOMAIN = "simulated"
 DECISIONS, STEPS = {"name": "decisions"}, {"name": "steps"}
@@ -19,12 +19,12 @@ Decision = dict[str, Any]
 Attributes = Mapping[str, Any]
 
 
-class Past:
-    """What a decider by hand reads out of a decision task.
+class History:
+    """The history in a decision task, as a decider reads it.
 
     Attributes:
+        events: all events.
         new: the events since the last decision task that was answered.
-        events: all of them.
     """
 
     def __init__(self, task: Mapping[str, Any]) -> None:
@@ -42,7 +42,7 @@ class Past:
         return [attributes_of(event) for event in there if event["eventType"] == event_type]
 
     def ids(self, event_type: str, events: list[Event] | None = None) -> list[str]:
-        """The ids of the activities that events of a type are about."""
+        """The IDs of the activities that events of a type are about."""
         return [self._scheduled(each) for each in self.of(event_type, events)]
 
     @property
@@ -83,7 +83,7 @@ class Past:
         return str(attributes_of(self.events[attributes["scheduledEventId"] - 1])["activityId"])
 
 
-Decide = Callable[[Past], list[Decision]]
+Decide = Callable[[History], list[Decision]]
 Work = Callable[[str], str | None]
 
 
@@ -126,7 +126,7 @@ def signal_other(workflow_id: str, name: str) -> Decision:
 
 
 def do_nothing(activity_id: str) -> None:
-    """Work on a task without any effect."""
+    """Do the work of a task, without any effect."""
 
 
 def by_hand(
@@ -138,10 +138,11 @@ def by_hand(
     """Run workflows whose deciders and workers are written by hand.
 
     Args:
-        runner: where.
-        decide: decides, given the past; or a class, of which each decider has an instance; or
-            several by the names of the workflow types.
-        work: does the work of a task, given its activity id; or a class likewise.
+        runner: runs them.
+        decide: returns decisions, given the history; or a class, of which each decider has an
+            instance; or several of these, by the names of the workflow types.
+        work: does the work of a task, given its activity ID; or a class, of which each worker has
+            an instance.
         starts: the types of the executions that are started, in order.
     """
     deciders = decide if isinstance(decide, Mapping) else {"order": decide}
@@ -155,7 +156,7 @@ def by_hand(
         def __call__(self, client: Any) -> None:
             task = client.poll_for_decision_task(domain=DOMAIN, taskList=DECISIONS)
             if task.get("taskToken"):
-                decisions = self.decide[task["workflowType"]["name"]](Past(task))
+                decisions = self.decide[task["workflowType"]["name"]](History(task))
                 client.respond_decision_task_completed(
                     taskToken=task["taskToken"], decisions=decisions
                 )

@@ -1,10 +1,13 @@
-"""Somebody cancels, while something else happens."""
+"""Cancellations that race with something else."""
 
 from __future__ import annotations
 
-from by_hand import (
+from flowy_sim.faults import AnswerLate, CancelRequest, Signal
+from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import (
     Decision,
-    Past,
+    History,
     by_hand,
     cancel,
     cancel_task,
@@ -14,111 +17,115 @@ from by_hand import (
     schedule,
     timer,
 )
-from planting import planted
-
-from flowy_sim.faults import AnswerLate, CancelRequest, Signal
-from flowy_sim.testing import Runner
 
 
 @planted([CancelRequest()])
-def a_request_beside_a_result_is_overlooked(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        if past.cancel_requested and mended:
+def a_cancellation_beside_a_result_is_overlooked(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if history.cancel_requested and fixed:
             return [cancel()]
-        if past.is_first:
+        if history.is_first:
             return [schedule("pack")]
-        if "pack" in past.newly_done:
+        if "pack" in history.newly_done:
             return [schedule("ship")]
-        if past.of("WorkflowExecutionCancelRequested", past.new):
+        if history.of("WorkflowExecutionCancelRequested", history.new):
             return [cancel()]
-        return [complete()] if "ship" in past.done else []
+        return [complete()] if "ship" in history.done else []
 
     [run] = by_hand(runner, decide)
     for event in run.history:
         scheduled = event.get("activityTaskScheduledEventAttributes", {})
         if scheduled.get("activityId") == "ship":
             known = known_to(run, scheduled)
-            assert "WorkflowExecutionCancelRequested" not in known, "it is shipped all the same"
+            assert "WorkflowExecutionCancelRequested" not in known, (
+                "it is shipped although cancellation was requested"
+            )
 
 
 @planted([CancelRequest()])
-def what_is_to_be_canceled_is_not_there(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        if past.cancel_requested:
-            there = "pack" in past.scheduled and "pack" not in past.done
-            gone = past.of("ActivityTaskCanceled") or (mended and not there)
+def an_activity_that_is_not_open_is_canceled(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if history.cancel_requested:
+            there = "pack" in history.scheduled and "pack" not in history.done
+            gone = history.of("ActivityTaskCanceled") or (fixed and not there)
             return [cancel()] if gone else [cancel_task("pack")]
-        return [complete()] if past.done else [schedule("pack")]
+        return [complete()] if history.done else [schedule("pack")]
 
     by_hand(runner, decide)
 
 
 @planted([CancelRequest(), AnswerLate(seconds=30)])
-def what_is_to_be_canceled_completes_instead(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        if not past.cancel_requested:
-            return [complete()] if past.done else [schedule("pack")]
-        canceled = past.of("ActivityTaskCanceled") or past.of("RequestCancelActivityTaskFailed")
-        if canceled or not past.scheduled or (past.done and mended):
+def an_activity_completes_while_it_is_being_canceled(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if not history.cancel_requested:
+            return [complete()] if history.done else [schedule("pack")]
+        canceled = history.of("ActivityTaskCanceled") or history.of(
+            "RequestCancelActivityTaskFailed"
+        )
+        if canceled or not history.scheduled or (history.done and fixed):
             return [cancel()]
-        return [] if past.of("ActivityTaskCancelRequested") else [cancel_task("pack")]
+        return [] if history.of("ActivityTaskCancelRequested") else [cancel_task("pack")]
 
     by_hand(runner, decide)
 
 
 @planted([CancelRequest(), AnswerLate(seconds=30)])
-def what_was_done_already_is_not_undone(runner: Runner, mended: bool) -> None:
+def finished_work_is_not_undone(runner: Runner, fixed: bool) -> None:
     ledger: list[str] = []
 
-    def decide(past: Past) -> list[Decision]:
-        if past.is_first:
-            return [cancel()] if past.cancel_requested else [schedule("charge")]
-        if not past.cancel_requested:
-            return [complete()] if past.done else []
-        if not mended or "refund" in past.done:
+    def decide(history: History) -> list[Decision]:
+        if history.is_first:
+            return [cancel()] if history.cancel_requested else [schedule("charge")]
+        if not history.cancel_requested:
+            return [complete()] if history.done else []
+        if not fixed or "refund" in history.done:
             return [cancel()]
-        return [schedule("refund")] if "charge" in past.newly_done else []
+        return [schedule("refund")] if "charge" in history.newly_done else []
 
-    def decide_late(past: Past) -> list[Decision]:
-        if past.cancel_requested and past.done == ["charge"] and "refund" not in past.scheduled:
+    def decide_late(history: History) -> list[Decision]:
+        if (
+            history.cancel_requested
+            and history.done == ["charge"]
+            and "refund" not in history.scheduled
+        ):
             return [schedule("refund")]
-        return decide(past)
+        return decide(history)
 
-    [run] = by_hand(runner, decide_late if mended else decide, ledger.append)
+    [run] = by_hand(runner, decide_late if fixed else decide, ledger.append)
     if run.status == "CANCELED":
         assert ledger in ([], ["charge", "refund"])
 
 
 @planted([AnswerLate(seconds=5)])
-def a_timer_fires_while_it_is_being_canceled(runner: Runner, mended: bool) -> None:
+def a_timer_fires_while_it_is_being_canceled(runner: Runner, fixed: bool) -> None:
     shipped: list[str] = []
 
     def work(activity_id: str) -> None:
         if activity_id == "ship":
             shipped.append(activity_id)
 
-    def decide(past: Past) -> list[Decision]:
-        if past.is_first:
+    def decide(history: History) -> list[Decision]:
+        if history.is_first:
             return [schedule("pack"), timer("patience", 5)]
-        if past.of("TimerFired") and not (mended and "pack" in past.done):
+        if history.of("TimerFired") and not (fixed and "pack" in history.done):
             return [complete("given up")]
-        if "pack" in past.newly_done:
+        if "pack" in history.newly_done:
             return [cancel_timer("patience"), schedule("ship")]
-        return [complete("shipped")] if "ship" in past.done else []
+        return [complete("shipped")] if "ship" in history.done else []
 
     [run] = by_hand(runner, decide, work)
     closed = run.history[-1]["workflowExecutionCompletedEventAttributes"]
     assert bool(shipped) == (closed["result"] == "shipped")
 
 
-@planted([CancelRequest(), Signal("note", surely=False)])
-def a_refused_cancellation_is_forgotten(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        if past.of("WorkflowExecutionCancelRequested", past.events if mended else past.new):
+@planted([CancelRequest(), Signal("note", eventually=False)])
+def a_refused_cancellation_is_forgotten(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if history.of("WorkflowExecutionCancelRequested", history.events if fixed else history.new):
             return [cancel()]
-        if past.done:
+        if history.done:
             return [complete()]
-        return [] if past.scheduled else [schedule("pack")]
+        return [] if history.scheduled else [schedule("pack")]
 
     [run] = by_hand(runner, decide)
     tried = any(e["eventType"] == "CancelWorkflowExecutionFailed" for e in run.history)

@@ -1,11 +1,8 @@
-"""Work that is done twice, because it is tried again or asked for again."""
+"""Work that is done twice, because it is retried or scheduled again."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from by_hand import Decision, Past, by_hand, complete, schedule
-from planting import planted
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import (
@@ -18,6 +15,8 @@ from flowy_sim.faults import (
     WorkFails,
 )
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=3)
@@ -35,11 +34,11 @@ class Purchase(Workflow):
 
 
 @planted(EVERYDAY)
-def a_card_is_charged_again(runner: Runner, mended: bool) -> None:
+def a_card_is_charged_twice(runner: Runner, fixed: bool) -> None:
     charged: list[str] = []
 
     def charge(order: str, amount: int) -> None:
-        if order not in charged or not mended:
+        if order not in charged or not fixed:
             charged.append(order)
 
     runner.stubs(Charge, function=charge)
@@ -52,12 +51,12 @@ def a_card_is_charged_again(runner: Runner, mended: bool) -> None:
 
 
 @planted([WorkFails()])
-def what_failed_at_its_end_had_been_done(runner: Runner, mended: bool) -> None:
+def work_that_failed_at_the_end_is_repeated(runner: Runner, fixed: bool) -> None:
     stock = {"lamps": 5}
     reserved: set[str] = set()
 
     def take(order: str, amount: int) -> None:
-        if order not in reserved or not mended:
+        if order not in reserved or not fixed:
             stock["lamps"] -= 1
         reserved.add(order)
 
@@ -67,13 +66,13 @@ def what_failed_at_its_end_had_been_done(runner: Runner, mended: bool) -> None:
 
 
 @planted([WorkerDiesLate(), AnswerLate()], most_faults=1)
-def what_was_done_is_known_to_the_worker_alone(runner: Runner, mended: bool) -> None:
+def finished_work_is_remembered_only_by_the_worker(runner: Runner, fixed: bool) -> None:
     sent: list[str] = []
     kept: set[str] = set()
 
     class Send:
         def __init__(self) -> None:
-            self.known = kept if mended else set()
+            self.known = kept if fixed else set()
 
         def __call__(self, activity_id: str) -> None:
             letter = activity_id.partition(" ")[0]
@@ -81,54 +80,54 @@ def what_was_done_is_known_to_the_worker_alone(runner: Runner, mended: bool) -> 
                 self.known.add(letter)
                 sent.append(letter)
 
-    def decide(past: Past) -> list[Decision]:
-        if past.done:
+    def decide(history: History) -> list[Decision]:
+        if history.done:
             return [complete()]
-        return [schedule(f"letter {len(past.scheduled)}")]
+        return [schedule(f"letter {len(history.scheduled)}")]
 
     by_hand(runner, decide, Send)
     assert sent == ["letter"]
 
 
 @planted([DeciderDies()])
-def what_was_scheduled_is_known_to_the_decider_alone(runner: Runner, mended: bool) -> None:
+def scheduled_work_is_remembered_only_by_the_decider(runner: Runner, fixed: bool) -> None:
     shipped: list[str] = []
 
     class Decide:
         def __init__(self) -> None:
             self.step = 0
 
-        def __call__(self, past: Past) -> list[Decision]:
-            step = len(past.scheduled) if mended else self.step
+        def __call__(self, history: History) -> list[Decision]:
+            step = len(history.scheduled) if fixed else self.step
             self.step += 1
             if step == 0:
-                return [schedule(f"ship-{past.started_id}")]
-            return [complete()] if past.done else []
+                return [schedule(f"ship-{history.started_id}")]
+            return [complete()] if history.done else []
 
     by_hand(runner, Decide, shipped.append)
     assert len(shipped) == 1
 
 
 @planted([Signal("hurry")])
-def what_is_not_done_yet_is_asked_for_again(runner: Runner, mended: bool) -> None:
+def unfinished_work_is_scheduled_again(runner: Runner, fixed: bool) -> None:
     shipped: list[str] = []
 
-    def decide(past: Past) -> list[Decision]:
-        if past.done and past.signals:
+    def decide(history: History) -> list[Decision]:
+        if history.done and history.signals:
             return [complete()]
-        asked = past.scheduled if mended else past.done
-        return [] if asked else [schedule(f"ship-{past.started_id}")]
+        asked = history.scheduled if fixed else history.done
+        return [] if asked else [schedule(f"ship-{history.started_id}")]
 
     by_hand(runner, decide, shipped.append)
     assert len(shipped) == 1
 
 
 @planted([AnsweredTwice()])
-def a_refused_answer_is_taken_for_a_failure(runner: Runner, mended: bool) -> None:
+def a_refused_answer_is_taken_for_a_failure(runner: Runner, fixed: bool) -> None:
     rooms: list[str] = []
 
-    def decide(past: Past) -> list[Decision]:
-        return [complete()] if past.done else [schedule("book")]
+    def decide(history: History) -> list[Decision]:
+        return [complete()] if history.done else [schedule("book")]
 
     def worker(client: Any) -> None:
         task = client.poll_for_activity_task(domain="simulated", taskList={"name": "rooms"})
@@ -138,11 +137,11 @@ def a_refused_answer_is_taken_for_a_failure(runner: Runner, mended: bool) -> Non
         try:
             client.respond_activity_task_completed(taskToken=task["taskToken"])
         except client.exceptions.UnknownResourceFault:
-            if not mended:
+            if not fixed:
                 rooms.remove(task["activityId"])
 
-    def book(past: Past) -> list[Decision]:
-        decisions = decide(past)
+    def book(history: History) -> list[Decision]:
+        decisions = decide(history)
         for each in decisions:
             if each["decisionType"] == "ScheduleActivityTask":
                 each["scheduleActivityTaskDecisionAttributes"]["taskList"] = {"name": "rooms"}

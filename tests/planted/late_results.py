@@ -1,16 +1,15 @@
-"""Work that goes on after its task has timed out, and results that come too late."""
+"""Work that continues after its task has timed out, and results that arrive too late."""
 
 from __future__ import annotations
 
 from itertools import count
 from typing import Any
 
-from by_hand import Decision, Past, by_hand, complete, schedule
-from planting import planted
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import EVERYDAY, AnswerLate, HeartbeatLate, TaskLate, WorkerDiesLate
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 COPIES: list[str] = []
 CAREFUL = [False]
@@ -38,12 +37,12 @@ class Catalogue(Workflow):
 
 
 @planted([TaskLate()])
-def a_late_worker_overwrites_what_is_newer(runner: Runner, mended: bool) -> None:
+def a_late_worker_overwrites_a_newer_value(runner: Runner, fixed: bool) -> None:
     numbers = count(1)
     store: dict[str, int] = {}
 
     def price() -> int:
-        if mended and store:
+        if fixed and store:
             return store["price"]
         store["price"] = next(numbers)
         return store["price"]
@@ -71,29 +70,29 @@ class Backup(Workflow):
 
 
 @planted([HeartbeatLate()])
-def a_worker_goes_on_that_is_taken_for_dead(runner: Runner, mended: bool) -> None:
+def a_worker_continues_after_its_task_timed_out(runner: Runner, fixed: bool) -> None:
     COPIES.clear()
-    CAREFUL[0] = mended
+    CAREFUL[0] = fixed
     runner(Backup, "tape")
     assert COPIES == ["tape"]
 
 
 @planted([WorkerDiesLate(), AnswerLate()], most_faults=1)
-def a_time_out_is_taken_for_nothing_done(runner: Runner, mended: bool) -> None:
+def a_time_out_is_taken_for_work_not_done(runner: Runner, fixed: bool) -> None:
     balance = [0]
     moves = {"charge": 7, "refund": -7}
 
     def work(activity_id: str) -> None:
         balance[0] += moves[activity_id]
 
-    def decide(past: Past) -> list[Decision]:
-        if "charge" in past.done:
+    def decide(history: History) -> list[Decision]:
+        if "charge" in history.done:
             return [complete("paid")]
-        if "charge" in past.timed_out and mended:
-            # Here nobody knows; what takes it back must be told which charge it was.
+        if "charge" in history.timed_out and fixed:
+            # It is unknown whether the card was charged, so the refund must name the charge.
             moves["refund"] = -balance[0]
-            return [complete("not paid")] if "refund" in past.done else [schedule("refund")]
-        return [complete("not paid")] if past.timed_out else [schedule("charge")]
+            return [complete("not paid")] if "refund" in history.done else [schedule("refund")]
+        return [complete("not paid")] if history.timed_out else [schedule("charge")]
 
     [run] = by_hand(runner, decide, work)
     paid = run.history[-1]["workflowExecutionCompletedEventAttributes"]["result"] == "paid"
@@ -101,23 +100,23 @@ def a_time_out_is_taken_for_nothing_done(runner: Runner, mended: bool) -> None:
 
 
 @planted([AnswerLate(), WorkerDiesLate()], most_faults=1)
-def a_second_try_counts_beside_the_first(runner: Runner, mended: bool) -> None:
-    """Each try leaves a row, and all rows are taken for results."""
+def both_attempts_are_counted(runner: Runner, fixed: bool) -> None:
+    """Each attempt writes a row, and all rows are counted as results."""
     rows: dict[str, int] = {}
 
     def work(activity_id: str) -> None:
-        rows["votes" if mended else activity_id] = 12
+        rows["votes" if fixed else activity_id] = 12
 
-    def decide(past: Past) -> list[Decision]:
-        return [complete()] if past.done else [schedule(f"votes {len(past.scheduled)}")]
+    def decide(history: History) -> list[Decision]:
+        return [complete()] if history.done else [schedule(f"votes {len(history.scheduled)}")]
 
     by_hand(runner, decide, work)
     assert sum(rows.values()) == 12
 
 
 @planted(EVERYDAY, most_faults=1)
-def a_time_out_ends_it_all(runner: Runner, mended: bool) -> None:
-    tries = 2 if mended else 1
+def a_single_time_out_fails_the_workflow(runner: Runner, fixed: bool) -> None:
+    tries = 2 if fixed else 1
     runner.stubs(Price, result=7)
     runner.stubs(Print, result=7)
 

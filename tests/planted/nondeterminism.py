@@ -1,4 +1,4 @@
-"""Workflows that decide otherwise when they are asked again."""
+"""Workflows that decide differently when they are replayed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from planting import planted
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import Deploy, WorkerDies
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
 
 
 @activity("pack", 1, "store", start_to_close=60, retry=2)
@@ -39,17 +38,17 @@ def run_both(runner: Runner, cls: type[Workflow], *arguments: Any) -> None:
     runner.stubs(Pack, result="packed", takes=5)
     runner.stubs(Wrap, result="wrapped", takes=5)
     declared = hasattr(cls, "flowy_type")
-    # The guard would refuse the plain ones before anything is run.
+    # The guard would refuse most of these before they run.
     runner(cls if declared else workflow("order", 1, "orders", guard=False)(cls), *arguments)
 
 
 @planted()
-def chance_decides(runner: Runner, mended: bool) -> None:
+def a_random_number_decides(runner: Runner, fixed: bool) -> None:
     random = Random(6)
 
     class Order(Packing):
         def run(self) -> Any:
-            chance = Random(1) if mended else random
+            chance = Random(1) if fixed else random
             first = self.pack if chance.random() < 0.5 else self.wrap
             return [first().result(), self.wrap("again").result(), self.pack("again").result()]
 
@@ -57,10 +56,10 @@ def chance_decides(runner: Runner, mended: bool) -> None:
 
 
 @planted(freeze=True)
-def the_clock_decides(runner: Runner, mended: bool) -> None:
+def the_clock_decides(runner: Runner, fixed: bool) -> None:
     class Order(Packing):
         def run(self, at: float) -> Any:
-            now = at if mended else time.time()
+            now = at if fixed else time.time()
             self.pack().result()
             return self.wrap(now).result(), self.pack().result()
 
@@ -68,10 +67,10 @@ def the_clock_decides(runner: Runner, mended: bool) -> None:
 
 
 @planted(freeze=True, start="2024-02-29T23:59:57Z")
-def midnight_decides(runner: Runner, mended: bool) -> None:
+def the_date_decides(runner: Runner, fixed: bool) -> None:
     class Order(Packing):
         def run(self, day: int) -> Any:
-            today = day if mended else datetime.now().day
+            today = day if fixed else datetime.now().day
             first, second = (self.pack, self.wrap) if today == 29 else (self.wrap, self.pack)
             return first().result(), second().result()
 
@@ -79,36 +78,36 @@ def midnight_decides(runner: Runner, mended: bool) -> None:
 
 
 @planted()
-def a_counter_of_the_process_names_things(runner: Runner, mended: bool) -> None:
+def a_process_wide_counter_is_used(runner: Runner, fixed: bool) -> None:
     numbers = count(1)
 
     class Order(Packing):
         def run(self, number: int) -> Any:
-            label = number if mended else next(numbers)
+            label = number if fixed else next(numbers)
             return self.pack(label).result(), self.wrap(label).result()
 
     run_both(runner, Order, 1)
 
 
 @planted()
-def a_new_id_is_drawn_each_time(runner: Runner, mended: bool) -> None:
+def a_random_id_is_used(runner: Runner, fixed: bool) -> None:
     random = Random(1)
 
     class Order(Packing):
         def run(self, order_id: str) -> Any:
-            drawn = order_id if mended else str(UUID(int=random.getrandbits(128)))
+            drawn = order_id if fixed else str(UUID(int=random.getrandbits(128)))
             return self.pack({"id": drawn}).result(), self.wrap().result()
 
     run_both(runner, Order, str(UUID(int=1)))
 
 
 @planted()
-def the_environment_decides(runner: Runner, mended: bool) -> None:
+def an_environment_variable_decides(runner: Runner, fixed: bool) -> None:
     os.environ.pop("WRAP_FIRST", None)
 
     class Order(Packing):
         def run(self, wrap_first: bool) -> Any:
-            first = wrap_first if mended else "WRAP_FIRST" in os.environ
+            first = wrap_first if fixed else "WRAP_FIRST" in os.environ
             calls = [self.wrap, self.pack] if first else [self.pack, self.wrap]
             return [call().result() for call in calls]
 
@@ -124,14 +123,14 @@ def the_environment_decides(runner: Runner, mended: bool) -> None:
 
 
 @planted([WorkerDies()])
-def what_others_have_done_decides(runner: Runner, mended: bool) -> None:
-    """It looks into a table that its own activities write."""
+def external_state_decides(runner: Runner, fixed: bool) -> None:
+    """The workflow reads a table that its own activities write."""
     table: list[str] = []
 
     class Order(Packing):
         def run(self) -> Any:
             packed = self.pack()
-            wrapped = self.wrap() if mended or not table else None
+            wrapped = self.wrap() if fixed or not table else None
             return packed.result(), wrapped and wrapped.result()
 
     runner.stubs(Pack, function=lambda what=None: table.append("packed"))
@@ -140,12 +139,12 @@ def what_others_have_done_decides(runner: Runner, mended: bool) -> None:
 
 
 @planted()
-def executions_share_what_they_remember(runner: Runner, mended: bool) -> None:
+def executions_share_a_mutable_attribute(runner: Runner, fixed: bool) -> None:
     class Order(Packing):
         parts: list[str] = []  # noqa: RUF012
 
         def run(self, name: str) -> Any:
-            parts = [] if mended else self.parts
+            parts = [] if fixed else self.parts
             parts.append(name)
             return self.pack(parts).result(), self.wrap(parts).result()
 
@@ -153,7 +152,7 @@ def executions_share_what_they_remember(runner: Runner, mended: bool) -> None:
 
 
 @planted()
-def a_generator_is_used_up(runner: Runner, mended: bool) -> None:
+def a_generator_is_exhausted(runner: Runner, fixed: bool) -> None:
     def shelves() -> Iterator[str]:
         yield from ("upper", "lower")
 
@@ -161,14 +160,14 @@ def a_generator_is_used_up(runner: Runner, mended: bool) -> None:
 
     class Order(Packing):
         def run(self) -> Any:
-            packed = [self.pack(shelf) for shelf in (shelves() if mended else kept)]
+            packed = [self.pack(shelf) for shelf in (shelves() if fixed else kept)]
             return [each.result() for each in packed]
 
     run_both(runner, Order)
 
 
 @planted()
-def where_things_lie_in_memory_decides(runner: Runner, mended: bool) -> None:
+def memory_addresses_decide(runner: Runner, fixed: bool) -> None:
     class Part:
         def __init__(self, name: str) -> None:
             self.name = name
@@ -179,7 +178,7 @@ def where_things_lie_in_memory_decides(runner: Runner, mended: bool) -> None:
         def run(self) -> Any:
             parts = [Part(name) for name in "abcdefgh"]
             kept.append(parts)
-            ordered = parts if mended else sorted(parts, key=lambda part: id(part) // 16 % 7)
+            ordered = parts if fixed else sorted(parts, key=lambda part: id(part) // 16 % 7)
             return [self.pack(part.name).result() for part in ordered]
 
     run_both(runner, Order)
@@ -204,5 +203,5 @@ class SameOrder(Packing):
 
 
 @planted([Deploy((OtherOrder,))], twin=[Deploy((SameOrder,))])
-def new_code_decides_what_old_code_began(runner: Runner, mended: bool) -> None:
+def new_code_decides_differently(runner: Runner, fixed: bool) -> None:
     run_both(runner, OldOrder)

@@ -1,15 +1,14 @@
-"""Orders that are taken for granted."""
+"""Code that relies on an order that is not guaranteed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from by_hand import Decision, Past, by_hand, complete, schedule
-from planting import planted
-
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.faults import DeciderDies
 from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import Decision, History, by_hand, complete, schedule
 
 
 @activity("read", 1, "accounts", start_to_close=60)
@@ -41,7 +40,7 @@ class PayInOneByOne(PayIn):
 
 
 @planted()
-def a_balance_is_read_before_another_is_written(runner: Runner, mended: bool) -> None:
+def a_balance_is_read_before_the_last_write(runner: Runner, fixed: bool) -> None:
     account = {"a": 100}
 
     def write(name: str, balance: int, amount: int) -> None:
@@ -49,7 +48,7 @@ def a_balance_is_read_before_another_is_written(runner: Runner, mended: bool) ->
 
     runner.stubs(Read, function=account.__getitem__)
     runner.stubs(Write, function=write)
-    runner(PayInOneByOne if mended else PayIn, 5, 7)
+    runner(PayInOneByOne if fixed else PayIn, 5, 7)
     assert account["a"] == 112
 
 
@@ -73,23 +72,23 @@ class Report(Workflow):
 
 
 @planted()
-def lines_are_appended_in_any_order(runner: Runner, mended: bool) -> None:
+def lines_are_appended_in_any_order(runner: Runner, fixed: bool) -> None:
     file: list[str] = []
     runner.stubs(Append, function=file.append)
-    runner(Report, mended)
+    runner(Report, fixed)
     assert file == ["head", "body"]
 
 
 @planted()
-def the_first_result_is_taken_for_the_first_asked_for(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        if past.is_first:
+def results_are_expected_in_the_order_of_the_calls(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if history.is_first:
             return [schedule("width"), schedule("height")]
-        completed = past.of("ActivityTaskCompleted")
+        completed = history.of("ActivityTaskCompleted")
         if len(completed) < 2:
             return []
         results = [each["result"] for each in completed]
-        if mended:
+        if fixed:
             results = [f"{name} of it" for name in ("width", "height")]
         return [complete(" x ".join(results))]
 
@@ -99,13 +98,13 @@ def the_first_result_is_taken_for_the_first_asked_for(runner: Runner, mended: bo
 
 
 @planted()
-def the_last_one_asked_for_is_taken_for_the_last_to_come(runner: Runner, mended: bool) -> None:
+def the_last_call_is_expected_to_finish_last(runner: Runner, fixed: bool) -> None:
     done: list[str] = []
 
-    def decide(past: Past) -> list[Decision]:
-        if past.is_first:
+    def decide(history: History) -> list[Decision]:
+        if history.is_first:
             return [schedule("pack"), schedule("wrap")]
-        ready = len(past.done) == 2 if mended else "wrap" in past.done
+        ready = len(history.done) == 2 if fixed else "wrap" in history.done
         return [complete()] if ready else []
 
     by_hand(runner, decide, done.append)
@@ -113,52 +112,52 @@ def the_last_one_asked_for_is_taken_for_the_last_to_come(runner: Runner, mended:
 
 
 @planted()
-def decision_tasks_are_counted_instead_of_results(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        if past.is_first:
+def decision_tasks_are_counted_instead_of_results(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if history.is_first:
             return [schedule("pack"), schedule("wrap")]
-        tasks = len(past.of("DecisionTaskStarted"))
-        return [complete()] if (len(past.done) == 2 if mended else tasks == 3) else []
+        tasks = len(history.of("DecisionTaskStarted"))
+        return [complete()] if (len(history.done) == 2 if fixed else tasks == 3) else []
 
     by_hand(runner, decide)
 
 
 @planted()
-def a_list_is_taken_for_a_queue(runner: Runner, mended: bool) -> None:
+def a_task_list_is_taken_for_a_queue(runner: Runner, fixed: bool) -> None:
     seen: list[str] = []
 
-    def decide(past: Past) -> list[Decision]:
-        if mended:
-            return [complete()] if "close" in past.done else [schedule(_next(past))]
-        if past.is_first:
+    def decide(history: History) -> list[Decision]:
+        if fixed:
+            return [complete()] if "close" in history.done else [schedule(_next(history))]
+        if history.is_first:
             return [schedule("open"), schedule("close")]
-        return [complete()] if len(past.done) == 2 else []
+        return [complete()] if len(history.done) == 2 else []
 
     by_hand(runner, decide, seen.append)
     assert seen == ["open", "close"]
 
 
-def _next(past: Past) -> str:
-    return "close" if "open" in past.done else "open"
+def _next(history: History) -> str:
+    return "close" if "open" in history.done else "open"
 
 
 @planted([DeciderDies()])
-def news_are_marked_as_read_before_the_answer_is_through(runner: Runner, mended: bool) -> None:
+def events_are_marked_as_read_before_the_answer_arrives(runner: Runner, fixed: bool) -> None:
     read = {"up to": 0}
 
-    def decide(past: Past) -> list[Decision]:
-        new = past.new if mended else past.since(read["up to"])
-        read["up to"] = past.started_id
-        if past.of("WorkflowExecutionStarted", new):
+    def decide(history: History) -> list[Decision]:
+        new = history.new if fixed else history.since(read["up to"])
+        read["up to"] = history.started_id
+        if history.of("WorkflowExecutionStarted", new):
             return [schedule("pack")]
-        return [complete()] if past.of("ActivityTaskCompleted", new) else []
+        return [complete()] if history.of("ActivityTaskCompleted", new) else []
 
     runner.watch(lambda: read)
     by_hand(runner, decide)
 
 
 @planted()
-def one_order_waits_for_what_another_has_taken(runner: Runner, mended: bool) -> None:
+def two_executions_deadlock(runner: Runner, fixed: bool) -> None:
     """Two executions take two locks each, in opposite orders."""
     holder: dict[str, str] = {}
 
@@ -166,11 +165,11 @@ def one_order_waits_for_what_another_has_taken(runner: Runner, mended: bool) -> 
         lock, who = activity_id.split()
         return "mine" if holder.setdefault(lock, who) == who else "taken"
 
-    def decide(past: Past) -> list[Decision]:
-        who = past.workflow_id
-        forward = mended or who.endswith("1")
+    def decide(history: History) -> list[Decision]:
+        who = history.workflow_id
+        forward = fixed or who.endswith("1")
         first, second = ("a", "b") if forward else ("b", "a")
-        got = [each["result"] for each in past.of("ActivityTaskCompleted")]
+        got = [each["result"] for each in history.of("ActivityTaskCompleted")]
         if not got:
             return [schedule(f"{first} {who}")]
         if got == ["taken"]:

@@ -1,4 +1,4 @@
-"""Look for every planted bug, and print the table of how it went, or write it into a document."""
+"""Search for every planted bug, and print a table of the results or write it into a document."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from planting import MODULES, PLANTED, Bug
+from tests.planted.bugs import MODULES, PLANTED, Bug
 
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 SECONDS = 10
@@ -16,15 +16,15 @@ TWIN_RUNS = 3_000
 
 
 def row(bug: Bug) -> str:
-    """Look for a bug, with and without method.
+    """Return the row of a bug: search for it systematically and at random.
 
     Raises:
-        AssertionError: it is not found in time, or its mended twin has a bug, too.
+        AssertionError: it is not found in time, or a bug is found in its fixed twin.
     """
     found = bug.find(seconds=SECONDS, runs=1_000_000)
-    twin = bug.find(mended=True, seconds=SECONDS, runs=TWIN_RUNS)
+    twin = bug.find(fixed=True, seconds=SECONDS, runs=TWIN_RUNS)
     assert found.failure is not None, f"{bug} is not found"
-    assert twin.failure is None, f"{bug}, mended: {twin.failure}"
+    assert twin.failure is None, f"{bug}, fixed: {twin.failure}"
     cells = [
         bug.kind,
         str(bug),
@@ -39,20 +39,20 @@ def row(bug: Bug) -> str:
 
 
 def table() -> str:
-    """Return the table of all of them."""
+    """Return the table of all bugs."""
     head = (
         "| | bug | time to find | choices after shrinking | found by random orders "
-        "| by random orders and faults | runs of the mended twin |\n"
+        "| by random orders and faults | runs of the fixed twin |\n"
         "| --- | --- | ---: | ---: | --- | --- | ---: |"
     )
     return "\n".join([head, *map(row, PLANTED)])
 
 
 def main() -> None:
-    """Print the table; or put it where the document that is named has its marks."""
+    """Print the table, and write it between the marks of each document that is named."""
     for name in MODULES:
         import_module(name)
-    # What workers say of the faults that they meet would hide how far the search is.
+    # The log of workers that meet faults would hide the progress of the search.
     logging.getLogger("flowy").setLevel(logging.CRITICAL + 1)
     text = table()
     print(text)

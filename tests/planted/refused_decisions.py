@@ -1,10 +1,13 @@
-"""Decisions that the service refuses, and nobody notices."""
+"""Decisions that the service refuses, which the decider does not notice."""
 
 from __future__ import annotations
 
-from by_hand import (
+from flowy_sim.faults import AnswerLate, Signal
+from flowy_sim.testing import Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import (
     Decision,
-    Past,
+    History,
     by_hand,
     cancel_timer,
     complete,
@@ -13,37 +16,33 @@ from by_hand import (
     start_child,
     timer,
 )
-from planting import planted
-
-from flowy_sim.faults import AnswerLate, Signal
-from flowy_sim.testing import Runner
 
 
 @planted([Signal("again")])
-def an_activity_id_is_still_in_use(runner: Runner, mended: bool) -> None:
-    def decide(past: Past) -> list[Decision]:
-        signals = len(past.new_signals)
-        first = [schedule("pack-0" if mended else "pack")] if past.is_first else []
-        more = [schedule("pack-1" if mended else "pack")] if signals else []
-        return [complete()] if len(past.done) == 2 else [*first, *more]
+def an_activity_id_is_still_in_use(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        signals = len(history.new_signals)
+        first = [schedule("pack-0" if fixed else "pack")] if history.is_first else []
+        more = [schedule("pack-1" if fixed else "pack")] if signals else []
+        return [complete()] if len(history.done) == 2 else [*first, *more]
 
     by_hand(runner, decide)
 
 
 @planted([Signal("touch"), AnswerLate(seconds=5)])
-def a_timer_id_is_still_in_use(runner: Runner, mended: bool) -> None:
-    """It is to close 20 s after the last signal."""
+def a_timer_id_is_still_in_use(runner: Runner, fixed: bool) -> None:
+    """The execution must close 20 s after the last signal."""
 
-    def decide(past: Past) -> list[Decision]:
-        timers = [each["timerId"] for each in past.of("TimerStarted")]
-        fired = [each["timerId"] for each in past.of("TimerFired")]
-        if past.is_first:
+    def decide(history: History) -> list[Decision]:
+        timers = [each["timerId"] for each in history.of("TimerStarted")]
+        fired = [each["timerId"] for each in history.of("TimerFired")]
+        if history.is_first:
             return [schedule("open"), timer("quiet 0", 20)]
-        if past.new_signals and mended:
+        if history.new_signals and fixed:
             return [cancel_timer(timers[-1]), timer(f"quiet {len(timers)}", 20)]
-        if past.new_signals:
+        if history.new_signals:
             return [timer("quiet 0", 20)]
-        return [complete()] if fired and (not mended or timers[-1] in fired) else []
+        return [complete()] if fired and (not fixed or timers[-1] in fired) else []
 
     [run] = by_hand(runner, decide)
     times = {event["eventType"]: event["eventTimestamp"] for event in run.history}
@@ -54,29 +53,29 @@ def a_timer_id_is_still_in_use(runner: Runner, mended: bool) -> None:
 
 
 @planted()
-def a_child_of_that_id_is_still_open(runner: Runner, mended: bool) -> None:
-    def order(past: Past) -> list[Decision]:
-        number = past.workflow_id[-1] if mended else "1"
-        if past.is_first:
+def a_child_with_the_same_id_is_still_open(runner: Runner, fixed: bool) -> None:
+    def order(history: History) -> list[Decision]:
+        number = history.workflow_id[-1] if fixed else "1"
+        if history.is_first:
             return [start_child(f"invoice-{number}", "invoice")]
-        return [complete()] if past.of("ChildWorkflowExecutionCompleted") else []
+        return [complete()] if history.of("ChildWorkflowExecutionCompleted") else []
 
-    def invoice(past: Past) -> list[Decision]:
-        return [complete()] if past.done else [schedule("print")]
+    def invoice(history: History) -> list[Decision]:
+        return [complete()] if history.done else [schedule("print")]
 
     by_hand(runner, {"order": order, "invoice": invoice}, starts=("order", "order"))
 
 
 @planted()
-def whom_it_signals_is_gone(runner: Runner, mended: bool) -> None:
-    def order(past: Past) -> list[Decision]:
-        if past.is_first:
+def the_signaled_execution_is_closed(runner: Runner, fixed: bool) -> None:
+    def order(history: History) -> list[Decision]:
+        if history.is_first:
             return [signal_other("desk-1", "ordered")]
-        heard = past.of("ExternalWorkflowExecutionSignaled")
-        failed = past.of("SignalExternalWorkflowExecutionFailed") if mended else []
+        heard = history.of("ExternalWorkflowExecutionSignaled")
+        failed = history.of("SignalExternalWorkflowExecutionFailed") if fixed else []
         return [complete()] if heard or failed else []
 
-    def desk(past: Past) -> list[Decision]:
-        return [complete()] if past.done else [schedule("look")]
+    def desk(history: History) -> list[Decision]:
+        return [complete()] if history.done else [schedule("look")]
 
     by_hand(runner, {"desk": desk, "order": order}, starts=("desk", "order"))

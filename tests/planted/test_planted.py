@@ -1,23 +1,23 @@
-"""Each planted bug is found soon and told shortly; without the bug nothing is found."""
+"""Each planted bug is found quickly and reported briefly; nothing is found in its fixed twin."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 import pytest
-from planting import MODULES, PLANTED, Bug
 
 from flowy_sim.explore._story import MOST_LINES
+from tests.planted.bugs import MODULES, PLANTED, Bug
 
 for name in MODULES:
     import_module(name)
 
 SHORT = 60
-"""So many runs of each mended twin are made here; the session ``planted`` makes many more."""
+"""Runs of each fixed twin that are made here; the nox session ``planted`` makes many more."""
 
 
 @pytest.mark.parametrize("bug", PLANTED, ids=str)
-def test_a_planted_bug_is_found_and_told_in_a_dozen_lines(bug: Bug) -> None:
+def test_a_planted_bug_is_found_and_reported_in_a_dozen_lines(bug: Bug) -> None:
     failure = bug.find(runs=500, seconds=60).failure
     assert failure is not None
     assert len(str(failure).splitlines()) <= MOST_LINES
@@ -25,7 +25,7 @@ def test_a_planted_bug_is_found_and_told_in_a_dozen_lines(bug: Bug) -> None:
 
 @pytest.mark.parametrize("bug", PLANTED, ids=str)
 def test_without_the_bug_nothing_is_found(bug: Bug) -> None:
-    found = bug.find(mended=True, runs=SHORT, seconds=60)
+    found = bug.find(fixed=True, runs=SHORT, seconds=60)
     assert found.failure is None, str(found.failure)
 
 

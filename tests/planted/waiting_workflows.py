@@ -1,11 +1,8 @@
-"""Workflows that wait, and do not reckon with what happens meanwhile."""
+"""Workflows that wait, and do not expect what happens meanwhile."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from by_hand import known_to
-from planting import planted
 
 import flowy
 from flowy import (
@@ -26,8 +23,9 @@ from flowy_sim.faults import (
     Deploy,
     Signal,
 )
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
+from flowy_sim.testing import Run, Runner
+from tests.planted.bugs import planted
+from tests.planted.by_hand import known_to
 
 DAY = 86_400
 
@@ -53,18 +51,18 @@ order = workflow("order", 1, "orders", execution_start_to_close=30 * DAY)
 
 
 def position(run: Run, event_type: str) -> int:
-    """The id of the first event of a type, or 0."""
+    """The ID of the first event of a type, or 0."""
     return next((e["eventId"] for e in run.history if e["eventType"] == event_type), 0)
 
 
 @planted([Signal("approved", "true"), ClockJumps(DAY)])
-def an_approval_in_time_is_overlooked(runner: Runner, mended: bool) -> None:
+def an_approval_in_time_is_overlooked(runner: Runner, fixed: bool) -> None:
     @order
     class Approval(Workflow):
         def run(self) -> str:
             approved, deadline = self.signal("approved"), self.timer(3_600)
             flowy.first(approved, deadline)
-            late = not approved.done if mended else deadline.done
+            late = not approved.done if fixed else deadline.done
             return "too late" if late else "approved"
 
     run = runner(Approval)
@@ -74,7 +72,7 @@ def an_approval_in_time_is_overlooked(runner: Runner, mended: bool) -> None:
 
 
 @planted([CancelRequest()])
-def what_was_paid_is_kept_when_it_is_canceled(runner: Runner, mended: bool) -> None:
+def a_payment_is_not_refunded_on_cancellation(runner: Runner, fixed: bool) -> None:
     ledger: list[str] = []
 
     @order
@@ -86,7 +84,7 @@ def what_was_paid_is_kept_when_it_is_canceled(runner: Runner, mended: bool) -> N
                 self.signal("delivered").result()
             except ExecutionCanceled:
                 flowy.wait(charged)
-                if mended and charged.error is None:
+                if fixed and charged.error is None:
                     self.refund("lamp").result()
                 raise
             return "delivered"
@@ -113,8 +111,8 @@ def deliver(runner: Runner) -> None:
 
 
 @planted([CancelRequest()])
-def every_exception_is_taken_for_a_failed_task(runner: Runner, mended: bool) -> None:
-    caught = TaskError if mended else Exception
+def every_exception_is_taken_for_a_failed_task(runner: Runner, fixed: bool) -> None:
+    caught = TaskError if fixed else Exception
 
     @order
     class Order(Paying):
@@ -130,11 +128,13 @@ def every_exception_is_taken_for_a_failed_task(runner: Runner, mended: bool) -> 
     for event in run.history:
         scheduled = event.get("activityTaskScheduledEventAttributes")
         known = known_to(run, scheduled) if scheduled else []
-        assert "WorkflowExecutionCancelRequested" not in known, "it pays all the same"
+        assert "WorkflowExecutionCancelRequested" not in known, (
+            "it pays although cancellation was requested"
+        )
 
 
 @planted([CancelRequest(), AnswerLate(seconds=30)])
-def what_cannot_be_canceled_any_more_is_taken_for_canceled(runner: Runner, mended: bool) -> None:
+def a_finished_activity_is_taken_for_canceled(runner: Runner, fixed: bool) -> None:
     ledger: list[str] = []
 
     @order
@@ -146,7 +146,7 @@ def what_cannot_be_canceled_any_more_is_taken_for_canceled(runner: Runner, mende
             except ExecutionCanceled:
                 charged.cancel()
                 flowy.wait(charged)
-                if mended and charged.error is None:
+                if fixed and charged.error is None:
                     self.refund("lamp").result()
                 raise
             return "paid"
@@ -158,13 +158,13 @@ def what_cannot_be_canceled_any_more_is_taken_for_canceled(runner: Runner, mende
 
 
 @planted([DeciderDies()])
-def a_side_effect_is_taken_for_something_done_once(runner: Runner, mended: bool) -> None:
+def a_side_effect_is_expected_to_run_once(runner: Runner, fixed: bool) -> None:
     sent: list[str] = []
 
     @order
     class Order(Paying):
         def run(self) -> str:
-            if mended:
+            if fixed:
                 self.charge("lamp").result()
             else:
                 self.side_effect(lambda: sent.append("lamp"))
@@ -177,7 +177,7 @@ def a_side_effect_is_taken_for_something_done_once(runner: Runner, mended: bool)
 
 
 @planted([Signal("item", '"lamp"', most=2)])
-def what_was_taken_in_advance_is_lost_on_restart(runner: Runner, mended: bool) -> None:
+def a_signal_taken_in_advance_is_lost_on_restart(runner: Runner, fixed: bool) -> None:
     packed: list[str] = []
 
     @order
@@ -187,7 +187,7 @@ def what_was_taken_in_advance_is_lost_on_restart(runner: Runner, mended: bool) -
             following = self.signal("item")
             taken = following.result() if following.done else None
             if number < 2:
-                self.restart(number + 1, taken if mended else None)
+                self.restart(number + 1, taken if fixed else None)
             return f"{number} packed"
 
     runner.stubs(Charge, function=packed.append)
@@ -217,7 +217,7 @@ class Patched(Paying):
 
 
 @planted([Deploy((Unpatched,))], twin=[Deploy((Patched,))])
-def new_code_asks_for_more_than_old_code_did(runner: Runner, mended: bool) -> None:
+def new_code_schedules_more_than_old_code(runner: Runner, fixed: bool) -> None:
     runner.stubs(Charge, result="paid", takes=5)
     runner.stubs(Refund, result="paid back", takes=5)
     runner(Old)
@@ -232,13 +232,13 @@ class Invoice(Workflow):
 
 
 @planted()
-def two_parents_give_their_children_one_name(runner: Runner, mended: bool) -> None:
+def two_parents_use_one_child_id(runner: Runner, fixed: bool) -> None:
     @order
     class Order(Workflow):
         invoice = WorkflowProxy(Invoice)
 
         def run(self, name: str) -> str:
-            workflow_id = f"invoice of {name}" if mended else "invoice"
+            workflow_id = f"invoice of {name}" if fixed else "invoice"
             return str(self.invoice.options(workflow_id=workflow_id)(name).result())
 
     runner.stubs(Charge, result="paid")

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from callers import Program
 
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._simulation.settings import Settings
+from tests.support.http_clients import Program
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from callers import Program, wait_until
 
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
+from tests.support.http_clients import Program, wait_until
 
 Make = Callable[..., Program]
 

@@ -6,12 +6,19 @@ import socket
 import struct
 from collections.abc import Callable
 
-from callers import ACTIVITIES, COMPLETE, DECISIONS, DOMAIN, Program, pack, wait_for_polls
-
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._simulation.settings import Settings
+from tests.support.http_clients import (
+    ACTIVITIES,
+    COMPLETE,
+    DECISIONS,
+    DOMAIN,
+    Program,
+    pack,
+    wait_for_polls,
+)
 
 Make = Callable[..., Program]
 

@@ -12,19 +12,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from callers import ACTIVITIES, COMPLETE, DECISIONS, Program, pack, wait_for_polls
-
 from flowy_sim._server.endpoint import Endpoint
+from tests.support.http_clients import (
+    ACTIVITIES,
+    COMPLETE,
+    DECISIONS,
+    Program,
+    pack,
+    wait_for_polls,
+)
 
 ROOT = Path(__file__).parent.parent.parent
-HERE = Path(__file__).parent
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Make = Callable[..., Program]
 
 #: Takes a task, says so, and answers it when it is told to.
 WORKER = """
 import sys
-from callers import ACTIVITIES, Program
+from tests.support.http_clients import ACTIVITIES, Program
 worker = Program(sys.argv[1], agent="worker/1.0")
 task = worker.call("PollForActivityTask", **ACTIVITIES)
 print("taken", flush=True)
@@ -37,14 +42,13 @@ worker.call("RespondActivityTaskCompleted", taskToken=task["taskToken"])
 def process(*command: str) -> Iterator[subprocess.Popen[str]]:
     """A Python process with pipes, which is killed in the end."""
     pipe = subprocess.PIPE
-    paths = os.pathsep.join([str(ROOT), str(HERE)])
     with subprocess.Popen(
         [sys.executable, *command],
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
         text=True,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as started:
         try:
             yield started

@@ -15,9 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import soaking
-from callers import Program, wait_until
-from soaking import DOMAIN, Client, Event, Told
+import pytest
 
 from flowy_sim._clients import wire
 from flowy_sim._engine import Engine
@@ -25,6 +23,9 @@ from flowy_sim._events.invariants import check
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._storage.file_journal import open_file
+from tests.support import server_load as soaking
+from tests.support.http_clients import Program, wait_until
+from tests.support.server_load import DOMAIN, Client, Event, Told
 
 SECONDS = 30.0 if "FLOWY_SOAK" in os.environ else 2.0
 CLIENTS = 50
@@ -81,6 +82,7 @@ class Kept:
         return asyncio.run(read())
 
 
+@pytest.mark.slow
 def test_whatever_50_clients_do_and_however_often_the_server_dies_nothing_answered_is_lost(
     tmp_path: Path,
 ) -> None:

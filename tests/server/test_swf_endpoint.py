@@ -10,12 +10,12 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from callers import DECISIONS, Program
 from freezegun import freeze_time
 
 from flowy_sim import Latency, Limits
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import serving
+from tests.support.http_clients import DECISIONS, Program
 
 DOMAIN = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
 
@@ -109,5 +109,5 @@ def test_without_the_extra_it_is_told_what_to_install(
     pytester.makepyfile("def test_it(swf_endpoint): pass")
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(errors=1)
-    report.stdout.fnmatch_lines(["swf_endpoint needs starlette and uvicorn; *'flowy-sim?serve?'"])
+    report.stdout.fnmatch_lines(["swf_endpoint needs starlette and uvicorn; install it: pip install *"])
     report.stdout.no_fnmatch_line("*pytest_plugin/*")

@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from callers import (
+
+from flowy_sim._server import presence
+from flowy_sim._server.endpoint import Endpoint, EndpointError
+from flowy_sim._server.server import serving
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import Settings
+from tests.support.http_clients import (
     ACTIVITIES,
     COMPLETE,
     DECISIONS,
@@ -19,12 +25,6 @@ from callers import (
     wait_until,
     waiting,
 )
-
-from flowy_sim._server import presence
-from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.server import serving
-from flowy_sim._server.settings import ServerSettings
-from flowy_sim._simulation.settings import Settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Make = Callable[..., Program]

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from photo_server import PhotoServer
 
 from flowy.tutorial import storage
+from tests.support.photo_server import PhotoServer
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from photo_server import PhotoServer
 from PIL import Image
 
-from flowy.tutorial import SAMPLE
+from flowy.tutorial import SAMPLE, ImageError
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
-from flowy.tutorial.errors import ImageError
+from tests.support.photo_server import PhotoServer
 
 
 def heard(activity: PredominantColor, going_on: Callable[[int], bool]) -> list[int]:
@@ -77,7 +76,7 @@ def test_the_search_for_the_color_stops_when_a_heartbeat_says_so(last: int) -> N
 def test_what_has_no_color_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("This is no image.")
-    with pytest.raises(ImageError, match=r"notes\.txt: This is no image; JPEG, .*\.$"):
+    with pytest.raises(ImageError, match=r"notes\.txt: This is not an image; JPEG, .*\.$"):
         PredominantColor().run(str(path))
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from photo_server import PhotoServer
 from PIL import Image
 
 import flowy
 from flowy.tutorial import SAMPLE, storage
 from flowy.tutorial.workflows import ImageCategorization
+from tests.support.photo_server import PhotoServer
 
 DOMAIN = "flowy_tutorial"
 
@@ -89,7 +89,7 @@ def test_a_photograph_can_be_carried_through_twice(swf: Any) -> None:
     ("arguments", "sentence"),
     [
         (("no-such.jpg",), "no-such.jpg: There is no such file."),
-        ((__file__,), "This is no image; JPEG, PNG, GIF, WEBP, TIFF, BMP, PPM can be read."),
+        ((__file__,), "This is not an image; JPEG, PNG, GIF, WEBP, TIFF, BMP, PPM can be read."),
         ((str(SAMPLE), 0), "The size must be a whole number of pixels from 1 to 2048, not 0."),
         ((str(SAMPLE), 64, "gs://pictures"), "give a local folder or s3://bucket/prefix."),
         (("http://127.0.0.1:1/lake.jpg",), "The server cannot be reached"),

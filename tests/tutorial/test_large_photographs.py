@@ -24,6 +24,7 @@ print(int(peak[1]) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize(
     ("mode", "format", "options", "megabytes"),

@@ -11,9 +11,7 @@ import pytest
 from flowy.tutorial import SAMPLE
 from flowy.tutorial.activities import PredominantColor, Resize
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim.testing import Runner
-from flowy_sim.testing._run import Run
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim.testing import Run, Runner, Stubs
 
 
 @pytest.mark.swf(activities="flowy.tutorial")
@@ -22,7 +20,7 @@ def test_a_photograph_is_filed_under_its_color(swf_run: Runner) -> None:
     assert Path(run.result).parent.name == "blue"
 
 
-def test_a_worker_that_dies_over_the_colors_is_noticed(swf_run: Runner, swf_stub: Stubs) -> None:
+def test_a_worker_that_dies_at_work_is_noticed(swf_run: Runner, swf_stub: Stubs) -> None:
     swf_stub(Resize, result="/pictures/small.jpg", takes=40)
     swf_stub(PredominantColor, takes=math.inf)
     run = swf_run(ImageCategorization, "photo.jpg")
@@ -32,7 +30,7 @@ def test_a_worker_that_dies_over_the_colors_is_noticed(swf_run: Runner, swf_stub
 
 
 @pytest.mark.swf(activities="flowy.tutorial")
-def test_what_was_decided_is_decided_again(
+def test_the_code_repeats_its_decisions(
     swf_run: Runner, swf_replay: Callable[[type[ImageCategorization], Run], None]
 ) -> None:
     swf_replay(ImageCategorization, swf_run(ImageCategorization, str(SAMPLE)))

@@ -14,10 +14,9 @@ from typing import IO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_server import PhotoServer
 
-from flowy.tutorial import SAMPLE, sources
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import SAMPLE, ImageError, sources
+from tests.support.photo_server import PhotoServer
 
 
 @pytest.fixture
@@ -181,9 +180,9 @@ def test_a_full_disk_is_a_sentence(
     [
         ("ftp://127.0.0.1/lake.jpg", "Only http and https URLs can be fetched."),
         ("s3://bucket/lake.jpg", "Only http and https URLs can be fetched."),
-        ("http://", "This is not a URL that can be fetched."),
-        ("http://[::1/lake.jpg", "This is not a URL that can be fetched."),
-        ("http://127.0.0.1:port/lake.jpg", "This is not a URL that can be fetched."),
+        ("http://", "This is not a valid URL."),
+        ("http://[::1/lake.jpg", "This is not a valid URL."),
+        ("http://127.0.0.1:port/lake.jpg", "This is not a valid URL."),
         ("no-such.jpg", "There is no such file."),
         (".", "This is not a file."),
         ("/dev/null", "This is not a file."),

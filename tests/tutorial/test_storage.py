@@ -11,8 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from flowy.tutorial import storage
-from flowy.tutorial.errors import ImageError
+from flowy.tutorial import ImageError, storage
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_a_picture_is_filed_under_its_category(folder: str) -> None:
     filed = storage.move(location, "blue")
     assert filed == f"{folder}/blue/lake.jpg"
     assert read(filed) == b"picture"
-    with pytest.raises(ImageError, match="is not there"):
+    with pytest.raises(ImageError, match="does not exist"):
         storage.move(location, "red")
 
 
@@ -77,7 +76,7 @@ def test_filing_a_picture_again_after_a_second_shrinking_replaces_it(folder: str
 
 
 def test_a_picture_that_is_not_there_is_a_sentence(folder: str) -> None:
-    with pytest.raises(ImageError, match=r"/lake\.jpg is not there"):
+    with pytest.raises(ImageError, match=r"/lake\.jpg does not exist"):
         storage.move(f"{folder}/lake.jpg", "blue")
 
 

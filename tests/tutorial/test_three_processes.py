@@ -62,6 +62,7 @@ def commands(swf_endpoint: Endpoint, tmp_path: Path) -> Commands:
     return Commands(swf_endpoint, tmp_path)
 
 
+@pytest.mark.slow
 def test_starter_decider_and_worker_file_a_photograph_together(
     swf_endpoint: Endpoint, commands: Commands, tmp_path: Path
 ) -> None:
@@ -70,8 +71,8 @@ def test_starter_decider_and_worker_file_a_photograph_together(
         commands.running("worker", *TASKS, "flowy.tutorial.workflows") as decider,
         commands.running("worker", *TASKS, "--activities", "flowy.tutorial") as worker,
     ):
-        read_until(decider, "workflow worker waits on image_processing")
-        read_until(worker, "activity worker waits on image_processing")
+        read_until(decider, "workflow worker polls image_processing")
+        read_until(worker, "activity worker polls image_processing")
         image = ("flowy.tutorial.workflows:ImageCategorization", str(SAMPLE), "100")
         started = Execution(**json.loads(commands.run("start", *DOMAIN, "--json", *image)))
         assert swf_endpoint.settle(SECONDS)

@@ -1,4 +1,4 @@
-"""What docs/tutorial.md shows is what the files hold, the commands take and the service does."""
+"""The tutorial shows real code, valid commands and what the service really does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from moto import mock_aws
 import flowy
 from flowy.tutorial import images, sources, storage
 from flowy.tutorial.workflows import ImageCategorization
-from flowy_sim import Simulation, _report
+from flowy_sim import Simulation
+from flowy_sim._report import timeline
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "tutorial.md").read_text()
@@ -37,7 +38,7 @@ MODULES = {"flowy": "flowy._cli", "flowy-sim": "flowy_sim._cli"}
 
 
 @pytest.mark.parametrize(("file", "text"), SHOWN, ids=lambda value: value.splitlines()[0])
-def test_code_that_is_shown_stands_in_its_file(file: str, text: str) -> None:
+def test_the_code_shown_is_in_its_file(file: str, text: str) -> None:
     rest = (ROOT / file).read_text()
     for part in ELISION.split(text):
         assert part in rest
@@ -45,7 +46,7 @@ def test_code_that_is_shown_stands_in_its_file(file: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_that_are_shown_are_understood(line: str) -> None:
+def test_the_commands_shown_are_accepted(line: str) -> None:
     program, *arguments = shlex.split(line)
     group = import_module(MODULES[program]).cli
     assert isinstance(group, click.Group)
@@ -90,21 +91,21 @@ def events() -> list[dict[str, Any]]:
     return list(reply["events"])
 
 
-def test_the_history_that_is_shown_is_the_one_that_the_service_writes(
+def test_the_history_shown_is_the_one_that_the_service_writes(
     events: list[dict[str, Any]],
 ) -> None:
     shown = re.findall(r"^\| (\d+) \| (\w+) \|", DOCUMENT, re.MULTILINE)
     assert shown == [(str(event["eventId"]), event["eventType"]) for event in events]
 
 
-def test_the_timeline_that_is_shown_is_drawn_from_that_history(
+def test_the_timeline_shown_is_drawn_from_that_history(
     events: list[dict[str, Any]],
 ) -> None:
     (shown,) = re.findall(r"<!-- timeline -->\n```text\n(.*?)\n```", DOCUMENT, re.DOTALL)
-    assert shown == _report.text(events, 80)
+    assert shown == timeline.text(events, 80)
 
 
-def test_the_program_that_starts_an_execution_does_so() -> None:
+def test_the_program_shown_starts_an_execution() -> None:
     (program,) = (text for file, language, text in BLOCKS if language == "python" and not file)
     with mock_aws():
         swf = boto3.client("swf")
@@ -116,7 +117,7 @@ def test_the_program_that_starts_an_execution_does_so() -> None:
         assert worker.run_once()
 
 
-def test_limits_and_settings_that_are_named_are_the_real_ones() -> None:
+def test_the_limits_and_settings_named_are_the_real_ones() -> None:
     assert f"export {storage.SETTING}=" in DOCUMENT
     assert f"the folder `{storage.DEFAULT_FOLDER}`" in DOCUMENT
     assert f"Up to {images.MAXIMUM_SIZE} pixels" in DOCUMENT

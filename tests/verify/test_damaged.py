@@ -1,4 +1,4 @@
-"""Whatever a file holds, it ends in a verdict or in a sentence."""
+"""Any damaged file ends in a verdict or an error, never in a traceback."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lives import Life
 
-from flowy_sim.verify import HistoryError, verify, verify_paths
+from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
+from tests.support.random_histories import Life
 
 #: What stands where it should not: wrong types, and texts and numbers out of place.
 ANYTHING: list[Any] = [None, True, -1, 0, 5, 10**30, 1.5, float("nan"), "", "x", [], [[]], {}]
@@ -62,9 +62,7 @@ def damage(document: Any, random: Random) -> None:
 
 @given(which=st.integers(0, 1000), seed=st.integers(0, 10**6), times=st.integers(1, 3))
 @settings(max_examples=200)
-def test_a_history_with_anything_wrong_in_it_ends_in_a_verdict_or_a_sentence(
-    which: int, seed: int, times: int
-) -> None:
+def test_a_damaged_history_ends_in_a_verdict_or_an_error(which: int, seed: int, times: int) -> None:
     histories = documents()
     document = deepcopy(histories[which % len(histories)])
     random = Random(seed)
@@ -74,7 +72,7 @@ def test_a_history_with_anything_wrong_in_it_ends_in_a_verdict_or_a_sentence(
 
     try:
         said = str(verify(document))
-    except HistoryError as error:
+    except MalformedHistoryError as error:
         said = str(error)
     assert said
 
@@ -83,7 +81,7 @@ def test_a_history_with_anything_wrong_in_it_ends_in_a_verdict_or_a_sentence(
     ("document", "sentence"),
     [
         ({"events": [], "recordedStart": 3}, "recordedStart is 3, which is not a structure."),
-        ({"events": [], "lossy": [3]}, "lossy is 3, which cannot be."),
+        ({"events": [], "lossy": [3]}, "lossy is 3, which has the wrong type."),
         ({"events": [], "recordedPolls": {"x": {}}}, "recordedPolls has 'x', which is not the id"),
         ({"events": [{"eventId": 1, "eventType": ""}]}, "An event has no eventType, which the "),
         (
@@ -92,13 +90,13 @@ def test_a_history_with_anything_wrong_in_it_ends_in_a_verdict_or_a_sentence(
         ),
     ],
 )
-def test_the_sentence_says_what_is_wrong(document: Any, sentence: str) -> None:
-    with pytest.raises(HistoryError) as refusal:
+def test_the_error_says_what_is_wrong(document: Any, sentence: str) -> None:
+    with pytest.raises(MalformedHistoryError) as refusal:
         verify(document)
     assert str(refusal.value).startswith(sentence)
 
 
-def test_one_more_heartbeat_than_anybody_would_send_is_not_tried() -> None:
+def test_more_heartbeats_than_a_worker_would_send_are_refused() -> None:
     settings_of_task = {
         "heartbeatTimeout": "1",
         "scheduleToCloseTimeout": "NONE",
@@ -139,11 +137,13 @@ def test_one_more_heartbeat_than_anybody_would_send_is_not_tried() -> None:
         },
     ]
 
-    with pytest.raises(HistoryError, match=r"A task would have had to send [0-9,]+ heartbeats"):
+    with pytest.raises(
+        MalformedHistoryError, match=r"A task would have had to send [0-9,]+ heartbeats"
+    ):
         verify(document)
 
 
-def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_have_errors_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[" * 100_000)
     (tmp_path / "b.json").write_bytes(b"\xff")
     (tmp_path / "c.json").mkdir()

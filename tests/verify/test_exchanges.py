@@ -34,7 +34,7 @@ def engine_with(domain: str) -> Engine:
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_no_request_is_malformed_that_the_service_accepted(path):
+def test_requests_that_the_service_accepted_are_accepted(path):
     for exchange in exchanges(path):
         checked(exchange["op"], exchange["request"])
 

@@ -1,11 +1,11 @@
-"""Who else is named in a history is stood in for."""
+"""Fakes play the other executions that a history names."""
 
 from __future__ import annotations
 
 import pytest
-from written import OTHER, SETTINGS, TYPE, Written
 
 from flowy_sim.verify import verify
+from tests.support.recorded_history import OTHER, SETTINGS, TYPE, Written
 
 
 def agrees(written: Written) -> bool:
@@ -18,7 +18,7 @@ def child_of_another(**started: object) -> Written:
     return Written(parentWorkflowExecution=OTHER, parentInitiatedEventId=15, **started)
 
 
-def test_a_child_has_been_started_by_the_recorded_event_of_its_parent():
+def test_a_child_is_started_by_the_recorded_event_of_its_parent():
     written = child_of_another(input="in", tagList=["one"], taskPriority="3")
     # Every decision task of the execution has its priority.
     written.events[1]["decisionTaskScheduledEventAttributes"]["taskPriority"] = "3"
@@ -67,7 +67,7 @@ def test_a_run_of_a_child_continues_another():
     assert agrees(child_of_another(continuedExecutionRunId="run-before"))
 
 
-def test_strangers_signal_and_ask_to_cancel_by_the_recorded_events():
+def test_other_executions_send_signals_and_cancel_requests_in_the_recorded_events():
     written = Written()
     written.later(1).trigger(
         "WorkflowExecutionSignaled",
@@ -85,7 +85,7 @@ def test_strangers_signal_and_ask_to_cancel_by_the_recorded_events():
 
 
 @pytest.mark.parametrize(
-    ("ending", "told"),
+    ("ending", "outcome"),
     [
         ("Completed", {"result": "[]"}),
         ("Completed", {}),
@@ -94,15 +94,15 @@ def test_strangers_signal_and_ask_to_cancel_by_the_recorded_events():
         ("Terminated", {}),
     ],
 )
-def test_a_child_ends(ending, told):
+def test_a_child_ends(ending, outcome):
     written = Written()
     _, _, child = written.start_child()
-    written.later(2).trigger(f"ChildWorkflowExecution{ending}", **child, **told)
+    written.later(2).trigger(f"ChildWorkflowExecution{ending}", **child, **outcome)
     written.decide(("WorkflowExecutionCompleted", {}))
     assert agrees(written)
 
 
-def test_a_child_times_out_after_its_own_start_not_its_parents_hearing_of_it():
+def test_a_child_times_out_after_its_own_start_not_after_its_parents_event():
     written = Written()
     _, _, child = written.start_child(executionStartToCloseTimeout="2")
     written.later(1.95).trigger(
@@ -133,7 +133,7 @@ def test_a_child_signals_its_parent():
     assert agrees(written)
 
 
-def test_a_child_of_greater_priority_on_the_list_of_its_parent_is_in_nobodys_way():
+def test_a_child_of_greater_priority_on_the_list_of_its_parent_does_not_disturb():
     written = Written()
     _, _, child = written.start_child(taskPriority="9")
     written.decide()
@@ -142,7 +142,7 @@ def test_a_child_of_greater_priority_on_the_list_of_its_parent_is_in_nobodys_way
     assert agrees(written)
 
 
-def test_a_child_cannot_start_where_its_workflow_id_is_in_use():
+def test_a_child_cannot_start_while_its_workflow_id_is_in_use():
     written = Written()
     child = {"workflowId": "child", "workflowType": TYPE}
     (initiated,) = written.decide(("StartChildWorkflowExecutionInitiated", {**child, **SETTINGS}))
@@ -156,7 +156,7 @@ def test_a_child_cannot_start_where_its_workflow_id_is_in_use():
     assert agrees(written)
 
 
-def test_a_stranger_is_there_to_be_signalled_and_then_is_not():
+def test_another_execution_can_be_signaled_until_it_closes():
     written = Written()
     sent = {"workflowId": "other", "signalName": "go"}
     (initiated,) = written.decide(("SignalExternalWorkflowExecutionInitiated", sent))
@@ -175,7 +175,7 @@ def test_a_stranger_is_there_to_be_signalled_and_then_is_not():
     assert agrees(written)
 
 
-def test_an_execution_that_signals_itself_is_recognized_though_its_id_is_not_given():
+def test_an_execution_that_signals_itself_is_recognized_without_its_id():
     written = Written()
     sent = {"workflowId": "me", "runId": "run-of-me", "signalName": "go"}
     (initiated,) = written.decide(("SignalExternalWorkflowExecutionInitiated", sent))
@@ -193,7 +193,7 @@ def test_an_execution_that_signals_itself_is_recognized_though_its_id_is_not_giv
 
 
 @pytest.mark.parametrize("cause", ["CHILD_CREATION_RATE_EXCEEDED", "OPEN_WORKFLOWS_LIMIT_EXCEEDED"])
-def test_others_may_have_used_up_what_the_account_may_have(cause):
+def test_other_executions_may_have_used_up_the_limits_of_the_account(cause):
     written = Written()
     failed = {"cause": cause, "initiatedEventId": 0, "workflowId": "child", "workflowType": TYPE}
     started = {"workflowId": "sibling", "workflowType": TYPE, **SETTINGS}

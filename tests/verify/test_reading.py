@@ -1,4 +1,4 @@
-"""Histories are read in all the forms in which they come."""
+"""Histories are read in all their forms."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from written import Written, attributes
 
-from flowy_sim.verify import HistoryError, verify, verify_paths
+from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
 from flowy_sim.verify._recording import milliseconds, read
+from tests.support.recorded_history import Written, attributes
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_times_are_read_as_the_command_line_boto3_and_the_wire_give_them(timesta
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", [], {}])
-def test_what_is_no_time_is_refused(timestamp):
-    with pytest.raises(HistoryError, match="is not a time"):
+def test_an_invalid_time_is_refused(timestamp):
+    with pytest.raises(MalformedHistoryError, match="is not a time"):
         milliseconds(timestamp)
 
 
@@ -51,13 +51,13 @@ def test_a_recording_may_be_given_as_it_was_read(events):
     assert verify(read(events, "mine")).name == "mine"
 
 
-def test_members_that_the_model_does_not_have_are_passed_over(events):
+def test_members_that_the_model_does_not_have_are_ignored(events):
     attributes(events[2])["startedOnPreviousTaskCompletion"] = False
     attributes(events[4])["immediatelyStart"] = False
     assert verify(events).agrees
 
 
-def test_old_histories_do_not_say_how_long_decision_tasks_may_wait(events):
+def test_old_histories_lack_the_schedule_to_start_timeout_of_decision_tasks(events):
     scheduled = [event for event in events if event["eventType"] == "DecisionTaskScheduled"]
     for event in scheduled:
         del attributes(event)["scheduleToStartTimeout"]
@@ -77,25 +77,27 @@ def test_old_histories_do_not_say_how_long_decision_tasks_may_wait(events):
         (["WorkflowExecutionStarted"], "is not a structure"),
     ],
 )
-def test_what_is_no_history_is_refused(document, complaint):
-    with pytest.raises(HistoryError, match=complaint):
+def test_a_document_that_is_not_a_history_is_refused(document, complaint):
+    with pytest.raises(MalformedHistoryError, match=complaint):
         verify(document)
 
 
-def test_a_history_with_a_gap_is_refused_with_the_mend(events):
+def test_a_history_with_a_gap_is_refused_with_the_fix(events):
     del events[3]
-    with pytest.raises(HistoryError, match="where event 4 should be there is event 5; give all"):
+    with pytest.raises(
+        MalformedHistoryError, match="event 5 follows where event 4 should; give all"
+    ):
         verify(events)
 
 
-def test_what_the_service_cannot_have_written_is_refused_with_its_place(events):
+def test_values_that_the_service_cannot_have_written_are_refused_with_their_place(events):
     attributes(events[4])["activityType"] = {"name": "Pack"}
     complaint = r"Event 5 \(ActivityTaskScheduled\).activityType has no version"
-    with pytest.raises(HistoryError, match=complaint):
+    with pytest.raises(MalformedHistoryError, match=complaint):
         verify(events)
 
 
-def test_files_and_folders_are_read_and_what_is_unreadable_is_told(events, tmp_path):
+def test_files_and_folders_are_read_and_unreadable_files_reported(events, tmp_path):
     folder = tmp_path / "some" / "where"
     folder.mkdir(parents=True)
     (folder / "good.json").write_text(json.dumps({"events": events}))

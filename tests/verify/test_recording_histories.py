@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from flowy._client import Execution
 from flowy_sim import Limits, Simulation, mock_swf
 from flowy_sim._cli import cli
+from flowy_sim._cli.history_recorder import MOST_REFUSALS, RetryingClient, path_of, record
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
-from flowy_sim.testing._histories.files import load
-from flowy_sim.testing._histories.recording import MOST_REFUSALS, PatientClient, path_of, record
+from flowy_sim.testing._history_files import load
 from flowy_sim.verify import verify_paths
 
 DOMAIN = "shop"
@@ -191,7 +191,7 @@ def test_the_service_s_rates_are_kept(tmp_path: Path) -> None:
     simulation = Simulation(limits=Limits(page=1, throttling=True))
     live(simulation.client())
     waits: list[float] = []
-    patient = PatientClient(
+    patient = RetryingClient(
         simulation.client(), lambda error, wait: waits.append(wait), simulation.clock.advance
     )
     for _ in range(60):
@@ -205,7 +205,7 @@ def test_waits_grow_and_end(client: Any) -> None:
     waits: list[float] = []
     told: list[float] = []
     calls = Calls(client)
-    patient = PatientClient(calls, lambda error, wait: told.append(wait), waits.append)
+    patient = RetryingClient(calls, lambda error, wait: told.append(wait), waits.append)
     calls.refusals = 3
     patient.describe_domain(name=DOMAIN)
     assert told == waits
@@ -219,7 +219,7 @@ def test_waits_grow_and_end(client: Any) -> None:
 
 def test_other_faults_are_not_waited_for(client: Any) -> None:
     waits: list[float] = []
-    patient = PatientClient(client, lambda error, wait: None, waits.append)
+    patient = RetryingClient(client, lambda error, wait: None, waits.append)
 
     with pytest.raises(client.exceptions.UnknownResourceFault):
         patient.describe_domain(name="nowhere")
@@ -256,16 +256,22 @@ def test_the_command_records_from_a_server(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--domain", DOMAIN), "Error: Say where from: either --from-aws or --endpoint-url."),
-        (("--from-aws", "--endpoint-url", "http://x", "--domain", "a"), "Error: Say where from"),
+        (("--domain", DOMAIN), "Error: Give one of --from-aws and --endpoint-url."),
+        (
+            ("--from-aws", "--endpoint-url", "http://x", "--domain", "a"),
+            "Error: Give one of --from-aws",
+        ),
         (("--from-aws",), "Error: Missing option '--domain'"),
-        (("{url}", "--domain", "a", "--run-id", "x"), "Error: --run-id needs --workflow-id."),
+        (("{url}", "--domain", "a", "--run-id", "x"), "Error: --run-id requires --workflow-id."),
         (
             ("{url}", "--domain", "a", "--run-id", "x", "--workflow-id", "y", "--limit", "1"),
-            "Error: --run-id names the run; leave the other filters out.",
+            "Error: --run-id already names the run; leave the other filters out.",
         ),
         (("{url}", "--domain", "a"), "Error: there is no domain 'a'"),
-        (("{url}", "--domain", DOMAIN, "--workflow-id", "a"), "Error: there is no such execution"),
+        (
+            ("{url}", "--domain", DOMAIN, "--workflow-id", "a"),
+            "Error: no execution matches the filters",
+        ),
         (
             ("{url}", "--domain", DOMAIN, "--workflow-id", "a", "--run-id", "b"),
             "Error: there is no execution with the workflow id 'a' and the run id 'b' in the ",
@@ -273,7 +279,7 @@ def test_the_command_records_from_a_server(
         (("{url}", "--domain", DOMAIN, "--since", "x"), "Error: Invalid value for '--since': "),
         (("{url}", "--domain", DOMAIN, "--status", "x"), "Error: Invalid value for '--status': "),
         (("{url}", "--domain", DOMAIN, "--limit", "0"), "Error: Invalid value for '--limit': "),
-        (("--endpoint-url", "here", "--domain", "a"), "Error: 'here' is no URL of a service"),
+        (("--endpoint-url", "here", "--domain", "a"), "Error: 'here' is not the URL of a service"),
         (("{url}", "--domain", DOMAIN, "--to", "file"), "Error: Invalid value for '--to': "),
         (
             ("{url}", "--domain", DOMAIN, "--to", "file/a"),

@@ -1,4 +1,4 @@
-"""All that Amazon SWF wrote and was recorded, where the recordings are at hand."""
+"""All recorded histories that Amazon SWF wrote, if the recordings are at hand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the simulation has written, it writes again.
+"""The simulation writes its own histories again.
 
-The lives are drawn from fixed seeds. In about one history of three thousand, those around it were
-so entangled that it does not tell what they did; then there is nothing to write it again from.
+The lives are drawn from fixed seeds. About one history in three thousand does not show what the
+executions around it did, because they were too entangled; such a history cannot be written again.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from lives import Life
 
-from flowy_sim.verify import HistoryError, verify
+from flowy_sim.verify import MalformedHistoryError, verify
+from tests.support.random_histories import Life
 
 every_life = pytest.mark.parametrize("seed", range(40))
 
@@ -30,13 +30,13 @@ def test_every_history_of_a_random_life_is_written_again(seed: int) -> None:
 
 
 @every_life
-def test_the_events_tell_what_was_decided(seed: int) -> None:
+def test_decisions_are_derived_from_the_events(seed: int) -> None:
     for document in life(seed).histories():
         assert str(verify(document["events"])).startswith("agrees")
 
 
 @every_life
-def test_times_are_invented_where_they_were_not_kept(seed: int) -> None:
+def test_missing_times_are_invented(seed: int) -> None:
     for document in life(seed).histories():
         for event in document["events"]:
             del event["eventTimestamp"]
@@ -44,7 +44,7 @@ def test_times_are_invented_where_they_were_not_kept(seed: int) -> None:
 
 
 @every_life
-def test_what_a_source_has_lost_is_not_missed(seed: int) -> None:
+def test_what_a_source_did_not_keep_is_ignored(seed: int) -> None:
     lossy = ["eventTimestamp not kept", "zero-valued *EventId attributes not kept"]
     for document in life(seed).histories():
         for event in document["events"]:
@@ -65,7 +65,7 @@ def test_a_history_may_end_in_the_middle(seed: int) -> None:
 
 
 @every_life
-def test_a_link_that_was_changed_is_found(seed: int) -> None:
+def test_a_changed_link_is_found(seed: int) -> None:
     random = Random(seed)
     for document in life(seed).histories():
         links = [
@@ -84,7 +84,7 @@ def test_a_link_that_was_changed_is_found(seed: int) -> None:
 
 
 @every_life
-def test_an_event_that_was_changed_for_another_is_found(seed: int) -> None:
+def test_an_event_of_another_type_is_found(seed: int) -> None:
     random = Random(seed)
     for document in life(seed).histories():
         events = document["events"]
@@ -100,7 +100,7 @@ def _found(document: dict[str, Any]) -> int:
     """Return the event at which a changed history is found out."""
     try:
         verdict = verify(document)
-    except HistoryError:
+    except MalformedHistoryError:
         return 0
     assert verdict.difference is not None
     return verdict.difference.event_id

@@ -1,4 +1,4 @@
-"""A history that was tampered with is found out, at the event and the member."""
+"""A history that was tampered with differs at the event and member that was changed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
-from lives import Life
-from written import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
-from flowy_sim.verify import HistoryError, verify
-from flowy_sim.verify._comparing import ABSENT
+from flowy_sim.verify import MalformedHistoryError, verify
+from flowy_sim.verify._comparison import ABSENT
+from tests.support.random_histories import Life
+from tests.support.recorded_history import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
 SENDER = {"externalInitiatedEventId", "externalWorkflowExecution"}
 #: What callers tell, or the account is in a state for, and the service repeats once: nothing else
@@ -34,13 +34,13 @@ TOLD_ONCE = {
     "WorkflowExecutionCancelRequested": SENDER,
     "WorkflowExecutionTerminated": {"childPolicy", "details", "reason"},
 }
-#: The service invents these; whether one is there is all that can be told.
+#: The service makes these up; only their presence can be checked.
 RUN_IDS = {"newExecutionRunId", "runId"}
 
 
 @pytest.fixture
 def written() -> Written:
-    """Work of all kinds, decided on by a decider whose decisions can be told from the events."""
+    """Work of all kinds, by a decider whose decisions can be derived from the events."""
     written = Written()
     scheduled, started = written.start_activity(control="c")
     links = {"scheduledEventId": scheduled, "startedEventId": started}
@@ -69,7 +69,7 @@ def dtc(written: Written) -> dict[str, int]:
     return {"decisionTaskCompletedEventId": ids[-1]}
 
 
-def test_without_tampering_it_agrees(written):
+def test_the_history_agrees_without_tampering(written):
     assert str(verify(written.events)) == "agrees: history, 22 events"
 
 
@@ -88,7 +88,7 @@ def test_without_tampering_it_agrees(written):
         (19, "startedEventId", 14),
     ],
 )
-def test_what_was_changed_is_named(written, event_id, member, value):
+def test_the_changed_member_is_named(written, event_id, member, value):
     changed = attributes(written.events[event_id - 1])
     before = changed.get(member, ABSENT)
     changed[member] = value
@@ -101,7 +101,7 @@ def test_what_was_changed_is_named(written, event_id, member, value):
 
 
 @given(st.integers(0, 300), st.randoms(use_true_random=False))
-def test_whatever_was_changed_is_found(seed: int, random: Random) -> None:
+def test_any_change_is_found(seed: int, random: Random) -> None:
     life = Life(Random(seed))
     life.live(100)
     for document in life.histories():
@@ -138,5 +138,5 @@ def tamper(random: Random, members: dict[str, Any], name: str) -> None:
 def found(document: dict[str, Any]) -> bool:
     try:
         return not verify(document).agrees
-    except HistoryError:
+    except MalformedHistoryError:
         return True

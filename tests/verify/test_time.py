@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from written import Written
 
 from flowy_sim.verify import verify
+from tests.support.recorded_history import Written
 
 
 def timed_out(written: Written, **members: object) -> int:
@@ -13,7 +13,7 @@ def timed_out(written: Written, **members: object) -> int:
 
 
 @pytest.mark.parametrize("late", [0, 0.007, 0.019, 0.4])
-def test_the_service_may_be_late_and_other_things_come_first(late):
+def test_a_late_timer_may_fire_after_other_events(late):
     written = Written()
     (timer,) = written.decide(("TimerStarted", {"timerId": "t", "startToFireTimeout": "5"}))
     written.later(5)
@@ -73,7 +73,7 @@ def test_a_worker_must_have_sent_heartbeats_when_an_activity_outlives_its_heartb
     assert verify(written.events).agrees
 
 
-def test_what_the_last_heartbeat_told_is_in_the_time_out():
+def test_the_details_of_the_last_heartbeat_are_in_the_time_out():
     written = Written()
     scheduled, started = written.start_activity(heartbeatTimeout="2")
     links = {"scheduledEventId": scheduled, "startedEventId": started}
@@ -100,7 +100,7 @@ def test_recorded_heartbeats_are_sent_and_learn_of_the_request_to_cancel():
     assert verify({"events": written.events, "recordedHeartbeats": recorded}).agrees
 
 
-def test_a_heartbeat_that_was_answered_otherwise_is_a_difference():
+def test_a_heartbeat_with_another_reply_is_a_difference():
     written = Written()
     scheduled, started = written.start_activity()
     links = {"scheduledEventId": scheduled, "startedEventId": started}
@@ -134,7 +134,7 @@ def test_an_execution_times_out():
     assert verify(written.events).agrees
 
 
-def test_times_are_invented_such_that_what_runs_at_once_ends_in_the_recorded_order():
+def test_invented_times_keep_the_recorded_order_of_concurrent_timers():
     written = Written()
     (long,) = written.decide(("TimerStarted", {"timerId": "long", "startToFireTimeout": "10"}))
     signal = {"externalInitiatedEventId": 0, "signalName": "go"}

@@ -1,4 +1,4 @@
-"""``flowy-sim verify`` shows what came of it and fails when something differs."""
+"""``flowy-sim verify`` prints verdicts, and fails if a history differs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from written import Written, attributes
 
 from flowy_sim._cli import cli
+from tests.support.recorded_history import Written, attributes
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def test_the_first_difference_is_shown_in_full_and_fails(folder):
     ]
 
 
-def test_programs_are_told_in_json(folder):
+def test_the_verdicts_are_printed_as_json(folder):
     result = verify("--json", folder)
     assert result.exit_code == 1
-    told = json.loads(result.output)
-    agrees, differs, unreadable = told["histories"]
+    printed = json.loads(result.output)
+    agrees, differs, unreadable = printed["histories"]
     assert agrees == {"name": "agrees.json", "agrees": True, "events": 5, "agreed": 5}
     assert differs["difference"] == {
         "eventId": 4,
@@ -60,7 +60,7 @@ def test_programs_are_told_in_json(folder):
         "got": 2,
     }
     assert unreadable["error"].startswith("It does not begin")
-    assert told["totals"] == {
+    assert printed["totals"] == {
         "histories": 3,
         "events": 10,
         "agree": 1,
@@ -70,11 +70,11 @@ def test_programs_are_told_in_json(folder):
 
 
 def test_a_folder_without_histories_fails(tmp_path):
-    assert "There is no file that ends in .json." in verify(tmp_path).stderr
+    assert "No file ends in .json." in verify(tmp_path).stderr
     assert verify(tmp_path).exit_code == 1
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path):
+def test_a_path_that_does_not_exist_is_named(tmp_path):
     result = verify(tmp_path / "none.json")
     assert result.exit_code == 2
     assert "none.json' does not exist" in result.output

@@ -1,7 +1,8 @@
-"""JSON values as the service's types, or its SerializationException.
+"""Values as the service's types, and what is wrong with them in the service's words.
 
-The service is written in Java and its answers say so: a number where text belongs is refused with
-``class java.lang.Short can not be converted to an String``, as reported in 2015.
+A value of the wrong type is a SerializationException. The service is written in Java, and its
+answers show it: a number instead of a text is refused with ``class java.lang.Short can not be
+converted to an String``, as reported in 2015. A value that breaks a constraint is a `Problem`.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ ONE_YEAR = 31_536_000
 
 @dataclass(frozen=True)
 class Amount:
-    """What numbers a member holds that travels as text.
+    """The range of a number that is sent as text: a duration, a period or a priority.
 
     Attributes:
         lowest: the smallest number allowed.
@@ -156,7 +157,7 @@ AMOUNTS_BY_MEMBER = {
 
 
 def amount_of(shape: Any, path: str) -> Amount | None:
-    """Return the numbers a text member may hold, or None where it is free text."""
+    """Return the range of a member that is a number sent as text; None for free text."""
     for depth in (1, 2):
         member = ".".join(path.split(".")[-depth:])
         if member in AMOUNTS_BY_MEMBER:
@@ -184,7 +185,7 @@ class Problem:
     """One broken constraint.
 
     Attributes:
-        path: where, from the place of the check; empty for the value itself.
+        path: the members that lead to it from the value checked; empty for the value itself.
         value: the value as the service prints it, or None for null.
         constraint: the rule it breaks, in the service's words.
     """
@@ -211,7 +212,6 @@ class Refused(Exception):
     """
 
     def __init__(self, problems: list[Problem]) -> None:
-        """Keep the problems."""
         super().__init__(problems)
         self.problems = problems
 

@@ -1,8 +1,8 @@
 """Checks compiled from the service model, one function for each shape.
 
 A check takes a value, returns it as the engine keeps it, and raises `Refused` with every problem
-it found. Structures and lists check quickly first; only when something is wrong they look again
-for all that is wrong, in the model's order.
+that it found. Structures and lists first check quickly. Only if something is wrong do they check
+again, carefully, and collect all problems in the model's order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Check = Callable[[Any], Any]
 NUMBER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 
 # The service prints enums in an order of its own (reported and measured).
-# Assumption: child-policy-order: that of ChildPolicy is not known, the model's stands in.
+# Assumption: child-policy-order: that of ChildPolicy is not known, so the model's is used.
 ENUM_ORDERS = {
     "DecisionType": (
         "CompleteWorkflowExecution",
@@ -82,7 +82,7 @@ def units(value: str) -> int:
 
 
 def text_check(shape: Any) -> Check:
-    """Compile a text: its length."""
+    """Return the check of a text: its length."""
     shortest = 1 if shape.name in EMPTY_IS_ABSENT else shape.metadata.get("min", 0)
     longest = shape.metadata.get("max", 1 << 62)
     # A text of this many characters is short enough however many code units each one takes.
@@ -102,7 +102,7 @@ def text_check(shape: Any) -> Check:
 
 
 def amount_check(shape: Any, amount: Amount) -> Check:
-    """Compile a number that travels as text: a duration, a period or a priority."""
+    """Return the check of a number that is sent as text: a duration, a period or a priority."""
     fits = text_check(shape)
     unparsable = f"Member must be a {amount.unit}" + (" or NONE" if amount.none else "")
     usual = frozenset(
@@ -126,7 +126,7 @@ def amount_check(shape: Any, amount: Amount) -> Check:
 
 
 def choice_check(shape: Any) -> Check:
-    """Compile an enum."""
+    """Return the check of an enum."""
     choices = frozenset(shape.enum)
     listed = ", ".join(ENUM_ORDERS.get(shape.name, shape.enum))
     constraint = f"Member must satisfy enum value set: [{listed}]"
@@ -141,7 +141,7 @@ def choice_check(shape: Any) -> Check:
 
 
 def integer_check(shape: Any) -> Check:
-    """Compile a whole number: its range."""
+    """Return the check of a whole number: its range."""
     lowest, highest = shape.metadata["min"], shape.metadata["max"]
 
     def check(value: Any) -> int:
@@ -156,7 +156,7 @@ def integer_check(shape: Any) -> Check:
 
 
 def each_check(shape: Any, path: str) -> Check:
-    """Compile a list: its length and its elements, whose places are counted from 1."""
+    """Return the check of a list: its length and its elements, which are counted from 1."""
     element = compiled(shape.member, path)
     longest = shape.metadata.get("max", 1 << 62)
     nullable = shape.name in NULLABLE_ELEMENTS
@@ -205,7 +205,7 @@ def element_constraint(shape: Any) -> str:
 
 
 def structure_check(shape: Any, path: str = "") -> Check:
-    """Compile a structure: its members; what the model does not know is ignored."""
+    """Return the check of a structure: its members; unknown ones are ignored."""
     checks = {
         name: compiled(member, f"{path}.{name}" if path else name)
         for name, member in shape.members.items()

@@ -1,8 +1,7 @@
-"""Is this request one the service would take at all?
+"""Checks of requests that need not know what the service holds.
 
-Three questions in the service's order, none of which needs to know what the service holds: do the
-values have the right types (else SerializationException), do they keep the constraints of the
-model (else one ValidationException that lists every problem), do they fit each other (else a
+They come in the service's order: the types of values (SerializationException), the constraints of
+the model (one ValidationException that lists every problem), and rules between members (a
 ValidationException in free text).
 """
 
@@ -36,15 +35,15 @@ EXCLUSIVE_FILTERS = ("executionFilter", "typeFilter", "tagFilter", "closeStatusF
 
 
 def checked(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request as the engine works on it, or refuse it.
+    """Return a request as the engine needs it, or refuse it.
 
     Args:
         operation: the operation's name, such as ``StartWorkflowExecution``.
-        request: its members as they came; nothing of it is kept or changed.
+        request: its members as they were sent; it is neither kept nor changed.
 
     Returns:
-        A fresh request: members that are null or that the model does not know left out,
-        timestamps as milliseconds since the epoch.
+        A fresh request, without members that are null or unknown to the model, and with
+        timestamps in milliseconds since 1970.
 
     Raises:
         UnknownOperationException: the model has no such operation.
@@ -66,7 +65,7 @@ def checked(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _compiled(operation: str) -> tuple[Check, Rule | None]:
-    """Return the check of an operation's request, and the rule between its members if any."""
+    """Return the check of an operation's request, and the rule between its members, or None."""
     if operation not in operation_names():
         raise UnknownOperationException
     return structure_check(input_shape(operation)), RULES.get(operation)
@@ -74,7 +73,7 @@ def _compiled(operation: str) -> tuple[Check, Rule | None]:
 
 @cache
 def needed_attributes() -> dict[str, str]:
-    """Return the member that a decision must carry, by the decision's type."""
+    """Return the name of the attributes that a decision must have, by its type."""
     members = service_model().shape_for("Decision").members
     names = {
         kind: f"{kind[0].lower()}{kind[1:]}DecisionAttributes" for kind in enum("DecisionType")
@@ -84,7 +83,7 @@ def needed_attributes() -> dict[str, str]:
 
 
 def decisions_fit(request: Request) -> None:
-    """Check a batch of decisions: a closing one stands last, each brings what it needs."""
+    """Check a batch of decisions: a closing one comes last, and each has its attributes."""
     decisions = request.get("decisions", ())
     kinds = list(map(_kind, decisions))
     # Assumption: close-first: a misplaced closing decision is reported before missing attributes.
@@ -100,7 +99,7 @@ def decisions_fit(request: Request) -> None:
 
 
 def closing_fits(kinds: list[str]) -> None:
-    """Check a batch with a closing decision: nothing follows it, nothing is begun before it."""
+    """Check a batch with a closing decision: nothing follows it, and nothing starts before it."""
     if not CLOSING.isdisjoint(kinds[:-1]):
         raise ValidationException("Close must be last decision in list")
     if not NEVER_WITH_CLOSING.isdisjoint(kinds):

@@ -1,5 +1,5 @@
 """A package to scan."""
 
-from example_workflows import Double
+from tests.support.example_workflows import Double
 
 __all__ = ["Double"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from flowy import Activity, Workflow, activity, workflow
-from scanned import Double
+from tests.flowy.scanned import Double
 
 
 @activity("cut", 2, "numbers")

@@ -1,0 +1,106 @@
+"""One run of ``run``, from its input to its end, and how the execution is closed then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowy._decider.closing import Closing, canceled, completed, failed, restarted
+from flowy._decider.signals import Signal
+from flowy._determinism.guard import watched
+from flowy._logs import LoggingContext, RunInfo
+from flowy.errors import ExecutionCanceled, UnrepeatableError
+
+if TYPE_CHECKING:
+    from flowy._decider.decider import Decider
+    from flowy.workflow import Workflow
+
+
+class LeaveRun(BaseException):
+    """Leaves ``run`` where it waits for something that the history does not know yet.
+
+    It derives from BaseException so that ``except Exception`` in the author's code lets it pass.
+    """
+
+
+class RestartRun(BaseException):
+    """Leaves ``run`` to continue in a new run of the execution.
+
+    Args:
+        args: the arguments of the new run.
+        kwargs: its keyword arguments.
+        members: settings of the new run that differ, as the service spells them.
+    """
+
+    def __init__(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], members: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self.arguments = args
+        self.keywords = dict(kwargs)
+        self.members = members
+
+
+def run_to_end(
+    decider: Decider, workflow: type[Workflow], unrepeatable: list[UnrepeatableError]
+) -> Closing | None:
+    """Run a workflow as far as its history goes.
+
+    Args:
+        decider: the decider that it calls.
+        workflow: its class.
+        unrepeatable: a list to which errors are added for what ``run`` must not do, even if ``run``
+            handles them.
+
+    Returns:
+        How the execution is closed, or None if ``run`` is still waiting.
+    """
+    closing = None
+    try:
+        closing = _run(decider, workflow, unrepeatable)
+    except LeaveRun:
+        pass
+    except (Exception, SystemExit) as error:
+        closing = failed(error)
+    if decider.failure is not None:
+        return failed(decider.failure)
+    return None if decider.left else closing
+
+
+def _run(
+    decider: Decider, workflow: type[Workflow], unrepeatable: list[UnrepeatableError]
+) -> Closing:
+    label, payloads = decider.label, decider.payloads
+    args, kwargs, signals = payloads.decode_start(
+        label, decider.turns.started.get("input"), workflow
+    )
+    if signals:
+        decider.signals.carried_over(Signal(*signal) for signal in signals)
+    instance = workflow()
+    instance._decider = decider
+    source = RunInfo(*decider.execution, label, lambda: decider.turns.replaying)
+    try:
+        try:
+            with LoggingContext(source):
+                value = _called(instance, args, kwargs, unrepeatable)
+        except RestartRun as restart:
+            decider.wait_for_all()
+            return restarted(decider, restart)
+        decider.wait_for_all()
+        result = decider.when_complete(lambda: payloads.encode_result(label, value, decider.encode))
+        return completed(result)
+    except ExecutionCanceled as error:
+        decider.cancel_all()
+        decider.wait_for_all()
+        return canceled(error.details)
+
+
+def _called(
+    workflow: Workflow,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    unrepeatable: list[UnrepeatableError],
+) -> Any:
+    if workflow.flowy_type.guard:
+        return watched(workflow.run, tuple(args), kwargs, unrepeatable)
+    return workflow.run(*args, **kwargs)

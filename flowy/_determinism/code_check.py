@@ -1,0 +1,328 @@
+"""The code check: finds clocks, randomness and files in the code of a workflow by reading it.
+
+What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
+not audit such calls, unlike the files and connections that the module `guard` watches, and patching
+them would affect every other user of the clock. But they can be read: the source of ``run``, and of
+the functions of the author's package that it calls, is searched for calls of names which, in their
+module, mean one of these functions, however they were imported. That is done once for each class,
+before anything is decided, and takes about a millisecond for each function.
+
+There are no false alarms as long as the code is reached: names that a function rebinds are skipped,
+and so are functions that are only mentioned, as in ``self.side_effect(time.time)`` or
+``self.side_effect(lambda: random.random())``. Calls by another name, through an object, or by a
+library are not found.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import datetime
+import inspect
+import os
+import random
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+from flowy._call_sites import is_flowy
+from flowy.errors import UnrepeatableError
+
+
+def check(workflow: type[Any]) -> None:
+    """Raise an error if the code of a workflow reads a clock or uses randomness by itself.
+
+    Args:
+        workflow: the workflow's class. Its code is read the first time; repeated checks are free.
+
+    Raises:
+        UnrepeatableError: it does; the error names the first place.
+    """
+    if workflow not in _CHECKED:
+        for error in unrepeatable_calls(workflow):
+            raise error
+        _CHECKED.add(workflow)
+
+
+_CHECKED: WeakSet[type[Any]] = WeakSet()
+
+
+def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
+    """Find the calls in the code of a workflow that are not the same at each replay.
+
+    Args:
+        workflow: the workflow's class.
+
+    Returns:
+        One error for each call, by file and line; empty if there is no source to read.
+    """
+    known = _known()
+    found: list[UnrepeatableError] = []
+    run, _ = function_of(vars(workflow).get("run", workflow.run), workflow)
+    if run is None:
+        return []
+    package = _package(run)
+    pending: list[tuple[FunctionType, type[Any] | None]] = [(run, workflow)]
+    seen: set[CodeType] = set()
+    while pending:
+        function, cls = pending.pop()
+        if function.__code__ in seen:
+            continue
+        seen.add(function.__code__)
+        for call in calls_in(function, cls):
+            row = _lookup(known, call.target)
+            if row is not None and call.arguments < row.harmless_from:
+                file = function.__code__.co_filename
+                found.append(UnrepeatableError(f"{call.text}()", file, call.line, row.instead))
+                continue
+            called, of = function_of(call.target, call.owner)
+            if (
+                called is not None
+                and _package(called) == package
+                and not is_flowy(called.__module__)
+            ):
+                pending.append((called, of))
+    return sorted(found, key=lambda error: (error.file, error.line))
+
+
+class Unrepeatable(NamedTuple):
+    """Functions that are not the same at each replay."""
+
+    owner: Any
+    """The module or class that they belong to."""
+    names: str
+    instead: str
+    harmless_from: int = 99
+    """With this number of arguments or more they are the same at each replay."""
+
+
+def _table() -> tuple[Unrepeatable, ...]:
+    # Built at each check, since freezegun replaces the classes.
+    return (
+        Unrepeatable(datetime.datetime, "now utcnow today", "self.now()"),
+        Unrepeatable(datetime.date, "today", "self.now()"),
+        Unrepeatable(time, "time time_ns monotonic monotonic_ns", "self.now()"),
+        Unrepeatable(time, "perf_counter perf_counter_ns", "self.now()"),
+        Unrepeatable(time, "localtime gmtime ctime", "self.now()", harmless_from=1),
+        Unrepeatable(time, "strftime", "self.now()", harmless_from=2),
+        Unrepeatable(time, "sleep", "self.sleep()"),
+        Unrepeatable(
+            random, "random uniform triangular randint randrange choice choices", "self.random"
+        ),
+        Unrepeatable(
+            random, "sample shuffle getrandbits randbytes seed binomialvariate", "self.random"
+        ),
+        Unrepeatable(
+            random, "betavariate expovariate gammavariate gauss lognormvariate", "self.random"
+        ),
+        Unrepeatable(random, "normalvariate paretovariate vonmisesvariate", "self.random"),
+        Unrepeatable(random, "weibullvariate", "self.random"),
+        Unrepeatable(random, "Random", "self.random", harmless_from=1),
+        Unrepeatable(random, "SystemRandom", "self.side_effect()"),
+        Unrepeatable(uuid, "uuid1 uuid4 uuid6 uuid7", "self.uuid()"),
+        Unrepeatable(os, "urandom getrandom", "self.side_effect()"),
+        Unrepeatable(os, "listdir scandir walk", "an activity"),
+        Unrepeatable(builtins, "open", "an activity"),
+        Unrepeatable(builtins, "input", "a signal"),
+        Unrepeatable(secrets, "choice randbelow randbits", "self.side_effect()"),
+        Unrepeatable(secrets, "token_bytes token_hex token_urlsafe", "self.side_effect()"),
+    )
+
+
+def _known() -> dict[object, Unrepeatable]:
+    return {
+        getattr(row.owner, name): row
+        for row in _table()
+        for name in row.names.split()
+        if hasattr(row.owner, name)
+    }
+
+
+def _lookup(known: dict[object, Unrepeatable], target: object) -> Unrepeatable | None:
+    try:
+        return known.get(target)
+    except TypeError:  # It is not hashable.
+        return None
+
+
+def _package(function: FunctionType) -> str:
+    """Return the top-level package in which a function was written."""
+    return (function.__module__ or "").partition(".")[0]
+
+
+def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:
+    """Find the function that runs when something is called, and the class of its first argument.
+
+    Args:
+        target: a function, a method, a class, or anything else.
+        owner: the class on which it was found; None if it was not found on a class.
+
+    Returns:
+        The function and the class; None for each that is unknown.
+    """
+    if isinstance(target, type):
+        return function_of(vars(target).get("__init__"), target)
+    if isinstance(target, staticmethod | classmethod):
+        return function_of(target.__func__, owner if isinstance(target, classmethod) else None)
+    target = inspect.unwrap(target) if callable(target) else None
+    return (target, owner) if isinstance(target, FunctionType) else (None, None)
+
+
+class CallExpression(NamedTuple):
+    """A call in the source of a function."""
+
+    text: str
+    """What is called, as written."""
+    line: int
+    """The line in its file."""
+    arguments: int
+    """The number of arguments."""
+    target: object
+    """The object that the name refers to."""
+    owner: type[Any] | None
+    """The class on which the target was found."""
+
+
+def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpression]:
+    """Read the calls that are made when a function is called.
+
+    Args:
+        function: the function.
+        cls: the class of its first argument, if it has one.
+
+    Yields:
+        The calls, in no particular order; none if there is no source to read.
+    """
+    tree, line_before = _source(function.__code__)
+    if tree is None:
+        return
+    names = _Names(function, cls, tree)
+    inner = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    pending: list[ast.AST] = [*tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue  # It is only mentioned here, not called.
+        pending.extend(ast.iter_child_nodes(node))
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in inner:
+            pending.extend(inner.pop(node.func.id).body)
+        else:
+            yield CallExpression(
+                ast.unparse(node.func),
+                node.lineno + line_before,
+                len(node.args) + len(node.keywords),
+                names.meaning(node.func),
+                names.owner(node.func),
+            )
+
+
+def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
+    """Parse the source of a function; return it with the offset of its line numbers."""
+    try:
+        lines, first = inspect.getsourcelines(code)
+        # Indented source parses only as a block.
+        tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
+    except (OSError, SyntaxError):
+        return None, 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            return node, first - 1 - lines[0][:1].isspace()
+    return None, 0
+
+
+_UNKNOWN = None
+
+
+class _Names:
+    """What names refer to in a function."""
+
+    def __init__(
+        self, function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
+    ) -> None:
+        code = function.__code__
+        self._function, self._cls = function, cls
+        self._outer = {**vars(builtins), **function.__globals__}
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            self._outer[name] = _content(cell)
+        self._own: dict[str, object] = dict.fromkeys(_own_names(code), _UNKNOWN)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._own.update(_imported(node))
+        if cls is not None and code.co_argcount:
+            self._own[code.co_varnames[0]] = cls
+
+    def meaning(self, node: ast.expr) -> object:
+        """Return the object that a dotted expression refers to; for ``self``, the class."""
+        if isinstance(node, ast.Name):
+            return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
+        if not isinstance(node, ast.Attribute):
+            return _UNKNOWN
+        if _is_super(node.value):
+            return self._inherited(node.attr)
+        owner = self.meaning(node.value)
+        if isinstance(owner, ModuleType):
+            return vars(owner).get(node.attr, _UNKNOWN)
+        if isinstance(owner, type) and issubclass(owner, datetime.date):
+            return getattr(owner, node.attr, _UNKNOWN)  # Bound, like those in the table.
+        if isinstance(owner, type):
+            return inspect.getattr_static(owner, node.attr, _UNKNOWN)
+        return _UNKNOWN
+
+    def owner(self, node: ast.expr) -> type[Any] | None:
+        """Return the class on which a method is found."""
+        if not isinstance(node, ast.Attribute):
+            return None
+        if _is_super(node.value):
+            return self._cls
+        found = self.meaning(node.value)
+        return found if isinstance(found, type) else None
+
+    def _inherited(self, name: str) -> object:
+        """Find what `super` finds: a member of a class that follows the function's in the MRO."""
+        classes = iter(self._cls.__mro__ if self._cls else ())
+        for cls in classes:
+            if self._function in vars(cls).values():
+                break
+        return next((vars(cls)[name] for cls in classes if name in vars(cls)), _UNKNOWN)
+
+
+def _is_super(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "super"
+        and not node.args
+    )
+
+
+def _own_names(code: CodeType) -> Iterator[str]:
+    """The names that a function, or a function within it, binds."""
+    yield from (*code.co_varnames, *code.co_cellvars)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _own_names(constant)
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, object]]:
+    """The names that an import in a function binds, with the objects of modules that are loaded."""
+    for name in node.names:
+        if isinstance(node, ast.ImportFrom):
+            module = sys.modules.get(node.module or "") if not node.level else None
+            yield name.asname or name.name, getattr(module, name.name, _UNKNOWN)
+        else:
+            whole = name.name if name.asname else name.name.partition(".")[0]
+            yield name.asname or whole, sys.modules.get(whole, _UNKNOWN)
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # The cell is still empty.
+        return _UNKNOWN

@@ -1,0 +1,121 @@
+"""Texts within the limits of Amazon SWF, and errors as such texts.
+
+Lengths are counted in UTF-16 code units: one for nearly all characters, two for those beyond
+U+FFFF. The service is written in Java, whose strings count in the same way.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+from flowy._call_sites import is_flowy
+from flowy.errors import DependencyFailed, FlowyError, TaskError
+
+DATA_LIMIT = 32_768
+"""Characters of an input, a result or the details of a failure, as documented."""
+
+REASON_LIMIT = 256
+"""Characters of the reason of a failure, as documented."""
+
+HEARTBEAT_LIMIT = 2_048
+"""Characters of the details of a heartbeat, as documented."""
+
+HISTORY_LIMIT = 25_000
+"""Events of one run; the service terminates an execution that has more, as documented."""
+
+LONG_HISTORY = HISTORY_LIMIT * 4 // 5
+"""The number of events at which a worker logs a warning."""
+
+_MARK = " … "
+
+
+def length(text: str) -> int:
+    """Return the number of characters of a text as the service counts them."""
+    return len(text) if text.isascii() else len(_units(text)) // 2
+
+
+def cut(text: str, limit: int, keep_end: float = 0.0) -> str:
+    """Shorten a text that is too long, with a mark where something is missing.
+
+    Args:
+        text: any text.
+        limit: the maximum number of characters, a few dozen at least.
+        keep_end: the share that comes from the end of the text: 0 for a sentence, more for a
+            traceback, whose last line says what happened.
+
+    Returns:
+        The text itself if it is short enough, else its beginning, a mark and its end.
+    """
+    if length(text) <= limit:
+        return text
+    units = _units(text)
+    room = limit - len(_MARK)
+    end = int(room * keep_end)
+    first, last = units[: 2 * (room - end)], units[len(units) - 2 * end :]
+    return _text(first) + _MARK + _text(last)
+
+
+def beginning(text: str, limit: int) -> str:
+    """Return the first characters of a text, as the service counts them."""
+    return text if text.isascii() and len(text) <= limit else _text(_units(text)[: 2 * limit])
+
+
+def ending(text: str, limit: int) -> str:
+    """Return the last characters of a text, as the service counts them."""
+    return text if text.isascii() and len(text) <= limit else _text(_units(text)[-2 * limit :])
+
+
+def _text(units: bytes) -> str:
+    # Half of a surrogate pair is dropped.
+    return units.decode("utf-16-le", "ignore")
+
+
+def _units(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")
+
+
+def reason_and_details(error: Exception | SystemExit) -> tuple[str, str]:
+    """Describe an exception as the reason and details of a failure.
+
+    Args:
+        error: the exception.
+
+    Returns:
+        A reason of at most 256 characters: the exception's class and message, or only the message,
+        which is a sentence, for flowy's own errors. Details of at most 32,768 characters: the
+        traceback, that of the remote process if the exception comes from there.
+    """
+    message = _message(error)
+    if not isinstance(error, FlowyError):
+        message = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    details = _remote_details(error) or _traceback(error)
+    return cut(message, REASON_LIMIT), cut(details, DATA_LIMIT, keep_end=0.75)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be shown"
+
+
+def _remote_details(error: BaseException | None) -> str:
+    """Return the details of the task error that is the cause of a chain of failed arguments."""
+    while isinstance(error, DependencyFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    return error.details if isinstance(error, TaskError) else ""
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback of an exception, from the first frame of the author's code on.
+
+    Frames of test doubles are skipped as well: they define ``__tracebackhide__``, as pytest
+    understands it.
+    """
+    frames = error.__traceback__
+    while frames is not None and is_flowy(frames.tb_frame.f_globals.get("__name__", "")):
+        frames = frames.tb_next
+    frames = frames or error.__traceback__
+    while frames is not None and frames.tb_frame.f_locals.get("__tracebackhide__"):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))

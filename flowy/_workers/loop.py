@@ -1,0 +1,216 @@
+"""The poll loop of a worker, and running several workers until a signal arrives."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar
+
+from flowy import _checks
+from flowy._client import Reply, SwfClient, fault_code
+from flowy._workers.backoff import Backoff, Wait, is_transient
+from flowy._workers.registration import Type, register
+from flowy.errors import ConfigurationError
+from flowy.payloads import Payloads
+
+logger = logging.getLogger("flowy.workers")
+
+_ATTEMPTS = 8
+"""How often a call that must not be lost is made, over about two minutes."""
+
+_SIGNAL_SECONDS = 0.5
+"""The maximum number of seconds until a signal is noticed."""
+
+
+class Worker:
+    """What workers of both kinds share: polling, answering and stopping."""
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        client: SwfClient,
+        domain: str,
+        task_list: str,
+        identity: str | None,
+        payloads: Payloads,
+        wait: Wait,
+    ) -> None:
+        self._client = client
+        self._payloads = payloads
+        self._wait = wait
+        self.domain = _checks.text("domain", domain)
+        self.task_list = _checks.text("task_list", task_list)
+        self._poll_request: dict[str, Any] = {"domain": domain, "taskList": {"name": task_list}}
+        if identity is not None:
+            self._poll_request["identity"] = _checks.text("identity", identity)
+        self._stopping = threading.Event()
+
+    @property
+    def types(self) -> list[Type]:
+        """The types that this worker works on."""
+        raise NotImplementedError
+
+    def register(self) -> None:
+        """Register the types that the domain does not know yet.
+
+        Raises:
+            RegistrationError: the domain is unknown, or has other defaults for one of them.
+        """
+        register(self._client, self.domain, self.types)
+
+    def run_once(self) -> bool:
+        """Poll once, and work on the task and answer if there is one.
+
+        Returns:
+            Whether there was a task.
+        """
+        raise NotImplementedError
+
+    def run(self, *, handle_signals: bool = False) -> None:
+        """Work on tasks until `stop` is called.
+
+        Args:
+            handle_signals: whether SIGINT and SIGTERM stop the worker, after its current poll and
+                task; a second signal ends the process at once. Only in the main thread.
+        """
+        run_workers([self], handle_signals=handle_signals)
+
+    def stop(self) -> None:
+        """Stop after the current poll and task; may be called from any thread."""
+        self._stopping.set()
+
+    def loop(self) -> None:
+        """Work on tasks until `stop` is called, ignoring signals.
+
+        While the service throttles, fails or cannot be reached, the pause before the next poll
+        grows, up to a minute.
+
+        Raises:
+            Exception: raised by a poll, if waiting cannot help, as with an unknown domain.
+        """
+        logger.info("%s worker polls %s in %s", self.kind, self.task_list, self.domain)
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                self.run_once()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                seconds = backoff.next()
+                logger.warning(
+                    "%s worker on %s: %s; next poll in %.1f s",
+                    self.kind,
+                    self.task_list,
+                    error,
+                    seconds,
+                )
+                self._wait(self._stopping, seconds)
+            else:
+                backoff.reset()
+        logger.info("%s worker on %s in %s stopped", self.kind, self.task_list, self.domain)
+
+    def _answer(self, operation: str, label: str, **answer: Any) -> bool:
+        """Answer a task; return whether the service accepted it. If not, nothing has changed."""
+        try:
+            self._call_with_retries(operation, label, answer)
+        except Exception as error:
+            if fault_code(error) == "UnknownResourceFault":
+                logger.warning("%s: answered too late, the task has ended: %s", label, error)
+            else:
+                logger.error("%s: the service refused the answer: %s", label, error)
+            return False
+        return True
+
+    def _call_with_retries(self, operation: str, label: str, request: dict[str, Any]) -> Reply:
+        """Call the service, and repeat the call while that may help."""
+        backoff = Backoff()
+        call: Callable[..., Reply] = getattr(self._client, operation)
+        while True:
+            try:
+                return call(**request)
+            except Exception as error:
+                if not is_transient(error) or backoff.failures + 1 >= _ATTEMPTS:
+                    raise
+                seconds = backoff.next()
+                logger.warning("%s: %s: %s; next try in %.1f s", label, operation, error, seconds)
+                # Not interrupted by `stop`: the work already done must not be lost.
+                self._wait(threading.Event(), seconds)
+
+    def _unknown(self, label: str) -> ConfigurationError:
+        known = ", ".join(str(declared) for declared in self.types)
+        return ConfigurationError(
+            f"the worker on {self.task_list} does not know the {self.kind} {label}, only {known}"
+        )
+
+
+def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> None:
+    """Run several workers until all are stopped, each in its own thread.
+
+    If one ends with an error, the others are stopped as well.
+
+    Args:
+        workers: the workers.
+        handle_signals: whether SIGINT and SIGTERM stop them, after the current poll and task of
+            each; a second signal ends the process at once. Only in the main thread.
+
+    Raises:
+        Exception: the first error that a worker ended with.
+    """
+    with _stopped_by_signals(workers) if handle_signals else nullcontext():
+        if len(workers) == 1:
+            workers[0].loop()
+            return
+        errors: list[Exception] = []
+
+        def work(worker: Worker) -> None:
+            try:
+                worker.loop()
+            except Exception as error:
+                logger.error("the worker on %s ended: %s", worker.task_list, error)
+                errors.append(error)
+                for other in workers:
+                    other.stop()
+
+        threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            # Python handles signals in the main thread only, when it wakes up.
+            while thread.is_alive():
+                thread.join(_SIGNAL_SECONDS)
+        if errors:
+            raise errors[0]
+
+
+@contextmanager
+def _stopped_by_signals(workers: Iterable[Worker]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in signals}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def stop_all() -> None:
+        logger.info("stopping after the current polls and tasks; signal again to stop at once")
+        for worker in workers:
+            worker.stop()
+
+    def stop(number: int, frame: object) -> None:
+        restore()
+        # In a thread, because the interrupted code may hold a lock that stopping needs.
+        threading.Thread(target=stop_all, name="stopping").start()
+
+    for number in signals:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()

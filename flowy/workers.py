@@ -1,0 +1,325 @@
+"""Workers: they poll for tasks, work on them and answer.
+
+Any number of workers may poll one task list, in threads, processes or on several machines.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+from flowy._client import Execution, Reply, SwfClient, fault_code
+from flowy._decider.decider import decide
+from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
+from flowy._decisions import Decision, fail_workflow
+from flowy._determinism.code_check import check
+from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
+from flowy._workers.backoff import Wait, is_transient
+from flowy._workers.loop import Worker, run_workers
+from flowy._workers.registration import ScanResult, Type, by_type, scan
+from flowy.activity import (
+    LATER,
+    Activity,
+    ActivityContext,
+    ActivityType,
+    HeartbeatReply,
+    activity_class,
+)
+from flowy.errors import ActivityCanceled, NonDeterminismError, UnrepeatableError
+from flowy.payloads import PLAIN, Payloads
+from flowy.workflow import Workflow, WorkflowType
+
+__all__ = ["ActivityWorker", "ScanResult", "Worker", "WorkflowWorker", "run_workers", "scan"]
+
+logger = logging.getLogger("flowy.workers")
+
+
+class ActivityWorker(Worker):
+    """Works on activity tasks.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        task_list: the task list to poll.
+        activities: classes and functions decorated with `activity`.
+        identity: the worker's name in histories, up to 256 characters; or None.
+        payloads: how arguments and results are written and read.
+        wait: waits until an event is set or a number of seconds has passed, and returns whether the
+            event is set.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+
+    Example:
+        ``ActivityWorker(client, "photos", "image_processing", [ResizeImage]).run()``
+    """
+
+    kind = "activity"
+
+    def __init__(
+        self,
+        client: SwfClient,
+        domain: str,
+        task_list: str,
+        activities: Iterable[type[Activity] | Callable[..., Any]],
+        *,
+        identity: str | None = None,
+        payloads: Payloads = PLAIN,
+        wait: Wait = threading.Event.wait,
+    ) -> None:
+        super().__init__(client, domain, task_list, identity, payloads, wait)
+        classes: list[type[Activity]] = [activity_class(each) for each in activities]
+        self._activities = by_type(ActivityType, classes)
+
+    @property
+    def types(self) -> list[Type]:
+        """The types that this worker works on."""
+        return [cls.flowy_type for cls in self._activities.values()]
+
+    def run_once(self) -> bool:
+        """Poll once, and run the activity and answer if there is a task.
+
+        Returns:
+            Whether there was a task.
+        """
+        task = self._client.poll_for_activity_task(**self._poll_request)
+        token = task.get("taskToken")
+        if not token:
+            return False
+        named = task["activityType"]
+        label = f"{named['name']} {named['version']}"
+        logger.debug("%s: %s started", label, task["activityId"])
+        operation, answer = self._worked_on(task, label)
+        if operation:
+            self._answer(operation, label, taskToken=token, **answer)
+        return True
+
+    def _worked_on(self, task: Reply, label: str) -> tuple[str, dict[str, str]]:
+        """Run an activity; return the operation that reports its outcome, and its arguments."""
+        activity_id = task["activityId"]
+        try:
+            result = self._perform(task, label)
+        except ActivityCanceled as canceled:
+            logger.info("%s: %s canceled", label, activity_id)
+            return "respond_activity_task_canceled", {"details": cut(canceled.details, DATA_LIMIT)}
+        except (Exception, SystemExit) as error:
+            reason, details = reason_and_details(error)
+            logger.info("%s: %s failed: %s", label, activity_id, reason)
+            return "respond_activity_task_failed", {"reason": reason, "details": details}
+        if result is None:
+            logger.info("%s: %s will be completed by its token", label, activity_id)
+            return "", {}
+        logger.info("%s: %s completed", label, activity_id)
+        return "respond_activity_task_completed", {"result": result}
+
+    def _perform(self, task: Reply, label: str) -> str | None:
+        """Run an activity; return its result, or None if another process will complete it."""
+        named, execution = task["activityType"], task["workflowExecution"]
+        cls = self._activities.get((named["name"], named["version"]))
+        if cls is None:
+            raise self._unknown(label)
+        args, kwargs = self._payloads.decode_input(label, task.get("input"), cls)
+        activity = cls()
+        activity.context = ActivityContext(
+            label,
+            task["activityId"],
+            execution["workflowId"],
+            execution["runId"],
+            task["taskToken"],
+            partial(self._heartbeat, task, label),
+        )
+        every = cls.flowy_type.automatic_heartbeat
+        with nullcontext() if every is None else kept_alive(activity.context, every, self._wait):
+            value = activity.run(*args, **kwargs)
+        return None if value is LATER else self._payloads.encode_result(label, value)
+
+    def _heartbeat(self, task: Reply, label: str, details: str | None) -> HeartbeatReply:
+        request = {"taskToken": task["taskToken"]}
+        if details is not None:
+            request["details"] = cut(str(details), HEARTBEAT_LIMIT)
+        try:
+            reply = self._client.record_activity_task_heartbeat(**request)
+        except Exception as error:
+            if fault_code(error) == "UnknownResourceFault":
+                logger.warning("%s: %s is no longer awaited", label, task["activityId"])
+                return HeartbeatReply(missed=True)
+            if not is_transient(error):
+                raise
+            # The next one may get through before the time-out.
+            logger.warning("%s: a heartbeat was lost: %s", label, error)
+            return HeartbeatReply()
+        return HeartbeatReply(canceled=reply["cancelRequested"])
+
+
+@contextmanager
+def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[None]:
+    """Send heartbeats from a separate thread while the block runs.
+
+    Args:
+        context: the task.
+        every: seconds between two heartbeats.
+        wait: waits until an event is set or a number of seconds has passed.
+    """
+    done = threading.Event()
+
+    def beat() -> None:
+        while not wait(done, every):
+            try:
+                if not context.repeat():
+                    return
+            except Exception as error:
+                logger.warning("%s: a heartbeat failed: %s", context.type, error)
+
+    thread = threading.Thread(target=beat, name=f"heartbeats of {context.activity_id}")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+class WorkflowWorker(Worker):
+    """Works on decision tasks.
+
+    If the code of a workflow makes other decisions than its history records, the task is not
+    answered: it times out and comes again, until a worker with the right code takes it. If the
+    worker does not know the type of an execution, it fails the execution; so all workers on a task
+    list must know all its types.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        task_list: the task list to poll.
+        workflows: classes decorated with `workflow`.
+        identity: the worker's name in histories, up to 256 characters; or None.
+        payloads: how arguments and results are written and read.
+        suspended: the maximum number of executions kept suspended between two decisions, so that a
+            decision costs only what is new and not a replay; 0 for none. By default 1,000 if
+            greenlet is installed (the extra ``suspend``), else 0.
+        wait: waits until an event is set or a number of seconds has passed, and returns whether the
+            event is set.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+        UnrepeatableError: the code of a workflow reads a clock or uses randomness by itself.
+
+    Example:
+        ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
+    """
+
+    kind = "workflow"
+
+    def __init__(
+        self,
+        client: SwfClient,
+        domain: str,
+        task_list: str,
+        workflows: Iterable[type[Workflow]],
+        *,
+        identity: str | None = None,
+        payloads: Payloads = PLAIN,
+        suspended: int | SuspendedExecutions = DEFAULT_LIMIT,
+        wait: Wait = threading.Event.wait,
+    ) -> None:
+        super().__init__(client, domain, task_list, identity, payloads, wait)
+        self._workflows = by_type(WorkflowType, workflows)
+        for cls in self._workflows.values():
+            if cls.flowy_type.guard:
+                check(cls)
+        if not isinstance(suspended, SuspendedExecutions):
+            suspended = SuspendedExecutions(suspended)
+        self._suspended = suspended
+        if suspended.limit:
+            self._poll_request["startAtPreviousStartedEvent"] = True
+
+    @property
+    def types(self) -> list[Type]:
+        """The types that this worker works on."""
+        return [cls.flowy_type for cls in self._workflows.values()]
+
+    def run_once(self) -> bool:
+        """Poll once, and decide and answer if there is a task.
+
+        Returns:
+            Whether there was a task.
+        """
+        task = self._client.poll_for_decision_task(**self._poll_request)
+        token = task.get("taskToken")
+        if not token:
+            return False
+        label = task["workflowExecution"]["workflowId"]
+        try:
+            decisions = self._decide(task)
+        except (NonDeterminismError, UnrepeatableError) as error:
+            logger.error("%s: not answered: %s", label, error)
+            return True
+        except Exception:
+            logger.exception("%s: not answered, because deciding raised an error", label)
+            return True
+        logger.debug("%s: %d decisions", label, len(decisions))
+        wire = [decision.wire() for decision in decisions]
+        operation = "respond_decision_task_completed"
+        if not self._answer(operation, label, taskToken=token, decisions=wire):
+            self._suspended.forget(_execution(task))
+        return True
+
+    def loop(self) -> None:
+        """Work on tasks until `stop` is called, ignoring signals; see `Worker.loop`."""
+        try:
+            super().loop()
+        finally:
+            self._suspended.clear()
+
+    def _decide(self, task: Reply) -> list[Decision]:
+        named = task["workflowType"]
+        cls = self._workflows.get((named["name"], named["version"]))
+        if cls is None:
+            unknown = self._unknown(f"{named['name']} {named['version']}")
+            logger.error("%s", unknown)
+            return [fail_workflow(*reason_and_details(unknown))]
+        execution, events = _execution(task), self._events(task)
+        if not self._suspended.limit:
+            return decide(cls, events, self._payloads, execution)
+        previous = task.get("previousStartedEventId", 0)
+        news = [event for event in events if event["eventId"] > previous]
+        known_from_the_first = events[0]["eventId"] == 1
+        return self._suspended.decide(
+            cls,
+            execution,
+            previous,
+            news,
+            lambda: events if known_from_the_first else self._history(task),
+            self._payloads,
+        )
+
+    def _events(self, page: Reply) -> list[Any]:
+        """Return all events of a task. The answer uses the first page's token, as recorded."""
+        events: list[Any] = page["events"]
+        while page.get("nextPageToken"):
+            request = {**self._poll_request, "nextPageToken": page["nextPageToken"]}
+            page = self._call_with_retries("poll_for_decision_task", self.task_list, request)
+            events = events + page["events"]
+        return events
+
+    def _history(self, task: Reply) -> list[Any]:
+        """Return all events of the execution, up to the DecisionTaskStarted of the task."""
+        last: int = task["startedEventId"]
+        request = {"domain": self.domain, "execution": task["workflowExecution"]}
+        events: list[Any] = []
+        while len(events) < last:
+            page = self._call_with_retries(
+                "get_workflow_execution_history", self.task_list, request
+            )
+            events += page["events"]
+            request["nextPageToken"] = page.get("nextPageToken")
+        return events[:last]
+
+
+def _execution(task: Reply) -> Execution:
+    named = task["workflowExecution"]
+    return Execution(named["workflowId"], named["runId"])

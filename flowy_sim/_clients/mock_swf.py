@@ -1,0 +1,137 @@
+"""`mock_swf` answers every boto3 client of Amazon SWF in the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from botocore.client import BaseClient
+from botocore.session import Session
+
+from flowy_sim._clients.boto3 import CREDENTIALS, Responder
+from flowy_sim._clients.simulation import Simulation
+
+if TYPE_CHECKING:
+    from contextlib import _GeneratorContextManager
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@overload
+def mock_swf(simulation: Function) -> Function: ...
+
+
+@overload
+def mock_swf(
+    simulation: Simulation | None = None, wire: bool = False, poll_seconds: float = 60
+) -> _GeneratorContextManager[Simulation]: ...
+
+
+def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 60) -> Any:
+    """Answer every boto3 SWF client of this process from a simulation, for a while.
+
+    Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
+    made before or inside; other services are not affected, so it works inside moto's ``mock_aws``
+    and around it. If several are nested, the innermost answers. If several threads use one each,
+    each answers its own thread, and the clients made there wherever they are used.
+
+    Args:
+        simulation: the simulation that answers; a new one each time by default.
+        wire: whether every byte of request and response is really made and parsed.
+        poll_seconds: for how many simulated seconds polls wait for a task.
+
+    Example:
+        >>> import boto3
+        >>> with mock_swf() as simulation:
+        ...     client = boto3.client("swf", region_name="us-east-1")
+        ...     client.list_domains(registrationStatus="REGISTERED")["domainInfos"]
+        []
+    """
+    if callable(simulation):
+        return _mocked(None, wire, poll_seconds)(simulation)
+    return _mocked(simulation, wire, poll_seconds)
+
+
+@contextmanager
+def _mocked(simulation: Simulation | None, wire: bool, poll_seconds: float) -> Iterator[Simulation]:
+    answering = Simulation() if simulation is None else simulation
+    responder = Responder(answering, wire, poll_seconds)
+    _mocks.enter(responder)
+    try:
+        yield answering
+    finally:
+        _mocks.leave(responder)
+
+
+class _Mocks:
+    """The mocks that are active, in any number of threads.
+
+    A call is answered by the mock that its thread entered last. In a thread that has entered none,
+    it is answered by the mock that was active when the client was made, or else by the one that any
+    thread entered last.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entered: list[tuple[int, Responder]] = []
+        self._real: tuple[Any, Any] = (None, None)
+
+    def enter(self, responder: Responder) -> None:
+        clients: Any = BaseClient
+        sessions: Any = Session
+        with self._lock:
+            if not self._entered:
+                self._real = clients._make_request, sessions.create_client
+                clients._make_request = self._maker(clients._make_request)
+                sessions.create_client = self._creator(sessions.create_client)
+            self._entered.append((threading.get_ident(), responder))
+
+    def leave(self, responder: Responder) -> None:
+        clients: Any = BaseClient
+        sessions: Any = Session
+        with self._lock:
+            self._entered = [entry for entry in self._entered if entry[1] is not responder]
+            if not self._entered:
+                clients._make_request, sessions.create_client = self._real
+
+    def _answering(self, client: Any = None) -> Responder | None:
+        entered = self._entered
+        own = [responder for thread, responder in entered if thread == threading.get_ident()]
+        if own:
+            return own[-1]
+        bound = getattr(client, _BOUND, None)
+        if any(responder is bound for _, responder in entered):
+            return bound
+        return entered[-1][1] if entered else None
+
+    def _maker(self, make_request: Any) -> Any:
+        def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
+            if operation_model.service_model.service_name == "swf":
+                responder = self._answering(client)
+                if responder is not None:
+                    return responder.make_request(client, operation_model, *arguments)
+            return make_request(client, operation_model, *arguments)
+
+        return make_request_here
+
+    def _creator(self, create_client: Any) -> Any:
+        def create_client_here(
+            session: Any, service_name: str, *arguments: Any, **given: Any
+        ) -> Any:
+            responder = self._answering() if service_name == "swf" else None
+            if responder is None:
+                return create_client(session, service_name, *arguments, **given)
+            if not arguments and not given.get("aws_access_key_id"):
+                given |= CREDENTIALS
+            client = create_client(session, service_name, *arguments, **given)
+            setattr(client, _BOUND, responder)
+            return client
+
+        return create_client_here
+
+
+_BOUND = "_flowy_sim_responder"
+_mocks = _Mocks()

@@ -1,0 +1,226 @@
+"""A simulation: Amazon SWF in memory, with its own clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flowy_sim._engine.engine import Engine
+from flowy_sim._engine.lambda_functions import LambdaFunction
+from flowy_sim._engine.latency import Latency
+from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.tokens import request_ids
+from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock, is_duration
+from flowy_sim._simulation.host import Host
+from flowy_sim._simulation.polls import Polls
+from flowy_sim._simulation.presence import PATIENCE, Presence
+from flowy_sim._simulation.regions import POLL_OF, Engines
+from flowy_sim._simulation.schedule import FirstChoice, Schedule
+from flowy_sim._simulation.threads import Threads
+
+if TYPE_CHECKING:
+    from flowy_sim._clients.in_process import Client
+
+
+class Simulation:
+    """Amazon SWF in memory. Its time, its contents and its choices are its own.
+
+    Args:
+        seed: run IDs, tokens and request IDs follow from it and from the calls made.
+        start: where the virtual clock starts: a datetime with a time zone, or an ISO 8601 string
+            with one; 2024-01-01T00:00:00Z by default.
+        region: the default region of clients.
+        account: twelve digits; part of the names of resources.
+        clock: used instead of a virtual clock; it has its own start.
+        schedule: makes the choices that the service leaves open; the first possibility by default.
+        limits: the service's quotas.
+        latency: how late effects happen; `Latency.DEFAULT` by default.
+        patience: for how many real seconds the virtual clock waits for a client that may be
+            about to take a task, or that may prevent a time-out; 0 in tests of time-outs. See
+            `flowy_sim._simulation.time_skipping`.
+
+    Attributes:
+        seed, region, account: as given.
+        clock: the time; ``clock.advance(seconds)`` lets time pass.
+        schedule: as given.
+        settings: the other arguments, by name: ``Simulation(**simulation.settings)`` is another
+            simulation that is set up alike.
+        lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
+            They may call the simulation themselves, but cannot poll.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: `start` is not an instant, or `clock` is given too or has a simulation.
+
+    Example:
+        >>> simulation = Simulation(start="2024-02-29T12:00:00Z")
+        >>> request = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
+        >>> simulation.call("RegisterDomain", request)
+        {}
+        >>> simulation.clock.now.isoformat()
+        '2024-02-29T12:00:00+00:00'
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        start: datetime | str | None = None,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        clock: Clock | None = None,
+        schedule: Schedule | None = None,
+        limits: Limits | None = None,
+        latency: Latency | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        if clock is not None and start is not None:
+            raise ValueError("Give the simulation a clock or a start, not both.")
+        _check("seed", seed, isinstance(seed, int), "a whole number")
+        _check("clock", clock, hasattr(clock, "reach"), "a VirtualClock, ScaledClock or RealClock")
+        _check(
+            "schedule",
+            schedule,
+            hasattr(schedule, "choose"),
+            "FirstChoice(), RandomChoice(seed), or an object with such a method choose",
+        )
+        _check("limits", limits, isinstance(limits, Limits), "a Limits, such as Limits(polls=1)")
+        _check(
+            "latency",
+            latency,
+            hasattr(latency, "delays"),
+            "Latency.DEFAULT, Latency.ZERO, Latency.RECORDED, or a Latency of your own",
+        )
+        _check("patience", patience, is_duration(patience), "a number of seconds of at least 0")
+        self.seed = seed
+        self.region = region
+        self.account = account
+        self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
+        self.schedule = schedule or FirstChoice()
+        self.lambdas: dict[str, Callable[..., Any] | LambdaFunction] = {}
+        self.settings: dict[str, Any] = {
+            "seed": seed,
+            "start": start,
+            "region": region,
+            "account": account,
+            "limits": limits,
+            "latency": latency,
+            "patience": patience,
+        }
+        self._limits = limits or Limits()
+        self._latency = latency or Latency.DEFAULT
+        self._lock = threading.RLock()
+        self._request_ids = request_ids(seed)
+        engines, presence = Engines(self._make_engine), Presence(patience)
+        polls = Polls(engines, presence, self.schedule.choose, self._limits.polls)
+        self.host = Host(
+            self.clock, engines, presence, polls, lambda: self.threads.others_can_call()
+        )
+        self.threads = Threads(self.host, self._lock)
+        self.clock.belong_to(self._lock, self.host.time_skipping.advance_to)
+
+    def call(
+        self, operation: str, request: Mapping[str, Any], region: str | None = None
+    ) -> dict[str, Any]:
+        """Carry out one call at this instant.
+
+        Args:
+            operation: such as ``StartWorkflowExecution``.
+            request: its members, as boto3 takes them.
+            region: the region whose service is called; the simulation's by default.
+
+        Returns:
+            The reply as boto3 gives it, without ``ResponseMetadata``. A poll never waits.
+
+        Raises:
+            flowy_sim._engine.faults.Fault: the call is refused and has changed nothing.
+        """
+        with self._lock:
+            return self.host.carry_out(operation, request, region or self.region)
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        Waiting polls do not count. None if nothing will happen before the next call.
+        """
+        with self._lock:
+            return self.host.time_skipping.next_instant()
+
+    def skip_time(self, until: int | None = None) -> bool:
+        """Let time pass until the next thing happens by itself, whatever pollers are doing.
+
+        A clock that runs by itself is waited for.
+
+        Args:
+            until: an instant in milliseconds since 1970 at which time stops if nothing happens
+                before; None if there is none.
+
+        Returns:
+            Whether there was anything to wait for.
+        """
+        return self.host.time_skipping.skip(until)
+
+    def lists_with_tasks(self, domain: str) -> set[tuple[str, str]]:
+        """Return the task lists on which a poll would find a task now.
+
+        Args:
+            domain: the domain's name, of the simulation's region.
+
+        Returns:
+            ``PollForDecisionTask`` or ``PollForActivityTask``, and the list's name, of each.
+        """
+        with self._lock:
+            if self.clock.runs:
+                self.host.engines.run_until(self.host.time_skipping.present())
+            found = self.engine().lists_with_tasks(domain)
+            return {(POLL_OF[kind], name) for kind, _, name in found}
+
+    def engine(self) -> Engine:
+        """Return the engine of the simulation's region, for inspection."""
+        return self.host.engines.of(self.region)
+
+    def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
+        """Return an object with the methods of ``boto3.client("swf")``.
+
+        Args:
+            region: the region whose service it calls; the simulation's by default.
+            poll_seconds: for how many simulated seconds its polls wait for a task.
+        """
+        from flowy_sim._clients.in_process import Client
+
+        return Client(self, region or self.region, poll_seconds)
+
+    def boto3_client(self, wire: bool = False, poll_seconds: float = 60, **arguments: Any) -> Any:
+        """Return a real boto3 client that this simulation answers.
+
+        Args:
+            wire: whether every byte of request and response is really made and parsed.
+            poll_seconds: for how many simulated seconds its polls wait for a task.
+            arguments: passed on to ``boto3.client``. Region and credentials need not be given;
+                those of the user are not read.
+        """
+        from flowy_sim._clients.boto3 import boto3_client
+
+        return boto3_client(self, wire, poll_seconds, arguments)
+
+    def request_id(self) -> str:
+        """Return the ID of another request: a UUID that follows from the seed."""
+        return next(self._request_ids)
+
+    def _make_engine(self, region: str) -> Engine:
+        return Engine(
+            account=self.account,
+            region=region,
+            seed=self.seed,
+            choose=self.schedule.choose,
+            limits=self._limits,
+            latency=self._latency,
+            lambdas=self.lambdas,
+        )
+
+
+def _check(name: str, given: object, fits: bool, wanted: str) -> None:
+    """Raise an error for an argument that is given and has the wrong type."""
+    if given is not None and not fits:
+        raise TypeError(f"{name}={given!r}: give {wanted}.")

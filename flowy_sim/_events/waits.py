@@ -1,0 +1,307 @@
+"""What open executions wait for, in words, as their histories show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from flowy._calls.waits import SignalCall
+from flowy._decider.decider import UNKNOWN, Decider
+from flowy._decider.history import History as DeciderHistory
+from flowy.errors import FlowyError, TaskError
+from flowy.payloads import PLAIN, Payloads
+from flowy.result import Call
+from flowy.workflow import Workflow
+from flowy_sim._engine.lambda_functions import NOT_FOUND
+from flowy_sim._events import spans
+from flowy_sim._events.history import Event, nearest
+from flowy_sim._events.schema import ACTIVITY, CHILD, DECISIONS, TIMEOUTS, TIMER, attributes_of
+
+MISSING_LIST = "not implemented"
+"""The task list of types without an implementation or a stub; no worker polls it."""
+
+_NEVER = "NONE"
+_TO_START = ("SCHEDULE_TO_START", "SCHEDULE_TO_CLOSE")
+_TO_CLOSE = ("SCHEDULE_TO_CLOSE", "START_TO_CLOSE", "HEARTBEAT")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The workers that poll for tasks.
+
+    Attributes:
+        decision_lists, activity_lists: the task lists that they poll.
+        activities: the name and version of each activity type that they implement.
+        workflows: the workflow classes that they run, by the name and version of their types.
+        payloads: the serialization of arguments and results.
+    """
+
+    decision_lists: Sequence[str]
+    activity_lists: Sequence[str]
+    activities: Sequence[tuple[str, str]]
+    workflows: Mapping[tuple[str, str], type[Workflow]] = field(default_factory=dict)
+    payloads: Payloads = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing that an execution waits for.
+
+    Attributes:
+        sentence: what it is.
+        ends: whether the wait ends by itself some time.
+        at: when it does, if that is known.
+    """
+
+    sentence: str
+    ends: bool = False
+    at: datetime | None = None
+
+
+class OpenRun(Protocol):
+    """An open execution, such as a `flowy_sim.testing.Run`."""
+
+    @property
+    def history(self) -> Sequence[Event]:
+        """Its events so far."""
+
+    def describe(self) -> str:
+        """Return its type, workflow id and status."""
+
+
+def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
+    """Return what an open execution waits for, apart from its own time-out.
+
+    The end of a child does not count as a wait that ends by itself: what the child waits for
+    decides that.
+
+    Args:
+        history: the execution's events so far.
+        workers: the workers that poll for tasks.
+    """
+    found = [
+        Wait(f"it waits for {signal}, which has not been sent")
+        for signal in _awaited_signals(history, workers)
+    ]
+    for row in spans.read(history).rows:
+        span = row.spans[-1]
+        describe = _WAITS.get(span.kind)
+        if span.ended is None and describe is not None:
+            begun = history[span.begun - 1]
+            started = None if span.started is None else history[span.started - 1]
+            found.append(describe(begun, started, workers, history))
+    closing = times_out_at(history)
+    return [
+        Wait(f"{wait.sentence}, after the execution has timed out")
+        if wait.at is not None and wait.at >= closing
+        else wait
+        for wait in found
+    ] or [Wait(_nothing_open(history))]
+
+
+def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: datetime) -> str:
+    """Explain why nothing will ever happen.
+
+    Args:
+        run: the execution that was to be run to its end.
+        others: other open executions.
+        workers: the workers that poll for tasks.
+        now: the present instant.
+    """
+    lines = [f"Nothing moves any more at {_instant(now)}, and {run.describe()}:"]
+    for each in (run, *others):
+        if each is not run:
+            lines.append(f"{each.describe()}:")
+        lines += [f"- {wait.sentence}" for wait in waits(each.history, workers)]
+        lines.append(f"- the execution times out at {_instant(times_out_at(each.history))}")
+    return "\n".join(lines)
+
+
+def times_out_at(history: Sequence[Event]) -> datetime:
+    """Return when an execution times out."""
+    started: datetime = history[0]["eventTimestamp"]
+    timeout = attributes_of(history[0])["executionStartToCloseTimeout"]
+    return started + timedelta(seconds=int(timeout))
+
+
+def missing_activity(
+    history: Sequence[Event], missing: Collection[tuple[str, str]], known: Iterable[tuple[str, str]]
+) -> str:
+    """Return a sentence about an activity that timed out because it was not implemented.
+
+    Args:
+        history: all events of an execution.
+        missing: the name and version of each type that is neither implemented nor stubbed.
+        known: the same of the types that are.
+
+    Returns:
+        The sentence; empty if there was no such activity.
+    """
+    for event in history:
+        if event["eventType"] == "ActivityTaskTimedOut":
+            opened = history[attributes_of(event)["scheduledEventId"] - 1]
+            named = attributes_of(opened)["activityType"]
+            if (named["name"], named["version"]) in missing:
+                why = _not_implemented(named["name"], known)
+                return f"activity {_label(named)} timed out because {why}"
+    return ""
+
+
+def missing_function(history: Sequence[Event], known: Collection[str]) -> str:
+    """Return a sentence about a Lambda function that was called but does not exist.
+
+    Args:
+        history: all events of an execution.
+        known: the names of the functions that exist.
+
+    Returns:
+        The sentence; empty if there was no such function.
+    """
+    for event in history:
+        if event["eventType"] == "LambdaFunctionFailed":
+            failed = attributes_of(event)
+            name = attributes_of(history[failed["scheduledEventId"] - 1])["name"]
+            if failed.get("reason") == NOT_FOUND and name not in known:
+                return (
+                    f"the Lambda function {name} was called but does not exist"
+                    f"{nearest(name, known)}; to stub it, use "
+                    f"lambda_function({name!r}, result=…)"
+                )
+    return ""
+
+
+class _WatchedDecider(Decider):
+    """A decider that remembers what the workflow waits for."""
+
+    waited: Sequence[Call] = ()
+
+    def wait_for_any(self, calls: Sequence[Call]) -> None:
+        self.waited = calls
+        super().wait_for_any(calls)
+
+
+def _awaited_signals(history: Sequence[Event], workers: Workers) -> list[str]:
+    """Return the signals that a workflow waits for, found by replaying it.
+
+    Only the workflow's code knows them. It can be replayed only up to its last decision.
+    """
+    named = attributes_of(history[0])["workflowType"]
+    workflow = workers.workflows.get((named["name"], named["version"]))
+    last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
+    if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
+        return []
+    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, UNKNOWN)
+    try:
+        decider.replay()
+    except FlowyError:
+        return []
+    waited = [call for call in decider.waited if isinstance(call, SignalCall) and not call.done]
+    return [call.failure(TaskError).type for call in waited]
+
+
+def _decision(
+    begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]
+) -> Wait:
+    if started is not None:
+        return Wait(
+            f"a decider has had its decision task since {_time(started)} and never answered"
+        )
+    task_list = attributes_of(begun)["taskList"]["name"]
+    if task_list == MISSING_LIST:
+        named = attributes_of(history[0])["workflowType"]["name"]
+        where, why = "waiting", _not_implemented(named, workers.workflows)
+    else:
+        where = f"on the list {task_list!r}"
+        why = _not_polled(task_list, workers.decision_lists)
+    return Wait(f"its decision task has been {where} since {_time(begun)}; {why}")
+
+
+def _activity(
+    begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]
+) -> Wait:
+    task = attributes_of(begun)
+    named = task["activityType"]
+    label = f"activity {_label(named)} ({task['activityId']})"
+    if started is not None:
+        worker = attributes_of(started).get("identity", "a worker")
+        ends = _has_timeout(task, _TO_CLOSE)
+        return Wait(
+            f"{label} was taken by {worker} at {_time(started)} and never answered"
+            f"{'' if ends else '; it has no time-out'}",
+            ends,
+        )
+    task_list = task["taskList"]["name"]
+    if (named["name"], named["version"]) in workers.activities:
+        where = f"on the list {task_list!r}"
+        why = _not_polled(task_list, workers.activity_lists)
+    else:
+        where, why = "waiting", _not_implemented(named["name"], workers.activities)
+    ends = _has_timeout(task, _TO_START)
+    return Wait(f"{label} has been {where} since {_time(begun)}; {why}", ends)
+
+
+def _timer(begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]) -> Wait:
+    timer = attributes_of(begun)
+    fires = begun["eventTimestamp"] + timedelta(seconds=int(timer["startToFireTimeout"]))
+    return Wait(f"timer {timer['timerId']} fires at {_instant(fires)}", ends=True, at=fires)
+
+
+def _child(begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]) -> Wait:
+    child = attributes_of(begun)
+    return Wait(f"child {_label(child['workflowType'])} ({child['workflowId']}) is open")
+
+
+_WAITS: Mapping[str, Callable[[Event, Event | None, Workers, Sequence[Event]], Wait]] = {
+    DECISIONS: _decision,
+    ACTIVITY: _activity,
+    TIMER: _timer,
+    CHILD: _child,
+}
+"""How to describe an open thing, by its kind."""
+
+
+def _has_timeout(task: Mapping[str, Any], types: Iterable[str]) -> bool:
+    return any(task[TIMEOUTS[each]] != _NEVER for each in types)
+
+
+def _nothing_open(history: Sequence[Event]) -> str:
+    for event in reversed(history):
+        if event["eventType"] == "DecisionTaskCompleted":
+            return (
+                "nothing is scheduled: its decider made no decision when it was last asked, at "
+                f"{_time(event)} (event {event['eventId']})"
+            )
+    return "nothing is scheduled"
+
+
+def _not_polled(task_list: str, polled: Sequence[str]) -> str:
+    if task_list in polled:
+        return "all workers of that list are busy forever"
+    others = ", ".join(map(repr, polled))
+    return f"no worker polls that list, only {others}" if others else "no worker polls any list"
+
+
+def _not_implemented(name: str, implemented: Iterable[tuple[str, str]]) -> str:
+    sentence = "it is neither implemented nor stubbed"
+    near = get_close_matches(name, [name for name, _ in implemented])
+    found = [f"{name} {version}" for name, version in implemented if name in near]
+    if found:
+        return f"{sentence} (nearest: {', '.join(found)})"
+    known = ", ".join(f"{name} {version}" for name, version in implemented)
+    return f"{sentence} (known: {known or 'none'})"
+
+
+def _label(named: Mapping[str, Any]) -> str:
+    return f"{named['name']} {named['version']}"
+
+
+def _time(event: Event) -> str:
+    return _instant(event["eventTimestamp"])
+
+
+def _instant(moment: datetime) -> str:
+    text = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return f"{text}.{moment.microsecond // 1000:03}" if moment.microsecond else text

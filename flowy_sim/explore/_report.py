@@ -1,0 +1,147 @@
+"""What an exploration reports: how much it covered, and how the test fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowy_sim.explore._choices import Deviation, format_choices
+from flowy_sim.explore._story import headline
+from flowy_sim.testing import Runner
+from flowy_sim.testing._coverage import Coverage, observe
+from flowy_sim.testing._stubs import StubUsage
+
+_NOT_REPEATABLE = (
+    "It did not fail when it was run again with the same choices, so the test is not repeatable. "
+    "It may use random numbers or real time, or keep state from one run to the next."
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a test fails, with the fewest choices that make it fail.
+
+    Attributes:
+        error: the exception that the test raised.
+        choices: the choices of that run that are not the first possibility.
+        story: what happened, in a few lines.
+        repeat: the command or call that repeats the run.
+        repeatable: whether the test failed again with the same choices.
+    """
+
+    error: BaseException
+    choices: tuple[Deviation, ...]
+    story: tuple[str, ...]
+    repeat: str
+    repeatable: bool = True
+
+    def lines(self) -> list[str]:
+        """Return the story and how to repeat the run."""
+        last = f"repeat: {self.repeat}" if self.repeatable else _NOT_REPEATABLE
+        return [*self.story, last]
+
+    def __str__(self) -> str:
+        return "\n".join((headline(self.error), *self.lines()))
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """The report of an exploration.
+
+    Attributes:
+        runs: the number of runs.
+        states: the number of different states that were seen between two turns.
+        seconds: how long it took.
+        share: the share of the space that was covered: the probability that a random run, in which
+            a fault strikes one time in a hundred, equals one of the runs.
+        complete: whether the whole space was covered.
+        endings: how executions ended, and how many of them.
+        failure: how the test fails; None if it did not fail.
+        unreached: the given choices that the run never reached.
+    """
+
+    runs: int
+    states: int
+    seconds: float
+    share: float
+    complete: bool
+    endings: Counter[str] = field(default_factory=Counter, compare=False)
+    failure: Failure | None = None
+    unreached: tuple[Deviation, ...] = ()
+
+    @property
+    def runs_per_second(self) -> float:
+        """The number of runs per second."""
+        return self.runs / self.seconds if self.seconds else 0.0
+
+    def describe_unreached(self) -> str:
+        """Return a sentence that names the given choices that the run never reached."""
+        return (
+            f"the run never reached these choices: {format_choices(self.unreached)}; choices "
+            "repeat a failure only with the same test, faults and code"
+        )
+
+    def __str__(self) -> str:
+        part = "all of the space" if self.complete else f"{self.share:.1%} of the space"
+        made = f"{_count(self.runs, 'run')} and {_count(self.states, 'state')}"
+        return f"{made} in {self.seconds:.1f} s ({self.runs_per_second:,.0f} runs a second), {part}"
+
+
+class FoundError(AssertionError):
+    """An explored test fails in some order or under some fault; the message tells how.
+
+    Attributes:
+        exploration: the report of the exploration.
+    """
+
+    __module__ = "flowy_sim.explore"
+
+    def __init__(self, exploration: Exploration) -> None:
+        super().__init__(f"{exploration.failure}\nfound in {exploration}")
+        self.exploration = exploration
+
+
+class Observations:
+    """What all runs together have used and met, whether they fail or not.
+
+    Args:
+        coverage: records what the workflows have met; None to record nothing.
+
+    Attributes:
+        uses: which stubs were used.
+        first: the runner of the first run, in which every choice is the first possibility; None
+            before that run.
+    """
+
+    def __init__(self, coverage: Coverage | None = None) -> None:
+        self.uses = StubUsage()
+        self.first: Runner | None = None
+        self._coverage = coverage
+
+    def add(self, runner: Runner) -> None:
+        """Add a run, up to its end or to where it was pruned."""
+        if self.first is None:
+            self.first = runner
+        self.uses.note(runner.stubs, runner.stub_dispatch.called)
+        if self._coverage is not None:
+            observe(self._coverage, runner.simulation, runner)
+
+    def empty_copy(self) -> Observations:
+        """Return observations of the same kind with no run in them, for another process."""
+        return Observations(None if self._coverage is None else Coverage())
+
+    def rows(self) -> tuple[Any, Any]:
+        """Return the observations as plain data, to be sent to another process."""
+        return self.uses.rows(), self._coverage.rows() if self._coverage is not None else []
+
+    def merge(self, rows: tuple[Any, Any]) -> None:
+        """Add the `rows` of another process."""
+        uses, met = rows
+        self.uses.merge(uses)
+        if self._coverage is not None:
+            self._coverage.merge(met)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

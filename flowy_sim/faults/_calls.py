@@ -1,0 +1,220 @@
+"""Faults that strike a call of a worker: it dies, the call fails, or an answer is lost or late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flowy import _checks
+from flowy_sim._clients.in_process import Reply
+from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL
+from flowy_sim.faults._fault import (
+    ACTIVITY_ANSWERS,
+    ANSWERS,
+    HEARTBEAT,
+    INJECTED,
+    FaultTarget,
+    InjectedFault,
+    Killed,
+    Moment,
+    WorkerCall,
+    injected,
+)
+
+# Workers die
+
+
+@dataclass(frozen=True)
+class WorkerDies(InjectedFault):
+    """A worker dies after it has received an activity task, before it does the work."""
+
+    title = "the worker dies before it does the work"
+    moment = Moment.TASK
+    operations = (ACTIVITY_POLL,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the worker."""
+        raise Killed(self.title)
+
+
+@dataclass(frozen=True)
+class WorkerDiesLate(InjectedFault):
+    """A worker dies after it has done the work, before it answers."""
+
+    title = "the worker dies after the work, before it answers"
+    operations = (ACTIVITY_ANSWERS,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the worker."""
+        raise Killed(self.title)
+
+
+@dataclass(frozen=True)
+class DeciderDies(InjectedFault):
+    """A decider dies between polling and answering."""
+
+    title = "the decider dies before it answers"
+    operations = ("RespondDecisionTaskCompleted",)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the decider."""
+        raise Killed(self.title)
+
+
+@dataclass(frozen=True)
+class WorkFails(InjectedFault):
+    """The work is done, but the worker reports a failure."""
+
+    title = "the work is done, but is reported as failed"
+    operations = ("RespondActivityTaskCompleted",)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Answer that the task has failed."""
+        token = call.request["taskToken"]
+        return target.client.respond_activity_task_failed(taskToken=token, reason=INJECTED)
+
+
+# Calls get lost or fail
+
+
+@dataclass(frozen=True)
+class AnswerLost(InjectedFault):
+    """An answer does not reach the service; the worker's call times out."""
+
+    title = "the answer is lost on its way"
+    operations = (ANSWERS,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Time out, without making the call."""
+        raise _read_timeout()
+
+
+@dataclass(frozen=True)
+class ReplyLost(InjectedFault):
+    """The service carries out a call, but its reply is lost, and a polled task with it."""
+
+    title = "the call is carried out, but its reply is lost"
+    operations = (DECISION_POLL, ACTIVITY_POLL, ANSWERS, HEARTBEAT)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Make the call and time out."""
+        call.send()
+        raise _read_timeout()
+
+
+@dataclass(frozen=True)
+class AnsweredTwice(InjectedFault):
+    """An answer arrives twice; the worker gets the reply to the second one."""
+
+    title = "the answer arrives twice"
+    operations = (ANSWERS,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Make the call twice."""
+        call.send()
+        return call.send()
+
+
+@dataclass(frozen=True)
+class NetworkError(InjectedFault):
+    """A call does not reach the service; the worker cannot connect."""
+
+    title = "the network fails"
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Fail to connect."""
+        from botocore.exceptions import EndpointConnectionError
+
+        raise injected(EndpointConnectionError(endpoint_url=INJECTED))
+
+
+@dataclass(frozen=True)
+class Throttled(InjectedFault):
+    """The service refuses a call because it received too many."""
+
+    title = "the service throttles the call"
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Refuse the call."""
+        from botocore.exceptions import ClientError
+
+        response: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+        raise injected(ClientError(response, call.operation))
+
+
+def _read_timeout() -> Exception:
+    from botocore.exceptions import ReadTimeoutError
+
+    return injected(ReadTimeoutError(endpoint_url=INJECTED))
+
+
+# Calls are late
+
+
+@dataclass(frozen=True)
+class _Late(InjectedFault):
+    """Something is late.
+
+    Attributes:
+        seconds: by how many seconds; None for long enough that the task has timed out.
+    """
+
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seconds is not None:
+            _checks.number(f"seconds of {type(self).__name__}", self.seconds)
+
+    def delay(self, target: FaultTarget, call: WorkerCall) -> float:
+        """Return by how many seconds it is late."""
+        return target.seconds_until_timeout(call) if self.seconds is None else self.seconds
+
+
+@dataclass(frozen=True)
+class TaskLate(_Late):
+    """A task is slow on its way from the service to the worker.
+
+    Attributes:
+        seconds: by how many seconds it is late; None for long enough that it has timed out.
+    """
+
+    title = "the task arrives late"
+    moment = Moment.TASK
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Deliver the task to a worker later."""
+        return target.put_off(call, self.delay(target, call))
+
+
+@dataclass(frozen=True)
+class AnswerLate(_Late):
+    """A worker is slow to finish a task, or its answer is slow on its way.
+
+    Attributes:
+        seconds: by how many seconds it is late; None for long enough that the task has timed out.
+    """
+
+    title = "the answer arrives late"
+    operations = (ANSWERS,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Send the answer later."""
+        return target.put_off(call, self.delay(target, call))
+
+
+@dataclass(frozen=True)
+class HeartbeatLate(_Late):
+    """A heartbeat is late.
+
+    Attributes:
+        seconds: by how many seconds; None for long enough that the task has timed out.
+    """
+
+    title = "the heartbeat arrives late"
+    operations = (HEARTBEAT,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Let time pass before the heartbeat is sent."""
+        target.simulation.clock.advance(self.delay(target, call))
+        return call.send()

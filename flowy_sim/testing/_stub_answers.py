@@ -1,0 +1,233 @@
+"""Answers of stubs: results, errors, functions and time-outs, one for each call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from flowy import _checks
+from flowy._payloads.hints import hints_of
+from flowy.activity import Activity
+from flowy.errors import ConfigurationError, SerializationError
+from flowy.payloads import PLAIN
+from flowy.workflow import Workflow
+from flowy_sim._events.schema import TIMEOUTS
+
+NOTHING: Any = object()
+"""The default of an argument for which None is a value."""
+
+ACTIVITY = "activity"
+CHILD = "workflow"
+FUNCTION = "Lambda function"
+
+_START_TO_CLOSE = "START_TO_CLOSE"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a stub.
+
+    Attributes:
+        function: returns the result or raises the error.
+        takes: simulated seconds from the start of the task to its answer; infinity for never.
+        heartbeat: simulated seconds between two heartbeats; None for no heartbeats.
+        constant: whether the function has no effects and always does the same.
+        timeout: the type of the time-out that closes the task; empty if it is answered.
+    """
+
+    function: Callable[..., Any]
+    takes: float = 0
+    heartbeat: float | None = None
+    constant: bool = False
+    timeout: str = ""
+
+
+class Answers:
+    """The answers to successive calls; the last one is repeated.
+
+    Args:
+        label: the name and version of what is stubbed, such as ``resize 1``.
+        kind: `ACTIVITY`, `CHILD` or `FUNCTION`.
+        cls: its class, whose type hints results are checked against; None if there is none.
+    """
+
+    def __init__(self, label: str, kind: str, cls: Any = None) -> None:
+        self.label = label
+        self.kind = kind
+        self.cls: type[Activity | Workflow] | None = cls
+        self._answers: list[Answer] = []
+        self._given = 0
+
+    def then(
+        self,
+        *,
+        result: object = NOTHING,
+        error: Exception | None = None,
+        function: Callable[..., Any] | None = None,
+        timeout: str | None = None,
+        takes: float = 0,
+        heartbeat: float | None = None,
+    ) -> Self:
+        """Add the answer to the next call. The last answer is repeated for all further calls.
+
+        Give one of `result`, `error`, `function` and `timeout`. Without any, the result is None.
+
+        Args:
+            result: the result.
+            error: the exception that is raised, an instance.
+            function: called with the arguments when the work begins; the answer is what it
+                returns or raises.
+            timeout: the time-out that closes the task instead of an answer:
+                ``SCHEDULE_TO_START`` (no worker takes it), ``SCHEDULE_TO_CLOSE``,
+                ``START_TO_CLOSE`` or ``HEARTBEAT``. Child workflows and Lambda functions only
+                have ``START_TO_CLOSE``.
+            takes: simulated seconds until the answer, whole ones for a child workflow;
+                ``math.inf`` for a worker that dies and never answers. If a time-out of the task
+                is shorter, the task times out.
+            heartbeat: simulated seconds between two heartbeats until the answer; None for none,
+                or for those that the worker sends by itself. A heartbeat that returns that the
+                activity's cancellation was requested ends it as canceled.
+
+        Returns:
+            The stub or case itself, to add more answers.
+
+        Raises:
+            ConfigurationError: the arguments contradict each other, or one is wrong.
+            SerializationError: the result cannot be sent as JSON, or contradicts the type hint.
+        """
+        __tracebackhide__ = True
+        given = {"result": result is not NOTHING, "error": error is not None}
+        given |= {"function": function is not None, "timeout": timeout is not None}
+        if sum(given.values()) > 1:
+            raise ConfigurationError(
+                f"an answer of the stub of {self.label} has more than one of result, error, "
+                "function and timeout; give one, and add the answer to the next call with .then(…)"
+            )
+        if timeout is not None and (takes or heartbeat is not None):
+            raise ConfigurationError(
+                f"an answer of the stub of {self.label} has timeout and takes or heartbeat; leave "
+                "these out: the time-out determines when it passes and which heartbeats are sent"
+            )
+        if self.kind != ACTIVITY and heartbeat is not None:
+            raise ConfigurationError(
+                f"the stub of {self.label} cannot have a heartbeat; only activities have heartbeats"
+            )
+        if self.kind == CHILD and 0 < takes < math.inf and takes % 1:
+            raise ConfigurationError(
+                f"takes of the stub of {self.label} must be a whole number of seconds, not "
+                f"{takes!r}: it is a workflow, and timers of Amazon SWF count whole seconds"
+            )
+        self._answers.append(
+            Answer(
+                self._function(None if result is NOTHING else result, error, function),
+                _seconds(f"takes of the stub of {self.label}", takes, zero=True),
+                None
+                if heartbeat is None
+                else _seconds(f"heartbeat of the stub of {self.label}", heartbeat, zero=False),
+                constant=function is None,
+                timeout="" if timeout is None else self._time_out(timeout),
+            )
+        )
+        return self
+
+    def next_answer(self) -> Answer:
+        """Return the answer to the next call; by default its result is None."""
+        self._given += 1
+        if not self._answers:
+            return _NONE
+        return self._answers[min(self._given, len(self._answers)) - 1]
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether it has any answer."""
+        return bool(self._answers)
+
+    @property
+    def changes(self) -> bool:
+        """Whether calls get different answers."""
+        return len(self._answers) > 1
+
+    @property
+    def used(self) -> bool:
+        """Whether it has answered a call."""
+        return self._given > 0
+
+    def _time_out(self, timeout: object) -> str:
+        __tracebackhide__ = True
+        known = tuple(TIMEOUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
+        if timeout not in known:
+            raise ConfigurationError(
+                f"timeout of the stub of {self.label} must be {' or '.join(known)}, not {timeout!r}"
+            )
+        return str(timeout)
+
+    def _function(
+        self, result: object, error: Exception | None, function: Callable[..., Any] | None
+    ) -> Callable[..., Any]:
+        __tracebackhide__ = True
+        if function is not None:
+            return _checks.function(f"function of the stub of {self.label}", function)
+        if error is None:
+            owner = f"the stub of {self.label}"
+            try:
+                text = PLAIN.encode_result(owner, result)
+                if result is not None and self.cls is not None and hints_of(self.cls).result:
+                    PLAIN.decode_result(owner, text, self.cls)
+            except SerializationError as unsent:
+                raise unsent.with_traceback(None) from None
+            return lambda *args, **kwargs: result
+        if not isinstance(error, Exception):
+            raise ConfigurationError(
+                f"error of the stub of {self.label} must be an exception such as "
+                f"OSError('disk full'), not {error!r}"
+            )
+        raised = error
+
+        def fail(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            raise raised.with_traceback(None)
+
+        return fail
+
+
+_NONE = Answer(lambda *args, **kwargs: None, constant=True)
+
+
+def time_out_first(label: str, wanted: str, limits: dict[str, float]) -> None:
+    """Check that the time-out of a stub's answer is the one that passes first.
+
+    Args:
+        label: the name and version of the activity.
+        wanted: the time-out.
+        limits: the seconds after which each time-out passes; infinity for never.
+
+    Raises:
+        ConfigurationError: it never passes, or another one passes first.
+    """
+    if math.isinf(limits[wanted]):
+        raise ConfigurationError(
+            f"the stub of {label} cannot time out by {wanted}: the activity has no such time-out; "
+            f"add one, as in @activity(…, {_option(wanted)}=60)"
+        )
+    first = min(limits, key=lambda name: limits[name])
+    if limits[first] < limits[wanted]:
+        raise ConfigurationError(
+            f"the stub of {label} cannot time out by {wanted}, after {limits[wanted]:g} s: "
+            f"{first} passes first, after {limits[first]:g} s"
+        )
+
+
+def _option(time_out: str) -> str:
+    return time_out.lower()
+
+
+def _seconds(name: str, value: object, *, zero: bool) -> float:
+    __tracebackhide__ = True
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        enough = value >= 0 if zero else value > 0
+        if enough:
+            return value
+    least = "at least 0" if zero else "more than 0"
+    raise ConfigurationError(f"{name} must be a number of seconds, {least}, not {value!r}")

@@ -1,0 +1,347 @@
+"""Stub dispatch: chooses the answer of a stub for each task of a runner.
+
+The answer is chosen when the task is scheduled. So the answers of a stub follow the order of the
+calls in the workflow, whatever order workers take the tasks in, and an unexpected call is an error
+at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+from flowy.activity import Activity, ActivityContext, ActivityType
+from flowy.errors import ConfigurationError, SerializationError
+from flowy.payloads import Payloads
+from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.lambda_functions import LambdaFunction
+from flowy_sim._events.schema import TIMEOUTS, attributes_of
+from flowy_sim.testing._stub_answers import (
+    ACTIVITY,
+    CHILD,
+    FUNCTION,
+    Answer,
+    time_out_first,
+)
+from flowy_sim.testing._stubs import Stub, Stubs, UnexpectedCallError
+
+UNTAKEN_LIST = "no worker polls this"
+"""The task list of tasks that time out before a worker takes them."""
+
+_NEVER_TAKEN = "SCHEDULE_TO_START"
+_NEVER_SENT = "a signal that is never sent"
+"""A child that never closes waits for it."""
+
+
+class StubDispatch:
+    """Chooses the answers of stubs.
+
+    Args:
+        simulation: the service.
+        domain: the domain of the tasks.
+        stubs: the stubs.
+        payloads: decodes arguments.
+        use_answer: called with the answer to the current task, which then takes its time.
+
+    Attributes:
+        stubs: as given.
+        called: what was scheduled, such as ``resize 1``, or ``child thumbnails 1``.
+        answered: the calls that got an answer of a stub with different answers, in order.
+        error: the first error that the test must fail with; None if there is none.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        domain: str,
+        stubs: Stubs,
+        payloads: Payloads,
+        use_answer: Callable[[Answer], None],
+    ) -> None:
+        self.called: dict[str, None] = {}
+        self.answered: list[tuple[str, str]] = []
+        self.error: Exception | None = None
+        self._simulation = simulation
+        self._client: Client = simulation.client(poll_seconds=0)
+        self._domain = domain
+        self.stubs = stubs
+        self._payloads = payloads
+        self._use_answer = use_answer
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._outcomes: dict[str, ChildOutcome] = {}
+        self._assigned: tuple[str, list[Reply]] = ("", [])
+
+    def activity(self, stub: Stub, declared: ActivityType) -> type[Activity]:
+        """Return an activity class that gives the answers of a stub.
+
+        Args:
+            stub: the stub.
+            declared: the type to register.
+        """
+        every = declared.automatic_heartbeat
+        if every is not None:  # While an answer is held, delayed calls send the heartbeats.
+            declared = replace(declared, automatic_heartbeat=None)
+        return type(
+            "StubbedActivity",
+            (StubbedActivity,),
+            {
+                "flowy_type": declared,
+                "stub": stub,
+                "stub_dispatch": self,
+                "every": every,
+                "run": _run_like(None if stub.cls is None else stub.cls.run),
+            },
+        )
+
+    def child(self, declared: WorkflowType) -> type[Workflow]:
+        """Return a workflow class that gives the answers of the stub of a type."""
+        members = {"flowy_type": declared, "stub_dispatch": self}
+        return type("StubbedWorkflow", (StubbedWorkflow,), members)
+
+    def replace_functions(self) -> None:
+        """Replace the stubbed Lambda functions of the simulation."""
+        for stub in self.stubs.all(FUNCTION).values():
+            self._simulation.lambdas[stub.name] = StubbedLambda(self, stub)
+
+    def fail(self, error: Exception) -> None:
+        """Fail the test with an error, after this turn."""
+        self.error = self.error or error
+
+    def assign_answers(self, task: Reply, request: Reply) -> Reply | None:
+        """Choose the answers to the calls that a decider makes.
+
+        Args:
+            task: the decision task.
+            request: the request that answers it.
+
+        Returns:
+            The request to send: tasks that no worker may take are on a task list of their own.
+            None to send nothing, because the test fails.
+        """
+        token, decisions = self._assigned
+        if token != task["taskToken"]:  # Otherwise, the same request is sent again.
+            run_id = task["workflowExecution"]["runId"]
+            try:
+                decisions = [self._choose(run_id, each) for each in request.get("decisions", ())]
+            except (UnexpectedCallError, ConfigurationError) as error:
+                self.fail(error)
+                return None
+            self._assigned = task["taskToken"], decisions
+        return {**request, "decisions": decisions}
+
+    def _choose(self, run_id: str, decision: Reply) -> Reply:
+        """Choose the answer to the call of a decision; return the decision to send."""
+        kind = _KINDS.get(decision["decisionType"])
+        if kind is None:
+            return decision
+        call = decision[_attributes_member(decision)]
+        named = call["workflowType" if kind == CHILD else "activityType"]
+        label = f"{named['name']} {named['version']}"
+        self.called[f"child {label}" if kind == CHILD else label] = None
+        stub = self.stubs.find(kind, named["name"], named["version"])
+        if stub is None:
+            return decision
+        try:
+            args, kwargs = self._payloads.decode_input(label, call.get("input"), stub.cls)
+            answer = stub.answer_to(tuple(args), kwargs)
+        except (SerializationError, TypeError):
+            return decision  # The worker will fail with this, as it would without a stub.
+        if answer.timeout == _NEVER_TAKEN:
+            time_out_first(label, _NEVER_TAKEN, self._limits_before_start(call))
+            untaken = {**call, "taskList": {"name": UNTAKEN_LIST}}
+            return {**decision, _attributes_member(decision): untaken}
+        key = ("", call["workflowId"]) if kind == CHILD else (run_id, call["activityId"])
+        if stub.changes:
+            self.answered.append(key)
+        self._answers[key] = answer
+        return decision
+
+    def choose_outcome(self, task: Reply) -> None:
+        """Choose the outcome of a stubbed child workflow at its first decision task.
+
+        Args:
+            task: a decision task of any workflow.
+        """
+        named, ids = task["workflowType"], task["workflowExecution"]
+        stub = self.stubs.find(CHILD, named["name"], named["version"])
+        if stub is None or ids["runId"] in self._outcomes:
+            return
+        text = attributes_of(task["events"][0]).get("input")
+        answer = self._answers.pop(("", ids["workflowId"]), None)
+        try:
+            args, kwargs, _ = self._payloads.decode_start(str(stub), text, stub.cls)
+            if answer is None:
+                answer = stub.answer_to(tuple(args), kwargs)
+                self.answered.append(("", ids["workflowId"]))
+            takes = math.inf if answer.timeout else answer.takes
+            outcome = ChildOutcome(takes, answer.function(*args, **kwargs))
+        except UnexpectedCallError as error:
+            self.fail(error)
+            return
+        except Exception as error:
+            outcome = ChildOutcome(answer.takes if answer else 0, error=error)
+        self._outcomes[ids["runId"]] = outcome
+
+    def outcome(self, run_id: str) -> ChildOutcome:
+        """Return the outcome that was chosen for a child workflow."""
+        return self._outcomes[run_id]
+
+    def answer(
+        self,
+        stub: Stub,
+        every: float | None,
+        context: ActivityContext,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Answer:
+        """Return the answer to the current activity task, and let the task take its time.
+
+        Args:
+            stub: the stub of the activity.
+            every: seconds between two heartbeats that a worker sends by itself; None for none.
+            context: the context of the activity.
+            args: the arguments.
+            kwargs: the keyword arguments.
+        """
+        try:
+            answer = self._answers.pop((context.run_id, context.activity_id), None)
+            if answer is None:
+                answer = stub.answer_to(args, kwargs)
+                self.answered.append((context.run_id, context.activity_id))
+            answer = self._timed(answer, every, context)
+        except (UnexpectedCallError, ConfigurationError) as error:
+            self.fail(error)
+            raise
+        self._use_answer(answer)
+        return answer
+
+    def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
+        """Return an answer with its time and heartbeats, as its time-out needs them."""
+        if not answer.timeout:
+            finite = 0 < answer.takes < math.inf
+            return replace(answer, heartbeat=every) if finite and not answer.heartbeat else answer
+        limits = self._limits(context)
+        beats = limits["HEARTBEAT"] / 2
+        if answer.timeout != "HEARTBEAT":
+            limits["HEARTBEAT"] = math.inf
+        time_out_first(context.type, answer.timeout, limits)
+        needed = answer.timeout != "HEARTBEAT" and beats < math.inf
+        return replace(answer, takes=math.inf, heartbeat=beats if needed else None)
+
+    def _limits(self, context: ActivityContext) -> dict[str, float]:
+        """Return the seconds from now after which each time-out of a started task passes."""
+        execution = self._simulation.engine().executions[context.run_id]
+        task = execution.activities[context.activity_id]
+        limits = {name: _seconds(task.opened(member)) for name, member in TIMEOUTS.items()}
+        waited = self._simulation.clock.milliseconds - execution.time(task.opened_id)
+        limits["SCHEDULE_TO_CLOSE"] -= waited / 1000
+        limits[_NEVER_TAKEN] = math.inf
+        return limits
+
+    def _limits_before_start(self, call: Reply) -> dict[str, float]:
+        """Return the seconds after which each time-out passes that does not need a worker."""
+        defaults = self._client.describe_activity_type(
+            domain=self._domain, activityType=call["activityType"]
+        )["configuration"]
+        return {
+            name: _seconds(call.get(member, defaults.get(_default_member(member))))
+            for name, member in TIMEOUTS.items()
+            if name in (_NEVER_TAKEN, "SCHEDULE_TO_CLOSE")
+        }
+
+
+class ChildOutcome(NamedTuple):
+    """The outcome of a stubbed child workflow.
+
+    Attributes:
+        takes: simulated seconds until it closes; infinity for never.
+        value: its result.
+        error: the error that it fails with; None if it completes.
+    """
+
+    takes: float
+    value: Any = None
+    error: Exception | None = None
+
+
+class StubbedActivity(Activity):
+    """An activity that gives the answers of a stub."""
+
+    stub: ClassVar[Stub]
+    stub_dispatch: ClassVar[StubDispatch]
+    every: ClassVar[float | None]
+
+
+class StubbedWorkflow(Workflow):
+    """A workflow that gives the answers of a stub."""
+
+    stub_dispatch: ClassVar[StubDispatch]
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the time of the answer, and return or raise it."""
+        __tracebackhide__ = True
+        takes, value, error = self.stub_dispatch.outcome(self.run_id)
+        if math.isinf(takes):
+            self.signal(_NEVER_SENT).result()
+        if takes:
+            self.sleep(int(takes))
+        if error is not None:
+            raise error.with_traceback(None)
+        return value
+
+
+class StubbedLambda(LambdaFunction):
+    """A Lambda function that gives the answers of a stub."""
+
+    def __init__(self, stub_dispatch: StubDispatch, stub: Stub) -> None:
+        super().__init__(self._call)
+        self._stub_dispatch = stub_dispatch
+        self._stub = stub
+
+    def _call(self, payload: Any) -> Any:
+        try:
+            answer = self._stub.answer_to((payload,), {})
+        except UnexpectedCallError as error:
+            self._stub_dispatch.fail(error)
+            raise
+        self.takes = math.inf if answer.timeout else answer.takes
+        return answer.function(payload)
+
+
+@cache
+def _run_like(original: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Return a method ``run`` that gives a stub's answers, with the type hints of the original."""
+
+    def run(self: StubbedActivity, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        answer = self.stub_dispatch.answer(self.stub, self.every, self.context, args, kwargs)
+        return answer.function(*args, **kwargs)
+
+    if original is not None:
+        run.__wrapped__ = original  # type: ignore[attr-defined]
+        run.__annotations__ = original.__annotations__
+        run.__signature__ = getattr(original, "__signature__", None)  # type: ignore[attr-defined]
+    return run
+
+
+_KINDS = {"ScheduleActivityTask": ACTIVITY, "StartChildWorkflowExecution": CHILD}
+
+
+def _attributes_member(decision: Reply) -> str:
+    """Return the name of the member with the attributes of a decision."""
+    kind = decision["decisionType"]
+    return f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+
+
+def _default_member(member: str) -> str:
+    """Return the name that an activity type has for the default of a time-out."""
+    return f"defaultTask{member[0].upper()}{member[1:]}"
+
+
+def _seconds(limit: str | None) -> float:
+    return math.inf if limit in (None, "NONE") else int(str(limit))

@@ -1,0 +1,385 @@
+"""Stubs: fakes of activities, child workflows and Lambda functions in a test."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+from flowy import _checks
+from flowy.activity import ActivityType, activity_class
+from flowy.errors import ConfigurationError
+from flowy.workflow import WorkflowType
+from flowy_sim.testing._stub_answers import ACTIVITY, CHILD, FUNCTION, Answer, Answers
+
+NameAndVersion = tuple[str, str]
+Arguments = Mapping[str, object]
+
+
+class UnexpectedCallError(AssertionError):
+    """A workflow called something that has no answer.
+
+    Either none of its stub's cases fits the arguments, or it is neither implemented nor stubbed.
+    """
+
+    __module__ = "flowy_sim"
+
+
+class AnswerOptions(TypedDict, total=False):
+    """The options of an answer; see `Stub.then`."""
+
+    result: object
+    error: Exception | None
+    function: Callable[..., Any] | None
+    timeout: str | None
+    takes: float
+    heartbeat: float | None
+
+
+class StubCase(Answers):
+    """The answers of a stub to calls with certain arguments; see `Stub.when`."""
+
+    def __init__(self, stub: Stub, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        __tracebackhide__ = True
+        super().__init__(stub.label, stub.kind, stub.cls)
+        self._stub = stub
+        self.expected = stub.named(args, kwargs, partly=True)
+
+    def __str__(self) -> str:
+        """Return the case as it is written, such as ``when(source='b.jpg')``."""
+        return f"when({written(self.expected)})"
+
+    def when(self, *args: object, **kwargs: object) -> StubCase:
+        """Add another case to the same stub; see `Stub.when`."""
+        __tracebackhide__ = True
+        return self._stub.when(*args, **kwargs)
+
+    def differences(self, given: Arguments) -> list[str]:
+        """Return the names of the arguments that differ from the expected ones."""
+        return [
+            name
+            for name, value in self.expected.items()
+            if name not in given or value != given[name]
+        ]
+
+
+class Stub(Answers):
+    """A fake of an activity, a child workflow or a Lambda function; made by calling `Stubs`.
+
+    Attributes:
+        name, version: those of its type; a Lambda function has no version.
+        cls: its class; None if only the name was given.
+    """
+
+    def __init__(self, kind: str, name: str, version: str = "", cls: Any = None) -> None:
+        super().__init__(f"{name} {version}".rstrip(), kind, cls)
+        self.name = name
+        self.version = version
+        self._cases: list[StubCase] = []
+
+    def __str__(self) -> str:
+        """Return the name and version, such as ``resize 1``."""
+        return self.label
+
+    def when(self, *args: object, **kwargs: object) -> StubCase:
+        """Add a case: its answers are for calls with certain arguments.
+
+        Of several cases that fit a call, the first one answers. If none fits, the stub itself
+        does.
+
+        Args:
+            *args: the first arguments, compared by ``==``; `unittest.mock.ANY` matches any value.
+                Arguments that are left out may have any value.
+            **kwargs: other arguments, by name.
+
+        Returns:
+            The case, to add answers to it.
+
+        Raises:
+            ConfigurationError: what is stubbed does not accept such arguments.
+
+        Example:
+            ``stubs(Resize, result="small.jpg").when("huge.tif").then(error=OSError("too big"))``
+        """
+        __tracebackhide__ = True
+        case = StubCase(self, args, kwargs)
+        self._cases.append(case)
+        return case
+
+    @property
+    def changes(self) -> bool:
+        """Whether calls with the same arguments get different answers."""
+        return super().changes or any(case.changes for case in self._cases)
+
+    def answer_to(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Answer:
+        """Return the answer to a call.
+
+        Raises:
+            UnexpectedCallError: the stub has no answer to it.
+            TypeError: what is stubbed does not accept such arguments.
+        """
+        given = self.named(args, kwargs)
+        for case in self._cases:
+            if not case.differences(given):
+                return case.next_answer()
+        if self.has_answers or not self._cases:
+            return self.next_answer()
+        nearest = min(self._cases, key=lambda case: len(case.differences(given)))
+        name = nearest.differences(given)[0]
+        found = f"is {given[name]!r}" if name in given else "is missing"
+        raise UnexpectedCallError(
+            f"{self} was called with {written(given) or 'no arguments'}, and its stub has no "
+            f"answer to that: the nearest is {nearest}, but {name} {found}; add another .when(…), "
+            "or an answer to all other calls"
+        )
+
+    def named(
+        self, args: tuple[object, ...], kwargs: dict[str, object], partly: bool = False
+    ) -> Arguments:
+        """Return arguments by name.
+
+        Args:
+            args: the positional arguments.
+            kwargs: the keyword arguments.
+            partly: whether some may be missing, as in a case.
+
+        Raises:
+            TypeError: what is stubbed does not accept such arguments.
+            ConfigurationError: the same, if `partly` is set.
+        """
+        __tracebackhide__ = True
+        if self.cls is None:
+            return {f"argument {place}": value for place, value in enumerate(args, 1)} | kwargs
+        shown = _signature(self.cls.run)
+        if not partly:
+            return shown.bind(*args, **kwargs).arguments
+        try:
+            return shown.bind_partial(*args, **kwargs).arguments
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{self} is never called with {written_call(args, kwargs)}: {error}"
+            ) from None
+
+    def cases_used(self) -> tuple[tuple[str, bool], ...]:
+        """Return its cases, such as ``when(source='b.jpg')``, and whether each has answered."""
+        return tuple((str(case), case.used) for case in self._cases)
+
+
+class Stubs:
+    """The stubs of a test: at most one for each activity, child workflow or Lambda function.
+
+    Calling it adds a stub, in place of an older one of the same type:
+    ``stubs(Resize, result="small.jpg", takes=40)``.
+
+    Example:
+        An activity that fails twice and then returns, each time after 40 simulated seconds::
+
+            stubs = Stubs()
+            stubs(Resize, error=OSError("disk full"), takes=40).then(
+                error=OSError("disk full"), takes=40
+            ).then(result="small.jpg", takes=40)
+            Runner(simulation, stubs=stubs).run(ImageCategorization, "photo.jpg")
+    """
+
+    def __init__(self) -> None:
+        self._stubs: dict[tuple[str, NameAndVersion], Stub] = {}
+
+    def __call__(
+        self, what: Any, version: str | int | float | None = None, **answer: Unpack[AnswerOptions]
+    ) -> Stub:
+        """Stub an activity or a child workflow.
+
+        Args:
+            what: its class, a function decorated with ``@activity``, or the name of an activity.
+            version: the version of its type, if a name was given.
+            **answer: the first answer; see `Stub.then`. Without one, the result is None, unless
+                answers are added with ``.then(…)`` or ``.when(…)``.
+
+        Returns:
+            The stub. Add more answers with ``.then(…)``, and answers to calls with certain
+            arguments with ``.when(…).then(…)``.
+
+        Raises:
+            ConfigurationError: `what` cannot be stubbed, or an argument is wrong.
+            SerializationError: the result cannot be sent as JSON.
+        """
+        __tracebackhide__ = True
+        return self._add(_stub(what, version), answer)
+
+    def child(self, name: str, version: str | int | float, **answer: Unpack[AnswerOptions]) -> Stub:
+        """Stub a child workflow of which only the name is known.
+
+        Args:
+            name: the name of its type.
+            version: the version of its type.
+            **answer: the first answer; see `Stub.then`.
+        """
+        name = _checks.text("the name of a workflow", name)
+        return self._add(Stub(CHILD, name, _checks.version_text(version)), answer)
+
+    def lambda_function(self, name: str, **answer: Unpack[AnswerOptions]) -> Stub:
+        """Stub a Lambda function. The stub's function is called with the decoded payload.
+
+        Args:
+            name: the name of the Lambda function.
+            **answer: the first answer; see `Stub.then`.
+        """
+        return self._add(Stub(FUNCTION, _checks.text("the name of a function", name)), answer)
+
+    def all(self, kind: str = ACTIVITY) -> dict[NameAndVersion, Stub]:
+        """Return the stubs of a kind, by the name and version of their types."""
+        return {named: stub for (each, named), stub in self._stubs.items() if each == kind}
+
+    def find(self, kind: str, name: str, version: str) -> Stub | None:
+        """Return the stub of a type; None if there is none."""
+        return self._stubs.get((kind, (name, version)))
+
+    def __iter__(self) -> Iterator[Stub]:
+        """Yield the stubs in the order in which they were added."""
+        return iter(self._stubs.values())
+
+    def _add(self, stub: Stub, answer: AnswerOptions) -> Stub:
+        __tracebackhide__ = True
+        unknown = sorted(answer.keys() - AnswerOptions.__annotations__.keys())
+        if unknown:
+            raise ConfigurationError(
+                f"the stub of {stub} has no option {', '.join(unknown)}; its options are "
+                f"{', '.join(AnswerOptions.__annotations__)}"
+            )
+        if answer.get("takes") or answer.keys() - {"takes"}:
+            stub.then(**answer)
+        self._stubs[stub.kind, (stub.name, stub.version)] = stub
+        return stub
+
+
+class StubUsageRow(NamedTuple):
+    """The usage of one stub, as plain data.
+
+    Attributes:
+        kind, name, version: those of the stub.
+        own: whether it has answered a call that fits no case.
+        cases: each case, and whether it has answered a call.
+    """
+
+    kind: str
+    name: str
+    version: str
+    own: bool
+    cases: tuple[tuple[str, bool], ...]
+
+    def __add__(self, other: Any) -> StubUsageRow:
+        """Return the usage of the same stub in two runs together."""
+        most = max(self.cases, other.cases, key=len)
+        both = zip(self.cases, other.cases, strict=False)
+        cases = [(name, mine or theirs) for (name, mine), (_, theirs) in both]
+        return self._replace(own=self.own or other.own, cases=(*cases, *most[len(cases) :]))
+
+    def unused(self) -> list[str]:
+        """Name the parts of the stub that have answered no call."""
+        stub = f"the stub of {self.name} {self.version}".rstrip()
+        unused = [f"{case} of {stub}" for case, used in self.cases if not used]
+        return unused if self.own or len(unused) < len(self.cases) else [stub]
+
+
+class StubUsage:
+    """Records which stubs were used in one or more runs.
+
+    Example:
+        ::
+
+            usage = StubUsage()
+            usage.note(runner.stubs, runner.stub_dispatch.called)
+            assert usage.unused() == []
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], StubUsageRow] = {}
+        self._called: dict[str, None] = {}
+
+    def note(self, stubs: Stubs, called: Iterable[str] = ()) -> None:
+        """Add the usage of a run.
+
+        Args:
+            stubs: the stubs of the run.
+            called: what it has called, such as ``resize 1``.
+        """
+        rows = (
+            StubUsageRow(stub.kind, stub.name, stub.version, stub.used, stub.cases_used())
+            for stub in stubs
+        )
+        self.merge((rows, called))
+
+    def rows(self) -> tuple[list[StubUsageRow], list[str]]:
+        """Return everything as plain data, to be sent to another process."""
+        return list(self._rows.values()), list(self._called)
+
+    def merge(self, noted: tuple[Iterable[StubUsageRow], Iterable[str]]) -> None:
+        """Add the `rows` of another process."""
+        rows, called = noted
+        for row in rows:
+            key = row[:3]
+            self._rows[key] = self._rows[key] + row if key in self._rows else row
+        self._called.update(dict.fromkeys(called))
+
+    def unused(self, *, misnamed: bool = False) -> list[str]:
+        """Return a sentence for each unused stub or case, with the nearest name that was called.
+
+        Args:
+            misnamed: whether to return only those whose name was probably misspelled.
+        """
+        known = {label.removeprefix("child ").rpartition(" ")[0]: label for label in self._called}
+        sentences = []
+        for row in self._rows.values():
+            label = f"{row.name} {row.version}".rstrip()
+            near = get_close_matches(row.name, known, 1) if label not in known.values() else ()
+            nearest = f"; the nearest that was called is {known[near[0]]}" if near else ""
+            if near or not misnamed:
+                sentences += [f"{part} was never used{nearest}" for part in row.unused()]
+        return sentences
+
+
+def written(arguments: Arguments) -> str:
+    """Return arguments by name, as they are written in a call."""
+    return ", ".join(
+        f"{name}={value!r}" if name.isidentifier() else repr(value)
+        for name, value in arguments.items()
+    )
+
+
+def written_call(args: Iterable[object], kwargs: Arguments) -> str:
+    """Return arguments as they are written in a call."""
+    return ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
+
+
+@cache
+def _signature(run: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a method ``run``, without ``self``."""
+    shown = inspect.signature(run)
+    return shown.replace(parameters=list(shown.parameters.values())[1:])
+
+
+def _stub(what: Any, version: str | int | float | None) -> Stub:
+    __tracebackhide__ = True
+    if isinstance(what, str):
+        name = _checks.text("the name of an activity", what)
+        if version is None:
+            raise ConfigurationError(
+                f"the stub of {name!r} needs a version: stub({name!r}, 1, …); or give the "
+                "activity's class"
+            )
+        return Stub(ACTIVITY, name, _checks.version_text(version))
+    cls = activity_class(what)
+    declared = getattr(cls, "flowy_type", None)
+    if not isinstance(declared, ActivityType | WorkflowType):
+        raise ConfigurationError(
+            "a stub is for a class or function decorated with @activity or @workflow, or for a "
+            f"name and a version, not for {what!r}"
+        )
+    if version is not None:
+        raise ConfigurationError(
+            f"the stub of the class {cls.__name__} takes its version from the class; leave "
+            f"{version!r} out, or give a result as result={version!r}"
+        )
+    return Stub(declared.kind, declared.name, declared.version, cls)

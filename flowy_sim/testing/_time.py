@@ -1,0 +1,220 @@
+"""Time of a runner: it is skipped when no worker can take a turn, and user code can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
+from types import ModuleType
+
+from flowy._client import Execution
+from flowy._installation import install_command
+from flowy_sim._events.waits import explain, waits
+from flowy_sim._simulation.clock import Clock
+from flowy_sim.testing._invariants import Invariants
+from flowy_sim.testing._run import EventFeed, StuckError, fetch, open_executions
+from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._stub_dispatch import StubDispatch
+
+_MOST_OPEN = 1000
+_MOST_EXPLAINED = 5
+
+
+class TurnLoop:
+    """Gives turns to workers, and skips time when no worker can take one.
+
+    Args:
+        scheduler: gives the turns.
+        stub_dispatch: chooses answers of stubs; its first error is raised after the turn.
+        event_feed: publishes the events that are written when time passes.
+        invariants: what is checked after every turn.
+        freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        on_turn: called between two turns.
+
+    Attributes:
+        follow_clock: lets user code see the present simulated time.
+
+    Raises:
+        ImportError: `freeze` is set and freezegun is not installed.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        stub_dispatch: StubDispatch,
+        event_feed: EventFeed,
+        invariants: Invariants,
+        freeze: bool,
+        on_turn: Callable[[], None] | None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._simulation = scheduler.simulation
+        self._clock = scheduler.simulation.clock
+        self._stub_dispatch = stub_dispatch
+        self._event_feed = event_feed
+        self._invariants = invariants
+        self._freeze = freeze
+        if freeze:
+            freezegun()
+        self._on_turn = on_turn
+        self.follow_clock: Callable[[], None] = _do_nothing
+
+    def run_until_closed(self, execution: Execution) -> None:
+        """Give turns and skip time until an execution is closed.
+
+        Raises:
+            StuckError: nothing more will happen and it is still open.
+        """
+        __tracebackhide__ = True
+        with self._frozen_time():
+            while self._is_open(execution):
+                self._end_turn()
+                self._scheduler.fault_injector.turn()
+                if not self._scheduler.take_turn() and self._is_open(execution):
+                    self._wait(execution)
+            self._end_turn()
+
+    def take_turn(self) -> bool:
+        """Give one turn to a worker that may find a task; return whether there was one."""
+        with self._frozen_time():
+            self._scheduler.fault_injector.turn()
+            taken = self._scheduler.take_turn()
+            self._end_turn()
+        return taken
+
+    def next_instant(self) -> int | None:
+        """Return when something will next happen by itself, in milliseconds since 1970.
+
+        None if nothing will until a worker takes a turn.
+        """
+        instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def skip_time(self) -> bool:
+        """Skip time until the next thing happens by itself, and let it happen.
+
+        On a clock that runs by itself, this waits.
+
+        Returns:
+            Whether there was anything; if not, nothing happens until a worker takes a turn.
+        """
+        delayed_calls = self._scheduler.delayed_calls
+        skipped = self._simulation.skip_time(delayed_calls.next_instant())
+        self._event_feed.publish()
+        delayed_calls.run_due()
+        return skipped
+
+    def _end_turn(self) -> None:
+        __tracebackhide__ = True
+        if self._stub_dispatch.error is not None:
+            raise self._stub_dispatch.error.with_traceback(None)
+        self._invariants.check()
+        if self._on_turn is not None:
+            self._on_turn()
+
+    def _wait(self, execution: Execution) -> None:
+        """Skip time until something happens.
+
+        Raises:
+            StuckError: nothing will, except that the execution times out.
+        """
+        __tracebackhide__ = True
+        calls = self._scheduler.delayed_calls.next_instant()
+        happens = self._simulation.next_instant()
+        if calls is None and (happens is None or happens >= self._times_out(execution)):
+            if self._scheduler.fault_injector.last_resort():
+                return
+            self._check_not_stuck(execution)
+        self.skip_time()
+
+    def _check_not_stuck(self, execution: Execution) -> None:
+        """Check that an open execution waits for something that ends by itself.
+
+        Raises:
+            StuckError: none does.
+        """
+        __tracebackhide__ = True
+        client, domain = self._scheduler.client, self._scheduler.domain
+        workers = self._scheduler.workers()
+        run, *others = (
+            fetch(client, domain, each, workers.payloads)
+            for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
+        )
+        found = [wait for each in (run, *others) for wait in waits(each.history, workers)]
+        if not any(wait.ends for wait in found):
+            now = self._clock.now
+            raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
+
+    def _times_out(self, execution: Execution) -> int:
+        found = self._simulation.engine().executions[execution.run_id]
+        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
+
+    def _is_open(self, execution: Execution) -> bool:
+        found = self._simulation.engine().executions.get(execution.run_id)
+        return found is not None and found.is_open
+
+    @contextmanager
+    def _frozen_time(self) -> Iterator[None]:
+        with frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing) as follow:
+            self.follow_clock = follow
+            yield
+
+
+@contextmanager
+def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
+    """Let user code see a clock's time in `time` and `datetime`.
+
+    The time that it sees stands still between calls of the function that this yields. As with
+    everything in freezegun, it applies to the whole process; an enclosing freeze applies again
+    afterwards. Simulations do not ask the process for the time, and asyncio's event loops continue
+    in real time.
+
+    Args:
+        clock: the clock.
+
+    Yields:
+        A function that sets the time seen to the clock's.
+
+    Raises:
+        ImportError: freezegun is not installed.
+
+    Example:
+        >>> import datetime
+        >>> from flowy_sim import VirtualClock
+        >>> clock = VirtualClock("2024-02-29T12:00:00Z")
+        >>> with frozen_to(clock) as follow:
+        ...     clock.advance(90)
+        ...     follow()
+        ...     datetime.datetime.now().isoformat()
+        '2024-02-29T12:01:30'
+    """
+    # Entering costs milliseconds, moving on microseconds: one freeze serves a whole run.
+    with freezegun().freeze_time(clock.now, real_asyncio=True) as frozen:
+        seen = clock.milliseconds
+
+        def follow() -> None:
+            nonlocal seen
+            if clock.milliseconds != seen:
+                seen = clock.milliseconds
+                frozen.move_to(clock.now)
+
+        yield follow
+
+
+def freezegun() -> ModuleType:
+    """Import freezegun.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    try:
+        return import_module("freezegun")
+    except ImportError as error:
+        raise ImportError(
+            "freeze=True needs freezegun, which is not installed; install it: "
+            f"{install_command('pytest')}"
+        ) from error
+
+
+def _do_nothing() -> None:
+    """Leave the time that user code sees as it is."""

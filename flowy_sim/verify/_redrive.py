@@ -1,0 +1,245 @@
+"""Redriving a recorded history through a simulation, step by step."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import Any
+
+from flowy_sim._engine import Fault, Limits
+from flowy_sim._engine.model import input_shape
+from flowy_sim._events.schema import EVENTS
+from flowy_sim.verify._comparison import ABSENT, Comparison, EventDifference, RunIds
+from flowy_sim.verify._decisions import attributes_of, decisions_of, without_nulls
+from flowy_sim.verify._fakes import FakeExecutions
+from flowy_sim.verify._heartbeats import Heartbeat, heartbeats
+from flowy_sim.verify._instants import Plan, RecordedLatency
+from flowy_sim.verify._others import Action
+from flowy_sim.verify._recording import Event, Recording
+from flowy_sim.verify._registrations import requirements
+from flowy_sim.verify._simulation import LambdaOutcomes, SimulatedDomain, is_crowded
+from flowy_sim.verify._steps import Step
+
+#: The members of RespondDecisionTaskCompleted other than the token and the decisions.
+_WITH_DECISIONS = ("executionContext", "taskList", "taskListScheduleToStartTimeout")
+
+#: A poll for a further page must name a list, but any will do.
+_ANY_LIST = {"name": "any"}
+
+
+class DifferenceFound(Exception):
+    """The simulation differs from the recording."""
+
+    def __init__(self, difference: EventDifference) -> None:
+        super().__init__(str(difference))
+        self.difference = difference
+
+
+class Redrive:
+    """The redrive of one recording through a fresh simulation.
+
+    Calls are made as recorded, at the recorded instants. The effects of the service must come from
+    the simulation. Every step is compared before the next one is taken.
+
+    Args:
+        recording: the recording.
+
+    Attributes:
+        agreed: the number of events that agree so far.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._plan = plan = Plan(recording)
+        self._recording = recording
+        self._run_ids = RunIds(kept=not recording.lost.run_ids)
+        self._simulation = SimulatedDomain(
+            RecordedLatency(plan), self._run_ids, _limits(recording), LambdaOutcomes(recording)
+        )
+        self._fakes = FakeExecutions(plan, self._simulation)
+        self._comparison = Comparison(recording, self._run_ids)
+        self._run_id = ""
+        self._tokens: dict[int, str] = {}
+        self.agreed = 0
+        actions = [
+            Action(beat.at, beat.started_id, partial(self._heartbeat, beat))
+            for beat in heartbeats(plan)
+        ]
+        actions += self._fakes.actions
+        self._actions = deque(sorted(actions, key=lambda action: action[:2]))
+
+    def run(self) -> EventDifference | None:
+        """Return the first difference; None if the simulation writes the same history."""
+        try:
+            for step, instant in zip(self._plan.steps, self._plan.instants, strict=True):
+                self._take(step, instant)
+        except DifferenceFound as found:
+            return found.difference
+        return None
+
+    # A step
+
+    def _take(self, step: Step, instant: int) -> None:
+        try:
+            while self._actions and self._comes_before(self._actions[0], step, instant):
+                action = self._actions.popleft()
+                self._simulation.move_to(action.at)
+                action.perform()
+            self._simulation.crowd(is_crowded(step.events))
+            self._do(step, instant)
+        except Fault as fault:
+            raise _refused(step.cause, fault) from None
+        self._compare(step, instant)
+
+    @staticmethod
+    def _comes_before(action: Action, step: Step, instant: int) -> bool:
+        if action.at == instant:
+            return not step.is_effect and action.after < step.cause.id
+        return action.at < instant
+
+    def _do(self, step: Step, instant: int) -> None:
+        """Make the call that caused a step, or let time pass."""
+        simulation, cause = self._simulation, step.cause
+        if cause.id == 1:
+            self._fakes.start_execution(instant)
+            self._run_id = simulation.open_run(self._recording.workflow_id) or ""
+            if self._recording.run_id is not None:
+                self._run_ids.bind(self._recording.run_id, self._run_id)
+            return
+        simulation.move_to(instant)
+        if step.is_effect:
+            return
+        operation = EVENTS[cause.type].operation
+        match operation:
+            case "PollForDecisionTask":
+                self._poll_for_decision_task(cause)
+            case "PollForActivityTask":
+                self._poll(operation, cause)
+            case "RespondDecisionTaskCompleted":
+                self._respond_decision_task_completed(step)
+            case "StartWorkflowExecution":
+                pass  # Not the first event: the comparison finds it.
+            case _:
+                self._call(operation, cause)
+
+    def _call(self, operation: str, cause: Event) -> None:
+        """Make the call that wrote an event, with the members that the event contains."""
+        members = input_shape(operation).members
+        request = {name: value for name, value in cause.attributes.items() if name in members}
+        if "workflowId" in members:
+            request["workflowId"] = self._recording.workflow_id
+        if "taskToken" in members:
+            request["taskToken"] = self._token(cause)
+        self._simulation.call(operation, request)
+
+    def _poll(self, operation: str, cause: Event, **request: Any) -> dict[str, Any]:
+        scheduled = self._recording.event(cause.link("scheduledEventId"))
+        task_list = scheduled["taskList"]
+        if task_list is None:
+            raise _difference(cause, "scheduledEventId", scheduled.id, ABSENT)
+        if cause["identity"] is not None:
+            request["identity"] = cause["identity"]
+        task = self._simulation.poll(
+            operation, task_list["name"], self._run_id, scheduled.id, **request
+        )
+        if not task.get("taskToken"):
+            raise _difference(cause, operation, "a task", "no task")
+        self._tokens[cause.id] = task["taskToken"]
+        return task
+
+    def _poll_for_decision_task(self, cause: Event) -> None:
+        recorded = self._recording.polls.get(cause.id, {})
+        # If pages were not recorded, one event is enough.
+        size = {} if "firstEventId" in recorded else {"maximumPageSize": 1}
+        task = self._poll("PollForDecisionTask", cause, **size)
+        previous = recorded.get("previousStartedEventId")
+        if previous not in (None, task["previousStartedEventId"]):
+            got = task["previousStartedEventId"]
+            raise _difference(cause, "PollForDecisionTask.previousStartedEventId", previous, got)
+        first_ids = [task["events"][0]["eventId"]]
+        while "firstEventId" in recorded and "nextPageToken" in task:
+            page = {"taskList": _ANY_LIST, "nextPageToken": task["nextPageToken"]}
+            task = self._simulation.call("PollForDecisionTask", page)
+            first_ids.append(task["events"][0]["eventId"])
+        if recorded.get("firstEventId", 1) not in first_ids:
+            first_id = recorded["firstEventId"]
+            raise _difference(cause, "PollForDecisionTask.events", first_id, first_ids)
+
+    def _respond_decision_task_completed(self, step: Step) -> None:
+        cause = step.cause
+        recorded = self._recording.decisions.get(cause.link("startedEventId"))
+        decisions = decisions_of(self._recording, step)
+        for requirement in requirements(self._recording, decisions, step.batch):
+            self._simulation.registrations.ensure(requirement)
+        self._simulation.throttle.expect(step.batch, self._plan.links)
+        for decision in decisions:
+            attributes = attributes_of(decision)
+            if "runId" in attributes:
+                known = self._run_ids.simulated(attributes["runId"])
+                attributes["runId"] = known or attributes["runId"]
+        given = cause.attributes if recorded is None else without_nulls(recorded)
+        request = {name: given[name] for name in _WITH_DECISIONS if name in given}
+        request |= {"taskToken": self._token(cause), "decisions": decisions}
+        self._simulation.call("RespondDecisionTaskCompleted", request)
+
+    def _token(self, cause: Event) -> str:
+        """Return the token of the task that an event ended."""
+        token = self._tokens.get(cause.link("startedEventId"))
+        if token is None:
+            raise _difference(cause, "startedEventId", cause["startedEventId"], ABSENT)
+        return token
+
+    def _heartbeat(self, heartbeat: Heartbeat) -> None:
+        cause = self._recording.event(heartbeat.started_id)
+        request = {"taskToken": self._tokens[heartbeat.started_id]}
+        if heartbeat.details is not None:
+            request["details"] = heartbeat.details
+        try:
+            answer = self._simulation.call("RecordActivityTaskHeartbeat", request)[
+                "cancelRequested"
+            ]
+        except Fault as fault:
+            raise _refused(cause, fault) from None
+        if heartbeat.cancel_requested not in (None, answer):
+            recorded = heartbeat.cancel_requested
+            raise _difference(
+                cause, "RecordActivityTaskHeartbeat.cancelRequested", recorded, answer
+            )
+
+    # Comparing
+
+    def _compare(self, step: Step, instant: int) -> None:
+        shift = instant - (step.cause.at or 0)
+        got = deque(self._news())
+        for event in step.events:
+            if not got:
+                raise _difference(event, "eventType", event.type, ABSENT)
+            difference = self._comparison.difference(event, got.popleft(), shift)
+            if difference is not None:
+                raise DifferenceFound(difference)
+            self.agreed += 1
+        upcoming = self._recording.event(self.agreed + 1)
+        if got and upcoming.type not in ("", got[0]["eventType"]):
+            raise _difference(upcoming, "eventType", upcoming.type, got[0]["eventType"])
+
+    def _news(self) -> list[dict[str, Any]]:
+        """Return the new events of the simulation."""
+        if not self._run_id:
+            return []
+        workflow_id = self._recording.workflow_id
+        return self._simulation.events_after(workflow_id, self._run_id, self.agreed)
+
+
+def _difference(event: Event, field: str, recorded: Any, got: Any) -> DifferenceFound:
+    return DifferenceFound(EventDifference(event.id, event.type, field, recorded, got))
+
+
+def _refused(event: Event, fault: Fault) -> DifferenceFound:
+    return _difference(event, "call", "accepted", f"{fault.code}: {fault.message}")
+
+
+def _limits(recording: Recording) -> Limits:
+    """Return the limits that held. The limit of events is not exact in the service."""
+    last = recording.events[-1]
+    if last["cause"] == "EVENT_LIMIT_EXCEEDED":
+        return Limits(events=max(Limits.events, last.id - 1))
+    return Limits()

@@ -1,0 +1,76 @@
+"""The schema of events agrees with the service model, with the engine and with the rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowy_sim._engine.events import event_types
+from flowy_sim._engine.life_cycles import CLOSE_STATUS
+from flowy_sim._engine.model import enum, operation_names
+from flowy_sim._events import rules
+from flowy_sim._events.schema import ENDS, EVENTS, LIFE_CYCLES, OPENS, STARTS, TIMEOUTS, EventSchema
+
+SCHEMAS = pytest.mark.parametrize("schema", EVENTS.values(), ids=EVENTS)
+
+
+def test_every_event_type_of_the_service_model_is_described() -> None:
+    assert EVENTS.keys() == event_types().keys()
+
+
+@SCHEMAS
+def test_every_member_that_holds_an_event_id_is_a_link(schema: EventSchema) -> None:
+    members = event_types()[schema.name].members
+    assert sorted([*schema.links, *schema.elsewhere]) == [
+        member for member in members if member.endswith("EventId")
+    ]
+
+
+@SCHEMAS
+def test_links_lead_to_event_types(schema: EventSchema) -> None:
+    assert {*schema.links.values(), *schema.elsewhere.values()} <= EVENTS.keys()
+
+
+@SCHEMAS
+def test_what_starts_or_ends_a_thing_names_the_event_that_opened_it(schema: EventSchema) -> None:
+    if schema.phase in (STARTS, ENDS) and not schema.close_status:
+        opening = EVENTS[schema.links[schema.about]]
+        assert (opening.kind, opening.phase) == (schema.kind, OPENS)
+    else:
+        assert not schema.about
+
+
+@SCHEMAS
+def test_every_ending_has_an_outcome(schema: EventSchema) -> None:
+    assert bool(schema.outcome) == (schema.phase == ENDS or schema.refuses)
+
+
+@SCHEMAS
+def test_operations_are_those_of_the_service_model(schema: EventSchema) -> None:
+    assert schema.operation in {"", *operation_names()}
+
+
+def test_every_type_of_decision_leads_to_an_event() -> None:
+    assert {schema.decision for schema in EVENTS.values()} - {""} == set(enum("DecisionType"))
+
+
+def test_the_close_statuses_are_those_of_the_service_model() -> None:
+    assert {*CLOSE_STATUS.values()} == set(enum("CloseStatus"))
+
+
+def test_time_outs_are_those_of_the_service_model() -> None:
+    types = ("ActivityTaskTimeoutType", "DecisionTaskTimeoutType", "WorkflowExecutionTimeoutType")
+    assert TIMEOUTS.keys() == {name for each in types for name in enum(each)}
+
+
+def test_an_event_belongs_to_one_life_cycle_and_to_that_of_its_kind() -> None:
+    for kind, table in LIFE_CYCLES.items():
+        assert {EVENTS[event].kind for _, event in table} == {kind}
+
+
+def test_the_rules_say_the_same_of_links_without_sharing_a_table() -> None:
+    links = {
+        (schema.name, member): target
+        for schema in EVENTS.values()
+        for member, target in schema.links.items()
+    }
+    assert links == {key: link.target for key, link in rules.LINKS.items()}

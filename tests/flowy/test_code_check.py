@@ -1,0 +1,427 @@
+"""The module stands for an author's: its names mean what authors import in their ways."""
+
+from __future__ import annotations
+
+import datetime as dates
+import functools
+import os
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime
+from random import choice, randint
+from time import monotonic as tick
+from time import time as now
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowy import FlowyError, UnrepeatableError, Workflow
+from flowy._determinism.code_check import check, unrepeatable_calls
+from flowy.tutorial.workflows import ImageCategorization
+
+
+def of(run: Callable[..., Any], **members: Any) -> type[Workflow]:
+    return type("Example", (Workflow,), {"run": run, **members})
+
+
+def named(run: Callable[..., Any], **members: Any) -> list[tuple[str, str]]:
+    return [(error.what, error.instead) for error in unrepeatable_calls(of(run, **members))]
+
+
+class Forbidden:
+    """Each method is the ``run`` of a workflow that calls what its name and result say."""
+
+    def a_clock_by_its_module(self) -> Any:
+        return "time.time()", "self.now()", time.time()
+
+    def a_clock_by_its_own_name(self) -> Any:
+        return "now()", "self.now()", now()
+
+    def another_clock(self) -> Any:
+        return "tick()", "self.now()", tick()
+
+    def a_date_of_a_module(self) -> Any:
+        return "dates.datetime.now()", "self.now()", dates.datetime.now(dates.UTC)
+
+    def a_date_of_a_class(self) -> Any:
+        return "datetime.utcnow()", "self.now()", [str(day) for day in [datetime.utcnow()]]
+
+    def a_day(self) -> Any:
+        return "date.today()", "self.now()", f"{date.today():%Y}"
+
+    def a_local_time(self) -> Any:
+        return "time.localtime()", "self.now()", time.localtime()
+
+    def chance(self) -> Any:
+        return "random.random()", "self.random", random.random()
+
+    def chance_by_its_own_name(self) -> Any:
+        return "choice()", "self.random", choice([1, 2])
+
+    def chance_from_a_generator_without_a_seed(self) -> Any:
+        return "random.Random()", "self.random", random.Random().random()
+
+    def an_id(self) -> Any:
+        return "uuid.uuid4()", "self.uuid()", str(uuid.uuid4())
+
+    def an_id_by_its_own_name(self) -> Any:
+        return "uuid4()", "self.uuid()", {uuid4(): 1}
+
+    def random_bytes(self) -> Any:
+        return "os.urandom()", "self.side_effect()", os.urandom(4)
+
+    def a_secret(self) -> Any:
+        return "secrets.token_hex()", "self.side_effect()", secrets.token_hex()
+
+    def a_file(self) -> Any:
+        with open(__file__) as file:
+            return "open()", "an activity", file.name
+
+    def a_folder(self) -> Any:
+        return "os.listdir()", "an activity", os.listdir(".")
+
+    def sleep(self) -> Any:
+        time.sleep(0)
+        return "time.sleep()", "self.sleep()"
+
+    def a_clock_imported_within(self) -> Any:
+        import time as clock
+
+        return "clock.time()", "self.now()", clock.time()
+
+    def an_id_imported_within(self) -> Any:
+        from uuid import uuid1 as fresh
+
+        return "fresh()", "self.uuid()", fresh()
+
+    def with_arguments_in_a_list(self) -> Any:
+        bounds = (1, 2)
+        return "randint()", "self.random", randint(*bounds)
+
+    def in_a_function_within(self) -> Any:
+        def clock() -> float:
+            return time.time()
+
+        return "time.time()", "self.now()", clock()
+
+    def in_a_helper(self) -> Any:
+        return "time.time()", "self.now()", helper()
+
+    def in_a_helper_behind_a_helper(self) -> Any:
+        return "time.time()", "self.now()", helper_of_helper(3)
+
+    def in_the_constructor_of_a_class(self) -> Any:
+        return "uuid4()", "self.uuid()", Numbered()
+
+    def in_a_text_at_the_margin(self) -> Any:
+        """
+        Some authors write so.
+        """
+        return "now()", "self.now()", now()
+
+
+def helper() -> float:
+    return time.time()
+
+
+@functools.cache
+def helper_of_helper(depth: int) -> float:
+    return helper_of_helper(depth - 1) if depth else helper()
+
+
+class Numbered:
+    def __init__(self) -> None:
+        self.number = uuid4()
+
+
+def asks(self: Any) -> str:
+    return input("Go on? ")
+
+
+METHODS = [method for name, method in vars(Forbidden).items() if not name.startswith("_")]
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+@pytest.mark.parametrize("run", METHODS, ids=lambda run: run.__name__)
+def test_what_is_another_each_time_is_found_with_what_to_use_instead(run: Any) -> None:
+    what, instead, *_ = run(Forbidden())
+    assert named(run) == [(what, instead)]
+
+
+def test_asking_a_person_is_found() -> None:
+    assert named(asks) == [("input()", "a signal")]
+
+
+def test_the_error_names_file_and_line() -> None:
+    def run(self: Any) -> float:
+        started = 1.0
+
+        return started + time.time()
+
+    with pytest.raises(UnrepeatableError) as caught:
+        check(of(run))
+    line = run.__code__.co_firstlineno + 3
+    assert (caught.value.file, caught.value.line) == (__file__, line)
+    assert str(caught.value) == (
+        f"{__file__}, line {line}: time.time() in the run of a workflow, which is replayed for "
+        "each decision; use self.now() instead"
+    )
+    assert isinstance(caught.value, FlowyError)
+
+
+def test_all_places_are_found_in_order() -> None:
+    def run(self: Any) -> Any:
+        if time.time() > 5:
+            return [random.random() for _ in range(2)]
+        return {uuid4(): now()}
+
+    assert [what for what, _ in named(run)] == [
+        "time.time()",
+        "random.random()",
+        "now()",
+        "uuid4()",
+    ]
+
+
+def test_methods_of_the_workflow_are_read_too() -> None:
+    def run(self: Any) -> Any:
+        return self.pick(), self.stamp(), self.roll()
+
+    def pick(self: Any) -> Any:
+        return self.deeper()
+
+    def deeper(self: Any) -> Any:
+        return random.random()
+
+    found = named(
+        run,
+        pick=pick,
+        deeper=deeper,
+        stamp=classmethod(lambda cls: 1),
+        roll=staticmethod(helper),
+    )
+    assert found == [("time.time()", "self.now()"), ("random.random()", "self.random")]
+
+
+def test_an_inherited_run_is_read() -> None:
+    class Base(Workflow):
+        def run(self) -> float:
+            return self.step()
+
+        def step(self) -> float:
+            return 1.0
+
+    class Derived(Base):
+        def step(self) -> float:
+            return time.time()
+
+    assert unrepeatable_calls(Base) == []
+    assert [error.what for error in unrepeatable_calls(Derived)] == ["time.time()"]
+
+
+def test_what_is_called_by_super_is_read() -> None:
+    class Base(Workflow):
+        def run(self) -> float:
+            return self.step() + self.other()
+
+        def step(self) -> float:
+            return 1.0
+
+        def other(self) -> float:
+            return random.random()
+
+    class Middle(Base):
+        def step(self) -> float:
+            return time.time()
+
+    class Derived(Middle):
+        def run(self) -> float:
+            return super().run()
+
+        def step(self) -> float:
+            return super().step()
+
+        def other(self) -> float:
+            return 2.0
+
+    class Orphan(Workflow):
+        def run(self) -> float:
+            return float(super().missing())  # type: ignore[misc]
+
+    assert [error.what for error in unrepeatable_calls(Derived)] == ["time.time()"]
+    assert [error.what for error in unrepeatable_calls(Middle)] == [
+        "random.random()",
+        "time.time()",
+    ]
+    assert unrepeatable_calls(Orphan) == []
+
+
+def test_a_run_behind_a_decorator_is_read() -> None:
+    def noted(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            return function(*args)
+
+        return wrapper
+
+    @noted
+    def run(self: Any) -> float:
+        return time.time()
+
+    assert named(run) == [("time.time()", "self.now()")]
+
+
+class Innocent:
+    """Each method is the ``run`` of a workflow that calls nothing it must not."""
+
+    def mentions_what_is_called_elsewhere(self, side_effect: Any) -> Any:
+        return side_effect(time.time), side_effect(lambda: random.random()), side_effect(uuid4)
+
+    def passes_a_function_on(self, side_effect: Any) -> Any:
+        def roll() -> int:
+            return randint(1, 6)
+
+        return side_effect(roll), side_effect(helper), side_effect(functools.partial(randint, 1, 6))
+
+    def gives_a_name_a_meaning_of_its_own(self, time: Any, random: Any) -> Any:
+        uuid4 = str
+        return time.time(), random.random(), uuid4(), [now() for now in [str]]
+
+    def unpacks_a_name(self, pair: Any) -> Any:
+        now, (choice, *randint) = pair
+        return now(), choice(), randint
+
+    def asks_a_generator_with_a_seed(self) -> Any:
+        return random.Random(7).random(), random.Random(x="seed").choice([1])
+
+    def makes_an_id_from_a_name(self) -> Any:
+        return uuid5(UUID(int=0), "order"), uuid.UUID(int=1), uuid.uuid3(uuid.NAMESPACE_DNS, "a")
+
+    def reckons_with_times(self) -> Any:
+        day = date.fromisoformat("2024-02-29") - dates.timedelta(1)
+        return (
+            day,
+            datetime.fromtimestamp(0, dates.UTC),
+            time.gmtime(0),
+            time.strftime("%Y", (1,) * 9),
+        )
+
+    def uses_what_an_activity_uses(self) -> Any:
+        return os.path.join("a", "b"), os.sep, secrets.compare_digest("a", "b")
+
+    def calls_what_is_no_function(self) -> Any:
+        return [][0:1], "".join([]), (lambda: 1)(), TABLE["a"](), str.upper("a")
+
+    def calls_itself(self) -> Any:
+        return Innocent.calls_itself
+
+
+TABLE: dict[str, Any] = {"a": str}
+INNOCENT = [method for name, method in vars(Innocent).items() if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("run", INNOCENT, ids=lambda run: run.__name__)
+def test_innocent_code_raises_no_alarm(run: Any) -> None:
+    assert named(run) == []
+
+
+def test_helpers_of_other_packages_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stamp() -> float:
+        return time.time()
+
+    def run(self: Any) -> float:
+        return stamp()
+
+    assert named(run) == [("time.time()", "self.now()")]
+    monkeypatch.setattr(stamp, "__module__", "elsewhere.clocks")
+    assert named(run) == []
+
+
+def test_code_without_source_is_passed_over() -> None:
+    names: dict[str, Any] = {}
+    exec("import time\ndef run(self):\n    return time.time()", names)
+    assert named(names["run"]) == []
+    assert named(print) == []
+    assert named(lambda self: time.time()) == []
+
+
+def test_a_cell_that_is_not_filled_means_nothing() -> None:
+    def run(self: Any) -> Any:
+        return later()
+
+    assert named(run) == []
+
+    def later() -> float:
+        return time.time()
+
+    assert named(run) == [("time.time()", "self.now()")]
+
+
+def test_it_is_found_while_time_is_frozen_too() -> None:
+    with freeze_time("2024-02-29"):
+        for run in (Forbidden.a_clock_by_its_own_name, Forbidden.a_date_of_a_module):
+            what, instead, *_ = run(Forbidden())
+            assert named(run) == [(what, instead)]
+
+
+def test_the_tutorial_is_innocent() -> None:
+    assert unrepeatable_calls(ImageCategorization) == []
+    check(ImageCategorization)
+
+
+def test_a_class_is_read_once() -> None:
+    reads = []
+
+    class Counted(Workflow):
+        def run(self) -> None:
+            return None
+
+    check(Counted)
+    Counted.run = property(lambda self: reads.append(self))  # type: ignore[assignment]
+    check(Counted)
+    assert reads == []
+
+
+STATEMENTS = (
+    "total += len(str(total))",
+    "total = max(total, int('7'))",
+    "names = sorted({'b', 'a'}); total += len(names)",
+    "time = total; total = time + 1",
+    "now = lambda: total; total = now()",
+    "uuid4, choice = str, max; total += choice(1, len(uuid4(total)))",
+    "total += sum(random for random in range(3))",
+    "later = [clock.time, generator.random]; total += len(later)",
+    "total += datetime.timedelta(seconds=total).days",
+    "total += clock.gmtime(total).tm_year",
+    "from math import floor as randint; total = randint(total)",
+    "self.side_effect(lambda: clock.time())",
+)
+
+
+@given(st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=8))
+def test_innocent_workflows_never_raise_an_alarm(
+    tmp_path_factory: pytest.TempPathFactory, statements: list[str]
+) -> None:
+    lines = [
+        "import datetime, time as clock, random as generator",
+        "from random import choice, randint",
+        "class Example:",
+        "    def side_effect(self, function):",
+        "        return 1",
+        "    def run(self, total=1):",
+        *(f"        {statement}" for statement in statements),
+        "        return total",
+    ]
+    path = tmp_path_factory.mktemp("innocent") / "example.py"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile("\n".join(lines), str(path), "exec"), names)
+    assert unrepeatable_calls(names["Example"]) == []
+    names["Example"]().run()

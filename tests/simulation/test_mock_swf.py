@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.session import Session
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from flowy_sim import Simulation, mock_swf
+from tests.support.shop import DOMAIN, decide_once, event_types, is_open, register, start, work_once
+
+REGISTERED = {"registrationStatus": "REGISTERED"}
+
+
+def names(client: Any) -> list[str]:
+    return [info["name"] for info in client.list_domains(**REGISTERED)["domainInfos"]]
+
+
+def run_order(client: Any) -> None:
+    register(client)
+    run_id = start(client, steps=2, pause=60)
+    while is_open(client, run_id):
+        decide_once(client)
+        work_once(client)
+    assert event_types(client, run_id)["WorkflowExecutionCompleted"] == 1
+
+
+@pytest.fixture(params=[False, True], ids=["before the wire", "over the wire"])
+def wire(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def test_clients_made_before_and_meanwhile_are_answered(wire: bool) -> None:
+    before = boto3.client("swf")
+    with mock_swf(wire=wire) as simulation:
+        run_order(before)
+        assert names(boto3.client("swf")) == [DOMAIN]
+        assert names(boto3.session.Session().client("swf", region_name="eu-west-1")) == []
+        assert names(simulation.client()) == [DOMAIN]
+
+
+def test_everything_is_as_before_afterwards() -> None:
+    was = BaseClient._make_request, Session.create_client
+    with pytest.raises(KeyError), mock_swf():
+        raise KeyError
+    assert (BaseClient._make_request, Session.create_client) == was
+
+
+@mock_swf
+def test_it_is_a_decorator() -> None:
+    run_order(boto3.client("swf"))
+
+
+@pytest.mark.parametrize("time", [1, 2])
+@mock_swf(wire=True)
+def test_a_decorated_function_has_a_new_simulation_each_time(time: int) -> None:
+    assert names(boto3.client("swf")) == []
+    register(boto3.client("swf"))
+
+
+def test_a_simulation_of_ones_own_can_answer() -> None:
+    simulation = Simulation()
+    register(simulation.client())
+    with mock_swf(simulation) as same:
+        assert same is simulation
+        assert names(boto3.client("swf")) == [DOMAIN]
+
+    @mock_swf(simulation)
+    def again() -> list[str]:
+        return names(boto3.client("swf"))
+
+    assert again() == [DOMAIN]
+
+
+def test_of_two_the_inner_one_answers(wire: bool) -> None:
+    client = boto3.client("swf")
+    with mock_swf():
+        register(client)
+        with mock_swf(wire=wire):
+            assert names(client) == []
+        assert names(client) == [DOMAIN]
+
+
+def test_the_client_of_a_simulation_stays_with_it(wire: bool) -> None:
+    simulation = Simulation()
+    own = simulation.boto3_client(wire=wire)
+    register(own)
+    with mock_swf():
+        assert names(own) == [DOMAIN]
+        assert names(simulation.boto3_client(wire=wire)) == [DOMAIN]
+        assert names(boto3.client("swf")) == []
+
+
+def test_it_wins_inside_moto_which_serves_the_rest(wire: bool) -> None:
+    with mock_aws():
+        early = boto3.client("swf")
+        with mock_swf(wire=wire):
+            run_order(early)
+            run_order(boto3.client("swf", region_name="eu-west-1"))
+            s3 = boto3.client("s3")
+            s3.create_bucket(Bucket="photographs")
+            assert [each["Name"] for each in s3.list_buckets()["Buckets"]] == ["photographs"]
+        assert names(early) == []
+
+
+def test_it_wins_around_moto_which_serves_the_rest(wire: bool) -> None:
+    with mock_swf(wire=wire), mock_aws():
+        run_order(boto3.client("swf"))
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="photographs")
+        assert [each["Name"] for each in s3.list_buckets()["Buckets"]] == ["photographs"]
+
+
+def test_the_client_of_a_simulation_works_inside_moto(wire: bool) -> None:
+    with mock_aws():
+        run_order(Simulation().boto3_client(wire=wire))
+        assert names(boto3.client("swf")) == []
+
+
+def test_a_stubbed_client_stays_stubbed() -> None:
+    client = boto3.client("swf")
+    with mock_swf(), Stubber(client) as stubber:
+        stubber.add_response("list_domains", {"domainInfos": []})
+        assert client.list_domains(**REGISTERED) == {"domainInfos": []}
+
+
+@pytest.fixture
+def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has credentials or a region here, and nobody may look for them."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+
+    def refuse(self: Any) -> None:
+        raise AssertionError("credentials were looked for")
+
+    monkeypatch.setattr("botocore.credentials.CredentialResolver.load_credentials", refuse)
+
+
+@pytest.mark.usefixtures("_nobody")
+def test_no_credentials_are_needed_or_read(wire: bool) -> None:
+    simulation = Simulation(region="ap-south-1")
+    client = simulation.boto3_client(wire=wire)
+    assert client.meta.region_name == "ap-south-1"
+    run_order(client)
+    with mock_swf(wire=wire):
+        run_order(boto3.session.Session().client("swf", region_name="us-east-1"))
+
+
+def test_a_client_without_credentials_is_answered_too(wire: bool) -> None:
+    session = Session()
+    session.get_credentials = lambda: None  # type: ignore[method-assign]
+    client = session.create_client("swf", region_name="us-east-1")
+    with mock_swf(wire=wire):
+        run_order(client)
+
+
+def test_arguments_for_boto3_are_passed_on() -> None:
+    simulation = Simulation()
+    client = simulation.boto3_client(
+        region_name="eu-west-1", endpoint_url="http://localhost:1", aws_access_key_id="mine"
+    )
+    register(client)
+    assert client.meta.endpoint_url == "http://localhost:1"
+    assert names(simulation.client("eu-west-1")) == [DOMAIN]
+
+
+def test_over_the_wire_every_byte_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a handler of the response sees is what the service would have sent."""
+    simulation = Simulation()
+    client = simulation.boto3_client(wire=True)
+    seen: list[Any] = []
+
+    def see(response_dict: dict[str, Any], **others: Any) -> None:
+        seen.append((response_dict["status_code"], response_dict["body"]))
+
+    client.meta.events.register("before-parse.swf", see)
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+    client.describe_domain(name="shop")
+    with pytest.raises(client.exceptions.UnknownResourceFault):
+        client.describe_domain(name="none")
+    arn = "arn:aws:swf:us-east-1:123456789012:/domain/shop"
+    assert seen == [
+        (200, b""),
+        (
+            200,
+            b'{"configuration":{"workflowExecutionRetentionPeriodInDays":"7"},'
+            b'"domainInfo":{"arn":"%s","name":"shop","status":"REGISTERED"}}' % arn.encode(),
+        ),
+        (
+            400,
+            b'{"__type":"com.amazonaws.swf.base.model#UnknownResourceFault",'
+            b'"message":"Unknown domain: none"}',
+        ),
+    ]
+
+
+def register_named(client: Any, name: str) -> None:
+    client.register_domain(name=name, workflowExecutionRetentionPeriodInDays="7")
+
+
+def test_each_thread_has_its_own_whoever_leaves_first() -> None:
+    before = BaseClient._make_request, Session.create_client
+    together = Barrier(8)
+
+    def domains(number: int) -> list[str]:
+        with mock_swf():
+            together.wait(60)
+            client = boto3.Session().client("swf", region_name="us-east-1")
+            register_named(client, f"domain-{number}")
+            together.wait(60)
+            return names(client)
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(domains, range(8)))
+    assert found == [[f"domain-{number}"] for number in range(8)]
+    assert (BaseClient._make_request, Session.create_client) == before
+
+
+def test_a_client_is_answered_in_other_threads_as_where_it_was_made() -> None:
+    with ThreadPoolExecutor(1) as threads, ThreadPoolExecutor(1) as others, mock_swf() as first:
+        client = boto3.client("swf", region_name="us-east-1")
+
+        def with_another() -> list[str]:
+            with mock_swf() as other:
+                threads.submit(register_named, client, "shop").result(60)
+                return names(other.client())
+
+        assert others.submit(with_another).result(60) == []
+        assert names(first.client()) == ["shop"]

@@ -1,0 +1,289 @@
+"""A file that cannot be used is refused with a sentence, and is left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowy_sim._storage import files, schema
+from flowy_sim._storage.files import FileRefusedError
+from tests.support.engine_contents import describe
+from tests.support.engine_driver import DOMAIN, decision
+from tests.support.served_file import Served, crash
+
+
+async def _lived(path: Path) -> None:
+    async with Served(path) as served:
+        served.register()
+        for number in range(5):
+            served.start(f"order-{number}", input="x" * 300, tagList=["a", "b"])
+        served.decide(decision("StartTimer", timerId="1", startToFireTimeout="30"))
+        served.call("TerminateWorkflowExecution", domain=DOMAIN, workflowId="order-3")
+        await served.durable()
+        crash(path)
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file that was closed, and one that was not."""
+    folder = tmp_path_factory.mktemp("templates")
+    asyncio.run(_lived(folder / "closed.db"))
+    return folder
+
+
+@pytest.fixture(params=["closed.db", "crashed.db"])
+def path(request: pytest.FixtureRequest, templates: Path, tmp_path: Path) -> Path:
+    return crash(templates / request.param, tmp_path / "kept.db")
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """A file and its log, which SQLite makes when it looks at a file, without anything in it."""
+    return {
+        found.name: found.read_bytes()
+        for found in path.parent.iterdir()
+        if not found.name.endswith("-shm") and found.stat().st_size
+    }
+
+
+def opened(path: Path) -> dict[str, Any]:
+    """What is in a file."""
+
+    async def story() -> dict[str, Any]:
+        async with Served(path) as served:
+            return describe(served.engine)
+
+    return asyncio.run(story())
+
+
+def refused(path: Path) -> str:
+    """The sentence with which a file is refused; it is as it was before."""
+    before = content(path)
+    with pytest.raises(FileRefusedError) as refusal:
+        opened(path)
+    assert content(path) == before
+    return str(refusal.value)
+
+
+def test_a_file_is_made_where_there_is_none(tmp_path: Path) -> None:
+    opened(tmp_path / "new.db")
+
+    assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
+
+
+def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    path.touch()
+
+    assert not opened(path)["domains"]
+
+
+def test_what_was_left_of_a_file_that_was_being_made_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / "new.db.new").write_bytes(b"half")
+
+    opened(tmp_path / "new.db")
+
+    assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
+
+
+def test_a_file_that_is_made_by_two_belongs_to_one(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    files.create(path)
+
+    with pytest.raises(FileRefusedError, match="has just been created by another process"):
+        files.create(path)
+
+
+def test_nothing_is_left_beside_a_file_that_was_closed(path: Path) -> None:
+    opened(path)
+
+    assert [found.name for found in path.parent.iterdir()] == ["kept.db"]
+
+
+def test_a_file_cannot_be_made_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileRefusedError, match=r"cannot be created \(.*\); give a file in"):
+        opened(tmp_path / "no" / "kept.db")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, Path(), Path("/")):
+        with pytest.raises(FileRefusedError, match="cannot be read: Is a directory"):
+            opened(folder)
+
+
+@pytest.mark.parametrize("foreign", [b"hello", b"SQLite format 3\0" + bytes(84)])
+def test_what_is_not_such_a_file_is_refused(tmp_path: Path, foreign: bytes) -> None:
+    path = tmp_path / "foreign.db"
+    path.write_bytes(foreign)
+
+    assert "is not a file of flowy-sim" in refused(path)
+
+
+def test_another_program_s_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE events (id INTEGER)")
+
+    assert "is not a file of flowy-sim" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        (schema.FORMAT + 1, "was written by a newer version of flowy-sim"),
+        (schema.FORMAT - 1, "was written by an older version of flowy-sim"),
+    ],
+)
+def test_another_version_s_file_is_refused(path: Path, version: int, sentence: str) -> None:
+    with path.open("r+b") as file:
+        file.seek(60)
+        file.write(version.to_bytes(4, "big"))
+
+    assert sentence in refused(path)
+
+
+def test_a_newer_model_s_file_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = files._model()
+    monkeypatch.setattr(
+        files, "_model", lambda: {**known, "TimerFired": ["startedEventId", "timerId", "weather"]}
+    )
+    opened(path)
+    monkeypatch.setattr(files, "_model", lambda: known)
+
+    assert "in which TimerFired has weather; upgrade botocore" in refused(path)
+
+
+def test_an_older_model_s_file_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = opened(path)
+    known = files._model()
+    monkeypatch.setattr(files, "_model", lambda: {**known, "TimerFired": ["timerId", "weather"]})
+    monkeypatch.setattr(files, "_model", lambda: {**known, "Sunrise": []})
+
+    assert opened(path) == before
+
+
+def test_a_file_that_is_served_is_refused(path: Path) -> None:
+    async def story() -> None:
+        async with Served(path) as served:
+            await served.durable()
+            with pytest.raises(FileRefusedError, match="is in use by another process"):
+                Served(path)
+            served.start("order-7")
+            await served.durable()
+
+    asyncio.run(story())
+
+
+def test_a_file_that_changes_while_it_is_opened_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamps = iter([((1, 1), None), ((2, 2), None)])
+    monkeypatch.setattr(files, "signature", lambda path: next(stamps))
+
+    with pytest.raises(FileRefusedError, match="has just been changed by another process"):
+        opened(path)
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.95])
+def test_a_truncated_file_is_refused(templates: Path, tmp_path: Path, kept: float) -> None:
+    path = crash(templates / "closed.db", tmp_path / "kept.db")
+    with path.open("r+b") as file:
+        file.truncate(int(path.stat().st_size * kept))
+
+    assert "is damaged" in refused(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=150)
+def test_a_file_with_a_wrong_bit_is_refused_or_as_it_was(
+    templates: Path, tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
+) -> None:
+    path = crash(templates / "closed.db", tmp_path_factory.mktemp("bit") / "kept.db")
+    damaged = bytearray(path.read_bytes())
+    damaged[int(place * len(damaged))] ^= 1 << bit
+    expected = opened(path)
+    path.write_bytes(damaged)
+
+    try:
+        found = opened(path)
+    except FileRefusedError:
+        assert path.read_bytes() == damaged
+    else:
+        assert found == expected
+
+
+def test_a_row_that_was_changed_by_somebody_else_is_refused(path: Path) -> None:
+    opened(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE history SET events = replace(events, 'order', 'older')")
+        connection.execute("UPDATE executions SET state = replace(state, 'order', 'older')")
+
+    assert "a row of the table executions is not as it was written" in refused(path)
+
+
+def test_a_file_that_is_mostly_empty_is_made_smaller_when_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.db"
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            for number in range(200):
+                served.start(f"order-{number}", input="x" * 10_000)
+                served.call(
+                    "TerminateWorkflowExecution", domain=DOMAIN, workflowId=f"order-{number}"
+                )
+            await served.durable()
+            served.advance(7 * 24 * 60 * 60 * 1000)
+            served.start("last")
+            await served.durable()
+
+    asyncio.run(story())
+    large = path.stat().st_size
+    before = opened(path)
+    assert path.stat().st_size == large
+    monkeypatch.setattr(files, "_COMPACTED_PAGES", 100)
+
+    assert opened(path) == before
+    assert path.stat().st_size < large / 10
+
+
+def test_whatever_was_written_last_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    states: list[dict[str, Any]] = []
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            await served.durable()
+            states.append(describe(served.engine))
+            for together in range(4):
+                for number in range(5):
+                    served.start(f"order-{together}-{number}", input="x" * 2_000)
+                served.decide(decision("StartTimer", timerId="1", startToFireTimeout="30"))
+                await served.durable()
+                states.append(describe(served.engine))
+            crash(path)
+
+    asyncio.run(story())
+    log = tmp_path / "crashed.db-wal"
+    written = log.read_bytes()
+    reached = 0
+    # As if the process had been killed after so many bytes of the log, also within transactions.
+    (tmp_path / "cut").mkdir()
+    for length in [*range(32, len(written), len(written) // 60), len(written)]:
+        copied = crash(tmp_path / "crashed.db", tmp_path / "cut" / "cut.db")
+        copied.with_name("cut.db-wal").write_bytes(written[:length])
+        found = opened(copied)
+        if found["domains"]:
+            reached = max(reached, states.index(found))
+            assert states.index(found) == reached
+
+    assert reached == 4

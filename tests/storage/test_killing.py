@@ -1,0 +1,244 @@
+"""A real server is killed while clients call it, again and again: nothing answered is lost."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+resource = pytest.importorskip("resource")
+
+ROOT = Path(__file__).parent.parent.parent
+DOMAIN = "shop"
+ORDER = {"name": "Order", "version": "1"}
+
+
+class InternalFailure(Exception):
+    """The answer is that something went wrong in the server."""
+
+
+class Client:
+    """Calls a server over one connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
+        headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": f"SimpleWorkflowService.{operation}",
+        }
+        self._connection.request("POST", "/", json.dumps(request), headers)
+        response = self._connection.getresponse()
+        reply: dict[str, Any] = json.loads(response.read() or b"{}")
+        if response.status == 500:
+            raise InternalFailure(reply)
+        assert response.status == 200, reply
+        return reply
+
+    def history(self, workflow_id: str, run_id: str) -> list[dict[str, Any]]:
+        execution = {"workflowId": workflow_id, "runId": run_id}
+        reply = self.call("GetWorkflowExecutionHistory", domain=DOMAIN, execution=execution)
+        events: list[dict[str, Any]] = reply["events"]
+        return events
+
+
+@contextmanager
+def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A server and its port; it is killed in the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flowy_sim", "serve", "--port", "0", "--db", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert found is not None
+        yield process, int(found[1])
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+class Told:
+    """What clients were told before the server was killed."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, str] = {}
+        self.signals: dict[str, list[str]] = {}
+        self.histories: dict[str, list[dict[str, Any]]] = {}
+        self.tokens: dict[str, str] = {}
+        self.count = 0
+
+    def work(self, port: int, name: str) -> None:
+        """Start, signal, poll and decide until the server is gone."""
+        with closing(Client(port)) as client, suppress(OSError, http.client.HTTPException):
+            for number in count():
+                self._one(client, f"{name}-{number}")
+
+    def _one(self, client: Client, workflow_id: str) -> None:
+        task_list = {"name": workflow_id}
+        reply = client.call(
+            "StartWorkflowExecution",
+            domain=DOMAIN,
+            workflowId=workflow_id,
+            workflowType=ORDER,
+            taskList=task_list,
+        )
+        self.runs[workflow_id] = reply["runId"]
+        for number in range(3):
+            told = {"domain": DOMAIN, "workflowId": workflow_id, "signalName": str(number)}
+            client.call("SignalWorkflowExecution", **told)
+            self.signals.setdefault(workflow_id, []).append(str(number))
+        task = client.call("PollForDecisionTask", domain=DOMAIN, taskList=task_list)
+        self.tokens[workflow_id] = task["taskToken"]
+        self.histories[workflow_id] = client.history(workflow_id, reply["runId"])
+        self.count += 1
+
+    def check(self, client: Client) -> None:
+        """Hold the server to everything that was told."""
+        for workflow_id, run_id in self.runs.items():
+            history = client.history(workflow_id, run_id)
+            signals = [
+                event["workflowExecutionSignaledEventAttributes"]["signalName"]
+                for event in history
+                if event["eventType"] == "WorkflowExecutionSignaled"
+            ]
+            told = self.signals.get(workflow_id, [])
+            assert signals[: len(told)] == told
+            known = self.histories.get(workflow_id, [])
+            assert history[: len(known)] == known
+        for token in self.tokens.values():
+            client.call("RespondDecisionTaskCompleted", taskToken=token)
+
+
+def register(client: Client) -> None:
+    client.call("RegisterDomain", name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+    client.call(
+        "RegisterWorkflowType",
+        domain=DOMAIN,
+        **ORDER,
+        defaultChildPolicy="TERMINATE",
+        defaultExecutionStartToCloseTimeout="3600",
+        defaultTaskList={"name": "decisions"},
+        defaultTaskStartToCloseTimeout="600",
+    )
+
+
+@pytest.mark.slow
+def test_whatever_was_answered_is_there_after_the_server_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    told = Told()
+    for round_number in range(3):
+        with served(path) as (process, port), closing(Client(port)) as client:
+            if round_number == 0:
+                register(client)
+            told.check(client)
+            told = Told()
+            workers = [
+                threading.Thread(target=told.work, args=(port, f"{round_number}-{number}"))
+                for number in range(8)
+            ]
+            for worker in workers:
+                worker.start()
+            while told.count < 40:
+                workers[0].join(0.01)
+            process.kill()
+            for worker in workers:
+                worker.join()
+    with served(path) as (_, port), closing(Client(port)) as client:
+        told.check(client)
+
+
+def test_what_falls_due_while_the_server_is_down_has_happened_at_its_own_instant(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "kept.db"
+    with served(path) as (_, port), closing(Client(port)) as client:
+        register(client)
+        run_id = client.call(
+            "StartWorkflowExecution", domain=DOMAIN, workflowId="order", workflowType=ORDER
+        )["runId"]
+        timer = {"timerId": "1", "startToFireTimeout": "1"}
+        task = client.call("PollForDecisionTask", domain=DOMAIN, taskList={"name": "decisions"})
+        client.call(
+            "RespondDecisionTaskCompleted",
+            taskToken=task["taskToken"],
+            decisions=[{"decisionType": "StartTimer", "startTimerDecisionAttributes": timer}],
+        )
+        before = client.history("order", run_id)
+    # To start takes about as long as the timer.
+    with served(path) as (_, port), closing(Client(port)) as client:
+        task = client.call("PollForDecisionTask", domain=DOMAIN, taskList={"name": "decisions"})
+
+    *known, fired, _, _ = task["events"]
+    assert known == before
+    assert fired["eventType"] == "TimerFired"
+    assert fired["eventTimestamp"] == pytest.approx(known[-1]["eventTimestamp"] + 1, abs=1e-6)
+
+
+def open_executions(client: Client) -> set[str]:
+    request = {"domain": DOMAIN, "startTimeFilter": {"oldestDate": 0}}
+    reply = client.call("ListOpenWorkflowExecutions", **request)
+    return {info["execution"]["workflowId"] for info in reply["executionInfos"]}
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs limits on another process")
+def test_on_a_full_disk_calls_fail_and_change_nothing_until_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    with served(path) as (process, port), closing(Client(port)) as client:
+        register(client)
+        written = path.with_name("kept.db-wal").stat().st_size
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (written + 200_000, -1))
+        started = set()
+
+        def start() -> None:
+            workflow_id = f"order-{len(started)}"
+            client.call(
+                "StartWorkflowExecution",
+                domain=DOMAIN,
+                workflowId=workflow_id,
+                workflowType=ORDER,
+                input="x" * 10_000,
+            )
+            started.add(workflow_id)
+
+        def start_many() -> None:
+            while True:
+                start()
+
+        with pytest.raises(InternalFailure):
+            start_many()
+        assert started
+        assert open_executions(client) == started
+        with pytest.raises(InternalFailure):
+            start()
+        assert open_executions(client) == started
+
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (-1, -1))
+        before, deadline = len(started), monotonic() + 30
+        while len(started) == before and monotonic() < deadline:
+            with suppress(InternalFailure):
+                start()
+        assert len(started) > before
+    with served(path) as (_, port), closing(Client(port)) as client:
+        assert open_executions(client) == started

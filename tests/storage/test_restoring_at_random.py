@@ -1,0 +1,27 @@
+"""Whatever clients do and whenever the process ends: what was kept is all that there was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tests.support.engine_contents import describe
+from tests.support.stored_machine import Kept, campaign
+
+SOAK = "FLOWY_SOAK" in os.environ
+
+TestKept: Callable[[], Any] = Kept.TestCase
+if not SOAK:
+    Kept.TestCase.settings = settings(max_examples=40, stateful_step_count=50)
+
+
+@pytest.mark.parametrize("seed", range(200 if SOAK else 8))
+def test_after_crashes_everything_goes_on_as_if_there_had_been_none(seed: int) -> None:
+    smooth, rough = campaign(seed, crashes=False), campaign(seed, crashes=True)
+
+    assert rough.replies == smooth.replies
+    assert describe(rough.engine) == describe(smooth.engine)

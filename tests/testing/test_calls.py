@@ -1,0 +1,198 @@
+"""What a finished run tells of what was called."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+import flowy
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy.errors import ConfigurationError
+from flowy_sim import Simulation
+from flowy_sim._events.history import Call
+from flowy_sim.testing import Run, Runner, Stubs
+from tests.support.bakery import Bake, Bread, Heat, Knead
+
+
+@pytest.fixture
+def bread(runner: Runner, stubs: Stubs) -> Run:
+    stubs(Knead, error=OSError("no bowl"), takes=10).then(result="dough", takes=30)
+    stubs(Heat, result=220, takes=20)
+    stubs(Bake, result="bread", takes=3000)
+    return runner.run(Bread, 500, degrees=220)
+
+
+def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
+    assert [call.name for call in bread.calls()] == ["knead", "heat", "knead", "bake"]
+    assert [call.args for call in bread.calls(Knead)] == [(500,), (500,)]
+    assert [call.args for call in bread.calls("bake")] == [("dough", 220)]
+    assert bread.calls("bread") == []
+
+
+def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"bread 1 cannot call anything named 'kned'; .* is knead"
+    ):
+        bread.calls("kned")
+
+
+def test_nothing_is_refused_where_others_decide_who_may_call_anything(
+    runner: Runner, stubs: Stubs
+) -> None:
+    stubs(Knead, result="dough")
+    stubs(Heat, result=220)
+    stubs(Bake, result="bread")
+    runner.loop(lambda client: None, "somebody")
+    assert runner.run(Bread, 500, degrees=220).calls("anything") == []
+
+
+def test_a_call_tells_what_came_of_it_and_when(bread: Run) -> None:
+    failed, done = bread.calls(Knead)
+    assert (failed.id, failed.outcome, failed.reason) == (
+        "knead-1",
+        "failed",
+        "OSError: no bowl",
+    )
+    assert failed.details == "OSError: no bowl\n"
+    assert (done.kind, done.version, done.outcome, done.result) == (
+        "activity",
+        "1",
+        "completed",
+        "dough",
+    )
+    assert (done.scheduled, done.started, done.ended, done.seconds) == (10, 10, 40, 30)
+
+
+def test_a_call_is_shown_in_a_line(bread: Run) -> None:
+    assert list(map(repr, bread.calls())) == [
+        "<knead-1(500): failed, 0 s to 10 s>",
+        "<heat-2(220): completed, 0 s to 20 s>",
+        "<knead-1.2(500): completed, 10 s to 40 s>",
+        "<bake-3('dough', 220): completed, 40 s to 3040 s>",
+    ]
+
+
+def test_calls_tell_what_overlapped_and_in_which_order(bread: Run) -> None:
+    first, heat, second, bake = bread.calls()
+    assert first.overlaps(heat)
+    assert heat.overlaps(second)
+    assert not first.overlaps(second)
+    assert first.before(second)
+    assert second.before(bake)
+    assert not bake.before(second)
+
+
+def test_what_takes_no_time_has_an_order_nevertheless(runner: Runner) -> None:
+    knead, heat, bake = runner.run(Bread, 500).calls()
+    assert not knead.overlaps(heat)
+    assert heat.before(bake)
+
+
+def test_what_nobody_took_up_overlaps_nothing(stubs: Stubs) -> None:
+    runner = Runner(Simulation(), activities=[Heat], stubs=stubs)
+    with pytest.raises(Exception, match="Nothing moves any more"):
+        runner.run(Bread, 500)
+    knead, heat = runner.runs[0].calls()
+    assert (knead.outcome, knead.started, knead.ended, knead.seconds) == ("open", None, None, None)
+    assert not knead.overlaps(heat)
+    assert not heat.overlaps(knead)
+    assert not heat.before(knead)
+
+
+@activity("age", 1, "people")
+def age(born: datetime.date, at: datetime.date) -> datetime.timedelta:
+    return at - born
+
+
+@workflow("person", 1, "people")
+class Person(Workflow):
+    age = ActivityProxy(age)
+
+    def run(self) -> object:
+        return self.age(datetime.date(2024, 1, 1), at=datetime.date(2024, 1, 3))
+
+
+def test_arguments_and_results_are_what_the_type_hints_say(runner: Runner) -> None:
+    [call] = runner.run(Person).calls(age)
+    assert call.args == (datetime.date(2024, 1, 1),)
+    assert call.kwargs == {"at": datetime.date(2024, 1, 3)}
+    assert call.result == datetime.timedelta(days=2)
+
+
+def test_input_that_flowy_did_not_write_is_the_one_argument() -> None:
+    simulation = Simulation()
+    client = simulation.client(poll_seconds=0)
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+    client.register_workflow_type(domain="shop", name="w", version="1")
+    client.register_activity_type(domain="shop", name="a", version="1")
+    client.start_workflow_execution(
+        domain="shop",
+        workflowId="w",
+        workflowType={"name": "w", "version": "1"},
+        taskList={"name": "t"},
+        executionStartToCloseTimeout="600",
+        taskStartToCloseTimeout="60",
+        childPolicy="TERMINATE",
+    )
+    task = client.poll_for_decision_task(domain="shop", taskList={"name": "t"})
+    scheduled = {
+        "activityId": "a-1",
+        "activityType": {"name": "a", "version": "1"},
+        "taskList": {"name": "t"},
+        "input": "photo.jpg",
+        "scheduleToStartTimeout": "60",
+        "scheduleToCloseTimeout": "60",
+        "startToCloseTimeout": "60",
+        "heartbeatTimeout": "60",
+    }
+    client.respond_decision_task_completed(
+        taskToken=task["taskToken"],
+        decisions=[
+            {
+                "decisionType": "ScheduleActivityTask",
+                "scheduleActivityTaskDecisionAttributes": scheduled,
+            }
+        ],
+    )
+    work = client.poll_for_activity_task(domain="shop", taskList={"name": "t"})
+    client.respond_activity_task_completed(taskToken=work["taskToken"], result="done")
+    execution = flowy.Execution("w", task["workflowExecution"]["runId"])
+    from flowy_sim.testing._run import fetch
+
+    [call] = fetch(client, "shop", execution).calls()
+    assert isinstance(call, Call)
+    assert (call.args, call.result) == (("photo.jpg",), "done")
+
+
+def test_histories_are_searched_by_type_and_attributes(bread: Run) -> None:
+    failed = bread.history.find("ActivityTaskFailed")
+    assert [each["reason"] for each in failed.attributes()] == ["OSError: no bowl"]
+    assert len(bread.history.find("ActivityTaskScheduled", "ActivityTaskStarted")) == 8
+    assert bread.history.find(activityId="knead-1.2").types() == ["ActivityTaskScheduled"]
+    assert bread.history.find("ActivityTaskScheduled", activityId="cake-1") == []
+    assert bread.history.types()[0] == "WorkflowExecutionStarted"
+
+
+def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
+    with pytest.raises(
+        flowy.ConfigurationError,
+        match="no event type 'ActivityFailed'; the nearest is ActivityTaskFailed",
+    ):
+        bread.history.find("ActivityFailed")
+
+
+def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
+    with pytest.raises(
+        flowy.ConfigurationError,
+        match="TimerStarted has no attribute 'timerID'; the nearest is timerId",
+    ):
+        bread.history.find("TimerStarted", timerID="timer-1")
+    with pytest.raises(flowy.ConfigurationError, match="any event has no attribute 'colour'"):
+        bread.history.find(colour="blue")
+
+
+@pytest.mark.parametrize("wrong", [7, Activity, print])
+def test_what_cannot_be_called_is_told(bread: Run, wrong: object) -> None:
+    with pytest.raises(flowy.ConfigurationError, match="an activity or a workflow, or the name"):
+        bread.calls(wrong)

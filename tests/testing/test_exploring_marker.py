@@ -1,0 +1,273 @@
+"""A test whose marker says ``explore`` is run in many orders and under many faults."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from flowy.errors import ConfigurationError
+from flowy_sim import Simulation
+from flowy_sim.explore import explore
+
+SHOP = """
+import pytest
+
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+from flowy_sim.faults import EVERYDAY, WorkerDiesLate
+
+@activity("charge", 1, "payments", start_to_close=60, retry=2)
+class Charge(Activity):
+    def run(self, amount):
+        raise NotImplementedError
+
+@workflow("purchase", 1, "purchases")
+class Purchase(Workflow):
+    charge = ActivityProxy(Charge)
+
+    def run(self, amount):
+        return self.charge(amount)
+"""
+CARELESS = """
+@pytest.mark.swf(explore={"faults": [WorkerDiesLate()]})
+def test_nobody_pays_twice(swf_run, swf_stub):
+    paid = []
+    swf_stub(Charge, function=paid.append)
+    swf_run(Purchase, 7)
+    assert paid == [7]
+"""
+
+
+def test_a_bug_that_the_default_order_hides_is_found_and_repeated(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(SHOP + CARELESS)
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=1)
+    report.stdout.fnmatch_lines(
+        [
+            ">*assert paid == [[]7[]]",
+            "E*assert [[]7, 7[]] == [[]7[]]*",
+            "E*0 s  purchase-1 starts",
+            "E*0 s  ! worker 1 (charge-1): the worker dies after the work, before it answers",
+        ]
+    )
+    report.stdout.no_fnmatch_line("*traceback entries are hidden*")
+    report.stdout.no_fnmatch_line("*direct cause*")
+    found = re.search(r"repeat: pytest (\S+) --swf-choices='(.+)'", str(report.stdout))
+    assert found is not None
+    again = pytester.runpytest_inprocess(found[1], f"--swf-choices={found[2]}")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["*found in the run with the given choices*"])
+    pytester.runpytest_inprocess(found[1], "--swf-choices=").assert_outcomes(passed=1)
+
+
+def test_each_run_has_a_simulation_and_stubs_of_its_own(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        SHOP
+        + """
+@pytest.mark.swf(seed=3, workers=1, explore={"faults": EVERYDAY, "most_faults": 1})
+class TestPurchases:
+    @pytest.mark.parametrize("amount", [7])
+    def test_they_end(self, swf, swf_client, swf_run, swf_stub, amount):
+        assert swf.seed == 3
+        assert not swf_client.list_domains(registrationStatus="REGISTERED")["domainInfos"]
+        assert swf_run.simulation is swf
+        assert not swf_run.runs
+        swf_stub(Charge, result="paid")
+        assert swf_run(Purchase, amount).status == "COMPLETED"
+"""
+    )
+    report = pytester.runpytest_inprocess("-rP", "--junit-xml=report.xml")
+    report.assert_outcomes(passed=1)
+    report.stdout.fnmatch_lines(["* runs and * states in *, all of the space"])
+    written = (pytester.path / "report.xml").read_text(encoding="utf-8")
+    assert re.search('name="explored" value=".+ runs and .+, all of the space"', written)
+
+
+def test_failing_and_skipping_inside_an_explored_test_work(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+import pytest
+
+pytestmark = pytest.mark.swf(explore=True)
+
+def test_that_fails():
+    pytest.fail("not today")
+
+def test_that_is_skipped():
+    pytest.skip("not today")
+
+def test_that_nothing_is_raised():
+    with pytest.raises(ValueError):
+        pass
+"""
+    )
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=2, skipped=1)
+    report.stdout.no_fnmatch_line("*flowy_sim*")
+
+
+@pytest.mark.parametrize(
+    ("marked", "test", "sentence"),
+    [
+        (
+            "explore=7",
+            "def test_it(client):",
+            "*takes True, or a dictionary of the options of*explore*not 7",
+        ),
+        (
+            "explore=True",
+            "async def test_it():",
+            "*must be an ordinary function; this one is async",
+        ),
+        (
+            "explore=True",
+            "def test_it(client):",
+            "*the fixture 'client' uses 'swf', which is new in each run*",
+        ),
+    ],
+)
+def test_what_cannot_be_explored_is_refused(
+    pytester: pytest.Pytester, marked: str, test: str, sentence: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+import pytest
+
+@pytest.fixture
+def client(swf):
+    return swf.client()
+
+@pytest.mark.swf({marked})
+{test}
+    pass
+"""
+    )
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=1)
+    report.stdout.fnmatch_lines([sentence])
+
+
+def test_an_unknown_option_is_refused(swf: Simulation) -> None:
+    with pytest.raises(ConfigurationError, match="exploring has no option fault; it has faults,"):
+        explore(lambda runner: None, simulation=swf, fault=[])
+
+
+# What holds for all runs together
+
+STRICT = """
+@pytest.mark.swf(explore={"faults": [WorkerDiesLate()], "processes": None})
+def test_it_ends(swf_run, swf_stub):
+    swf_stub(Charge).when(7).then(result="paid").when(8).then(result="paid, too")
+    if swf_run(Purchase, 7).history.find("ActivityTaskTimedOut"):
+        swf_stub("charge", 2, result="never")
+"""
+
+
+def test_stubs_that_no_run_has_used_fail_the_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SHOP + STRICT)
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=1)
+    report.stdout.fnmatch_lines(
+        [
+            "when(amount=8) of the stub of charge 1 was never used",
+            "the stub of charge 2 was never used; the nearest that was called is charge 1",
+            "*Captured explored call*",
+        ]
+    )
+
+
+def test_what_only_some_runs_use_is_used(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        SHOP
+        + """
+@pytest.mark.swf(explore={"faults": [WorkerDiesLate()]})
+def test_it_ends(swf_run, swf_stub):
+    swf_stub(Charge, result="paid")
+    swf_stub("refund", 1, result="paid back")
+    swf_run(Careful, 7)
+
+@workflow("careful", 1, "purchases")
+class Careful(Workflow):
+    charge = ActivityProxy(Charge, retry=1, error_handling=True)
+    refund = ActivityProxy("refund", 1, task_list="payments", start_to_close=60,
+                           schedule_to_start=60, schedule_to_close=60, heartbeat=60)
+
+    def run(self, amount):
+        charged = self.charge(amount)
+        return charged.result() if charged.done and not charged.error else self.refund(amount)
+"""
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    again = pytester.runpytest_inprocess("--swf-choices=")
+    again.assert_outcomes(passed=1)
+
+
+def test_stubs_need_no_use_where_the_marker_says_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SHOP + STRICT.replace("explore=", "strict=False, explore="))
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_coverage_counts_all_explored_runs(pytester: pytest.Pytester, processes: int) -> None:
+    pytester.makepyfile(
+        SHOP
+        + f"""
+@pytest.mark.swf(explore={{"faults": EVERYDAY, "processes": {processes}, "runs": 200}})
+def test_it_ends(swf_run, swf_stub):
+    swf_stub(Charge, result="paid")
+    swf_run(Purchase, 7)
+"""
+    )
+    report = pytester.runpytest_inprocess("--swf-coverage")
+    report.assert_outcomes(passed=1)
+    report.stdout.fnmatch_lines(
+        [
+            "purchase 1",
+            "  activity charge 1  completed *, timed out (START_TO_CLOSE) *; never failed, *",
+            "2 of 4 outcomes met",
+        ]
+    )
+
+
+GOLDEN = """
+@pytest.mark.swf(golden=True, explore={"faults": EVERYDAY, "most_faults": 1})
+def test_it_ends(swf_run, swf_stub):
+    swf_stub(Charge, result="paid")
+    swf_run(Purchase, 7)
+"""
+
+
+def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SHOP + GOLDEN)
+    pytester.runpytest_inprocess().stdout.fnmatch_lines(["*record it with pytest --swf-record*"])
+    pytester.runpytest_inprocess("--swf-record").assert_outcomes(passed=1)
+    [kept] = (pytester.path / "histories").rglob("*.json")
+    events = json.loads(kept.read_text(encoding="utf-8"))["events"]
+    assert [event["eventType"] for event in events[-2:]] == [
+        "DecisionTaskCompleted",
+        "WorkflowExecutionCompleted",
+    ]
+    assert len(events) == 11
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    pytester.makepyfile((SHOP + GOLDEN).replace("self.charge(amount)", "self.charge(amount + 1)"))
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=1)
+    report.stdout.fnmatch_lines(["*does not replay any more: event 5 of the history shows*"])
+
+
+def test_choices_that_the_run_never_reaches_are_reported(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SHOP + CARELESS)
+    report = pytester.runpytest_inprocess("--swf-choices=the network fails 3=1", "-W", "default")
+    report.assert_outcomes(passed=1, warnings=1)
+    report.stdout.fnmatch_lines(["*never reached these choices: the network fails 3=1;*"])
+
+
+def test_a_run_with_given_choices_is_not_recorded(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SHOP + GOLDEN)
+    report = pytester.runpytest_inprocess("--swf-record", "--swf-choices=")
+    report.assert_outcomes(failed=1)
+    report.stdout.fnmatch_lines(["*--swf-record keeps the plainest run of an explored test*"])
+    assert not (pytester.path / "histories").exists()

@@ -1,0 +1,276 @@
+"""Faults strike where the schedule says, and flowy's workers survive them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
+from flowy._workers.backoff import Backoff
+from flowy.errors import ConfigurationError
+from flowy_sim import FirstChoice, RandomChoice, Simulation
+from flowy_sim.explore import explore
+from flowy_sim.explore._choices import DeviatingSchedule, Deviation
+from flowy_sim.faults import (
+    EVERYDAY,
+    AnsweredTwice,
+    AnswerLate,
+    AnswerLost,
+    CancelRequest,
+    ClockJumps,
+    DeciderDies,
+    Deploy,
+    HeartbeatLate,
+    InjectedFault,
+    NetworkError,
+    ReplyLost,
+    Restart,
+    Signal,
+    TaskLate,
+    Termination,
+    Throttled,
+    WorkerDies,
+    WorkerDiesLate,
+    WorkFails,
+)
+from flowy_sim.testing import Run, Runner
+
+
+@activity("pick", 1, "store", start_to_close=60, heartbeat=30, retry=3)
+class Pick(Activity):
+    def run(self, article: str) -> str:
+        self.heartbeat()
+        return f"one {article}"
+
+
+@workflow("delivery", 1, "deliveries", execution_start_to_close=86_400)
+class Delivery(Workflow):
+    pick = ActivityProxy(Pick)
+
+    def run(self, article: str) -> Any:
+        return self.pick(article).result()
+
+
+@workflow("delivery", 1, "deliveries", execution_start_to_close=86_400)
+class NewDelivery(Workflow):
+    pick = ActivityProxy(Pick)
+
+    def run(self, article: str) -> Any:
+        return f"{self.pick(article).result()}, wrapped"
+
+
+def struck(fault: InjectedFault, number: int = 1, takes: float = 0) -> tuple[Run, list[str]]:
+    """Run a delivery; the fault strikes at the given one of its opportunities."""
+    accidents: list[str] = []
+    schedule = DeviatingSchedule([Deviation(fault.describe(), number, 1)])
+    runner = Runner(
+        Simulation(schedule=schedule),
+        activities=[Pick],
+        faults=[fault],
+        on_fault=accidents.append,
+    )
+    if takes:
+        runner.stubs(Pick, result="one lamp", takes=takes, heartbeat=20)
+    return runner(Delivery, "lamp"), accidents
+
+
+def causes(run: Run) -> list[str]:
+    return [event["eventType"] for event in run.history]
+
+
+@pytest.mark.parametrize("takes", [0, 45])
+@pytest.mark.parametrize("fault", EVERYDAY, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_workflow_with_retries_survives_every_everyday_fault(
+    fault: InjectedFault, number: int, takes: float
+) -> None:
+    run, _ = struck(fault, number, takes)
+    assert run.result == "one lamp"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_survives_them_at_random(seed: int) -> None:
+    simulation = Simulation(schedule=RandomChoice(seed))
+    runner = Runner(simulation, activities=[Pick], faults=EVERYDAY)
+    assert runner(Delivery, "lamp").result == "one lamp"
+
+
+@pytest.mark.parametrize("chance", [0.01, 0.99])
+def test_how_long_workers_wait_before_they_retry_is_deterministic(
+    chance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backoff.__init__, "__defaults__", (1.0, 60.0, lambda: chance))
+    lost = AnswerLost(most=7)
+    schedule = DeviatingSchedule([Deviation(lost.describe(), number, 1) for number in range(1, 8)])
+    runner = Runner(Simulation(schedule=schedule), activities=[Pick], faults=[lost], most_faults=7)
+    assert runner(Delivery, "lamp").simulated_seconds == 1 + 2 + 4 + 8 + 16 + 32 + 32
+
+
+def test_no_fault_strikes_with_the_default_schedule() -> None:
+    plain = Runner(Simulation(), activities=[Pick])(Delivery, "lamp")
+    spared = Runner(Simulation(schedule=FirstChoice()), activities=[Pick], faults=EVERYDAY)
+    assert spared(Delivery, "lamp").history == plain.history
+
+
+@pytest.mark.parametrize("fault", [WorkerDies(), WorkerDiesLate()])
+def test_the_task_of_a_dead_worker_times_out(fault: InjectedFault) -> None:
+    run, accidents = struck(fault)
+    assert "ActivityTaskTimedOut" in causes(run)
+    assert accidents == [f"worker 1 (pick-1): {fault.describe()}"]
+
+
+@pytest.mark.parametrize("fault", [DeciderDies(), AnswerLate(), TaskLate()])
+def test_the_task_of_a_dead_or_slow_decider_times_out(fault: InjectedFault) -> None:
+    assert "DecisionTaskTimedOut" in causes(struck(fault)[0])
+
+
+def test_a_worker_that_dies_is_replaced_even_if_it_is_the_only_one() -> None:
+    schedule = DeviatingSchedule([Deviation(WorkerDies.title, 1, 1)])
+    runner = Runner(
+        Simulation(schedule=schedule), activities=[Pick], faults=[WorkerDies()], workers=1
+    )
+    identities = {
+        event["activityTaskStartedEventAttributes"]["identity"]
+        for event in runner(Delivery, "lamp").history
+        if event["eventType"] == "ActivityTaskStarted"
+    }
+    assert identities == {"worker 1", "worker 2"}
+
+
+def test_work_that_is_done_can_be_reported_as_failed() -> None:
+    assert "ActivityTaskFailed" in causes(struck(WorkFails())[0])
+
+
+def test_a_late_heartbeat_arrives_after_the_time_out() -> None:
+    run, _ = struck(HeartbeatLate())
+    timed_out = next(e for e in run.history if e["eventType"] == "ActivityTaskTimedOut")
+    assert timed_out["activityTaskTimedOutEventAttributes"]["timeoutType"] == "HEARTBEAT"
+
+
+def test_a_task_that_is_a_little_late_does_no_harm() -> None:
+    run, _ = struck(TaskLate(seconds=5), number=2)
+    assert run.simulated_seconds == 5
+    assert "ActivityTaskTimedOut" not in causes(run)
+
+
+@pytest.mark.parametrize("fault", [AnswerLost(), NetworkError(), Throttled()])
+def test_an_answer_that_does_not_arrive_is_sent_again(fault: InjectedFault) -> None:
+    run, accidents = struck(fault, number=2)
+    assert causes(run).count("ActivityTaskScheduled") == 1
+    assert accidents
+
+
+@pytest.mark.parametrize("fault", [AnsweredTwice(), ReplyLost()])
+def test_a_second_answer_changes_nothing(fault: InjectedFault) -> None:
+    run, _ = struck(fault, number=2)
+    assert causes(run).count("ActivityTaskCompleted") == 1
+
+
+def test_a_restart_loses_the_tasks_that_workers_hold() -> None:
+    run, accidents = struck(Restart(), number=5, takes=45)
+    assert accidents == ["all workers are restarted"]
+    assert "ActivityTaskTimedOut" in causes(run)
+
+
+def test_new_code_continues_what_old_code_began() -> None:
+    run, _ = struck(Deploy((NewDelivery,)), number=5)
+    assert run.result == "one lamp, wrapped"
+
+
+def test_time_passes_while_all_workers_sleep() -> None:
+    run, _ = struck(ClockJumps(100))
+    assert run.simulated_seconds >= 100
+
+
+def test_an_execution_can_be_terminated_at_any_moment() -> None:
+    assert struck(Termination())[0].status == "TERMINATED"
+
+
+def test_cancellation_can_be_requested_at_any_moment() -> None:
+    assert "WorkflowExecutionCancelRequested" in causes(struck(CancelRequest())[0])
+
+
+def test_a_signal_can_arrive_at_any_moment() -> None:
+    run, accidents = struck(Signal("hurry", input="now"), number=3)
+    assert "WorkflowExecutionSignaled" in causes(run)
+    assert accidents == ["the signal 'hurry' arrives"]
+
+
+def test_no_more_faults_strike_than_most_faults() -> None:
+    accidents: list[str] = []
+    always = DeviatingSchedule(Deviation(NetworkError.title, number, 1) for number in range(1, 100))
+    runner = Runner(
+        Simulation(schedule=always),
+        activities=[Pick],
+        faults=[NetworkError(most=50)],
+        most_faults=3,
+        on_fault=accidents.append,
+    )
+    assert runner(Delivery, "lamp").status == "COMPLETED"
+    assert len([each for each in accidents if "crashes" not in each]) == 3
+
+
+def test_the_same_seed_brings_the_same_faults() -> None:
+    def history() -> object:
+        simulation = Simulation(schedule=RandomChoice(3))
+        runner = Runner(simulation, activities=[Pick], faults=[Throttled(), AnswerLost()])
+        return runner(Delivery, "lamp").history
+
+    assert history() == history()
+
+
+@pytest.mark.parametrize(
+    ("fault", "given", "sentence"),
+    [
+        (WorkerDies, {"most": 0}, "most of WorkerDies must be a whole number from 1"),
+        (ClockJumps, {"seconds": "1 h"}, "seconds of ClockJumps must be a number"),
+        (TaskLate, {"seconds": -1}, "seconds of TaskLate must be a number of at least 0"),
+        (Signal, {"input": {"by": 7}}, "the input of the Signal 'signal' must be text"),
+        (Signal, {"name": ""}, "the name of a Signal must be text"),
+        (Deploy, {"workflows": Delivery}, r"takes a tuple of .*Deploy\(\(NewOrder,\)\)"),
+        (Deploy, {"workflows": (Pick,)}, "Pick'> is not a class decorated with @workflow"),
+    ],
+)
+def test_a_wrong_argument_of_a_fault_is_refused_at_once(
+    fault: Callable[..., InjectedFault], given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        fault(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"faults": [WorkerDies]}, r"WorkerDies is a class, write WorkerDies\(\)"),
+        ({"faults": "everyday"}, "faults must be a list of faults such as"),
+        ({"most_faults": "2"}, "most_faults must be a whole number"),
+    ],
+)
+def test_a_runner_refuses_faults_that_are_not_faults(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        Runner(Simulation(), **given)
+
+
+@workflow("patience", 1, "deliveries")
+class Patience(Workflow):
+    def run(self) -> Any:
+        bell, deadline = self.signal("bell"), self.timer(7_200)
+        return "nobody came" if first(bell, deadline) is deadline else bell.result()
+
+
+def test_delayed_calls_happen_although_all_workers_are_restarted() -> None:
+    def somebody_rings(runner: Runner) -> None:
+        def ring() -> None:
+            runner.simulation.client().signal_workflow_execution(
+                domain=runner.domain, workflowId="patience-1", signalName="bell"
+            )
+
+        runner.after(3_600, ring)
+        execution = runner.start(Patience)
+        runner.advance(60)
+        run = runner.finish(execution)
+        assert (run.result, run.simulated_seconds) == (None, 3_600)
+
+    assert explore(somebody_rings, faults=[Restart(most=2), DeciderDies()]).complete

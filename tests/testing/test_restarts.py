@@ -1,0 +1,49 @@
+"""Workflows that continue as new, run by a runner."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowy import ActivityProxy, Workflow, workflow
+from flowy_sim import Simulation
+from flowy_sim.testing import NoResultError, Runner, Stubs
+
+
+@workflow("countdown", 1, "numbers")
+class Countdown(Workflow):
+    look = ActivityProxy("look", 1)
+
+    def run(self, number: int) -> str:
+        self.look(number).result()
+        if number:
+            self.sleep(60)
+            self.restart(number - 1)
+        return "lift-off"
+
+
+@workflow("watch", 1, "numbers")
+class Watch(Workflow):
+    def run(self) -> None:
+        self.sleep(3_600)
+        self.restart()
+
+
+def test_a_workflow_that_restarts_is_followed_to_its_end() -> None:
+    stubs = Stubs()
+    stubs("look", 1, result=None, takes=1)
+    runner = Runner(Simulation(), stubs=stubs)
+    run = runner.run(Countdown, 3)
+    assert (run.status, run.result) == ("COMPLETED", "lift-off")
+    assert [each.status for each in run.earlier] == ["CONTINUED_AS_NEW"] * 3
+    assert [call.args for call in run.calls("look")] == [(3,), (2,), (1,), (0,)]
+    assert 184 <= run.simulated_seconds < 185
+    assert len(runner.runs) == 4
+
+
+def test_a_workflow_that_restarts_for_ever_is_followed_only_so_far() -> None:
+    run = Runner(Simulation(), most_restarts=30).run(Watch)
+    assert (run.status, len(run.earlier)) == ("CONTINUED_AS_NEW", 30)
+    assert round(run.simulated_seconds / 3_600) == 31
+    assert run.successor is not None
+    with pytest.raises(NoResultError, match="followed through 31 runs, as many as most_restarts"):
+        _ = run.result

@@ -1,0 +1,46 @@
+"""Which runs are made, and in which order."""
+
+from __future__ import annotations
+
+from flowy_sim.explore._choices import Choice, deviations
+from flowy_sim.explore._search import LARGE_FRONTIER, Search
+
+CHOICES = 40
+
+
+def run(search: Search, choices: int) -> tuple[Choice, ...]:
+    """Make a run with a number of choices between two possibilities."""
+    alternative, schedule = search.next()
+    for _ in range(choices):
+        schedule.choose("turn", 2)
+    search.add_alternatives(alternative, schedule.made)
+    return tuple(schedule.made)
+
+
+def test_a_small_space_is_explored_once_with_the_fewest_deviations_first() -> None:
+    search = Search(0, set())
+    made = []
+    while search:
+        made.append(run(search, 6))
+    assert len(set(made)) == len(made) == 2**6
+    deviating = [len(deviations(each)) for each in made]
+    assert deviating == sorted(deviating)
+    assert search.covered == 1
+
+
+def test_of_a_large_space_every_other_run_is_a_sample_and_none_is_made_twice() -> None:
+    search = Search(0, set())
+    made = []
+    while len(search) < LARGE_FRONTIER:
+        made.append(run(search, CHOICES))
+    assert max(len(deviations(each)) for each in made) == 1
+    later = [run(search, CHOICES) for _ in range(100)]
+    far = [each for each in later if len(deviations(each)) > 2]
+    assert 0.4 < len(far) / len(later) <= 0.5
+    assert len({*made, *later}) == len(made) + len(later)
+
+
+def test_the_same_seed_takes_the_same_samples() -> None:
+    first, second, other = (Search(seed, set()) for seed in (1, 1, 2))
+    runs = [[run(each, CHOICES) for _ in range(100)] for each in (first, second, other)]
+    assert runs[0] == runs[1] != runs[2]

@@ -1,0 +1,137 @@
+"""The strategies for Hypothesis generate what their documentation says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import Phase, find, given, settings
+
+from flowy import ConfigurationError, Workflow, workflow
+from flowy._decider.decider import decide
+from flowy.payloads import PLAIN
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import Simulation
+from flowy_sim._events.history import Event
+from flowy_sim._events.invariants import check
+from flowy_sim.strategies import (
+    ActivityCall,
+    Input,
+    Program,
+    decisions,
+    histories,
+    inputs,
+    workflows,
+)
+from flowy_sim.strategies._decisions import Decision
+from flowy_sim.testing import Runner
+
+UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
+
+
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+@dataclass
+class Address:
+    street: str
+    number: int | None
+
+
+@workflow("order", 1, "orders")
+class Order(Workflow):
+    def run(
+        self,
+        to: Address,
+        day: date,
+        *,
+        size: Size,
+        weights: list[float] | None = None,
+        note: str = "",
+    ) -> Any:
+        return to.street
+
+
+@given(inputs(Order))
+def test_inputs_have_the_types_that_run_is_annotated_with(given: Input) -> None:
+    to, day = given.args
+    assert isinstance(to, Address)
+    assert isinstance(day, date)
+    assert isinstance(given.kwargs["size"], Size)
+    text = PLAIN.encode_input("order 1", given.args, given.kwargs)
+    args, kwargs = PLAIN.decode_input("order 1", text, Order)
+    assert (tuple(args), kwargs) == (given.args, given.kwargs)
+
+
+def test_an_argument_with_a_default_is_sometimes_left_out() -> None:
+    assert find(inputs(Order), lambda given: "note" in given.kwargs, settings=UNSHRUNK)
+    assert find(inputs(Order), lambda given: "note" not in given.kwargs, settings=UNSHRUNK)
+
+
+@settings(max_examples=30)
+@given(histories(ImageCategorization, to_decide=True))
+def test_histories_of_a_workflow_can_be_decided(events: list[Event]) -> None:
+    assert events[-1]["eventType"] == "DecisionTaskStarted"
+    decide(ImageCategorization, events)
+
+
+@settings(max_examples=30)
+@given(histories())
+def test_histories_of_any_workflow_end(events: list[Event]) -> None:
+    assert [event["eventId"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["eventType"].startswith("WorkflowExecution")
+
+
+def test_faults_strike_in_some_histories() -> None:
+    def timed_out(events: list[Event]) -> bool:
+        return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
+
+    assert find(histories(), timed_out, settings=UNSHRUNK)
+
+
+def test_a_workflow_is_shrunk_to_what_matters() -> None:
+    def times_out(program: Program) -> bool:
+        run = Runner(Simulation(), stubs=program.stubs()).run(program.workflow())
+        return bool(run.history.find("ActivityTaskTimedOut"))
+
+    found = find(workflows(), times_out, settings=settings(max_examples=2_000))
+    assert found.steps == (ActivityCall(0, takes=10, start_to_close=10, error_handling=True),)
+
+
+@given(decisions())
+def test_the_service_takes_all_decisions(drawn: list[Decision]) -> None:
+    simulation = Simulation()
+    client = simulation.client()
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+    client.register_workflow_type(
+        domain="shop",
+        name="order",
+        version="1",
+        defaultTaskList={"name": "orders"},
+        defaultExecutionStartToCloseTimeout="60",
+        defaultTaskStartToCloseTimeout="60",
+        defaultChildPolicy="TERMINATE",
+    )
+    client.register_activity_type(domain="shop", name="step", version="1")
+    client.start_workflow_execution(
+        domain="shop", workflowId="order-1", workflowType={"name": "order", "version": "1"}
+    )
+    task = client.poll_for_decision_task(domain="shop", taskList={"name": "orders"})
+    client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=drawn)
+    check(simulation.engine())
+
+
+@pytest.mark.parametrize("strategy", [inputs, histories])
+def test_something_other_than_a_workflow_is_refused(strategy: Any) -> None:
+    with pytest.raises(ConfigurationError, match="7 isn't a class decorated with @workflow"):
+        strategy(7)
+
+
+def test_histories_need_faults() -> None:
+    with pytest.raises(ConfigurationError, match="faults must be a list of faults"):
+        histories(faults=["rain"])  # type: ignore[list-item]
