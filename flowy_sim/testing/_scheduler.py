@@ -30,7 +30,7 @@ from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
+from flowy_sim.testing._worker_pool import PollingWorker, TurnIsOverError, WorkerClient, WorkerPool
 
 PollingCode = Callable[[SwfClient], object]
 """Code that polls with an SWF client and works on the tasks, once or in a loop."""
@@ -146,7 +146,7 @@ class Scheduler:
         create = self._decider if poll == DECISION_POLL else self._worker
         return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
 
-    def _decider(self, task_list: str, name: str) -> Poller:
+    def _decider(self, task_list: str, name: str) -> PollingWorker:
         workflows = {**self._known.workflows, **self.deployed}.values()
         return WorkflowWorker(
             self.worker_client,
@@ -159,7 +159,7 @@ class Scheduler:
             wait=self._wait,
         )
 
-    def _worker(self, task_list: str, name: str) -> Poller:
+    def _worker(self, task_list: str, name: str) -> PollingWorker:
         activities = self._known.activities.values()
         return ActivityWorker(
             self.worker_client,
@@ -236,7 +236,7 @@ class Scheduler:
         if client.task is not None:
             self._decide_again(client.task)
 
-    def _log_effects(self, name: str, worker: Poller) -> None:
+    def _log_effects(self, name: str, worker: PollingWorker) -> None:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
             return

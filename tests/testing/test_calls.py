@@ -10,8 +10,7 @@ import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
-from flowy_sim._events.history import Call
-from flowy_sim.testing import Run, Runner, Stubs
+from flowy_sim.testing import RecordedCall, Run, Runner, Stubs
 from tests.support.bakery import Bake, Bread, Heat, Knead
 
 
@@ -161,7 +160,7 @@ def test_input_that_flowy_did_not_write_is_the_one_argument() -> None:
     from flowy_sim.testing._run import fetch
 
     [call] = fetch(client, "shop", execution).calls()
-    assert isinstance(call, Call)
+    assert isinstance(call, RecordedCall)
     assert (call.args, call.result) == (("photo.jpg",), "done")
 
 

@@ -12,9 +12,8 @@ import pytest
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing import RecordedCall, Runner, Stubs, UnexpectedCallError
 from flowy_sim.testing._stubs import StubUsage
 from tests.support.bakery import Bread, Knead
 from tests.support.outcomes import outcome
@@ -386,5 +385,5 @@ def test_a_stub_that_another_one_replaces_needs_no_use(runner: Runner, stubs: St
 def test_calls_know_that_they_are_calls(runner: Runner, stubs: Stubs) -> None:
     stubs(Paint, result="grey", takes=1)
     run = runner.run(ParallelGallery, ["a", "b"])
-    assert all(isinstance(call, Call) for call in run.calls())
+    assert all(isinstance(call, RecordedCall) for call in run.calls())
     assert run.calls()[0].overlaps(run.calls()[1])
