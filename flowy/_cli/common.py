@@ -58,7 +58,7 @@ def with_client(command: F) -> F:
         with errors_as_messages():
             command(client=connect(endpoint_url, region), **others)
 
-    return connection(cast(F, connected))
+    return connection(cast("F", connected))
 
 
 def in_domain(command: F) -> F:
