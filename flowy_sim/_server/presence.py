@@ -30,7 +30,7 @@ def makes_one_call(client: ClientIdentity) -> bool:
     return client.program.startswith(ONE_CALL_EACH)
 
 
-class ClientProgram:
+class Program:
     """The program that got a task; see the module's description.
 
     Args:
@@ -101,7 +101,7 @@ class ConnectionPoller(Poller):
     def as_holder(self) -> Holder:
         """Return the program behind the connection."""
         client = self.connection.client_identity
-        return self if client is None else ClientProgram(client, self)
+        return self if client is None else Program(client, self)
 
 
 class ConnectionPresence(Presence):

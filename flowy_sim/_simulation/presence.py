@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Protocol
 
-from flowy_sim._simulation.tasks import HandedOutTask, TaskKey, TaskList
+from flowy_sim._simulation.tasks import Task, TaskKey, TaskList
 
 _log = logging.getLogger("flowy_sim")
 
@@ -138,7 +138,7 @@ class HeldTask:
 
     __slots__ = ("holder", "polled", "sign", "task", "warning")
 
-    def __init__(self, task: HandedOutTask, holder: Holder, now: float) -> None:
+    def __init__(self, task: Task, holder: Holder, now: float) -> None:
         self.task = task
         self.holder = holder
         self.sign = now
@@ -222,7 +222,7 @@ class Presence:
         """Note that a poll waits no longer."""
         poller.waiting -= 1
 
-    def answered(self, poller: Poller, task: HandedOutTask | None) -> None:
+    def answered(self, poller: Poller, task: Task | None) -> None:
         """Note that a poll was answered, with a task or without."""
         self.works(poller)
         if task is not None:
@@ -249,7 +249,7 @@ class Presence:
 
     # Tasks
 
-    def hold(self, task: HandedOutTask, holder: Holder) -> None:
+    def hold(self, task: Task, holder: Holder) -> None:
         """Note that a task is held."""
         self._held[task.key] = held = HeldTask(task, holder, self.now())
         if isinstance(holder, Poller):
