@@ -69,7 +69,7 @@ def test_what_waiting_does_not_mend_is_not(error: Exception) -> None:
 
 
 def test_waits_double_up_to_a_minute_and_begin_anew_after_a_success() -> None:
-    backoff = Backoff(chance=lambda: 1.0)
+    backoff = Backoff(uniform=lambda: 1.0)
     assert [backoff.next() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     backoff.reset()
     assert backoff.next() == 1
@@ -77,7 +77,7 @@ def test_waits_double_up_to_a_minute_and_begin_anew_after_a_success() -> None:
 
 @given(st.integers(0, 2_000), st.floats(0, 1))
 def test_between_half_of_a_wait_and_the_whole_is_left_to_chance(failures: int, at: float) -> None:
-    backoff = Backoff(chance=lambda: at)
+    backoff = Backoff(uniform=lambda: at)
     backoff.failures = failures
     whole = min(60, 2.0 ** min(failures, 30))
     assert whole / 2 <= backoff.next() <= whole

@@ -303,8 +303,8 @@ def test_a_report_says_what_where_why_and_the_mend() -> None:
         '[["PHOTO"], {}]) (orders.py, line 31, in Orders.run)\n'
         'likely reason: the activity color 1 differs: argument 1 was "photo" and '
         'is "PHOTO"\n'
-        "what to do: run the code that wrote this history, and the execution goes on; to change "
-        'what running executions do, ask `if self.patched("…")` and keep the old code beside the '
+        "what to do: run the code that wrote this history, and the execution continues; to change "
+        'what running executions do, check `if self.patched("…")` and keep the old code next to the '
         "new, or give the changed workflow a new version. If the code has not changed, look for "
         "something that differs at each replay, such as the order of a set\n"
         "in this turn the history shows\n"

@@ -111,7 +111,7 @@ def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
         "still open  OPEN              2024-01-01 00:01:00.000  sum 1",
         "done        COMPLETED         2024-01-01 00:00:00.000  chain 1",
     ]
-    assert answered("list", "--status", "failed") == "There are no such executions in flowy.\n"
+    assert answered("list", "--status", "failed") == "No executions found in flowy.\n"
 
 
 @pytest.mark.parametrize(
@@ -255,4 +255,4 @@ def test_an_address_that_is_none_is_told() -> None:
 @pytest.mark.usefixtures("client")
 def test_the_domain_may_come_from_the_environment() -> None:
     result = CliRunner(env={"FLOWY_DOMAIN": DOMAIN}).invoke(cli, ["list"])
-    assert result.output == "There are no such executions in flowy.\n"
+    assert result.output == "No executions found in flowy.\n"

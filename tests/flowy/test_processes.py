@@ -40,7 +40,7 @@ def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_processes(
-        1, always_crashing, tmp_path, backoff=lambda: Backoff(first=0.02, chance=lambda: 1.0)
+        1, always_crashing, tmp_path, backoff=lambda: Backoff(first=0.02, uniform=lambda: 1.0)
     )
     messages = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert messages[:3] == [

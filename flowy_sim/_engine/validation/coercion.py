@@ -2,7 +2,8 @@
 
 A value of the wrong type is a SerializationException. The service is written in Java, and its
 answers show it: a number instead of a text is refused with ``class java.lang.Short can not be
-converted to an String``, as reported in 2015. A value that breaks a constraint is a `BrokenConstraint`.
+converted to an String``, as reported in 2015. A value that breaks a constraint is a
+`BrokenConstraint`.
 """
 
 from __future__ import annotations
