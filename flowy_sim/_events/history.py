@@ -146,7 +146,7 @@ class RecordedCall:
 def _called(what: object) -> tuple[str | None, str | None, type | None]:
     """Return the name and version of something that can be called, and the class with its hints.
 
-    Each is None where any will do.
+    Each is None if it may be anything.
     """
     __tracebackhide__ = True
     if what is None or isinstance(what, str):

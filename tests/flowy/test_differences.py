@@ -304,9 +304,9 @@ def test_a_report_says_what_where_why_and_the_mend() -> None:
         'likely reason: the activity color 1 differs: argument 1 was "photo" and '
         'is "PHOTO"\n'
         "what to do: run the code that wrote this history, and the execution continues; to change "
-        'what running executions do, check `if self.patched("…")` and keep the old code next to the '
-        "new, or give the changed workflow a new version. If the code has not changed, look for "
-        "something that differs at each replay, such as the order of a set\n"
+        'what running executions do, check `if self.patched("…")` and keep the old code next to '
+        "the new, or give the changed workflow a new version. If the code has not changed, look "
+        "for something that differs at each replay, such as the order of a set\n"
         "in this turn the history shows\n"
         '      5 ActivityTaskScheduled(resize-1, resize 1, [["photo", 64], {}])\n'
         '>     6 ActivityTaskScheduled(color-2, color 1, [["photo"], {}])\n'

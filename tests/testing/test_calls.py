@@ -90,7 +90,7 @@ def test_what_takes_no_time_has_an_order_nevertheless(runner: Runner) -> None:
 
 def test_what_nobody_took_up_overlaps_nothing(stubs: Stubs) -> None:
     runner = Runner(Simulation(), activities=[Heat], stubs=stubs)
-    with pytest.raises(Exception, match="Nothing moves any more"):
+    with pytest.raises(Exception, match="Nothing more will happen"):
         runner.run(Bread, 500)
     knead, heat = runner.runs[0].calls()
     assert (knead.outcome, knead.started, knead.ended, knead.seconds) == ("open", None, None, None)

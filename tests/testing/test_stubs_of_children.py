@@ -120,7 +120,7 @@ def test_a_child_without_a_class_has_a_stub_by_name(runner: Runner, stubs: Stubs
 
 def test_a_child_without_anything_is_told(runner: Runner, stubs: Stubs) -> None:
     stubs.child("albun", 2)
-    with pytest.raises(Exception, match="Nothing moves any more") as caught:
+    with pytest.raises(Exception, match="Nothing more will happen") as caught:
         runner.run(Shelf)
     assert [line.partition(" since")[0] for line in str(caught.value).splitlines()[1:]] == [
         "- child album 2 (shelf-1-d2b152ca-album-1) is open",

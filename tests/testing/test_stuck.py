@@ -44,7 +44,8 @@ def test_an_activity_without_implementation_is_named_with_the_nearest_one() -> N
     stubs("baek", 1, result="bread")
     runner = Runner(Simulation(), activities=[Knead, Heat], stubs=stubs)
     assert stuck(runner, Bread, 500) == (
-        "Nothing moves any more at 2024-01-01 00:00:00, and bread 1 (bread-1) is open after 0 s:\n"
+        "Nothing more will happen after 2024-01-01 00:00:00, "
+        "and bread 1 (bread-1) is open after 0 s:\n"
         "- activity bake 1 (bake-3) has been waiting since 2024-01-01 00:00:00; "
         "it is neither implemented nor stubbed (nearest: baek 1)\n"
         "- the execution times out at 2024-01-02 00:00:00"
@@ -66,7 +67,7 @@ def test_time_has_passed_as_far_as_anything_happened() -> None:
     stubs = Stubs()
     stubs(Knead, takes=40.5)
     runner = Runner(Simulation(), activities=[Heat], stubs=stubs)
-    assert "at 2024-01-01 00:00:40.500, and" in stuck(runner, Bread, 500)
+    assert "after 2024-01-01 00:00:40.500, and" in stuck(runner, Bread, 500)
 
 
 def test_a_worker_that_never_answers_is_named() -> None:
@@ -220,7 +221,8 @@ def test_children_that_wait_for_each_other_say_for_what() -> None:
         run(Simulation(latency=Latency.ZERO), Pair)
     lines = [re.sub(r"-[0-9a-f]{8}-", "-…-", line) for line in str(caught.value).splitlines()]
     assert lines == [
-        "Nothing moves any more at 2024-01-01 00:00:00, and pair 1 (pair-1) is open after 0 s:",
+        "Nothing more will happen after 2024-01-01 00:00:00, "
+        "and pair 1 (pair-1) is open after 0 s:",
         "- child approval 1 (pair-1-…-approval-1) is open",
         "- child approval 1 (pair-1-…-approval-2) is open",
         "- the execution times out at 2024-01-02 00:00:00",

@@ -1,4 +1,4 @@
-"""Values as the service's types, and what is wrong with them in the service's words.
+"""Values as the service's types, and the service's messages for values that are wrong.
 
 A value of the wrong type is a SerializationException. The service is written in Java, and its
 answers show it: a number instead of a text is refused with ``class java.lang.Short can not be
