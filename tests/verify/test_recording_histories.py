@@ -256,10 +256,10 @@ def test_the_command_records_from_a_server(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--domain", DOMAIN), "Error: Give one of --from-aws and --endpoint-url."),
+        (("--domain", DOMAIN), "Error: Give either --from-aws or --endpoint-url."),
         (
             ("--from-aws", "--endpoint-url", "http://x", "--domain", "a"),
-            "Error: Give one of --from-aws",
+            "Error: Give either --from-aws",
         ),
         (("--from-aws",), "Error: Missing option '--domain'"),
         (("{url}", "--domain", "a", "--run-id", "x"), "Error: --run-id requires --workflow-id."),
