@@ -32,7 +32,7 @@ from flowy._client import SwfClient
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Number of executions.",
+    help="Number of executions to list.",
 )
 @as_json
 @in_domain

@@ -55,7 +55,7 @@ class StuckError(Exception):
         self.run = run
 
     def __reduce__(self) -> tuple[type, tuple[str, Run]]:
-        """Return how to copy the error into another process."""
+        """Return how to pickle the error."""
         return type(self), (str(self), self.run)
 
 

@@ -327,7 +327,7 @@ def test_the_same_seed_writes_the_same_history(invoke):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--aws", "--endpoint-url", "http://127.0.0.1:1"], "two services"),
+        (["--aws", "--endpoint-url", "http://127.0.0.1:1"], "both name a service"),
         (["--aws", "--realtime"], "leave --realtime out"),
         (["--endpoint-url", "http://127.0.0.1:1", "--seed", "1"], "--seed is for simulations"),
         (["--workers", "0"], "0 is not in the range"),

@@ -147,7 +147,9 @@ def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.M
 
     said = complaint("export", "--db", kept)
 
-    assert said == "Error: An export is not text; give --output, or redirect stdout."
+    assert said == (
+        "Error: An export is not text for a terminal; give --output, or redirect stdout."
+    )
 
 
 @pytest.mark.parametrize(
