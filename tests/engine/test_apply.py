@@ -165,6 +165,6 @@ def test_an_event_that_cannot_follow_is_refused() -> None:
         execution.append("WorkflowExecutionCompleted", decisionTaskCompletedEventId=4)
 
 
-def test_every_kind_of_effect_can_be_late_but_the_end_of_retention() -> None:
+def test_every_kind_of_effect_except_the_end_of_retention_can_be_late() -> None:
     assert set(EFFECTS) - {"retention"} == set(KINDS)
     assert set(KINDS) >= OUTLIVING

@@ -106,7 +106,7 @@ def is_invalid(fault: Fault | None) -> bool:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_good_token_is_taken(operation: str) -> None:
+def test_a_valid_token_is_accepted(operation: str) -> None:
     assert Issuer().fault(operation, issuer.token(operation)) is None
 
 

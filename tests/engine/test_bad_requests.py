@@ -134,7 +134,7 @@ def fault_of(call: Callable[[str, Any], Any], operation: str, request: Any) -> F
 
 
 @pytest.mark.parametrize("operation", sorted(operation_names()))
-def test_one_thing_wrong_is_refused_with_the_message_that_says_so(operation: str) -> None:
+def test_a_single_mistake_is_refused_with_its_message(operation: str) -> None:
     for case in CASES[operation]:
         fault = fault_of(checked, operation, case.request)
         assert (type(fault) if fault else None) is case.fault, case.what
@@ -162,7 +162,7 @@ def test_every_member_of_every_request_is_tried() -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(operation_names()))
-def test_what_a_request_has_too_much_is_dropped(operation: str) -> None:
+def test_superfluous_members_of_a_request_are_dropped(operation: str) -> None:
     for request in good_requests(operation):
         once = checked(operation, request)
         assert checked(operation, {**request, "unknown": {"x": [None]}, "x": None}) == once

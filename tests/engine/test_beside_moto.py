@@ -319,7 +319,7 @@ def test_a_known_difference_still_shows(name: str, found: set[str]) -> None:
         assert any(re.fullmatch(pattern, line) for line in found), pattern
 
 
-def test_it_is_said_of_every_difference_who_is_right_and_why() -> None:
+def test_every_difference_states_which_side_is_right_and_why() -> None:
     assert {difference.right for difference in DIFFERENCES.values()} <= {"engine", "moto", "open"}
     evidence = ("recorded", "reported", "measured", "documented", "not known")
     assert all(difference.why.startswith(evidence) for difference in DIFFERENCES.values())

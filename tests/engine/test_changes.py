@@ -25,7 +25,7 @@ def log(service: Driver) -> ChangeLog:
     return service.engine.track_changes()
 
 
-def test_nothing_is_noted_unless_somebody_asks(service: Driver) -> None:
+def test_changes_are_tracked_only_on_request(service: Driver) -> None:
     service.start()
     assert service.engine.changes is None
 

@@ -79,13 +79,13 @@ def after_events(count: int) -> Shop:
     return shop
 
 
-def test_an_execution_costs_the_same_beside_ten_and_beside_thousands_of_open_ones() -> None:
+def test_an_execution_costs_the_same_among_ten_and_among_thousands_of_open_ones() -> None:
     few, many = with_open_executions(10), with_open_executions(5_000)
     few.live("warm"), many.live("warm")
     assert steps(lambda: many.live("new")) <= steps(lambda: few.live("new")) * 1.2
 
 
-def test_a_time_out_costs_the_same_beside_ten_and_beside_thousands_of_open_executions() -> None:
+def test_a_time_out_costs_the_same_among_ten_and_among_thousands_of_open_executions() -> None:
     counts = []
     for shop in (with_open_executions(10), with_open_executions(5_000)):
         shop.start("new")
@@ -150,7 +150,7 @@ def test_an_event_takes_less_than_300_bytes_with_all_that_belongs_to_it() -> Non
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_traced")
-def test_memory_is_given_back_when_the_retention_of_closed_executions_has_passed() -> None:
+def test_memory_is_freed_when_the_retention_of_closed_executions_has_passed() -> None:
     shop = Shop()
     shop.live("warm")
     before = memory()

@@ -131,7 +131,7 @@ def with_its_test(item: str) -> str:
 
 
 @pytest.mark.parametrize("item", list(items()), ids=with_its_test)
-def test_it_comes_up_in_a_test_or_has_a_reason_not_to(item: str) -> None:
+def test_it_is_covered_by_a_test_or_has_a_reason_not_to_be(item: str) -> None:
     if reason_why_not(item):
         assert item not in producers(), "it does come up: take it off the list"
     else:
@@ -160,7 +160,7 @@ def own_faults() -> set[type[Fault]]:
 
 
 @pytest.mark.parametrize("code", sorted(fault.__name__ for fault in own_faults()))
-def test_a_fault_of_the_framework_comes_up_in_a_test(code: str) -> None:
+def test_a_fault_of_the_framework_is_covered_by_a_test(code: str) -> None:
     assert any(item.startswith("fault ") and item.endswith(code) for item in producers())
 
 
@@ -185,7 +185,7 @@ def everything() -> set[str]:
     return seen
 
 
-def test_every_member_of_every_reply_and_event_comes_up(everything: set[str]) -> None:
+def test_every_member_of_every_reply_and_event_is_covered(everything: set[str]) -> None:
     missing = members("output_shape") - everything
     assert {member for member in missing if "recordmarkerfailed" not in member.lower()} == set()
 

@@ -138,7 +138,7 @@ def test_an_effect_may_be_about_an_activity_task_that_has_ended(service: Driver)
         restored.restore.opened(twin, 2)
 
 
-def test_there_are_two_kinds_of_types(service: Driver) -> None:
+def test_types_of_another_kind_are_refused(service: Driver) -> None:
     restored = drained(service)
     with pytest.raises(LookupError, match="no kind"):
         restored.restore.type(

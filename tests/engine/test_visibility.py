@@ -111,7 +111,7 @@ def test_newest_come_first_unless_reversed() -> None:
     ) == [1, 2, 3]
 
 
-def test_a_list_of_nothing_is_empty() -> None:
+def test_a_list_without_matches_is_empty() -> None:
     reply = Service().call("ListClosedWorkflowExecutions", closeTimeFilter=EVER)
     assert reply == {"executionInfos": []}
 
@@ -215,7 +215,7 @@ def test_a_page_token_is_good_for_a_day_and_for_its_own_operation() -> None:
         service.call("ListOpenWorkflowExecutions", nextPageToken=token, **asked)
 
 
-def test_removing_executions_gives_their_memory_back() -> None:
+def test_removing_executions_frees_their_memory() -> None:
     service = Service()
 
     def fill_and_empty() -> int:

@@ -326,7 +326,7 @@ def test_leaving_the_process_fails_the_activity_and_not_the_worker(client: Any) 
 # Automatic heartbeats
 
 
-def test_automatic_heartbeats_go_on_while_the_activity_works(simulated: Any) -> None:
+def test_automatic_heartbeats_continue_while_the_activity_works(simulated: Any) -> None:
     beats: list[Any] = []
     begun, enough, asked = threading.Event(), threading.Event(), threading.Event()
     waits: list[float] = []
@@ -382,7 +382,7 @@ def test_automatic_heartbeats_go_on_while_the_activity_works(simulated: Any) -> 
     )
 
 
-def test_automatic_heartbeats_end_when_nobody_waits_any_more(
+def test_automatic_heartbeats_end_when_the_activity_is_no_longer_awaited(
     simulated: Any, simulation: Any
 ) -> None:
     ended = threading.Event()

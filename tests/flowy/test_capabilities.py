@@ -179,7 +179,7 @@ def test_errors(service: Service) -> None:
     assert carried_out(service, script) == "flaky 1 (flaky-1) failed: ValueError: no 1"
 
 
-def test_an_error_that_nobody_handles(service: Service) -> None:
+def test_an_unhandled_error(service: Service) -> None:
     def script(self: Any) -> None:
         self.flaky.options(error_handling=False)(9)
 
@@ -235,7 +235,7 @@ def test_signals(service: Service) -> None:
     assert told == [1, 7, 3]
 
 
-def test_chance_side_effects_markers_and_patches(service: Service) -> None:
+def test_randomness_side_effects_markers_and_patches(service: Service) -> None:
     def script(self: Any) -> Any:
         drawn = [self.random.random(), str(self.uuid()), str(self.now())]
         read = self.side_effect(lambda: object.__hash__(self))

@@ -133,7 +133,7 @@ def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
         (("--limit", "1"), ["still open"]),
     ],
 )
-def test_executions_are_listed_in_json_by_what_they_are(
+def test_executions_are_listed_in_json_with_filters(
     client: Any, done: Execution, options: tuple[str, ...], found: list[str]
 ) -> None:
     start(client, DOMAIN, SumOfDoubles, 1, 2, workflow_id="still open")
@@ -225,7 +225,7 @@ def test_a_history_is_written_as_replay_reads_it(
     ],
 )
 @pytest.mark.usefixtures("done")
-def test_what_is_wrong_is_one_sentence(
+def test_errors_are_reported_in_one_sentence(
     arguments: tuple[str, ...], status: int, sentence: str
 ) -> None:
     result = flowy(*arguments)
@@ -244,7 +244,7 @@ def test_a_domain_that_is_unknown_is_named() -> None:
 
 
 @pytest.mark.usefixtures("client")
-def test_an_address_that_is_none_is_told() -> None:
+def test_an_invalid_address_is_reported() -> None:
     result = flowy("list", "--endpoint-url", "here")
     assert result.exit_code == 1
     assert result.output == (

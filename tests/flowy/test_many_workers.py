@@ -161,7 +161,7 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(
 
 
 @pytest.mark.parametrize(("seed", "suspended"), [(3, 3), (4, 1_000)])
-def test_children_signals_and_timers_get_through_whoever_dies(seed: int, suspended: int) -> None:
+def test_children_signals_and_timers_survive_dying_workers(seed: int, suspended: int) -> None:
     @activity("add", 1, "numbers", start_to_close=30)
     class Add(Activity):
         def run(self, *numbers: int) -> int:

@@ -83,7 +83,7 @@ class Kept:
 
 
 @pytest.mark.slow
-def test_whatever_50_clients_do_and_however_often_the_server_dies_nothing_answered_is_lost(
+def test_nothing_answered_is_lost_when_a_server_with_50_clients_is_killed_repeatedly(
     tmp_path: Path,
 ) -> None:
     server, told, over = Kept(tmp_path), Told(), threading.Event()

@@ -89,7 +89,7 @@ def test_a_call_never_waits() -> None:
     assert simulation.clock.now == before
 
 
-def test_limits_that_are_none_are_refused() -> None:
+def test_invalid_limits_are_refused() -> None:
     with pytest.raises(TypeError, match="such as Limits"):
         Simulation(limits={"polls": 1})  # type: ignore[arg-type]
 

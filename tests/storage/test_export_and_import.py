@@ -172,7 +172,7 @@ def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.M
         (("--endpoint-url", "http://127.0.0.1:x"), "Error: http://127.0.0.1:x is not a flowy-sim "),
     ],
 )
-def test_what_cannot_be_exported_is_told_in_a_sentence(
+def test_a_failed_export_is_reported_in_a_sentence(
     kept: str, words: tuple[str, ...], said: str
 ) -> None:
     assert complaint("export", *words).startswith(said)
@@ -199,7 +199,7 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(
         ),
     ],
 )
-def test_what_cannot_be_imported_is_told_in_a_sentence(
+def test_a_failed_import_is_reported_in_a_sentence(
     kept: str, folder: Path, words: tuple[str, ...], given: bytes, said: str
 ) -> None:
     before = (folder / kept).read_bytes()
@@ -209,7 +209,7 @@ def test_what_cannot_be_imported_is_told_in_a_sentence(
     assert not (folder / "a.db").exists()
 
 
-def test_a_file_of_somebody_else_is_left_alone(kept: str, folder: Path) -> None:
+def test_a_file_of_another_program_is_left_alone(kept: str, folder: Path) -> None:
     exported = typed("export", "--db", kept).stdout_bytes
     (folder / "mine.txt").write_text("mine")
 
@@ -243,7 +243,7 @@ def stranger() -> Any:
 
 
 @pytest.mark.parametrize("answer", ["<html>", "{}", "[]", "3"])
-def test_a_server_of_somebody_else_is_recognized(stranger: str, answer: str) -> None:
+def test_a_server_of_another_program_is_recognized(stranger: str, answer: str) -> None:
     said = complaint("export", "--endpoint-url", f"{stranger}/{answer}")
 
     assert said.startswith(f"Error: {stranger}/{answer} is not a flowy-sim server (")

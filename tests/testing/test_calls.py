@@ -29,14 +29,14 @@ def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
     assert bread.calls("bread") == []
 
 
-def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
+def test_an_unknown_name_is_refused_and_the_nearest_is_suggested(bread: Run) -> None:
     with pytest.raises(
         ConfigurationError, match=r"bread 1 cannot call anything named 'kned'; .* is knead"
     ):
         bread.calls("kned")
 
 
-def test_nothing_is_refused_where_others_decide_who_may_call_anything(
+def test_nothing_is_refused_if_the_possible_calls_are_not_known(
     runner: Runner, stubs: Stubs
 ) -> None:
     stubs(Knead, result="dough")
@@ -46,7 +46,7 @@ def test_nothing_is_refused_where_others_decide_who_may_call_anything(
     assert runner.run(Bread, 500, degrees=220).calls("anything") == []
 
 
-def test_a_call_tells_what_came_of_it_and_when(bread: Run) -> None:
+def test_a_call_has_its_outcome_and_times(bread: Run) -> None:
     failed, done = bread.calls(Knead)
     assert (failed.id, failed.outcome, failed.reason) == (
         "knead-1",
@@ -72,7 +72,7 @@ def test_a_call_is_shown_in_a_line(bread: Run) -> None:
     ]
 
 
-def test_calls_tell_what_overlapped_and_in_which_order(bread: Run) -> None:
+def test_calls_know_what_overlapped_and_in_which_order(bread: Run) -> None:
     first, heat, second, bake = bread.calls()
     assert first.overlaps(heat)
     assert heat.overlaps(second)
@@ -82,13 +82,13 @@ def test_calls_tell_what_overlapped_and_in_which_order(bread: Run) -> None:
     assert not bake.before(second)
 
 
-def test_what_takes_no_time_has_an_order_nevertheless(runner: Runner) -> None:
+def test_calls_that_take_no_time_are_still_ordered(runner: Runner) -> None:
     knead, heat, bake = runner.run(Bread, 500).calls()
     assert not knead.overlaps(heat)
     assert heat.before(bake)
 
 
-def test_what_nobody_took_up_overlaps_nothing(stubs: Stubs) -> None:
+def test_a_call_that_no_worker_took_overlaps_nothing(stubs: Stubs) -> None:
     runner = Runner(Simulation(), activities=[Heat], stubs=stubs)
     with pytest.raises(Exception, match="Nothing more will happen"):
         runner.run(Bread, 500)
@@ -173,7 +173,7 @@ def test_histories_are_searched_by_type_and_attributes(bread: Run) -> None:
     assert bread.history.types()[0] == "WorkflowExecutionStarted"
 
 
-def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
+def test_an_unknown_event_type_is_reported(bread: Run) -> None:
     with pytest.raises(
         flowy.ConfigurationError,
         match="no event type 'ActivityFailed'; the nearest is ActivityTaskFailed",
@@ -181,7 +181,7 @@ def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
         bread.history.find("ActivityFailed")
 
 
-def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
+def test_an_unknown_attribute_is_reported(bread: Run) -> None:
     with pytest.raises(
         flowy.ConfigurationError,
         match="TimerStarted has no attribute 'timerID'; the nearest is timerId",
@@ -192,6 +192,6 @@ def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
 
 
 @pytest.mark.parametrize("wrong", [7, Activity, print])
-def test_what_cannot_be_called_is_told(bread: Run, wrong: object) -> None:
+def test_something_that_cannot_be_called_is_reported(bread: Run, wrong: object) -> None:
     with pytest.raises(flowy.ConfigurationError, match="an activity or a workflow, or the name"):
         bread.calls(wrong)

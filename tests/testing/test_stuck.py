@@ -52,13 +52,13 @@ def test_an_activity_without_implementation_is_named_with_the_nearest_one() -> N
     )
 
 
-def test_without_a_near_one_all_are_named() -> None:
+def test_without_a_similar_name_all_are_listed() -> None:
     runner = Runner(Simulation(), activities=[Knead])
     assert "heat 1 (heat-2)" in (message := stuck(runner, Bread, 500))
     assert "it is neither implemented nor stubbed (known: knead 1)" in message
 
 
-def test_without_any_that_is_said() -> None:
+def test_without_any_implementation_the_error_says_so() -> None:
     runner = Runner(Simulation(), activities=[])
     assert "neither implemented nor stubbed (known: none)" in stuck(runner, Bread, 500)
 
@@ -211,7 +211,7 @@ class Patient(Workflow):
         self.sleep(days * 86_400)
 
 
-def test_a_signal_that_nobody_sends_is_named() -> None:
+def test_a_signal_that_is_never_sent_is_named() -> None:
     with pytest.raises(StuckError, match="- it waits for the signal 'approval', which has not"):
         run(Simulation(), Approval)
 

@@ -291,7 +291,7 @@ def test_the_sample_is_small_and_blue() -> None:
         ("snow", "white"),
     ],
 )
-def test_colors_have_the_names_that_people_give_them(rgb: str, name: str) -> None:
+def test_colors_have_their_usual_names(rgb: str, name: str) -> None:
     assert images.colors(Image.new("RGBA", (3, 2), rgb)) == {name: 6}
 
 
@@ -307,7 +307,9 @@ def test_of_two_colors_with_as_many_pixels_the_first_named_wins() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"This is no image.", b"<svg></svg>", b"\0" * 5000])
-def test_what_is_no_image_is_refused_in_a_sentence(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_refused_in_a_sentence(
+    content: bytes, tmp_path: Path
+) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=r"^This is not an image; JPEG, PNG, .* can be read\.$"):

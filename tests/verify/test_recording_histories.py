@@ -94,7 +94,7 @@ def test_every_execution_gets_a_file_that_verify_agrees_with(client: Any, tmp_pa
     assert agreeing(tmp_path) == 4
 
 
-def test_a_file_says_what_it_is_the_history_of(client: Any, tmp_path: Path) -> None:
+def test_a_file_names_its_execution(client: Any, tmp_path: Path) -> None:
     (recorded,) = record(client, DOMAIN, tmp_path, status="FAILED")
     document = json.loads(recorded.path.read_text())
 
@@ -287,7 +287,7 @@ def test_the_command_records_from_a_server(
         ),
     ],
 )
-def test_what_cannot_be_recorded_is_told_in_a_sentence(
+def test_a_failed_recording_is_reported_in_a_sentence(
     endpoint: Endpoint,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
