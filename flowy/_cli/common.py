@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
+from flowy._cli import completion
 from flowy._client import connect, fault_code
 from flowy.errors import FlowyError
 from flowy.options import CHILD_POLICIES
@@ -68,6 +69,7 @@ def in_domain(command: F) -> F:
         required=True,
         envvar="FLOWY_DOMAIN",
         show_envvar=True,
+        shell_complete=completion.domains,
         help="The domain's name.",
     )(command)
 
