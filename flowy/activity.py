@@ -111,7 +111,7 @@ class ActivityContext:
         return self._known.canceled
 
     @property
-    def should_continue(self) -> bool:
+    def goes_on(self) -> bool:
         """Whether the activity should continue, as of the last heartbeat."""
         return not (self._known.canceled or self._known.missed)
 
@@ -131,7 +131,7 @@ class ActivityContext:
                 self._details = details
             if not self._known.missed:
                 self._known = self._send(details)
-            return self.should_continue
+            return self.goes_on
 
     def repeat(self) -> bool:
         """Send the previous details once more; return whether the activity is still awaited."""

@@ -120,7 +120,7 @@ def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
     name = task.opened("name")
     known = engine.lambdas.get(name)
     if known is None:
-        # Assumption: lambda-not-found-details: what Lambda itself reports for an unknown function.
+        # Assumption: lambda-not-found-details: what Lambda itself says of an unknown function.
         arn = f"arn:aws:lambda:{engine.region}:{engine.account}:function:{name}"
         failure = {"reason": NOT_FOUND, "details": f"Function not found: {arn}"}
         return 0, "LambdaFunctionFailed", failure

@@ -302,7 +302,7 @@ def test_an_activity_that_is_asked_to_cancel_may_stop_and_say_so(simulated: Any)
     @activity("stopping", 1, "numbers", heartbeat=30)
     def stopping(context: ActivityContext) -> None:
         assert context.heartbeat()
-        assert context.should_continue
+        assert context.goes_on
         asked_to_cancel(simulated, executions[0])
         assert not context.heartbeat()
         assert context.cancel_requested
@@ -393,7 +393,7 @@ def test_automatic_heartbeats_end_when_the_activity_is_no_longer_awaited(
     @activity("overdue", 1, "numbers", heartbeat=30, start_to_close=60, automatic_heartbeat=True)
     def overdue(context: ActivityContext) -> None:
         simulation.clock.advance(61)
-        while context.should_continue:
+        while context.goes_on:
             ended.wait(0.001)
         assert not context.cancel_requested
 
