@@ -1,4 +1,4 @@
-"""``flowy-sim explore`` as somebody types it."""
+"""``flowy-sim explore`` as a user types it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flowy-sim replay``: histories from files, by the code of today."""
+"""``flowy-sim replay``: histories from files, by the current code."""
 
 from __future__ import annotations
 

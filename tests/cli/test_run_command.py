@@ -107,7 +107,7 @@ def test_without_pillow_the_error_names_what_to_install(invoke, monkeypatch):
     assert f"needs PIL; install it: {install_command('tutorial')}" in said
 
 
-# Workflows of one's own
+# The user's own workflows
 
 
 @pytest.mark.usefixtures("shop")

@@ -81,7 +81,7 @@ class Simpleflow:
         return Counter(event["eventType"] for event in self.history(workflow))
 
     def result(self, workflow: str) -> Any:
-        """Return with what the execution of a workflow that was closed last has completed."""
+        """Return the result of the execution of a workflow that was closed last."""
         last = self.history(workflow)[-1]
         assert last["eventType"] == "WorkflowExecutionCompleted", last
         return json.loads(last["workflowExecutionCompletedEventAttributes"]["result"])

@@ -1,4 +1,4 @@
-"""Activity tasks, from scheduling to their end."""
+"""Activity tasks, from scheduling to closing."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Issuer:
             self.requests[operation] = {**request, "nextPageToken": reply["nextPageToken"]}
 
     def fault(self, operation: str, token: str) -> Fault | None:
-        """What the service says to a token; whatever it refuses has changed nothing."""
+        """The answer of the service to a token; a refusal changes nothing."""
         request = dict(self.requests[operation])
         request["taskToken" if "taskToken" in request else "nextPageToken"] = token
         before = pickle.dumps(self.service.engine)

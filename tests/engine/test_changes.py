@@ -1,4 +1,4 @@
-"""The engine reports what has changed, whatever call has changed it."""
+"""The engine reports what has changed, no matter which call has changed it."""
 
 from __future__ import annotations
 

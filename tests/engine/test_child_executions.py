@@ -1,4 +1,4 @@
-"""Child executions, and what the end of one does to the other."""
+"""Child executions, and how the end of a parent or child affects the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How executions end, and how they go on as new ones."""
+"""How executions end, and how they continue as new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decision tasks: when there is one, what it carries, how it ends."""
+"""Decision tasks: when one is scheduled, what it contains, how it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call costs, and what a history takes, does not grow with what it does not touch."""
+"""The cost of a call and the memory of a history do not grow with what they do not touch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKING = {
 
 
 class Shop(Driver):
-    """A shop that is busy."""
+    """A busy shop."""
 
     def schedule(self) -> None:
         task = self.poll(startAtPreviousStartedEvent=True)
@@ -36,7 +36,7 @@ class Shop(Driver):
         self.call("RespondActivityTaskCompleted", taskToken=task["taskToken"], result="6")
 
     def live(self, workflow_id: str, activities: int = 3) -> None:
-        """Start an execution and carry it through."""
+        """Start an execution and complete it."""
         self.start(workflow_id, tagList=[workflow_id])
         for _ in range(activities):
             self.schedule()
@@ -45,7 +45,7 @@ class Shop(Driver):
 
 
 def steps(work: Callable[[], None]) -> int:
-    """Return how many functions are called, which is the same whatever machine it is."""
+    """Return how many functions are called, which is the same on every machine."""
     count = 0
 
     def note(frame: FrameType, event: str, argument: object) -> None:

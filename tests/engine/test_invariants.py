@@ -1,4 +1,4 @@
-"""The invariants themselves: each says what is wrong when it is broken, and names where."""
+"""The invariants themselves: each reports what is wrong and where when it is broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Events = list[dict[str, Any]]
 
 
 def lively() -> tuple[Driver, str]:
-    """A service with an execution that has something of every kind behind it or open."""
+    """A service with an execution that has, or had, something of every kind open."""
     service = Driver()
     run_id = service.start(lambdaRole="arn:aws:iam::123456789012:role/caller")
     service.decide(

@@ -1,8 +1,8 @@
-"""Everything in the service model comes up in some test, or cannot come up in a simulation.
+"""Everything in the service model is covered by a test, or cannot occur in a simulation.
 
 The items are read from the model, so a member that the model gains has no test yet and fails here.
-The tests say with `produces` what comes up in them, and are held to it. To see which test brings
-up what: ``python -m pytest tests/engine/test_matrix.py -v``.
+The tests declare with `produces` what they cover, and are checked against it. To see which test
+covers what: ``python -m pytest tests/engine/test_matrix.py -v``.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def output_enums() -> set[str]:
 
 @cache
 def producers() -> dict[str, list[str]]:
-    """Return the tests that say they bring up an item, by item."""
+    """Return the tests that declare to cover an item, by item."""
     found = defaultdict(list)
     for test in neighbours():
         for item in getattr(test, "produces", ()):
@@ -93,7 +93,7 @@ def producers() -> dict[str, list[str]]:
 
 @cache
 def neighbours() -> list[Callable[..., Any]]:
-    """Return the tests beside this one."""
+    """Return the test modules next to this one."""
     paths = sorted(Path(__file__).parent.glob("test_*.py"))
     modules = [
         importlib.import_module(f"{__package__}.{path.stem}")
@@ -109,7 +109,7 @@ def neighbours() -> list[Callable[..., Any]]:
 
 
 def stories() -> list[Callable[..., Any]]:
-    """Return those of them that need a world and nothing else."""
+    """Return those of them whose only fixture is a world."""
     return [
         test
         for test in neighbours()
@@ -119,14 +119,14 @@ def stories() -> list[Callable[..., Any]]:
 
 
 def reason_why_not(item: str) -> str | None:
-    """Return why an item cannot come up in a simulation; None if it can."""
+    """Return why an item cannot occur in a simulation; None if it can."""
     if item.endswith(("OPERATION_NOT_PERMITTED", "OperationNotPermittedFault")):
         return NO_PERMISSIONS
     return IMPOSSIBLE.get(item)
 
 
 def with_its_test(item: str) -> str:
-    """Return an item with the first test that brings it up, or the reason why none does."""
+    """Return an item with the first test that covers it, or the reason why none does."""
     return f"{item}: {reason_why_not(item) or producers().get(item, ['nothing'])[0]}"
 
 
@@ -171,7 +171,7 @@ def test_every_decision_has_one_event_that_says_it_succeeded() -> None:
 
 @pytest.fixture(scope="module")
 def everything() -> set[str]:
-    """Live through all stories; return what comes up in them."""
+    """Run all scenarios; return what they cover."""
     seen: set[str] = set()
     for story in stories():
         worlds: list[World] = []

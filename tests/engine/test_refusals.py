@@ -1,4 +1,4 @@
-"""What the service refuses in many operations alike: what is not there, too many, too soon."""
+"""What many operations refuse in the same way: unknown names, exceeded limits, exceeded rates."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ RATES: dict[str, tuple[Callable[..., Any], str, str]] = {
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every kind of decision be made once, and then not for a long time."""
+    """Allow every kind of decision once, and then not for a long time."""
     rates = {kind: Rate(1, 0) for kind in DECISION_RATES}
     monkeypatch.setattr(limits, "DECISION_RATES", rates)
 

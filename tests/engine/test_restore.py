@@ -1,4 +1,4 @@
-"""An engine is put together again, or refused if it cannot have been so."""
+"""An engine is restored, or refused if it cannot have been in that state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEDULE = [
 
 
 class Restored:
-    """What has changed in a service, in another engine; nothing is finished yet."""
+    """Another engine with what has changed in a service; it is not completed yet."""
 
     def __init__(self, changes: Changes) -> None:
         self.engine = Engine()

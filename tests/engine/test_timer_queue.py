@@ -1,4 +1,4 @@
-"""What happens by itself, and in which order."""
+"""Effects and the order in which they happen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activities of other forms than a class that returns a result: functions, later, canceled."""
+"""Activities other than a class that returns a result: functions, completed later, canceled."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class Approve(Activity):
 
 @pytest.fixture
 def waiting(client: Any) -> Any:
-    """An execution that waits for an activity to be finished elsewhere, and that one's token."""
+    """An execution that waits for an activity to be finished elsewhere, and the token."""
     both = workers(client, [Approve], [single(Approve)])
     execution = start(client, DOMAIN, ("single", 1))
     for worker in both:

@@ -1,4 +1,4 @@
-"""Workers and a service that throttles, has trouble of its own, or cannot be reached."""
+"""Workers and a service that throttles, fails, or cannot be reached."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_wait_is_a_random_time_between_half_of_it_and_all_of_it(failures: int,
 
 
 class Waits:
-    """Waits no time at all, and keeps for how long it was to wait."""
+    """Does not wait, and records for how long it should have waited."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -95,7 +95,7 @@ class Waits:
 
 
 class Troubled:
-    """A client whose calls of one operation raise errors, one after another, before they work."""
+    """A client whose calls of one operation first raise the given errors."""
 
     def __init__(self, client: Any, operation: str, errors: list[Exception]) -> None:
         self._client = client
@@ -155,7 +155,7 @@ def test_a_result_is_not_lost_when_the_connection_breaks(simulated: Any, operati
         worker.register()
     execution = start(simulated, DOMAIN, Chain, 1, 1)
     for worker in (both[0], both[1], both[0]):
-        worker.stop()  # what is in hand is brought to its end
+        worker.stop()  # the current task is finished
         assert worker.run_once()
     ended = outcome(simulated, DOMAIN, execution)
     assert ended is not None
@@ -217,7 +217,7 @@ class Interrupted:
 
 
 def test_waiting_ends_when_the_worker_is_stopped(simulated: Any) -> None:
-    """The waiting is the real one here; it ends as soon as another worker stops this one."""
+    """This waits in real time, until another worker stops this one."""
     client = Troubled(simulated, "poll_for_activity_task", [ConnectionResetError()] * 999)
     waiting = ActivityWorker(client, DOMAIN, "numbers", [Double])  # type: ignore[arg-type]
     lasting = Troubled(simulated, "poll_for_activity_task", [KeyError()])

@@ -1,4 +1,4 @@
-"""Executions that are asked to cancel themselves, and workflows that cancel what they asked for."""
+"""Executions that are asked to cancel themselves, and workflows that cancel their calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child workflows: all that may become of them, and what they are called."""
+"""Child workflows: their outcomes and their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The module stands for an author's: its names mean what authors import in their ways."""
+"""This module plays an author's module: it imports the same things in several ways."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Forbidden:
 
     def in_a_text_at_the_margin(self) -> Any:
         """
-        Some authors write so.
+        Some authors write this.
         """
         return "now()", "self.now()", now()
 

@@ -1,4 +1,4 @@
-"""Results: found anywhere in arguments, awaited together, one after another, in pairs."""
+"""Results: in arguments, awaited together, one after another, combined in pairs."""
 
 from __future__ import annotations
 

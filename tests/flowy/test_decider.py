@@ -713,7 +713,7 @@ def test_leaving_the_process_fails_the_execution_rather_than_the_worker() -> Non
     assert failure(Leaving, first_turn())["reason"] == "SystemExit: enough"
 
 
-# What is no history
+# What is not a history
 
 
 def test_there_must_be_a_decision_to_make() -> None:

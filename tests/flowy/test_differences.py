@@ -58,7 +58,7 @@ EVENTS = {row.decision: event for event, row in reversed(DECISION_EVENTS.items()
 
 
 def history(*decided: Decision) -> list[RecordedEvent]:
-    """What the service writes for decisions."""
+    """The events that the service writes for decisions."""
     return [
         RecordedEvent(COMPLETED + number, EVENTS[each.type], each.attributes)
         for number, each in enumerate(decided, 1)

@@ -1,4 +1,4 @@
-"""Looking after executions by commands, readable by people and by programs."""
+"""Commands that manage executions, with output for people and for programs."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ greenlet = pytest.importorskip("greenlet")
 
 
 class Author:
-    """Stands for a workflow: each method does something with a folder."""
+    """Plays a workflow: each method does something with a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,7 +107,7 @@ def author(tmp_path: Path) -> Author:
 
 
 def run(method: Callable[..., Any], *args: Any) -> list[UnrepeatableError]:
-    """Run a method as a workflow is run, and return what was noticed and not handled."""
+    """Run a method as a workflow is run, and return the unhandled error of the guard."""
     found: list[UnrepeatableError] = []
     watched(method, args, {}, found)
     return found
@@ -327,7 +327,7 @@ def send(): socket.create_connection(("127.0.0.1", 1))
 def test_logging_to_a_file_or_the_network_is_allowed(author: Author) -> None:
     logger = logging.Logger("example")
     logger.addHandler(logging.FileHandler(author.folder / "log.txt", delay=True))
-    # The port is closed: the handler says so itself, and goes on.
+    # The port is closed: the handler prints the error itself and continues.
     from logging.handlers import SysLogHandler
 
     logger.addHandler(SysLogHandler(("127.0.0.1", 9)))

@@ -18,7 +18,7 @@ library = logging.getLogger("library.deep.inside")
 
 
 class Execution:
-    """An execution that is replayed until somebody says otherwise."""
+    """An execution that is replayed unless a test changes that."""
 
     def __init__(self, number: int = 1) -> None:
         self.replayed = True

@@ -1,4 +1,4 @@
-"""What travels between workflows and activities: values of every kind, also long ones."""
+"""Values that are sent between workflows and activities: of every kind, including long ones."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support.worker_processes import always_crashing, crashing_once, stubb
 
 @pytest.fixture(autouse=True)
 def _handlers(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Hold that signals are handled afterwards as before."""
+    """Check that signals are handled afterwards as before."""
     caplog.set_level(logging.INFO, logger="flowy")
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in signals]

@@ -1,4 +1,4 @@
-"""What is the same at each replay: time, chance, what was looked up, and code that was changed."""
+"""What is the same at each replay: time, randomness, side effects, and patched code."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_timers_do_not_hold_up_the_end() -> None:
     assert play(script).simulated_seconds == 10
 
 
-# Chance
+# Randomness
 
 
 def test_random_numbers_are_the_executions_own() -> None:
@@ -92,7 +92,7 @@ def test_random_numbers_are_the_executions_own() -> None:
     first, second = runner.run(cls), runner.run(cls)
     assert len({*first.result, *second.result}) == 8
     assert [marker["markerName"] for marker in seen(first, "MarkerRecorded")] == ["random"]
-    replay.replay(cls, first.history)  # the marker tells the ids
+    replay.replay(cls, first.history)  # the marker contains the seed
 
 
 def test_a_uuid_is_valid() -> None:

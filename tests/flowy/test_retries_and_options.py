@@ -1,4 +1,4 @@
-"""What is tried again and when, and what is chosen for a call: by decorator, proxy, block, call."""
+"""Retries, and the options of a call from decorator, proxy, block and call."""
 
 from __future__ import annotations
 

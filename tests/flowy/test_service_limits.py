@@ -1,4 +1,4 @@
-"""The service's limits are kept to by themselves, and lower ones are found out and waited out."""
+"""Deciders keep the service's limits on their own, and learn and wait out lower ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class One(Activity):
 
 
 def carried_out(cls: Any, *others: Any, limits: Limits | None = None) -> tuple[Any, Measuring]:
-    """What an execution with many things at once comes to."""
+    """The result of an execution with many calls at once."""
     simulation = Simulation(limits=limits)
     client = Measuring(simulation.client(poll_seconds=1))
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")

@@ -1,4 +1,4 @@
-"""Signals: taken in the order in which they come, by whoever waits, and sent to others."""
+"""Signals: taken in the order in which they arrive, and sent to other executions."""
 
 from __future__ import annotations
 

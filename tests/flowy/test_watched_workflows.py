@@ -1,4 +1,4 @@
-"""Workers notice what workflows must not do, log once, and explain what differs."""
+"""Workers detect what workflows must not do, log once, and explain differences."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_a_heartbeat_is_recorded_and_says_to_continue(client: Any) -> None:
 
 
 class Heard:
-    """A client that hears heartbeats, and answers or raises what it was given."""
+    """A client that records heartbeats, and returns or raises what it was given."""
 
     def __init__(self, answer: bool | Exception = False) -> None:
         self.answer = answer
@@ -458,7 +458,7 @@ def test_the_identity_is_kept_in_the_history(simulated: Any) -> None:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Hold that signals are handled afterwards as before."""
+    """Check that signals are handled afterwards as before."""
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in signals]
     yield

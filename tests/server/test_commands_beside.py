@@ -1,4 +1,4 @@
-"""Commands that run beside a server: ``flowy-sim serve -- COMMAND``."""
+"""Commands that run with a server: ``flowy-sim serve -- COMMAND``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a server takes: of one request, of connections, of simulations; and from whom."""
+"""Limits of requests, connections and simulations, and which clients are accepted."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def opened(endpoint: Endpoint) -> socket.socket:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """All that comes before the server ends the connection."""
+    """Everything that arrives before the server closes the connection."""
     parts = []
     try:
         while part := connection.recv(65_536):
             parts.append(part)
     except ConnectionResetError:
-        pass  # It ends connections on which it does not read all that was sent.
+        pass  # It closes connections on which it does not read everything that was sent.
     return b"".join(parts)
 
 

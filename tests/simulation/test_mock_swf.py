@@ -132,7 +132,7 @@ def test_a_stubbed_client_stays_stubbed() -> None:
 
 @pytest.fixture
 def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has credentials or a region here, and nobody may look for them."""
+    """There are no credentials and no region, and looking for them fails."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)

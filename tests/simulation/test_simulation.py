@@ -20,7 +20,7 @@ ROOT = Path(flowy_sim.__file__).parent.parent
 
 
 def run_orders(simulation: Simulation) -> list[Any]:
-    """Run a few orders to their ends; return all that can be told from them."""
+    """Run a few orders to their ends; return everything that can be observed."""
     client = simulation.client()
     register(client)
     runs = {f"order-{n}": start(client, f"order-{n}", steps=2, pause=n) for n in range(4)}

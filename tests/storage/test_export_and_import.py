@@ -31,14 +31,14 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def typed(*words: str, given: bytes | None = None) -> Result:
-    """What comes of a command."""
+    """The result of a command."""
     result = CliRunner(**APART).invoke(cli, words, input=given)
     assert result.exception is None or isinstance(result.exception, SystemExit), result
     return result
 
 
 def complaint(*words: str, given: bytes | None = None) -> str:
-    """What a command that fails says, in one line."""
+    """The message of a command that fails, in one line."""
     result = typed(*words, given=given)
     assert result.exit_code > 0
     assert not result.stdout_bytes
@@ -220,7 +220,7 @@ def test_a_file_of_another_program_is_left_alone(kept: str, folder: Path) -> Non
 
 
 class Stranger(BaseHTTPRequestHandler):
-    """A web server that is no simulation: it answers the path that it is asked for."""
+    """A web server that is not a simulation: it answers with the requested path."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -228,7 +228,7 @@ class Stranger(BaseHTTPRequestHandler):
         self.wfile.write(self.path.encode()[len("/") : -len("/_flowy/export")])
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

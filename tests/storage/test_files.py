@@ -1,4 +1,4 @@
-"""A file that cannot be used is refused with a sentence, and is left as it is."""
+"""A file that cannot be used is refused with a sentence and left unchanged."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def opened(path: Path) -> dict[str, Any]:
 
 
 def refused(path: Path) -> str:
-    """The sentence with which a file is refused; it is as it was before."""
+    """The sentence with which a file is refused; the file is unchanged."""
     before = content(path)
     with pytest.raises(FileRefusedError) as refusal:
         opened(path)

@@ -1,4 +1,4 @@
-"""What was durable when it was answered is there when the process has been killed."""
+"""What was answered is durable: it is there after the process has been killed."""
 
 from __future__ import annotations
 

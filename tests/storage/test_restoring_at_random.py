@@ -1,4 +1,4 @@
-"""Whatever clients do and whenever the process ends: what was kept is all that there was."""
+"""Whatever clients do and whenever the process ends, nothing that was stored is lost."""
 
 from __future__ import annotations
 

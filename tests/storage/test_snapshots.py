@@ -1,4 +1,4 @@
-"""Simulations are moved as database files and go on where they were; what is wrong is refused."""
+"""Simulations are moved as database files and continue; invalid files are refused."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
 
 
 def in_file(path: Path, story: Callable[[Served], Any]) -> Any:
-    """What comes of a story told with the simulation in a file."""
+    """The result of a function called with the simulation in a file."""
 
     async def tell() -> Any:
         async with Served(path) as served:
@@ -243,7 +243,7 @@ def test_executions_are_added_to_those_that_are_there(lived: Lived, tmp_path: Pa
 
 
 def refusal_of(path: Path, snapshot: Path) -> str:
-    """The sentence with which an import is refused; the file is as it was."""
+    """The sentence with which an import is refused; the file is unchanged."""
     before = path.read_bytes()
     with pytest.raises((SnapshotError, FileRefusedError)) as refusal:
         add(path, snapshot)

@@ -1,4 +1,4 @@
-"""Activities alone: heartbeats are kept, cancellation is heard, and there is no service."""
+"""Activities without a service: heartbeats are recorded, and cancellation is received."""
 
 from __future__ import annotations
 

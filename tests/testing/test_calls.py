@@ -1,4 +1,4 @@
-"""What a finished run tells of what was called."""
+"""The calls of a finished run."""
 
 from __future__ import annotations
 

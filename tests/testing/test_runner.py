@@ -263,7 +263,7 @@ def test_every_event_is_published_when_it_is_written() -> None:
         on_event=lambda workflow_id, event: told.append((workflow_id, event["eventType"])),
     )
     ended = runner.run(Teller)
-    # The activity was told of before it ran: its start is the last thing it knew.
+    # Events were published before the activity ran: its start was the last one.
     assert ended.result[-1] == "ActivityTaskStarted"
     assert told == [("teller-1", event["eventType"]) for event in ended.history]
 

@@ -157,7 +157,7 @@ class Caller(Workflow):
 
 
 def run_with_function(stubs: Stubs, payload: str) -> Any:
-    """Run a decider that calls a Lambda function, and tell how that ended."""
+    """Run a decider that calls a Lambda function, and return how the call ended."""
     runner = Runner(Simulation(latency=Latency.ZERO), stubs=stubs)
     execution = runner.start(Caller, task_list="by hand")
 

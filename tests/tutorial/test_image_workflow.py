@@ -1,4 +1,4 @@
-"""The image workflow from start to end, on an SWF and S3 that nobody here wrote."""
+"""The image workflow from start to end, on moto's SWF and S3."""
 
 from __future__ import annotations
 

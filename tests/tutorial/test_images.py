@@ -1,4 +1,4 @@
-"""Thumbnails and colours of every common kind of photograph, and of what is none."""
+"""Thumbnails and colours of every common kind of photograph, and of other files."""
 
 from __future__ import annotations
 
@@ -372,7 +372,7 @@ def test_damage_of_any_kind_gives_a_thumbnail_or_a_sentence(
         content[int(place * len(content))] = value
     path = tmp_path / "photo"
     path.write_bytes(content[: int(keep * len(content))])
-    # Whatever a decoder stumbles upon, nothing but an `ImageError` may leave.
+    # Whatever is wrong with a file, only an `ImageError` may be raised.
     with suppress(ImageError):
         assert opened(images.thumbnail(path, 16)).format == "JPEG"
         assert color_of(path) in images.CATEGORIES

@@ -1,4 +1,4 @@
-"""Where photographs come from, and what a user reads when they do not."""
+"""Sources of photographs, and the messages if they cannot be read."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_missing_page_is_reported_in_a_sentence(
 
 def test_an_unreachable_server_is_reported_in_a_sentence() -> None:
     with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))  # and nobody listens
+        reserved.bind(("127.0.0.1", 0))  # and no process listens
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}/lake.jpg"
         assert refusal(url) == (
             f"{url}: The server cannot be reached: is the address right, and is there a network?"
@@ -204,7 +204,7 @@ def test_a_source_that_cannot_be_fetched_is_reported_in_a_sentence(
 
 @given(st.text(alphabet="htps:/.@[]%?#\0 ü1", max_size=20))
 def test_every_text_is_accepted_or_refused_in_a_sentence(text: str) -> None:
-    # The host of a URL stays away: a test must not reach out.
+    # Without the hosts of the URLs: a test must not use the network.
     source = text if "://" not in text else f"http://[{text}"
     assert refusal(source).endswith(".")
 

@@ -162,7 +162,7 @@ class Calls:
 
 
 class Refusal(Exception):
-    """The service asks for patience."""
+    """The service throttles."""
 
     response: ClassVar[dict[str, Any]] = {
         "Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}
