@@ -153,7 +153,7 @@ class Control:
     async def _checked(
         self, request: Request, answer: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Answer a request, or explain in a sentence why not."""
+        """Answer a request, or return the reason for refusing it as a sentence."""
         try:
             self._guard.check_control(request.client.host if request.client else "")
             return await answer()
@@ -247,7 +247,7 @@ async def after(simulation: ServedSimulation, members: Members) -> Members:
 
 
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
-    """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
+    """Wait at most ``seconds`` real seconds until nothing moves; answer whether nothing does."""
     seconds = members.get("seconds", SETTLE_SECONDS)
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
