@@ -84,7 +84,9 @@ class RunOptions:
         """
         service = "--aws" if self.aws else "--endpoint-url"
         if self.aws and self.endpoint_url is not None:
-            raise click.UsageError("--aws and --endpoint-url name two services; give one of them.")
+            raise click.UsageError(
+                "--aws and --endpoint-url both name a service; give one of them."
+            )
         if (self.remote or self.realtime) and (self.deciders or self.signals or self.cancel):
             raise click.UsageError(
                 "--decider, --signal and --cancel are for simulated time; leave "

@@ -124,7 +124,7 @@ class GoldenHistories:
                     )
             except NonDeterminismError as error:
                 raise GoldenError(
-                    f"{path} does not replay any more: {error}\n"
+                    f"{path} no longer replays: {error}\n"
                     "if no such execution is open any more, record it again: pytest --swf-record"
                 ) from error
 

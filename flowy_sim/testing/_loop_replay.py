@@ -10,7 +10,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -160,22 +160,14 @@ def replay_loop(
         if threading.get_ident() != thread:
             sleep(seconds)
 
-    with mocked_by(_responder(replay)), mock.patch("time.sleep", no_sleep):
-        with _ended():
-            run = _made(code, client)
-            while replay.goes_on:
-                run()
-                replay.returned()
+    answered, still = mocked_by(_responder(replay)), mock.patch("time.sleep", no_sleep)
+    with answered, still, suppress(_ReplayIsOver):
+        run = _made(code, client)
+        while replay.goes_on:
+            run()
+            replay.returned()
     replay.check()
     return replay.presented > 0
-
-
-@contextmanager
-def _ended() -> Iterator[None]:
-    try:
-        yield
-    except _ReplayIsOver:
-        pass
 
 
 def _made(code: Any, client: Any) -> Callable[[], object]:
