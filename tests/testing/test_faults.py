@@ -271,6 +271,8 @@ def test_delayed_calls_happen_although_all_workers_are_restarted() -> None:
         execution = runner.start(Patience)
         runner.advance(60)
         run = runner.finish(execution)
-        assert (run.result, run.simulated_seconds) == (None, 3_600)
+        assert run.result is None
+        # Each of the two faults can delay the decision by its time-out of a minute.
+        assert run.simulated_seconds in (3_600, 3_660, 3_720)
 
     assert explore(somebody_rings, faults=[Restart(most=2), DeciderDies()]).complete
