@@ -11,6 +11,7 @@ from flowy import executions
 from flowy._cli.common import instant_text, json_text, of_one, status_text, with_store
 from flowy._client import SwfClient
 from flowy._decider.history import attributes_of
+from flowy._safe_text import safe_lines
 from flowy.errors import SerializationError
 from flowy.payloads import Payloads
 
@@ -56,7 +57,8 @@ def show(
     }
     for name, value in lines.items():
         if value:
-            click.echo(f"{name + ':':13}{value}")
+            # Lines of a value are indented, so that none looks like the next member.
+            click.echo(f"{name + ':':13}{safe_lines(value)}".replace("\n", f"\n{'':13}"))
 
 
 def _texts(events: list[executions.Event], payloads: Payloads) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -137,11 +136,12 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
         click.ClickException: the workflow cannot be run.
     """
     from flowy._cli import INTERRUPTED, errors_as_messages
+    from flowy._safe_text import log_to_stderr
     from flowy_sim._cli.live import RunInterrupted
     from flowy_sim._cli.targets import find
 
     if options.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+        log_to_stderr("%(asctime)s %(name)s %(message)s")
     output = sys.stdout
     # With --json, what the user's code prints must not be in the output.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
@@ -286,12 +286,15 @@ def _service(options: RunOptions) -> SwfService | None:
 
 
 def _farewell(run: Run, options: RunOptions) -> str:
+    from flowy._safe_text import safe_text
+
+    workflow_id = safe_text(run.workflow_id)
     if not options.remote:
-        return f"Interrupted while {run.workflow_id} was open."
+        return f"Interrupted while {workflow_id} was open."
     return (
-        f"Interrupted. The execution {run.workflow_id} (run {run.run_id}) continues in the domain "
+        f"Interrupted. The execution {workflow_id} (run {run.run_id}) continues in the domain "
         f"{options.domain}; to end it: aws swf terminate-workflow-execution "
-        f"--domain {options.domain} --workflow-id {run.workflow_id}"
+        f"--domain {options.domain} --workflow-id {workflow_id}"
     )
 
 
@@ -317,6 +320,7 @@ def _print_run(
         details: details of the outcome; their end is printed.
         simulated: whether its time was simulated.
     """
+    from flowy._safe_text import safe_text
     from flowy_sim._report import timeline
     from flowy_sim._report.axes import duration
     from flowy_sim.testing._run import COMPLETED
@@ -332,13 +336,15 @@ def _print_run(
     passed, took = duration(run.simulated_seconds * 1000), duration(real_seconds * 1000)
     sentence = f"{passed} of simulated time passed in {took}" if simulated else f"It took {took}"
     _print_line(console, f"{sentence}.", "")
-    _print_line(console, f"Workflow ID {run.workflow_id}, run ID {run.run_id}", "dim")
+    _print_line(console, f"Workflow ID {safe_text(run.workflow_id)}, run ID {run.run_id}", "dim")
 
 
 def _print_line(console: Console, text: str, style: str) -> None:
     from rich.text import Text
 
-    console.print(Text(text, style), soft_wrap=True)
+    from flowy._safe_text import safe_lines
+
+    console.print(Text(safe_lines(text), style), soft_wrap=True)
 
 
 def _headline(run: Run) -> str:

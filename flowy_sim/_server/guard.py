@@ -132,9 +132,10 @@ class Guard:
         try:
             identity = self._authenticator.identify(request)
         except Fault as fault:
+            why = (fault.message or fault.code).rstrip(".")
             raise ForbiddenError(
-                f"Control requests need a signature ({(fault.message or fault.code).rstrip('.')}): sign with a key "
-                "of the server, such as with curl --aws-sigv4 aws:amz:us-east-1:swf, or send "
+                f"Control requests need a signature ({safe_text(why)}): sign with a key of the "
+                "server, such as with curl --aws-sigv4 aws:amz:us-east-1:swf, or send "
                 "'Authorization: Bearer TOKEN' with the token of --control-token."
             ) from fault
         if account != identity.account:
