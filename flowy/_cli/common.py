@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
+from flowy._cli import completion
 from flowy._client import connect, fault_code
 from flowy._safe_text import safe_lines, safe_text
 from flowy.errors import FlowyError
@@ -59,7 +60,7 @@ def with_client(command: F) -> F:
         with errors_as_messages():
             command(client=connect(endpoint_url, region), **others)
 
-    return connection(cast(F, connected))
+    return connection(cast("F", connected))
 
 
 def in_domain(command: F) -> F:
@@ -69,6 +70,7 @@ def in_domain(command: F) -> F:
         required=True,
         envvar="FLOWY_DOMAIN",
         show_envvar=True,
+        shell_complete=completion.domains,
         help="The domain's name.",
     )(command)
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy._installation import install_command
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
@@ -211,7 +212,7 @@ def freezegun() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             "freeze=True needs freezegun, which is not installed; install it: "
-            "pip install 'flowy-sim[pytest]'"
+            f"{install_command('pytest')}"
         ) from error
 
 
