@@ -9,7 +9,7 @@ text has to stay exact, and ``json.dumps`` escapes what is dangerous.
 What is replaced, and by what:
 
 ========================================  ==========================================
-control characters (U+0000–1F, U+007F)    their symbols, such as ``␛`` and ``␊``
+control characters (U+0000-1F, U+007F)    their symbols, such as ``␛`` and ``␊``
 C1 controls, line and paragraph marks,    their code point, such as ``\u202e``
 bidi and invisible marks, surrogates
 what is beyond a limit                    the middle, by ``…``

@@ -193,7 +193,7 @@ def serve(
     was begun; --clock, --seed, --start, --latency and --limit need not be given again.
     """
     try:
-        from flowy_sim._server.endpoint import TOKEN_VARIABLE, Endpoint
+        from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
         from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
         from flowy_sim._storage.file_journal import journal_in
@@ -226,7 +226,7 @@ def serve(
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment
-            token = {TOKEN_VARIABLE: settings.control_token} if settings.control_token else {}
+            token = {ENVIRONMENT_VARIABLE: settings.control_token} if settings.control_token else {}
             status = run_beside(command, {**there, **_credentials(settings), **token})
         sys.exit(status)
     except FileRefusedError as error:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 #: The environment variable with the token for control requests.
-TOKEN_VARIABLE = "FLOWY_SIM_CONTROL_TOKEN"
+ENVIRONMENT_VARIABLE = "FLOWY_SIM_CONTROL_TOKEN"
 #: Real seconds within which a server has to answer.
 _SECONDS = 30
 #: Real seconds within which it has to answer with a snapshot.
@@ -40,7 +40,7 @@ class Endpoint:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._token = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
+        self._token = os.environ.get(ENVIRONMENT_VARIABLE, "") if token is None else token
 
     @property
     def environment(self) -> dict[str, str]:

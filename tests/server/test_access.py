@@ -25,9 +25,15 @@ KEYED = ServerSettings(
 )
 TOKEN = {"Authorization": "Bearer open sesame"}
 CONTROL = sorted(
-    [*READING, *CHANGING]
-    + [("DELETE", ""), ("POST", "/reset"), ("GET", "/export")]
-    + [("GET", "/metrics"), ("GET", "/simulations")]
+    [
+        *READING,
+        *CHANGING,
+        ("DELETE", ""),
+        ("POST", "/reset"),
+        ("GET", "/export"),
+        ("GET", "/metrics"),
+        ("GET", "/simulations"),
+    ]
 )
 
 
