@@ -70,11 +70,11 @@ def list_(
         click.echo(f"There are no such executions in {domain}.")
     ids = [safe_text(info["execution"]["workflowId"]) for info in chosen]
     width = min(max(map(len, ids), default=0), _ID_COLUMNS)
-    for workflow_id, info in zip(ids, chosen, strict=True):
+    for shown_id, info in zip(ids, chosen, strict=True):
         named = info["workflowType"]
         say(
             in_json,
             info,
-            f"{workflow_id:{width}}  {status_text(info):16}  "
+            f"{shown_id:{width}}  {status_text(info):16}  "
             f"{instant_text(info['startTimestamp'])}  {named['name']} {named['version']}",
         )

@@ -58,6 +58,7 @@ class RunOptions:
     activities: tuple[str, ...]
     as_json: bool
     history: Path | None
+    report: Path | None
     seed: int | None
     workers: int | None
     realtime: bool
@@ -80,8 +81,9 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
-        if self.history is not None and not self.history.absolute().parent.is_dir():
-            raise click.UsageError(f"The folder of the history does not exist: {self.history}")
+        for name, path in (("history", self.history), ("report", self.report)):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise click.UsageError(f"The folder of the {name} does not exist: {path}")
 
     @property
     def remote(self) -> bool:
@@ -98,6 +100,12 @@ class RunOptions:
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to save the history to, as GetWorkflowExecutionHistory returns it.",
+)
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
@@ -257,21 +265,40 @@ class _Run:
         )
         if self._options.history is not None:
             click.echo(f"The history is in {self._options.history}", file=self._output)
+        if self._options.report is not None:
+            click.echo(f"The report is in {self._options.report}", file=self._output)
         if self._next_steps:
             click.echo(f"\n{self._next_steps}", file=self._output)
 
     def _save(self, run: Run) -> None:
         from flowy_sim.testing._history_files import save
 
-        path = self._options.history
-        if path is None:
-            return
-        try:
-            save(path, run.history)
-        except OSError as error:
-            raise click.ClickException(
-                f"the history cannot be saved: {path}: {error.strerror}"
-            ) from error
+        history, report = self._options.history, self._options.report
+        if history is not None:
+            with _saving("history", history):
+                save(history, run.history)
+        if report is not None:
+            with _saving("report", report):
+                _write_page(report, run)
+
+
+@contextmanager
+def _saving(what: str, path: Path) -> Iterator[None]:
+    """End the command with a message if a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(
+            f"the {what} cannot be saved: {path}: {error.strerror}"
+        ) from error
+
+
+def _write_page(path: Path, run: Run) -> None:
+    from flowy_sim._report.page import ReportedRun, page
+
+    runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
+    runs.append(ReportedRun(run.history, run.workflow_id, run.run_id))
+    path.write_text(page(runs, f"{run.type} {run.workflow_id}"), encoding="utf-8")
 
 
 def _service(options: RunOptions) -> SwfService | None:
