@@ -5,9 +5,9 @@ path. ``?account=…`` selects another account than the default. Requests and re
 objects. With keys or a token for control requests, all but health and readiness need a signature
 or that token.
 
-Only calls of Amazon SWF, resets, and requests that set or move a clock let a simulation begin.
-Requests that only read, which an image in a web page could send, describe a simulation that has not
-begun as it would begin.
+Only calls of Amazon SWF, resets, and requests that set or advance a clock or plan a call let a
+simulation begin. Requests that only read, which an image in a web page could send, describe a
+simulation that has not begun as it would begin.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
@@ -268,6 +269,17 @@ async def jump(simulation: ServedSimulation, members: Members) -> Members:
     return {"jumped": jumped, **clock_of(simulation)}
 
 
+async def after(simulation: ServedSimulation, members: Members) -> Members:
+    """Make a call when ``seconds`` of simulated time have passed; answer when that will be."""
+    request, region = members.get("parameters", {}), members.get("region", simulation.region)
+    if not isinstance(request, dict) or not isinstance(region, str):
+        raise ValueError("Give parameters as an object, and the region as a string.")
+    instant = simulation.after(
+        members.get("seconds", ""), str(members.get("operation", "")), request, region
+    )
+    return {"at": _written(instant), **clock_of(simulation)}
+
+
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
     """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
     seconds = members.get("seconds", SETTLE_SECONDS)
@@ -294,6 +306,7 @@ READING: dict[tuple[str, str], Answer] = {
 CHANGING: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
+    ("POST", "/after"): after,
 }
 
 
