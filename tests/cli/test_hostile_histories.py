@@ -34,7 +34,7 @@ def history(text: str, *, closed: bool = True) -> list[dict[str, Any]]:
     made.end(2, text, "Failed", reason=text, details=text)
     made.add(2, "WorkflowExecutionSignaled", signalName=text)
     made.add(2, "StartTimerFailed", timerId=text, cause="TIMER_ID_ALREADY_IN_USE")
-    made.timer(3, text)
+    made.add(3, "TimerStarted", timerId=text, startToFireTimeout="10")
     if closed:
         made.add(4, "WorkflowExecutionFailed", reason=f"{text}!", details=text)
     return made.events
