@@ -29,14 +29,14 @@ _ID_COLUMNS = 40
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     metavar="DATE[THH:MM:SS]",
-    help="Filter by start time, from this one on, in UTC.",
+    help="Filter by start time: executions started at or after it, in UTC.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Number of executions.",
+    help="Number of executions to list.",
 )
 @as_json
 @in_domain
@@ -67,7 +67,7 @@ def list_(
     )
     chosen = list(islice(found, limit))
     if not chosen and not in_json:
-        click.echo(f"There are no such executions in {domain}.")
+        click.echo(f"No executions found in {domain}.")
     ids = [safe_text(info["execution"]["workflowId"]) for info in chosen]
     width = min(max(map(len, ids), default=0), _ID_COLUMNS)
     for shown_id, info in zip(ids, chosen, strict=True):

@@ -1,4 +1,4 @@
-"""Who calls: the region, account and access key of a request, its signature, and files of keys.
+"""Authentication: the region, account and access key of a request, its signature, and key files.
 
 Signatures (Signature Version 4) are checked only if secret keys are configured. The expected
 signature is computed by botocore's own signer.
@@ -95,7 +95,7 @@ class SignedRequest(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who calls.
+    """The identity of a caller.
 
     Attributes:
         account: twelve digits.
@@ -127,7 +127,7 @@ class Authorization(NamedTuple):
 
 
 class Authenticator:
-    """Determines who calls.
+    """Determines the identity of callers.
 
     Args:
         settings: the defaults for clients that send no credentials, and the keys.
@@ -137,7 +137,7 @@ class Authenticator:
         self._settings = settings
 
     def identify(self, request: SignedRequest) -> Identity:
-        """Return who calls.
+        """Return the identity of the caller.
 
         Raises:
             Fault: the Authorization header cannot be parsed; or keys are configured, and the

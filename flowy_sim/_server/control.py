@@ -173,7 +173,7 @@ class Control:
         answer: Callable[[bytes], Awaitable[Response]],
         account: str | None = None,
     ) -> Response:
-        """Answer a request, or explain in a sentence why not.
+        """Answer a request, or return the reason for refusing it as a sentence.
 
         Args:
             request: the request.
@@ -281,7 +281,7 @@ async def after(simulation: ServedSimulation, members: Members) -> Members:
 
 
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
-    """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
+    """Wait at most ``seconds`` real seconds until nothing moves; answer whether nothing does."""
     seconds = members.get("seconds", SETTLE_SECONDS)
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")

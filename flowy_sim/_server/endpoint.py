@@ -124,7 +124,7 @@ class Endpoint:
         self.ask("POST", "/after", asked)
 
     def settle(self, seconds: float = 30) -> bool:
-        """Wait until no client works and nothing more will happen; return whether it came true.
+        """Wait until no client works and nothing more will happen; return whether that is so.
 
         Args:
             seconds: for how many real seconds to wait at most.
@@ -133,7 +133,7 @@ class Endpoint:
         return bool(self.ask("POST", "/settle", asked, seconds=_SECONDS + seconds)["still"])
 
     def reset(self, **settings: Any) -> None:
-        """Let it begin again, with nothing registered.
+        """Reset it to a new simulation with nothing registered.
 
         Args:
             settings: what differs from before; see `flowy_sim._simulation.settings.Settings`.

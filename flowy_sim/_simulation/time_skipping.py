@@ -87,7 +87,7 @@ class EndlessLoopError(RuntimeError):
     __module__ = "flowy_sim"
 
 
-class Service(Protocol):
+class TimedService(Protocol):
     """What time skipping needs of the service."""
 
     def next_instant(self, group: frozenset[str] | None = None) -> int | None:
@@ -123,7 +123,7 @@ class TimeSkipping:
     def __init__(
         self,
         clock: Clock,
-        service: Service,
+        service: TimedService,
         presence: Presence,
         polls: Polls,
         others_can_call: Callable[[], bool],

@@ -85,7 +85,7 @@ def test_plain_loops_finish_every_order_with_no_spurious_time_out(
 
 
 @pytest.mark.parametrize("loop", sorted(LOOPS))
-def test_what_one_thread_sees_does_not_depend_on_whether_others_live(
+def test_what_one_thread_sees_does_not_depend_on_whether_others_are_alive(
     loop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others that might yet poll cost real time, and no simulated time."""
@@ -206,7 +206,7 @@ def test_the_pages_of_a_decision_task_cost_no_time(simulation: Simulation, clien
     client.respond_decision_task_completed(taskToken=first["taskToken"])
 
 
-def test_a_poll_waits_for_whatever_comes_next_however_long_that_takes(
+def test_a_poll_waits_for_the_next_effect_however_long_that_takes(
     simulation: Simulation, client: Any
 ) -> None:
     began = simulation.clock.now
@@ -301,7 +301,7 @@ def test_a_poll_of_an_unknown_domain_is_refused_at_once(simulation: Simulation) 
 
 
 @pytest.mark.parametrize("kind", ["client", "boto3", "wire"])
-def test_a_loop_that_would_poll_for_ever_is_refused(
+def test_a_loop_that_would_poll_forever_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """It is not, as long as something may happen: here, that an execution times out."""

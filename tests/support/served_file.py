@@ -1,4 +1,4 @@
-"""Simulations of a server that nobody reaches over a network, kept in a file."""
+"""Simulations of a server without a network, stored in a file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Served(Driver):
         return world.engines.call(self.region, operation, request, world.clock.milliseconds)
 
     async def durable(self) -> None:
-        """Wait until all that was called is durable."""
+        """Wait until all calls are durable."""
         await self.world.journal.durable()
 
     def advance(self, milliseconds: int) -> None:
