@@ -183,7 +183,7 @@ def test_rows_come_in_bands_and_paths_do_not_grow_with_rows() -> None:
 def test_ten_thousand_events_make_a_page_of_three_megabytes_at_most() -> None:
     events = many(3332)
     assert len(events) >= 9_999
-    assert len(page([ReportedRun(events)], "many").encode()) <= 3_200_000
+    assert len(page([ReportedRun(events)], "many").encode()) <= 3_072_000
 
 
 def test_a_history_without_times_and_an_empty_one_are_shown_as_well() -> None:
