@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,8 @@ from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
-from flowy_sim._events.waits import missing_activity, missing_function
+from flowy_sim._events.history import History
+from flowy_sim._events.waits import missing_activity, missing_child, missing_function
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._registry import (
@@ -25,7 +26,7 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch
+from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
 from flowy_sim.testing._scheduler import PollingCode, Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
@@ -365,15 +366,27 @@ class Runner:
             self._event_feed.remove(execution)
         ended = self._fetch(execution)
         self.runs.append(ended)
-        registry = self.scheduler.registry
         unanswered = missing_function(ended.history, list(self.simulation.lambdas))
-        if registry is not None and registry.missing:
-            unanswered = unanswered or missing_activity(
-                ended.history, registry.missing, registry.activities
-            )
+        unanswered = unanswered or self._unanswered_task(ended)
         if unanswered:
             raise UnexpectedCallError(unanswered)
         return ended
+
+    def _unanswered_task(self, ended: Run) -> str:
+        """Return a sentence about a task that timed out because no worker implements its type."""
+        scheduler, registry = self.scheduler, self.scheduler.registry
+        if registry is None:
+            return ""
+        polled = scheduler.workers().activity_lists
+        return missing_activity(
+            ended.history, registry.missing, registry.activities, polled
+        ) or missing_child(
+            ended.history, registry.missing_children, registry.workflows, self._history_of
+        )
+
+    def _history_of(self, ids: Mapping[str, str]) -> History:
+        execution = Execution(ids["workflowId"], ids["runId"])
+        return history(self._client, self.domain, execution)
 
     def _fetch(self, execution: Execution) -> Run:
         can_call = self.scheduler.can_call

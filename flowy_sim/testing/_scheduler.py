@@ -103,11 +103,21 @@ class Scheduler:
     # Workers
 
     def set_registry(self, registry: Registry, task_lists: Iterable[str] = ()) -> None:
-        """Start workers on the task lists of all types, and on others."""
+        """Start workers on the task lists of all types that they can serve, and on others.
+
+        Other lists are not polled if a proxy schedules tasks there of a type that they cannot
+        serve: they would take the tasks of another worker, and fail them.
+        """
         self.registry = registry
         more = list(task_lists)
-        decision_lists = dict.fromkeys([*registry.decision_lists, *more])
-        activity_lists = [*registry.activity_lists, *(more if registry.activities else ())]
+        others = registry.other_decision_lists, registry.other_activity_lists
+        decision_lists = dict.fromkeys(
+            [*registry.decision_lists, *(name for name in more if name not in others[0])]
+        )
+        activity_lists = [
+            *registry.activity_lists,
+            *(name for name in more if registry.activities and name not in others[1]),
+        ]
         self._flowy_pools = [
             *(self._pool("decider", DECISION_POLL, name) for name in decision_lists),
             *(self._pool("worker", ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)),
