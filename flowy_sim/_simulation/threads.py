@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from weakref import WeakSet
 
@@ -33,6 +34,10 @@ class Threads:
     Args:
         host: the simulation.
         lock: held while it is used.
+
+    Attributes:
+        intercept: called first with each call, without the lock: operation, members and region. It
+            returns the reply, or None to let the call be carried out; set by a test runner.
     """
 
     def __init__(self, host: Host, lock: threading.RLock) -> None:
@@ -40,6 +45,7 @@ class Threads:
         self._lock = lock
         self._local = threading.local()
         self._watching: Poll | None = None
+        self.intercept: Callable[[str, Reply, str], Reply | None] | None = None
         # Threads that were not started by one that has called. The machine does not tell which
         # thread has started another, but these were there before the simulation.
         self._strangers = WeakSet(threading.enumerate())
@@ -58,6 +64,10 @@ class Threads:
         Raises:
             Fault: the call is refused.
         """
+        if self.intercept is not None:
+            reply = self.intercept(operation, request, region)
+            if reply is not None:
+                return reply
         with self._lock:
             poller = self._current()
             answer = self._host.call(poller, operation, request, region, poll_seconds)

@@ -112,6 +112,7 @@ class TimeSkipping:
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_paused: whether the clock moves only when it is told to.
+        changes: grows with each change in the simulation that may concern a poller.
         is_real_while_held: whether time passes at the real pace while a task is held.
     """
 
@@ -133,7 +134,7 @@ class TimeSkipping:
         self._polls = polls
         self._others_can_call = others_can_call
         self._ends_idle_polls = ends_idle_polls
-        self._changes = 1
+        self.changes = 1
         self._waiting_since: dict[TaskList, float] = {}
         self._passed_by: set[TaskList] = set()
         self._real_pace_since: float | None = None
@@ -183,9 +184,9 @@ class TimeSkipping:
     def called(self, operation: str, reply: Mapping[str, Any]) -> None:
         """Note a call that was carried out; hand out the tasks that it has made."""
         if operation in POLLS:
-            self._changes += bool(reply.get("taskToken"))
+            self.changes += bool(reply.get("taskToken"))
         elif not operation.startswith(CHANGING_NOTHING):
-            self._changes += 1
+            self.changes += 1
             if self._polls:
                 self._polls.serve(self._clock.milliseconds)
         self.settle_soon()
@@ -301,8 +302,8 @@ class TimeSkipping:
         """Answer the poll of a client that may then take a task from a list; return whether."""
         for poll in self._polls:
             released, turn = poll.poller.released, (task_list, poll.task_list)
-            if task_list in poll.poller.polled and released.get(turn) != self._changes:
-                released[turn] = self._changes
+            if task_list in poll.poller.polled and released.get(turn) != self.changes:
+                released[turn] = self.changes
                 self._polls.answer_empty(poll)
                 return True
         return False
@@ -368,7 +369,7 @@ class TimeSkipping:
         self._clock.reach(instant)
         happening = self._service.next_instant()
         if happening is not None and happening <= instant:
-            self._changes += 1
+            self.changes += 1
             times_out = self._clock.runs and happening == self._service.next_instant(TIME_OUTS)
             tasks = self._presence.open_tasks() if times_out else []
             self._service.run_until(instant)

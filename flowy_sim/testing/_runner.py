@@ -17,6 +17,7 @@ from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
+from flowy_sim.testing._loops import PollingCode, check_code
 from flowy_sim.testing._registry import (
     Registry,
     Sources,
@@ -27,7 +28,7 @@ from flowy_sim.testing._registry import (
     workflows_in,
 )
 from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
-from flowy_sim.testing._scheduler import PollingCode, Scheduler
+from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
@@ -223,6 +224,7 @@ class Runner:
         """
         __tracebackhide__ = True
         function("code that polls by itself", code)
+        check_code(code)
         self._register_domain()
         self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 

@@ -10,11 +10,10 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, SwfClient, fault_code
+from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.workers import ActivityWorker, WorkflowWorker
@@ -27,13 +26,11 @@ from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
 from flowy_sim.faults._injection import FaultInjector, OnStrike
 from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
-
-PollingCode = Callable[[SwfClient], object]
-"""Code that polls with an SWF client and works on the tasks, once or in a loop."""
+from flowy_sim.testing._worker_pool import Poller, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
@@ -88,15 +85,16 @@ class Scheduler:
         self.log: list[tuple[object, ...]] = []
         self._choose = simulation.schedule.choose
         self._size = size
-        self.worker_client = WorkerClient(simulation, on_task, on_answer)
+        self.worker_client = WorkerClient(simulation, domain, on_task, on_answer)
         self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
         self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
         self.worker_client.fault_injector = self.fault_injector
+        self.worker_client.wake_after = self.delayed_calls.add_sleep
         self.suspended: SuspendedExecutions = ReplayingDeciders()
         self._on_fault = on_fault
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
-        self._loop_pools: list[WorkerPool] = []
+        self._loop_pools: list[LoopPool] = []
         self._next = 0
         self._thread = threading.get_ident()
 
@@ -125,8 +123,8 @@ class Scheduler:
 
     def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
         """Give turns to code that polls by itself."""
-        create = partial(LoopWorker, code, self.worker_client)
-        self._loop_pools.append(WorkerPool(lambda _: create(), name, 1, []))
+        self._loop_pools.append(LoopPool(code, self.worker_client, name))
+        self.simulation.threads.intercept = self.worker_client.intercept
 
     @property
     def pools(self) -> list[WorkerPool]:
@@ -202,13 +200,17 @@ class Scheduler:
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
         pools = self.pools
-        waiting = self.simulation.lists_with_tasks(self.domain)
-        waiting.update(polled for polled, tasks in self.worker_client.late.items() if tasks)
-        ready = [
-            index
-            for offset in range(len(pools))
-            if pools[index := (self._next + offset) % len(pools)].is_ready(waiting)
-        ]
+        waiting = self.worker_client.waiting()
+        order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
+        ready = [index for index in order if pools[index].is_ready(waiting)]
+        if not ready and self._loop_pools:
+            unknown = waiting.difference(*(pool.lists for pool in pools))
+            ready = [
+                index
+                for index in order
+                if isinstance(pool := pools[index], LoopPool)
+                and pool.is_ready_for_strangers(unknown)
+            ]
         if not ready:
             return False
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
@@ -220,7 +222,6 @@ class Scheduler:
         client = self.worker_client
         name, worker = pool.take()
         client.begin_turn(name)
-        pool.untried = False
         try:
             worker.run_once()
         except BaseException as error:
@@ -229,7 +230,6 @@ class Scheduler:
             self._replace(pool, name, error)
             return
         finally:
-            pool.lists += [polled for polled in client.polled if polled not in pool.lists]
             client.worker = ""
             self._log_effects(name, worker)
         free = partial(pool.put_back, name, worker)
@@ -335,25 +335,3 @@ class Scheduler:
             declared = workflow.flowy_type
             self.deployed[declared.name, declared.version] = workflow
         self.restart()
-
-
-class LoopWorker:
-    """Code that polls by itself, as a worker.
-
-    A turn ends when the code returns, or polls a list that it has polled in this turn. A class is
-    instantiated for each worker, so what it keeps is lost when the worker dies.
-
-    Args:
-        code: the code, or a class of it.
-        client: the client that it is called with.
-    """
-
-    def __init__(self, code: PollingCode | type[PollingCode], client: WorkerClient) -> None:
-        self._code: Any = code() if isinstance(code, type) else code
-        self._client = client
-
-    def run_once(self) -> bool:
-        """Run the code for one turn; return whether it has polled."""
-        with suppress(TurnIsOverError):
-            self._code(self._client)
-        return bool(self._client.polled)
