@@ -27,7 +27,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from flowy._client import SwfClient
-from flowy.errors import ConfigurationError
+from flowy_sim.testing._watchdog import BLOCKED_SECONDS
 from flowy_sim.testing._worker_pool import PolledList, WorkerClient, WorkerPool
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ PollingCode = Callable[..., object]
 """Code that polls with an SWF client and works on the tasks, once or in a loop."""
 
 _END = "end of the turn"
+
+
+class BlockedLoopError(RuntimeError):
+    """A poll loop waits for something that does not happen while it waits, such as a lock."""
+
+    __module__ = "flowy_sim.testing"
 
 
 class LoopWorker:
@@ -52,9 +58,7 @@ class LoopWorker:
             received the same are in the same state.
     """
 
-    def __init__(
-        self, code: PollingCode, client: WorkerClient, lists: list[PolledList]
-    ) -> None:
+    def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
         self._code = _made(code, client)
         self._keeps_state = self._code is not code
         self._client = client
@@ -109,12 +113,14 @@ class LoopWorker:
             _keep(current)
         current.parent = getcurrent()
         self._client.loop = self
+        self._client.watchdog.enter()
         try:
             outcome = current.switch()
         except BaseException:
             self._end()
             raise
         finally:
+            self._client.watchdog.leave()
             self._client.loop = None
             self._stranger = None
         if outcome is not _END:
@@ -164,6 +170,18 @@ class LoopWorker:
         self._wakes_at = self._client.wake_after(seconds)
         self._suspend()
         self.answers.append(seconds)
+
+    def block(self, frame: FrameType) -> None:
+        """Report that the code waits for real. This never returns."""
+        code = frame.f_code
+        self.die(
+            BlockedLoopError(
+                f"the loop {self._client.worker} has been blocked for {BLOCKED_SECONDS:.0f} real "
+                f"seconds in {code.co_name} ({code.co_filename}:{frame.f_lineno}), while all other "
+                "workers wait for it; if it waits for a lock or an event of another loop, that "
+                "loop is suspended: don't poll or sleep while holding a lock"
+            )
+        )
 
     def die(self, error: BaseException) -> None:
         """End the code here, because of an error that it must not see. This never returns."""
@@ -258,20 +276,12 @@ class LoopPool(WorkerPool):
             yield worker
 
 
-def check_code(code: object) -> None:
-    """Check that polling code can be run.
+def check_greenlet() -> None:
+    """Check that poll loops can be suspended.
 
     Raises:
-        ConfigurationError: it cannot.
         ImportError: greenlet is not installed.
     """
-    if inspect.iscoroutinefunction(code) or inspect.iscoroutinefunction(
-        getattr(code, "__call__", None)
-    ):
-        raise ConfigurationError(
-            f"{code!r} is an async function; a loop must be an ordinary one, for example one that "
-            "calls asyncio.run"
-        )
     try:
         import greenlet  # noqa: F401
     except ImportError as error:

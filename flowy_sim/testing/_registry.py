@@ -184,9 +184,7 @@ class Registry:
             return self.workflows[key].flowy_type
         defaults = self._workflow_defaults(key)
         return (
-            _bare_workflow(*key, STUBS_LIST)
-            if defaults is None
-            else WorkflowType(*key, defaults)
+            _bare_workflow(*key, STUBS_LIST) if defaults is None else WorkflowType(*key, defaults)
         )
 
     def _activity_defaults(self, key: NameAndVersion) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._loops import PollingCode, check_code
+from flowy_sim.testing._loops import PollingCode, check_greenlet
 from flowy_sim.testing._registry import (
     Registry,
     Sources,
@@ -213,18 +213,26 @@ class Runner:
     def loop(self, code: PollingCode | type[PollingCode], name: str | None = None) -> None:
         """Add code that polls by itself: a decider or worker that does not use flowy.
 
-        The code takes turns with the other workers. A turn ends when the code returns or polls a
-        list for the second time; so it may poll once, or be an endless loop. The runner's domain
-        is registered now, so that the code's types can be.
+        The code takes turns with the other workers. It may poll once, or be an endless loop: it is
+        suspended where it polls, and goes on when there is a task. Any boto3 client takes part:
+        the one that it is called with, and those that it makes. `time.sleep` takes simulated time
+        and no real time. The runner's domain is registered now, so that the code's types can be.
+
+        A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
 
         Args:
-            code: called with an SWF client in each turn; or a class, which is instantiated for
-                each worker, so that what it keeps is lost when the worker dies.
+            code: called with an SWF client if it has a parameter, and again when it returns; or a
+                class, which is instantiated for each worker, or a function without parameters that
+                returns the code, so that what it keeps is lost when the worker dies.
             name: the name of the worker; by default that of the code.
+
+        Raises:
+            ConfigurationError: the code cannot be called, or is an async function.
+            ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
         function("code that polls by itself", code)
-        check_code(code)
+        check_greenlet()
         self._register_domain()
         self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
@@ -317,11 +325,12 @@ class Runner:
         __tracebackhide__ = True
         reached: list[bool] = []
         self.after(seconds, lambda: reached.append(True))
-        while True:
-            while self.turn_loop.take_turn():
-                pass
-            if reached or not self.turn_loop.skip_time():
-                return
+        with self.turn_loop.active():
+            while True:
+                while self.turn_loop.take_turn():
+                    pass
+                if reached or not self.turn_loop.skip_time():
+                    return
 
     def finish(self, execution: Execution) -> Run:
         """Run an open execution to its end.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
@@ -19,6 +19,7 @@ from flowy._decider.suspended import SuspendedExecutions
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._clients.mock_swf import mock_swf
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
@@ -30,6 +31,7 @@ from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._virtual_sleep import virtual_sleep
 from flowy_sim.testing._worker_pool import Poller, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -123,8 +125,19 @@ class Scheduler:
 
     def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
         """Give turns to code that polls by itself."""
-        self._loop_pools.append(LoopPool(code, self.worker_client, name))
+        with mock_swf(self.simulation):  # A class may make its client when it is instantiated.
+            self._loop_pools.append(LoopPool(code, self.worker_client, name))
         self.simulation.threads.intercept = self.worker_client.intercept
+
+    @contextmanager
+    def loop_environment(self) -> Iterator[None]:
+        """Let every boto3 client call the simulation, and poll loops sleep in simulated time."""
+        if not self._loop_pools:
+            yield
+            return
+        client = self.worker_client
+        with mock_swf(self.simulation), virtual_sleep(client.sleep), client.watchdog.watching():
+            yield
 
     @property
     def pools(self) -> list[WorkerPool]:

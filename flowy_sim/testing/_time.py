@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from itertools import islice
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
@@ -17,6 +19,17 @@ from flowy_sim.testing._stub_dispatch import StubDispatch
 
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
+
+
+_MOST_RESTARTS = 1_000
+_RESTARTS_WITHIN = 60_000
+"""Simulated milliseconds within which an execution does not start so many times."""
+
+
+class EndlessRestartsError(AssertionError):
+    """An execution restarts itself immediately, and probably forever."""
+
+    __module__ = "flowy_sim.testing"
 
 
 class TurnLoop:
@@ -56,6 +69,8 @@ class TurnLoop:
         if freeze:
             freezegun()
         self._on_turn = on_turn
+        self._is_active = False
+        self._restarts = Restarts(self._simulation)
         self.follow_clock: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
@@ -65,7 +80,7 @@ class TurnLoop:
             StuckError: nothing more will happen and it is still open.
         """
         __tracebackhide__ = True
-        with self._frozen_time():
+        with self.active():
             while self._is_open(execution):
                 self._end_turn()
                 self._scheduler.fault_injector.turn()
@@ -75,7 +90,7 @@ class TurnLoop:
 
     def take_turn(self) -> bool:
         """Give one turn to a worker that may find a task; return whether there was one."""
-        with self._frozen_time():
+        with self.active():
             self._scheduler.fault_injector.turn()
             taken = self._scheduler.take_turn()
             self._end_turn()
@@ -108,6 +123,7 @@ class TurnLoop:
         if self._stub_dispatch.error is not None:
             raise self._stub_dispatch.error.with_traceback(None)
         self._invariants.check()
+        self._restarts.check()
         if self._on_turn is not None:
             self._on_turn()
 
@@ -153,10 +169,19 @@ class TurnLoop:
         return found is not None and found.is_open
 
     @contextmanager
-    def _frozen_time(self) -> Iterator[None]:
-        with frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing) as follow:
-            self.follow_clock = follow
+    def active(self) -> Iterator[None]:
+        """Freeze the time that user code sees, and prepare for poll loops, unless it is done."""
+        if self._is_active:
             yield
+            return
+        self._is_active = True
+        frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
+        try:
+            with self._scheduler.loop_environment(), frozen as follow:
+                self.follow_clock = follow
+                yield
+        finally:
+            self._is_active = False
 
 
 @contextmanager
@@ -198,6 +223,41 @@ def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
                 frozen.move_to(clock.now)
 
         yield follow
+
+
+class Restarts:
+    """Finds executions that continue as new, or are started again, immediately and forever.
+
+    Args:
+        simulation: where they run.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._seen = 0
+        self._runs: dict[tuple[str, str], list[int]] = {}
+
+    def check(self) -> None:
+        """Check the executions that were started since.
+
+        Raises:
+            EndlessRestartsError: one has been started many times in a short simulated time.
+        """
+        executions = self._simulation.engine().executions
+        if len(executions) == self._seen:
+            return
+        for each in islice(executions.values(), self._seen, None):
+            runs = self._runs.setdefault((each.domain.name, each.workflow_id), [])
+            runs.append(each.started_at)
+            recent = runs[-_MOST_RESTARTS:]
+            if len(recent) == _MOST_RESTARTS and recent[-1] - recent[0] < _RESTARTS_WITHIN:
+                raise EndlessRestartsError(
+                    f"the execution {each.workflow_id} "
+                    f"was started {_MOST_RESTARTS} times within "
+                    f"{(recent[-1] - recent[0]) / 1000:g} simulated seconds, and probably restarts "
+                    "itself forever; let it end, or wait for something before it continues as new"
+                )
+        self._seen = len(executions)
 
 
 def freezegun() -> ModuleType:

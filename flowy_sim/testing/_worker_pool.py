@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Set
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,7 @@ from flowy_sim._simulation.tasks import POLLS
 from flowy_sim.faults._fault import HEARTBEAT, WorkerCall
 from flowy_sim.faults._injection import FaultInjector
 from flowy_sim.testing._stub_answers import Answer
+from flowy_sim.testing._watchdog import Watchdog
 
 PolledList = tuple[str, str]
 """A task list: the operation that polls it, and its name."""
@@ -54,6 +56,14 @@ class Suspendable(Protocol):
         """Wait until a poll may be answered."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Wait for some simulated time."""
+        ...
+
+    def block(self, frame: FrameType) -> None:
+        """Report that the code waits for real."""
+        ...
+
     def die(self, error: BaseException) -> None:
         """End the code here, because of an error that it must not see."""
         ...
@@ -78,6 +88,7 @@ class WorkerClient(Client):
             request to send, or None to send nothing.
         worker: the name of the worker that takes its turn; empty between turns.
         loop: the poll loop whose turn it is; None if it is that of another worker.
+        watchdog: watches the turns of poll loops.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
         refusal: the error with which the service refused an answer, unless the task was gone.
@@ -104,6 +115,7 @@ class WorkerClient(Client):
         self._is_calling = False
         self._tasks: dict[str, Reply] = {}
         self.loop: Suspendable | None = None
+        self.watchdog = Watchdog(self._blocked)
         self._on_task = on_task
         self._on_answer = on_answer
         self.late: dict[PolledList, deque[Reply]] = {}
@@ -187,8 +199,19 @@ class WorkerClient(Client):
             if getattr(error, "injected", False):
                 raise
             code, message = fault_code(error), error.response["Error"]["Message"]
-            raise type(code, (Fault,), {})(message or None) from None
+            raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
+
+    def sleep(self, seconds: float) -> bool:
+        """Let the poll loop sleep in simulated time, if its turn it is; return whether it is."""
+        if self.loop is None or threading.get_ident() != self._thread or seconds < 0:
+            return False
+        self.loop.sleep(seconds)
+        return True
+
+    def _blocked(self, frame: FrameType) -> None:
+        if self.loop is not None:
+            self.loop.block(frame)
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
         if threading.get_ident() != self._thread:
@@ -307,10 +330,12 @@ class WorkerPool:
 
     Attributes:
         lists: those that they are known to poll by now.
-        answers: a digest of what they have received and may remember; 0 if they remember nothing.
     """
 
-    answers: int = 0
+    @property
+    def answers(self) -> int:
+        """A digest of what they have received and may remember; 0 if they remember nothing."""
+        return 0
 
     def __init__(
         self,
