@@ -28,6 +28,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flowy_sim import _older_flowy as _older_flowy
+
 if TYPE_CHECKING:
     from flowy_sim._clients.mock_swf import mock_swf as mock_swf
     from flowy_sim._clients.simulation import Simulation as Simulation

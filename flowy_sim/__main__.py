@@ -20,9 +20,10 @@ def main() -> None:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("click", "rich"):
             raise
-        sys.exit(
-            f"flowy-sim's command line needs {missing}; install it: pip install 'flowy-sim[cli]'"
-        )
+        from flowy._installation import install_command
+
+        command = install_command("cli")
+        sys.exit(f"flowy-sim's command line needs {missing}; install it: {command}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from flowy._decider.decider import Decider
 from flowy._decider.history import Event, History
 from flowy._decider.run import LeaveRun
 from flowy._decisions import CLOSING, Decision
+from flowy._installation import install_command
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 
@@ -131,8 +132,8 @@ class SuspendedExecutions:
         self.limit = whole_number("suspended, the executions kept suspended,", limit)
         if limit and greenlet is None:
             raise ConfigurationError(
-                "keeping executions suspended needs greenlet; pip install 'flowy-sim[suspend]', or "
-                "pass suspended=0"
+                "keeping executions suspended needs greenlet; install it: "
+                f"{install_command('suspend')}, or pass suspended=0"
             )
         self._kept: OrderedDict[str, SuspendedExecution] = OrderedDict()
 

@@ -14,11 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from flowy._installation import install_command
+
 try:
     from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "the tutorial's activities need Pillow; install it: pip install 'flowy-sim[tutorial]'",
+        f"the tutorial's activities need Pillow; install it: {install_command('tutorial')}",
         name=error.name,
     ) from error
 

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from flowy._cli import parse_argument
+from flowy._installation import install_command
 from flowy._workers import registration
 from flowy._workers.registration import load_workflow, scan
 from flowy.activity import Activity
@@ -81,7 +82,7 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     except _MissingModule as error:
         raise click.ClickException(
             f"the tutorial's workflow needs {error.missing}; install it: "
-            "pip install 'flowy-sim[cli,tutorial]'"
+            f"{install_command('tutorial')}"
         ) from error
     return Target(
         target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True

@@ -36,7 +36,7 @@ def schedule(execution: Execution) -> None:
     engine = execution.engine
     override = execution.task_list_override
     (own_list,) = execution.started("taskList")
-    task_list, patience = override if override else (own_list, NO_TIMEOUT)
+    task_list, patience = override or (own_list, NO_TIMEOUT)
     scheduled_id = execution.append(
         "DecisionTaskScheduled",
         scheduleToStartTimeout=patience,

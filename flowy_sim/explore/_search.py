@@ -9,7 +9,8 @@ explored. `shrink` then looks for the fewest deviations that make a failed run f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from random import Random
 from typing import NamedTuple
 
@@ -61,7 +62,7 @@ class Search:
         covered: the share of the space, by probability, that has been covered.
     """
 
-    def __init__(self, seed: int, faults: Set[str]) -> None:
+    def __init__(self, seed: int, faults: AbstractSet[str]) -> None:
         self.covered = 0.0
         self._random = Random(seed)
         self._faults = faults

@@ -56,7 +56,7 @@ class Answers:
     def __init__(self, label: str, kind: str, cls: Any = None) -> None:
         self.label = label
         self.kind = kind
-        self.cls: type[Activity] | type[Workflow] | None = cls
+        self.cls: type[Activity | Workflow] | None = cls
         self._answers: list[Answer] = []
         self._given = 0
 

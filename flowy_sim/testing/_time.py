@@ -9,6 +9,7 @@ from itertools import islice
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy._installation import install_command
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
@@ -271,7 +272,7 @@ def freezegun() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             "freeze=True needs freezegun, which is not installed; install it: "
-            "pip install 'flowy-sim[pytest]'"
+            f"{install_command('pytest')}"
         ) from error
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
@@ -363,7 +364,7 @@ class WorkerPool:
         """Whether a worker can take a turn."""
         return bool(self._idle) or self._size is None
 
-    def is_ready(self, waiting: Set[PolledList]) -> bool:
+    def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""
         return self.has_idle and not waiting.isdisjoint(self.lists)
 

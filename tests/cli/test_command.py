@@ -12,6 +12,8 @@ from importlib import import_module
 
 import pytest
 
+from flowy._installation import install_command
+
 COMMAND = [sys.executable, "-m", "flowy_sim"]
 
 
@@ -70,7 +72,7 @@ main()
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"flowy-sim's command line needs {missing}; install it: pip install 'flowy-sim[cli]'\n"
+        f"flowy-sim's command line needs {missing}; install it: {install_command('cli')}\n"
     )
 
 

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from flowy import ActivityWorker, Execution, WorkflowWorker, scan
 from flowy._cli import cli, parse_argument
+from flowy._installation import install_command
 from flowy_sim import mock_swf
 from tests.support.worker_loops import DOMAIN, attributes, history
 
@@ -300,7 +301,7 @@ def test_without_click_one_sentence_says_what_to_install() -> None:
     assert (completed.returncode, completed.stdout, completed.stderr) == (
         1,
         "",
-        "flowy's command line needs click; install it: pip install 'flowy-sim[cli]'\n",
+        f"flowy's command line needs click; install it: {install_command('cli')}\n",
     )
 
 

@@ -1,4 +1,4 @@
-"""A state machine around an engine: whatever clients may do, in any order, checked after each call."""
+"""A state machine around an engine: anything that clients may do, checked after each call."""
 
 from __future__ import annotations
 

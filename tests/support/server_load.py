@@ -196,7 +196,7 @@ class Client:
 
     def talk_nonsense(self, program: Program) -> None:
         operation = self.random.choice(OTHERS)
-        self._ask(program, operation, **{**Requests(self._mark()).nonsense(operation)})
+        self._ask(program, operation, **Requests(self._mark()).nonsense(operation))
 
     def send_a_wrong_body(self, program: Program) -> None:
         body = self.random.choice(BODIES)

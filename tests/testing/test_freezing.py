@@ -104,7 +104,7 @@ def test_time_is_real_again_after_an_error(stubs: Stubs) -> None:
 
 def test_without_freezegun_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "freezegun", None)
-    with pytest.raises(ImportError, match=r"pip install 'flowy-sim\[pytest\]'"):
+    with pytest.raises(ImportError, match=r"not installed; install it: pip install .*'freezegun>="):
         Runner(Simulation(), freeze=True)
 
 
