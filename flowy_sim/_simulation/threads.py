@@ -83,6 +83,18 @@ class Threads:
             for thread in threading.enumerate()
         )
 
+    def ignore(self, thread: threading.Thread) -> None:
+        """Note that a thread never makes a call."""
+        self._strangers.add(thread)
+
+    def another_can_call(self) -> bool:
+        """Return whether a thread other than the current one may make a call."""
+        current = threading.current_thread()
+        return any(
+            thread is not current and thread not in self._strangers
+            for thread in threading.enumerate()
+        )
+
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""
         condition = threading.Condition(self._lock)

@@ -108,11 +108,11 @@ class TimeSkipping:
         polls: the polls that wait.
         others_can_call: returns whether a client that is not inside a poll may make a call.
         ends_idle_polls: whether polls end when nothing will ever happen by itself.
+        why_empty: explains why polls of a list have found nothing.
 
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_paused: whether the clock moves only when it is told to.
-        changes: grows with each change in the simulation that may concern a poller.
         is_real_while_held: whether time passes at the real pace while a task is held.
     """
 
@@ -124,6 +124,7 @@ class TimeSkipping:
         polls: Polls,
         others_can_call: Callable[[], bool],
         ends_idle_polls: bool,
+        why_empty: Callable[[TaskList], str],
     ) -> None:
         self.settle_soon: Callable[[], None] = _nothing_waits
         self.is_paused = False
@@ -134,10 +135,16 @@ class TimeSkipping:
         self._polls = polls
         self._others_can_call = others_can_call
         self._ends_idle_polls = ends_idle_polls
-        self.changes = 1
+        self._why_empty = why_empty
+        self._changes = 1
         self._waiting_since: dict[TaskList, float] = {}
         self._passed_by: set[TaskList] = set()
         self._real_pace_since: float | None = None
+
+    @property
+    def changes(self) -> int:
+        """A number that grows with each change that may concern a poller."""
+        return self._changes
 
     # What happens next
 
@@ -184,9 +191,9 @@ class TimeSkipping:
     def called(self, operation: str, reply: Mapping[str, Any]) -> None:
         """Note a call that was carried out; hand out the tasks that it has made."""
         if operation in POLLS:
-            self.changes += bool(reply.get("taskToken"))
+            self._changes += bool(reply.get("taskToken"))
         elif not operation.startswith(CHANGING_NOTHING):
-            self.changes += 1
+            self._changes += 1
             if self._polls:
                 self._polls.serve(self._clock.milliseconds)
         self.settle_soon()
@@ -302,8 +309,8 @@ class TimeSkipping:
         """Answer the poll of a client that may then take a task from a list; return whether."""
         for poll in self._polls:
             released, turn = poll.poller.released, (task_list, poll.task_list)
-            if task_list in poll.poller.polled and released.get(turn) != self.changes:
-                released[turn] = self.changes
+            if task_list in poll.poller.polled and released.get(turn) != self._changes:
+                released[turn] = self._changes
                 self._polls.answer_empty(poll)
                 return True
         return False
@@ -369,7 +376,7 @@ class TimeSkipping:
         self._clock.reach(instant)
         happening = self._service.next_instant()
         if happening is not None and happening <= instant:
-            self.changes += 1
+            self._changes += 1
             times_out = self._clock.runs and happening == self._service.next_instant(TIME_OUTS)
             tasks = self._presence.open_tasks() if times_out else []
             self._service.run_until(instant)
@@ -391,10 +398,10 @@ class TimeSkipping:
         for poll in self._polls:
             if poll.poller.empties.get(poll.task_list, 0) >= IN_VAIN:
                 raise EndlessLoopError(
-                    f"{IN_VAIN:,} polls in a row of the {poll.task_list} have found nothing, no "
-                    "execution is open, and there is no other thread to start one: this loop "
-                    "would never end. Let it end when its work is done; in a test, give the body "
-                    "of the loop to swf_run.loop."
+                    f"{IN_VAIN:,} polls in a row of the {poll.task_list} have found nothing: "
+                    f"{self._why_empty(poll.task_list)}. No execution is open, and there "
+                    "is no other thread to start one, so this loop would never end. Let it end "
+                    "when its work is done; in a test, give it to swf_run.loop."
                 )
 
 

@@ -27,6 +27,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from flowy._client import SwfClient
+from flowy._installation import install_command
 from flowy_sim.testing._watchdog import BLOCKED_SECONDS
 from flowy_sim.testing._worker_pool import PolledList, WorkerClient, WorkerPool
 
@@ -287,7 +288,7 @@ def check_greenlet() -> None:
     except ImportError as error:
         raise ImportError(
             "poll loops need greenlet, which is not installed; install it: "
-            "pip install 'flowy-sim[pytest]'"
+            f"{install_command('pytest')}"
         ) from error
 
 

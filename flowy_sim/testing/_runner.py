@@ -160,7 +160,13 @@ class Runner:
         self._workflows = dict.fromkeys(workflows_in(workflows))
         self._invariants = Invariants(simulation, self._client, domain, payloads)
         self.turn_loop = TurnLoop(
-            self.scheduler, self.stub_dispatch, self._event_feed, self._invariants, freeze, on_turn
+            self.scheduler,
+            self.stub_dispatch,
+            self._event_feed,
+            self._invariants,
+            freeze,
+            on_turn,
+            self._most_restarts,
         )
         self._watched: list[Callable[[], object]] = []
         self._started = 0

@@ -30,10 +30,16 @@ class Watchdog:
 
     Args:
         blocked: called with the frame that waits; it must not return to it.
+        started: called with the thread that watches.
     """
 
-    def __init__(self, blocked: Callable[[FrameType], object]) -> None:
+    def __init__(
+        self,
+        blocked: Callable[[FrameType], object],
+        started: Callable[[threading.Thread], object],
+    ) -> None:
         self._blocked = blocked
+        self._started = started
         self._section = 0
         self._inside = False
 
@@ -49,6 +55,7 @@ class Watchdog:
         watcher = threading.Thread(
             target=self._watch, args=(ended, main, _SIGNAL), name="flowy_sim watchdog", daemon=True
         )
+        self._started(watcher)
         watcher.start()
         try:
             yield

@@ -116,7 +116,7 @@ class WorkerClient(Client):
         self._is_calling = False
         self._tasks: dict[str, Reply] = {}
         self.loop: Suspendable | None = None
-        self.watchdog = Watchdog(self._blocked)
+        self.watchdog = Watchdog(self._blocked, simulation.threads.ignore)
         self._on_task = on_task
         self._on_answer = on_answer
         self.late: dict[PolledList, deque[Reply]] = {}
