@@ -73,9 +73,17 @@ class DelayedCalls:
         """Call a function of the test later."""
         self._add(seconds, _ACTION, action, None)
 
-    def add_sleep(self, seconds: float) -> int:
-        """Note that a poll loop sleeps; return when it wakes up, in milliseconds since 1970."""
-        return self._add(seconds, _SLEEP, _do_nothing, None)[0]
+    def add_sleep(self, seconds: float) -> tuple[int, int]:
+        """Note that a poll loop sleeps.
+
+        Returns:
+            When it wakes up, in milliseconds since 1970, and the key for `cancel_sleep`.
+        """
+        return self._add(seconds, _SLEEP, _do_nothing, None)
+
+    def cancel_sleep(self, key: int) -> None:
+        """Forget the sleep of a poll loop, if it is not over."""
+        self._due.cancel(key)
 
     def next_instant(self) -> int | None:
         """Return when the next call is due, in milliseconds since 1970; None if there is none."""

@@ -67,6 +67,7 @@ class LoopWorker:
         self._greenlet: greenlet | None = None
         self._polls: PolledList | None = None
         self._wakes_at: int | None = None
+        self._woken: Callable[[], bool] | None = None
         self._is_new = True
         self._released: dict[tuple[PolledList, PolledList | None], object] = {}
         self._stranger: PolledList | None = None
@@ -77,7 +78,8 @@ class LoopWorker:
     def is_ready(self, waiting: Set[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
         if self._wakes_at is not None:
-            return self._client.now() >= self._wakes_at
+            is_woken = self._woken is not None and self._woken()
+            return is_woken or self._client.now() >= self._wakes_at
         return self._is_new or self._polls in waiting or self._reason(waiting) is not None
 
     def is_ready_for_strangers(self, waiting: Set[PolledList]) -> bool:
@@ -166,11 +168,16 @@ class LoopWorker:
             self._suspend()
         self._polls = None
 
-    def sleep(self, seconds: float) -> None:
-        """Wait for some simulated time."""
-        self._wakes_at = self._client.wake_after(seconds)
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Wait for some simulated time, or until `woken` returns that it is over."""
+        self._wakes_at, key = self._client.wake_after(seconds)
+        self._woken = woken
         self._suspend()
-        self.answers.append(seconds)
+        self._woken = None
+        is_woken = woken is not None and woken()
+        if is_woken:
+            self._client.cancel_sleep(key)
+        self.answers.append((seconds, is_woken))
 
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""

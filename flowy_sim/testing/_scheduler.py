@@ -92,6 +92,7 @@ class Scheduler:
         self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
         self.worker_client.fault_injector = self.fault_injector
         self.worker_client.wake_after = self.delayed_calls.add_sleep
+        self.worker_client.cancel_sleep = self.delayed_calls.cancel_sleep
         self.suspended: SuspendedExecutions = ReplayingDeciders()
         self._on_fault = on_fault
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
@@ -136,7 +137,7 @@ class Scheduler:
             yield
             return
         client = self.worker_client
-        with mock_swf(self.simulation), virtual_sleep(client.sleep), client.watchdog.watching():
+        with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
             yield
 
     @property

@@ -2,22 +2,41 @@
 
 While it is active, every module's reference to `time.sleep` is replaced, because ``from time import
 sleep`` keeps one of its own. The replacement really sleeps unless it is called by code that sleeps
-virtually. freezegun finds references in the same way.
+virtually. freezegun finds references in the same way. `threading.Event.wait` and
+`threading.Condition.wait` with a timeout are replaced, too.
+
+Code of the standard library that waits again and again until a real clock has reached an instant,
+such as `queue.Queue.get`, still waits in real time: virtual waits would never end it. That is
+logged.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 _really_sleep = time.sleep
 
-Sleeper = Callable[[float], bool]
-"""Sleeps for some seconds if the code that runs is to sleep virtually; returns whether it did."""
+_really_wait = threading.Condition.wait
+
+logger = logging.getLogger("flowy_sim.testing")
+
+
+class Sleeper(Protocol):
+    """Code that may sleep virtually."""
+
+    def sleeps(self) -> bool:
+        """Return whether the code that runs sleeps virtually."""
+        ...
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Sleep for some seconds, or until `woken` returns that it is over."""
+        ...
 
 
 class _Sleepers:
@@ -37,6 +56,7 @@ class _Sleepers:
                 if names.get(name) is _really_sleep:
                     names[name] = _sleep
             self._active.append(entry)
+            threading.Condition.wait = _wait  # type: ignore[method-assign]
         return entry
 
     def leave(self, entry: tuple[int, Sleeper]) -> None:
@@ -44,14 +64,19 @@ class _Sleepers:
             self._active.remove(entry)
             if self._active:
                 return
+            threading.Condition.wait = _really_wait  # type: ignore[method-assign]
             self._find_references()
             for names, name in self._references:
                 if names.get(name) is _sleep:
                     names[name] = _really_sleep
 
-    def of_thread(self) -> list[Sleeper]:
+    def running(self) -> Sleeper | None:
+        """Return the sleeper of the code that runs; None if it really sleeps."""
         own = threading.get_ident()
-        return [sleeper for thread, sleeper in self._active if thread == own]
+        for thread, sleeper in reversed(self._active):
+            if thread == own and sleeper.sleeps():
+                return sleeper
+        return None
 
     def _find_references(self) -> None:
         """Look through the modules that were imported since."""
@@ -72,8 +97,52 @@ _sleepers = _Sleepers()
 
 
 def _sleep(seconds: float, /) -> None:
-    if not any(sleeper(seconds) for sleeper in reversed(_sleepers.of_thread())):
+    sleeper = _sleepers.running()
+    if sleeper is None or seconds < 0:
         _really_sleep(seconds)
+    else:
+        sleeper.sleep(seconds)
+
+
+def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
+    sleeper = None if timeout is None or timeout <= 0 else _sleepers.running()
+    if timeout is None or sleeper is None:
+        return _really_wait(self, timeout)
+    caller = sys._getframe(1)
+    is_event = caller.f_code is threading.Event.wait.__code__
+    if caller.f_globals.get("__name__") in _REAL_TIME and not is_event:
+        while caller.f_back is not None and caller.f_globals.get("__name__") in _REAL_TIME:
+            caller = caller.f_back
+        where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        logger.warning("%s waits in real time for up to %g seconds", where, timeout)
+        return _really_wait(self, timeout)
+    return _wait_virtually(self, timeout, sleeper)
+
+
+_REAL_TIME = frozenset({"threading", "queue"})
+"""Modules that wait again until a real clock has reached an instant."""
+
+
+def _wait_virtually(condition: Any, timeout: float, sleeper: Sleeper) -> bool:
+    """Wait as `threading.Condition.wait` does, but sleep virtually meanwhile."""
+    waiter = threading.Lock()
+    waiter.acquire()
+    notified = False
+
+    def woken() -> bool:
+        nonlocal notified
+        notified = notified or waiter.acquire(blocking=False)
+        return notified
+
+    condition._waiters.append(waiter)
+    saved = condition._release_save()
+    try:
+        sleeper.sleep(timeout, woken)
+        return woken()
+    finally:
+        condition._acquire_restore(saved)
+        if not notified:
+            condition._waiters.remove(waiter)
 
 
 @contextmanager
@@ -81,7 +150,7 @@ def virtual_sleep(sleeper: Sleeper) -> Iterator[None]:
     """Let code of this thread sleep virtually in `time.sleep`, however it was imported.
 
     Args:
-        sleeper: called first with each sleep of this thread.
+        sleeper: decides for each sleep of this thread whether it is virtual.
     """
     entry = _sleepers.enter(sleeper)
     try:

@@ -57,8 +57,8 @@ class Suspendable(Protocol):
         """Wait until a poll may be answered."""
         ...
 
-    def sleep(self, seconds: float) -> None:
-        """Wait for some simulated time."""
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None) -> None:
+        """Wait for some simulated time, or until `woken` returns that it is over."""
         ...
 
     def block(self, frame: FrameType) -> None:
@@ -100,7 +100,8 @@ class WorkerClient(Client):
 
     fault_injector: FaultInjector
     assign_answers: Callable[[Reply, Reply], Reply | None]
-    wake_after: Callable[[float], int]
+    wake_after: Callable[[float], tuple[int, int]]
+    cancel_sleep: Callable[[int], None]
 
     def __init__(
         self,
@@ -203,12 +204,15 @@ class WorkerClient(Client):
             raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
 
-    def sleep(self, seconds: float) -> bool:
-        """Let the poll loop sleep in simulated time, if its turn it is; return whether it is."""
-        if self.loop is None or threading.get_ident() != self._thread or seconds < 0:
-            return False
-        self.loop.sleep(seconds)
-        return True
+    def sleeps(self) -> bool:
+        """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
+        own = self.loop is not None and not self._is_calling
+        return own and threading.get_ident() == self._thread
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Let the poll loop sleep in simulated time, or until `woken` returns that it is over."""
+        assert self.loop is not None
+        self.loop.sleep(seconds, woken)
 
     def _blocked(self, frame: FrameType) -> None:
         if self.loop is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import queue
+import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from time import sleep as pause
 from typing import Any
 
@@ -310,3 +313,85 @@ def test_everything_is_restored_afterwards() -> None:
     assert (time.sleep, boto3.client) == (real, request)
     with mock_swf() as simulation:
         assert simulation.clock.now.year == 2024
+
+
+@pytest.mark.parametrize("wait", [threading.Event, threading.Condition], ids=lambda w: w.__name__)
+def test_waiting_with_a_timeout_takes_simulated_time(wait: Any) -> None:
+    outcomes: list[bool] = []
+
+    def worker(client: Client) -> None:
+        while True:
+            task = poll(client, "work")
+            made = wait()
+            if task.get("taskToken"):
+                if isinstance(made, threading.Condition):
+                    with made:
+                        outcomes.append(made.wait(30))
+                else:
+                    outcomes.append(made.wait(timeout=30))
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    assert run(decider(("a", "work")), worker).simulated_seconds == 30
+    assert outcomes == [False]
+
+
+def test_a_loop_can_wake_another_that_waits_with_a_timeout() -> None:
+    event = threading.Event()
+    outcomes: list[bool] = []
+
+    def worker(client: Client) -> None:
+        task = poll(client, "first")
+        if task.get("taskToken"):
+            outcomes.append(event.wait(100))
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def waker(client: Client) -> None:
+        task = poll(client, "second")
+        if task.get("taskToken"):
+            time.sleep(7)
+            event.set()
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def both(client: Client) -> None:
+        task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+        if task.get("taskToken"):
+            decisions = [schedule("a", "first"), schedule("b", "second")]
+            if task["previousStartedEventId"]:
+                decisions = [complete()] if len(done(task)) == 2 else []
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+    assert run(both, worker, waker).simulated_seconds == 7
+    assert outcomes == [True]
+
+
+def test_a_wait_that_still_takes_real_time_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def worker(client: Client) -> None:
+        with suppress(queue.Empty):
+            queue.Queue[int]().get(timeout=0.001)
+        work(client, "work")
+
+    run(decider(("a", "work")), worker)
+    assert re.search(r"test_poll_loops.py:\d+ waits in real time for up to 0.00\d* s", caplog.text)
+
+
+def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
+    def state(*extra: Any) -> int:
+        runner = Runner(Simulation())
+        register_domain = runner.simulation.client()
+
+        class Worker:
+            def __call__(self, client: Client) -> None:
+                for each in extra:
+                    each(client)
+                work(client, "work")
+
+        runner.loop(Worker)
+        register(register_domain)
+        start(register_domain)
+        runner.advance(10)
+        return runner.scheduler.pools[0].answers
+
+    empty = state(lambda client: client.list_domains(registrationStatus="DEPRECATED"))
+    sleepy = state(lambda client: time.sleep(1))
+    assert len({state(), empty, sleepy}) == 3
+    assert state() == state()
