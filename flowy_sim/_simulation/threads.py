@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from weakref import WeakSet
 
@@ -89,11 +89,17 @@ class Threads:
 
     def another_can_call(self) -> bool:
         """Return whether a thread other than the current one may make a call."""
+        return any(True for _ in self._others())
+
+    def another_computes(self) -> bool:
+        """Return whether such a thread computes; only Linux can tell."""
+        return any(computes(thread.native_id) for thread in self._others())
+
+    def _others(self) -> Iterator[threading.Thread]:
         current = threading.current_thread()
-        return any(
-            thread is not current and thread not in self._strangers
-            for thread in threading.enumerate()
-        )
+        for thread in threading.enumerate():
+            if thread is not current and thread not in self._strangers:
+                yield thread
 
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""

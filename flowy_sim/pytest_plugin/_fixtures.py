@@ -111,7 +111,7 @@ def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
 
 
 @pytest.fixture
-def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) -> Runner:
+def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) -> Iterator[Runner]:
     """Runs a workflow to its end: ``swf_run(ImageCategorization, "photo.jpg", 150)``.
 
     It returns a `flowy_sim.testing.Run`, with the status and the result. ``@pytest.mark.swf(
@@ -124,7 +124,8 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     with marker_errors_refused():
         runner = Runner(swf, stubs=swf_stub, **options)
     request.node.stash[RUN_BY] = runner
-    return runner
+    yield runner
+    runner.scheduler.discard_loops()
 
 
 @pytest.fixture

@@ -274,6 +274,11 @@ class LoopPool(WorkerPool):
         """Return whether the code can go on, or may find a task on the given lists."""
         return any(worker.is_ready(waiting) for worker in self._loops())
 
+    def discard(self) -> None:
+        """Never let the code go on."""
+        for each in self._alive:
+            each.discard()
+
     def is_ready_for_strangers(self, waiting: Set[PolledList]) -> bool:
         """Return whether the code may be about to poll one of these lists for the first time."""
         return any(worker.is_ready_for_strangers(waiting) for worker in self._loops())

@@ -19,7 +19,6 @@ from flowy._decider.suspended import SuspendedExecutions
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
-from flowy_sim._clients.mock_swf import mock_swf
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
@@ -31,13 +30,19 @@ from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._virtual_sleep import virtual_sleep
+from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.testing._worker_pool import Poller, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
 _DEFAULT_TIMEOUT = 3600
 """Seconds after which a task without a time-out counts as lost."""
+
+_LOOK = 0.005
+"""Real seconds between two looks for calls of threads that poll loops have started."""
+
+_GRACE = 4
+"""The number of looks for which such a thread counts as busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -126,9 +131,16 @@ class Scheduler:
 
     def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
         """Give turns to code that polls by itself."""
+        from flowy_sim._clients.mock_swf import mock_swf  # It imports boto3.
+
         with mock_swf(self.simulation):  # A class may make its client when it is instantiated.
             self._loop_pools.append(LoopPool(code, self.worker_client, name))
         self.simulation.threads.intercept = self.worker_client.intercept
+
+    def discard_loops(self) -> None:
+        """Never let poll loops go on, so that they can be freed."""
+        for pool in self._loop_pools:
+            pool.discard()
 
     @contextmanager
     def loop_environment(self) -> Iterator[None]:
@@ -136,6 +148,8 @@ class Scheduler:
         if not self._loop_pools:
             yield
             return
+        from flowy_sim._clients.mock_swf import mock_swf
+
         client = self.worker_client
         with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
             yield
@@ -226,11 +240,27 @@ class Scheduler:
                 and pool.is_ready_for_strangers(unknown)
             ]
         if not ready:
-            return False
+            return self._wait_for_threads() and self.take_turn()
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
         self._next = (chosen + 1) % len(pools)
         self._run_once(pools[chosen])
         return True
+
+    def _wait_for_threads(self) -> bool:
+        """Wait while threads that poll loops have started compute; return whether one has called.
+
+        A thread gets a moment to begin. One that then waits for something does not hold up time.
+        """
+        if not self._loop_pools or not self.simulation.threads.another_can_call():
+            return False
+        time_skipping = self.simulation.host.time_skipping
+        changes, looks = time_skipping.changes, 0
+        while looks < _GRACE or self.simulation.threads.another_computes():
+            really_sleep(_LOOK)
+            looks += 1
+            if time_skipping.changes != changes:
+                return True
+        return False
 
     def _run_once(self, pool: WorkerPool) -> None:
         client = self.worker_client

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-_really_sleep = time.sleep
+really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
 
@@ -53,7 +53,7 @@ class _Sleepers:
         with self._lock:
             self._find_references()
             for names, name in self._references:
-                if names.get(name) is _really_sleep:
+                if names.get(name) is really_sleep:
                     names[name] = _sleep
             self._active.append(entry)
             threading.Condition.wait = _wait  # type: ignore[method-assign]
@@ -68,7 +68,7 @@ class _Sleepers:
             self._find_references()
             for names, name in self._references:
                 if names.get(name) is _sleep:
-                    names[name] = _really_sleep
+                    names[name] = really_sleep
 
     def running(self) -> Sleeper | None:
         """Return the sleeper of the code that runs; None if it really sleeps."""
@@ -82,14 +82,14 @@ class _Sleepers:
         """Look through the modules that were imported since."""
         for name, module in list(sys.modules.items()):
             key = name, id(module)
-            if key in self._seen or module is sys.modules[__name__]:
+            if key in self._seen or name.startswith("flowy_sim."):
                 continue
             self._seen.add(key)
             names = getattr(module, "__dict__", {})
             self._references += [
                 (names, each)
                 for each, value in list(names.items())
-                if value is _really_sleep or value is _sleep
+                if value is really_sleep or value is _sleep
             ]
 
 
@@ -99,7 +99,7 @@ _sleepers = _Sleepers()
 def _sleep(seconds: float, /) -> None:
     sleeper = _sleepers.running()
     if sleeper is None or seconds < 0:
-        _really_sleep(seconds)
+        really_sleep(seconds)
     else:
         sleeper.sleep(seconds)
 

@@ -293,6 +293,21 @@ def test_a_thread_that_a_loop_starts_may_make_calls() -> None:
     assert run(decider(("a", "work")), worker).result == "done"
 
 
+def test_time_stands_still_while_a_thread_of_a_loop_computes() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            threading.Thread(target=compute_and_answer, args=(client, task["taskToken"])).start()
+
+    def compute_and_answer(client: Client, token: str) -> None:
+        until = time.monotonic() + 0.1
+        while time.monotonic() < until:
+            pass
+        client.respond_activity_task_completed(taskToken=token)
+
+    assert run(decider(("a", "work")), worker).simulated_seconds == 0
+
+
 def test_a_loop_that_waits_for_a_lock_of_a_suspended_loop_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
