@@ -2,9 +2,10 @@
 
 Two states are equal if these are: the executions as deciders see them, what is due later, the tasks
 that workers hold, the faults that may still strike, what each poll loop has received, and the
-outside world as the test describes it (`Runner.watch`). To a poll loop everything counts that it
-has received, because it may remember it: empty answers and sleeps, too. Otherwise event IDs, run IDs, names of workers, and which of two running activities started
-first do not count, so orders that differ only in these are explored once.
+outside world as the test describes it (`Runner.watch`). A poll loop may remember everything that it
+has received, so all of it counts, including empty polls and sleeps. Apart from that, event IDs, run
+IDs, names of workers, and which of two running activities started first do not count, so orders
+that differ only in these are explored once.
 """
 
 from __future__ import annotations

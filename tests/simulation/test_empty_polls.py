@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -47,9 +48,9 @@ def why_nothing_is_found(
 ) -> str:
     monkeypatch.setattr(time_skipping, "IN_VAIN", 5)
     poll = getattr(client, f"poll_for_{kind}_task")
+    polls = (poll(domain="shop", taskList={"name": task_list}) for _ in count())
     with pytest.raises(EndlessLoopError) as caught:
-        while True:
-            poll(domain="shop", taskList={"name": task_list})
+        list(polls)
     return str(caught.value).partition("nothing: ")[2].partition(". No execution is open")[0]
 
 
