@@ -1,4 +1,4 @@
-"""Amazon SWF in memory and on a fake clock, and what it takes to test with it.
+"""Amazon SWF in memory and on a fake clock, and the tools to test with it.
 
 >>> from flowy_sim import Simulation
 >>> Simulation().clock.now.isoformat()

@@ -7,10 +7,10 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install what it needs."""
+    """Run the command line, or print how to install what it needs."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A result that the terminal cannot show is no reason to fail.
+            # The command should not fail because of a character that the terminal cannot show.
             stream.reconfigure(errors="backslashreplace")
     try:
         from flowy_sim._cli import cli

@@ -52,7 +52,7 @@ def environment(*variables: Mapping[str, str], port: int) -> dict[str, str]:
 
 @contextmanager
 def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own group, which is ended as a whole."""
+    """A process in its own process group, which is killed with all its children."""
     process = subprocess.Popen(command, text=True, start_new_session=True, **options)
     try:
         yield process

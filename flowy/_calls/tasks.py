@@ -258,7 +258,7 @@ class ActivityCall(TaskCall):
         self.decider.add(Decision("RequestCancelActivityTask", {"activityId": self.key}))
 
 
-class LambdaFunction(NamedTuple):
+class LambdaType(NamedTuple):
     """A Lambda function, as a workflow names it."""
 
     name: str

@@ -42,7 +42,7 @@ CATEGORIES = (
 )
 """Names of colours; of two colours with the same number of pixels, the one listed first wins."""
 
-# Not all that Pillow reads: an EPS file, for one, is a program that Pillow runs in Ghostscript.
+# Not every format that Pillow reads: an EPS file, for example, is a program for Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 MAXIMUM_PIXELS = 50_000_000  # Decoded ones, which take four bytes each; for WEBP sixteen.
 MAXIMUM_SIZE = 2048

@@ -92,7 +92,7 @@ def history(
     inputs and results, as the histories do.
     """
     if from_aws == (endpoint_url is not None):
-        raise click.UsageError("Give one of --from-aws and --endpoint-url.")
+        raise click.UsageError("Give either --from-aws or --endpoint-url.")
     if run_id is not None and workflow_id is None:
         raise click.UsageError("--run-id requires --workflow-id.")
     if run_id is not None and any(each is not None for each in (since, limit, *filters.values())):

@@ -69,7 +69,7 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
 
     Args:
         words: the workflow and its arguments.
-        modules: modules to search for activities beside the workflow's package.
+        modules: modules to search for activities, in addition to the workflow's package.
 
     Raises:
         click.ClickException: something cannot be found or imported.
@@ -134,7 +134,7 @@ def _sample() -> str:
 
 
 def _photograph(word: str) -> str:
-    """Return the file or URL of a photo, or raise an error: a workflow was meant, probably."""
+    """Return the file or URL of a photo, or raise an error; the user probably meant a workflow."""
     if word.endswith(".py"):
         raise click.ClickException(
             f"{word} is a Python file; name the workflow as module:Class, such as "

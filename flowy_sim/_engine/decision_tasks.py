@@ -1,8 +1,8 @@
 """Decision tasks: scheduling, holding back, polling, timing out.
 
-An execution has at most one decision task that waits and one that a decider has. Whatever a
-decider needs to know schedules one in the same transaction, unless one waits already. The one
-that waits is held back while a decider has the other.
+An execution has at most one decision task that waits and one that a decider holds. An event that a
+decider needs to know of schedules one in the same transaction, unless one waits already. The
+waiting one is held back while a decider holds the other.
 """
 
 from __future__ import annotations

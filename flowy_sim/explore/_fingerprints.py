@@ -6,6 +6,8 @@ outside world as the test describes it (`Runner.watch`). A poll loop may remembe
 has received, so all of it counts, including empty polls and sleeps. Apart from that, event IDs, run
 IDs, names of workers, and which of two running activities started first do not count, so orders
 that differ only in these are explored once.
+
+Model checkers such as SPIN and TLC prune states in the same way.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A run is determined by its choices. For every possibility that it did not take there is an
 alternative: a run that makes the same choices up to there and then takes that possibility. The
 frontier holds the alternatives that have not been tried. When it is empty, the whole space has been
-explored. `shrink` then looks for the fewest deviations that make a failed run fail.
+explored. Trying the fewest deviations first is known as delay-bounded scheduling (Emmi, Qadeer and
+Rakamarić, 2011). `shrink` then looks for the fewest deviations that make a failed run fail.
 """
 
 from __future__ import annotations

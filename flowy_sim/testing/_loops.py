@@ -1,4 +1,4 @@
-"""Poll loops: code that polls by itself, suspended wherever it polls or sleeps.
+"""Poll loops: code that polls with its own loop, suspended wherever it polls or sleeps.
 
 Each loop runs in a greenlet, so that it keeps its place and its variables while other workers take
 their turns. It goes on when its list has a task. Two rules let a loop take tasks that wait on
@@ -47,7 +47,7 @@ class BlockedLoopError(RuntimeError):
 
 
 class LoopWorker:
-    """Code that polls by itself, as a worker.
+    """Code that polls with its own loop, as a worker.
 
     Args:
         code: the code, or a class or a function that makes it.

@@ -31,7 +31,7 @@ from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep
-from flowy_sim.testing._worker_pool import Poller, WorkerClient, WorkerPool
+from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
@@ -49,7 +49,7 @@ _LONGEST_WAIT = 32
 
 
 class Scheduler:
-    """Gives turns to deciders and workers. It is the target of faults, too.
+    """Gives turns to deciders and workers. It is also the target of faults.
 
     Args:
         simulation: the service.
@@ -130,7 +130,7 @@ class Scheduler:
         ]
 
     def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
-        """Give turns to code that polls by itself."""
+        """Give turns to code that polls with its own loop."""
         from flowy_sim._clients.mock_swf import mock_swf  # It imports boto3.
 
         with mock_swf(self.simulation):  # A class may make its client when it is instantiated.
@@ -163,7 +163,7 @@ class Scheduler:
     def can_call(self) -> frozenset[str]:
         """The names of everything that workflows can call; empty if that is not known.
 
-        It isn't where code that polls by itself decides.
+        It isn't known if code with its own poll loop decides.
         """
         return frozenset() if self._loop_pools else self._known.names
 
@@ -182,7 +182,7 @@ class Scheduler:
         create = self._decider if poll == DECISION_POLL else self._worker
         return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
 
-    def _decider(self, task_list: str, name: str) -> Poller:
+    def _decider(self, task_list: str, name: str) -> PollingWorker:
         workflows = {**self._known.workflows, **self.deployed}.values()
         return WorkflowWorker(
             self.worker_client,
@@ -195,7 +195,7 @@ class Scheduler:
             wait=self._wait,
         )
 
-    def _worker(self, task_list: str, name: str) -> Poller:
+    def _worker(self, task_list: str, name: str) -> PollingWorker:
         activities = self._known.activities.values()
         return ActivityWorker(
             self.worker_client,
@@ -217,7 +217,7 @@ class Scheduler:
         if threading.get_ident() != self._thread:
             # Automatic heartbeats: time stands still while an activity works.
             return event.wait()
-        # The wait of a worker is random up to a power of two; that power is not. The longest wait
+        # The wait of a worker is random up to a power of two, which is not random. The longest wait
         # can be as short as the one before it, so both are rounded to the same.
         rounded = 2 ** math.ceil(math.log2(max(seconds, 1e-3)))
         self.simulation.clock.advance(min(rounded, _LONGEST_WAIT))
@@ -290,7 +290,7 @@ class Scheduler:
         if client.task is not None:
             self._decide_again(client.task)
 
-    def _log_effects(self, name: str, worker: Poller) -> None:
+    def _log_effects(self, name: str, worker: PollingWorker) -> None:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
             return

@@ -40,7 +40,7 @@ class HeldAnswer(NamedTuple):
     heartbeat: float | None
 
 
-class Poller(Protocol):
+class PollingWorker(Protocol):
     """A worker or decider: it polls once per turn."""
 
     def run_once(self) -> bool:
@@ -344,7 +344,7 @@ class WorkerPool:
 
     def __init__(
         self,
-        create: Callable[[str], Poller],
+        create: Callable[[str], PollingWorker],
         role: str,
         size: int | None,
         lists: list[PolledList],
@@ -359,7 +359,7 @@ class WorkerPool:
     def restart(self) -> None:
         """Replace all workers by new ones."""
         self._busy: set[str] = set()
-        self._idle: deque[tuple[str, Poller]] = deque()
+        self._idle: deque[tuple[str, PollingWorker]] = deque()
         for _ in range(self._size or 0):
             self._add_worker()
 
@@ -372,7 +372,7 @@ class WorkerPool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""
         return self.has_idle and not waiting.isdisjoint(self.lists)
 
-    def take(self) -> tuple[str, Poller]:
+    def take(self) -> tuple[str, PollingWorker]:
         """Return the name of the worker that has been idle longest, and the worker."""
         if not self._idle:
             self._add_worker()
@@ -380,7 +380,7 @@ class WorkerPool:
         self._busy.add(name)
         return name, worker
 
-    def put_back(self, name: str, worker: Poller) -> None:
+    def put_back(self, name: str, worker: PollingWorker) -> None:
         """Let a worker take turns again, unless it was replaced in the meantime."""
         if name in self._busy:
             self._busy.remove(name)

@@ -201,7 +201,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence(write, options, farewell):
     assert "Traceback" not in errors
 
 
-def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
+def test_a_closed_pipe_does_not_fail_the_workflow():
     with subprocess.Popen(
         [*COMMAND, "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -226,7 +226,9 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
         ),
     ],
 )
-def test_every_command_ends_alike_when_it_is_interrupted(invoke, monkeypatch, words, works):
+def test_every_command_ends_in_the_same_way_when_it_is_interrupted(
+    invoke, monkeypatch, words, works
+):
     def press(*args, **kwargs):
         raise KeyboardInterrupt
 

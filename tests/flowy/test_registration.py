@@ -135,7 +135,7 @@ def test_another_worker_may_register_at_the_same_moment(client: Any) -> None:
         activity_worker(Slow(client, activity_worker(client, Other)), Add).register()
 
 
-def test_a_fault_that_is_none_of_ours_is_passed_on() -> None:
+def test_an_unrelated_fault_is_passed_on() -> None:
     class Refusing:
         def describe_activity_type(self, **request: Any) -> Any:
             raise PermissionError("not allowed")
