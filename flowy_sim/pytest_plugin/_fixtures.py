@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy._installation import install_command
 from flowy_sim.pytest_plugin._marker import (
     RUNNER,
     SIMULATION,
@@ -166,6 +165,7 @@ def swf_replay(
 
 @pytest.fixture(scope="session")
 def _swf_server() -> Iterator[Endpoint]:
+    from flowy._installation import install_command
     from flowy_sim._server.server import serving
 
     missing = [name for name in _SERVING if find_spec(name) is None]
