@@ -69,6 +69,7 @@ def replay(
     With --decider, leave WORKFLOW out. The decider, a function or class that polls with an SWF
     client, gets each decision task of a history in answer to its polls.
     """
+    from flowy._safe_text import safe_lines
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
     from flowy_sim._cli.targets import polling_code
@@ -87,7 +88,7 @@ def replay(
     for replayed in replay_files(workflows, paths, payloads, loop, tolerance):
         found.append(replayed)
         if not as_json and replayed.outcome != OTHER:
-            click.echo(str(replayed))
+            click.echo(safe_lines(replayed))
     if not found and not as_json:
         click.echo("No file ends in .json.", err=True)
     counts = Counter(replayed.outcome for replayed in found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
 from flowy._client import SwfClient, fault_code
+from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, by_type, register, scan
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
@@ -23,10 +23,12 @@ from flowy_sim.testing._stub_answers import CHILD
 from flowy_sim.testing._stub_dispatch import STUBS_LIST, StubbedWorkflow, StubDispatch
 from flowy_sim.testing._stubs import NameAndVersion
 
-logger = logging.getLogger("flowy_sim.testing")
+logger = safe_logger("flowy_sim.testing")
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
+
+Proxy = ActivityProxy[..., Any] | WorkflowProxy[..., Any]
 
 
 class Registry:
@@ -85,29 +87,19 @@ class Registry:
 
     @property
     def decision_lists(self) -> list[str]:
-        """The task lists of the workflows."""
-        declared = [
-            _task_list(cls.flowy_type.defaults)
-            for key, cls in self.workflows.items()
-            if (CHILD, key) not in self._only_named
-        ]
-        overridden = [
-            _task_list(proxy.call_options.members, "taskList") for proxy in self._children
-        ]
-        return _unique([*declared, *overridden, *self._stub_lists(CHILD)])
+        """The task lists of the workflows, by their types and by the options of proxies."""
+        own = {k: cls for k, cls in self.workflows.items() if (CHILD, k) not in self._only_named}
+        return _unique([*_lists(own, self._children), *self._stub_lists(CHILD)])
 
     @property
     def activity_lists(self) -> list[str]:
         """The task lists of the activities, by their types and by the options of proxies."""
-        if not self.activities:
-            return []
-        declared = [
-            _task_list(cls.flowy_type.defaults)
+        own = {
+            key: cls
             for key, cls in self.activities.items()
             if (STUBBED_ACTIVITY, key) not in self._only_named
-        ]
-        overridden = [_task_list(proxy.call_options.members, "taskList") for proxy in self._proxies]
-        return _unique([*declared, *overridden, *self._stub_lists(STUBBED_ACTIVITY)])
+        }
+        return _unique([*_lists(own, self._proxies), *self._stub_lists(STUBBED_ACTIVITY)])
 
     @property
     def polled(self) -> frozenset[tuple[str, str]]:
@@ -119,6 +111,16 @@ class Registry:
     def _stub_lists(self, kind: str) -> list[str]:
         stubs = self._stub_dispatch
         return [STUBS_LIST] if stubs is not None and stubs.stubs.all(kind) else []
+
+    @property
+    def other_decision_lists(self) -> list[str]:
+        """The task lists of children that no class implements: other deciders poll them."""
+        return self._other_lists(self._children, self.workflows, self._workflow_defaults)
+
+    @property
+    def other_activity_lists(self) -> list[str]:
+        """The task lists of activities without code or stub: other workers poll them."""
+        return self._other_lists(self._proxies, self.activities, self._activity_defaults)
 
     def register(self, is_new: bool = False) -> None:
         """Register all types that the domain does not have yet.
@@ -165,6 +167,20 @@ class Registry:
         call = client.register_activity_type if activity else client.register_workflow_type
         call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
 
+    def _other_lists(
+        self,
+        proxies: Iterable[Proxy],
+        served: Mapping[NameAndVersion, type[Any]],
+        defaults: Callable[[NameAndVersion], dict[str, Any] | None],
+    ) -> list[str]:
+        """Return the lists of proxies of types that are not served, but not those of the others."""
+        found: list[str | None] = []
+        for proxy in proxies:
+            if (key := type_of(proxy)) not in served:
+                chosen = _task_list(proxy.call_options.members, "taskList")
+                found.append(chosen or _task_list(defaults(key) or {}))
+        return [name for name in _unique(found) if name not in _lists(served, proxies)]
+
     def _stub(self, stub_dispatch: StubDispatch) -> None:
         """Replace what is stubbed by stubs.
 
@@ -196,31 +212,39 @@ class Registry:
         """Return the type of the activity that a stub names."""
         if key in self.activities:
             return self.activities[key].flowy_type
-        name, version = key
-        try:
-            reply = self._client.describe_activity_type(
-                domain=self._domain, activityType={"name": name, "version": version}
-            )
-        except Exception as error:
-            if fault_code(error) != "UnknownResourceFault":
-                raise
-            return _bare_activity(name, version, STUBS_LIST)
-        return ActivityType(name, version, reply["configuration"], Retry(1), False)
+        defaults = self._activity_defaults(key)
+        if defaults is None:
+            return _bare_activity(*key, STUBS_LIST)
+        return ActivityType(*key, defaults, Retry(1), False)
 
     def _workflow_type(self, key: NameAndVersion) -> WorkflowType:
         """Return the type of the child workflow that a stub names."""
         if key in self.workflows:
             return self.workflows[key].flowy_type
+        defaults = self._workflow_defaults(key)
+        return (
+            _bare_workflow(*key, STUBS_LIST) if defaults is None else WorkflowType(*key, defaults)
+        )
+
+    def _activity_defaults(self, key: NameAndVersion) -> dict[str, Any] | None:
+        return self._defaults(self._client.describe_activity_type, "activityType", key)
+
+    def _workflow_defaults(self, key: NameAndVersion) -> dict[str, Any] | None:
+        return self._defaults(self._client.describe_workflow_type, "workflowType", key)
+
+    def _defaults(
+        self, describe: Callable[..., dict[str, Any]], member: str, key: NameAndVersion
+    ) -> dict[str, Any] | None:
+        """Return the registered defaults of a type; None if the domain does not have it."""
         name, version = key
         try:
-            reply = self._client.describe_workflow_type(
-                domain=self._domain, workflowType={"name": name, "version": version}
-            )
+            reply = describe(domain=self._domain, **{member: {"name": name, "version": version}})
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
-            return _bare_workflow(name, version, STUBS_LIST)
-        return WorkflowType(name, version, reply["configuration"])
+            return None
+        defaults: dict[str, Any] = reply["configuration"]
+        return defaults
 
 
 def activities_in(sources: Sources) -> list[type[Activity]]:
@@ -291,7 +315,7 @@ def implementations(workflows: Iterable[type[Workflow]]) -> list[type[Activity]]
     return [activity for activity in named if activity is not None]
 
 
-def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAndVersion:
+def type_of(proxy: Proxy) -> NameAndVersion:
     """Return the name and version of the type that a proxy calls."""
     return proxy.declared.name, proxy.declared.version
 
@@ -338,6 +362,17 @@ def _bare_activity(name: str, version: str, task_list: str) -> ActivityType:
 def _task_list(defaults: dict[str, Any], member: str = "defaultTaskList") -> str | None:
     name: str | None = defaults.get(member, {}).get("name")
     return name
+
+
+def _lists(served: Mapping[NameAndVersion, type[Any]], proxies: Iterable[Proxy]) -> list[str]:
+    """Return the task lists of types, and those on which proxies schedule them."""
+    declared = [_task_list(cls.flowy_type.defaults) for cls in served.values()]
+    chosen = [
+        _task_list(proxy.call_options.members, "taskList")
+        for proxy in proxies
+        if type_of(proxy) in served
+    ]
+    return _unique([*declared, *chosen])
 
 
 def _unique(names: Iterable[str | None]) -> list[str]:

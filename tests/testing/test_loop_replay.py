@@ -332,4 +332,4 @@ def test_golden_histories_of_a_decider_are_recorded_and_replayed(
     pytester.makepyfile(deli=changed)
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=2)
-    assert "does not replay any more" in str(result.stdout)
+    assert "record it again: pytest --swf-record" in str(result.stdout)
