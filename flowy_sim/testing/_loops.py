@@ -20,7 +20,8 @@ from __future__ import annotations
 import ctypes
 import dis
 import inspect
-from collections.abc import Callable, Iterator, Set as AbstractSet
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextvars import copy_context
 from functools import lru_cache
 from types import CodeType, FrameType
