@@ -20,7 +20,8 @@ from __future__ import annotations
 import ctypes
 import dis
 import inspect
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextvars import copy_context
 from functools import lru_cache
 from types import CodeType, FrameType
@@ -75,14 +76,14 @@ class LoopWorker:
         self._digest = 0
         self.answers: list[object] = []
 
-    def is_ready(self, waiting: Set[PolledList]) -> bool:
+    def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
         if self._wakes_at is not None:
             is_woken = self._woken is not None and self._woken()
             return is_woken or self._client.now() >= self._wakes_at
         return self._is_new or self._polls in waiting or self._reason(waiting) is not None
 
-    def is_ready_for_strangers(self, waiting: Set[PolledList]) -> bool:
+    def is_ready_for_strangers(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code may be about to poll one of the given lists for the first time.
 
         Args:
@@ -231,7 +232,7 @@ class LoopWorker:
         self._released[reason, self._polls] = self._client.changes()
         return True
 
-    def _reason(self, waiting: Set[PolledList]) -> PolledList | None:
+    def _reason(self, waiting: AbstractSet[PolledList]) -> PolledList | None:
         """Return another list that the code polls and that has a task, unless it was tried."""
         changes = self._client.changes()
         for each in self._lists:
@@ -270,7 +271,7 @@ class LoopPool(WorkerPool):
         """A digest of what the worker has received."""
         return self._alive[0].digest()
 
-    def is_ready(self, waiting: Set[PolledList]) -> bool:
+    def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
         return any(worker.is_ready(waiting) for worker in self._loops())
 
@@ -279,7 +280,7 @@ class LoopPool(WorkerPool):
         for each in self._alive:
             each.discard()
 
-    def is_ready_for_strangers(self, waiting: Set[PolledList]) -> bool:
+    def is_ready_for_strangers(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code may be about to poll one of these lists for the first time."""
         return any(worker.is_ready_for_strangers(waiting) for worker in self._loops())
 
