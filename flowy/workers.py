@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, Reply, SwfClient, fault_code
+from flowy._client import Execution, Reply, SwfClient, call, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
@@ -86,7 +86,7 @@ class ActivityWorker(Worker):
         Returns:
             Whether there was a task.
         """
-        task = self._client.poll_for_activity_task(**self._poll_request)
+        task = call(self._client, "poll_for_activity_task", self._poll_request)
         token = task.get("taskToken")
         if not token:
             return False
@@ -142,7 +142,7 @@ class ActivityWorker(Worker):
         if details is not None:
             request["details"] = cut(str(details), HEARTBEAT_LIMIT)
         try:
-            reply = self._client.record_activity_task_heartbeat(**request)
+            reply = call(self._client, "record_activity_task_heartbeat", request)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 logger.warning("%s: %s is no longer awaited", label, task["activityId"])
@@ -248,7 +248,7 @@ class WorkflowWorker(Worker):
         Returns:
             Whether there was a task.
         """
-        task = self._client.poll_for_decision_task(**self._poll_request)
+        task = call(self._client, "poll_for_decision_task", self._poll_request)
         token = task.get("taskToken")
         if not token:
             return False

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from flowy._payloads.serializers import JSON_FORMS, Converter, JsonForm
 from flowy.result import Result
 
+
 class Hints(NamedTuple):
     """How the arguments and result of ``run`` are read; None for values that stay plain JSON."""
 
