@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowy._payloads.hints import NO_HINTS, hints_of
-from flowy._payloads.serializers import Converter, Encode, Json, Serializer
+from flowy._payloads.serializers import Converter, Encode, Json, Serializer, escaped
 from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
 from flowy._payloads.text import DATA_LIMIT, error_message, length
 from flowy.errors import SerializationError
@@ -87,7 +87,7 @@ class Payloads:
         if length(text) <= DATA_LIMIT:
             return text
         if self._store is not None:
-            return keep(self._store, f"the input of {owner}", text)
+            return self._kept(self._store, f"the input of {owner}", text)
         name, size = max(
             ((name, length(encode(value))) for name, value in _named(args, kwargs, signals)),
             key=lambda named: named[1],
@@ -138,7 +138,7 @@ class Payloads:
         if length(text) <= DATA_LIMIT:
             return text
         if self._store is not None:
-            return keep(self._store, what, text)
+            return self._kept(self._store, what, text)
         raise SerializationError(
             f"{what} takes {length(text):,} characters as {self._language}, and Amazon SWF "
             f"carries {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
@@ -244,6 +244,10 @@ class Payloads:
                 f"{what} is not {self._language}: {error_message(error)}: {text[:80]!r}"
             ) from error
         return value if convert is None else _converted(what, value, convert)
+
+    def _kept(self, store: Store, what: str, text: str) -> str:
+        # Escaped, so that a value has the same reference as in histories of earlier versions.
+        return keep(store, what, escaped(text) if isinstance(self.serializer, Json) else text)
 
     def _unencodable(
         self, owner: object, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+from flowy._payloads.serializers import escaped
 from flowy._payloads.text import length
 from flowy.errors import ConfigurationError, SerializationError
 
@@ -149,7 +150,7 @@ def keep(store: Store, what: str, text: str) -> str:
     Args:
         store: the store.
         what: the name of the text in errors, such as ``the input of resize 1``.
-        text: the text.
+        text: the text; JSON with everything beyond ASCII escaped, or any other text.
 
     Returns:
         A reference to it.
@@ -166,7 +167,22 @@ def keep(store: Store, what: str, text: str) -> str:
             f"{what}, of {length(text):,} characters, cannot be stored in {store}: "
             f"{type(error).__name__}: {error}"
         ) from error
+    return _reference(key, text)
+
+
+def _reference(key: str, text: str) -> str:
     return f"flowy:stored:{key}:{length(text)}"
+
+
+def refers_to(reference: str, text: str) -> bool:
+    """Whether a text is the reference by which earlier versions sent another, JSON, text.
+
+    They escaped everything beyond ASCII, so that more texts were too long.
+    """
+    if _REFERENCE.fullmatch(reference) is None:
+        return False
+    stored = escaped(text)
+    return reference == _reference(sha256(stored.encode()).hexdigest(), stored)
 
 
 def fetched(store: Store | None, what: str, text: str) -> str:

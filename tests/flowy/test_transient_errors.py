@@ -233,8 +233,10 @@ def test_an_empty_reply_to_a_poll_is_a_broken_connection(
 def test_botocore_reads_a_reply_that_is_cut_off_as_one_without_members() -> None:
     from botocore.parsers import create_parser
 
-    operation = botocore.session.get_session().get_service_model("swf").operation_model(
-        "PollForActivityTask"
+    operation = (
+        botocore.session.get_session()
+        .get_service_model("swf")
+        .operation_model("PollForActivityTask")
     )
     for body in (b"", b'{"startedEventId":0', b"{"):
         raw = {"body": body, "headers": {}, "status_code": 200}
@@ -310,8 +312,10 @@ def test_no_wait_ends_the_command_if_the_service_cannot_be_reached(
     try:
         ran = CliRunner().invoke(
             cli,
-            ["worker", "--no-wait", "--domain", "d", "--task-list", "t"]
-            + ["--endpoint-url", NOWHERE, "tests.support.example_workflows"],
+            [
+                *("worker", "--no-wait", "--domain", "d", "--task-list", "t"),
+                *("--endpoint-url", NOWHERE, "tests.support.example_workflows"),
+            ],
         )
     finally:
         logging.getLogger("botocore").setLevel(level)
