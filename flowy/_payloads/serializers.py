@@ -112,9 +112,10 @@ def _json_encoder(default: Converter) -> Encode:
     return encode_sendable
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
-_BEYOND_ASCII = re.compile("[^\0-\x7f]")
+_ESCAPED = re.compile(r"[^\0-~]")
+"""What `json` escapes: everything beyond ASCII, and DEL."""
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -124,7 +125,7 @@ def _escape(found: re.Match[str]) -> str:
 def escaped(text: str) -> str:
     """Return a JSON text with everything beyond ASCII escaped, as earlier versions wrote it."""
     # JSON has such characters within its texts only, so that each can be replaced by itself.
-    return text if text.isascii() else _BEYOND_ASCII.sub(_escape, text)
+    return _ESCAPED.sub(_escape, text)
 
 
 _sort_key = JSONEncoder(default=to_json, allow_nan=False).encode

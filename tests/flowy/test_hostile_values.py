@@ -1,16 +1,17 @@
-"""Whatever a payload contains and whatever a type hint says, only a `SerializationError` is raised."""
+"""Whatever a payload and its type hint are, only a `SerializationError` is raised."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, TypedDict
+from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
 import pytest
@@ -55,7 +56,7 @@ class Quitter:
         sys.exit(self.size)
 
 
-class Mute(Exception):  # noqa: N818
+class Mute(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -95,7 +96,7 @@ def compound(hints: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         hints.map(lambda hint: set[hint]),  # type: ignore[valid-type]
         hints.map(lambda hint: tuple[hint, ...]),  # type: ignore[valid-type]
         hints.map(lambda hint: Sequence[hint]),  # type: ignore[valid-type]
-        hints.map(lambda hint: Optional[hint]),
+        hints.map(lambda hint: hint | None if hint is not Any else Any),
         st.tuples(hints, hints).map(lambda two: tuple[two[0], two[1]]),  # type: ignore[misc]
         st.tuples(hints, hints).map(lambda two: two[0] | two[1] if two[0] is not Any else Any),
         st.tuples(hints, hints).map(lambda two: dict[two[0], two[1]]),  # type: ignore[misc]
@@ -147,10 +148,8 @@ def test_a_value_is_read_or_refused_with_a_serialization_error(hint: Any, value:
         lambda: PLAIN.decode_input("x 1", f'[[], {{"value": {text}}}]', hinted(hint)),
         lambda: PLAIN.decode_result("x 1", text, hinted(hint)),
     ):
-        try:
+        with suppress(SerializationError):
             read()
-        except SerializationError as error:
-            assert str(error)
 
 
 @given(st.text())
@@ -159,10 +158,8 @@ def test_a_value_is_read_or_refused_with_a_serialization_error(hint: Any, value:
 @example('[[1], {}, {"a": 1}]')
 def test_a_text_is_read_or_refused_with_a_serialization_error(text: str) -> None:
     for read in (PLAIN.decode_input, PLAIN.decode_start, PLAIN.decode_result):
-        try:
+        with suppress(SerializationError):
             read("x 1", text, hinted(int))
-        except SerializationError as error:
-            assert str(error)
 
 
 def test_hints_that_cannot_be_resolved_leave_the_members_of_a_class_plain() -> None:

@@ -42,7 +42,10 @@ def test_a_character_takes_as_many_as_at_the_service(character: str, longest: in
         PLAIN.encode_result("x 1", character * (longest + 1))
 
 
-@pytest.mark.parametrize("surrogate", ["\ud800", "\udfff", "a\udc00b", "😀\ud83d", "\udc00\ud800"])
+LONE = ["\ud800", "\udfff", "a\udc00b", "😀\ud83d", "\udc00\ud800"]
+
+
+@pytest.mark.parametrize("surrogate", LONE)
 def test_a_lone_surrogate_is_escaped(surrogate: str) -> None:
     text = PLAIN.encode_result("x 1", ["é", surrogate])
     assert text.encode()
