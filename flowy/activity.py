@@ -229,7 +229,8 @@ def activity(
             otherwise an error fails the workflow at once.
         priority: the priority of its tasks on the task list; higher numbers come first.
         automatic_heartbeat: whether the worker sends heartbeats by itself while ``run`` works, at a
-            third of the heartbeat time-out. ``self.heartbeat()`` and
+            third of the heartbeat time-out, which a call may override but not with a value up to a
+            third of this one. ``self.heartbeat()`` and
             ``self.context.cancel_requested`` report what they learn about a cancellation.
 
     Returns:
@@ -293,6 +294,11 @@ def _interval(heartbeat: int | None, automatic: bool) -> float | None:
         raise ConfigurationError(
             "automatic_heartbeat needs a heartbeat time-out; set one, such as heartbeat=60"
         )
+    return automatic_interval(heartbeat)
+
+
+def automatic_interval(heartbeat: int) -> float:
+    """Return the seconds between two automatic heartbeats under a time-out: a third of it."""
     return heartbeat / 3
 
 

@@ -96,7 +96,13 @@ class ActivityProxy(Generic[P, R]):
         self.activity = None if isinstance(cls, str) else cls
         self.declared = _declared(ActivityType, cls, version)
         declared = self.declared
-        chosen = CallOptions(options.ACTIVITY, {}, declared.retry, declared.error_handling)
+        chosen = CallOptions(
+            options.ACTIVITY,
+            {},
+            declared.retry,
+            declared.error_handling,
+            automatic_heartbeat=declared.automatic_heartbeat,
+        )
         self.call_options = chosen.over(overrides)
 
     @overload
