@@ -128,6 +128,9 @@ def escaped(text: str) -> str:
     return _ESCAPED.sub(_escape, text)
 
 
+_encode = _json_encoder(to_json)
+
+# With escapes: the order of a set must not change between versions.
 _sort_key = JSONEncoder(default=to_json, allow_nan=False).encode
 
 
@@ -159,7 +162,11 @@ class Serializer(Protocol):
 class Json:
     """The serializer that is used by default."""
 
-    dumps = staticmethod(_json_encoder(to_json))
+    @staticmethod
+    def dumps(value: Any) -> str:
+        """Return a value as JSON."""
+        return _encode(value)
+
     loads = staticmethod(json.JSONDecoder().decode)
 
     def __str__(self) -> str:
