@@ -135,6 +135,7 @@ class WorkflowProxy(Generic[P, R]):
         version: the version of its type, if ``name`` is a name.
         **overrides: options that override the registered defaults: ``task_list``,
             ``execution_start_to_close`` and ``task_start_to_close`` in seconds, ``child_policy``,
+            which governs the child's own children (the parent's policy governs the child itself),
             ``tags``, ``priority``, ``lambda_role``; and options that override those of the class:
             ``retry``, ``delay``, ``error_handling``. ``workflow_id`` is the child's id; by default
             it is derived from the parent's.
