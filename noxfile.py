@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import nox
 
@@ -25,6 +26,12 @@ OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
+CONTAINER_FILES = {
+    "compose-spec": "compose.yaml",
+    "github-workflows": "examples/ci/github-actions.yml",
+    "gitlab-ci": "examples/ci/gitlab-ci.yml",
+}
+MERMAID = "mermaid@11"
 NODE_WITHOUT_WARNING = {"AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
 NPM_OPTIONS = ["--loglevel=error", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
 EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
@@ -68,6 +75,71 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=THIS_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the site strictly in build/site; `nox -s docs -- --serve` also serves it."""
+    session.install("-e", EVERYTHING, *group("docs"))
+    pages, site = "build/pages", "build/site"
+    session.run("python", "docs/_pages.py", pages)
+    add_mermaid(session, pathlib.Path(pages, "assets", "mermaid.min.js"))
+    session.run("mkdocs", "build", "--clean", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "docs/_check_site.py", site)
+    if "--serve" in session.posargs:
+        session.run("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", site)
+
+
+@nox.session(python=THIS_PYTHON)
+def containers(session: nox.Session) -> None:
+    """Check the files for containers and CI, and run what they describe without a container."""
+    session.install(EVERYTHING, *group("containers"), *group("test"))
+    session.run("hadolint", "Dockerfile")
+    for schema, file in CONTAINER_FILES.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", file)
+    session.run("pytest", "tests/test_containers.py")
+
+
+def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
+    """Put Mermaid where pages with diagrams find it; the theme would load it from elsewhere."""
+    cache = pathlib.Path(session.virtualenv.location, "mermaid")
+    cache.mkdir(exist_ok=True)
+    if not list(cache.glob("*.tgz")):
+        session.run_install("npm", "pack", "--silent", MERMAID, "--pack-destination", str(cache))
+    with tarfile.open(next(cache.glob("*.tgz"))) as package:
+        found = package.extractfile("package/dist/mermaid.min.js")
+        assert found is not None
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_bytes(found.read())
+
+
+@nox.session(python=PYTHONS)
+def release(session: nox.Session) -> None:
+    """Build wheel and sdist, install each in an empty environment, and run both commands."""
+    session.install(*group("release"))
+    folder = pathlib.Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"), silent=True)
+    built = sorted((folder / "dist").iterdir())
+    session.run("twine", "check", "--strict", *map(str, built))
+    session.chdir(folder)  # Nothing is imported from the checkout.
+    for distribution in built:
+        environment = folder / distribution.suffix.strip(".")
+        session.run("python", "-m", "venv", "--clear", str(environment))
+        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+
+        def run(command: str, *arguments: str, scripts: pathlib.Path = scripts) -> None:
+            session.run(str(scripts / command), *arguments, external=True)
+
+        run("python", "-m", "pip", "install", "--quiet", str(distribution))
+        run("python", "-c", "import flowy, flowy_sim")
+        run("python", "-m", "pip", "install", "--quiet", f"{distribution}[cli,serve,tutorial]")
+        run("python", "-m", "pip", "check")
+        run("flowy-sim", "run")
+        register = (str(scripts / "flowy"), "register-domain", "shop")
+        run("flowy-sim", "serve", "--", *register)
+        for package in ("flowy", "flowy_sim"):
+            run("python", "-m", package, "--version")
 
 
 @nox.session(python=THIS_PYTHON)

@@ -1,1 +1,1 @@
-"""Speed and memory of the simulator, measured beside moto in one run."""
+"""Speed and memory of the simulator, measured together with moto in one run."""

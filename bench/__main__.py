@@ -17,7 +17,7 @@ FRAMEWORK = "flowy_sim, client object, flowy's workers"
 
 
 def in_process(quick: bool) -> str:
-    """Return what the simulator bears in the process that calls it."""
+    """Return the tables of the simulator in the process that calls it."""
     rounds = 1 if quick else 5
     sizes = [10, 100] if quick else [10, 100, 1_000]
     return "\n\n".join(
@@ -32,25 +32,25 @@ def in_process(quick: bool) -> str:
 
 
 def served(quick: bool) -> str:
-    """Return what the image workflow takes by a server, one call after the other."""
+    """Return the table of the image workflow at a server, one call after the other."""
     rounds = 1 if quick else 3
     return _in_turn(rounds, load.executions(rounds, [10, 100] if quick else [10, 50, 100]))
 
 
 def calls(quick: bool) -> str:
-    """Return what single calls to a server take."""
+    """Return the table of single calls to a server."""
     rounds = 1 if quick else 7
     return _in_turn(rounds, load.calls(rounds, 400 if quick else 1_000))
 
 
 def durable(quick: bool) -> str:
-    """Return what it costs that calls are durable."""
+    """Return the table of what durable calls cost."""
     rounds = 1 if quick else 5
     return _in_turn(rounds, load.durable(rounds, 1_000 if quick else 2_000))
 
 
 def polls(quick: bool) -> str:
-    """Return what polls take that wait."""
+    """Return the table of waiting polls."""
     rounds = 1 if quick else 3
     return _in_turn(rounds, waiting.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400))
 
@@ -61,7 +61,7 @@ def _in_turn(rounds: int, table_of_it: str) -> str:
 
 
 def workers(quick: bool) -> str:
-    """Return what flowy's own workers bear."""
+    """Return the tables of flowy's own workers."""
     rounds, scale = (1, 10) if quick else (3, 1)
     head = ["", *WAYS]
     rows = []
@@ -105,12 +105,12 @@ def _roomy() -> object:
 
 
 def kept(quick: bool) -> str:
-    """Return what it costs to keep simulations in files."""
+    """Return the table of what it costs to store simulations in files."""
     return f"Measured on {machine()}.\n\n{keeping.keeping(quick)}"
 
 
 def testing(quick: bool) -> str:
-    """Return what tests of workflows cost."""
+    """Return the table of what tests of workflows cost."""
     return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], toolkit.costs(quick))])
 
 
@@ -138,7 +138,7 @@ PARTS: dict[str, Callable[[bool], str]] = {
 @click.option("--write", type=click.Path(path_type=Path, exists=True), help="Put the tables there.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only these.")
 def main(quick: bool, write: Path | None, parts: tuple[str, ...]) -> None:
-    """Measure speed and memory of the simulator beside moto, in one run."""
+    """Measure speed and memory of the simulator and of moto in one run."""
     for name in parts or PARTS:
         text = PARTS[name](quick)
         click.echo(f"{text}\n")
@@ -147,7 +147,7 @@ def main(quick: bool, write: Path | None, parts: tuple[str, ...]) -> None:
 
 
 def put(document: Path, name: str, text: str) -> None:
-    """Put what was measured in its place in a document."""
+    """Write the measurements into their place in a document."""
     begin, end = (f"<!-- measured {name}: {which} -->" for which in ("begin", "end"))
     head, _, rest = document.read_text().partition(begin)
     _, _, tail = rest.partition(end)

@@ -1,4 +1,4 @@
-"""The clients that are compared, each over a service with nothing in it."""
+"""The clients that are compared, each of an empty service."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Clients that cost little beside what is measured: requests and responses by hand.
+"""Clients that cost little compared with what is measured: hand-written requests and responses.
 
-A boto3 client takes half a millisecond of processor time a call, more than a fast server; against
-that, one process with these connections keeps a server busy by itself.
+A boto3 client takes half a millisecond of processor time a call, more than a fast server;
+one process with these connections can keep a server busy.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
             self._response.set_result(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits for a response that there will be none."""
+        """Fail the call that waits for a response."""
         self._transport = None
         if self._response is not None and not self._response.done():
             self._response.set_exception(exc or ConnectionResetError())
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def connected(port: int, number: int) -> AsyncIterator[list[Connection]]:
-    """Open so many connections to a port of this machine, and close them in the end."""
+    """Open a number of connections to a port of this machine, and close them at the end."""
     opened = [Connection(port) for _ in range(number)]
     try:
         for connection in opened:

@@ -17,7 +17,7 @@ class Direct:
     """The engine's calls with the names and keywords of a boto3 client, and nothing around them."""
 
     def __init__(self, engine: Engine) -> None:
-        """Call this engine, at an instant that stands still."""
+        """Call this engine at a fixed instant."""
         self._engine = engine
         self.now = NOW
 
@@ -28,7 +28,7 @@ class Direct:
 
 
 def chain(length: int) -> float:
-    """Return the seconds that one execution with so many activities, one after another, takes."""
+    """Return the seconds of one execution with a number of activities, one after another."""
     client = Direct(Engine())
     images.register(client)
     client.start_workflow_execution(
@@ -38,7 +38,7 @@ def chain(length: int) -> float:
 
 
 def beside(count: int) -> float:
-    """Return the seconds that 1,000 image workflows take beside so many open executions."""
+    """Return the seconds of 1,000 image workflows with a number of open executions."""
     client = Direct(Engine())
     images.register(client)
     for number in range(count):
@@ -52,7 +52,7 @@ def beside(count: int) -> float:
 
 
 def long_history(length: int) -> float:
-    """Return the seconds that 100 activities take in an execution after so many events."""
+    """Return the seconds of 100 activities in an execution after a number of events."""
     client = Direct(Engine())
     images.register(client)
     client.start_workflow_execution(
@@ -120,9 +120,9 @@ def _cancel_timer(number: int) -> dict[str, Any]:
 
 
 def memory(executions: int) -> tuple[int, float]:
-    """Return how many events so many executions have, and the bytes that each takes.
+    """Return how many events a number of executions have, and the bytes of each event.
 
-    What an execution and the lists that it stands in take is counted in.
+    The memory of executions and lists is included.
     """
     tracemalloc.start()
     client = Direct(Engine())

@@ -23,7 +23,7 @@ def with_stubs(runner: Runner) -> None:
 
 
 def exploring(quick: bool) -> str:
-    """Return the table: by how often something goes wrong, on one core and on all."""
+    """Return the table: by the number of faults, on one core and on all."""
     rounds = 1 if quick else 3
     rows = []
     for most, processes, clock in (

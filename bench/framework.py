@@ -25,7 +25,7 @@ class Resize(Activity):
     """Pretends to shrink a photograph."""
 
     def run(self, path: str, size: int) -> str:
-        """Return where it is."""
+        """Return its location."""
         return "small.jpg"
 
 
@@ -43,7 +43,7 @@ class RenameImage(Activity):
     """Pretends to file a photograph."""
 
     def run(self, path: str, color: str) -> str:
-        """Return where it is."""
+        """Return its location."""
         return f"{color}/{path}"
 
 
@@ -56,13 +56,13 @@ class Categorize(Workflow):
     rename = ActivityProxy(RenameImage)
 
     def run(self, path: str, size: int) -> Any:
-        """Resize and classify side by side, then file."""
+        """Resize and classify at the same time, then file."""
         return self.rename(self.resize(path, size), self.color(path))
 
 
 @activity("step", "bench", LIST)
 class Step(Activity):
-    """Counts on."""
+    """Adds one."""
 
     def run(self, number: int) -> int:
         """Return the next number."""
@@ -99,7 +99,7 @@ def run(client: Any, count: int) -> None:
 
 
 def chain(client: Any, length: int, suspended: int) -> float:
-    """Return the seconds that one execution with so many activities, one after another, takes.
+    """Return the seconds of one execution with a number of activities, one after another.
 
     Args:
         client: an SWF client.
@@ -116,9 +116,9 @@ def chain(client: Any, length: int, suspended: int) -> float:
 
 
 def beside(client: Any, executions: int, length: int, suspended: int) -> list[float]:
-    """Return how many decision tasks a second are decided while so many executions are open.
+    """Return the rate of decision tasks with a number of open executions, per second.
 
-    All of them go through chains of activities, step by step; what the activities take is left
+    All of them run chains of activities, step by step; the time of the activities is left
     out.
 
     Args:

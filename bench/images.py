@@ -1,6 +1,6 @@
 """The work that is timed: the image workflow, by a decider and a worker written on plain polls.
 
-Any SWF client serves: the loops are the ones that an engineer writes against boto3.
+Any SWF client will do: the loops are the ones that an engineer writes against boto3.
 """
 
 from __future__ import annotations

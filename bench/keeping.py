@@ -1,4 +1,4 @@
-"""What keeping a served simulation in a file costs: to start again, and what the file grows to."""
+"""The cost of a served simulation in a file: time to restart, and size of the file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flowy_sim._storage.file_journal import open_file
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-#: Executions whose calls share a transaction, as those of so many clients at once would.
+#: Executions whose calls share a transaction, as those of as many clients at once would.
 TOGETHER = 50
 #: Seconds for which a closed execution of the image workflow is retained.
 RETENTION = 24 * 60 * 60
@@ -38,7 +38,7 @@ class Kept:
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin, or go on, on a virtual clock."""
+        """Begin or continue on a virtual clock."""
         self._simulations = Simulations(ServerSettings(simulation=Settings(clock="virtual")))
         self._journal = open_file(path, self._simulations, {})
         self._simulations.resume(self._journal)
@@ -65,7 +65,7 @@ class Kept:
         return lambda **request: engines.call(REGION, operation, request, clock.milliseconds)
 
     async def run(self, count: int) -> None:
-        """Let so many executions of the image workflow complete."""
+        """Let a number of executions of the image workflow complete."""
         for done in range(0, count, TOGETHER):
             images.run(self, min(TOGETHER, count - done))
             await self.world.journal.durable()
@@ -83,7 +83,7 @@ class Kept:
 
 
 def keeping(quick: bool) -> str:
-    """Return the table of what keeping simulations in files costs."""
+    """Return the table of what it costs to store simulations in files."""
     scale = 10 if quick else 1
     with TemporaryDirectory() as folder:
         rows = [*_start_ups(Path(folder), scale), *_days(Path(folder), scale)]
@@ -100,7 +100,7 @@ def _start_ups(folder: Path, scale: int) -> Iterator[list[str]]:
 
 
 async def _fill(path: Path, events: int) -> int:
-    """Let executions complete until there are so many events; return how many there are."""
+    """Let executions complete until there are enough events; return how many there are."""
     async with Kept(path) as kept:
         images.register(kept)
         await kept.run(TOGETHER)
@@ -109,7 +109,7 @@ async def _fill(path: Path, events: int) -> int:
 
 
 def _start(path: Path) -> str:
-    """Say how long it takes from the command to the line that says where the server is."""
+    """Return how long it takes from the command to the line with the URL of the server."""
     began, worked = time.perf_counter(), _worked()
     command = [sys.executable, "-m", "flowy_sim", "serve", "--port", "0", "--db", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

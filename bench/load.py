@@ -1,4 +1,4 @@
-"""How fast a server answers, beside moto's server: single calls, workflows, and ``--db``."""
+"""How fast a server answers, compared with moto's server: single calls, workflows, and ``--db``."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[Served]]] = {
 
 
 def calls(rounds: int, number: int) -> str:
-    """Return the table of single calls: so many are made to the fast servers in each round."""
+    """Return the table of single calls, with the number of them in each round to fast servers."""
     asked: dict[str, Call] = {"StartWorkflowExecution": start, "DescribeWorkflowType": describe}
     found = asyncio.run(_calls(asked, rounds, {OURS: number, KEPT: number, MOTO: number // 20}))
     head = ["", *[f"{clients} client{'s' * (clients > 1)}" for clients in CLIENTS]]
@@ -110,7 +110,7 @@ def calls(rounds: int, number: int) -> str:
 
 
 def durable(rounds: int, number: int) -> str:
-    """Return the table of what it costs to keep every change in a file."""
+    """Return the table of what it costs to store every change in a file."""
     asked: dict[str, Call] = {
         "StartWorkflowExecution": start,
         "SignalWorkflowExecution": signal,
@@ -175,7 +175,7 @@ async def _calls(
 async def prepared(
     server: Callable[[], AbstractContextManager[Served]],
 ) -> AsyncIterator[Served]:
-    """A server with a domain, a type and the executions that are signalled."""
+    """A server with a domain, a type and the executions that are signaled."""
     with server() as served:
         async with connected(served.port, 1) as (connection,):
             await _prepare(connection)
@@ -183,7 +183,7 @@ async def prepared(
 
 
 async def _prepare(connection: Connection) -> None:
-    """Register a domain and a type, and start the executions that are signalled."""
+    """Register a domain and a type, and start the executions that are signaled."""
     await connection.call(
         "RegisterDomain", name=images.DOMAIN, workflowExecutionRetentionPeriodInDays="1"
     )
@@ -209,7 +209,7 @@ async def _prepare(connection: Connection) -> None:
 async def _timed(
     served: Served, clients: int, number: int, call: Call, ids: Iterator[int]
 ) -> Figures:
-    """Make so many calls by so many clients, each of which waits for its response."""
+    """Make a number of calls by a number of clients, each of which waits for its response."""
     delays: list[float] = []
     left = iter(range(number))
 

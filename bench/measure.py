@@ -30,7 +30,7 @@ def medians(cases: Mapping[str, Case], rounds: int) -> dict[str, float]:
 
 
 def machine() -> str:
-    """Say what the measurements ran on."""
+    """Return a description of the machine."""
     packages = ("boto3", "botocore", "moto")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     date = time.strftime("%Y-%m-%d")

@@ -1,4 +1,4 @@
-"""Servers that are compared, each a process of its own with nothing in it, on this machine."""
+"""Servers that are compared, each an empty one in its own process on this machine."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Served(NamedTuple):
         return f"http://127.0.0.1:{self.port}"
 
     def memory(self) -> int:
-        """Return how many bytes of memory its process has at present; only Linux tells."""
+        """Return the current memory of its process in bytes; works on Linux only."""
         status = Path(f"/proc/{self.process}/status").read_text()
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
 
     def processor_seconds(self) -> float:
-        """Return the processor time that its process has taken so far; only Linux tells."""
+        """Return the processor time of its process so far; works on Linux only."""
         status = Path(f"/proc/{self.process}/stat").read_text()
         # What comes after the name, which is in brackets: user and system time are the 12th and
         # 13th of these.

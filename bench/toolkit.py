@@ -106,7 +106,7 @@ def _plugin(times: int) -> float:
 
 
 def _tests(count: int) -> float:
-    """Return the seconds that pytest takes for so many tests, with its start."""
+    """Return the seconds that pytest takes for a number of tests, with its start."""
     test = f"""
 import pytest
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
@@ -123,7 +123,7 @@ def test_a_photograph_is_filed_under_its_color(swf_run, swf_stub, number):
         path = Path(folder) / "test_photographs.py"
         path.write_text(test, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
-        # The first time pytest compiles what it imports; that is kept, wherever this runs.
+        # The first time, pytest compiles what it imports; the result is cached.
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
         subprocess.run([*command, "-k", "[0]"], check=True, cwd=folder, env=environment)
         before = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Polls that wait at a server: how soon they are answered, and what they take."""
+"""Polls that wait at a server: how soon they are answered, and their memory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bench.load import PATIENCE, Figures, figures_of, prepared, start
 from bench.measure import table
 from bench.servers import Served
 
-#: Real seconds between two tasks that wake somebody.
+#: Real seconds between two tasks that wake a poll.
 PAUSE = 0.002
 
 
 def polls(rounds: int, waiting: list[int], wakes: int) -> str:
-    """Return the table of polls that wait: how soon they are answered, and what they take."""
+    """Return the table of waiting polls: how soon they are answered, and their memory."""
     rows = []
     for number in waiting:
         found = [asyncio.run(_measured(number, wakes)) for _ in range(rounds)]
@@ -35,7 +35,7 @@ def polls(rounds: int, waiting: list[int], wakes: int) -> str:
 
 
 async def _measured(number: int, wakes: int) -> tuple[Figures, float]:
-    """Let so many polls wait on one list, and tasks come to it.
+    """Let a number of polls wait on one list, and tasks arrive on it.
 
     Returns:
         The delays between a call that makes a task and the answer to a poll; bytes of memory

@@ -12,7 +12,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.exit("flowy's command line needs click; install it: pip install 'flowy-sim[cli]'")
+        from flowy._installation import install_command
+
+        sys.exit(f"flowy's command line needs click; install it: {install_command('cli')}")
     cli()
 
 

@@ -18,7 +18,7 @@ class Execution(NamedTuple):
     """One run of a workflow, as Amazon SWF identifies it.
 
     Attributes:
-        workflow_id: the execution's id, chosen by whoever started it.
+        workflow_id: the execution's id, chosen by the caller that started it.
         run_id: the id of this run of it, chosen by the service.
     """
 

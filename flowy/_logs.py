@@ -5,8 +5,7 @@ not for flowy's own. A record that is created during a replay gets a level below
 handlers, so that none of them emits it. (A filter would have to be added to each logger, because
 the filters of a logger do not apply to its children; and a filter of one handler does not affect
 the others.) A message at the end of the history appears. It appears again only if that decision is
-made
-again: if the worker died before it answered, or new events arrived meanwhile.
+made again: if the worker died before it answered, or new events arrived meanwhile.
 
 ``self.logger`` gives each record ``workflow_id``, ``run_id`` and ``workflow_type``, for formatters
 and log collectors; `ExecutionFilter` on a handler does so for the records of all loggers.

@@ -43,7 +43,7 @@ class HeartbeatReply(NamedTuple):
     canceled: bool = False
     """Whether the workflow has asked for the activity's cancellation."""
     missed: bool = False
-    """Whether the activity has ended for the service, so that no one waits for it."""
+    """Whether the activity has ended for the service, so that nothing waits for it."""
 
 
 class _Later:
@@ -214,7 +214,7 @@ class ActivityType(DeclaredType):
     """The type that `activity` declares: how it is registered, and how proxies use it."""
 
     automatic_heartbeat: float | None = None
-    """Seconds between two heartbeats that the worker sends by itself; None if it sends none."""
+    """Seconds between two heartbeats that the worker sends on its own; None if it sends none."""
 
     kind: ClassVar[str] = "activity"
 
@@ -296,9 +296,9 @@ def activity(
         error_handling: whether ``.result()`` raises an error in the workflow, which may handle it;
             otherwise an error fails the workflow at once.
         priority: the priority of its tasks on the task list; higher numbers come first.
-        automatic_heartbeat: whether the worker sends heartbeats by itself while ``run`` works, at a
-            third of the heartbeat time-out, which a call may override but not with a value up to a
-            third of this one. ``self.heartbeat()`` and
+        automatic_heartbeat: whether the worker sends heartbeats on its own while ``run`` works, at
+            a third of the heartbeat time-out. A call may override the time-out, but not with a
+            third of this one or less. ``self.heartbeat()`` and
             ``self.context.cancel_requested`` report what they learn about a cancellation.
 
     Returns:
@@ -374,7 +374,7 @@ def _class_of_function(function: Any) -> type[Activity]:
     """Create an activity class that calls a function."""
     if not isinstance(function, FunctionType):
         raise ConfigurationError(
-            f"@activity goes on a subclass of flowy.Activity or on a function, not on {function!r}"
+            f"@activity decorates a subclass of flowy.Activity or a function, not {function!r}"
         )
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise ConfigurationError(

@@ -113,7 +113,7 @@ class NonDeterminismError(FlowyError):
     """A workflow's code makes other decisions than the history of the execution records.
 
     Nothing is sent to the service in that case: returning to the code that wrote the history
-    lets the execution go on.
+    lets the execution continue.
 
     Args:
         difference: where history and code differ, the likely reason, and what to do.
@@ -148,7 +148,7 @@ class NonDeterminismError(FlowyError):
 class UnrepeatableError(FlowyError):
     """A workflow's code does something that differs, or is done again, at each replay.
 
-    The decision task is not answered, so the execution goes on once the code is fixed.
+    The decision task is not answered, so the execution continues once the code is fixed.
 
     Args:
         what: the operation, such as ``time.time()``.

@@ -139,7 +139,7 @@ def list_executions(
         type_name: filters by the name of the type, in all versions.
         tag: filters by tag. The service applies only one filter, of workflow id, tag, type name and
             status the first that is given; the others are applied to what it returns.
-        since: filters by start time, from this one on; a datetime with a timezone.
+        since: the earliest start time; a datetime with a time zone.
 
     Yields:
         Descriptions in the form of ListOpenWorkflowExecutions.

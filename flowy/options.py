@@ -332,7 +332,7 @@ def check_class(cls: Any, base: type[Any]) -> None:
     decorator = base.__name__.lower()
     if not isinstance(cls, type) or not issubclass(cls, base):
         raise ConfigurationError(
-            f"@{decorator} goes on a subclass of flowy.{base.__name__}, not on {cls!r}"
+            f"@{decorator} decorates a subclass of flowy.{base.__name__}, not {cls!r}"
         )
     run = getattr(cls, "run", None)
     if run is base.run:

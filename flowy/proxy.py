@@ -13,7 +13,7 @@ from flowy._calls.bound import (
     ChildResult,
     proxy_outside_run,
 )
-from flowy._calls.tasks import LambdaFunction
+from flowy._calls.tasks import LambdaType
 from flowy.activity import Activity, ActivityContext, ActivityType, activity_class
 from flowy.errors import ConfigurationError
 from flowy.options import (
@@ -211,7 +211,7 @@ class LambdaProxy:
     """
 
     def __init__(self, name: str, **overrides: Unpack[LambdaOverrides]) -> None:
-        self.declared = LambdaFunction(_checks.text("the name of a Lambda function", name, 64))
+        self.declared = LambdaType(_checks.text("the name of a Lambda function", name, 64))
         self.call_options = CallOptions(options.LAMBDA, {}).over(overrides)
 
     @overload

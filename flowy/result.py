@@ -233,7 +233,7 @@ def first(*results: Result[Any]) -> Result[Any]:
         *results: results of calls in ``run``, at least one.
 
     Returns:
-        The one that ended first. The others go on; ``cancel()`` those that are not needed.
+        The one that ended first. The others continue; ``cancel()`` those that are not needed.
 
     Raises:
         ConfigurationError: no results were given.

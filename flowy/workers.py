@@ -219,7 +219,8 @@ class WorkflowWorker(Worker):
     """Works on decision tasks.
 
     If the code of a workflow makes other decisions than its history records, the task is not
-    answered: it times out and comes again, until a worker with the right code takes it. If the
+    answered: it times out and is scheduled again, until a worker with the right code takes it. If
+        the
     worker does not know the type of an execution, it fails the execution; so all workers on a task
     list must know all its types.
 
@@ -238,7 +239,7 @@ class WorkflowWorker(Worker):
 
     Raises:
         ConfigurationError: an argument is wrong.
-        UnrepeatableError: the code of a workflow reads a clock or uses randomness by itself.
+        UnrepeatableError: the code of a workflow reads a clock or uses randomness directly.
 
     Example:
         ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``

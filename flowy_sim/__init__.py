@@ -1,4 +1,4 @@
-"""Amazon SWF in memory and on a fake clock, and what it takes to test with it.
+"""Amazon SWF in memory and on a fake clock, and the tools to test with it.
 
 >>> from flowy_sim import Simulation
 >>> Simulation().clock.now.isoformat()
@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from flowy_sim import _older_flowy as _older_flowy
 
 if TYPE_CHECKING:
     from flowy_sim._clients.mock_swf import mock_swf as mock_swf

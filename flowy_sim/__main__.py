@@ -7,10 +7,10 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install what it needs."""
+    """Run the command line, or print how to install what it needs."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A result that the terminal cannot show is no reason to fail.
+            # The command should not fail because of a character that the terminal cannot show.
             stream.reconfigure(errors="backslashreplace")
     try:
         from flowy_sim._cli import cli
@@ -20,9 +20,10 @@ def main() -> None:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("click", "rich"):
             raise
-        sys.exit(
-            f"flowy-sim's command line needs {missing}; install it: pip install 'flowy-sim[cli]'"
-        )
+        from flowy._installation import install_command
+
+        command = install_command("cli")
+        sys.exit(f"flowy-sim's command line needs {missing}; install it: {command}")
 
 
 if __name__ == "__main__":

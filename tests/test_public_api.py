@@ -11,8 +11,8 @@ from tests.support.public_api import LISTING, MODULES, listing, public_names
 def test_the_public_api_is_as_listed() -> None:
     listed = LISTING.read_text(encoding="utf-8")
     assert listing() == listed, (
-        "The public API has changed. If that is meant, run `python tests/public_api.py`, commit "
-        "the listing, and tell users in CHANGELOG.md."
+        "The public API has changed. If you meant that, run `python -m tests.support.public_api`, "
+        "commit the listing, and describe the change in CHANGELOG.md."
     )
 
 

@@ -219,7 +219,7 @@ class TaskCall(Call):
 
 def over_limit(cause: str) -> bool:
     """Return whether a decision failed because too much is open or was requested at once."""
-    return cause.endswith("_RATE_EXCEEDED") or cause.endswith("_LIMIT_EXCEEDED")
+    return cause.endswith(("_RATE_EXCEEDED", "_LIMIT_EXCEEDED"))
 
 
 DELAY_HANDLERS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
@@ -258,7 +258,7 @@ class ActivityCall(TaskCall):
         self.decider.add(Decision("RequestCancelActivityTask", {"activityId": self.key}))
 
 
-class LambdaFunction(NamedTuple):
+class LambdaType(NamedTuple):
     """A Lambda function, as a workflow names it."""
 
     name: str

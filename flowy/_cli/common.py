@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
+from flowy._cli import completion
 from flowy._client import connect, fault_code
 from flowy.errors import FlowyError
 from flowy.options import CHILD_POLICIES
@@ -58,7 +59,7 @@ def with_client(command: F) -> F:
         with errors_as_messages():
             command(client=connect(endpoint_url, region), **others)
 
-    return connection(cast(F, connected))
+    return connection(cast("F", connected))
 
 
 def in_domain(command: F) -> F:
@@ -68,6 +69,7 @@ def in_domain(command: F) -> F:
         required=True,
         envvar="FLOWY_DOMAIN",
         show_envvar=True,
+        shell_complete=completion.domains,
         help="The domain's name.",
     )(command)
 

@@ -69,7 +69,7 @@ def cancel(
 @click.option(
     "--child-policy",
     type=CHILD_POLICY,
-    help="What happens to its open children; by default what it was started with.",
+    help="Policy for its open children; by default the one it was started with.",
 )
 @of_one
 def terminate(
@@ -82,7 +82,10 @@ def terminate(
     child_policy: str | None,
     in_json: bool,
 ) -> None:
-    """Close the open execution WORKFLOW_ID at once. It cannot clean up; `flowy cancel` lets it."""
+    """Close the open execution WORKFLOW_ID at once, without letting it clean up.
+
+    To let it clean up, use `flowy cancel`.
+    """
     executions.terminate(
         client,
         domain,

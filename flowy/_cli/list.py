@@ -25,14 +25,14 @@ from flowy._client import SwfClient
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     metavar="DATE[THH:MM:SS]",
-    help="Filter by start time, from this one on, in UTC.",
+    help="Filter by start time: executions started at or after it, in UTC.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Number of executions.",
+    help="Number of executions to list.",
 )
 @as_json
 @in_domain
@@ -63,7 +63,7 @@ def list_(
     )
     chosen = list(islice(found, limit))
     if not chosen and not in_json:
-        click.echo(f"There are no such executions in {domain}.")
+        click.echo(f"No executions found in {domain}.")
     width = max((len(info["execution"]["workflowId"]) for info in chosen), default=0)
     for info in chosen:
         named = info["workflowType"]

@@ -29,7 +29,7 @@ def show(
     """Show the execution WORKFLOW_ID: its status, its input, what is open, and its outcome.
 
     With --json: the reply of DescribeWorkflowExecution, with ``input``, ``result``, ``reason`` and
-    ``details`` if there are such.
+    ``details`` where they exist.
     """
     execution = executions.latest(client, domain, workflow_id, run_id)
     described = executions.describe(client, domain, execution)

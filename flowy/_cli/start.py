@@ -25,7 +25,12 @@ from flowy.payloads import Payloads
 @click.command()
 @click.option("--workflow-id", help="Workflow id of the execution; random by default.")
 @click.option("--task-list", help="Task list of its decision tasks; by default the registered one.")
-@click.option("--tag", "tags", multiple=True, help="Tag to list it by; up to five.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    help="Tag by which it can be listed; can be given up to five times.",
+)
 @click.option(
     "--priority", type=int, help="Priority of its decision tasks; higher ones come first."
 )
@@ -34,7 +39,7 @@ from flowy.payloads import Payloads
 @click.option(
     "--child-policy",
     type=CHILD_POLICY,
-    help="What happens to open children when it ends.",
+    help="Policy for its open children when it ends.",
 )
 @click.option("--lambda-role", help="IAM role for Lambda functions.")
 @click.argument("workflow", metavar="MODULE:CLASS")

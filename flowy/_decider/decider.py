@@ -1,13 +1,13 @@
 """The decider: from a history to decisions, by replaying ``run`` turn by turn.
 
-It is a pure function: it makes no request, reads no clock and keeps nothing. ``run`` goes on until
-it waits for something that is not known in the current turn. Then the decisions of this turn are
-compared with those that the history records, the events of the next turn are applied, and ``run``
-goes on. So in each turn the code sees exactly what was known then, and must make the decisions that
-it made then. Its decisions in the last turn are the answer.
+It is a pure function: it makes no request, reads no clock and keeps nothing. ``run`` continues
+until it waits for something that is not known in the current turn. Then the decisions of this turn
+are compared with those that the history records, the events of the next turn are applied, and
+``run`` continues. So in each turn the code sees exactly what was known then, and must make the
+decisions that it made then. Its decisions in the last turn are the answer.
 
 There are two ways to leave ``run`` when the last turn is used up. An exception ends it, and the
-next decision replays it from the beginning. Or it is suspended there, and goes on from there
+next decision replays it from the beginning. Or it is suspended there, and resumes later
 (`flowy._decider.suspended`).
 """
 
@@ -177,7 +177,7 @@ class Decider:
         return str(self._workflow.flowy_type)
 
     def ensure_active(self) -> None:
-        """Go on only if ``run`` is at work and not being left.
+        """Continue only if ``run`` is executing and is not being left.
 
         Raises:
             ConfigurationError: it is suspended, so the caller is the code of another execution.
@@ -191,7 +191,7 @@ class Decider:
             raise LeaveRun
 
     def make_room(self) -> None:
-        """Go on in the next turn if this one's answer has no room for another marker."""
+        """Continue in the next turn if this one's answer has no room for another marker."""
         self.ensure_active()
         while self.outbox.is_full:
             self.outbox.ask_for_another_turn()

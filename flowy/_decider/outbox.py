@@ -106,7 +106,7 @@ class Outbox:
         self._append(decision, _size(decision), call_site)
 
     def close(self, decision: Decision) -> None:
-        """Add the decision that closes the execution; nothing new is begun beside it."""
+        """Add the decision that closes the execution; nothing new is begun with it."""
         self._waiting.clear()
         kept = [
             (each, call_site)

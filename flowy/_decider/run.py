@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowy._decider.closing import Closing, canceled, completed, failed, restarted
-from flowy._decider.signals import Signal
+from flowy._decider.signals import ArrivedSignal
 from flowy._determinism.guard import watched
 from flowy._logs import LoggingContext, RunInfo
 from flowy.errors import ExecutionCanceled, UnrepeatableError
@@ -75,7 +75,7 @@ def _run(
         label, decider.turns.started.get("input"), workflow
     )
     if signals:
-        decider.signals.carried_over(Signal(*signal) for signal in signals)
+        decider.signals.carried_over(ArrivedSignal(*signal) for signal in signals)
     instance = workflow()
     instance._decider = decider
     source = RunInfo(*decider.execution, label, lambda: decider.turns.replaying)

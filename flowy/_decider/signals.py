@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Signal(NamedTuple):
+class ArrivedSignal(NamedTuple):
     """A signal that has arrived."""
 
     name: str
@@ -15,14 +15,14 @@ class Signal(NamedTuple):
     """The value that it carries, as text; None for nothing."""
 
 
-CANCEL_REQUEST = Signal("", None)
+CANCEL_REQUEST = ArrivedSignal("", None)
 """Represents a cancel request among the signals passed to the next run; no signal has this name."""
 
 
 class Arrival(NamedTuple):
     """A signal, and its position in the order in which calls ended and signals arrived."""
 
-    signal: Signal
+    signal: ArrivedSignal
     when: int
 
 
@@ -41,7 +41,7 @@ class Signals:
 
     def arrived(self, name: str, text: str | None, when: int) -> None:
         """Keep a signal until it is taken."""
-        arrival = Arrival(Signal(name, text or None), when)
+        arrival = Arrival(ArrivedSignal(name, text or None), when)
         self._waiting.setdefault(name, deque()).append(arrival)
 
     def asked_to_cancel(self) -> None:
@@ -49,7 +49,7 @@ class Signals:
         self.cancel_pending = self.cancel_pending or not self.cancel_requested
         self.cancel_requested = True
 
-    def carried_over(self, signals: Iterable[Signal]) -> None:
+    def carried_over(self, signals: Iterable[ArrivedSignal]) -> None:
         """Insert the signals that an earlier run did not take, before those that arrived since."""
         later, self._waiting = self._waiting, {}
         for signal in signals:
@@ -66,7 +66,7 @@ class Signals:
         return waiting.popleft() if waiting else None
 
     @property
-    def unhandled(self) -> list[Signal]:
+    def unhandled(self) -> list[ArrivedSignal]:
         """What the next run has to be given: signals and a cancel request that were not handled."""
         untaken = [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
         return [*untaken, CANCEL_REQUEST] if self.cancel_pending else untaken

@@ -5,8 +5,9 @@ saves work: if it is missing or out of date, the execution is replayed from its 
 decisions are the same.
 
 ``run`` is an ordinary function that waits in the middle of a call, so a generator or coroutine
-cannot suspend it. A greenlet can: it has a stack of its own. A thread for each execution could,
-too, but would need far more memory and time to switch. Without greenlet, everything is replayed.
+cannot suspend it. A greenlet can, because it has a stack of its own; SQLAlchemy's asyncio support
+and gevent suspend ordinary functions in the same way. A thread for each execution could as well,
+but would need far more memory and time to switch. Without greenlet, everything is replayed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from flowy._decider.decider import Decider
 from flowy._decider.history import Event, History
 from flowy._decider.run import LeaveRun
 from flowy._decisions import CLOSING, Decision
+from flowy._installation import install_command
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 
@@ -79,7 +81,7 @@ class SuspendedExecution:
         self._history.read(events)
 
     def decide(self) -> list[Decision]:
-        """Let ``run`` go on until it waits for something that is not known.
+        """Resume ``run`` until it waits for something that is not known.
 
         Returns:
             The decisions, in order.
@@ -117,7 +119,7 @@ class SuspendedExecution:
 class SuspendedExecutions:
     """The executions that a worker keeps suspended: the most recently used ones, up to a limit.
 
-    Workers in one thread may share them. Threads cannot, as a suspended ``run`` can go on only in
+    Workers in one thread may share them. Threads cannot, as a suspended ``run`` can resume only in
     its own thread.
 
     Args:
@@ -131,8 +133,8 @@ class SuspendedExecutions:
         self.limit = whole_number("suspended, the executions kept suspended,", limit)
         if limit and greenlet is None:
             raise ConfigurationError(
-                "keeping executions suspended needs greenlet; pip install 'flowy-sim[suspend]', or "
-                "pass suspended=0"
+                "keeping executions suspended needs greenlet; install it: "
+                f"{install_command('suspend')}, or pass suspended=0"
             )
         self._kept: OrderedDict[str, SuspendedExecution] = OrderedDict()
 

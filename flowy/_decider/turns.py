@@ -27,7 +27,7 @@ class Turns:
         outbox: the decisions of the current turn.
         workflow_id: the execution's workflow id, for the log.
         pause: called when no turn is left; returns when there are more, or raises to end the
-            replay. None to go on without more turns.
+            replay. None to continue without more turns.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Turns:
         """Finish the current turn and begin the next one.
 
         Returns:
-            Its new events; None if there is no next turn and the current one goes on.
+            Its new events; None if there is no next turn and the current one continues.
 
         Raises:
             NonDeterminismError: see `match`.

@@ -36,9 +36,9 @@ class Reason(Enum):
     OUTCOME = auto()
     """The execution ends with a different result or failure."""
     ENDS_EARLIER = auto()
-    """The code ends the execution where it went on before."""
+    """The code ends the execution where it continued before."""
     ENDS_LATER = auto()
-    """The code goes on where the execution ended before."""
+    """The code continues where the execution ended before."""
     RAISES = auto()
     """``run`` raises an exception that it did not raise before."""
     SIDE_EFFECT_REMOVED = auto()
@@ -166,7 +166,7 @@ def _exchanged(here: RequestedAction, there: RequestedAction) -> tuple[Reason, s
 def _ends(here: RequestedAction) -> tuple[Reason, str]:
     if here.decision == "FailWorkflowExecution":
         return Reason.RAISES, f"run raises an exception that it did not raise before: {here.text}"
-    return Reason.ENDS_EARLIER, f"the code ends the execution where it went on before: {here}"
+    return Reason.ENDS_EARLIER, f"the code ends the execution where it continued before: {here}"
 
 
 # What differs between two texts.

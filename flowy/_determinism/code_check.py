@@ -35,7 +35,7 @@ from flowy.errors import UnrepeatableError
 
 
 def check(workflow: type[Any]) -> None:
-    """Raise an error if the code of a workflow reads a clock or uses randomness by itself.
+    """Raise an error if the code of a workflow reads a clock or uses randomness directly.
 
     Args:
         workflow: the workflow's class. Its code is read the first time; repeated checks are free.

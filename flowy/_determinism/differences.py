@@ -118,9 +118,9 @@ def _recorded_action(trace: RecordedEvent) -> RequestedAction:
 
 
 _FIX = (
-    "run the code that wrote this history, and the execution goes on; to change what running "
-    'executions do, ask `if self.patched("…")` and keep the old code beside the new, or give the '
-    "changed workflow a new version"
+    "run the code that wrote this history, and the execution continues; to change what running "
+    'executions do, check `if self.patched("…")` and keep the old code next to the new, or give '
+    "the changed workflow a new version"
 )
 _UNCHANGED = (
     f"{_FIX}. If the code has not changed, look for something that differs at each replay, such as "

@@ -1,14 +1,14 @@
 """The guard: detects sleeping, and input and output, when ``run`` does them.
 
-``run`` is called again for each decision, so its effects on the world would be repeated again and
-again; and while it waits for the world, its execution and those queued behind it wait. All of that
-belongs in activities.
+``run`` is called again for each decision, so its effects on the outside world would be repeated
+each time. While it waits for the outside world, its execution and those queued behind it wait too.
+All of that belongs in activities.
 
 The guard uses an *audit hook*: the interpreter calls it before any file, connection or process is
-opened, whoever opens it. The hook looks for the frame of `watched` among the callers, which is
-there only if a workflow's code is the cause, in this thread and greenlet. So nothing has to be
-switched on and off around the code, and nothing is patched: the clock that freezegun holds, other
-threads, and flowy's own work on behalf of ``run``, such as storing a long argument, are not
+opened, no matter which code opens it. The hook looks for the frame of `watched` among the callers,
+which is there only if a workflow's code is the cause, in this thread and greenlet. So nothing has
+to be switched on and off around the code, and nothing is patched: the clock that freezegun holds,
+other threads, and flowy's own work on behalf of ``run``, such as storing a long argument, are not
 affected.
 
 Its cost: one to four microseconds where a file is opened for writing, or a connection, anywhere in

@@ -98,23 +98,23 @@ class Backoff:
     """How long to wait after each failure in a row: twice as long each time, with random jitter.
 
     A random amount between half the wait and all of it is used, so that workers that failed
-    together do not come back together (AWS calls this "equal jitter").
+    at the same time do not retry at the same time (AWS calls this "equal jitter").
 
     Args:
         first: the longest wait after the first failure, in seconds.
         longest: the longest wait of all, in seconds.
-        chance: returns a random number from 0 to 1.
+        uniform: returns a random number from 0 to 1.
     """
 
     def __init__(
         self,
         first: float = 1.0,
         longest: float = 60.0,
-        chance: Callable[[], float] = random.random,
+        uniform: Callable[[], float] = random.random,
     ) -> None:
         self._first = first
         self._longest = longest
-        self._chance = chance
+        self._uniform = uniform
         self.failures = 0
 
     def next(self) -> float:
@@ -122,7 +122,7 @@ class Backoff:
         # The exponent is bounded so that the power does not overflow.
         wait = min(self._longest, self._first * 2.0 ** min(self.failures, 30))
         self.failures += 1
-        return wait * (1 + self._chance()) / 2
+        return wait * (1 + self._uniform()) / 2
 
     def reset(self) -> None:
         """Forget all failures, because a try has succeeded."""

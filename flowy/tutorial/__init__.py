@@ -1,7 +1,7 @@
 """The tutorial's image workflow: shrink a photograph and file it under its predominant colour.
 
 `docs/tutorial.md` explains how it is made. The activities need Pillow and requests, which come with
-``pip install "flowy-sim[cli,tutorial]"``; the workflow needs neither.
+the extra ``tutorial``; the workflow needs neither.
 """
 
 from pathlib import Path

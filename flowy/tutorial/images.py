@@ -14,11 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from flowy._installation import install_command
+
 try:
     from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "the tutorial's activities need Pillow; install it: pip install 'flowy-sim[tutorial]'",
+        f"the tutorial's activities need Pillow; install it: {install_command('tutorial')}",
         name=error.name,
     ) from error
 
@@ -40,7 +42,7 @@ CATEGORIES = (
 )
 """Names of colours; of two colours with the same number of pixels, the one listed first wins."""
 
-# Not all that Pillow reads: an EPS file, for one, is a program that Pillow runs in Ghostscript.
+# Not every format that Pillow reads: an EPS file, for example, is a program for Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 MAXIMUM_PIXELS = 50_000_000  # Decoded ones, which take four bytes each; for WEBP sixteen.
 MAXIMUM_SIZE = 2048

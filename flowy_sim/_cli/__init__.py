@@ -67,7 +67,7 @@ Examples:
 )
 def cli() -> None:
     """Run and test workflows on Amazon SWF in memory, without AWS."""
-    # An installed script does not find modules in the current folder by itself.
+    # Unlike `python -m`, an installed script does not search the current folder for modules.
     sys.path.insert(0, os.getcwd())
 
 

@@ -52,6 +52,13 @@ class ExploreOptions:
     as_json: bool
 
 
+def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    from flowy_sim.faults import BY_NAME
+
+    names = ("everyday", "help", "none", *BY_NAME)
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @click.command(short_help="Search for orders and faults that break a workflow.", epilog=_EXAMPLES)
 @options.words
 @options.activities
@@ -70,6 +77,7 @@ class ExploreOptions:
     "faults",
     metavar="NAME",
     multiple=True,
+    shell_complete=_fault_names,
     help="Fault to inject, instead of the everyday ones: a name that --fault help lists, none, or "
     "everyday; can be given several times.",
 )

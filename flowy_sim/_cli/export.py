@@ -18,11 +18,16 @@ Examples:
 
 @click.command(epilog=_EXAMPLE, short_help="Copy simulations, or executions, into a file.")
 @click.option(
-    "--db", metavar="FILE", type=click.Path(path_type=Path), help="A file that is not being served."
+    "--db",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="File to copy from; no server may have it open.",
 )
-@click.option("--endpoint-url", metavar="URL", help="A server, with the path of a simulation.")
-@click.option("--simulation", metavar="NAME", help="The simulation to export; default: all.")
-@click.option("--domain", metavar="NAME", help="The domain to export; default: all.")
+@click.option(
+    "--endpoint-url", metavar="URL", help="URL of a server, with the path of a simulation."
+)
+@click.option("--simulation", metavar="NAME", help="Simulation to export; default: all.")
+@click.option("--domain", metavar="NAME", help="Domain to export; default: all.")
 @click.option(
     "--workflow-id",
     "workflow_ids",
@@ -35,7 +40,7 @@ Examples:
     "-o",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write; default: stdout.",
+    help="File to write to; default: standard output.",
 )
 def export(
     db: Path | None,
@@ -59,7 +64,9 @@ def export(
     if workflow_ids and domain is None:
         raise click.UsageError("--workflow-id requires --domain.")
     if output is None and sys.stdout.isatty():
-        raise click.UsageError("An export is not text; give --output, or redirect stdout.")
+        raise click.UsageError(
+            "An export is not text for a terminal; give --output, or redirect stdout."
+        )
     selection = Selection(simulation, domain, workflow_ids)
     with TemporaryDirectory() as folder:
         exported = Path(folder) / "export.db"

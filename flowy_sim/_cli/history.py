@@ -27,6 +27,12 @@ _STATUSES = (
 )
 
 
+def _domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from flowy._cli.completion import domains
+
+    return domains(context, parameter, incomplete)
+
+
 @click.command(epilog=_EXAMPLE, short_help="Record histories from Amazon SWF in files.")
 @click.option("--from-aws", is_flag=True, help="Record from Amazon SWF, with your credentials.")
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to record from.")
@@ -35,6 +41,7 @@ _STATUSES = (
     required=True,
     envvar="FLOWY_DOMAIN",
     show_envvar=True,
+    shell_complete=_domains,
     help="Domain to record from.",
 )
 @click.option("--workflow-id", metavar="ID", help="Filter by workflow ID.")
@@ -85,7 +92,7 @@ def history(
     inputs and results, as the histories do.
     """
     if from_aws == (endpoint_url is not None):
-        raise click.UsageError("Give one of --from-aws and --endpoint-url.")
+        raise click.UsageError("Give either --from-aws or --endpoint-url.")
     if run_id is not None and workflow_id is None:
         raise click.UsageError("--run-id requires --workflow-id.")
     if run_id is not None and any(each is not None for each in (since, limit, *filters.values())):

@@ -14,7 +14,7 @@ Example:
   flowy-sim serve --db copy.db"""
 
 
-@click.command("import", epilog=_EXAMPLE, short_help="Add what was exported to a file.")
+@click.command("import", epilog=_EXAMPLE, short_help="Add exported simulations to a file.")
 @click.argument(
     "source",
     metavar="FILE",
@@ -25,14 +25,14 @@ Example:
     metavar="FILE",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file to add it to, for 'flowy-sim serve --db'; created if it does not exist.",
+    help="File to add to, for 'flowy-sim serve --db'; created if it does not exist.",
 )
-@click.option("--as", "name", metavar="NAME", help="Another name for the simulation.")
+@click.option("--as", "name", metavar="NAME", help="New name for the simulation.")
 def import_(source: Path, db: Path, name: str | None) -> None:
     """Add what 'flowy-sim export' has written to a file; - reads it from stdin.
 
-    The executions of a simulation that is in the file already are added to that simulation.
-    Either everything is imported or, if anything is wrong, nothing.
+    If the file already has a simulation of that name, the executions are added to it. Either
+    everything is imported or, if anything is wrong, nothing.
     """
     from flowy_sim._storage.files import FileRefusedError
     from flowy_sim._storage.snapshot import SnapshotError, import_file

@@ -257,7 +257,7 @@ class LiveWorkflow:
         return news
 
     def _check_not_stuck(self, run: Run, simulation: Simulation) -> None:
-        """Raise an error if the execution waits for nothing that ends by itself."""
+        """Raise an error if nothing that the execution waits for will ever end."""
         happens = simulation.next_instant()
         if happens is not None and happens < parse_instant(times_out_at(run.history)):
             return

@@ -76,7 +76,9 @@ class RunOptions:
         """
         service = "--aws" if self.aws else "--endpoint-url"
         if self.aws and self.endpoint_url is not None:
-            raise click.UsageError("--aws and --endpoint-url name two services; give one of them.")
+            raise click.UsageError(
+                "--aws and --endpoint-url both name a service; give one of them."
+            )
         if self.remote and self.realtime:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:

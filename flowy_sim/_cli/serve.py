@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -18,9 +20,6 @@ from flowy_sim._cli.server_process import allow_connections, collecting_rarely, 
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
 
-#: What the command needs beside click, with how it is installed.
-_EXTRA = "flowy-sim[serve]"
-
 _EXAMPLE = """\b
 Example:
   flowy-sim serve --clock virtual
@@ -28,8 +27,29 @@ Example:
   flowy-sim serve --clock virtual -- npm test"""
 
 
+def _clocks(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    usual = ("real", "virtual", "paused", "x10", "x60", "x3600")
+    return [clock for clock in usual if clock.startswith(incomplete)]
+
+
+class _FromEnvironment(click.Command):
+    """A command whose every option can also be set as an environment variable.
+
+    Help lists the variables: ``--max-polls`` is ``FLOWY_SIM_MAX_POLLS``.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for option in self.params:
+            if isinstance(option, click.Option):
+                name = option.opts[0].removeprefix("--").replace("-", "_").upper()
+                option.envvar, option.show_envvar = f"FLOWY_SIM_{name}", True
+
+
 # Options behind the command are its own.
-@click.command(epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False})
+@click.command(
+    cls=_FromEnvironment, epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False}
+)
 @click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
@@ -44,6 +64,7 @@ Example:
     default="real",
     show_default=True,
     metavar="real|virtual|paused|xN",
+    shell_complete=_clocks,
     help="How time passes: as it does, by jumps when no client has anything to do, only when it is "
     "told to, or N times as fast.",
 )
@@ -169,8 +190,10 @@ def serve(
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
     except ModuleNotFoundError as error:
+        from flowy._installation import install_command
+
         raise click.ClickException(
-            f"serving needs {error.name}; install it: pip install '{_EXTRA}'"
+            f"serving needs {error.name}; install it: {install_command('serve')}"
         ) from error
     settings = _settings(**options)
     if command and _source("port") is ParameterSource.DEFAULT:
@@ -189,7 +212,7 @@ def serve(
     try:
         if not command:
             with collecting_rarely():
-                asyncio.run(server.serve(lambda: _greet(url_of(listener))))
+                asyncio.run(server.serve(lambda: _greet(url_of(listener), host)))
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment
@@ -241,11 +264,11 @@ def _settings(
 
 
 def _given(settings: ServerSettings) -> dict[str, Any]:
-    """Return how the command line itself says that the simulation is set up."""
+    """Return the settings of the simulation that the command line or the environment gives."""
     return {
         name: value
         for name, value in settings.simulation.written().items()
-        if _source(name) is ParameterSource.COMMANDLINE
+        if _source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
 
 
@@ -280,9 +303,33 @@ def _warn(host: str, settings: ServerSettings) -> None:
     click.echo(f"Warning: other machines can reach {host}; {who}.", err=True)
 
 
-def _greet(url: str) -> None:
+def _greet(url: str, host: str) -> None:
     click.echo(f"Amazon SWF is served at {url}; Ctrl-C stops it. For clients:")
     click.echo(f"export AWS_ENDPOINT_URL_SWF={url}")
+    if address := _address_for_others(host):
+        port = urlsplit(url).port
+        click.echo(f"export AWS_ENDPOINT_URL_SWF=http://{address}:{port}  # from other machines")
+
+
+def _address_for_others(host: str) -> str | None:
+    """Return an address of this machine for others, if the server listens on all addresses."""
+    try:
+        version = ip_address(host).version if ip_address(host).is_unspecified else None
+    except ValueError:
+        return None
+    # Connecting a datagram socket sends nothing; it only looks up the route. The addresses are
+    # reserved for documentation.
+    routes = {4: (socket.AF_INET, "192.0.2.1"), 6: (socket.AF_INET6, "2001:db8::1")}
+    if version not in routes:
+        return None
+    family, elsewhere = routes[version]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as route:
+            route.connect((elsewhere, 9))
+            address = route.getsockname()[0]
+    except OSError:  # It has no route to other machines.
+        return None
+    return f"[{address}]" if ":" in address else str(address)
 
 
 def _access_logger() -> logging.Logger:

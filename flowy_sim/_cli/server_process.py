@@ -21,7 +21,7 @@ _FOREIGN = frozenset(
     }
 )
 
-#: The maximum number of files that a process has open beside its connections.
+#: The maximum number of files that a process has open besides its connections.
 _OTHER_FILES = 256
 
 #: The number of new objects after which the garbage collector examines the new ones, and the number
@@ -37,7 +37,7 @@ def run_beside(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
     Args:
         command: the program and its arguments.
-        environment: variables to set beside those of this process.
+        environment: variables to set in addition to those of this process.
 
     Returns:
         Its exit status; if a signal has ended it, 128 plus the number of the signal.
@@ -98,8 +98,8 @@ def allow_connections(count: int) -> None:
 def collecting_rarely() -> Iterator[None]:
     """Run the garbage collector rarely, and never on the modules that are loaded already.
 
-    Little of what a server makes is garbage that only the collector finds, and all calls wait
-    while it runs.
+    Few objects of a server are garbage that only the collector finds, and all calls wait while it
+    runs.
     """
     from flowy_sim._engine.model import service_model
 

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from flowy._cli import parse_argument
+from flowy._installation import install_command
 from flowy._workers import registration
 from flowy._workers.registration import load_workflow, scan
 from flowy.activity import Activity
@@ -68,7 +69,7 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
 
     Args:
         words: the workflow and its arguments.
-        modules: modules to search for activities beside the workflow's package.
+        modules: modules to search for activities, in addition to the workflow's package.
 
     Raises:
         click.ClickException: something cannot be found or imported.
@@ -81,7 +82,7 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     except _MissingModule as error:
         raise click.ClickException(
             f"the tutorial's workflow needs {error.missing}; install it: "
-            "pip install 'flowy-sim[cli,tutorial]'"
+            f"{install_command('tutorial')}"
         ) from error
     return Target(
         target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
@@ -133,7 +134,7 @@ def _sample() -> str:
 
 
 def _photograph(word: str) -> str:
-    """Return the file or URL of a photo, or raise an error: a workflow was meant, probably."""
+    """Return the file or URL of a photo, or raise an error; the user probably meant a workflow."""
     if word.endswith(".py"):
         raise click.ClickException(
             f"{word} is a Python file; name the workflow as module:Class, such as "

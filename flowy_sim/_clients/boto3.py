@@ -34,7 +34,7 @@ _session_lock = Lock()
 
 
 class Responder:
-    """Answers the calls of boto3 clients from a simulation.
+    """Answers the calls of boto3 clients from a simulation, in place of ``_make_request``.
 
     Args:
         simulation: the simulation that is called.

@@ -34,9 +34,9 @@ def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 6
     """Answer every boto3 SWF client of this process from a simulation, for a while.
 
     Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
-    made before or inside; other services are not affected, so it works inside moto's ``mock_aws``
-    and around it. If several are nested, the innermost answers. If several threads use one each,
-    each answers its own thread, and the clients made there wherever they are used.
+    created before it or within it. Other services are not affected, so it works inside moto's
+    ``mock_aws`` and around it. If several are nested, the innermost answers. If several threads use
+    one each, each answers the calls of its own thread, and those of clients created there.
 
     Args:
         simulation: the simulation that answers; a new one each time by default.

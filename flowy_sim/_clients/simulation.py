@@ -140,7 +140,7 @@ class Simulation:
             return self.host.carry_out(operation, request, region or self.region)
 
     def next_instant(self) -> int | None:
-        """Return when something will next happen by itself, in milliseconds since 1970.
+        """Return when the next effect is due, such as a timer, in milliseconds since 1970.
 
         Waiting polls do not count. None if nothing will happen before the next call.
         """
@@ -148,9 +148,9 @@ class Simulation:
             return self.host.time_skipping.next_instant()
 
     def skip_time(self, until: int | None = None) -> bool:
-        """Let time pass until the next thing happens by itself, whatever pollers are doing.
+        """Let time pass until the next effect happens, whatever pollers are doing.
 
-        A clock that runs by itself is waited for.
+        On a clock that runs on its own, this waits.
 
         Args:
             until: an instant in milliseconds since 1970 at which time stops if nothing happens

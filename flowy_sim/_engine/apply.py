@@ -2,7 +2,7 @@
 
 Everything about an execution that follows from its history is changed here and nowhere else:
 while the service runs, and again when an engine is restored from stored events. What an event
-alone cannot tell is kept outside: effects to come, places on task lists, heartbeats.
+alone does not contain is kept outside: pending effects, places on task lists, heartbeats.
 
 The events of types that are not in `APPLY` change nothing besides the history.
 """
@@ -88,7 +88,7 @@ def start_decision_task(execution: Execution, event: Event, event_id: int) -> No
 
 
 def complete_decision_task(execution: Execution, event: Event, event_id: int) -> None:
-    """Close the decision task that runs, and keep what the decider said beside its decisions."""
+    """Close the decision task that runs, and keep what the decider sent besides its decisions."""
     task = execution.running_decision_task
     assert task is not None
     task.move(event[TYPE])

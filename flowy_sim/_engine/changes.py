@@ -1,4 +1,4 @@
-"""What changes in an engine, for whoever keeps it elsewhere, such as in a file."""
+"""What changes in an engine, for a component that stores it elsewhere, such as in a file."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Changes:
         types: domain, kind and key of types that are new, deleted, or have another status.
         heartbeats: activity tasks that their workers have reported on, and still hold.
         handed_out: tasks that a poll has taken, and that are still held.
-        effects: key, instant and effect of what is scheduled, and still to come.
+        effects: key, instant and effect of what was scheduled and is still pending.
         effects_over: key and effect of what has happened or was canceled, if an earlier drain
             has returned it as scheduled.
-        forgotten: closed executions that are not retained any longer. Effects to come may still
+        forgotten: closed executions that are no longer retained. Pending effects may still
             refer to them.
     """
 
@@ -51,10 +51,10 @@ class Changes:
 
 
 class ChangeLog:
-    """Notes what changes in an engine until it is drained; see `Engine.track_changes`.
+    """Collects what changes in an engine until it is drained; see `Engine.track_changes`.
 
     Attributes:
-        count: grows with every change, so a call that leaves it as it was has changed nothing.
+        count: grows with every change, so a call that leaves it unchanged has changed nothing.
     """
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class ChangeLog:
             self._effects_over.append((key, effect))
 
     def execution_forgotten(self, execution: Execution) -> None:
-        """Note an execution that is not retained any longer."""
+        """Note an execution that is no longer retained."""
         self.count += 1
         self._forgotten.append(execution)
 

@@ -152,7 +152,7 @@ def report_close(child: Child, execution: Execution) -> None:
 
 
 def running(child: Child) -> Execution | None:
-    """Return the open execution that a child is now: its first run or one that continues it."""
+    """Return the open execution of a child: its first run or one that continues it."""
     parent = child.execution
     execution = parent.domain.open_executions.get(child.opened("workflowId"))
     if execution is None or execution.parent != (parent.run_id, parent.workflow_id):

@@ -1,6 +1,6 @@
 """Closing an execution: by a decision, by a time-out, by its parent's child policy.
 
-A run that continues as new closes, too; the new run starts in the same transaction.
+A run that continues as new also closes; the new run starts in the same transaction.
 """
 
 from __future__ import annotations

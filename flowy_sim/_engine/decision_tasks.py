@@ -1,8 +1,8 @@
 """Decision tasks: scheduling, holding back, polling, timing out.
 
-An execution has at most one decision task that waits and one that a decider has. Whatever a
-decider needs to know schedules one in the same transaction, unless one waits already. The one
-that waits is held back while a decider has the other.
+An execution has at most one decision task that waits and one that a decider holds. An event that a
+decider needs to know of schedules one in the same transaction, unless one waits already. The
+waiting one is held back while a decider holds the other.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def schedule(execution: Execution) -> None:
     engine = execution.engine
     override = execution.task_list_override
     (own_list,) = execution.started("taskList")
-    task_list, patience = override if override else (own_list, NO_TIMEOUT)
+    task_list, patience = override or (own_list, NO_TIMEOUT)
     scheduled_id = execution.append(
         "DecisionTaskScheduled",
         scheduleToStartTimeout=patience,

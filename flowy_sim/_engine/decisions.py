@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Handler = Callable[[Execution, dict[str, Any], int], str | None]
 
 
-class Decision(NamedTuple):
+class DecisionHandler(NamedTuple):
     """How a decision is carried out.
 
     Attributes:
@@ -140,28 +140,30 @@ def fire_timer(timer: Timer) -> None:
     schedule(execution)
 
 
-DECISIONS: dict[str, Decision] = {
-    "ScheduleActivityTask": Decision(
+DECISIONS: dict[str, DecisionHandler] = {
+    "ScheduleActivityTask": DecisionHandler(
         activity_tasks.schedule_activity_task, ("activityId", "activityType")
     ),
-    "RequestCancelActivityTask": Decision(
+    "RequestCancelActivityTask": DecisionHandler(
         activity_tasks.request_cancel_activity_task, ("activityId",)
     ),
-    "CompleteWorkflowExecution": Decision(closing.complete_workflow_execution),
-    "FailWorkflowExecution": Decision(closing.fail_workflow_execution),
-    "CancelWorkflowExecution": Decision(closing.cancel_workflow_execution),
-    "ContinueAsNewWorkflowExecution": Decision(closing.continue_as_new_workflow_execution),
-    "RecordMarker": Decision(record_marker, ("markerName",)),
-    "StartTimer": Decision(start_timer, ("timerId",)),
-    "CancelTimer": Decision(cancel_timer, ("timerId",)),
-    "SignalExternalWorkflowExecution": Decision(external.signal_external_workflow_execution),
-    "RequestCancelExternalWorkflowExecution": Decision(
+    "CompleteWorkflowExecution": DecisionHandler(closing.complete_workflow_execution),
+    "FailWorkflowExecution": DecisionHandler(closing.fail_workflow_execution),
+    "CancelWorkflowExecution": DecisionHandler(closing.cancel_workflow_execution),
+    "ContinueAsNewWorkflowExecution": DecisionHandler(closing.continue_as_new_workflow_execution),
+    "RecordMarker": DecisionHandler(record_marker, ("markerName",)),
+    "StartTimer": DecisionHandler(start_timer, ("timerId",)),
+    "CancelTimer": DecisionHandler(cancel_timer, ("timerId",)),
+    "SignalExternalWorkflowExecution": DecisionHandler(external.signal_external_workflow_execution),
+    "RequestCancelExternalWorkflowExecution": DecisionHandler(
         external.request_cancel_external_workflow_execution
     ),
-    "StartChildWorkflowExecution": Decision(
+    "StartChildWorkflowExecution": DecisionHandler(
         children.start_child_workflow_execution, ("control", "workflowId", "workflowType")
     ),
-    "ScheduleLambdaFunction": Decision(lambda_functions.schedule_lambda_function, ("id", "name")),
+    "ScheduleLambdaFunction": DecisionHandler(
+        lambda_functions.schedule_lambda_function, ("id", "name")
+    ),
 }
 
 #: Further members of the event of a failure.

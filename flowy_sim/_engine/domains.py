@@ -35,7 +35,7 @@ class Domain:
         name: unique in its account and region.
         arn: its Amazon resource name.
         retention: how long closed executions are kept, in days; 0 means not at all.
-        deprecated: whether it is.
+        deprecated: whether it is deprecated.
         tags: its resource tags.
         workflow_types, activity_types: what is registered.
         decision_lists, activity_lists: the tasks that wait.

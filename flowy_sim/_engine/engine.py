@@ -1,8 +1,9 @@
 """Amazon SWF of one account in one region, as a state machine.
 
 `Engine.call` takes an operation, a request and the present instant, and returns a reply or raises
-a fault. `Engine.next_instant` tells when something happens by itself, and `Engine.run_until` lets
-it happen. Nothing here reads a clock, uses randomness from outside, waits, or opens anything.
+a fault. `Engine.next_instant` returns when the next effect is due, such as a timer or a time-out,
+and `Engine.run_until` lets effects happen. Nothing here reads a clock, uses randomness from
+outside, waits, or opens anything.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ EFFECTS: dict[str, Callable[..., Any]] = {
     "lambda close": lambda_functions.end,
 }
 
-#: Kinds of effects that may outlive what they are about, and do nothing then. All others are
+#: Kinds of effects that may outlive what they are about, and then do nothing. All others are
 #: canceled with it.
 OUTLIVING = frozenset(
     {
@@ -145,11 +146,11 @@ class Engine:
     Attributes:
         now: the latest instant of any call, in milliseconds since 1970.
         in_function: whether a Lambda function is being called. It may call the service itself,
-            at this instant; nothing happens by itself in the meantime.
+            at this instant; no effect happens in the meantime.
         changes: notes what changes, if `track_changes` was called; else None.
         domains: by name.
         executions: open and closed, by run ID.
-        effects: what is going to happen by itself.
+        effects: the pending effects.
         retentions: when closed executions will be forgotten.
         arrivals: the task lists to which tasks have come.
         full: executions whose histories have reached the limit in this transaction.
@@ -202,7 +203,7 @@ class Engine:
         self.changes = self.effects.listener = ChangeLog()
         return self.changes
 
-    # The three things that can be done from outside
+    # The interface: call, next_instant, run_until
 
     def call(self, operation: str, request: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Carry out one call, after everything that is due before it.
@@ -230,10 +231,10 @@ class Engine:
         return reply
 
     def next_instant(self, group: frozenset[str] | None = None) -> int | None:
-        """Return when something will next happen by itself, in milliseconds since 1970.
+        """Return when the next effect is due, in milliseconds since 1970.
 
-        The end of a closed execution's retention is not such a thing. None if nothing will, or
-        if a Lambda function is being called: first that has to return.
+        The end of a closed execution's retention does not count. None if no effect is pending, or
+        if a Lambda function is being called, which has to return first.
 
         Args:
             group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those
@@ -242,7 +243,7 @@ class Engine:
         return None if self.in_function else self.effects.next_instant(group)
 
     def run_until(self, now: int) -> None:
-        """Let everything happen that is due up to an instant in milliseconds, each at its own."""
+        """Let all effects happen that are due up to an instant in milliseconds, in due order."""
         if self.in_function:
             return
         while (instant := self.effects.next_instant()) is not None and instant <= now:

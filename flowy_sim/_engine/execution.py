@@ -35,8 +35,8 @@ _SUMMARY = (
 class Execution:
     """One run of a workflow.
 
-    What its history tells is read from the history. The attributes are indexes into it, so that
-    no call has to search; `flowy_sim._engine.apply` keeps them.
+    What the history contains is read from the history. The attributes are indexes into it, so that
+    no call has to search; `flowy_sim._engine.apply` maintains them.
 
     Args:
         engine: the service.
@@ -125,7 +125,7 @@ class Execution:
         return len(self._events)
 
     def __bool__(self) -> bool:
-        """Be true, even while the history is empty."""
+        """Return True, even while the history is empty."""
         return True
 
     @property

@@ -74,7 +74,7 @@ class Latency:
             if not choices or min(choices) < 0:
                 raise ValueError(
                     f"The delays of {kind!r} are {choices!r}; "
-                    "they have to be one or more whole numbers of milliseconds."
+                    "give one or more whole numbers of milliseconds."
                 )
         self._delays = dict(delays)
 

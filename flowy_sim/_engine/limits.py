@@ -27,7 +27,7 @@ class Limits:
         open_lambda_functions: open Lambda tasks of one execution.
         tags: tags of a domain.
         polls: polls that wait on one task list at the same time.
-        counted: the number up to which the Count operations count before they say ``truncated``.
+        counted: the number up to which the Count operations count before they report ``truncated``.
         page: results on a page of any list.
         decision_poll_page: events on a page of PollForDecisionTask; 100 in every recording.
         unretained_days: days that closed executions are kept in a domain whose retention period is
@@ -107,7 +107,7 @@ OPERATION_RATES = _rates(
 )
 
 
-#: Rates of decisions; a decision above its rate fails with a cause that says so.
+#: Rates of decisions; a decision above its rate fails with a cause that names the rate.
 DECISION_RATES = {
     "RequestCancelExternalWorkflowExecution": Rate(1200, 120),
     "ScheduleActivityTask": Rate(1000, 200),
@@ -131,7 +131,10 @@ EXECUTION_RATES = {
 
 
 class Throttle:
-    """Token buckets, made when they are first used.
+    """Token buckets, created when they are first used.
+
+    A bucket holds a burst and refills at a steady rate, as AWS documents its API throttling. It is
+    refilled when it is used, from the time that has passed, so no timer runs for it.
 
     Args:
         enabled: whether calls and decisions are limited at all.

@@ -24,6 +24,9 @@ _PART = re.compile(r"(-?[0-9]+)([;:])")
 class PageTokens:
     """Makes page tokens, and reads the tokens that it has made.
 
+    A token contains the position itself, so the service keeps nothing for a page that no client may
+    ever ask for. A keyed digest shows whether a client has changed it.
+
     Args:
         random: the secret by which its own tokens are recognized comes from it.
     """

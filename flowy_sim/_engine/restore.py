@@ -1,4 +1,4 @@
-"""An engine put together again from what was kept of it: events, and what they cannot tell."""
+"""Restores an engine from what was stored: events, and what events do not contain."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from flowy_sim._engine.timer_queue import Effect
 
 
 class Restore:
-    """Puts an engine together again: domains, types, executions, events, and then the rest.
+    """Restores an engine: domains, types, executions, events, and then the rest.
 
     Events are added in the order in which they were written, over all executions: it is the order
     in which tasks wait on their lists.
 
     Args:
-        engine: one with nothing in it, made with the seed that it had, without tracked changes.
+        engine: an empty one, made with the seed that it had, without tracked changes.
 
-    All methods raise LookupError, TypeError, ValueError, AttributeError or AssertionError if what
-    they are given cannot have been kept of an engine.
+    All methods raise LookupError, TypeError, ValueError, AttributeError or AssertionError if their
+    arguments cannot have been stored from an engine.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -57,7 +57,7 @@ class Restore:
             description: as registered, or None.
             retention: days as text, or ``NONE``.
             tags: its resource tags.
-            deprecated: whether it is.
+            deprecated: whether it is deprecated.
             started: the number of executions that have ever started in it.
             closed: the number of those that have closed.
         """
@@ -148,7 +148,7 @@ class Restore:
     def heartbeat(
         self, execution: Execution, scheduled_id: int, at: int, details: str | None
     ) -> None:
-        """Add the latest heartbeat of an activity task; that of one that is over is ignored."""
+        """Add the latest heartbeat of an activity task; ignore it if the task has ended."""
         if not execution.is_open:
             return
         task = execution.activities.get(execution.member(scheduled_id, "activityId"))
@@ -157,7 +157,7 @@ class Restore:
             task.heartbeat_details = details
 
     def opened(self, execution: Execution, opened_id: int, run_id: str = "") -> OpenItem:
-        """Return what an event has opened, or something like it if it is over.
+        """Return what an event has opened, or a substitute if it has ended.
 
         Args:
             execution: whose event.
@@ -181,7 +181,7 @@ class Restore:
         return found
 
     def effect(self, key: int, at: int, kind: str, arguments: Iterable[Any]) -> None:
-        """Add an effect to come.
+        """Add a pending effect.
 
         Args:
             key: the key that cancels it.
@@ -213,7 +213,7 @@ class Restore:
         return self._retain()
 
     def _count_close(self, execution: Execution) -> None:
-        """Let an execution that is about to close get the number that it had."""
+        """Give an execution that is about to close the number that it had."""
         number = self._close_numbers[execution]
         if number is None:
             raise LookupError(f"{execution.describe()} is closed, but not counted as closed")
@@ -254,7 +254,7 @@ class Restore:
 
 
 def _open_item(execution: Execution, opened_id: int) -> OpenItem | None:
-    """Return what an event has opened; None if it is over."""
+    """Return what an event has opened; None if it has ended."""
     found: list[OpenItem | None]
     match execution.event_type(opened_id):
         case "DecisionTaskScheduled":
@@ -276,7 +276,7 @@ def _open_item(execution: Execution, opened_id: int) -> OpenItem | None:
 _DECISION_TASK_MAY_WAIT = frozenset(
     {"DecisionTaskScheduled", "DecisionTaskCompleted", "DecisionTaskTimedOut"}
 )
-#: What effects can be about although it is over, by the event that opened it.
+#: What effects can be about although it has ended, by the event that opened it.
 _OUTLIVED: dict[str, type[OpenItem]] = {
     "ActivityTaskScheduled": ActivityTask,
     "StartChildWorkflowExecutionInitiated": Child,

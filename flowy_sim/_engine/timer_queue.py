@@ -1,4 +1,4 @@
-"""What is going to happen by itself: a queue of effects, each with its instant."""
+"""The timer queue: pending effects, each with the instant at which it is due."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Effect(NamedTuple):
-    """Something that will happen by itself.
+    """Something that will happen without a call, such as a timer that fires.
 
     Attributes:
         kind: such as ``timer`` or ``execution time-out``.
@@ -22,14 +22,14 @@ class Effect(NamedTuple):
 
 
 class Listener(Protocol):
-    """Receives what is scheduled in a `TimerQueue`, and what is not to come any more."""
+    """Receives what is scheduled in a `TimerQueue`, and what is no longer pending."""
 
     def effect_scheduled(self, key: int, at: int, effect: Effect) -> None:
         """Receive an effect that was scheduled."""
         ...
 
     def effect_over(self, key: int, effect: Effect) -> None:
-        """Receive an effect that was cancelled, or that is about to happen."""
+        """Receive an effect that was canceled, or that is about to happen."""
         ...
 
 
@@ -41,7 +41,7 @@ class TimerQueue:
 
     Args:
         choose: chooses among effects that are due at the same instant.
-        groups: sets of kinds whose next instant can be asked for by itself.
+        groups: sets of kinds whose next instant can be asked for separately.
 
     Attributes:
         listener: receives what is scheduled, canceled and taken; None for none.
@@ -61,7 +61,7 @@ class TimerQueue:
         self._ready_at = 0
 
     def __len__(self) -> int:
-        """Return the number of effects to come."""
+        """Return the number of pending effects."""
         return len(self._alive) + len(self._ready)
 
     def set(self, at: int, kind: str, *arguments: Any) -> int:
@@ -143,11 +143,11 @@ class TimerQueue:
             heapq.heappop(queue)
 
     def __iter__(self) -> Iterator[tuple[int, Effect]]:
-        """Yield the instant and the effect of everything to come, in no order."""
+        """Yield the instant and the effect of everything pending, unordered."""
         return ((at, effect) for at, _, effect in self.entries())
 
     def entries(self) -> Iterator[tuple[int, int, Effect]]:
-        """Yield the instant, the key and the effect of everything to come, in no order."""
+        """Yield the instant, the key and the effect of everything pending, unordered."""
         for key, effect in self._ready.items():
             yield self._ready_at, key, effect
         for at, key in self._queue:

@@ -1,8 +1,8 @@
 """Visibility: the List and Count operations of open and closed executions.
 
 An execution's place in a list is a key made of a time and a count. So keys are in the order of the
-list, and a page token only needs the last key shown: executions that come and go in between do not
-move the others. Every question is answered from an index, without a scan.
+list, and a page token only needs the last key shown (keyset pagination): executions that come and
+go in between do not move the others. Every query is answered from an index, without a scan.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ def by_close(execution: Visible) -> int:
 
 class SortedKeys:
     """A sorted set of numbers, kept in blocks so that no change moves more than one block.
+
+    In one long list, each change would move all keys after it. This is the design of SortedList in
+    the library sortedcontainers, reduced to what visibility needs.
 
     >>> keys = SortedKeys()
     >>> for key in (3, 1, 2):

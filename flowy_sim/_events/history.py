@@ -81,7 +81,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Call:
+class RecordedCall:
     """A call of an activity, a child workflow or a Lambda function, and its outcome.
 
     Each attempt at an activity is a call of its own.
@@ -130,13 +130,13 @@ class Call:
             return None
         return self.ended - self.started
 
-    def overlaps(self, other: Call) -> bool:
+    def overlaps(self, other: RecordedCall) -> bool:
         """Return whether both ran at the same time."""
         if self._started_id is None or other._started_id is None:
             return False
         return not (self.before(other) or other.before(self))
 
-    def before(self, other: Call) -> bool:
+    def before(self, other: RecordedCall) -> bool:
         """Return whether this call ended before another started."""
         if self._ended_id is None or other._started_id is None:
             return False
@@ -146,7 +146,7 @@ class Call:
 def _called(what: object) -> tuple[str | None, str | None, type | None]:
     """Return the name and version of something that can be called, and the class with its hints.
 
-    Each is None where any will do.
+    Each is None if it may be anything.
     """
     __tracebackhide__ = True
     if what is None or isinstance(what, str):
@@ -160,7 +160,7 @@ def _called(what: object) -> tuple[str | None, str | None, type | None]:
     return declared.name, declared.version, cls
 
 
-def calls(history: History, payloads: Payloads, what: object = None) -> list[Call]:
+def calls(history: History, payloads: Payloads, what: object = None) -> list[RecordedCall]:
     """Return the calls of an execution, in the order in which they were scheduled.
 
     Args:
@@ -185,7 +185,7 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Cal
             args, kwargs = _arguments(payloads, asked.get("input"), hinted)
             ended = {} if span.ended is None else attributes_of(history[span.ended - 1])
             found.append(
-                Call(
+                RecordedCall(
                     kind=span.kind,
                     name=its_name,
                     version=its_version,

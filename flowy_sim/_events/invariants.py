@@ -1,8 +1,8 @@
 """What always holds in an engine and its histories: `check` after any call.
 
 Every history obeys the rules of `flowy_sim._events.rules`. The state of the engine agrees with the
-histories that led to it: what is open, which tasks wait on which task list, which effects are to
-come, and which executions the lists show.
+histories that led to it: what is open, which tasks wait on which task list, which effects are
+pending, and which executions the lists show.
 
 Example:
     >>> engine = Engine()
@@ -146,20 +146,20 @@ def _points(
 
 
 def _check_effects(engine: Engine, executions: list[Execution]) -> None:
-    """Check that an effect is to come for everything that can time out, and no other effect."""
+    """Check that an effect is pending for everything that can time out, and no other effect."""
     watched: dict[int, str] = {}
     for at, (kind, (subject, *_)) in engine.effects:
         if kind not in OUTLIVING:
             execution = subject if isinstance(subject, Execution) else subject.execution
             _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
-            _require(id(subject) not in watched, execution, f"the {kind} is to come twice")
+            _require(id(subject) not in watched, execution, f"the {kind} is pending twice")
             watched[id(subject)] = f"{execution.describe()}: the {kind}"
     for execution in executions:
         for what, subject in _to_be_watched(execution):
             present = watched.pop(id(subject), None) is not None
             _require(present, execution, f"{what} has nothing that will end it")
     for left in watched.values():
-        raise Violation(f"{left} is to come, but what it would end is over")
+        raise Violation(f"{left} is pending, but what it would end has ended")
     retained = sorted(execution.run_id for _, (_, (execution,)) in engine.retentions)
     closed = sorted(execution.run_id for execution in executions if not execution.is_open)
     if retained != closed:

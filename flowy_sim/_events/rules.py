@@ -221,14 +221,14 @@ def check_history(events: Iterable[Mapping[str, Any]], name: str = "a history") 
     Raises:
         Violation: a rule is broken.
     """
-    reader = _Reader(name)
+    reader = _HistoryChecker(name)
     for event in events:
         reader.read(event)
     reader.end_transaction()
     return reader.state
 
 
-class _Reader:
+class _HistoryChecker:
     """Reads a history event by event.
 
     Attributes:

@@ -53,8 +53,8 @@ STARTS = "starts"
 ENDS = "ends"
 HAPPENS = "happens"
 
-# A signal or cancel request to another execution. The engine keeps nothing of it beside its
-# effects that are to come, so it has no life cycle there.
+# A signal or cancel request to another execution. The engine keeps only its pending
+# effects, so it has no life cycle there.
 _REQUEST: life_cycles.Table = {
     (life_cycles.NEW, "SignalExternalWorkflowExecutionInitiated"): life_cycles.SCHEDULED,
     (life_cycles.SCHEDULED, "ExternalWorkflowExecutionSignaled"): life_cycles.CLOSED,
@@ -98,7 +98,7 @@ class EventSchema:
             execution itself and where nothing was opened.
         decision: the type of the decision that leads to it, at once or later; empty if none does.
         operation: the call that writes it; empty if none does. A few of these events the service
-            also writes by itself, such as the signal that another execution sent.
+            also writes without a call, such as the signal that another execution sent.
         links: each member that holds the id of another event, with the type of that event.
         elsewhere: the same for the members that hold the id of an event of another execution.
         label: what to call the thing that it opens, or itself if it is an instant.
@@ -139,13 +139,13 @@ def attributes_of(event: Mapping[str, Any]) -> Attributes:
 
 
 def reason_of(attributes: Attributes) -> str:
-    """Return why something went wrong, in the words of the event; empty if it does not say."""
+    """Return why something went wrong, in the words of the event; empty if it gives no reason."""
     members = ("reason", "cause", "timeoutType")
     return next((str(attributes[name]) for name in members if attributes.get(name)), "")
 
 
 def refused_decision(event_type: str, attributes: Attributes) -> str:
-    """Name a decision that was refused, such as ``StartTimer wait``, by the event that says so."""
+    """Name a refused decision, such as ``StartTimer wait``, from the event that reports it."""
     subject = next((str(attributes[name]) for name in _SUBJECTS if name in attributes), "")
     return f"{event_type.removesuffix('Failed')} {subject}".rstrip()
 

@@ -132,7 +132,7 @@ def read(events: Iterable[Mapping[str, Any]]) -> Timeline:
     listed = list(events)
     try:
         listed.sort(key=lambda event: event["eventId"])
-        reader = _Reader()
+        reader = _TimelineReader()
         for event in listed:
             reader.read(event["eventId"], event["eventType"], attributes_of(event))
         times = [_milliseconds(event.get("eventTimestamp")) for event in listed]
@@ -150,7 +150,7 @@ def read(events: Iterable[Mapping[str, Any]]) -> Timeline:
     return timeline
 
 
-class _Reader:
+class _TimelineReader:
     """Makes a timeline, event by event."""
 
     def __init__(self) -> None:

@@ -53,8 +53,8 @@ class Wait:
 
     Attributes:
         sentence: what it is.
-        ends: whether the wait ends by itself some time.
-        at: when it does, if that is known.
+        ends: whether the wait will end without help from outside.
+        at: when it will end, if that is known.
     """
 
     sentence: str
@@ -76,8 +76,8 @@ class OpenRun(Protocol):
 def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
-    The end of a child does not count as a wait that ends by itself: what the child waits for
-    decides that.
+    A child does not count as a wait that ends without help: that depends on what the child waits
+    for.
 
     Args:
         history: the execution's events so far.
@@ -112,7 +112,7 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
         workers: the workers that poll for tasks.
         now: the present instant.
     """
-    lines = [f"Nothing moves any more at {_instant(now)}, and {run.describe()}:"]
+    lines = [f"Nothing more will happen after {_instant(now)}, and {run.describe()}:"]
     for each in (run, *others):
         if each is not run:
             lines.append(f"{each.describe()}:")

@@ -1,4 +1,4 @@
-"""Who calls: the region, account and access key of a request, its signature, and files of keys.
+"""Authentication: the region, account and access key of a request, its signature, and key files.
 
 Signatures (Signature Version 4) are checked only if secret keys are configured. The expected
 signature is computed by botocore's own signer.
@@ -81,7 +81,7 @@ class SignedRequest(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who calls.
+    """The identity of a caller.
 
     Attributes:
         account: twelve digits.
@@ -113,7 +113,7 @@ class Authorization(NamedTuple):
 
 
 class Authenticator:
-    """Determines who calls.
+    """Determines the identity of callers.
 
     Args:
         settings: the defaults for clients that send no credentials, and the keys.
@@ -123,7 +123,7 @@ class Authenticator:
         self._settings = settings
 
     def identify(self, request: SignedRequest) -> Identity:
-        """Return who calls.
+        """Return the identity of the caller.
 
         Raises:
             Fault: the Authorization header cannot be parsed; or keys are configured, and the

@@ -52,7 +52,7 @@ class SwfRequest:
         request_id: a UUID.
         began: when its head was complete, as `perf_counter` counts.
         operation: such as ``StartWorkflowExecution``; empty until that is known.
-        identity: who calls; empty until that is known.
+        identity: the caller; empty until it is known.
         bytes_in: the size of its body; 0 until that is known.
     """
 
@@ -90,7 +90,7 @@ class SwfRequest:
         return str((self.scope.get("client") or ("",))[0])
 
     def client_identity(self, members: dict[str, Any]) -> ClientIdentity:
-        """Return who polls."""
+        """Return the identity of the client that polls."""
         identity = members.get("identity")
         if not isinstance(identity, str):
             identity = ""
@@ -128,7 +128,7 @@ class CallHandler:
 
     Args:
         simulations: the simulations.
-        authenticator: determines who calls.
+        authenticator: determines the identity of callers.
         seed: request IDs follow from it.
         observers: called with an entry for every call once it is answered.
     """

@@ -1,8 +1,9 @@
 """Connections: what is known about a client while one of its requests waits.
 
-uvicorn runs the protocol. Here it is changed in three ways: it reports at once, and without an
-asyncio task for each request, that a client has hung up; it sends each response in one piece; and
-it refuses request heads that do not end, and connections beyond a limit.
+uvicorn runs the protocol. A subclass changes it in three ways, for which uvicorn has no options: it
+reports at once, and without an asyncio task for each request, that a client has hung up, so that no
+task is handed out to it; it sends each response in one piece; and it refuses request heads that do
+not end, and connections beyond a limit.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _TOO_MANY_CONNECTIONS = (
 
 
 class ClientIdentity(NamedTuple):
-    """Who polls, as far as requests show: the same for all connections of one program.
+    """The identity of a client that polls, as its requests show it: one for all its connections.
 
     Attributes:
         host: the address it calls from.
@@ -59,9 +60,9 @@ class Connection(HttpToolsProtocol):
     """A connection, as requests find it in their scope: ``scope["state"]["connection"]``.
 
     Attributes:
-        client_identity: who has last polled on it, or None.
+        client_identity: the client that last polled on it, or None.
         hung_up: whether the other side has closed it.
-        wake: called when it is closed, to wake the request that waits; None if none does.
+        wake: called when it is closed, to wake the waiting request; None if none waits.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
-        # uvicorn would go on accepting connections, and only refuse their requests.
+        # uvicorn would still accept connections, and only refuse their requests.
         self._most, self.limit_concurrency = self.limit_concurrency, None
         self.client_identity: ClientIdentity | None = None
         self.hung_up = False
@@ -83,7 +84,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether neither side is known to have closed it."""
+        """Whether it is open, as far as is known."""
         return not self.hung_up and not self.transport.is_closing()
 
     def is_there(self) -> bool:

@@ -21,7 +21,8 @@ from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
@@ -152,7 +153,7 @@ class Control:
     async def _checked(
         self, request: Request, answer: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Answer a request, or explain in a sentence why not."""
+        """Answer a request, or return the reason for refusing it as a sentence."""
         try:
             self._guard.check_control(request.client.host if request.client else "")
             return await answer()
@@ -234,8 +235,19 @@ async def jump(simulation: ServedSimulation, members: Members) -> Members:
     return {"jumped": jumped, **clock_of(simulation)}
 
 
+async def after(simulation: ServedSimulation, members: Members) -> Members:
+    """Make a call when ``seconds`` of simulated time have passed; answer when that will be."""
+    request, region = members.get("parameters", {}), members.get("region", simulation.region)
+    if not isinstance(request, dict) or not isinstance(region, str):
+        raise ValueError("Give parameters as an object, and the region as a string.")
+    instant = simulation.after(
+        members.get("seconds", ""), str(members.get("operation", "")), request, region
+    )
+    return {"at": _written(instant), **clock_of(simulation)}
+
+
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
-    """Wait until nothing moves, at most ``seconds`` real seconds; answer whether that came true."""
+    """Wait at most ``seconds`` real seconds until nothing moves; answer whether nothing does."""
     seconds = members.get("seconds", SETTLE_SECONDS)
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"seconds={seconds!r}: give a number from 0 to {MOST_SECONDS}.")
@@ -256,6 +268,7 @@ ANSWERS: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
     ("POST", "/clock/jump"): jump,
+    ("POST", "/after"): after,
     ("POST", "/settle"): settle,
 }
 

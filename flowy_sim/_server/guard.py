@@ -24,7 +24,7 @@ class Guard:
     (DNS rebinding) call it by that name.
 
     Args:
-        settings: say who may call.
+        settings: determine which clients may call.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -108,7 +108,7 @@ def _host_name(header: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
-    # No one can make an address point to another machine.
+    # Unlike a name, an address cannot be made to point to another machine.
     try:
         ip_address(host)
     except ValueError:

@@ -98,7 +98,7 @@ class Metrics:
 
     def __call__(self, entry: AccessLogEntry) -> None:
         operation = entry.operation
-        # Clients could make up any number of names.
+        # Clients could invent any number of names, and each would be a time series.
         known = operation if operation in operation_names() else UNKNOWN
         self._requests.labels(known, entry.outcome).inc()
         seconds = self._poll_seconds if operation in POLLS else self._seconds

@@ -1,7 +1,7 @@
 """The time of a simulation: virtual (it jumps), scaled (it runs faster) or real.
 
 A clock belongs to one simulation. A virtual clock stands still until it is moved; the other two run
-by themselves. All of them count whole milliseconds, as the service does.
+on their own. All of them count whole milliseconds, as the service does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Clock(Protocol):
     """What a simulation needs of a clock.
 
     Attributes:
-        runs: whether it runs by itself; otherwise it stands still until it is moved.
+        runs: whether it runs on its own; otherwise it stands still until it is moved.
     """
 
     runs: bool
@@ -49,7 +49,7 @@ class Clock(Protocol):
         ...
 
     def reach(self, instant: int) -> None:
-        """Move to an instant in milliseconds; a clock that runs by itself is there already."""
+        """Move to an instant in milliseconds; a clock that runs on its own is there already."""
         ...
 
     def belong_to(
@@ -136,7 +136,7 @@ class VirtualClock(_Owned):
             self.reach(target)
 
     def seconds_until(self, instant: int) -> float:
-        """Return infinity: this clock reaches nothing by itself."""
+        """Return infinity: this clock stands still until it is moved."""
         return inf
 
     def reach(self, instant: int) -> None:
@@ -145,7 +145,7 @@ class VirtualClock(_Owned):
 
 
 class ScaledClock(_Owned):
-    """Runs by itself, `rate` times as fast as real time; `advance` puts it forward.
+    """Runs on its own, `rate` times as fast as real time; `advance` puts it forward.
 
     Args:
         rate: simulated seconds per real second, greater than 0.

@@ -1,4 +1,4 @@
-"""Calls from coroutines: a long poll is awaited, and an event loop lets time pass."""
+"""Calls from coroutines: long polls are awaited, and time passes in the event loop."""
 
 from __future__ import annotations
 

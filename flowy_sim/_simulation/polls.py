@@ -27,7 +27,7 @@ def waiting_time(seconds: float) -> float:
     return seconds
 
 
-class Service(Protocol):
+class TaskSource(Protocol):
     """What polls need of the service."""
 
     def of(self, region: str) -> Engine:
@@ -64,7 +64,7 @@ class Poll:
         end: the key of its end; 0 if it has none.
         wake: called when it is answered; set by whatever waits for that.
         reply: the answer; None while it waits.
-        fault: why there will be no reply; None unless that is so.
+        fault: why there will be no reply; None if there is no such reason.
     """
 
     __slots__ = (
@@ -110,7 +110,7 @@ class Poll:
         return self.reply is not None or self.fault is not None
 
     def result(self) -> Reply:
-        """Return the reply; that there is no task if nothing has answered it.
+        """Return the reply; the empty one if nothing has answered the poll.
 
         Raises:
             Fault: it was refused.
@@ -134,7 +134,7 @@ class Polls:
 
     def __init__(
         self,
-        service: Service,
+        service: TaskSource,
         presence: Presence,
         choose: Callable[[str, int], int],
         limit: int,

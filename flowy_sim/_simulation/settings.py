@@ -32,7 +32,7 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 def check_mode(mode: object) -> str:
-    """Return a clock's mode, if it is one.
+    """Return the mode of a clock, after checking it.
 
     Raises:
         ValueError: it isn't.
@@ -157,7 +157,7 @@ def read_limit(text: str) -> tuple[str, int | bool]:
 
 
 def check_account(account: str) -> str:
-    """Return an account, if it is one.
+    """Return an account, after checking it.
 
     Raises:
         ValueError: it isn't.
@@ -168,7 +168,7 @@ def check_account(account: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return the name of a simulation, if it can be one; empty for the one without a name.
+    """Return the name of a simulation, after checking it; empty for the one without a name.
 
     Raises:
         ValueError: it can't be.

@@ -33,7 +33,7 @@ class TaskList(NamedTuple):
 
 
 class TaskKey(NamedTuple):
-    """Tells one task from another, as a token does."""
+    """Identifies a task, as a token does."""
 
     run_id: str
     started_id: int

@@ -28,7 +28,8 @@ class Threads:
     """The threads that call a simulation; each is a poller.
 
     Of all threads that wait, the one that came first watches: it alone wakes up from time to time
-    to see whether time may pass.
+    to see whether time may pass. (A leader and followers: no thread of our own has to run, and a
+    hundred waiting threads do not all wake up.)
 
     Args:
         host: the simulation.

@@ -2,7 +2,7 @@
 
 An event is ``[time, type, {member: value}]``, with members by name: a service model that has gained
 members still reads what was written with an older one. An execution is identified by its domain and
-its number in it, whatever an event opened by that event.
+its number there, and what an event opened is identified by that event.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def execution_state(
 ) -> list[Any]:
     """Return an execution without its key and its events.
 
-    That of a closed one includes what its history amounts to, so that it need not be read.
+    That of a closed one includes a summary of its history, so that the history need not be read.
 
     Args:
         execution: the execution.

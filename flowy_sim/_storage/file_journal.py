@@ -1,13 +1,14 @@
 """The journal that keeps simulations in a database file: what was answered survives a crash.
 
-The file is not a log of calls. It holds the current state: registrations, histories, and effects
-that are still to come. So it grows no faster than the histories that are retained, and a version of
+The file is not a log of calls. It holds the current state: registrations, histories, and pending
+effects. So it grows no faster than the histories that are retained, and a version of
 flowy-sim that would have answered differently can continue with it.
 
 All commits that wait at the same time share one transaction, written by a separate thread (group
-commit). If it fails, none of it has happened: the simulations are restored from the file, and the
-calls that wait fail. Until the file can be written again, calls that would change something are
-refused before they do.
+commit, as in PostgreSQL): a durable write takes milliseconds however little it holds, so one for
+each call would limit the server to a few hundred calls a second. If the transaction fails, none of
+it has happened: the simulations are restored from the file, and the calls that wait fail. Until the
+file can be written again, calls that would change something are refused before they do.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class FileJournal:
     # Writing
 
     def _commit_soon(self) -> Commit:
-        """Return the commit that makes durable everything there is so far."""
+        """Return the commit that makes everything so far durable."""
         if self._next is None:
             self._next = Commit()
             if not self._is_writing:
@@ -235,7 +236,7 @@ class Commit:
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Mark an error as retrieved: there may be no one who waits.
+        # Mark an error as retrieved: perhaps no call waits for it.
         self.outcome.add_done_callback(asyncio.Future.exception)
 
     def __await__(self) -> Generator[Any, None, None]:

@@ -120,7 +120,7 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
 def reading(path: Path, said: str = "") -> Iterator[Connection]:
     """Open a file through a connection that cannot change it.
 
-    Whatever goes wrong while it is read is a reason to refuse it.
+    If anything goes wrong while it is read, it is refused.
 
     Args:
         path: the file.
@@ -192,6 +192,9 @@ def open_for_writing(path: Path, seen: Signature) -> Connection:
                     "one, or give another file."
                 )
             connection.execute("ROLLBACK")
+            # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
+            # calls are answered. Because the file is locked before the log is first used, SQLite
+            # needs no shared memory with other processes.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -220,14 +223,14 @@ def _compact(connection: Connection) -> None:
 
 def close(path: Path, connection: Connection) -> None:
     """Close a file that was opened for writing; only the file itself is left."""
-    # Left by processes that only read it. While the file is locked, none of them uses it.
+    # Processes that only read the file create it. While the file is locked, none of them uses it.
     with suppress(OSError):
         path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     connection.close()
 
 
 def signature(path: Path) -> Signature:
-    """Return what differs as soon as a file was changed."""
+    """Return a value that differs once the file has been changed."""
     return tuple(map(_stamp, (path, path.parent / f"{path.name}-wal")))
 
 

@@ -1,7 +1,7 @@
 """The journal: what a served simulation commits its changes to.
 
-Whatever an answer depends on is durable before the answer is sent. A commit says which engines
-have changed, never what was called: each engine reports its own changes (see
+Everything that an answer depends on is durable before the answer is sent. A commit names the
+engines that have changed, never the calls: each engine reports its own changes (see
 `flowy_sim._engine.changes`), and a journal stores those.
 """
 
@@ -38,7 +38,7 @@ class Journal(Protocol):
     Each of `begin`, `commit` and `end` returns an awaitable that completes as soon as this change
     and all before it are durable. If that is impossible it raises `JournalError`, and all engines
     are again as they were after the last durable commit. It may be awaited any number of times,
-    also not at all; whoever waits for several commits need only await the last.
+    or not at all; to wait for several commits, await only the last.
     """
 
     def check(self) -> None:
@@ -95,7 +95,7 @@ DONE: Awaitable[None] = _Done()
 
 
 class NullJournal:
-    """Keeps nothing: a simulation ends with its process."""
+    """Stores nothing: a simulation ends with its process."""
 
     def check(self) -> None:
         """Accept every call."""
@@ -224,5 +224,5 @@ OpenJournal = Callable[[RestoreTarget], Awaitable[Journal]]
 
 
 async def open_nothing(target: RestoreTarget) -> Journal:
-    """Return a journal that keeps nothing."""
+    """Return a journal that stores nothing."""
     return NullJournal()

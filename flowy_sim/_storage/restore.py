@@ -19,7 +19,7 @@ from flowy_sim._storage.codec import decode_events
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.schema import Row
 
-#: Number of executions that a domain may have had: as many run ids are drawn when it is restored.
+#: Number of executions that a domain may have had: as many run ids are generated to restore it.
 MOST_STARTED = 100_000_000
 
 
@@ -46,7 +46,7 @@ class StoredSimulation:
     engines: dict[str, int]
 
     def state(self) -> list[Any]:
-        """Return what stands in its row, besides `number` and `now`."""
+        """Return the content of its row, apart from `number` and `now`."""
         return [*self.key, self.settings, self.begun, self.mode]
 
 
@@ -86,8 +86,8 @@ def read_engines(
         connection: to the file.
         engines: the engines, by their ids in the file; whatever is in them is discarded. Others in
             the file are ignored.
-        whole: whether to read the histories of closed executions, too, instead of relying on what
-            is stored about them.
+        whole: whether to read the histories of closed executions as well, instead of relying on
+            what is stored about them.
 
     Returns:
         For each engine the executions in the file that are no longer retained.
@@ -158,7 +158,7 @@ class LoadedSimulation(NamedTuple):
 
     Attributes:
         stored: the simulation.
-        engines: its engines, by region; nothing happens in them by itself.
+        engines: its engines, by region; no effect happens in them.
     """
 
     stored: StoredSimulation

@@ -39,7 +39,7 @@ class Selection(NamedTuple):
         simulation: the name of a simulation; None for all.
         domain: the name of a domain; None for all.
         workflow_ids: workflow ids in the domain; empty for all. All their runs are exported, their
-            parents and children, and executions with which an effect is still to come.
+            parents and children, and executions that a pending effect refers to.
     """
 
     simulation: str | None = None
@@ -333,10 +333,11 @@ def read_snapshot(
             for each in _load(connection, name):
                 for engine in each.engines.values():
                     verify_engine(engine, _content(engine).executions)
-            # Everything has happened in those by now.
+            # All their effects have happened by now.
             return _load(connection, name)
         except files.DAMAGE as error:
-            # The errors of Python itself say little without their names.
+            # The messages of Python's own errors are hard to understand without the name of the
+            # class.
             own = isinstance(error, Violation | LifeCycleError) or type(error) is ValueError
             reason = str(error) if own else f"{type(error).__name__}: {error}"
     raise SnapshotError(f"{said or snapshot} cannot be imported: {reason.rstrip('.')}.")
@@ -383,11 +384,11 @@ def _merge(
     present: LoadedSimulation,
     path: Path,
 ) -> int:
-    """Add to a simulation that is there; return how many tokens are no longer valid."""
+    """Add to an existing simulation; return how many tokens are no longer valid."""
     stored = present.stored
     if stored.now < arriving.stored.now:
         raise FileRefusedError(
-            f"In {path} it is earlier than in what is to be added to it; let time pass there first."
+            f"The clock in {path} is behind that of the snapshot; let time pass there first."
         )
     lost_tokens = 0
     for content in contents:
@@ -404,7 +405,7 @@ def _merge(
 
 
 def _check_room(engine: Engine, content: _Content, path: Path) -> None:
-    """Refuse executions that cannot be in an engine together with those that are there."""
+    """Refuse executions that cannot be in an engine together with the existing ones."""
     for execution in content.executions:
         if execution.run_id in engine.executions:
             raise FileRefusedError(

@@ -133,7 +133,7 @@ class UnitOfWork:
     def put_effect(
         self, row: ExecutionRow, key: int, at: int, effect: Effect, started_before: int = 0
     ) -> None:
-        """Write an effect that is still to come; see `argument_state`."""
+        """Write a pending effect; see `argument_state`."""
         arguments = [argument_state(each, started_before) for each in effect.arguments]
         self.put("effects", *row, key, at, effect.kind, encode(arguments))
 
@@ -180,8 +180,8 @@ class UnitOfWork:
 class StoredEngine:
     """An engine whose changes are stored.
 
-    Executions that are no longer retained stay in the file while an effect that is still to come
-    refers to them: it could not be restored without them.
+    Executions that are no longer retained stay in the file while a pending effect refers to them:
+    it could not be restored without them.
 
     Args:
         number: its id in the file.
@@ -325,7 +325,7 @@ class Session:
                 self._touched.pop(place, None)
 
     def touch_all(self) -> None:
-        """Note that anything may have changed, by itself."""
+        """Note that anything may have changed, without a call."""
         self._touched |= dict.fromkeys(self._engines)
 
     def unit_of_work(self) -> UnitOfWork:
@@ -345,7 +345,7 @@ class Session:
     def undo(self, connection: Connection) -> None:
         """Restore all engines from the file, because the last unit of work could not be written.
 
-        Simulations have begun and ended for good; the next unit of work says so again.
+        Simulations that have begun or ended stay so; the next unit of work writes that again.
 
         Raises:
             sqlite3.Error, LookupError, TypeError, ValueError, AssertionError: the file cannot be

@@ -1,8 +1,8 @@
-"""Checks simulations that were restored from a file from elsewhere, which is trusted in nothing.
+"""Checks simulations that were restored from an untrusted file.
 
 Restoring them has shown that everything fits together. What remains is whether each value is one
-that the service could have been given or could have written. That is asked of the engine's own
-checks of requests, and of the service model.
+that the service could have been given or could have written. The engine's own checks of requests
+and the service model decide that.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def verify_simulation(stored: StoredSimulation) -> None:
 
 
 def verify_engine(engine: Engine, executions: Iterable[Execution]) -> None:
-    """Refuse an engine that the service could not have come to, or that could not go on.
+    """Refuse an engine in a state that the service cannot reach or cannot continue from.
 
     Args:
-        engine: everything that is still to come happens in it.
+        engine: the engine; all its pending effects happen.
         executions: those in it, and those that its effects refer to.
 
     Raises:

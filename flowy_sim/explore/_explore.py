@@ -88,8 +88,8 @@ def find(
         most_faults: how many faults may strike in one run.
         invariants: functions that assert what holds after every turn; see
             `flowy_sim.explore.invariant`.
-        runs: the most runs to make.
-        seconds: the most seconds to take.
+        runs: the maximum number of runs.
+        seconds: the maximum number of seconds.
         processes: the number of processes; None for one on each core. Only one is used where
             processes cannot be forked, or where other threads run.
         simulation: a simulation that the simulations of all runs are made like: with its seed,
@@ -136,7 +136,7 @@ def _undisturbed() -> Iterator[None]:
     level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
     gc.disable()
-    gc.freeze()  # Objects that exist now are no garbage of runs, and scanning them takes long.
+    gc.freeze()  # Objects that exist now are not garbage of runs, and scanning them takes long.
     try:
         yield
     finally:

@@ -79,8 +79,8 @@ class Explorer:
         """Make runs until one fails, all have been made, or a limit is reached.
 
         Args:
-            runs: the most runs to make.
-            seconds: the most seconds to take.
+            runs: the maximum number of runs.
+            seconds: the maximum number of seconds.
             most_untried: stop when this many untried alternatives are known; 0 for no limit.
         """
         began = reported = time.perf_counter()
@@ -178,7 +178,7 @@ class _Pruner:
 
     def __call__(self, runner: Runner) -> None:
         if not self._schedule.is_past_prefix:
-            return  # Up to there it is the run whose alternative it is.
+            return  # Up to there it repeats the run whose alternative it is.
         if self._fingerprints is None:
             self._fingerprints = Fingerprints(runner)
         state = self._fingerprints.current()

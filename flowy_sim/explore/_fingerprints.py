@@ -4,6 +4,8 @@ Two states are equal if these are: the executions as deciders see them, what is 
 that workers hold, the faults that may still strike, and the outside world as the test describes it
 (`Runner.watch`). Event IDs, run IDs, names of workers, and which of two running activities started
 first do not count, so orders that differ only in these are explored once.
+
+Model checkers such as SPIN and TLC prune states in the same way.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class FinalReport(NamedTuple):
         runs, states, share, complete, endings: as in `Exploration`, of this process alone.
         observations: the rows of its `Observations`; None if nothing is observed.
         choices: the choices of a run that failed; None if none did.
-        error: a line that says what that run failed with.
+        error: the error of that run, in one line.
     """
 
     runs: int
@@ -76,8 +76,8 @@ def explore_in_processes(
     Args:
         explorer: an explorer that has not tried anything.
         processes: the number of processes.
-        runs: the most runs to make, by all of them together.
-        seconds: the most seconds to take.
+        runs: the maximum number of runs of all processes together.
+        seconds: the maximum number of seconds.
     """
     began = time.perf_counter()
     found = explorer.explore(runs, seconds, most_untried=_ALTERNATIVES_EACH * processes)

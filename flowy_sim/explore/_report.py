@@ -89,7 +89,7 @@ class Exploration:
 
 
 class FoundError(AssertionError):
-    """An explored test fails in some order or under some fault; the message tells how.
+    """An explored test fails in some order or under some fault; the message explains how.
 
     Attributes:
         exploration: the report of the exploration.

@@ -3,13 +3,15 @@
 A run is determined by its choices. For every possibility that it did not take there is an
 alternative: a run that makes the same choices up to there and then takes that possibility. The
 frontier holds the alternatives that have not been tried. When it is empty, the whole space has been
-explored. `shrink` then looks for the fewest deviations that make a failed run fail.
+explored. Trying the fewest deviations first is known as delay-bounded scheduling (Emmi, Qadeer and
+Rakamarić, 2011). `shrink` then looks for the fewest deviations that make a failed run fail.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from random import Random
 from typing import NamedTuple
 
@@ -61,7 +63,7 @@ class Search:
         covered: the share of the space, by probability, that has been covered.
     """
 
-    def __init__(self, seed: int, faults: Set[str]) -> None:
+    def __init__(self, seed: int, faults: AbstractSet[str]) -> None:
         self.covered = 0.0
         self._random = Random(seed)
         self._faults = faults

@@ -87,7 +87,7 @@ def _without_repeats(lines: list[StoryLine]) -> Iterator[StoryLine]:
 
 
 def headline(error: BaseException) -> str:
-    """Return one line that says what a test failed with.
+    """Return the error of a failed test in one line.
 
     A failed assertion is named by its function: an invariant's name says what does not hold.
     """

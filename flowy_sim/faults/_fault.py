@@ -21,7 +21,7 @@ INJECTED = "injected by the simulation"
 
 
 class Killed(BaseException):
-    """A worker was killed. It is no `Exception`, so ``except Exception`` cannot keep it alive."""
+    """A worker was killed. Not an `Exception`, so ``except Exception`` cannot keep it alive."""
 
 
 class Moment(Enum):

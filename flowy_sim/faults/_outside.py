@@ -88,7 +88,7 @@ class Deploy(_BetweenTurns):
 
 @dataclass(frozen=True, kw_only=True)
 class _FromOutside(_BetweenTurns):
-    """Something that is done to an execution from outside.
+    """An action on an execution from outside.
 
     Attributes:
         workflow_id: the execution's workflow ID; None for the oldest open execution.
@@ -101,11 +101,11 @@ class _FromOutside(_BetweenTurns):
         return bool(target.open_executions(self.workflow_id))
 
     def happen(self, target: FaultTarget) -> None:
-        """Do it to the oldest open execution, or to the one that was named."""
+        """Strike the oldest open execution, or the one that was named."""
         self.do(target, target.open_executions(self.workflow_id)[0])
 
     def do(self, target: FaultTarget, workflow_id: str) -> None:
-        """Do it to an open execution."""
+        """Strike an open execution."""
         raise NotImplementedError
 
 

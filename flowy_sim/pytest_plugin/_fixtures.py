@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flowy._installation import install_command
 from flowy_sim.pytest_plugin._marker import (
     RUNNER,
     SIMULATION,
@@ -169,8 +170,7 @@ def _swf_server() -> Iterator[Endpoint]:
     missing = [name for name in _SERVING if find_spec(name) is None]
     if missing:
         refuse(
-            f"swf_endpoint needs {' and '.join(missing)}; install the extra: "
-            "pip install 'flowy-sim[serve]'"
+            f"swf_endpoint needs {' and '.join(missing)}; install it: {install_command('serve')}"
         )
     with serving() as endpoint:
         yield endpoint

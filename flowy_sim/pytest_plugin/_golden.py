@@ -101,7 +101,7 @@ class GoldenHistories:
                 replay_prefixes(workflow, events, payloads, execution)
             except NonDeterminismError as error:
                 raise GoldenError(
-                    f"{path} does not replay any more: {error}\n"
+                    f"{path} no longer replays: {error}\n"
                     "if no such execution is open any more, record it again: pytest --swf-record"
                 ) from error
 

@@ -93,7 +93,7 @@ def _histories(
 def _undisturbed() -> Iterator[None]:
     """Silence the log of workers that meet faults, and leave the global random state alone.
 
-    Hypothesis seeds it, and workers that wait before they try again draw from it.
+    Hypothesis seeds it, and workers that wait before they retry take random numbers from it.
     """
     logger = logging.getLogger("flowy")
     level, state = logger.level, getstate()

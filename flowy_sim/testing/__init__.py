@@ -2,7 +2,8 @@
 
 - `Runner` runs workflows on a `flowy_sim.Simulation`: it gives turns to deciders and workers, and
   skips time when none of them has anything to do. `run` does so for a single workflow.
-- `Run` is what it returns: status, result, `History`, and the calls that the workflow made.
+- `Run` is what it returns: status, result, `History`, and the calls that the workflow made, each a
+  `RecordedCall`.
 - `Stubs` fake activities, child workflows and Lambda functions; each of them is a `Stub`.
 - `ActivityEnvironment` runs a single activity, without any service.
 - `Endpoint` is a simulation that is served over HTTP, as processes in any language use it.
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._events.history import History
+from flowy_sim._events.history import History, RecordedCall
 from flowy_sim.testing._activity_environment import ActivityEnvironment
 from flowy_sim.testing._run import NoResultError, Run, StuckError
 from flowy_sim.testing._runner import Runner, run
@@ -45,6 +46,7 @@ __all__ = [
     "Endpoint",
     "History",
     "NoResultError",
+    "RecordedCall",
     "Run",
     "Runner",
     "Stub",
@@ -54,7 +56,7 @@ __all__ = [
     "run",
 ]
 
-for _public in (ActivityEnvironment, Run, Runner, Stub, Stubs, run):
+for _public in (ActivityEnvironment, RecordedCall, Run, Runner, Stub, Stubs, run):
     # Like httpx and trio: messages and tools show the path that users import.
     _public.__module__ = __name__
 

@@ -35,7 +35,7 @@ _EXECUTION = "test"
 
 
 class ActivityEnvironment:
-    """Runs activities in a test, and answers their heartbeats as the test wants.
+    """Runs activities in a test, and answers their heartbeats as the test specifies.
 
     Calling an environment runs an activity: ``environment(Resize, "photo.jpg", 150)``.
 

@@ -1,4 +1,4 @@
-"""Coverage of outcomes: how often each activity, child and Lambda function ended how in tests."""
+"""Coverage of outcomes: how often each activity, child and Lambda function had each in tests."""
 
 from __future__ import annotations
 

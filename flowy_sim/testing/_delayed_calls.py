@@ -150,4 +150,4 @@ class DelayedCalls:
 
 
 def _do_nothing() -> None:
-    """Do nothing about a worker that is not busy with the task anymore."""
+    """Do nothing about a worker that is no longer busy with the task."""

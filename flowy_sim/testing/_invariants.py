@@ -71,7 +71,7 @@ class Invariants:
         """Add an invariant.
 
         Raises:
-            ConfigurationError: it cannot be called, neither without arguments nor with a run.
+            ConfigurationError: it cannot be called without arguments or with a run.
         """
         __tracebackhide__ = True
         if not callable(check) or iscoroutinefunction(check):
@@ -92,7 +92,7 @@ class Invariants:
         """Check all invariants, after a turn.
 
         Raises:
-            AssertionError: an invariant is violated; or what else it raises.
+            AssertionError: an invariant is violated; or any other error that it raises.
             ConfigurationError: an invariant returns something instead of asserting it.
         """
         __tracebackhide__ = True

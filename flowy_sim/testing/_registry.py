@@ -46,7 +46,7 @@ class Registry:
         workflows: the classes of workflows, by the name and version of their types.
         activities: the classes of activities, stubs included, in the same way.
         missing: the types of activities that proxies name, without implementation or stub.
-        missing_children: the types of child workflows of which the same is true.
+        missing_children: the same for the types of child workflows.
         names: the names of everything that can be called: activities, children and Lambda
             functions.
         payloads: as given.

@@ -12,7 +12,7 @@ from flowy._client import Execution, SwfClient
 from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
-from flowy_sim._events.history import Call, Event, History, calls, nearest
+from flowy_sim._events.history import Event, History, RecordedCall, calls, nearest
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._report import timeline
 from flowy_sim._report.axes import duration
@@ -55,7 +55,7 @@ class StuckError(Exception):
         self.run = run
 
     def __reduce__(self) -> tuple[type, tuple[str, Run]]:
-        """Return how to copy the error into another process."""
+        """Return how to pickle the error."""
         return type(self), (str(self), self.run)
 
 
@@ -128,7 +128,7 @@ class Run:
         lasted: timedelta = self.history[-1]["eventTimestamp"] - first.history[0]["eventTimestamp"]
         return lasted / timedelta(seconds=1)
 
-    def calls(self, what: object = None) -> list[Call]:
+    def calls(self, what: object = None) -> list[RecordedCall]:
         """Return the calls of a workflow in order: activities, child workflows, Lambda functions.
 
         Each attempt is a call of its own. The calls of earlier runs come first.
@@ -148,7 +148,7 @@ class Run:
             ConfigurationError: the workflow cannot call anything of that name.
         """
         __tracebackhide__ = True
-        found: list[Call] = []
+        found: list[RecordedCall] = []
         for run in (*self.earlier, self):
             found += calls(run.history, self.payloads, what)
         if not found and isinstance(what, str) and self.can_call and what not in self.can_call:

@@ -70,7 +70,7 @@ class Runner:
 
     Time stands still while a worker can take a turn, and is skipped to the next event otherwise.
     A task takes as much simulated time as its stub says (see `Stubs`), or none. On a clock that
-    runs by itself, the runner really waits. The same seed gives the same history, byte for byte.
+    runs on its own, the runner really waits. The same seed gives the same history, byte for byte.
 
     Calling a runner is the same as calling its method `run`.
 
@@ -79,13 +79,13 @@ class Runner:
         activities: the activities that workers implement: classes, functions, modules, packages,
             or names of modules or packages. By default, those that the workflows' proxies name,
             and those in the workflows' modules.
-        workflows: workflows that deciders implement beside those that are started here and their
-            children, in the same forms.
+        workflows: workflows that deciders implement in addition to those that are started here and
+            their children, in the same forms.
         stubs: the stubs of activities, child workflows and Lambda functions.
         domain: the domain. It is registered if necessary.
         workers: the number of workers, and of deciders, on each task list; None for as many as
             there are tasks.
-        task_lists: task lists to poll beside those that types and proxies name: those that
+        task_lists: task lists to poll in addition to those that types and proxies name: those that
             workflows choose while they run, and those that executions are started on.
         most_restarts: the number of times that an execution may continue as new while the runner
             follows it.
@@ -185,10 +185,10 @@ class Runner:
         return check
 
     def watch(self, look: Callable[[], object]) -> None:
-        """Tell exploring about state outside of the simulation.
+        """Let exploration watch state outside of the simulation.
 
-        Exploring skips a state that equals one that it has explored. Two states are only equal if
-        the state outside is. Without this, that is the work that was done so far, in its order.
+        Exploration skips a state that equals one that it has explored. Two states are only equal if
+        the state outside is. By default, that is the work that was done so far, in its order.
 
         Args:
             look: returns the state that matters to what happens next; its ``repr`` is compared,
@@ -209,7 +209,7 @@ class Runner:
         return self._started, len(self.runs)
 
     def loop(self, code: PollingCode | type[PollingCode], name: str | None = None) -> None:
-        """Add code that polls by itself: a decider or worker that does not use flowy.
+        """Add code that polls with its own loop: a decider or worker that does not use flowy.
 
         The code takes turns with the other workers. A turn ends when the code returns or polls a
         list for the second time; so it may poll once, or be an endless loop. The runner's domain
@@ -221,7 +221,7 @@ class Runner:
             name: the name of the worker; by default that of the code.
         """
         __tracebackhide__ = True
-        function("code that polls by itself", code)
+        function("code that polls with its own loop", code)
         self._register_domain()
         self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
@@ -293,7 +293,7 @@ class Runner:
         self.scheduler.delayed_calls.add_action(seconds, function("an action", action))
 
     def advance(self, seconds: float = 0) -> None:
-        """Do the work that there is now, and let simulated time pass.
+        """Do all work that can be done now, and let simulated time pass.
 
         For tests that check or do something while an execution is open.
 

@@ -30,7 +30,7 @@ from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._worker_pool import Poller, TurnIsOverError, WorkerClient, WorkerPool
+from flowy_sim.testing._worker_pool import PollingWorker, TurnIsOverError, WorkerClient, WorkerPool
 
 PollingCode = Callable[[SwfClient], object]
 """Code that polls with an SWF client and works on the tasks, once or in a loop."""
@@ -45,7 +45,7 @@ _LONGEST_WAIT = 32
 
 
 class Scheduler:
-    """Gives turns to deciders and workers. It is the target of faults, too.
+    """Gives turns to deciders and workers. It is also the target of faults.
 
     Args:
         simulation: the service.
@@ -114,7 +114,7 @@ class Scheduler:
         ]
 
     def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
-        """Give turns to code that polls by itself."""
+        """Give turns to code that polls with its own loop."""
         create = partial(LoopWorker, code, self.worker_client)
         self._loop_pools.append(WorkerPool(lambda _: create(), name, 1, []))
 
@@ -127,7 +127,7 @@ class Scheduler:
     def can_call(self) -> frozenset[str]:
         """The names of everything that workflows can call; empty if that is not known.
 
-        It isn't where code that polls by itself decides.
+        It isn't known if code with its own poll loop decides.
         """
         return frozenset() if self._loop_pools else self._known.names
 
@@ -146,7 +146,7 @@ class Scheduler:
         create = self._decider if poll == DECISION_POLL else self._worker
         return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
 
-    def _decider(self, task_list: str, name: str) -> Poller:
+    def _decider(self, task_list: str, name: str) -> PollingWorker:
         workflows = {**self._known.workflows, **self.deployed}.values()
         return WorkflowWorker(
             self.worker_client,
@@ -159,7 +159,7 @@ class Scheduler:
             wait=self._wait,
         )
 
-    def _worker(self, task_list: str, name: str) -> Poller:
+    def _worker(self, task_list: str, name: str) -> PollingWorker:
         activities = self._known.activities.values()
         return ActivityWorker(
             self.worker_client,
@@ -181,7 +181,7 @@ class Scheduler:
         if threading.get_ident() != self._thread:
             # Automatic heartbeats: time stands still while an activity works.
             return event.wait()
-        # The wait of a worker is random up to a power of two; that power is not. The longest wait
+        # The wait of a worker is random up to a power of two, which is not random. The longest wait
         # can be as short as the one before it, so both are rounded to the same.
         rounded = 2 ** math.ceil(math.log2(max(seconds, 1e-3)))
         self.simulation.clock.advance(min(rounded, _LONGEST_WAIT))
@@ -236,7 +236,7 @@ class Scheduler:
         if client.task is not None:
             self._decide_again(client.task)
 
-    def _log_effects(self, name: str, worker: Poller) -> None:
+    def _log_effects(self, name: str, worker: PollingWorker) -> None:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
             return
@@ -328,7 +328,7 @@ class Scheduler:
 
 
 class LoopWorker:
-    """Code that polls by itself, as a worker.
+    """Code that polls with its own loop, as a worker.
 
     A turn ends when the code returns, or polls a list that it has polled in this turn. A class is
     instantiated for each worker, so what it keeps is lost when the worker dies.

@@ -56,7 +56,7 @@ class Answers:
     def __init__(self, label: str, kind: str, cls: Any = None) -> None:
         self.label = label
         self.kind = kind
-        self.cls: type[Activity] | type[Workflow] | None = cls
+        self.cls: type[Activity | Workflow] | None = cls
         self._answers: list[Answer] = []
         self._given = 0
 
@@ -87,7 +87,7 @@ class Answers:
                 ``math.inf`` for a worker that dies and never answers. If a time-out of the task
                 is shorter, the task times out.
             heartbeat: simulated seconds between two heartbeats until the answer; None for none,
-                or for those that the worker sends by itself. A heartbeat that returns that the
+                or for those that the worker sends on its own. A heartbeat that returns that the
                 activity's cancellation was requested ends it as canceled.
 
         Returns:

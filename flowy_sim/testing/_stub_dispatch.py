@@ -203,7 +203,7 @@ class StubDispatch:
 
         Args:
             stub: the stub of the activity.
-            every: seconds between two heartbeats that a worker sends by itself; None for none.
+            every: seconds between two heartbeats that a worker sends on its own; None for none.
             context: the context of the activity.
             args: the arguments.
             kwargs: the keyword arguments.

@@ -8,6 +8,7 @@ from importlib import import_module
 from types import ModuleType
 
 from flowy._client import Execution
+from flowy._installation import install_command
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
@@ -83,17 +84,17 @@ class TurnLoop:
         return taken
 
     def next_instant(self) -> int | None:
-        """Return when something will next happen by itself, in milliseconds since 1970.
+        """Return when the next effect or delayed call is due, in milliseconds since 1970.
 
-        None if nothing will until a worker takes a turn.
+        None if nothing will happen until a worker takes a turn.
         """
         instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
         return min((instant for instant in instants if instant is not None), default=None)
 
     def skip_time(self) -> bool:
-        """Skip time until the next thing happens by itself, and let it happen.
+        """Skip time until the next effect or delayed call is due, and let it happen.
 
-        On a clock that runs by itself, this waits.
+        On a clock that runs on its own, this waits.
 
         Returns:
             Whether there was anything; if not, nothing happens until a worker takes a turn.
@@ -128,7 +129,7 @@ class TurnLoop:
         self.skip_time()
 
     def _check_not_stuck(self, execution: Execution) -> None:
-        """Check that an open execution waits for something that ends by itself.
+        """Check that an open execution waits for something that will end.
 
         Raises:
             StuckError: none does.
@@ -212,7 +213,7 @@ def freezegun() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             "freeze=True needs freezegun, which is not installed; install it: "
-            "pip install 'flowy-sim[pytest]'"
+            f"{install_command('pytest')}"
         ) from error
 
 

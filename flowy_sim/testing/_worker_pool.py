@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -37,7 +38,7 @@ class HeldAnswer(NamedTuple):
     heartbeat: float | None
 
 
-class Poller(Protocol):
+class PollingWorker(Protocol):
     """A worker or decider: it polls once per turn."""
 
     def run_once(self) -> bool:
@@ -189,7 +190,7 @@ class WorkerPool:
 
     def __init__(
         self,
-        create: Callable[[str], Poller],
+        create: Callable[[str], PollingWorker],
         role: str,
         size: int | None,
         lists: list[PolledList],
@@ -205,7 +206,7 @@ class WorkerPool:
     def restart(self) -> None:
         """Replace all workers by new ones."""
         self._busy: set[str] = set()
-        self._idle: deque[tuple[str, Poller]] = deque()
+        self._idle: deque[tuple[str, PollingWorker]] = deque()
         for _ in range(self._size or 0):
             self._add_worker()
 
@@ -214,11 +215,11 @@ class WorkerPool:
         """Whether a worker can take a turn."""
         return bool(self._idle) or self._size is None
 
-    def is_ready(self, waiting: Set[PolledList]) -> bool:
+    def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""
         return self.has_idle and (self.untried or not waiting.isdisjoint(self.lists))
 
-    def take(self) -> tuple[str, Poller]:
+    def take(self) -> tuple[str, PollingWorker]:
         """Return the name of the worker that has been idle longest, and the worker."""
         if not self._idle:
             self._add_worker()
@@ -226,7 +227,7 @@ class WorkerPool:
         self._busy.add(name)
         return name, worker
 
-    def put_back(self, name: str, worker: Poller) -> None:
+    def put_back(self, name: str, worker: PollingWorker) -> None:
         """Let a worker take turns again, unless it was replaced in the meantime."""
         if name in self._busy:
             self._busy.remove(name)

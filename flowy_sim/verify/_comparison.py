@@ -82,7 +82,7 @@ class Comparison:
         self._lost = recording.lost
         self._timed = recording.timed
         self._run_ids = run_ids
-        # The service always writes this member, but began to do so only some time after 2017.
+        # The service always writes this member now, but began to do so only after 2017.
         self._before_waiting_was_written = not any(
             event["scheduleToStartTimeout"]
             for event in recording.events

@@ -52,7 +52,8 @@ def heartbeats(plan: Plan) -> Iterator[Heartbeat]:
             known = _known(recording, started, ended)
             times = _times(scheduled, ended, plan.at(started), end, len(known))
             unknown: list[Mapping[str, Any]] = [{}] * (len(times) - len(known))
-            for time, heartbeat in zip(times, unknown + known, strict=True):
+            for earliest, heartbeat in zip(times, unknown + known, strict=True):
+                time = earliest
                 answer = heartbeat.get("response", {}).get("cancelRequested")
                 asked_at = asked.get(scheduled["activityId"])
                 if asked_at is not None and answer is not None:

@@ -277,7 +277,7 @@ class RecordedLatency(Latency):
             if instant is not None and (kind not in _PUNCTUAL or instant - due <= LATENESS):
                 return instant
         if not self._timed and kind not in _PUNCTUAL:
-            # Invented times do not show which effects were still to come at the end.
+            # Invented times do not show which effects were still pending at the end.
             return max(due, self._end) + LATENESS
         return due + LATENESS
 

@@ -162,7 +162,7 @@ def read(document: object, name: str = "history") -> Recording:
         name: what to call it in a report.
 
     Raises:
-        MalformedHistoryError: the document is not a history, does not begin with event 1 or has gaps.
+        MalformedHistoryError: the document is not a history, or lacks events, such as event 1.
     """
     if isinstance(document, Sequence) and not isinstance(document, str):
         document = _joined(document)

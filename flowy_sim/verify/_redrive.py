@@ -23,7 +23,7 @@ from flowy_sim.verify._steps import Step
 #: The members of RespondDecisionTaskCompleted other than the token and the decisions.
 _WITH_DECISIONS = ("executionContext", "taskList", "taskListScheduleToStartTimeout")
 
-#: A poll for a further page must name a list, but any will do.
+#: A poll for a further page must name a list; any name is accepted.
 _ANY_LIST = {"name": "any"}
 
 

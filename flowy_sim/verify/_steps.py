@@ -32,7 +32,7 @@ class Step:
 
     @property
     def is_effect(self) -> bool:
-        """Whether the service took the step by itself, not for a call."""
+        """Whether the service took the step on its own, not for a call."""
         cause = self.cause
         match cause.type:
             case "ActivityTaskCanceled":

@@ -21,7 +21,7 @@ Write = Callable[[str, str], None]
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Be in an empty folder, whose modules can be imported, and are forgotten afterwards."""
+    """Change to an empty folder; modules in it can be imported, and are unloaded afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

@@ -12,6 +12,8 @@ from importlib import import_module
 
 import pytest
 
+from flowy._installation import install_command
+
 COMMAND = [sys.executable, "-m", "flowy_sim"]
 
 
@@ -70,7 +72,7 @@ main()
 
     assert ran.returncode == 1
     assert ran.stderr == (
-        f"flowy-sim's command line needs {missing}; install it: pip install 'flowy-sim[cli]'\n"
+        f"flowy-sim's command line needs {missing}; install it: {install_command('cli')}\n"
     )
 
 
@@ -199,7 +201,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence(write, options, farewell):
     assert "Traceback" not in errors
 
 
-def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
+def test_a_closed_pipe_does_not_fail_the_workflow():
     with subprocess.Popen(
         [*COMMAND, "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -224,7 +226,9 @@ def test_a_reader_who_goes_away_is_no_fault_of_the_workflow():
         ),
     ],
 )
-def test_every_command_ends_alike_when_it_is_interrupted(invoke, monkeypatch, words, works):
+def test_every_command_ends_in_the_same_way_when_it_is_interrupted(
+    invoke, monkeypatch, words, works
+):
     def press(*args, **kwargs):
         raise KeyboardInterrupt
 

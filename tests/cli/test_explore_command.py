@@ -1,4 +1,4 @@
-"""``flowy-sim explore`` as somebody types it."""
+"""``flowy-sim explore`` as a user types it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_workflow_that_always_ends_is_found_clean(invoke: Invoke) -> None:
     assert re.search(r"How executions ended:\n +\d+  purchase 1 COMPLETED: \"text\"", ran.stdout)
 
 
-def test_a_failure_is_told_and_its_last_line_repeats_it(invoke: Invoke) -> None:
+def test_a_failure_is_reported_and_its_last_line_repeats_it(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:Purchase", "7", "--invariants", "checks")
     assert ran.exit_code == 1
     _, _, story = ran.stdout.partition("\n\n")
@@ -80,7 +80,7 @@ def test_a_failure_is_told_and_its_last_line_repeats_it(invoke: Invoke) -> None:
     assert "found in" not in again.stdout
 
 
-def test_a_test_of_ones_own_is_explored(invoke: Invoke) -> None:
+def test_a_custom_test_is_explored(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:nobody_pays_twice", "--fault", "worker-dies-late")
     assert ran.exit_code == 1
     assert "nobody pays twice: paid [7, 7]" in ran.stdout
@@ -88,7 +88,7 @@ def test_a_test_of_ones_own_is_explored(invoke: Invoke) -> None:
     assert invoke("explore", "shop:nobody_pays_twice", "--fault", "none").exit_code == 0
 
 
-def test_it_may_be_told_that_everything_has_to_complete(invoke: Invoke) -> None:
+def test_an_option_requires_that_everything_completes(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:Purchase", "7", "--completes", "--fault", "work-fails")
     assert ran.exit_code == 0
     ran = invoke("explore", "shop:Purchase", "7", "--completes")
@@ -96,14 +96,14 @@ def test_it_may_be_told_that_everything_has_to_complete(invoke: Invoke) -> None:
     assert ran.stdout.count("charge-1.2 times out") == 1
 
 
-def test_signals_come_at_whatever_moment(invoke: Invoke) -> None:
+def test_signals_arrive_at_any_moment(invoke: Invoke) -> None:
     words = ("explore", "shop:Purchase", "7", "--fault", "none", "--signal", "hurry=now")
     ran = invoke(*words)
     assert "the signal 'hurry' arrives" in ran.stdout
     assert ran.exit_code == 0
 
 
-def test_the_activities_work_themselves_if_wanted(invoke: Invoke) -> None:
+def test_the_real_activities_run_on_request(invoke: Invoke) -> None:
     ran = invoke("explore", "shop:Purchase", "7", "--real", "--most-faults", "0")
     assert "NotImplementedError: nobody is charged by a test" in ran.stdout
 
@@ -124,7 +124,7 @@ def test_what_the_code_prints_is_not_among_what_programs_read(invoke: Invoke, wr
     assert "charged" in ran.stderr
 
 
-def test_the_tutorial_is_explored_if_nothing_is_said(invoke: Invoke) -> None:
+def test_the_tutorial_is_explored_by_default(invoke: Invoke) -> None:
     ran = invoke("explore", "--fault", "none")
     assert ran.exit_code == 0
     assert "Exploring imagecateg 1." in ran.stdout
@@ -176,7 +176,7 @@ def test_faults_are_listed(invoke: Invoke) -> None:
         (["shop:Purchase", "7", "--invariants", "nowhere"], "there is no module 'nowhere'"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(
+def test_wrong_arguments_are_reported_in_a_sentence(
     invoke: Invoke, words: list[str], sentence: str
 ) -> None:
     ran = invoke("explore", *words)

@@ -65,9 +65,7 @@ def test_no_domain_is_registered_at_amazon_swf_without_asking(invoke, simulation
     assert not simulation.client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
 
 
-def test_whoever_sits_at_a_terminal_is_asked_whether_to_register_the_domain(
-    simulation, monkeypatch
-):
+def test_on_a_terminal_the_user_is_asked_whether_to_register_the_domain(simulation, monkeypatch):
     client = boto3.client("swf")
     service = live.SwfService(client, "shop", update_seconds=1, is_amazon=True)
     monkeypatch.setattr(live.sys.stdin, "isatty", lambda: True, raising=False)
@@ -89,7 +87,7 @@ def test_a_deprecated_domain_is_refused(invoke, simulation):
     assert "the domain 'shop' is deprecated" in result.stderr
 
 
-def test_types_registered_otherwise_are_refused_in_a_sentence(invoke, simulation):
+def test_types_registered_with_other_defaults_are_refused_in_a_sentence(invoke, simulation):
     client = simulation.client()
     client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
     client.register_activity_type(domain="shop", name="resize", version="1")
@@ -101,7 +99,7 @@ def test_types_registered_otherwise_are_refused_in_a_sentence(invoke, simulation
     assert "Traceback" not in result.stderr
 
 
-def test_nobody_at_the_url_is_one_sentence(invoke, monkeypatch):
+def test_an_unreachable_url_is_reported_in_one_sentence(invoke, monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
     result = invoke("run", "--endpoint-url", "http://127.0.0.1:1")
@@ -110,7 +108,7 @@ def test_nobody_at_the_url_is_one_sentence(invoke, monkeypatch):
     assert 'Could not connect to the endpoint URL: "http://127.0.0.1:1/"' in result.stderr
 
 
-def test_what_is_no_url_is_one_sentence(invoke):
+def test_an_invalid_url_is_reported_in_one_sentence(invoke):
     result = invoke("run", "--endpoint-url", "here")
 
     assert result.exit_code == 1
@@ -139,7 +137,7 @@ def test_a_service_at_a_url_needs_neither_credentials_nor_a_region(monkeypatch):
     assert not service.is_amazon
 
 
-def test_polls_of_amazon_swf_are_never_given_up(monkeypatch):
+def test_polls_of_amazon_swf_are_never_abandoned(monkeypatch):
     assert service_at("https://swf.eu-west-1.amazonaws.com", "eu-west-1", "shop").is_amazon
 
 

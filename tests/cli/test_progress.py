@@ -61,7 +61,7 @@ def test_what_ended_is_shown_with_a_mark():
     assert "+ resize-1 " in drawn(history, "ascii")
 
 
-def test_of_many_tasks_some_are_shown_and_the_others_counted():
+def test_of_many_tasks_some_are_shown_and_the_rest_are_counted():
     history = History().decide(0)
     for number in range(1, 9):
         history.schedule(0, f"resize-{number}").start(0, f"resize-{number}")
@@ -103,9 +103,7 @@ def shown_progress(monkeypatch: pytest.MonkeyPatch, console: Console, processes:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_exploring_shows_how_far_it_has_come(
-    monkeypatch: pytest.MonkeyPatch, processes: int
-) -> None:
+def test_exploring_shows_its_progress(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
     shown = shown_progress(monkeypatch, Console(force_terminal=True, width=90), processes)
     numbers = [int(found) for found in re.findall(r"(\d+) runs, \d+ states, ", shown)]
     assert numbers == sorted(numbers)
@@ -113,7 +111,7 @@ def test_exploring_shows_how_far_it_has_come(
     assert re.search(r"[\d.]+% of the space.+0 of 60 s", shown)
 
 
-def test_exploring_shows_nothing_where_there_is_no_terminal(
+def test_exploring_shows_nothing_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shown_progress(monkeypatch, Console(file=io.StringIO())) == ""

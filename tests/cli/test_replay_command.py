@@ -1,4 +1,4 @@
-"""``flowy-sim replay``: histories from files, by the code of today."""
+"""``flowy-sim replay``: histories from files, by the current code."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_pages_are_put_together(invoke, events, keep, how):
     assert (result.exit_code, result.output.splitlines()[0]) == (0, "replays: pages.json")
 
 
-def test_code_that_decides_otherwise_is_told(invoke, events, keep, write):
+def test_code_that_decides_differently_is_reported(invoke, events, keep, write):
     keep("order.json", {"events": events})
     write("newshop.py", SHOP.replace("order + 1", "order + 2"))
     result = invoke("replay", "newshop:Order", "order.json")
@@ -130,7 +130,7 @@ def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):
         ('{"events": [{"eventId": 1}], "nextPageToken": "x"}', "is only part of a history"),
     ],
 )
-def test_what_is_no_history_is_told(invoke, write, keep, text, sentence):
+def test_a_file_that_is_not_a_history_is_reported(invoke, write, keep, text, sentence):
     write("shop.py", SHOP)
     keep("x.json", text)
     result = invoke("replay", "shop", "x.json")
@@ -157,7 +157,7 @@ def test_programs_get_json(invoke, events, keep):
         ("shop:Pack", "is not a workflow"),
     ],
 )
-def test_a_workflow_that_is_not_there_is_told(invoke, write, keep, name, sentence):
+def test_a_missing_workflow_is_reported(invoke, write, keep, name, sentence):
     write("shop.py", SHOP)
     keep("a.json", "[]")
     result = invoke("replay", name, "a.json")

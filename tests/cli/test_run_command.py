@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from flowy import replay
+from flowy._installation import install_command
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim._report import timeline
 
@@ -28,7 +29,7 @@ def photograph(name: str = "photo.jpg") -> str:
 # The tutorial's workflow
 
 
-def test_without_arguments_the_sample_is_filed_and_it_is_said_what_to_try_next(invoke, folder):
+def test_without_arguments_the_sample_is_filed_and_next_steps_are_suggested(invoke, folder):
     result = invoke("run")
 
     assert result.exit_code == 0
@@ -50,7 +51,7 @@ def test_a_photograph_is_filed_under_its_colour(invoke, folder):
     assert "Try next" not in result.stdout
 
 
-def test_what_is_no_image_fails_the_execution_with_a_sentence_and_no_traceback(invoke, folder):
+def test_a_file_that_is_not_an_image_fails_the_execution_without_a_traceback(invoke, folder):
     (folder / "rubbish.jpg").write_text("rubbish")
 
     result = invoke("run", "rubbish.jpg")
@@ -67,7 +68,7 @@ def test_a_word_that_is_neither_a_file_nor_a_url_nor_a_workflow_is_named(invoke,
     assert f"{word} is neither a file nor a URL" in sentence(invoke("run", word))
 
 
-def test_a_folder_is_no_photograph(invoke, folder):
+def test_a_folder_is_not_a_photograph(invoke, folder):
     (folder / "pictures").mkdir()
 
     assert "pictures is a folder" in sentence(invoke("run", "pictures"))
@@ -92,7 +93,7 @@ def test_too_many_arguments_are_refused_in_a_sentence(invoke):
     assert "does not accept these arguments: too many positional arguments" in refused
 
 
-def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
+def test_without_pillow_the_error_names_what_to_install(invoke, monkeypatch):
     from flowy_sim._cli import targets
 
     def scan(package):
@@ -102,10 +103,11 @@ def test_without_pillow_it_is_said_what_to_install(invoke, monkeypatch):
 
     monkeypatch.setattr(targets, "scan", scan)
 
-    assert "needs PIL; install it: pip install 'flowy-sim[cli,tutorial]'" in sentence(invoke("run"))
+    said = sentence(invoke("run"))
+    assert f"needs PIL; install it: {install_command('tutorial')}" in said
 
 
-# Workflows of one's own
+# The user's own workflows
 
 
 @pytest.mark.usefixtures("shop")
@@ -142,7 +144,7 @@ class TestAWorkflowOfOnesOwn:
 
         assert result.stdout.startswith("delivered\n")
 
-    def test_that_waits_for_ever_is_told_for_what(self, invoke):
+    def test_that_waits_forever_is_reported_with_what_it_waits_for(self, invoke):
         result = invoke("run", "shop.orders:Lost")
 
         assert result.exit_code == 1
@@ -172,21 +174,21 @@ class TestAWorkflowOfOnesOwn:
         assert result.exit_code == 130
         assert result.stderr == "Interrupted.\n"
 
-    def test_that_is_not_there_is_one_sentence(self, invoke):
+    def test_that_is_missing_is_reported_in_one_sentence(self, invoke):
         refused = sentence(invoke("run", "shop.orders:Orders"))
 
         assert "'Orders' is not a workflow of the module 'shop.orders'" in refused
         assert "Order, Refund" in refused
 
-    def test_that_is_not_decorated_is_one_sentence(self, invoke):
+    def test_that_is_not_decorated_is_reported_in_one_sentence(self, invoke):
         assert "'Undecorated' is not a workflow" in sentence(
             invoke("run", "shop.orders:Undecorated")
         )
 
-    def test_in_a_module_that_is_not_there_is_one_sentence(self, invoke):
+    def test_in_a_missing_module_is_reported_in_one_sentence(self, invoke):
         assert "there is no module 'shop.order'" in sentence(invoke("run", "shop.order:Order"))
 
-    def test_in_a_file_instead_of_a_module_is_told_the_difference(self, invoke):
+    def test_in_a_file_instead_of_a_module_is_explained(self, invoke):
         assert "leave out .py" in sentence(invoke("run", "shop.orders.py:Order"))
         assert "such as orders:Order" in sentence(invoke("run", "shop/orders.py"))
 
@@ -197,7 +199,9 @@ class TestAWorkflowOfOnesOwn:
         assert '"price": 10' in result.stdout
         assert "It took " in result.stdout
 
-    def test_that_waits_for_ever_in_real_time_is_told_for_what(self, invoke, monkeypatch):
+    def test_that_waits_forever_in_real_time_is_reported_with_what_it_waits_for(
+        self, invoke, monkeypatch
+    ):
         monkeypatch.setattr("flowy_sim._cli.live._QUIET_SECONDS", 0.0)
 
         result = invoke("run", "shop.orders:Lost", "--realtime")
@@ -205,7 +209,7 @@ class TestAWorkflowOfOnesOwn:
         assert result.exit_code == 1
         assert "courier 1 (courier-1)" in result.stdout
 
-    def test_prints_nothing_but_json_where_json_is_wanted(self, invoke):
+    def test_prints_only_json_on_request(self, invoke):
         result = invoke("run", "shop.orders:Order", "apple", "--json")
 
         printed = json.loads(result.stdout)
@@ -234,7 +238,7 @@ class TestAWorkflowOfOnesOwn:
         assert "RuntimeError: sold out" in printed["error"]["reason"]
         assert printed["simulatedSeconds"] == 3600
 
-    def test_that_waits_for_ever_says_so_in_json(self, invoke):
+    def test_that_waits_forever_says_so_in_json(self, invoke):
         result = invoke("run", "shop.orders:Lost", "--json")
 
         assert result.exit_code == 1
@@ -258,7 +262,7 @@ def test_a_mistake_in_a_module_is_shown_where_it_is(invoke, write):
     assert last.startswith("Error: the module 'mistaken' cannot be imported: NameError")
 
 
-def test_a_module_that_needs_another_one_is_one_sentence(invoke, write):
+def test_a_module_that_needs_another_one_is_reported_in_one_sentence(invoke, write):
     write("needy.py", "import not_installed\n")
 
     refused = sentence(invoke("run", "needy:Order"))
@@ -266,7 +270,7 @@ def test_a_module_that_needs_another_one_is_one_sentence(invoke, write):
     assert "the module 'needy' needs 'not_installed', which is not installed" in refused
 
 
-def test_a_module_that_ends_the_program_is_one_sentence(invoke, write):
+def test_a_module_that_ends_the_program_is_reported_in_one_sentence(invoke, write):
     write("script.py", "raise SystemExit(0)\n")
 
     assert "importing the module 'script' exits the program" in sentence(invoke("run", "script:X"))
@@ -327,14 +331,14 @@ def test_the_same_seed_writes_the_same_history(invoke):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--aws", "--endpoint-url", "http://127.0.0.1:1"], "two services"),
+        (["--aws", "--endpoint-url", "http://127.0.0.1:1"], "both name a service"),
         (["--aws", "--realtime"], "leave --realtime out"),
         (["--endpoint-url", "http://127.0.0.1:1", "--seed", "1"], "--seed is for simulations"),
         (["--workers", "0"], "0 is not in the range"),
         (["--quick"], "No such option"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(invoke, options, complaint):
+def test_contradictory_options_are_refused(invoke, options, complaint):
     result = invoke("run", *options)
 
     assert result.exit_code == 2
@@ -345,7 +349,7 @@ def test_one_worker_is_enough(invoke):
     assert invoke("run", "--workers", "1").exit_code == 0
 
 
-def test_verbose_tells_what_workers_do(invoke, monkeypatch):
+def test_verbose_logs_what_workers_do(invoke, monkeypatch):
     import logging
 
     monkeypatch.setattr(logging.getLogger(), "handlers", [])

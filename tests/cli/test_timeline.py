@@ -265,7 +265,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[dict[str, object]]:
-    """Draw events of all kinds in any order, whether that makes sense or not."""
+    """Draw events of all kinds in any order, even an impossible one."""
     named = {"name": draw(NAMES), "version": "1"}
     history = History()
     for event_type in draw(st.lists(st.sampled_from(EVENT_TYPES), max_size=20)):

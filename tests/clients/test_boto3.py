@@ -11,7 +11,7 @@ from tests.support.client_programs import HERE, Programs
 PROGRAM = (sys.executable, HERE / "plain_boto3.py")
 
 
-def test_programs_on_boto3_carry_an_order_through(at_virtual: Programs, virtual: Endpoint) -> None:
+def test_programs_on_boto3_complete_an_order(at_virtual: Programs, virtual: Endpoint) -> None:
     at_virtual.run(*PROGRAM, "starter")
     with at_virtual.ending(*PROGRAM, "worker"):
         at_virtual.run(*PROGRAM, "decider")

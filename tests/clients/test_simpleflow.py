@@ -81,7 +81,7 @@ class Simpleflow:
         return Counter(event["eventType"] for event in self.history(workflow))
 
     def result(self, workflow: str) -> Any:
-        """Return with what the execution of a workflow that was closed last has completed."""
+        """Return the result of the execution of a workflow that was closed last."""
         last = self.history(workflow)[-1]
         assert last["eventType"] == "WorkflowExecutionCompleted", last
         return json.loads(last["workflowExecutionCompletedEventAttributes"]["result"])
@@ -92,7 +92,7 @@ def simpleflow(real: Endpoint, at_real: Programs) -> Simpleflow:
     return Simpleflow(real, at_real)
 
 
-def test_activities_go_on_one_after_the_other_and_side_by_side(simpleflow: Simpleflow) -> None:
+def test_activities_run_one_after_the_other_and_at_the_same_time(simpleflow: Simpleflow) -> None:
     assert simpleflow.standalone("ChainAndGroup", 3) == [6, [2, 4], 7]
 
 

@@ -1,4 +1,4 @@
-"""Worlds to tell stories in; each test's story has to bring up what it `produces`."""
+"""Worlds for scenarios; each test has to cover what it `produces`."""
 
 from __future__ import annotations
 

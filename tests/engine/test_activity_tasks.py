@@ -1,4 +1,4 @@
-"""Activity tasks, from scheduling to their end."""
+"""Activity tasks, from scheduling to closing."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_failed_decision_leaves_the_others_and_gives_the_decider_one_more_task
 
 
 @produces("ScheduleActivityTaskFailedCause OPEN_ACTIVITIES_LIMIT_EXCEEDED")
-def test_an_execution_has_so_many_open_activities(make_world: Any) -> None:
+def test_open_activities_of_an_execution_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(open_activities=1))
     world.start()
     world.decide(schedule("a"), schedule("b"))
@@ -213,7 +213,7 @@ def test_the_earliest_time_out_ends_a_task(world: World, timeout: str, taken: bo
     "ActivityTaskTimeoutType START_TO_CLOSE",
     "ActivityTaskTimeoutType HEARTBEAT",
 )
-def test_tasks_that_nobody_answers_all_time_out(world: World) -> None:
+def test_tasks_that_no_worker_answers_all_time_out(world: World) -> None:
     world.start()
     timeouts = ["scheduleToCloseTimeout", "startToCloseTimeout", "heartbeatTimeout"]
     world.decide(
@@ -259,7 +259,7 @@ def test_a_heartbeat_does_not_extend_the_other_time_outs(world: World) -> None:
     "EventType ActivityTaskCancelRequested",
     "EventType ActivityTaskCanceled",
 )
-def test_a_worker_hears_of_a_cancel_request_and_decides(world: World) -> None:
+def test_a_worker_learns_of_a_cancel_request_and_decides(world: World) -> None:
     task = doing(world)
     token = {"taskToken": task["taskToken"]}
     world.call("SignalWorkflowExecution", workflowId="order", signalName="go")

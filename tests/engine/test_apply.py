@@ -23,8 +23,8 @@ from flowy_sim._engine.restore import Restore
 from tests.support.engine_driver import START
 from tests.support.engine_machine import Service, run_campaign
 
-#: What an event alone cannot tell: effects to come, places on lists, heartbeats, and which run a
-#: child is before its parent knows of it.
+#: What an event alone does not contain: pending effects, places on lists, heartbeats, and which run
+#: a child is before its parent knows of it.
 NOT_TOLD = {
     *("engine", "domain", "execution", "effect", "waiting_key"),
     *("heartbeat_at", "heartbeat_details", "run_id"),
@@ -32,7 +32,7 @@ NOT_TOLD = {
 
 
 class Replica:
-    """An engine to which nothing but registrations and events is added."""
+    """An engine that receives only registrations and events."""
 
     def __init__(self) -> None:
         self.engine = Engine()
@@ -108,7 +108,7 @@ def value(found: Any) -> Any:
 
 
 class Applied(Service):
-    """A service whose events are applied to another engine, too."""
+    """A service whose events are also applied to another engine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -165,6 +165,6 @@ def test_an_event_that_cannot_follow_is_refused() -> None:
         execution.append("WorkflowExecutionCompleted", decisionTaskCompletedEventId=4)
 
 
-def test_every_kind_of_effect_can_be_late_but_the_end_of_retention() -> None:
+def test_every_kind_of_effect_except_the_end_of_retention_can_be_late() -> None:
     assert set(EFFECTS) - {"retention"} == set(KINDS)
     assert set(KINDS) >= OUTLIVING

@@ -81,7 +81,7 @@ class Issuer:
             self.requests[operation] = {**request, "nextPageToken": reply["nextPageToken"]}
 
     def fault(self, operation: str, token: str) -> Fault | None:
-        """What the service says to a token; whatever it refuses has changed nothing."""
+        """The answer of the service to a token; a refusal changes nothing."""
         request = dict(self.requests[operation])
         request["taskToken" if "taskToken" in request else "nextPageToken"] = token
         before = pickle.dumps(self.service.engine)
@@ -106,7 +106,7 @@ def is_invalid(fault: Fault | None) -> bool:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_good_token_is_taken(operation: str) -> None:
+def test_a_valid_token_is_accepted(operation: str) -> None:
     assert Issuer().fault(operation, issuer.token(operation)) is None
 
 

@@ -1,4 +1,4 @@
-"""Whatever comes in: a fault of the service with its message, never a Python exception."""
+"""Any request gets a reply or a fault with its message, never a Python exception."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ junk = st.recursive(
 
 @cache
 def of_shape(shape: Any) -> st.SearchStrategy[Any]:
-    """Something like a value of a shape, good in most parts."""
+    """A value that resembles a shape, and is mostly valid."""
     match shape.type_name:
         case "structure":
             members = {name: of_shape(member) for name, member in shape.members.items()}
@@ -52,7 +52,7 @@ def of_shape(shape: Any) -> st.SearchStrategy[Any]:
 
 
 def holding_everything() -> tuple[Engine, dict[str, str]]:
-    """An engine with one of everything that the good requests name, and what it called them."""
+    """An engine with one of everything that the valid requests name, and the names of these."""
     engine = Engine()
     defaults = {
         "defaultTaskList": {"name": "5"},
@@ -92,7 +92,7 @@ def holding_everything() -> tuple[Engine, dict[str, str]]:
 
 
 def to_the_point(operation: str, request: Any, names: dict[str, str]) -> Any:
-    """The request about what the engine holds, where it is about anything."""
+    """The request with the names of what the engine holds."""
     if not isinstance(request, dict):
         return request
     told = dict(request)
@@ -108,7 +108,7 @@ def to_the_point(operation: str, request: Any, names: dict[str, str]) -> Any:
     return told
 
 
-#: Why the good requests of an operation may be refused all the same.
+#: Why the valid requests of an operation may still be refused.
 UNFIT = {
     "DeleteActivityType": "TypeNotDeprecatedFault",
     "DeleteWorkflowType": "TypeNotDeprecatedFault",
@@ -134,7 +134,7 @@ def fault_of(call: Callable[[str, Any], Any], operation: str, request: Any) -> F
 
 
 @pytest.mark.parametrize("operation", sorted(operation_names()))
-def test_one_thing_wrong_is_refused_with_the_message_that_says_so(operation: str) -> None:
+def test_a_single_mistake_is_refused_with_its_message(operation: str) -> None:
     for case in CASES[operation]:
         fault = fault_of(checked, operation, case.request)
         assert (type(fault) if fault else None) is case.fault, case.what
@@ -162,7 +162,7 @@ def test_every_member_of_every_request_is_tried() -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(operation_names()))
-def test_what_a_request_has_too_much_is_dropped(operation: str) -> None:
+def test_superfluous_members_of_a_request_are_dropped(operation: str) -> None:
     for request in good_requests(operation):
         once = checked(operation, request)
         assert checked(operation, {**request, "unknown": {"x": [None]}, "x": None}) == once

@@ -1,6 +1,6 @@
 """Where moto and the engine differ, who is right, and how that is known.
 
-What is compared is in `moto_scenarios`. A difference that the table does not have fails, and so
+The scenarios are in `moto_scenarios`. A difference that is not in the table fails, and so
 does one that has gone.
 """
 
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
     """A known difference.
 
     Attributes:
-        right: who is right: "engine", "moto", or "open" where nobody knows.
+        right: who is right: "engine", "moto", or "open" if it is not known.
         why: what the service does, and how that is known.
         shows: patterns of how it shows: path, then moto's value, then the engine's.
     """
@@ -175,7 +175,7 @@ DIFFERENCES = {
         "documented",
         (
             r"\w+: NotImplementedError The \w+ action .*",
-            # Moto's activity goes on after it could not be canceled.
+            # Moto's activity continues after it could not be canceled.
             r"after ActivityTaskStarted: nothing \| ActivityTaskCanceled",
             r"RecordActivityTaskHeartbeat: answered \| .*'Unknown activity, .*",
         ),
@@ -319,7 +319,7 @@ def test_a_known_difference_still_shows(name: str, found: set[str]) -> None:
         assert any(re.fullmatch(pattern, line) for line in found), pattern
 
 
-def test_it_is_said_of_every_difference_who_is_right_and_why() -> None:
+def test_every_difference_states_which_side_is_right_and_why() -> None:
     assert {difference.right for difference in DIFFERENCES.values()} <= {"engine", "moto", "open"}
     evidence = ("recorded", "reported", "measured", "documented", "not known")
     assert all(difference.why.startswith(evidence) for difference in DIFFERENCES.values())

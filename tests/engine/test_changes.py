@@ -1,4 +1,4 @@
-"""The engine reports what has changed, whatever call has changed it."""
+"""The engine reports what has changed, no matter which call has changed it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def log(service: Driver) -> ChangeLog:
     return service.engine.track_changes()
 
 
-def test_nothing_is_noted_unless_somebody_asks(service: Driver) -> None:
+def test_changes_are_tracked_only_on_request(service: Driver) -> None:
     service.start()
     assert service.engine.changes is None
 

@@ -1,4 +1,4 @@
-"""Child executions, and what the end of one does to the other."""
+"""Child executions, and how the end of a parent or child affects the other."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_child_takes_nothing_from_its_parent_that_its_type_does_not_give(world
     "EventType ChildWorkflowExecutionTimedOut",
     "EventType ChildWorkflowExecutionTerminated",
 )
-def test_a_parent_hears_how_its_child_has_ended(make_world: Any) -> None:
+def test_a_parent_learns_how_its_child_has_ended(make_world: Any) -> None:
     failure = {"reason": "r", "details": "d"}
     ends: dict[str, tuple[Any, dict[str, str]]] = {
         "Failed": (decision("FailWorkflowExecution", **failure), failure),
@@ -202,7 +202,7 @@ def test_a_child_whose_id_is_taken_fails_later(world: World) -> None:
     "StartChildWorkflowExecutionFailedCause OPEN_CHILDREN_LIMIT_EXCEEDED",
     "StartChildWorkflowExecutionFailedCause OPEN_WORKFLOWS_LIMIT_EXCEEDED",
 )
-def test_there_are_so_many_children_and_executions(make_world: Any) -> None:
+def test_children_and_executions_are_limited(make_world: Any) -> None:
     for limits, cause in (
         (Limits(open_children=1), "OPEN_CHILDREN_LIMIT_EXCEEDED"),
         (Limits(open_executions=1), "OPEN_WORKFLOWS_LIMIT_EXCEEDED"),
@@ -268,7 +268,7 @@ def test_children_are_left_alone_when_their_parent_ends(world: World, how: str) 
     assert world.types("child")[-1] == "WorkflowExecutionCompleted"
 
 
-def test_a_termination_may_come_with_a_policy_of_its_own(world: World) -> None:
+def test_a_termination_may_override_the_child_policy(world: World) -> None:
     with_child(world, childPolicy="TERMINATE")
     world.call("TerminateWorkflowExecution", workflowId="order", childPolicy="ABANDON")
     world.wait()

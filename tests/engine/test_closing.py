@@ -1,4 +1,4 @@
-"""How executions end, and how they go on as new ones."""
+"""How executions end, and how they continue as new ones."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_an_execution_is_terminated_at_any_time(world: World) -> None:
     "WorkflowExecutionTimeoutType START_TO_CLOSE",
     "CloseStatus TIMED_OUT",
 )
-def test_an_execution_times_out_though_nobody_ever_polled(world: World) -> None:
+def test_an_execution_times_out_even_if_no_decider_polls(world: World) -> None:
     world.start(executionStartToCloseTimeout="5")
     world.wait(4.999)
     assert len(world.history()) == 2
@@ -155,7 +155,9 @@ def test_an_execution_whose_history_is_full_is_terminated(make_world: Any) -> No
 
 
 @pytest.mark.parametrize("kind", CLOSES)
-def test_no_execution_closes_before_its_decider_knows_everything(world: World, kind: str) -> None:
+def test_no_execution_closes_before_its_decider_has_seen_every_event(
+    world: World, kind: str
+) -> None:
     world.start()
     task = world.poll()
     world.call("SignalWorkflowExecution", workflowId="order", signalName="go")

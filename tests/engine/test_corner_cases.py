@@ -70,7 +70,7 @@ def test_a_child_that_continues_as_new_still_meets_the_policy_of_its_closed_pare
     assert [info["closeStatus"] for info in closed] == ["TERMINATED", "CONTINUED_AS_NEW"]
 
 
-def test_a_parent_hears_of_the_first_run_of_its_child_in_a_transaction_of_its_own() -> None:
+def test_a_parent_learns_of_the_first_run_of_its_child_in_its_own_transaction() -> None:
     service = Driver()
     run_id = service.start()
     service.decide(CHILD)

@@ -1,4 +1,4 @@
-"""Decision tasks: when there is one, what it carries, how it ends."""
+"""Decision tasks: when one is scheduled, what it contains, how it ends."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_decider_can_move_an_execution_to_another_list_for_good(world: World) 
 
 
 @produces("EventType DecisionTaskTimedOut", "DecisionTaskTimeoutType SCHEDULE_TO_START")
-def test_a_list_that_nobody_polls_in_time_is_left(world: World) -> None:
+def test_a_list_that_no_decider_polls_in_time_is_left(world: World) -> None:
     world.start()
     world.decide(taskList={"name": "mine"}, taskListScheduleToStartTimeout="10")
     assert world.event("DecisionTaskCompleted")["taskListScheduleToStartTimeout"] == "10"

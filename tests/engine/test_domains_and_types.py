@@ -47,7 +47,7 @@ def test_a_domain_is_described_as_it_was_registered(world: World) -> None:
 
 
 @produces("fault RegisterDomain DomainAlreadyExistsFault")
-def test_a_domains_name_is_taken_for_ever(world: World) -> None:
+def test_the_name_of_a_domain_can_never_be_used_again(world: World) -> None:
     again = {"name": DOMAIN, "workflowExecutionRetentionPeriodInDays": "1"}
     assert world.refusal("DomainAlreadyExistsFault", "RegisterDomain", **again) == DOMAIN
     world.call("DeprecateDomain", name=DOMAIN)
@@ -115,7 +115,7 @@ def test_a_domains_tags_are_overwritten_and_removed_by_key(world: World) -> None
     "fault TagResource TooManyTagsFault",
     "fault RegisterDomain LimitExceededFault",
 )
-def test_a_domain_has_so_many_tags_and_an_account_so_many_domains(make_world: Any) -> None:
+def test_tags_of_a_domain_and_domains_of_an_account_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(tags=1, domains=2))
     domain = {"workflowExecutionRetentionPeriodInDays": "1", "name": "b"}
     tags = [{"key": "a"}, {"key": "b"}]
@@ -206,7 +206,7 @@ def test_types_are_deprecated_and_brought_back(world: World) -> None:
     *(f"fault Delete{kind}Type TypeNotDeprecatedFault" for kind in MEMBER),
     *(f"fault Describe{kind}Type UnknownResourceFault" for kind in MEMBER),
 )
-def test_a_deprecated_type_can_be_deleted_and_registered_anew(world: World) -> None:
+def test_a_deprecated_type_can_be_deleted_and_registered_again(world: World) -> None:
     world.start()
     for kind, key in (("Workflow", WORKFLOW), ("Activity", ACTIVITY)):
         member = {MEMBER[kind]: key}
@@ -272,7 +272,7 @@ def test_the_longest_names_of_any_characters_can_be_paged_through(
     "fault RegisterWorkflowType LimitExceededFault",
     "fault RegisterActivityType LimitExceededFault",
 )
-def test_a_domain_has_so_many_types_deprecated_ones_included(make_world: Any) -> None:
+def test_types_of_a_domain_are_limited_deprecated_ones_included(make_world: Any) -> None:
     world = make_world(limits=Limits(workflow_types=1, activity_types=1))
     world.call("DeprecateWorkflowType", workflowType=WORKFLOW)
     for kind in MEMBER:

@@ -1,4 +1,4 @@
-"""What a call costs, and what a history takes, does not grow with what it does not touch."""
+"""The cost of a call and the memory of a history do not grow with what they do not touch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKING = {
 
 
 class Shop(Driver):
-    """A shop that is busy."""
+    """A busy shop."""
 
     def schedule(self) -> None:
         task = self.poll(startAtPreviousStartedEvent=True)
@@ -36,7 +36,7 @@ class Shop(Driver):
         self.call("RespondActivityTaskCompleted", taskToken=task["taskToken"], result="6")
 
     def live(self, workflow_id: str, activities: int = 3) -> None:
-        """Start an execution and carry it through."""
+        """Start an execution and complete it."""
         self.start(workflow_id, tagList=[workflow_id])
         for _ in range(activities):
             self.schedule()
@@ -45,7 +45,7 @@ class Shop(Driver):
 
 
 def steps(work: Callable[[], None]) -> int:
-    """Return how many functions are called, which is the same whatever machine it is."""
+    """Return how many functions are called, which is the same on every machine."""
     count = 0
 
     def note(frame: FrameType, event: str, argument: object) -> None:
@@ -79,13 +79,13 @@ def after_events(count: int) -> Shop:
     return shop
 
 
-def test_an_execution_costs_the_same_beside_ten_and_beside_thousands_of_open_ones() -> None:
+def test_an_execution_costs_the_same_among_ten_and_among_thousands_of_open_ones() -> None:
     few, many = with_open_executions(10), with_open_executions(5_000)
     few.live("warm"), many.live("warm")
     assert steps(lambda: many.live("new")) <= steps(lambda: few.live("new")) * 1.2
 
 
-def test_a_time_out_costs_the_same_beside_ten_and_beside_thousands_of_open_executions() -> None:
+def test_a_time_out_costs_the_same_among_ten_and_among_thousands_of_open_executions() -> None:
     counts = []
     for shop in (with_open_executions(10), with_open_executions(5_000)):
         shop.start("new")
@@ -150,7 +150,7 @@ def test_an_event_takes_less_than_300_bytes_with_all_that_belongs_to_it() -> Non
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_traced")
-def test_memory_is_given_back_when_the_retention_of_closed_executions_has_passed() -> None:
+def test_memory_is_freed_when_the_retention_of_closed_executions_has_passed() -> None:
     shop = Shop()
     shop.live("warm")
     before = memory()

@@ -1,4 +1,4 @@
-"""The invariants themselves: each says what is wrong when it is broken, and names where."""
+"""The invariants themselves: each reports what is wrong and where when it is broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Events = list[dict[str, Any]]
 
 
 def lively() -> tuple[Driver, str]:
-    """A service with an execution that has something of every kind behind it or open."""
+    """A service with an execution that has, or had, something of every kind open."""
     service = Driver()
     run_id = service.start(lambdaRole="arn:aws:iam::123456789012:role/caller")
     service.decide(
@@ -55,7 +55,7 @@ def test_every_link_of_the_model_has_a_target() -> None:
     assert {link.target for link in LINKS.values()} | set(OPENS) | TRIGGERS <= set(event_types())
 
 
-def test_a_good_history_tells_what_is_open() -> None:
+def test_a_valid_history_shows_what_is_open() -> None:
     service, run_id = lively()
     told = check_history(service.history(run_id))
     described = service.call(
@@ -162,7 +162,7 @@ def go_on_after_the_end(events: Events) -> None:
         (go_on_after_the_end, "event 6 WorkflowExecutionCompleted: comes after Workflow"),
     ],
 )
-def test_a_spoilt_history_is_refused_with_the_event_and_the_rule(
+def test_an_invalid_history_is_refused_with_the_event_and_the_rule(
     spoil: Callable[[Events], None], rule: str
 ) -> None:
     service, run_id = lively()
@@ -225,7 +225,7 @@ def keep_one_for_ever(service: Driver, run_id: str) -> None:
         (keep_one_for_ever, "[] are retained for a time, but"),
     ],
 )
-def test_a_spoilt_engine_is_refused_with_the_execution_and_the_rule(
+def test_an_inconsistent_engine_is_refused_with_the_execution_and_the_rule(
     spoil: Callable[[Driver, str], None], rule: str
 ) -> None:
     service, run_id = lively()

@@ -124,7 +124,7 @@ def test_without_a_role_no_function_is_called(world: World) -> None:
     "ScheduleLambdaFunctionFailedCause ID_ALREADY_IN_USE",
     "ScheduleLambdaFunctionFailedCause OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED",
 )
-def test_ids_are_unique_while_open_and_so_many_are_open(make_world: Any) -> None:
+def test_ids_are_unique_while_open_and_open_functions_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(open_lambda_functions=2))
     world.start(**ROLE)
     world.decide(*(call_function(task_id) for task_id in "aabc"))
@@ -177,7 +177,7 @@ def test_a_function_may_end_its_own_execution(world: World) -> None:
     assert world.types()[-2:] == ["LambdaFunctionStarted", "WorkflowExecutionTerminated"]
 
 
-def test_what_a_function_brings_about_reaches_polls_that_wait(world: World) -> None:
+def test_the_effects_of_a_function_reach_waiting_polls(world: World) -> None:
     client = world.simulation.client()
     world.simulation.lambdas["f"] = lambda payload: client.start_workflow_execution(
         domain=DOMAIN,

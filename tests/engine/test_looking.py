@@ -1,4 +1,4 @@
-"""What can be seen of executions."""
+"""Descriptions, lists, counts and histories of executions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Everything in the service model comes up in some test, or cannot come up in a simulation.
+"""Everything in the service model is covered by a test, or cannot occur in a simulation.
 
 The items are read from the model, so a member that the model gains has no test yet and fails here.
-The tests say with `produces` what comes up in them, and are held to it. To see which test brings
-up what: ``python -m pytest tests/engine/test_matrix.py -v``.
+The tests declare with `produces` what they cover, and are checked against it. To see which test
+covers what: ``python -m pytest tests/engine/test_matrix.py -v``.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def output_enums() -> set[str]:
 
 @cache
 def producers() -> dict[str, list[str]]:
-    """Return the tests that say they bring up an item, by item."""
+    """Return the tests that declare to cover an item, by item."""
     found = defaultdict(list)
     for test in neighbours():
         for item in getattr(test, "produces", ()):
@@ -93,7 +93,7 @@ def producers() -> dict[str, list[str]]:
 
 @cache
 def neighbours() -> list[Callable[..., Any]]:
-    """Return the tests beside this one."""
+    """Return the test modules next to this one."""
     paths = sorted(Path(__file__).parent.glob("test_*.py"))
     modules = [
         importlib.import_module(f"{__package__}.{path.stem}")
@@ -109,7 +109,7 @@ def neighbours() -> list[Callable[..., Any]]:
 
 
 def stories() -> list[Callable[..., Any]]:
-    """Return those of them that need a world and nothing else."""
+    """Return those of them whose only fixture is a world."""
     return [
         test
         for test in neighbours()
@@ -119,19 +119,19 @@ def stories() -> list[Callable[..., Any]]:
 
 
 def reason_why_not(item: str) -> str | None:
-    """Return why an item cannot come up in a simulation; None if it can."""
+    """Return why an item cannot occur in a simulation; None if it can."""
     if item.endswith(("OPERATION_NOT_PERMITTED", "OperationNotPermittedFault")):
         return NO_PERMISSIONS
     return IMPOSSIBLE.get(item)
 
 
 def with_its_test(item: str) -> str:
-    """Return an item with the first test that brings it up, or the reason why none does."""
+    """Return an item with the first test that covers it, or the reason why none does."""
     return f"{item}: {reason_why_not(item) or producers().get(item, ['nothing'])[0]}"
 
 
 @pytest.mark.parametrize("item", list(items()), ids=with_its_test)
-def test_it_comes_up_in_a_test_or_has_a_reason_not_to(item: str) -> None:
+def test_it_is_covered_by_a_test_or_has_a_reason_not_to_be(item: str) -> None:
     if reason_why_not(item):
         assert item not in producers(), "it does come up: take it off the list"
     else:
@@ -160,7 +160,7 @@ def own_faults() -> set[type[Fault]]:
 
 
 @pytest.mark.parametrize("code", sorted(fault.__name__ for fault in own_faults()))
-def test_a_fault_of_the_framework_comes_up_in_a_test(code: str) -> None:
+def test_a_fault_of_the_framework_is_covered_by_a_test(code: str) -> None:
     assert any(item.startswith("fault ") and item.endswith(code) for item in producers())
 
 
@@ -171,7 +171,7 @@ def test_every_decision_has_one_event_that_says_it_succeeded() -> None:
 
 @pytest.fixture(scope="module")
 def everything() -> set[str]:
-    """Live through all stories; return what comes up in them."""
+    """Run all scenarios; return what they cover."""
     seen: set[str] = set()
     for story in stories():
         worlds: list[World] = []
@@ -185,7 +185,7 @@ def everything() -> set[str]:
     return seen
 
 
-def test_every_member_of_every_reply_and_event_comes_up(everything: set[str]) -> None:
+def test_every_member_of_every_reply_and_event_is_covered(everything: set[str]) -> None:
     missing = members("output_shape") - everything
     assert {member for member in missing if "recordmarkerfailed" not in member.lower()} == set()
 

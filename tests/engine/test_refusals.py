@@ -1,4 +1,4 @@
-"""What the service refuses in many operations alike: what is not there, too many, too soon."""
+"""What many operations refuse in the same way: unknown names, exceeded limits, exceeded rates."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ UNKNOWN = "UnknownResourceFault"
 
 
 @produces(*(f"fault {operation} {UNKNOWN}" for operation in IN_A_DOMAIN + ABOUT_A_DOMAIN))
-def test_there_is_nothing_in_a_domain_that_is_not_there(world: World) -> None:
+def test_requests_to_an_unknown_domain_are_refused(world: World) -> None:
     for operation in IN_A_DOMAIN + ABOUT_A_DOMAIN:
         request = next(good_requests(operation))
         assert world.refusal(UNKNOWN, operation, **request) == "Unknown domain: 5"
 
 
 @produces(*(f"fault {operation} {UNKNOWN}" for operation in ABOUT_A_TYPE))
-def test_a_type_that_is_not_there_is_named(world: World) -> None:
+def test_an_unknown_type_is_named(world: World) -> None:
     for operation in ABOUT_A_TYPE:
         kind = "WorkflowType" if "Workflow" in operation else "ActivityType"
         request = next(good_requests(operation)) | {"domain": DOMAIN}
@@ -52,7 +52,7 @@ def test_a_type_that_is_not_there_is_named(world: World) -> None:
 
 
 @produces(*(f"fault {operation} {UNKNOWN}" for operation in ABOUT_A_RESOURCE))
-def test_tags_belong_to_domains_that_are_there(world: World) -> None:
+def test_only_existing_domains_can_be_tagged(world: World) -> None:
     here = f"arn:aws:swf:us-east-1:123456789012:/domain/{DOMAIN}"
     elsewhere = (here + "s", here.replace("east", "west"), here.replace("12", "21"), DOMAIN)
     for operation in ABOUT_A_RESOURCE:
@@ -65,7 +65,7 @@ def test_tags_belong_to_domains_that_are_there(world: World) -> None:
     *(f"fault {operation} {UNKNOWN}" for operation in ABOUT_A_TASK),
     f"fault RecordActivityTaskHeartbeat {UNKNOWN}",
 )
-def test_a_task_is_gone_with_its_end_and_with_its_executions_end(world: World) -> None:
+def test_a_task_cannot_be_answered_after_it_or_its_execution_has_ended(world: World) -> None:
     run_id = world.start()
     decision_task = world.poll()
     world.answer(decision_task, schedule("a"), schedule("b"))
@@ -84,7 +84,7 @@ def test_a_task_is_gone_with_its_end_and_with_its_executions_end(world: World) -
         assert world.refusal(UNKNOWN, operation, taskToken=task["taskToken"]) == told
 
 
-def test_a_token_of_another_region_is_of_no_use(world: World) -> None:
+def test_a_token_of_another_region_is_refused(world: World) -> None:
     world.start()
     request = {"taskToken": world.poll()["taskToken"]}
     with pytest.raises(Exception, match="Invalid token"):
@@ -96,7 +96,7 @@ def test_a_token_of_another_region_is_of_no_use(world: World) -> None:
     "fault ListDomains SerializationException",
     "fault MakeCoffee UnknownOperationException",
 )
-def test_a_request_is_looked_at_before_anything_else(world: World) -> None:
+def test_a_request_is_validated_before_anything_else(world: World) -> None:
     world.refusal("ValidationException", "ListDomains")
     world.refusal("SerializationException", "ListDomains", registrationStatus=5)
     assert world.refusal("UnknownOperationException", "MakeCoffee") is None
@@ -126,7 +126,7 @@ RATES: dict[str, tuple[Callable[..., Any], str, str]] = {
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every kind of decision be made once, and then not for a long time."""
+    """Allow every kind of decision once, and then not for a long time."""
     rates = {kind: Rate(1, 0) for kind in DECISION_RATES}
     monkeypatch.setattr(limits, "DECISION_RATES", rates)
 
@@ -169,7 +169,7 @@ def test_too_many_calls_between_executions_fail(make_world: Any) -> None:
 
 
 @pytest.mark.parametrize("operation", ["SignalWorkflowExecution", "RequestCancelWorkflowExecution"])
-def test_one_execution_is_called_only_so_often(make_world: Any, operation: str) -> None:
+def test_calls_to_one_execution_are_limited(make_world: Any, operation: str) -> None:
     world = make_world(limits=Limits(throttling=True, events=5000))
     world.start()
     burst = limits.EXECUTION_RATES[operation].burst
@@ -181,7 +181,7 @@ def test_one_execution_is_called_only_so_often(make_world: Any, operation: str) 
     assert world.refusal("ThrottlingException", operation, **request) == "Rate exceeded"
 
 
-def test_one_history_is_read_only_so_often(make_world: Any) -> None:
+def test_reads_of_one_history_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(throttling=True))
     execution = {"workflowId": "order", "runId": world.start()}
     operation = "GetWorkflowExecutionHistory"
@@ -195,7 +195,7 @@ def test_one_history_is_read_only_so_often(make_world: Any) -> None:
 @produces(
     "fault PollForActivityTask LimitExceededFault", "fault PollForDecisionTask LimitExceededFault"
 )
-def test_so_many_polls_wait_on_one_list(make_world: Any) -> None:
+def test_polls_that_wait_on_one_list_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(polls=1))
     client = world.simulation.client()
     world.start()

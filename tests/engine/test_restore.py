@@ -1,4 +1,4 @@
-"""An engine is put together again, or refused if it cannot have been so."""
+"""An engine is restored, or refused if it cannot have been in that state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEDULE = [
 
 
 class Restored:
-    """What has changed in a service, in another engine; nothing is finished yet."""
+    """Another engine with what has changed in a service; it is not completed yet."""
 
     def __init__(self, changes: Changes) -> None:
         self.engine = Engine()
@@ -138,7 +138,7 @@ def test_an_effect_may_be_about_an_activity_task_that_has_ended(service: Driver)
         restored.restore.opened(twin, 2)
 
 
-def test_there_are_two_kinds_of_types(service: Driver) -> None:
+def test_types_of_another_kind_are_refused(service: Driver) -> None:
     restored = drained(service)
     with pytest.raises(LookupError, match="no kind"):
         restored.restore.type(

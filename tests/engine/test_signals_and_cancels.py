@@ -39,7 +39,7 @@ def test_a_cancel_request_is_only_a_request(world: World) -> None:
     "operation",
     ["SignalWorkflowExecution", "RequestCancelWorkflowExecution", "TerminateWorkflowExecution"],
 )
-def test_only_an_open_execution_hears_anything(world: World, operation: str) -> None:
+def test_only_an_open_execution_receives_anything(world: World, operation: str) -> None:
     request = {"workflowId": "order"}
     if operation.startswith("Signal"):
         request["signalName"] = "s"
@@ -63,7 +63,7 @@ def test_only_an_open_execution_hears_anything(world: World, operation: str) -> 
     "EventType ExternalWorkflowExecutionSignaled",
     "EventType WorkflowExecutionSignaled",
 )
-def test_one_execution_signals_another_and_hears_that_it_has(world: World) -> None:
+def test_one_execution_signals_another_and_learns_of_the_delivery(world: World) -> None:
     sender = {"workflowId": "order", "runId": world.start()}
     world.decide()
     receiver = {"workflowId": "other", "runId": world.start("other")}
@@ -138,7 +138,7 @@ def test_one_execution_asks_another_to_cancel(world: World) -> None:
     "SignalExternalWorkflowExecutionFailedCause UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION",
     "RequestCancelExternalWorkflowExecutionFailedCause UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION",
 )
-def test_who_calls_a_closed_execution_hears_that_it_failed(world: World) -> None:
+def test_a_request_to_a_closed_execution_fails(world: World) -> None:
     world.start()
     gone = {"workflowId": "other", "runId": world.start("other")}
     world.call("TerminateWorkflowExecution", workflowId="other")

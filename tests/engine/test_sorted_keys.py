@@ -7,7 +7,7 @@ KEYS = st.sets(st.integers(0, 200), max_size=100)
 
 
 @given(KEYS, KEYS, st.integers(-5, 205), st.integers(-5, 205))
-def test_keys_are_what_a_sorted_set_would_hold(
+def test_keys_behave_like_a_sorted_set(
     added: set[int], removed: set[int], low: int, high: int
 ) -> None:
     keys = SortedKeys()

@@ -99,7 +99,7 @@ def test_only_a_registered_type_can_be_started(world: World) -> None:
 
 
 @produces("fault StartWorkflowExecution LimitExceededFault")
-def test_a_domain_has_so_many_open_executions(make_world: Any) -> None:
+def test_open_executions_of_a_domain_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(open_executions=1))
     world.start("a")
     start = {"workflowId": "b", "workflowType": WORKFLOW}

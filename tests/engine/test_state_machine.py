@@ -1,4 +1,4 @@
-"""Anything that clients may do, in any order: the engine's invariants hold after each call."""
+"""The engine's invariants hold after each of any calls in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens by itself, and in which order."""
+"""Effects and the order in which they happen."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_deadline_can_be_canceled_while_others_of_its_instant_happen() -> None
     assert effects.next_instant() is None
 
 
-def test_what_was_canceled_takes_no_room() -> None:
+def test_canceled_effects_take_no_memory() -> None:
     effects = TimerQueue(first)
     for instant in range(10_000):
         effects.cancel(effects.set(instant, "timer"))
@@ -49,7 +49,7 @@ def test_what_was_canceled_takes_no_room() -> None:
     assert len(effects._queue) < 100
 
 
-def test_choices_are_asked_for_only_where_there_is_one() -> None:
+def test_the_schedule_is_asked_only_if_there_is_a_choice() -> None:
     asked = []
 
     def choose(kind: str, count: int) -> int:
@@ -121,7 +121,7 @@ def test_the_next_instant_of_a_group_is_that_of_its_kinds(steps: list[tuple[str,
         assert effects.next_instant(ODD) == min(of_group, default=None)
 
 
-def test_what_was_over_in_a_group_takes_no_room() -> None:
+def test_past_effects_of_a_group_take_no_memory() -> None:
     effects = TimerQueue(first, [ODD])
     for instant in range(10_000):
         effects.set(instant, "1")

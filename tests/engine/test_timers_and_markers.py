@@ -28,7 +28,7 @@ def test_a_timer_fires_when_its_time_has_come(world: World) -> None:
     assert world.same_time(6, 7)
 
 
-def test_a_timer_of_no_time_fires_in_a_transaction_of_its_own(world: World) -> None:
+def test_a_timer_of_zero_seconds_fires_in_its_own_transaction(world: World) -> None:
     world.start()
     world.decide(timer(seconds="0"), decision("RecordMarker", markerName="m"))
     assert world.types()[-1] == "MarkerRecorded"
@@ -70,7 +70,7 @@ def test_timer_ids_are_unique_while_they_run_and_unknown_afterwards(world: World
 
 
 @produces("StartTimerFailedCause OPEN_TIMERS_LIMIT_EXCEEDED")
-def test_an_execution_has_so_many_open_timers(make_world: Any) -> None:
+def test_open_timers_of_an_execution_are_limited(make_world: Any) -> None:
     world = make_world(limits=Limits(open_timers=1))
     world.start()
     world.decide(timer("a"), timer("b"))
@@ -81,14 +81,14 @@ def test_an_execution_has_so_many_open_timers(make_world: Any) -> None:
     }
 
 
-def test_a_colon_in_an_id_is_taken_as_recorded(world: World) -> None:
+def test_a_colon_in_an_id_is_accepted_as_recorded(world: World) -> None:
     world.start("order:1")
     world.decide(timer("delayed-0:t"))
     assert world.event("TimerStarted", "order:1")["timerId"] == "delayed-0:t"
 
 
 @produces("decision RecordMarker", "EventType MarkerRecorded")
-def test_a_marker_is_recorded_any_number_of_times_and_wakes_nobody(world: World) -> None:
+def test_a_marker_can_be_recorded_repeatedly_and_schedules_no_decision_task(world: World) -> None:
     world.start()
     marker = decision("RecordMarker", markerName="m", details="")
     world.decide(marker, decision("RecordMarker", markerName="m"), marker)

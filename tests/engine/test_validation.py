@@ -59,7 +59,7 @@ def decision(kind: str, **attributes: Any) -> dict[str, Any]:
 # What comes back
 
 
-def test_a_request_that_is_right_comes_back_as_it_is() -> None:
+def test_a_valid_request_is_returned_unchanged() -> None:
     request = START | {"input": "", "tagList": ["a", None], "taskPriority": "-3"}
     assert checked("StartWorkflowExecution", request) == request
 
@@ -111,7 +111,7 @@ def test_timestamps_become_milliseconds_since_the_epoch(given: Any, milliseconds
     assert kept["startTimeFilter"] == {"oldestDate": milliseconds}
 
 
-def test_tuples_mappings_and_text_enums_are_taken_for_what_they_stand_for() -> None:
+def test_tuples_mappings_and_text_enums_are_converted() -> None:
     class Name(StrEnum):
         DOMAIN = "d"
 
@@ -174,7 +174,7 @@ HISTORY = {"domain": "d", "execution": EXECUTION}
         ("execution", [], "Start of list found where not expected"),
     ],
 )
-def test_numbers_flags_and_structures_are_only_what_they_are(
+def test_values_of_another_type_are_not_converted(
     member: str, value: Any, text: str | None
 ) -> None:
     assert serialization("GetWorkflowExecutionHistory", HISTORY | {member: value}) == text
@@ -198,7 +198,7 @@ def test_only_a_number_or_a_datetime_is_a_time(value: Any) -> None:
     assert type(refusal("ListOpenWorkflowExecutions", request)) is SerializationException
 
 
-def test_types_are_looked_at_before_constraints() -> None:
+def test_types_are_checked_before_constraints() -> None:
     request = {"domain": "", "workflowId": "w" * 300, "input": 5}
     assert serialization("StartWorkflowExecution", request)
 
@@ -336,7 +336,7 @@ def test_a_bad_element_of_a_list_of_texts_is_reported_with_the_whole_list() -> N
     )
 
 
-def test_types_in_a_list_are_looked_at_before_its_constraints() -> None:
+def test_types_in_a_list_are_checked_before_its_constraints() -> None:
     for keys in (["", 5], ["k" * 200, None, 5]):
         assert serialization("UntagResource", {"resourceArn": "a", "tagKeys": keys})
 
@@ -361,7 +361,7 @@ def test_a_duration_is_seconds_or_none(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["abc", "1.5", "none", " 5", "٣", "-", "1e3"])
-def test_what_is_no_duration_is_refused(value: str) -> None:
+def test_something_that_is_not_a_duration_is_refused(value: str) -> None:
     request = START | {"taskStartToCloseTimeout": value}
     assert constraint("StartWorkflowExecution", request) == (
         "Member must be a number of seconds or NONE"
@@ -426,7 +426,7 @@ def test_a_priority_is_a_java_int(value: str) -> None:
 # Rules between members
 
 
-def test_a_closing_decision_stands_last() -> None:
+def test_a_closing_decision_must_be_the_last() -> None:
     close = decision("CompleteWorkflowExecution")
     timer = decision("CancelTimer", timerId="t")
     for decisions in ([close, timer], [close, close]):
@@ -437,7 +437,7 @@ def test_a_closing_decision_stands_last() -> None:
     assert checked("RespondDecisionTaskCompleted", decide(timer, close))
 
 
-def test_nothing_is_started_for_nothing_before_a_closing_decision() -> None:
+def test_nothing_may_be_started_before_a_closing_decision() -> None:
     close = decision("FailWorkflowExecution")
     for other in (
         decision("ScheduleActivityTask", activityId="a", activityType=TYPE),
@@ -449,7 +449,7 @@ def test_nothing_is_started_for_nothing_before_a_closing_decision() -> None:
         )
 
 
-def test_a_decision_brings_the_attributes_it_needs() -> None:
+def test_a_decision_must_have_its_attributes() -> None:
     for given in ({}, {"StartTimerDecisionAttributes": {"timerId": "t"}}):
         assert message(
             "RespondDecisionTaskCompleted", decide({"decisionType": "StartTimer", **given})

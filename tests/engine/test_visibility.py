@@ -1,4 +1,4 @@
-"""The lists and counts of executions, against a model that looks at every execution each time."""
+"""The lists and counts of executions, compared with a model that scans all executions."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_newest_come_first_unless_reversed() -> None:
     ) == [1, 2, 3]
 
 
-def test_a_list_of_nothing_is_empty() -> None:
+def test_a_list_without_matches_is_empty() -> None:
     reply = Service().call("ListClosedWorkflowExecutions", closeTimeFilter=EVER)
     assert reply == {"executionInfos": []}
 
@@ -215,7 +215,7 @@ def test_a_page_token_is_good_for_a_day_and_for_its_own_operation() -> None:
         service.call("ListOpenWorkflowExecutions", nextPageToken=token, **asked)
 
 
-def test_removing_executions_gives_their_memory_back() -> None:
+def test_removing_executions_frees_their_memory() -> None:
     service = Service()
 
     def fill_and_empty() -> int:
@@ -255,7 +255,7 @@ closed_filters = open_filters | st.sampled_from(STATUSES).map(
 
 
 def fits(execution: Execution, request: dict[str, Any]) -> bool:
-    """Say whether a request asks for an execution, in the plainest way."""
+    """Return whether a request matches an execution, in the simplest way."""
     for name, at in (
         ("startTimeFilter", execution.started_at),
         ("closeTimeFilter", execution.closed_at or 0),
@@ -286,7 +286,7 @@ class Listing:
 
 
 class Comings(RuleBasedStateMachine):
-    """Executions come and go; every list and count is what looking at all of them would say."""
+    """Executions come and go; every list and count equals that of a scan."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Activities of other forms than a class that returns a result: functions, later, canceled."""
+"""Activities other than a class that returns a result: functions, completed later, canceled."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class Approve(Activity):
 
 @pytest.fixture
 def waiting(client: Any) -> Any:
-    """An execution that waits for an activity to be finished elsewhere, and that one's token."""
+    """An execution that waits for an activity to be finished elsewhere, and the token."""
     both = workers(client, [Approve], [single(Approve)])
     execution = start(client, DOMAIN, ("single", 1))
     for worker in both:
@@ -326,7 +326,7 @@ def test_leaving_the_process_fails_the_activity_and_not_the_worker(client: Any) 
 # Automatic heartbeats
 
 
-def test_automatic_heartbeats_go_on_while_the_activity_works(simulated: Any) -> None:
+def test_automatic_heartbeats_continue_while_the_activity_works(simulated: Any) -> None:
     beats: list[Any] = []
     begun, enough, asked = threading.Event(), threading.Event(), threading.Event()
     waits: list[float] = []
@@ -382,7 +382,7 @@ def test_automatic_heartbeats_go_on_while_the_activity_works(simulated: Any) -> 
     )
 
 
-def test_automatic_heartbeats_end_when_nobody_waits_any_more(
+def test_automatic_heartbeats_end_when_the_activity_is_no_longer_awaited(
     simulated: Any, simulation: Any
 ) -> None:
     ended = threading.Event()

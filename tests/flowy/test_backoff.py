@@ -1,4 +1,4 @@
-"""Workers and a service that throttles, has trouble of its own, or cannot be reached."""
+"""Workers and a service that throttles, fails, or cannot be reached."""
 
 from __future__ import annotations
 
@@ -59,32 +59,32 @@ LASTING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
-def test_what_passes_is_worth_another_try(error: Exception) -> None:
+def test_transient_errors_are_retried(error: Exception) -> None:
     assert is_transient(error)
 
 
 @pytest.mark.parametrize("error", LASTING, ids=repr)
-def test_what_waiting_does_not_mend_is_not(error: Exception) -> None:
+def test_permanent_errors_are_not_retried(error: Exception) -> None:
     assert not is_transient(error)
 
 
-def test_waits_double_up_to_a_minute_and_begin_anew_after_a_success() -> None:
-    backoff = Backoff(chance=lambda: 1.0)
+def test_waits_double_up_to_a_minute_and_start_over_after_a_success() -> None:
+    backoff = Backoff(uniform=lambda: 1.0)
     assert [backoff.next() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     backoff.reset()
     assert backoff.next() == 1
 
 
 @given(st.integers(0, 2_000), st.floats(0, 1))
-def test_between_half_of_a_wait_and_the_whole_is_left_to_chance(failures: int, at: float) -> None:
-    backoff = Backoff(chance=lambda: at)
+def test_a_wait_is_a_random_time_between_half_of_it_and_all_of_it(failures: int, at: float) -> None:
+    backoff = Backoff(uniform=lambda: at)
     backoff.failures = failures
     whole = min(60, 2.0 ** min(failures, 30))
     assert whole / 2 <= backoff.next() <= whole
 
 
 class Waits:
-    """Waits no time at all, and keeps for how long it was to wait."""
+    """Does not wait, and records for how long it should have waited."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -95,7 +95,7 @@ class Waits:
 
 
 class Troubled:
-    """A client whose calls of one operation raise errors, one after another, before they work."""
+    """A client whose calls of one operation first raise the given errors."""
 
     def __init__(self, client: Any, operation: str, errors: list[Exception]) -> None:
         self._client = client
@@ -145,9 +145,7 @@ def test_an_error_that_lasts_ends_the_worker(simulated: Any, error: Exception) -
 @pytest.mark.parametrize(
     "operation", ["respond_activity_task_completed", "respond_decision_task_completed"]
 )
-def test_what_was_done_is_not_lost_when_the_connection_breaks(
-    simulated: Any, operation: str
-) -> None:
+def test_a_result_is_not_lost_when_the_connection_breaks(simulated: Any, operation: str) -> None:
     client, waits = Troubled(simulated, operation, [*PASSING[:7]]), Waits()
     both = [
         WorkflowWorker(client, DOMAIN, "decisions", [Chain], wait=waits),  # type: ignore[arg-type]
@@ -157,7 +155,7 @@ def test_what_was_done_is_not_lost_when_the_connection_breaks(
         worker.register()
     execution = start(simulated, DOMAIN, Chain, 1, 1)
     for worker in (both[0], both[1], both[0]):
-        worker.stop()  # what is in hand is brought to its end
+        worker.stop()  # the current task is finished
         assert worker.run_once()
     ended = outcome(simulated, DOMAIN, execution)
     assert ended is not None
@@ -165,7 +163,7 @@ def test_what_was_done_is_not_lost_when_the_connection_breaks(
     assert len(waits.seconds) == 7
 
 
-def test_an_answer_that_never_gets_through_is_given_up_and_the_worker_goes_on(
+def test_an_answer_that_never_gets_through_is_dropped_and_the_worker_continues(
     simulated: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     waits = Waits()
@@ -219,7 +217,7 @@ class Interrupted:
 
 
 def test_waiting_ends_when_the_worker_is_stopped(simulated: Any) -> None:
-    """The waiting is the real one here; it ends as soon as another worker stops this one."""
+    """This waits in real time, until another worker stops this one."""
     client = Troubled(simulated, "poll_for_activity_task", [ConnectionResetError()] * 999)
     waiting = ActivityWorker(client, DOMAIN, "numbers", [Double])  # type: ignore[arg-type]
     lasting = Troubled(simulated, "poll_for_activity_task", [KeyError()])

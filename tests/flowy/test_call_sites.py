@@ -49,7 +49,7 @@ def test_a_long_function_and_a_comprehension_are_located() -> None:
     assert located(site)[:2] == ("orders.py", 402)
 
 
-def test_there_may_be_no_author_at_all() -> None:
+def test_there_may_be_no_author_s_code_at_all() -> None:
     kept: list[Any] = []
     # A greenlet has a stack of its own.
     code = "def begin(): keep(call_site())"

@@ -1,4 +1,4 @@
-"""Executions that are asked to cancel themselves, and workflows that cancel what they asked for."""
+"""Executions that are asked to cancel themselves, and workflows that cancel their calls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_request_that_leaves_run_closes_the_execution_as_canceled() -> None:
     assert (run.status, run.simulated_seconds) == ("CANCELED", 60)
 
 
-def test_clean_up_may_take_activities_timers_and_time() -> None:
+def test_clean_up_may_use_activities_timers_and_time() -> None:
     def script(self: Any) -> Any:
         try:
             self.sleep(1_000)
@@ -162,7 +162,7 @@ def test_a_request_before_the_first_decision_is_raised_at_the_first_wait() -> No
     assert play(script, meanwhile={0: cancels}).result is True
 
 
-def test_a_workflow_may_cancel_itself_unasked() -> None:
+def test_a_workflow_may_cancel_itself_without_a_request() -> None:
     def script(self: Any) -> None:
         self.one().result()
         raise ExecutionCanceled("changed my mind")
@@ -170,7 +170,7 @@ def test_a_workflow_may_cancel_itself_unasked() -> None:
     assert play(script).status == "CANCELED"
 
 
-def test_an_error_that_nobody_handles_comes_before_a_request_to_cancel() -> None:
+def test_an_unhandled_error_takes_precedence_over_a_request_to_cancel() -> None:
     def script(self: Any) -> None:
         self.one().result()
 
@@ -191,7 +191,7 @@ def test_a_request_that_comes_while_a_restart_is_awaited_is_raised_there() -> No
     assert play(script, meanwhile={5: cancels}).result == "stayed"
 
 
-def test_a_request_of_which_a_run_did_not_hear_is_handed_on_to_the_next() -> None:
+def test_a_request_that_a_run_has_not_learned_of_is_passed_on_to_the_next() -> None:
     simulation = Simulation()
 
     def script(self: Any, run: int = 0) -> Any:
@@ -225,7 +225,7 @@ def test_an_activity_that_was_not_started_is_canceled_by_the_service() -> None:
     assert seen(run, "ActivityTaskCanceled")
 
 
-def test_an_activity_that_goes_on_ends_as_if_it_had_not_been_canceled() -> None:
+def test_an_activity_that_ignores_its_cancellation_ends_normally() -> None:
     def script(self: Any) -> Any:
         work = self.two()
         self.sleep(2)
@@ -319,7 +319,7 @@ def test_a_canceled_wait_takes_no_signal() -> None:
 
 
 @pytest.mark.parametrize("what", ["timer", "signal"])
-def test_what_depends_on_something_canceled_is_given_up_at_once(what: str) -> None:
+def test_calls_that_depend_on_a_canceled_one_are_dropped_at_once(what: str) -> None:
     def script(self: Any) -> Any:
         needed = self.timer(1_000) if what == "timer" else self.signal("never")
         dependent = self.handled(needed)
@@ -335,7 +335,7 @@ def test_what_depends_on_something_canceled_is_given_up_at_once(what: str) -> No
     assert (run.result, run.simulated_seconds) == ("went on", 0)
 
 
-def test_what_depends_on_something_canceled_fails_the_workflow_if_nobody_handles_it() -> None:
+def test_calls_that_depend_on_a_canceled_one_fail_the_workflow_if_unhandled() -> None:
     def script(self: Any) -> Any:
         timer = self.timer(1_000)
         self.one(timer)
@@ -414,7 +414,7 @@ def test_a_signal_that_waits_for_its_value_can_be_taken_back() -> None:
     assert play(script).result is False
 
 
-def test_an_activity_that_works_hears_of_it_at_its_next_heartbeat() -> None:
+def test_a_running_activity_learns_of_it_at_its_next_heartbeat() -> None:
     def script(self: Any) -> Any:
         work = self.two()
         self.sleep(7)

@@ -1,7 +1,7 @@
-"""Each thing that an author can write, by the same test on every service at hand.
+"""Each feature of workflows, by the same test on every service at hand.
 
 moto's SWF has no children, no signals and requests to cancel from workflow to workflow, no new
-runs, and spells the event of a canceled timer otherwise; all else it has.
+runs, and names the event of a canceled timer differently. It has everything else.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.support.worker_loops import DOMAIN, attributes
 
 
 class Service(NamedTuple):
-    """An SWF client, and how time passes where polls do not let it."""
+    """An SWF client, and how time passes if polls do not skip it."""
 
     client: Any
     let_time_pass: Callable[[], object]
@@ -46,7 +46,7 @@ class Service(NamedTuple):
 
 
 class FiredByHand:
-    """Stands in for the threads that wait for moto's timers."""
+    """A fake of the threads that wait for moto's timers."""
 
     waiting: ClassVar[deque[Callable[[], None]]]
 
@@ -106,8 +106,8 @@ def carried_out(
     Args:
         service: where it is carried out.
         script: the body of its ``run``.
-        *outside: what happens from outside, one thing after another whenever all is quiet.
-        others: other workflows that take part.
+        *outside: actions from outside, one each time that nothing is left to do.
+        others: other workflows that workers run.
         **members: of the workflow's class.
     """
     client = service.client
@@ -179,7 +179,7 @@ def test_errors(service: Service) -> None:
     assert carried_out(service, script) == "flaky 1 (flaky-1) failed: ValueError: no 1"
 
 
-def test_an_error_that_nobody_handles(service: Service) -> None:
+def test_an_unhandled_error(service: Service) -> None:
     def script(self: Any) -> None:
         self.flaky.options(error_handling=False)(9)
 
@@ -235,7 +235,7 @@ def test_signals(service: Service) -> None:
     assert told == [1, 7, 3]
 
 
-def test_chance_side_effects_markers_and_patches(service: Service) -> None:
+def test_randomness_side_effects_markers_and_patches(service: Service) -> None:
     def script(self: Any) -> Any:
         drawn = [self.random.random(), str(self.uuid()), str(self.now())]
         read = self.side_effect(lambda: object.__hash__(self))

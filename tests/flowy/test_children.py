@@ -1,4 +1,4 @@
-"""Child workflows: all that may become of them, and what they are called."""
+"""Child workflows: their outcomes and their ids."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_an_id_that_is_taken_is_an_error() -> None:
     assert play(script, child=same).result == ["WORKFLOW_ALREADY_RUNNING", "kid"]
 
 
-def test_errors_of_a_child_fail_its_parent_if_nobody_handles_them() -> None:
+def test_unhandled_errors_of_a_child_fail_its_parent() -> None:
     def failing(self: Any) -> None:
         raise ValueError("no")
 
@@ -220,7 +220,7 @@ def test_what_a_workflow_can_do_it_can_do_only_in_run() -> None:
             use()
 
 
-def test_a_class_that_is_no_workflow_is_refused() -> None:
+def test_a_class_that_is_not_a_workflow_is_refused_as_a_child() -> None:
     with pytest.raises(ConfigurationError, match="needs a class decorated with @workflow"):
         WorkflowProxy(int)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="takes its version from there; leave 2 out"):

@@ -1,4 +1,4 @@
-"""The module stands for an author's: its names mean what authors import in their ways."""
+"""This module plays an author's module: it imports the same things in several ways."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Forbidden:
 
     def in_a_text_at_the_margin(self) -> Any:
         """
-        Some authors write so.
+        Some authors write this.
         """
         return "now()", "self.now()", now()
 
@@ -150,12 +150,12 @@ METHODS = [method for name, method in vars(Forbidden).items() if not name.starts
 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @pytest.mark.parametrize("run", METHODS, ids=lambda run: run.__name__)
-def test_what_is_another_each_time_is_found_with_what_to_use_instead(run: Any) -> None:
+def test_unrepeatable_calls_are_found_with_what_to_use_instead(run: Any) -> None:
     what, instead, *_ = run(Forbidden())
     assert named(run) == [(what, instead)]
 
 
-def test_asking_a_person_is_found() -> None:
+def test_input_from_a_person_is_found() -> None:
     assert named(asks) == [("input()", "a signal")]
 
 
@@ -352,7 +352,7 @@ def test_code_without_source_is_passed_over() -> None:
     assert named(lambda self: time.time()) == []
 
 
-def test_a_cell_that_is_not_filled_means_nothing() -> None:
+def test_an_empty_cell_is_ignored() -> None:
     def run(self: Any) -> Any:
         return later()
 

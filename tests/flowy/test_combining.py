@@ -1,4 +1,4 @@
-"""Results: found anywhere in arguments, awaited together, one after another, in pairs."""
+"""Results: in arguments, awaited together, one after another, combined in pairs."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_parallel_reduce_raises_the_error_of_a_value() -> None:
         flowy.finish_order,
     ],
 )
-def test_what_is_no_result_is_refused_at_once(combine: Any) -> None:
+def test_something_that_is_not_a_result_is_refused_at_once(combine: Any) -> None:
     def script(self: Any) -> None:
         with pytest.raises(ConfigurationError, match="is not the result of a call in run"):
             combine(self.one(), 3)
@@ -265,7 +265,7 @@ def test_parallel_reduce_of_nothing_is_refused() -> None:
         flowy.parallel_reduce(max, [])
 
 
-def test_a_list_of_results_is_refused_with_the_mend() -> None:
+def test_a_list_of_results_is_refused_with_the_fix() -> None:
     def script(self: Any) -> None:
         with pytest.raises(ConfigurationError, match=r"not in a list; write gather\(\*results\)"):
             flowy.gather([self.one(), self.one()])  # type: ignore[arg-type]
@@ -319,7 +319,7 @@ def test_a_result_that_another_execution_finds_cannot_be_used_there(suspended: i
     executions.clear()
 
 
-def test_a_result_tells_what_it_is_of() -> None:
+def test_a_result_names_its_call() -> None:
     def script(self: Any) -> Any:
         return [repr(each) for each in (self.one(), self.timer(5), self.signal("go"))]
 

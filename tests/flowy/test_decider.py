@@ -102,7 +102,7 @@ def test_an_execution_started_without_input_gets_no_arguments() -> None:
     assert decided(Pair, first_turn(input=None)) == [schedules("one", "one-1", "a")]
 
 
-def test_calls_that_need_nothing_of_each_other_are_scheduled_together() -> None:
+def test_independent_calls_are_scheduled_together() -> None:
     assert decided(Diamond, first_turn("[[7], {}]")) == [
         schedules("one", "one-1", 7),
         schedules("two", "two-2", 7),
@@ -124,7 +124,7 @@ def test_nothing_is_decided_while_an_argument_is_missing() -> None:
     assert decided(Diamond, past) == []
 
 
-def test_a_call_is_scheduled_when_the_last_of_its_arguments_is_there_however_deep() -> None:
+def test_a_call_is_scheduled_when_the_last_of_its_arguments_is_known_however_deep() -> None:
     past, one, two = diamond()
     past.done(two, '"right"')
     past.turn()
@@ -161,7 +161,7 @@ def test_a_result_within_what_is_returned_is_replaced_by_its_value() -> None:
     assert decided(Pair, past) == [completes([1, 2])]
 
 
-def test_an_activity_without_a_result_gave_none() -> None:
+def test_an_activity_without_a_result_returns_none() -> None:
     past = first_turn()
     past.decided()
     past.done(past.scheduled("one-1", "one", '[["a"], {}]'), result=None)
@@ -336,7 +336,7 @@ def test_an_error_that_is_handled_is_raised_by_result() -> None:
     assert (error.reason, error.details) == ("ValueError: no", "Traceback …")
 
 
-def test_a_time_out_says_which_it_was_and_what_the_last_heartbeat_told() -> None:
+def test_a_time_out_names_its_type_and_the_details_of_the_last_heartbeat() -> None:
     past, scheduled = handling()
     past.timed_out(scheduled, "HEARTBEAT", details="half of it")
     past.turn()
@@ -378,7 +378,7 @@ def test_a_result_that_cannot_be_read_is_an_error() -> None:
     assert "the result of handled 1 is not JSON" in Handling.seen.reason
 
 
-def test_an_error_that_is_handled_and_never_asked_for_changes_nothing() -> None:
+def test_a_handled_error_whose_result_is_never_read_changes_nothing() -> None:
     @workflow("ignoring", 1, "decisions")
     class Ignoring(Base):
         def run(self) -> int:
@@ -454,7 +454,7 @@ def test_a_value_that_cannot_be_sent_is_an_error_where_the_call_is_made() -> Non
     )
 
 
-def test_a_run_that_handles_the_error_of_an_unsendable_value_goes_on() -> None:
+def test_a_run_that_handles_the_error_of_an_unsendable_value_continues() -> None:
     @workflow("careful", 1, "decisions")
     class Careful(Base):
         def run(self) -> Any:
@@ -600,7 +600,7 @@ def test_a_timer_that_could_not_be_started_is_an_error_of_the_call() -> None:
 
 
 @pytest.mark.parametrize("cause", ["OPEN_TIMERS_LIMIT_EXCEEDED", "TIMER_CREATION_RATE_EXCEEDED"])
-def test_a_timer_that_was_too_much_at_once_is_started_again(cause: str) -> None:
+def test_a_timer_that_exceeded_a_rate_is_started_again(cause: str) -> None:
     (again,) = decided(TryingLater, delay_refused(cause))
     assert again["startTimerDecisionAttributes"] == {
         "timerId": "tried-1.2-delay",
@@ -627,16 +627,16 @@ def refused_close(cause: str) -> Past:
     return past
 
 
-def test_an_execution_that_could_not_be_closed_for_news_is_closed_again() -> None:
+def test_closing_is_repeated_if_new_events_prevented_it() -> None:
     assert decided(Pair, refused_close("UNHANDLED_DECISION")) == [completes([None, None])]
 
 
-def test_an_execution_that_may_not_be_closed_is_not_answered_for() -> None:
+def test_a_decision_task_is_not_answered_if_the_execution_cannot_be_closed() -> None:
     with pytest.raises(DecisionRefusedError, match="OPERATION_NOT_PERMITTED"):
         decided(Pair, refused_close("OPERATION_NOT_PERMITTED"))
 
 
-def test_a_failure_that_could_not_be_decided_for_news_is_decided_again() -> None:
+def test_failing_is_repeated_if_new_events_prevented_it() -> None:
     past, one, two = diamond()
     past.failed(one)
     past.turn()
@@ -648,7 +648,7 @@ def test_a_failure_that_could_not_be_decided_for_news_is_decided_again() -> None
     assert failure(Diamond, past)["reason"] == "one 1 (one-1) failed: it broke"
 
 
-def test_nothing_is_scheduled_beside_a_failure() -> None:
+def test_nothing_is_scheduled_together_with_a_failure() -> None:
     past, one, two = diamond()
     past.done(two, "2")
     past.turn()
@@ -713,7 +713,7 @@ def test_leaving_the_process_fails_the_execution_rather_than_the_worker() -> Non
     assert failure(Leaving, first_turn())["reason"] == "SystemExit: enough"
 
 
-# What is no history
+# What is not a history
 
 
 def test_there_must_be_a_decision_to_make() -> None:

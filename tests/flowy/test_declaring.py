@@ -62,7 +62,7 @@ def test_every_default_that_the_service_needs_is_defined() -> None:
     }
 
 
-def test_defaults_are_what_the_decorator_is_told() -> None:
+def test_defaults_are_the_options_of_the_decorator() -> None:
     declared = activity(
         name="a",
         version=1,
@@ -146,9 +146,9 @@ def test_a_class_that_a_worker_could_not_run_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match="Fresh has no method run"):
         decorate(fresh(base))
-    with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}, not on"):
+    with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}, not"):
         decorate(object)
-    with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}.* not on"):
+    with pytest.raises(ConfigurationError, match=f"a subclass of flowy.{base.__name__}.*, not"):
         decorate("a class")
     for run in (coroutine, generator):
         with pytest.raises(ConfigurationError, match="an ordinary method"):
@@ -194,7 +194,7 @@ def test_a_proxy_outside_a_workflow_says_where_it_belongs() -> None:
         ActivityProxy(Double)(1)
 
 
-def test_a_proxy_of_a_workflow_that_nobody_decides_says_so() -> None:
+def test_a_proxy_of_a_workflow_outside_a_decider_says_so() -> None:
     class Lone(PlainWorkflow):
         double = ActivityProxy(Double)
 

@@ -58,7 +58,7 @@ EVENTS = {row.decision: event for event, row in reversed(DECISION_EVENTS.items()
 
 
 def history(*decided: Decision) -> list[RecordedEvent]:
-    """What the service writes for decisions."""
+    """The events that the service writes for decisions."""
     return [
         RecordedEvent(COMPLETED + number, EVENTS[each.type], each.attributes)
         for number, each in enumerate(decided, 1)
@@ -278,7 +278,7 @@ CASES: dict[str, tuple[list[Decision], list[Decision], int, Reason, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_the_likely_reason_is_told(
+def test_the_likely_reason_is_reported(
     case: tuple[list[Decision], list[Decision], int, Reason, str],
 ) -> None:
     then, now, event_id, reason, why = case
@@ -288,13 +288,13 @@ def test_the_likely_reason_is_told(
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_each_reason_has_a_case_and_a_mend(reason: Reason) -> None:
+def test_each_reason_has_a_case_and_a_fix(reason: Reason) -> None:
     found = [case for case in CASES.values() if case[3] is reason]
     assert found
     assert all(between(then, now).fix for then, now, *_ in found)
 
 
-def test_a_report_says_what_where_why_and_the_mend() -> None:
+def test_a_report_says_what_where_why_and_how_to_fix_it() -> None:
     then = [asks("resize", 1, "photo", 64), asks("color", 2, "photo")]
     now = [asks("resize", 1, "photo", 64), asks("color", 2, "PHOTO")]
     assert str(between(then, now, [None, SITE])) == (
@@ -303,10 +303,10 @@ def test_a_report_says_what_where_why_and_the_mend() -> None:
         '[["PHOTO"], {}]) (orders.py, line 31, in Orders.run)\n'
         'likely reason: the activity color 1 differs: argument 1 was "photo" and '
         'is "PHOTO"\n'
-        "what to do: run the code that wrote this history, and the execution goes on; to change "
-        'what running executions do, ask `if self.patched("…")` and keep the old code beside the '
-        "new, or give the changed workflow a new version. If the code has not changed, look for "
-        "something that differs at each replay, such as the order of a set\n"
+        "what to do: run the code that wrote this history, and the execution continues; to change "
+        'what running executions do, check `if self.patched("…")` and keep the old code next to '
+        "the new, or give the changed workflow a new version. If the code has not changed, look "
+        "for something that differs at each replay, such as the order of a set\n"
         "in this turn the history shows\n"
         '      5 ActivityTaskScheduled(resize-1, resize 1, [["photo", 64], {}])\n'
         '>     6 ActivityTaskScheduled(color-2, color 1, [["photo"], {}])\n'
@@ -385,7 +385,7 @@ def test_each_kind_of_decision_can_be_named(decision: str) -> None:
         ("[" * 100_000, "1", f"then {'[' * 80}…, now 1"),
     ],
 )
-def test_a_change_of_arguments_is_told(then: str | None, now: str, told: str) -> None:
+def test_a_change_of_arguments_is_reported(then: str | None, now: str, told: str) -> None:
     assert changed(then, now) == told
 
 
@@ -431,7 +431,9 @@ def distinct(count: int) -> list[Decision]:
 
 
 @given(st.integers(0, 6), st.data())
-def test_one_call_more_is_told_as_added_and_one_less_as_removed(count: int, data: Any) -> None:
+def test_an_extra_call_is_reported_as_added_and_a_missing_one_as_removed(
+    count: int, data: Any
+) -> None:
     then = distinct(count)
     place = data.draw(st.integers(0, count))
     now = [*then[:place], asks("new", 99), *then[place:]]
@@ -443,7 +445,7 @@ def test_one_call_more_is_told_as_added_and_one_less_as_removed(count: int, data
 
 
 @given(st.integers(2, 6), st.data())
-def test_two_calls_exchanged_are_told_as_reordered(count: int, data: Any) -> None:
+def test_two_exchanged_calls_are_reported_as_reordered(count: int, data: Any) -> None:
     then = distinct(count)
     one, other = data.draw(
         st.lists(st.integers(0, count - 1), min_size=2, max_size=2, unique=True).map(sorted)

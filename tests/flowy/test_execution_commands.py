@@ -1,4 +1,4 @@
-"""Looking after executions by commands, readable by people and by programs."""
+"""Commands that manage executions, with output for people and for programs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from tests.support.worker_loops import DOMAIN, attributes, carried_out, history,
 
 
 @pytest.fixture
-def client() -> Iterator[Any]:
+def simulation() -> Simulation:
+    return Simulation()
+
+
+@pytest.fixture
+def client(simulation: Simulation) -> Iterator[Any]:
     """A client of the simulation that the commands call as well, with a domain and its types."""
-    simulation = Simulation()
     with mock_swf(simulation):
         client = boto3.client("swf")
         client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
@@ -30,10 +34,11 @@ def client() -> Iterator[Any]:
 
 
 @pytest.fixture
-def done(client: Any) -> Execution:
-    """An execution that has ended."""
+def done(simulation: Simulation, client: Any) -> Execution:
+    """An execution that ended a minute ago."""
     execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="done", tags=["red"])
     carried_out(client, execution, workers(client, [Double], [Chain, SumOfDoubles]))
+    simulation.clock.advance(60)
     return execution
 
 
@@ -111,7 +116,7 @@ def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
         "still open  OPEN              2024-01-01 00:01:00.000  sum 1",
         "done        COMPLETED         2024-01-01 00:00:00.000  chain 1",
     ]
-    assert answered("list", "--status", "failed") == "There are no such executions in flowy.\n"
+    assert answered("list", "--status", "failed") == "No executions found in flowy.\n"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +138,7 @@ def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
         (("--limit", "1"), ["still open"]),
     ],
 )
-def test_executions_are_listed_in_json_by_what_they_are(
+def test_executions_are_listed_in_json_with_filters(
     client: Any, done: Execution, options: tuple[str, ...], found: list[str]
 ) -> None:
     start(client, DOMAIN, SumOfDoubles, 1, 2, workflow_id="still open")
@@ -225,7 +230,7 @@ def test_a_history_is_written_as_replay_reads_it(
     ],
 )
 @pytest.mark.usefixtures("done")
-def test_what_is_wrong_is_one_sentence(
+def test_errors_are_reported_in_one_sentence(
     arguments: tuple[str, ...], status: int, sentence: str
 ) -> None:
     result = flowy(*arguments)
@@ -244,7 +249,7 @@ def test_a_domain_that_is_unknown_is_named() -> None:
 
 
 @pytest.mark.usefixtures("client")
-def test_an_address_that_is_none_is_told() -> None:
+def test_an_invalid_address_is_reported() -> None:
     result = flowy("list", "--endpoint-url", "here")
     assert result.exit_code == 1
     assert result.output == (
@@ -255,4 +260,4 @@ def test_an_address_that_is_none_is_told() -> None:
 @pytest.mark.usefixtures("client")
 def test_the_domain_may_come_from_the_environment() -> None:
     result = CliRunner(env={"FLOWY_DOMAIN": DOMAIN}).invoke(cli, ["list"])
-    assert result.output == "There are no such executions in flowy.\n"
+    assert result.output == "No executions found in flowy.\n"

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from flowy import ActivityWorker, Execution, WorkflowWorker, scan
 from flowy._cli import cli, parse_argument
+from flowy._installation import install_command
 from flowy_sim import mock_swf
 from tests.support.worker_loops import DOMAIN, attributes, history
 
@@ -207,7 +208,7 @@ def test_several_threads_work_in_several_processes(monkeypatch: pytest.MonkeyPat
         ),
     ],
 )
-def test_what_is_wrong_is_one_sentence(
+def test_errors_are_reported_in_one_sentence(
     arguments: tuple[str, ...], status: int, sentence: str
 ) -> None:
     result = flowy(*arguments)
@@ -241,7 +242,7 @@ def test_a_missing_setting_says_what_to_set(
     assert (result.exit_code, result.output) == (1, f"Error: {sentence}\n")
 
 
-def test_a_registered_domain_is_told_in_json(client: Any) -> None:
+def test_a_registered_domain_is_reported_in_json(client: Any) -> None:
     assert json.loads(flowy("register-domain", "--json", DOMAIN).output) == {
         "domain": DOMAIN,
         "registered": True,
@@ -250,13 +251,13 @@ def test_a_registered_domain_is_told_in_json(client: Any) -> None:
     assert json.loads(flowy("register-domain", "--json", DOMAIN).output)["registered"] is False
 
 
-def test_a_service_that_does_not_answer_is_one_sentence() -> None:
+def test_a_service_that_does_not_answer_is_reported_in_one_sentence() -> None:
     result = flowy("register-domain", DOMAIN, "--endpoint-url", "http://127.0.0.1:1")
     assert result.exit_code == 1
     assert result.output.startswith("Error: Could not connect to the endpoint URL")
 
 
-def test_an_error_of_flowys_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_flowy_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowy._cli.common.connect", lambda *arguments: None)
     result = flowy("register-domain", DOMAIN)
     assert isinstance(result.exception, AttributeError)
@@ -300,7 +301,7 @@ def test_without_click_one_sentence_says_what_to_install() -> None:
     assert (completed.returncode, completed.stdout, completed.stderr) == (
         1,
         "",
-        "flowy's command line needs click; install it: pip install 'flowy-sim[cli]'\n",
+        f"flowy's command line needs click; install it: {install_command('cli')}\n",
     )
 
 

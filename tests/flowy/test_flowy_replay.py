@@ -252,6 +252,6 @@ def test_a_document_that_is_not_a_history_is_refused(history: Any, sentence: str
         replay(version(original), history)
 
 
-def test_what_is_no_workflow_is_refused(past: Past) -> None:
+def test_something_that_is_not_a_workflow_is_refused(past: Past) -> None:
     with pytest.raises(ConfigurationError, match="decorated with @workflow"):
         replay(Past, past.events)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ greenlet = pytest.importorskip("greenlet")
 
 
 class Author:
-    """Stands for a workflow: each method does something with a folder."""
+    """Plays a workflow: each method does something with a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,7 +107,7 @@ def author(tmp_path: Path) -> Author:
 
 
 def run(method: Callable[..., Any], *args: Any) -> list[UnrepeatableError]:
-    """Run a method as a workflow is run, and return what was noticed and not handled."""
+    """Run a method as a workflow is run, and return the unhandled error of the guard."""
     found: list[UnrepeatableError] = []
     watched(method, args, {}, found)
     return found
@@ -117,7 +117,7 @@ METHODS = [name for name in vars(Author) if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_what_run_must_not_do_is_noticed_before_it_is_done(author: Author, name: str) -> None:
+def test_what_run_must_not_do_is_detected_before_it_takes_effect(author: Author, name: str) -> None:
     with pytest.raises(UnrepeatableError) as caught:
         run(getattr(author, name))
     assert caught.value.file == __file__
@@ -136,7 +136,7 @@ def test_outside_of_run_everything_is_allowed(author: Author, name: str) -> None
         getattr(author, name)()
 
 
-def test_the_sentence_says_where_and_what_instead(author: Author) -> None:
+def test_the_message_says_where_and_what_to_use_instead(author: Author) -> None:
     with pytest.raises(UnrepeatableError) as caught:
         run(author.does_so_in_a_helper)
     line = writes.__code__.co_firstlineno + 1
@@ -177,7 +177,7 @@ def test_a_request_by_a_connection_that_was_open_before_is_noticed() -> None:
         run(lambda: connection.request("GET", "/"))
 
 
-def test_an_error_that_the_code_handles_is_found_nevertheless(author: Author) -> None:
+def test_an_error_that_the_code_handles_is_still_reported(author: Author) -> None:
     def careless() -> str:
         try:
             author.connects()
@@ -189,14 +189,14 @@ def test_an_error_that_the_code_handles_is_found_nevertheless(author: Author) ->
     assert error.what == "a network connection"
 
 
-def test_arguments_and_result_pass() -> None:
+def test_arguments_and_result_are_passed_through() -> None:
     def add(one: int, *, other: int) -> int:
         return one + other
 
     assert watched(add, (1,), {"other": 2}, []) == 3
 
 
-def test_an_exception_passes() -> None:
+def test_an_exception_is_passed_through() -> None:
     def fails() -> None:
         raise ValueError("no such order")
 
@@ -219,7 +219,7 @@ def test_the_error_travels_between_processes() -> None:
 # What is not the workflow's doing.
 
 
-def test_other_threads_are_not_concerned(author: Author) -> None:
+def test_other_threads_are_not_affected(author: Author) -> None:
     inside, done = threading.Event(), threading.Event()
     found: list[UnrepeatableError] = []
 
@@ -239,7 +239,7 @@ def test_other_threads_are_not_concerned(author: Author) -> None:
     assert found == []
 
 
-def test_many_threads_are_each_told_their_own(author: Author) -> None:
+def test_each_of_many_threads_gets_its_own_errors(author: Author) -> None:
     def one(number: int) -> int:
         found: list[UnrepeatableError] = []
 
@@ -256,7 +256,7 @@ def test_many_threads_are_each_told_their_own(author: Author) -> None:
         assert list(pool.map(one, range(40))) == list(range(40))
 
 
-def test_only_the_greenlet_of_the_workflow_is_concerned(author: Author) -> None:
+def test_only_the_greenlet_of_the_workflow_is_affected(author: Author) -> None:
     worker = greenlet.getcurrent()
     found: list[UnrepeatableError] = []
 
@@ -300,7 +300,7 @@ def module(name: str, file: str, code: str, **names: Any) -> ModuleType:
     return made
 
 
-def test_flowys_own_work_for_a_workflow_is_not_concerned(author: Author) -> None:
+def test_flowys_own_work_for_a_workflow_is_not_affected(author: Author) -> None:
     own = module("flowy._payloads.stores", "payloads.py", "def kept(store): store()")
 
     def stores_a_long_argument() -> None:
@@ -309,7 +309,7 @@ def test_flowys_own_work_for_a_workflow_is_not_concerned(author: Author) -> None
     assert run(stores_a_long_argument) == []
 
 
-def test_files_of_a_library_are_its_own_affair_but_not_its_connections(author: Author) -> None:
+def test_files_of_a_library_are_ignored_but_its_connections_are_not(author: Author) -> None:
     code = """
 import socket
 def fill(): open(path, "w").close()
@@ -327,7 +327,7 @@ def send(): socket.create_connection(("127.0.0.1", 1))
 def test_logging_to_a_file_or_the_network_is_allowed(author: Author) -> None:
     logger = logging.Logger("example")
     logger.addHandler(logging.FileHandler(author.folder / "log.txt", delay=True))
-    # The port is closed: the handler says so itself, and goes on.
+    # The port is closed: the handler prints the error itself and continues.
     from logging.handlers import SysLogHandler
 
     logger.addHandler(SysLogHandler(("127.0.0.1", 9)))
@@ -352,7 +352,7 @@ def test_importing_is_allowed(author: Author, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(sys.modules, "imported_within_run")
 
 
-def test_finalizers_of_others_are_not_the_workflows_doing(author: Author) -> None:
+def test_finalizers_of_other_code_are_ignored(author: Author) -> None:
     class Holder:
         def __del__(self) -> None:
             author.writes_a_file()
@@ -385,7 +385,7 @@ def test_nothing_is_patched() -> None:
     assert (time.time, time.sleep, os.urandom, open, socket.socket, subprocess.Popen) == before
 
 
-def test_a_process_ends_in_peace() -> None:
+def test_a_process_ends_without_errors() -> None:
     program = """
 import atexit, os, sys
 from flowy._determinism.guard import watched

@@ -18,7 +18,7 @@ library = logging.getLogger("library.deep.inside")
 
 
 class Execution:
-    """An execution that is replayed until somebody says otherwise."""
+    """An execution that is replayed unless a test changes that."""
 
     def __init__(self, number: int = 1) -> None:
         self.replayed = True
@@ -54,7 +54,7 @@ def test_what_is_logged_in_a_replay_is_dropped(
     assert messages(caplog) == ["now"] * 3
 
 
-def test_what_flowy_itself_says_in_a_replay_appears(
+def test_what_flowy_itself_logs_in_a_replay_appears(
     execution: Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger("flowy.deciding.decider").warning("the history is long")
@@ -62,7 +62,7 @@ def test_what_flowy_itself_says_in_a_replay_appears(
     assert messages(caplog) == ["the history is long"]
 
 
-def test_every_handler_is_spared_what_is_replayed(execution: Execution) -> None:
+def test_no_handler_emits_what_is_replayed(execution: Execution) -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     memory = MemoryHandler(10, target=handler)
@@ -74,7 +74,7 @@ def test_every_handler_is_spared_what_is_replayed(execution: Execution) -> None:
     assert stream.getvalue() == ""
 
 
-def test_nothing_is_said_where_there_is_no_handler(
+def test_nothing_is_emitted_without_a_handler(
     execution: Execution, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logging.Logger("without handlers").error("then")
@@ -88,9 +88,7 @@ def test_outside_of_executions_everything_is_logged(caplog: pytest.LogCaptureFix
     assert messages(caplog) == ["after"]
 
 
-def test_records_tell_of_the_execution(
-    execution: Execution, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_records_name_the_execution(execution: Execution, caplog: pytest.LogCaptureFixture) -> None:
     execution.replayed = False
     WorkflowLogger("orders").info("%d left", 3, extra={"customer": "c-7"})
     (record,) = caplog.records
@@ -104,7 +102,7 @@ def test_records_tell_of_the_execution(
     ]
     assert (record.pathname, record.funcName) == (
         __file__,
-        test_records_tell_of_the_execution.__name__,
+        test_records_name_the_execution.__name__,
     )
 
 
@@ -122,7 +120,7 @@ def test_a_workflow_that_no_worker_runs_logs_too(caplog: pytest.LogCaptureFixtur
     assert [(r.getMessage(), vars(r)["workflow_id"]) for r in caplog.records] == [("alone", "-")]
 
 
-def test_a_logger_tells_what_it_would_log(execution: Execution) -> None:
+def test_a_logger_reports_which_levels_it_would_log(execution: Execution) -> None:
     logger = WorkflowLogger("orders")
     assert not logger.isEnabledFor(logging.CRITICAL)
     execution.replayed = False
@@ -134,7 +132,7 @@ def test_a_logger_tells_what_it_would_log(execution: Execution) -> None:
         logging.getLogger("orders").setLevel(logging.NOTSET)
 
 
-def test_a_filter_tells_all_records_of_a_handler(execution: Execution) -> None:
+def test_a_filter_adds_the_execution_to_all_records_of_a_handler(execution: Execution) -> None:
     execution.replayed = False
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -207,7 +205,7 @@ def test_suspended_executions_of_one_thread_are_told_apart(
     ]
 
 
-def test_another_record_factory_goes_on_making_records(
+def test_another_record_factory_still_creates_records(
     execution: Execution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = logging.getLogRecordFactory()

@@ -1,4 +1,4 @@
-"""Many deciders and workers at once over one service, some dying without warning in mid-task."""
+"""Many deciders and workers of one service, some of which die in the middle of a task."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Died(BaseException):
 
 
 class Deaths:
-    """Says who dies and when: by chance, and not more often than is planned."""
+    """Decides at random which worker dies and when, up to a planned number of times."""
 
     def __init__(self, seed: int, planned: int) -> None:
         self._chance = random.Random(seed)
@@ -79,7 +79,7 @@ class Mortal:
 
         def answer(**request: Any) -> Any:
             if self._deaths.strikes():
-                raise Died  # the work is done and nobody hears of it
+                raise Died  # the work is done and never reported
             reply = call(**request)
             decided = [decision["decisionType"] for decision in request.get("decisions", ())]
             if CLOSING.intersection(decided):
@@ -92,7 +92,7 @@ class Mortal:
 
     def _polled(self, task: Any) -> Any:
         if task.get("taskToken") and self._deaths.strikes(after_poll=True):
-            raise Died  # the task is handed out and nobody begins
+            raise Died  # the task is handed out and never begun
         return task
 
 
@@ -161,7 +161,7 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(
 
 
 @pytest.mark.parametrize(("seed", "suspended"), [(3, 3), (4, 1_000)])
-def test_children_signals_and_timers_get_through_whoever_dies(seed: int, suspended: int) -> None:
+def test_children_signals_and_timers_survive_dying_workers(seed: int, suspended: int) -> None:
     @activity("add", 1, "numbers", start_to_close=30)
     class Add(Activity):
         def run(self, *numbers: int) -> int:
@@ -232,7 +232,7 @@ def test_children_signals_and_timers_get_through_whoever_dies(seed: int, suspend
         assert ended.status == "COMPLETED", ended
         results[past.workflow_id] = ended.result
     for number, execution in enumerate(started):
-        # Both parts say 2n + 1, in the second run with 4n + 2 for n.
+        # Both parts return 2n + 1, in the second run with 4n + 2 for n.
         assert results[execution.workflow_id] == 2 * (2 * (2 * number + 1)) + 1
     assert deaths.died == DEATHS
 
@@ -251,7 +251,7 @@ def tasks(client: Any, executions: list[Execution]) -> tuple[dict[str, int], dic
 
 
 class Crew:
-    """Workers in threads, each of whom is replaced when it dies."""
+    """Workers in threads, each of which is replaced when it dies."""
 
     def __init__(self, *hires: Callable[[], Worker]) -> None:
         self._hires = hires

@@ -1,4 +1,4 @@
-"""What travels between workflows and activities: values of every kind, also long ones."""
+"""Values that are sent between workflows and activities: of every kind, including long ones."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ def test_a_store_that_does_not_take_a_value_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["", "s3://", "https://bucket/x"])
-def test_a_store_that_is_nowhere_is_refused(location: str) -> None:
+def test_an_empty_location_of_a_store_is_refused(location: str) -> None:
     with pytest.raises(ConfigurationError, match=r"a store is a folder or s3://bucket/prefix"):
         Payloads(store=location)
 

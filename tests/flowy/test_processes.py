@@ -16,7 +16,7 @@ from tests.support.worker_processes import always_crashing, crashing_once, stubb
 
 @pytest.fixture(autouse=True)
 def _handlers(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Hold that signals are handled afterwards as before."""
+    """Check that signals are handled afterwards as before."""
     caplog.set_level(logging.INFO, logger="flowy")
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in signals]
@@ -40,7 +40,7 @@ def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_processes(
-        1, always_crashing, tmp_path, backoff=lambda: Backoff(first=0.02, chance=lambda: 1.0)
+        1, always_crashing, tmp_path, backoff=lambda: Backoff(first=0.02, uniform=lambda: 1.0)
     )
     messages = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert messages[:3] == [

@@ -1,4 +1,4 @@
-"""Worker processes over an endpoint, one of which dies without warning in mid-task."""
+"""Worker processes at an endpoint, one of which dies in the middle of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random programs of all that an author can write: decided alike, however it is decided."""
+"""Random programs of all features: replayed and suspended executions decide the same."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_another_worker_may_register_at_the_same_moment(client: Any) -> None:
         activity_worker(Slow(client, activity_worker(client, Other)), Add).register()
 
 
-def test_a_fault_that_is_none_of_ours_is_passed_on() -> None:
+def test_an_unrelated_fault_is_passed_on() -> None:
     class Refusing:
         def describe_activity_type(self, **request: Any) -> Any:
             raise PermissionError("not allowed")
@@ -154,7 +154,7 @@ def test_a_package_is_searched_with_all_below_it_and_not_run() -> None:
 
 
 def test_a_module_is_searched_as_it_is() -> None:
-    import tests.flowy.scanned.inner.work as work
+    from tests.flowy.scanned.inner import work
 
     found = scan(work, "tests.flowy.scanned.inner.work")
     assert [cls.__name__ for cls in found.activities] == ["OldCut", "Cut", "Double"]
@@ -166,7 +166,7 @@ def test_a_module_that_cannot_be_imported_is_named() -> None:
         scan("no_such")
     with pytest.raises(ConfigurationError, match="; leave out "):
         scan("tests.flowy.scanned.py")
-    with pytest.raises(ConfigurationError, match="; give only the module: tests.flowy.scanned"):
+    with pytest.raises(ConfigurationError, match=r"; give only the module: tests\.flowy\.scanned"):
         scan("tests.flowy.scanned:Cutting")
 
 

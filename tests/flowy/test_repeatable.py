@@ -1,4 +1,4 @@
-"""What is the same at each replay: time, chance, what was looked up, and code that was changed."""
+"""What is the same at each replay: time, randomness, side effects, and patched code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_timer_may_be_given_as_a_timedelta() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1.5, -1, 100_000_000, "5", None, True])
-def test_seconds_that_are_none_are_refused(seconds: Any) -> None:
+def test_invalid_seconds_are_refused(seconds: Any) -> None:
     def script(self: Any) -> str:
         with pytest.raises(ConfigurationError, match="the seconds of a timer must be a whole num"):
             self.sleep(seconds)
@@ -78,10 +78,10 @@ def test_timers_do_not_hold_up_the_end() -> None:
     assert play(script).simulated_seconds == 10
 
 
-# Chance
+# Randomness
 
 
-def test_chance_is_the_executions_own() -> None:
+def test_random_numbers_are_the_executions_own() -> None:
     def script(self: Any) -> Any:
         before = [self.random.random(), str(self.uuid())]
         self.sleep(1)
@@ -92,10 +92,10 @@ def test_chance_is_the_executions_own() -> None:
     first, second = runner.run(cls), runner.run(cls)
     assert len({*first.result, *second.result}) == 8
     assert [marker["markerName"] for marker in seen(first, "MarkerRecorded")] == ["random"]
-    replay.replay(cls, first.history)  # the marker tells the ids
+    replay.replay(cls, first.history)  # the marker contains the seed
 
 
-def test_a_uuid_is_one() -> None:
+def test_a_uuid_is_valid() -> None:
     run = play(lambda self: [self.uuid().version, self.uuid().variant])
     assert run.result == [4, "specified in RFC 4122"]
 
@@ -130,7 +130,7 @@ def test_a_side_effect_may_read_a_clock_and_a_file() -> None:
     assert play(script).result == [True, len(__doc__ or "")]
 
 
-def test_a_side_effect_that_fails_fails_alike_at_each_replay() -> None:
+def test_a_side_effect_that_fails_fails_in_the_same_way_at_each_replay() -> None:
     def broken() -> None:
         raise OSError("disk full")
 
@@ -200,7 +200,7 @@ def test_a_marker_is_written_for_people() -> None:
     assert [marker.get("details") for marker in markers] == ["two", None]
 
 
-def test_a_marker_may_be_called_like_those_that_are_written_for_chance() -> None:
+def test_a_marker_may_have_the_name_of_those_that_flowy_writes() -> None:
     def script(self: Any) -> Any:
         self.marker("random", "x")
         self.marker("side effect 1", "x")
@@ -222,7 +222,7 @@ def test_a_marker_may_be_called_like_those_that_are_written_for_chance() -> None
         ("x", "y" * 32_769),
     ],
 )
-def test_a_marker_that_cannot_be_is_refused(name: str, details: str | None) -> None:
+def test_an_invalid_marker_is_refused(name: str, details: str | None) -> None:
     def script(self: Any) -> str:
         with pytest.raises(ConfigurationError, match="must be text of 1 to"):
             self.marker(name, details)
@@ -275,7 +275,7 @@ def test_a_new_execution_does_all_that_is_new() -> None:
     assert lives_through(new, new) == (["new", "new"], ["patched: early", "patched: late"])
 
 
-def test_a_patch_holds_or_not_for_the_whole_of_an_execution() -> None:
+def test_a_patch_is_used_or_not_for_a_whole_execution() -> None:
     def looped(self: Any) -> Any:
         return [self.sleep(30) or "old" for _ in range(4)]
 
@@ -306,7 +306,7 @@ def test_a_patch_must_have_a_name() -> None:
     assert play(script).result == "refused"
 
 
-def test_a_replay_is_told_of() -> None:
+def test_code_can_tell_whether_it_is_replayed() -> None:
     told: list[bool] = []
 
     def script(self: Any) -> None:

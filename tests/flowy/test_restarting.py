@@ -1,4 +1,4 @@
-"""Executions that begin anew in a new run, and histories that grow long."""
+"""Executions that continue in a new run, and histories that grow long."""
 
 from __future__ import annotations
 

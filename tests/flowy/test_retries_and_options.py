@@ -1,4 +1,4 @@
-"""What is tried again and when, and what is chosen for a call: by decorator, proxy, block, call."""
+"""Retries, and the options of a call from decorator, proxy, block and call."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def tried(**options: Any) -> Run:
 # Retries
 
 
-def test_an_error_says_all_that_is_known_of_it() -> None:
+def test_an_error_contains_everything_that_is_known() -> None:
     def script(self: Any) -> Any:
         with pytest.raises(TaskFailed) as caught:
             self.one.options(retry=2)().result()
@@ -73,7 +73,7 @@ def test_a_failure_and_a_time_out_are_tried_again() -> None:
     assert (run.result, starts(run)) == ("done", [0, 0, 10])
 
 
-def test_there_is_one_attempt_if_nothing_is_said() -> None:
+def test_there_is_one_attempt_by_default() -> None:
     assert tried().result == [1, "one 1 (one-1) failed: ValueError: no"]
 
 
@@ -91,7 +91,7 @@ def test_attempts_wait_as_the_policy_says(retry: Retry, expected: list[int]) -> 
     assert starts(tried(retry=retry)) == expected
 
 
-def test_jitter_shortens_delays_by_chance_of_the_executions_own() -> None:
+def test_jitter_shortens_delays_by_the_executions_own_randomness() -> None:
     run = tried(retry=Retry(4, delay=100, jitter=0.5))
     delays = [int(timer["startToFireTimeout"]) for timer in seen(run, "TimerStarted")]
     assert all(50 <= delay <= 100 for delay in delays)
@@ -199,7 +199,7 @@ def scheduled(call: Any, **overrides: Any) -> dict[str, Any]:
     return attributes
 
 
-def test_what_is_said_nearest_to_the_call_holds() -> None:
+def test_the_option_nearest_to_the_call_applies() -> None:
     def blocks(self: Any, inner: bool, call: bool) -> None:
         with self.options(priority=3):
             if inner:
@@ -215,7 +215,7 @@ def test_what_is_said_nearest_to_the_call_holds() -> None:
     assert scheduled(lambda self: blocks(self, True, True), priority=2)["taskPriority"] == "5"
 
 
-def test_options_that_are_not_said_again_stay() -> None:
+def test_options_that_are_not_overridden_stay() -> None:
     def call(self: Any) -> None:
         with self.options(heartbeat=7), self.options(start_to_close=None):
             self.levels.options(schedule_to_close=9).options(priority=-1)()
@@ -357,6 +357,6 @@ def test_a_wrong_option_of_a_child_is_refused(options: Any, message: str) -> Non
         ({"unless": "ValueError"}, "unless of a retry must list exceptions"),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused(arguments: Any, message: str) -> None:
+def test_an_invalid_policy_is_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Retry(**arguments)

@@ -1,4 +1,4 @@
-"""The service's limits are kept to by themselves, and lower ones are found out and waited out."""
+"""Deciders keep the service's limits on their own, and learn and wait out lower ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class One(Activity):
 
 
 def carried_out(cls: Any, *others: Any, limits: Limits | None = None) -> tuple[Any, Measuring]:
-    """What an execution with many things at once comes to."""
+    """The result of an execution with many calls at once."""
     simulation = Simulation(limits=limits)
     client = Measuring(simulation.client(poll_seconds=1))
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
@@ -69,17 +69,17 @@ def carried_out(cls: Any, *others: Any, limits: Limits | None = None) -> tuple[A
     return ended.result, client
 
 
-def test_more_activities_than_may_be_open_take_their_turn() -> None:
+def test_activities_beyond_the_limit_wait() -> None:
     cls = made(lambda self: sum(flowy.gather(*[self.one(n) for n in range(2_500)])))
     assert carried_out(cls)[0] == sum(range(2_500))
 
 
-def test_more_timers_than_may_be_open_take_their_turn() -> None:
+def test_timers_beyond_the_limit_wait() -> None:
     cls = made(lambda self: len(flowy.gather(*[self.timer(5) for _ in range(1_500)])))
     assert carried_out(cls)[0] == 1_500
 
 
-def test_more_children_than_may_be_open_take_their_turn() -> None:
+def test_children_beyond_the_limit_wait() -> None:
     proxy = child(lambda self, number: number)
     cls = made(lambda self: sum(flowy.gather(*[self.child(n) for n in range(1_100)])), child=proxy)
     assert carried_out(cls, proxy.workflow)[0] == sum(range(1_100))
@@ -187,7 +187,7 @@ def test_the_rate_of_new_children_is_waited_out() -> None:
     assert result == sum(range(540))
 
 
-def test_what_is_refused_for_want_of_room_is_no_error_of_the_call() -> None:
+def test_an_exceeded_limit_is_not_an_error_of_the_call() -> None:
     def script(self: Any) -> Any:
         return flowy.gather(*[self.two.options(retry=1)() for _ in range(4)])
 
@@ -198,7 +198,7 @@ def test_what_is_refused_for_want_of_room_is_no_error_of_the_call() -> None:
     }
 
 
-def test_what_waits_its_turn_ends_at_once_when_it_is_canceled() -> None:
+def test_a_queued_call_ends_at_once_when_it_is_canceled() -> None:
     def script(self: Any) -> Any:
         works = [self.one(number) for number in range(1_001)]
         works[-1].cancel()

@@ -1,4 +1,4 @@
-"""Signals: taken in the order in which they come, by whoever waits, and sent to others."""
+"""Signals: taken in the order in which they arrive, and sent to other executions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.replayed_runs import at_the_worst_moment, child, made, play, 
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 60])
-def test_a_signal_is_taken_whether_it_came_before_or_after_somebody_waits(seconds: int) -> None:
+def test_a_signal_is_taken_whether_it_came_before_or_after_the_wait(seconds: int) -> None:
     def script(self: Any) -> Any:
         self.sleep(10)
         return self.signal("name").result()
@@ -76,7 +76,7 @@ def test_a_signal_may_be_what_run_returns() -> None:
     assert run.result == {"got": 1}
 
 
-def test_done_tells_whether_a_signal_is_there() -> None:
+def test_done_reports_whether_a_signal_has_arrived() -> None:
     def script(self: Any) -> Any:
         wait = self.signal("name")
         before = wait.done
@@ -154,7 +154,7 @@ def test_a_signal_is_delivered_before_the_execution_that_sent_it_ends() -> None:
     assert seen(run, "ExternalWorkflowExecutionSignaled")
 
 
-def test_a_signal_to_nobody_is_an_error() -> None:
+def test_a_signal_to_an_unknown_execution_is_an_error() -> None:
     def script(self: Any) -> Any:
         with pytest.raises(NotDelivered) as caught:
             self.send_signal("nobody", "name", error_handling=True).result()
@@ -166,13 +166,13 @@ def test_a_signal_to_nobody_is_an_error() -> None:
     ]
 
 
-def test_a_signal_to_nobody_fails_the_execution_if_it_does_not_handle_that() -> None:
+def test_a_signal_to_an_unknown_execution_fails_the_sender_if_unhandled() -> None:
     run = play(lambda self: self.send_signal("nobody", "name"))
     assert run.status == "FAILED"
     assert run.reason.startswith("the signal 'name' (nobody) was not delivered")
 
 
-def test_a_request_to_cancel_nobody_is_an_error() -> None:
+def test_a_request_to_cancel_an_unknown_execution_is_an_error() -> None:
     def script(self: Any) -> Any:
         asked = self.request_cancel("nobody", error_handling=True)
         flowy.wait(asked)
@@ -271,7 +271,7 @@ def test_a_signal_to_a_child_between_two_attempts_reaches_the_next() -> None:
 # None lost
 
 
-def test_signals_that_nobody_took_are_there_in_the_next_run() -> None:
+def test_signals_that_were_not_taken_are_there_in_the_next_run() -> None:
     def script(self: Any, run: int = 0) -> Any:
         if run < 2:
             self.sleep(10)

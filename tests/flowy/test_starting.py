@@ -102,7 +102,7 @@ def test_an_argument_that_cannot_be_sent_is_refused() -> None:
         start(None, DOMAIN, Chain, 1, times=object())  # type: ignore[arg-type]
 
 
-def test_what_the_service_refuses_is_said_in_a_sentence(ready: Any) -> None:
+def test_refusals_of_the_service_are_reported_in_a_sentence(ready: Any) -> None:
     start(ready, DOMAIN, Chain, 1, 2, workflow_id="one")
     with pytest.raises(StartError, match="an execution with the id 'one' is open; choose another"):
         start(ready, DOMAIN, Chain, 1, 2, workflow_id="one")
@@ -121,7 +121,7 @@ def test_a_type_without_defaults_needs_options(ready: Any) -> None:
         start(ready, DOMAIN, ("bare", 1))
 
 
-def test_a_fault_that_is_none_of_ours_is_passed_on() -> None:
+def test_an_unrelated_fault_is_passed_on() -> None:
     class Refusing:
         def start_workflow_execution(self, **request: Any) -> Any:
             raise PermissionError("not allowed")

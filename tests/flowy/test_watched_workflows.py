@@ -1,4 +1,4 @@
-"""Workers notice what workflows must not do, log once, and explain what differs."""
+"""Workers detect what workflows must not do, log once, and explain differences."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_what_a_worker_decides_is_logged_once(
     assert (told["workflow_type"], told["number"]) == ("noted 1", 4)
 
 
-def test_a_history_that_grows_long_is_told_once(
+def test_a_history_that_grows_long_is_reported_once(
     runner: Runner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flowy._decider.turns.LONG_HISTORY", 20)
@@ -261,7 +261,7 @@ def test_a_difference_is_explained(
         assert f"line {new.__code__.co_firstlineno + line}, in" in str(caught.value)
 
 
-def test_a_question_that_was_removed_is_told(runner: Runner) -> None:
+def test_a_patch_check_that_was_removed_is_reported(runner: Runner) -> None:
     def asking(self: Any) -> Any:
         return self.one().result() if self.patched("larger") else None
 
@@ -272,7 +272,7 @@ def test_a_question_that_was_removed_is_told(runner: Runner) -> None:
     assert caught.value.difference.reason is Reason.PATCH_REMOVED
 
 
-def test_a_side_effect_that_was_removed_is_told(runner: Runner) -> None:
+def test_a_side_effect_that_was_removed_is_reported(runner: Runner) -> None:
     def rolling(self: Any) -> Any:
         return self.side_effect(lambda: 4), self.one().result()
 

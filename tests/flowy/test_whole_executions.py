@@ -87,7 +87,7 @@ def test_an_attempt_that_failed_is_followed_by_another(client: Any) -> None:
     replay(Everything, history(client, execution))
 
 
-def test_a_failure_that_nobody_handles_fails_the_execution(client: Any) -> None:
+def test_an_unhandled_failure_fails_the_execution(client: Any) -> None:
     @workflow("failing", 1, "decisions")
     class Failing(Workflow):
         broken = ActivityProxy(Broken)

@@ -151,7 +151,7 @@ def test_a_remote_traceback_begins_with_the_authors_own_lines(simulated: Any) ->
     assert "in broken" in frame
 
 
-def test_a_heartbeat_is_recorded_and_says_to_go_on(client: Any) -> None:
+def test_a_heartbeat_is_recorded_and_says_to_continue(client: Any) -> None:
     went_on: list[bool] = []
 
     @activity("beating", 1, "numbers", heartbeat=5)
@@ -165,7 +165,7 @@ def test_a_heartbeat_is_recorded_and_says_to_go_on(client: Any) -> None:
 
 
 class Heard:
-    """A client that hears heartbeats, and answers or raises what it was given."""
+    """A client that records heartbeats, and returns or raises what it was given."""
 
     def __init__(self, answer: bool | Exception = False) -> None:
         self.answer = answer
@@ -192,7 +192,7 @@ def test_a_heartbeat_says_to_stop_when_cancellation_is_requested() -> None:
     assert context.cancel_requested
 
 
-def test_a_heartbeat_that_gets_lost_on_the_way_is_no_reason_to_stop(
+def test_a_lost_heartbeat_does_not_stop_the_activity(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     context = beating(Heard(fault("ThrottlingException")))
@@ -205,7 +205,7 @@ def test_a_heartbeat_that_the_service_refuses_for_another_reason_is_an_error() -
         beating(Heard(fault("OperationNotPermittedFault"))).heartbeat()
 
 
-def test_nothing_is_sent_any_more_once_nobody_waits() -> None:
+def test_nothing_is_sent_once_the_activity_is_no_longer_awaited() -> None:
     client = Heard(fault("UnknownResourceFault"))
     context = beating(client)
     assert [context.heartbeat(), context.heartbeat(), context.repeat()] == [False] * 3
@@ -213,12 +213,12 @@ def test_nothing_is_sent_any_more_once_nobody_waits() -> None:
     assert len(client.details) == 1
 
 
-def test_an_activity_that_is_run_by_hand_has_a_task_that_hears_nothing() -> None:
+def test_heartbeats_of_an_activity_run_by_hand_are_not_sent() -> None:
     assert Double().heartbeat("half") is True
     assert ActivityContext().heartbeat() is True
 
 
-def test_an_activity_that_timed_out_is_told_to_stop_and_its_answer_is_not_missed(
+def test_an_activity_that_timed_out_is_asked_to_stop_and_its_answer_is_dropped(
     simulated: Any, simulation: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     went_on: list[bool] = []
@@ -364,7 +364,7 @@ def test_a_difference_from_the_history_is_not_answered(caplog: pytest.LogCapture
     )
 
 
-def test_a_history_that_makes_no_sense_is_not_answered(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_history_is_not_answered(caplog: pytest.LogCaptureFixture) -> None:
     client = Canned(Past().events)
     worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain])  # type: ignore[arg-type]
     assert worker.run_once()
@@ -458,7 +458,7 @@ def test_the_identity_is_kept_in_the_history(simulated: Any) -> None:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Hold that signals are handled afterwards as before."""
+    """Check that signals are handled afterwards as before."""
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in signals]
     yield
@@ -488,7 +488,7 @@ def test_a_signal_stops_a_worker_after_the_task_in_hand(
     )
 
 
-def test_a_worker_stops_when_it_is_told_to(simulated: Any, handlers: None) -> None:
+def test_a_worker_stops_on_request(simulated: Any, handlers: None) -> None:
     @activity("stopping", 1, "numbers")
     class Stopping(Activity):
         def run(self) -> None:

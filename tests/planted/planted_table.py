@@ -16,7 +16,7 @@ TWIN_RUNS = 3_000
 
 
 def row(bug: Bug) -> str:
-    """Return the row of a bug: search for it systematically and at random.
+    """Return the row of a bug: search for it systematically and with random runs.
 
     Raises:
         AssertionError: it is not found in time, or a bug is found in its fixed twin.
@@ -49,7 +49,7 @@ def table() -> str:
 
 
 def main() -> None:
-    """Print the table, and write it between the marks of each document that is named."""
+    """Print the table, and write it between the marks in each given document."""
     for name in MODULES:
         import_module(name)
     # The log of workers that meet faults would hide the progress of the search.

@@ -1,4 +1,4 @@
-"""Commands that run beside a server: ``flowy-sim serve -- COMMAND``."""
+"""Commands that run with a server: ``flowy-sim serve -- COMMAND``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_command_signs_with_the_first_of_the_keys(tmp_path: Path) -> None:
     assert ended.returncode == 7, ended.stderr
 
 
-def test_a_request_to_end_is_handed_on() -> None:
+def test_a_termination_signal_is_passed_on() -> None:
     command = [*SERVE, sys.executable, "-c", OBEY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -70,19 +70,19 @@ def test_a_request_to_end_is_handed_on() -> None:
         assert process.wait(SECONDS) == 5
 
 
-def test_a_command_that_a_signal_has_ended_has_the_status_a_shell_would_give_it() -> None:
+def test_a_command_killed_by_a_signal_has_the_exit_status_of_a_shell() -> None:
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run([*SERVE, sys.executable, "-c", kill], timeout=SECONDS)
     assert ended.returncode == 128 + 9
 
 
-def test_a_command_that_is_not_there_is_one_sentence() -> None:
+def test_a_missing_command_is_reported_in_one_sentence() -> None:
     result = CliRunner().invoke(cli, ["serve", "no-such-command"])
     assert result.exit_code == 1
     assert result.stderr == "Error: cannot run no-such-command: No such file or directory\n"
 
 
-def test_a_file_that_cannot_be_served_from_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_served_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "swf.db").write_text("no database")
     result = CliRunner().invoke(cli, ["serve", "--db", str(tmp_path / "swf.db"), "true"])
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""How much a server takes: of one request, of connections, of simulations; and from whom."""
+"""Limits of requests, connections and simulations, and which clients are accepted."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def opened(endpoint: Endpoint) -> socket.socket:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """All that comes before the server ends the connection."""
+    """Everything that arrives before the server closes the connection."""
     parts = []
     try:
         while part := connection.recv(65_536):
             parts.append(part)
     except ConnectionResetError:
-        pass  # It ends connections on which it does not read all that was sent.
+        pass  # It closes connections on which it does not read everything that was sent.
     return b"".join(parts)
 
 
@@ -49,9 +49,7 @@ def head(*lines: str) -> bytes:
 @pytest.mark.parametrize(
     "announced", [str(MAX_BODY + 1), "9" * 30, "1e3"], ids=["one byte", "many digits", "no number"]
 )
-def test_a_body_that_announces_itself_as_too_large_is_refused_unread(
-    real: Endpoint, announced: str
-) -> None:
+def test_a_body_declared_as_too_large_is_refused_unread(real: Endpoint, announced: str) -> None:
     with opened(real) as connection:
         connection.sendall(head(f"Content-Length: {announced}"))
         status = connection.recv(65_536).partition(b"\r\n")[0]
@@ -67,13 +65,13 @@ def test_a_body_in_chunks_without_end_is_refused(real: Endpoint) -> None:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_of_all_the_bytes_that_it_may_have_is_taken(real: Endpoint, program: Make) -> None:
+def test_a_body_of_the_maximum_size_is_accepted(real: Endpoint, program: Make) -> None:
     request = json.dumps(REGISTERED).encode()
     reply = program(real).post("ListDomains", request + b" " * (MAX_BODY - len(request)))
     assert reply.members == {"domainInfos": []}
 
 
-def test_a_head_that_comes_at_once_may_be_no_larger(real: Endpoint, program: Make) -> None:
+def test_a_head_that_arrives_at_once_has_the_same_limit(real: Endpoint, program: Make) -> None:
     assert program(real).post("ListDomains", REGISTERED, Long="x" * 64_000).status == 200
     assert program(real).post("ListDomains", REGISTERED, Long="x" * 65_536).status == 431
 
@@ -84,13 +82,13 @@ def test_a_head_without_end_is_refused(real: Endpoint) -> None:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_request_that_is_never_finished_is_in_nobody_s_way(real: Endpoint, program: Make) -> None:
+def test_an_unfinished_request_does_not_block_others(real: Endpoint, program: Make) -> None:
     with opened(real) as slow:
         slow.sendall(head("Content-Length: 100") + b"{")
         assert program(real).call("ListDomains", **REGISTERED) == {"domainInfos": []}
 
 
-def test_what_a_request_says_is_neither_run_nor_used_as_a_path(
+def test_the_content_of_a_request_is_neither_run_nor_used_as_a_path(
     real: Endpoint, program: Make
 ) -> None:
     code = "__import__('os').abort()"
@@ -105,7 +103,7 @@ def test_what_a_request_says_is_neither_run_nor_used_as_a_path(
 # Connections
 
 
-def test_as_many_connections_are_open_as_may_be(program: Make) -> None:
+def test_connections_are_limited(program: Make) -> None:
     with serving(ServerSettings(max_connections=2)) as endpoint:
         first, second, third = (program(endpoint) for _ in range(3))
         for caller in (first, second):
@@ -130,7 +128,7 @@ def test_as_many_connections_are_open_as_may_be(program: Make) -> None:
 # Simulations
 
 
-def test_as_many_simulations_are_there_as_may_be(program: Make) -> None:
+def test_simulations_are_limited(program: Make) -> None:
     with serving(ServerSettings(max_simulations=2)) as endpoint:
         for name in ("suite-a", "suite-b"):
             program(endpoint.named(name)).prepare()
@@ -153,7 +151,7 @@ def test_each_account_among_the_access_keys_has_a_simulation_of_its_own(
     assert [len(reply["domainInfos"]) for reply in names.values()] == [1, 0, 0]
 
 
-def test_a_reset_is_one_simulation_s_alone(real: Endpoint, program: Make) -> None:
+def test_a_reset_affects_one_simulation_only(real: Endpoint, program: Make) -> None:
     other = real.named("beside")
     for endpoint in (real, other):
         program(endpoint).prepare()
@@ -174,7 +172,7 @@ def test_a_reset_is_one_simulation_s_alone(real: Endpoint, program: Make) -> Non
         (ServerSettings(secrets={"key": "secret"}), False),
     ],
 )
-def test_other_machines_are_let_in_when_they_sign_or_everybody_may(
+def test_other_machines_are_accepted_if_they_sign_or_all_are_allowed(
     settings: ServerSettings, refused: bool
 ) -> None:
     guard = Guard(settings)
@@ -186,7 +184,7 @@ def test_other_machines_are_let_in_when_they_sign_or_everybody_may(
         guard.check("192.0.2.1", HERE)
 
 
-def test_who_signs_from_another_machine_may_not_move_the_clock() -> None:
+def test_a_signing_client_on_another_machine_may_not_move_the_clock() -> None:
     guard = Guard(ServerSettings(secrets={"key": "secret"}))
     with pytest.raises(ForbiddenError, match="may only call Amazon SWF"):
         guard.check_control("192.0.2.1")
@@ -206,7 +204,7 @@ def test_who_signs_from_another_machine_may_not_move_the_clock() -> None:
         ("[", False),
     ],
 )
-def test_the_server_goes_by_its_addresses_and_by_the_names_it_was_given(
+def test_the_server_accepts_its_addresses_and_the_names_it_was_given(
     host: str, known: bool
 ) -> None:
     guard = Guard(ServerSettings(hosts=("swf.example",)))
@@ -217,7 +215,7 @@ def test_the_server_goes_by_its_addresses_and_by_the_names_it_was_given(
             guard.check("127.0.0.1", {"host": host})
 
 
-def test_web_pages_call_from_where_they_may(program: Make) -> None:
+def test_web_pages_of_allowed_origins_may_call(program: Make) -> None:
     with serving(ServerSettings(origins=("http://localhost:3000",))) as endpoint:
         caller = program(endpoint)
         welcome = caller.post("ListDomains", REGISTERED, Origin="http://localhost:3000")
@@ -228,7 +226,7 @@ def test_web_pages_call_from_where_they_may(program: Make) -> None:
         assert "access-control-allow-origin" not in stranger.headers
 
 
-def test_no_web_page_is_told_anything_unless_that_was_asked_for(
+def test_no_web_page_gets_an_answer_unless_its_origin_is_allowed(
     real: Endpoint, program: Make
 ) -> None:
     caller = program(real)

@@ -23,7 +23,7 @@ from tests.support.http_clients import (
 Make = Callable[..., Program]
 
 
-def test_tasks_go_to_those_who_have_waited_longest(real: Endpoint, program: Make) -> None:
+def test_tasks_go_to_the_polls_that_have_waited_longest(real: Endpoint, program: Make) -> None:
     starter = program(real)
     starter.prepare()
     pollers = [program(real) for _ in range(10)]
@@ -36,9 +36,7 @@ def test_tasks_go_to_those_who_have_waited_longest(real: Endpoint, program: Make
     assert taken == [f"order-{number}" for number in range(10)]
 
 
-def test_those_who_poll_again_and_again_get_as_many_tasks_each(
-    real: Endpoint, program: Make
-) -> None:
+def test_clients_that_poll_repeatedly_get_equally_many_tasks(real: Endpoint, program: Make) -> None:
     starter = program(real)
     starter.prepare()
     pollers = [program(real) for _ in range(4)]
@@ -54,9 +52,7 @@ def test_those_who_poll_again_and_again_get_as_many_tasks_each(
         wait_for_polls(real, 4)
 
 
-def test_who_waits_on_a_busy_list_is_not_in_the_way_of_who_waits_on_another(
-    real: Endpoint, program: Make
-) -> None:
+def test_polls_of_a_busy_list_do_not_delay_polls_of_another(real: Endpoint, program: Make) -> None:
     decider, worker = program(real), program(real)
     decider.prepare()
     worker.send("PollForActivityTask", ACTIVITIES)
@@ -67,7 +63,7 @@ def test_who_waits_on_a_busy_list_is_not_in_the_way_of_who_waits_on_another(
     assert worker.receive().members["activityId"] == "pack"
 
 
-def test_no_task_is_lost_to_who_hangs_up_just_before_it_comes(
+def test_no_task_is_lost_to_a_client_that_hangs_up_just_before_it_arrives(
     real: Endpoint, program: Make
 ) -> None:
     starter = program(real)
@@ -85,7 +81,7 @@ def test_no_task_is_lost_to_who_hangs_up_just_before_it_comes(
         there.hang_up()
 
 
-def test_who_says_no_more_is_not_there_any_more(real: Endpoint, program: Make) -> None:
+def test_a_silent_client_counts_as_gone(real: Endpoint, program: Make) -> None:
     gone, there = program(real), program(real)
     there.prepare()
     gone.send("PollForDecisionTask", DECISIONS)
@@ -95,7 +91,9 @@ def test_who_says_no_more_is_not_there_any_more(real: Endpoint, program: Make) -
     assert there.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
 
 
-def test_no_task_is_lost_to_who_ends_without_a_farewell(real: Endpoint, program: Make) -> None:
+def test_no_task_is_lost_to_a_client_that_ends_without_closing_its_connection(
+    real: Endpoint, program: Make
+) -> None:
     gone, there = program(real), program(real)
     there.prepare()
     gone.send("PollForDecisionTask", DECISIONS)
@@ -106,7 +104,9 @@ def test_no_task_is_lost_to_who_ends_without_a_farewell(real: Endpoint, program:
     assert there.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
 
 
-def test_who_begins_another_request_meanwhile_is_there(real: Endpoint, program: Make) -> None:
+def test_a_client_that_begins_another_request_counts_as_present(
+    real: Endpoint, program: Make
+) -> None:
     hasty, starter = program(real), program(real)
     starter.prepare()
     hasty.send("PollForDecisionTask", DECISIONS)
@@ -116,7 +116,7 @@ def test_who_begins_another_request_meanwhile_is_there(real: Endpoint, program: 
     assert hasty.receive().members["startedEventId"] == 3
 
 
-def test_a_task_that_nobody_is_left_to_take_waits(real: Endpoint, program: Make) -> None:
+def test_a_task_that_no_client_is_left_to_take_waits(real: Endpoint, program: Make) -> None:
     starter = program(real)
     starter.prepare()
     gone = program(real)
@@ -127,7 +127,7 @@ def test_a_task_that_nobody_is_left_to_take_waits(real: Endpoint, program: Make)
     assert starter.call("PollForDecisionTask", **DECISIONS)["startedEventId"] == 3
 
 
-def test_decisions_and_activities_of_one_answer_reach_those_who_wait(
+def test_decisions_and_activities_of_one_answer_reach_waiting_polls(
     real: Endpoint, program: Make
 ) -> None:
     decider, first, second = program(real), program(real), program(real)
@@ -168,7 +168,7 @@ def test_a_time_out_reaches_a_decider_that_waits(program: Make) -> None:
         assert "ActivityTaskTimedOut" in decider.events(run_id)
 
 
-def test_polls_of_a_list_that_nobody_may_poll_any_more_are_refused(program: Make) -> None:
+def test_polls_beyond_the_limit_of_a_list_are_refused(program: Make) -> None:
     limited = ServerSettings(simulation=Settings(limits={"polls": 1}))
     with serving(limited) as endpoint:
         one, other = program(endpoint), program(endpoint)
@@ -180,7 +180,7 @@ def test_polls_of_a_list_that_nobody_may_poll_any_more_are_refused(program: Make
         assert reply.members["__type"] == "com.amazonaws.swf.base.model#LimitExceededFault"
 
 
-def test_a_server_holds_so_many_polls_as_it_has_room_for(program: Make) -> None:
+def test_a_server_holds_as_many_polls_as_its_limit_allows(program: Make) -> None:
     with serving(ServerSettings(max_polls=1)) as endpoint:
         one, other = program(endpoint), program(endpoint)
         one.prepare()

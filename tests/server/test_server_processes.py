@@ -151,7 +151,7 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
     }
 
 
-def test_metrics_tell_of_calls_and_of_what_is_open(real: Endpoint, program: Make) -> None:
+def test_metrics_count_calls_and_what_is_open(real: Endpoint, program: Make) -> None:
     caller, poller = program(real), program(real)
     caller.prepare()
     caller.post("RegisterDomain", {"name": 5})

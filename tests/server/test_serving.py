@@ -119,7 +119,7 @@ def wire(url: str) -> Iterator[Wire]:
     opened.connection.close()
 
 
-def test_deciders_and_workers_of_boto3_carry_an_execution_through(
+def test_deciders_and_workers_on_boto3_complete_an_execution(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SWF", url)
@@ -160,7 +160,7 @@ def test_a_void_operation_has_an_empty_body_and_a_content_type(wire: Wire) -> No
     assert "date" in headers
 
 
-def test_the_legacy_target_and_content_type_are_answered_in_kind(wire: Wire) -> None:
+def test_a_legacy_request_gets_a_legacy_response(wire: Wire) -> None:
     headers = {
         "X-Amz-Target": "com.amazonaws.swf.service.model.SimpleWorkflowService.ListDomains",
         "Content-Type": "application/json; charset=UTF-8",
@@ -201,7 +201,7 @@ def test_the_legacy_target_and_content_type_are_answered_in_kind(wire: Wire) -> 
         ("Nothing", b"{}", b'{"__type":"com.amazon.coral.service#UnknownOperationException"}'),
     ],
 )
-def test_a_refusal_is_worded_as_the_service_words_it(
+def test_a_refusal_has_the_message_of_the_service(
     wire: Wire, operation: str, body: bytes, answer: bytes
 ) -> None:
     status, _, got = wire.post(body, operation)
@@ -314,7 +314,7 @@ def test_a_reset_leaves_nothing(url: str, wire: Wire) -> None:
     assert found["domainInfos"] == []
 
 
-def test_health_readiness_and_metrics_can_be_asked_for(url: str, wire: Wire) -> None:
+def test_health_readiness_and_metrics_are_served(url: str, wire: Wire) -> None:
     assert wire.ask("GET", "/_flowy/health") == {"status": "healthy"}
     assert wire.ask("GET", "/_flowy/ready") == {"status": "ready"}
     client(url).list_domains(registrationStatus="REGISTERED")
@@ -322,7 +322,7 @@ def test_health_readiness_and_metrics_can_be_asked_for(url: str, wire: Wire) -> 
     assert b'operation="ListDomains"' in wire.read()[2]
 
 
-def test_who_calls_by_another_name_or_from_another_page_is_refused(wire: Wire) -> None:
+def test_requests_with_another_host_name_or_origin_are_refused(wire: Wire) -> None:
     status, _, body = wire.post(b"{}", Host="evil.example")
     assert status == 403
     assert b"--allow-host evil.example" in body
@@ -331,14 +331,14 @@ def test_who_calls_by_another_name_or_from_another_page_is_refused(wire: Wire) -
     assert b"--allow-origin" in body
 
 
-def test_who_calls_by_no_name_at_all_is_refused(wire: Wire) -> None:
+def test_a_request_without_a_host_name_is_refused(wire: Wire) -> None:
     status, _, body = wire.post(b"{}", Host="")
     assert status == 403
     assert b"send a Host header" in body
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/x"), ("GET", "/_flowy/none")])
-def test_who_asks_for_something_else_is_told_where_to_go(
+def test_an_unknown_path_is_answered_with_the_known_ones(
     wire: Wire, method: str, path: str
 ) -> None:
     wire.connection.request(method, path)
@@ -412,14 +412,14 @@ def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number
         (["--poll-seconds", "-1"], "--poll-seconds"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(arguments: list[str], sentence: str) -> None:
+def test_a_wrong_option_is_reported_in_one_sentence(arguments: list[str], sentence: str) -> None:
     result = CliRunner().invoke(cli, ["serve", "--port", "0", *arguments])
     assert result.exit_code == 2
     [said] = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
     assert sentence in said
 
 
-def test_a_port_that_is_taken_is_one_sentence() -> None:
+def test_a_port_in_use_is_reported_in_one_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -29,9 +29,9 @@ from tests.support.server_load import DOMAIN, Client, Event, Told
 
 SECONDS = 30.0 if "FLOWY_SOAK" in os.environ else 2.0
 CLIENTS = 50
-#: How the server ends, time after time.
+#: How the server ends, in turn.
 ENDS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL] * (4 if "FLOWY_SOAK" in os.environ else 1)
-#: What a server may answer, whatever it is asked.
+#: The statuses that a server may answer with.
 STATUSES = {200, 400, 403, 404, 413}
 
 
@@ -48,7 +48,7 @@ class Kept:
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--db", str(self.path)]
-        # Time-outs and empty polls come while there is still time for them.
+        # Time-outs and empty polls happen while the test still runs.
         options += ["--clock", "x20", "--poll-seconds", "5", "--max-polls", "30", "--grace", "5"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -83,7 +83,7 @@ class Kept:
 
 
 @pytest.mark.slow
-def test_whatever_50_clients_do_and_however_often_the_server_dies_nothing_answered_is_lost(
+def test_nothing_answered_is_lost_when_a_server_with_50_clients_is_killed_repeatedly(
     tmp_path: Path,
 ) -> None:
     server, told, over = Kept(tmp_path), Told(), threading.Event()

@@ -35,7 +35,7 @@ def test_each_test_has_a_simulation_of_its_own(swf_endpoint: Endpoint, time: int
     latency=Latency.RECORDED,
     limits=Limits(domains=1, throttling=True),
 )
-def test_a_marker_says_how_it_is_simulated(swf_endpoint: Endpoint) -> None:
+def test_a_marker_configures_the_simulation(swf_endpoint: Endpoint) -> None:
     assert swf_endpoint.now.year == 2030
     settings = swf_endpoint.describe()["settings"]
     assert (settings["seed"], settings["latency"]) == (7, "recorded")
@@ -45,7 +45,7 @@ def test_a_marker_says_how_it_is_simulated(swf_endpoint: Endpoint) -> None:
         client.register_domain(**DOMAIN | {"name": "other"})
 
 
-def test_a_latency_of_one_s_own_cannot_be_served(pytester: pytest.Pytester) -> None:
+def test_a_custom_latency_cannot_be_served(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_run_ids(swf_endpoint: Endpoint) -> None:
     assert run_ids[0] == run_ids[1] != run_ids[2]
 
 
-def test_what_cannot_be_is_refused_in_the_server_s_words(swf_endpoint: Endpoint) -> None:
+def test_invalid_settings_are_refused_with_the_server_s_message(swf_endpoint: Endpoint) -> None:
     with pytest.raises(EndpointError, match="There is no setting 'sed'"):
         swf_endpoint.reset(sed=3)
     with pytest.raises(EndpointError, match="There is no such simulation"):
@@ -102,12 +102,14 @@ def test_a_server_in_a_thread_stops_though_time_was_frozen_meanwhile() -> None:
     assert set(threading.enumerate()) == others
 
 
-def test_without_the_extra_it_is_told_what_to_install(
+def test_without_the_extra_the_error_names_what_to_install(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flowy_sim.pytest_plugin._fixtures.find_spec", lambda name: None)
     pytester.makepyfile("def test_it(swf_endpoint): pass")
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(errors=1)
-    report.stdout.fnmatch_lines(["swf_endpoint needs starlette and uvicorn; *'flowy-sim?serve?'"])
+    report.stdout.fnmatch_lines(
+        ["swf_endpoint needs starlette and uvicorn; install it: pip install *"]
+    )
     report.stdout.no_fnmatch_line("*pytest_plugin/*")

@@ -43,7 +43,7 @@ def test_an_order_runs_to_its_end_in_plain_poll_loops(any_client: Any) -> None:
     assert types["ActivityTaskTimedOut"] == types["DecisionTaskTimedOut"] == 0
 
 
-def test_all_clients_tell_the_same_story() -> None:
+def test_all_clients_see_the_same_history() -> None:
     def story(kind: str) -> list[Any]:
         simulation = Simulation(seed=3, schedule=RandomChoice(3))
         client = (
@@ -232,7 +232,7 @@ def test_an_empty_poll_costs_no_simulated_time(simulation: Simulation, any_clien
 
 
 @pytest.mark.parametrize("kind", ["client", "boto3", "wire"])
-def test_polls_can_be_told_not_to_wait(simulation: Simulation, kind: str) -> None:
+def test_polls_can_be_made_not_to_wait(simulation: Simulation, kind: str) -> None:
     if kind == "client":
         client = simulation.client(poll_seconds=0)
     else:
@@ -244,7 +244,7 @@ def test_polls_can_be_told_not_to_wait(simulation: Simulation, kind: str) -> Non
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
-def test_a_wait_that_is_none_is_refused(simulation: Simulation, seconds: float) -> None:
+def test_an_invalid_wait_is_refused(simulation: Simulation, seconds: float) -> None:
     with pytest.raises(ValueError, match="give a number of at least 0"):
         simulation.client(poll_seconds=seconds)
     with pytest.raises(ValueError, match="give a number of at least 0"):

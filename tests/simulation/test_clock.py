@@ -32,7 +32,7 @@ def test_an_instant_without_a_time_zone_is_refused(start: datetime | str) -> Non
 
 
 @pytest.mark.parametrize("start", ["yesterday", "", 5, b"2024-01-01T00:00:00Z"])
-def test_what_is_no_instant_is_refused(start: str) -> None:
+def test_something_that_is_not_an_instant_is_refused(start: str) -> None:
     with pytest.raises(ValueError, match="is not an instant; give a datetime"):
         Simulation(start=start)
 
@@ -95,7 +95,7 @@ def test_twenty_simulations_have_twenty_times() -> None:
     assert [each.clock.milliseconds - begin for each in simulations] == list(range(0, 20_000, 1000))
 
 
-def test_a_scaled_clock_runs_by_itself_and_can_be_put_forward() -> None:
+def test_a_scaled_clock_runs_on_its_own_and_can_be_put_forward() -> None:
     real = [100.0]
     clock = ScaledClock(60, start="2024-01-01T00:00:00Z", real_seconds=lambda: real[0])
     simulation = Simulation(clock=clock)
@@ -117,7 +117,7 @@ def test_a_scaled_clock_runs_by_itself_and_can_be_put_forward() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, "fast", float("nan"), True])
-def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+def test_an_invalid_rate_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="rate is a number greater than 0"):
         ScaledClock(rate)
 
@@ -133,7 +133,7 @@ def test_real_time_never_runs_backwards_and_is_not_advanced() -> None:
         clock.advance(1)
 
 
-def test_a_real_clock_tells_the_machines_time() -> None:
+def test_a_real_clock_has_the_machines_time() -> None:
     before = datetime.now(UTC)
     now = Simulation(clock=RealClock()).clock.now
     assert before - timedelta(milliseconds=1) <= now <= datetime.now(UTC)

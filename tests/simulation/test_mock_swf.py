@@ -64,7 +64,7 @@ def test_a_decorated_function_has_a_new_simulation_each_time(time: int) -> None:
     register(boto3.client("swf"))
 
 
-def test_a_simulation_of_ones_own_can_answer() -> None:
+def test_a_given_simulation_can_answer() -> None:
     simulation = Simulation()
     register(simulation.client())
     with mock_swf(simulation) as same:
@@ -97,7 +97,7 @@ def test_the_client_of_a_simulation_stays_with_it(wire: bool) -> None:
         assert names(boto3.client("swf")) == []
 
 
-def test_it_wins_inside_moto_which_serves_the_rest(wire: bool) -> None:
+def test_it_takes_precedence_inside_moto_which_serves_the_rest(wire: bool) -> None:
     with mock_aws():
         early = boto3.client("swf")
         with mock_swf(wire=wire):
@@ -109,7 +109,7 @@ def test_it_wins_inside_moto_which_serves_the_rest(wire: bool) -> None:
         assert names(early) == []
 
 
-def test_it_wins_around_moto_which_serves_the_rest(wire: bool) -> None:
+def test_it_takes_precedence_around_moto_which_serves_the_rest(wire: bool) -> None:
     with mock_swf(wire=wire), mock_aws():
         run_order(boto3.client("swf"))
         s3 = boto3.client("s3")
@@ -132,7 +132,7 @@ def test_a_stubbed_client_stays_stubbed() -> None:
 
 @pytest.fixture
 def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has credentials or a region here, and nobody may look for them."""
+    """There are no credentials and no region, and looking for them fails."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)

@@ -1,4 +1,4 @@
-"""The quick checks against botocore's own: what they let pass, botocore would send just so."""
+"""The quick checks, compared with botocore's own: what they accept, botocore sends unchanged."""
 
 from __future__ import annotations
 

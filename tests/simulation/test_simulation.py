@@ -20,7 +20,7 @@ ROOT = Path(flowy_sim.__file__).parent.parent
 
 
 def run_orders(simulation: Simulation) -> list[Any]:
-    """Run a few orders to their ends; return all that can be told from them."""
+    """Run a few orders to their ends; return everything that can be observed."""
     client = simulation.client()
     register(client)
     runs = {f"order-{n}": start(client, f"order-{n}", steps=2, pause=n) for n in range(4)}
@@ -89,7 +89,7 @@ def test_a_call_never_waits() -> None:
     assert simulation.clock.now == before
 
 
-def test_limits_that_are_none_are_refused() -> None:
+def test_invalid_limits_are_refused() -> None:
     with pytest.raises(TypeError, match="such as Limits"):
         Simulation(limits={"polls": 1})  # type: ignore[arg-type]
 

@@ -102,7 +102,7 @@ def test_the_target_of_another_service_is_refused(headers: dict[str, str]) -> No
         b'{"x": ' + b"9" * 5_000 + b"}",
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(SerializationException):
         wire.read_body(body)
 

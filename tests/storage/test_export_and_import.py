@@ -31,14 +31,14 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def typed(*words: str, given: bytes | None = None) -> Result:
-    """What comes of a command."""
+    """The result of a command."""
     result = CliRunner(**APART).invoke(cli, words, input=given)
     assert result.exception is None or isinstance(result.exception, SystemExit), result
     return result
 
 
 def complaint(*words: str, given: bytes | None = None) -> str:
-    """What a command that fails says, in one line."""
+    """The message of a command that fails, in one line."""
     result = typed(*words, given=given)
     assert result.exit_code > 0
     assert not result.stdout_bytes
@@ -147,7 +147,9 @@ def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.M
 
     said = complaint("export", "--db", kept)
 
-    assert said == "Error: An export is not text; give --output, or redirect stdout."
+    assert said == (
+        "Error: An export is not text for a terminal; give --output, or redirect stdout."
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.M
         (("--endpoint-url", "http://127.0.0.1:x"), "Error: http://127.0.0.1:x is not a flowy-sim "),
     ],
 )
-def test_what_cannot_be_exported_is_told_in_a_sentence(
+def test_a_failed_export_is_reported_in_a_sentence(
     kept: str, words: tuple[str, ...], said: str
 ) -> None:
     assert complaint("export", *words).startswith(said)
@@ -197,7 +199,7 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(
         ),
     ],
 )
-def test_what_cannot_be_imported_is_told_in_a_sentence(
+def test_a_failed_import_is_reported_in_a_sentence(
     kept: str, folder: Path, words: tuple[str, ...], given: bytes, said: str
 ) -> None:
     before = (folder / kept).read_bytes()
@@ -207,7 +209,7 @@ def test_what_cannot_be_imported_is_told_in_a_sentence(
     assert not (folder / "a.db").exists()
 
 
-def test_a_file_of_somebody_else_is_left_alone(kept: str, folder: Path) -> None:
+def test_a_file_of_another_program_is_left_alone(kept: str, folder: Path) -> None:
     exported = typed("export", "--db", kept).stdout_bytes
     (folder / "mine.txt").write_text("mine")
 
@@ -218,7 +220,7 @@ def test_a_file_of_somebody_else_is_left_alone(kept: str, folder: Path) -> None:
 
 
 class Stranger(BaseHTTPRequestHandler):
-    """A web server that is no simulation: it answers the path that it is asked for."""
+    """A web server that is not a simulation: it answers with the requested path."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -226,7 +228,7 @@ class Stranger(BaseHTTPRequestHandler):
         self.wfile.write(self.path.encode()[len("/") : -len("/_flowy/export")])
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -241,7 +243,7 @@ def stranger() -> Any:
 
 
 @pytest.mark.parametrize("answer", ["<html>", "{}", "[]", "3"])
-def test_a_server_of_somebody_else_is_recognized(stranger: str, answer: str) -> None:
+def test_a_server_of_another_program_is_recognized(stranger: str, answer: str) -> None:
     said = complaint("export", "--endpoint-url", f"{stranger}/{answer}")
 
     assert said.startswith(f"Error: {stranger}/{answer} is not a flowy-sim server (")

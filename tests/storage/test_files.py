@@ -1,4 +1,4 @@
-"""A file that cannot be used is refused with a sentence, and is left as it is."""
+"""A file that cannot be used is refused with a sentence and left unchanged."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def opened(path: Path) -> dict[str, Any]:
 
 
 def refused(path: Path) -> str:
-    """The sentence with which a file is refused; it is as it was before."""
+    """The sentence with which a file is refused; the file is unchanged."""
     before = content(path)
     with pytest.raises(FileRefusedError) as refusal:
         opened(path)
@@ -74,13 +74,13 @@ def refused(path: Path) -> str:
     return str(refusal.value)
 
 
-def test_a_file_is_made_where_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_is_created(tmp_path: Path) -> None:
     opened(tmp_path / "new.db")
 
     assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
 
 
-def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+def test_an_empty_file_is_treated_as_missing(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.touch()
 
@@ -164,7 +164,7 @@ def test_a_link_to_an_empty_file_stays_one(tmp_path: Path) -> None:
     assert (tmp_path / "target.db").stat().st_size
 
 
-def test_a_file_that_is_made_by_two_belongs_to_one(tmp_path: Path) -> None:
+def test_a_file_that_two_processes_create_belongs_to_one(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     files.create(path)
 
@@ -178,7 +178,7 @@ def test_nothing_is_left_beside_a_file_that_was_closed(path: Path) -> None:
     assert [found.name for found in path.parent.iterdir()] == ["kept.db"]
 
 
-def test_a_file_cannot_be_made_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_file_cannot_be_created_in_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(FileRefusedError, match=r"cannot be created \(.*\); give a file in"):
         opened(tmp_path / "no" / "kept.db")
 
@@ -190,7 +190,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("foreign", [b"hello", b"SQLite format 3\0" + bytes(84)])
-def test_what_is_not_such_a_file_is_refused(tmp_path: Path, foreign: bytes) -> None:
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, foreign: bytes) -> None:
     path = tmp_path / "foreign.db"
     path.write_bytes(foreign)
 
@@ -273,7 +273,7 @@ def test_a_truncated_file_is_refused(templates: Path, tmp_path: Path, kept: floa
 
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(max_examples=150)
-def test_a_file_with_a_wrong_bit_is_refused_or_as_it_was(
+def test_a_file_with_a_flipped_bit_is_refused_or_unchanged(
     templates: Path, tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
 ) -> None:
     path = crash(templates / "closed.db", tmp_path_factory.mktemp("bit") / "kept.db")
@@ -290,7 +290,7 @@ def test_a_file_with_a_wrong_bit_is_refused_or_as_it_was(
         assert found == expected
 
 
-def test_a_row_that_was_changed_by_somebody_else_is_refused(path: Path) -> None:
+def test_a_row_that_another_program_changed_is_refused(path: Path) -> None:
     opened(path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE history SET events = replace(events, 'order', 'older')")
@@ -327,7 +327,7 @@ def test_a_file_that_is_mostly_empty_is_made_smaller_when_it_is_opened(
     assert path.stat().st_size < large / 10
 
 
-def test_whatever_was_written_last_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_the_last_write_is_there_completely_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "kept.db"
     states: list[dict[str, Any]] = []
 

@@ -1,4 +1,4 @@
-"""What was durable when it was answered is there when the process has been killed."""
+"""What was answered is durable: it is there after the process has been killed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_was_answered_is_there_after_a_crash(path: Path) -> None:
     running(story())
 
 
-def test_histories_that_have_ended_are_read_when_somebody_asks(path: Path) -> None:
+def test_closed_histories_are_read_on_demand(path: Path) -> None:
     async def story() -> None:
         async with Served(path) as served:
             served.register()
@@ -123,7 +123,7 @@ def test_page_tokens_are_good_after_a_crash(path: Path) -> None:
     running(story())
 
 
-def test_what_falls_due_while_nobody_serves_happens_at_its_own_instant(path: Path) -> None:
+def test_what_falls_due_while_no_server_runs_happens_at_its_own_instant(path: Path) -> None:
     async def story() -> None:
         async with Served(path) as served:
             served.register()
@@ -167,7 +167,7 @@ def test_a_heartbeat_is_remembered(path: Path) -> None:
     running(story())
 
 
-def test_the_clock_goes_on_from_where_it_was_seen(path: Path) -> None:
+def test_the_clock_continues_from_the_last_time_seen(path: Path) -> None:
     async def story() -> None:
         async with Served(path) as served:
             served.register()
@@ -204,7 +204,7 @@ def test_simulations_accounts_and_regions_are_kept_apart(path: Path) -> None:
     running(story())
 
 
-def test_a_new_beginning_and_an_end_are_kept(path: Path) -> None:
+def test_resets_and_removals_are_kept(path: Path) -> None:
     async def story() -> None:
         async with Served(path) as served:
             for served.simulation in ("reset", "removed", "kept"):

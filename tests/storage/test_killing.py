@@ -26,7 +26,7 @@ ORDER = {"name": "Order", "version": "1"}
 
 
 class InternalFailure(Exception):
-    """The answer is that something went wrong in the server."""
+    """The server answered with a server error."""
 
 
 class Client:
@@ -80,7 +80,7 @@ def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 class Told:
-    """What clients were told before the server was killed."""
+    """The answers that clients got before the server was killed."""
 
     def __init__(self) -> None:
         self.runs: dict[str, str] = {}
@@ -115,7 +115,7 @@ class Told:
         self.count += 1
 
     def check(self, client: Client) -> None:
-        """Hold the server to everything that was told."""
+        """Check that the server has everything that it answered."""
         for workflow_id, run_id in self.runs.items():
             history = client.history(workflow_id, run_id)
             signals = [

@@ -1,4 +1,4 @@
-"""Whatever clients do and whenever the process ends: what was kept is all that there was."""
+"""Whatever clients do and whenever the process ends, nothing that was stored is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if not SOAK:
 
 
 @pytest.mark.parametrize("seed", range(200 if SOAK else 8))
-def test_after_crashes_everything_goes_on_as_if_there_had_been_none(seed: int) -> None:
+def test_after_crashes_everything_continues_as_if_there_had_been_none(seed: int) -> None:
     smooth, rough = campaign(seed, crashes=False), campaign(seed, crashes=True)
 
     assert rough.replies == smooth.replies

@@ -1,4 +1,4 @@
-"""Simulations are moved as database files and go on where they were; what is wrong is refused."""
+"""Simulations are moved as database files and continue; invalid files are refused."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
 
 
 def in_file(path: Path, story: Callable[[Served], Any]) -> Any:
-    """What comes of a story told with the simulation in a file."""
+    """The result of a function called with the simulation in a file."""
 
     async def tell() -> Any:
         async with Served(path) as served:
@@ -203,7 +203,7 @@ def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) ->
     assert describe(engines[engine.region]) == describe(engine)
 
 
-def test_a_simulation_comes_beside_others_under_another_name(lived: Lived, tmp_path: Path) -> None:
+def test_a_simulation_is_added_to_others_under_another_name(lived: Lived, tmp_path: Path) -> None:
     path = tmp_path / "moved.db"
     add(path, lived.snapshot)
     add(path, lived.snapshot, "other")
@@ -243,7 +243,7 @@ def test_executions_are_added_to_those_that_are_there(lived: Lived, tmp_path: Pa
 
 
 def refusal_of(path: Path, snapshot: Path) -> str:
-    """The sentence with which an import is refused; the file is as it was."""
+    """The sentence with which an import is refused; the file is unchanged."""
     before = path.read_bytes()
     with pytest.raises((SnapshotError, FileRefusedError)) as refusal:
         add(path, snapshot)
@@ -252,7 +252,7 @@ def refusal_of(path: Path, snapshot: Path) -> str:
     return str(refusal.value)
 
 
-def test_a_run_comes_once(lived: Lived, tmp_path: Path) -> None:
+def test_a_run_is_imported_only_once(lived: Lived, tmp_path: Path) -> None:
     path = tmp_path / "moved.db"
     add(path, lived.snapshot)
 
@@ -267,7 +267,7 @@ def test_two_executions_of_a_workflow_id_cannot_be_open(lived: Lived, tmp_path: 
     assert "an execution of 'order-2' is open" in refusal_of(path, lived.only("order-2"))
 
 
-def test_nothing_comes_from_the_future(lived: Lived, tmp_path: Path) -> None:
+def test_a_snapshot_that_is_ahead_in_time_is_refused(lived: Lived, tmp_path: Path) -> None:
     path = tmp_path / "moved.db"
     in_file(path, lambda served: served.register())
 
@@ -287,9 +287,7 @@ def test_a_simulation_with_another_seed_does_not_know_the_tokens(
     assert imported.lost_tokens == 2
 
 
-def test_a_file_that_was_to_be_made_is_not_made_for_a_bad_snapshot(
-    lived: Lived, tmp_path: Path
-) -> None:
+def test_no_file_is_created_for_an_invalid_snapshot(lived: Lived, tmp_path: Path) -> None:
     (tmp_path / "bad.db").write_bytes(b"bad")
     with pytest.raises(FileRefusedError, match=r"bad\.db is not a file of flowy-sim"):
         add(tmp_path / "moved.db", tmp_path / "bad.db")
@@ -349,9 +347,7 @@ def test_a_file_with_other_tables_is_refused(lived: Lived, tmp_path: Path, state
         read_snapshot(path)
 
 
-def test_what_a_file_says_about_closed_executions_is_not_believed(
-    lived: Lived, tmp_path: Path
-) -> None:
+def test_summaries_of_closed_executions_are_not_trusted(lived: Lived, tmp_path: Path) -> None:
     def lie(content: Rows) -> None:
         for _, _, state in content["executions"]:
             if state[4] is not None:

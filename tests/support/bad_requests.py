@@ -28,7 +28,7 @@ AMOUNTS = ("DurationInSecondsOptional", "DurationInSeconds", "DurationInDays", "
 
 @dataclass(frozen=True)
 class Case:
-    """A request and what the service says to it.
+    """A request and the answer of the service.
 
     Attributes:
         operation: whose request it is.
@@ -76,7 +76,7 @@ def decision(kind: str) -> dict[str, Any]:
 
 
 def example(shape: Any) -> Any:
-    """Return a good value of a shape, with all members that it can have."""
+    """Return a valid value of a shape, with all members that it can have."""
     match shape.type_name:
         case "structure":
             return {name: example(member) for name, member in shape.members.items()}
@@ -142,7 +142,7 @@ def expected(operation: str, what: str, changed: Any, path: Path, required: bool
 
 
 def needs_attributes(path: Path) -> bool:
-    """Say whether a decision must carry the attributes at a path."""
+    """Return whether a decision must have the attributes at a path."""
     members = input_shape("RespondDecisionTaskCompleted").members["decisions"].member.members
     return bool(members[path[-1]].required_members)
 
@@ -210,7 +210,7 @@ def dotted(path: Path) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two requests are equal and share no list or dictionary."""
+    """Return whether two requests are equal and share no list or dictionary."""
     if isinstance(one, Mapping):
         return (
             isinstance(other, Mapping)

@@ -1,4 +1,4 @@
-"""All that an engine holds, as data that can be compared with ``==``."""
+"""Everything that an engine holds, as data that can be compared with ``==``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe(engine: Engine) -> dict[str, Any]:
 
 
 def _deadlines(engine: Engine) -> list[Any]:
-    """What will happen, by instants and in the order in which it was set."""
+    """The pending effects, by instant and in the order in which they were scheduled."""
     alive = engine.effects._alive
     shown = []
     for at, key in sorted(engine.effects._queue):

@@ -1,4 +1,4 @@
-"""An engine with one domain and a few types, and short words for what is done with it."""
+"""An engine with one domain and a few types, and shortcuts for calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def decision(kind: str, **attributes: Any) -> dict[str, Any]:
 
 
 class Driver:
-    """Calls an engine at an instant that moves only when told to."""
+    """Calls an engine at an instant that moves only on request."""
 
     def __init__(self, retention: str = "7", **settings: Any) -> None:
         self.engine = Engine(**settings)

@@ -1,4 +1,4 @@
-"""A state machine around an engine: whatever clients may do, in any order, checked after each call."""
+"""A state machine around an engine: anything that clients may do, checked after each call."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SURE_START: dict[str, Any] = {
     "executionStartToCloseTimeout": "3600",
 }
 _A1: dict[str, str] = {"name": "A", "version": "1"}
-#: What makes sure that SURE_START succeeds, whatever was deprecated or deleted.
+#: Operations after which SURE_START succeeds, even if types were deprecated or deleted.
 RESTORE: list[tuple[str, dict[str, Any]]] = [
     ("UndeprecateDomain", {"name": "a"}),
     ("UndeprecateActivityType", {"domain": "a", "activityType": _A1}),
@@ -101,7 +101,7 @@ ADMINISTERING = sorted(
 
 
 class Chooser:
-    """Chooses by a seed; its state is part of what a fault leaves unchanged."""
+    """Chooses by a seed; a fault must not change its state either."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -111,7 +111,7 @@ class Chooser:
 
 
 def fingerprint(engine: Engine) -> bytes:
-    """All that an engine holds, down to the state of its randomness."""
+    """Everything that an engine holds, including the state of its random generators."""
     return pickle.dumps(engine)
 
 
@@ -146,7 +146,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def check_reply(operation: str, reply: dict[str, Any]) -> None:
-    """Hold a reply to the service model."""
+    """Check a reply against the service model."""
     assert is_tidy(reply)
     shape = service_model().operation_model(operation).output_shape
     if shape is None:
@@ -365,7 +365,7 @@ class Service(RuleBasedStateMachine):
         self.poll_for_an_activity_task()
         self.work()
 
-    # Nonsense
+    # Random requests
 
     @rule()
     def call_nonsense(self) -> None:

@@ -1,6 +1,6 @@
-"""A small shop to tell stories about, which remembers everything that the service has said.
+"""A small shop for scenarios, which records all answers of the service.
 
-A test that tells a story says with `produces` what has to come up in it:
+A test declares with `produces` what it has to cover:
 
 - ``operation ListDomains``: a call of the operation that is not refused;
 - ``fault DescribeDomain UnknownResourceFault``: a call of the operation refused with that fault;
@@ -26,7 +26,7 @@ DOMAIN = "shop"
 TASK_LIST = {"name": "list"}
 WORKFLOW = {"name": "Order", "version": "1"}
 ACTIVITY = {"name": "Charge", "version": "1"}
-#: Defaults that let everything take as long as it likes.
+#: Defaults without time limits.
 WORKFLOW_DEFAULTS = {
     "defaultChildPolicy": "TERMINATE",
     "defaultExecutionStartToCloseTimeout": "31536000",
@@ -75,7 +75,7 @@ SUCCESSES = {
 
 
 def produces(*items: str) -> Callable[[Test], Test]:
-    """Say what has to come up in a test; the `world` fixture makes sure that it does."""
+    """Declare what a test has to cover; the `world` fixture checks that it does."""
 
     def say(test: Test) -> Test:
         test.__dict__["produces"] = frozenset(items)
@@ -179,7 +179,7 @@ class World:
         return caught.value.message
 
     def wait(self, seconds: float = 1) -> None:
-        """Let time pass; what takes a moment of its own is then done."""
+        """Let time pass; effects that follow a call have then happened."""
         self.simulation.clock.advance(seconds)
 
     def start(self, workflow_id: str = "order", /, **members: Any) -> str:
@@ -190,7 +190,7 @@ class World:
         return run_id
 
     def poll(self, task_list: str = "list", **members: Any) -> dict[str, Any]:
-        """Get a decision task, which has to be there."""
+        """Poll for a decision task, which has to exist."""
         task = self.call("PollForDecisionTask", taskList={"name": task_list}, **members)
         assert "taskToken" in task, "no decision task"
         return task
@@ -207,17 +207,17 @@ class World:
         return task
 
     def take(self, task_list: str = "list", **members: Any) -> dict[str, Any]:
-        """Get an activity task, which has to be there."""
+        """Poll for an activity task, which has to exist."""
         task = self.call("PollForActivityTask", taskList={"name": task_list}, **members)
         assert "taskToken" in task, "no activity task"
         return task
 
     def nothing_to_do(self, task_list: str = "list") -> bool:
-        """Say whether a decider would find no task."""
+        """Return whether a decider would find no task."""
         request = {"taskList": {"name": task_list}}
         return bool(self.call("CountPendingDecisionTasks", **request)["count"] == 0)
 
-    # Looking
+    # Queries
 
     def executions(self, workflow_id: str | None = None) -> list[dict[str, Any]]:
         """Return the ``executionInfo`` of all executions or of one workflow id, newest last."""
@@ -255,7 +255,7 @@ class World:
         return attributes
 
     def same_time(self, first: int, last: int, workflow_id: str = "order") -> bool:
-        """Say whether the events from one id to another were written in one transaction."""
+        """Return whether the events from one id to another were written in one transaction."""
         events = self.history(workflow_id)[first - 1 : last]
         return len({event["eventTimestamp"] for event in events}) == 1
 

@@ -10,7 +10,7 @@ RESIZE = {"name": "resize", "version": "1"}
 
 
 class History:
-    """A history to be written event by event; each method says what happened, and when."""
+    """A history that is written event by event; each method adds what happened, and when."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -18,7 +18,7 @@ class History:
         self.add(0, "WorkflowExecutionStarted", workflowType={"name": "photo", "version": "7"})
 
     def add(self, seconds: float, event_type: str, **attributes: Any) -> Self:
-        """Write any event, so many seconds after the start."""
+        """Write any event, a number of seconds after the start."""
         member = f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
         event = {
             "eventId": len(self.events) + 1,

@@ -27,7 +27,7 @@ class Divide(Activity):
 
 @workflow("sum", 1, "decisions")
 class SumOfDoubles(Workflow):
-    """Two activities side by side, and one that needs both."""
+    """Two activities at the same time, and one that needs both."""
 
     double = ActivityProxy(Double)
     add = ActivityProxy(Add)

@@ -152,7 +152,7 @@ def timer(seconds: int) -> dict[str, Any]:
 
 
 def wait_until(condition: Callable[[], object], seconds: int = SECONDS) -> None:
-    """Look again and again until a condition holds; fail if that takes too long."""
+    """Check repeatedly until a condition holds; fail if that takes too long."""
     pause = threading.Event()
     for _ in range(seconds * 200):
         if condition():
@@ -167,5 +167,5 @@ def waiting(endpoint: Endpoint) -> int:
 
 
 def wait_for_polls(endpoint: Endpoint, number: int) -> None:
-    """Wait until so many polls wait."""
+    """Wait until a number of polls wait."""
     wait_until(lambda: waiting(endpoint) == number)

@@ -30,7 +30,7 @@ INVENTED = re.compile(r"(Timestamp|Date|runId|taskToken|nextPageToken)$")
 
 @dataclass(frozen=True)
 class Twin:
-    """A value that is one thing for moto and another for the engine."""
+    """A pair of values: moto's and the engine's."""
 
     moto: Any
     engine: Any

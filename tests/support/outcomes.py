@@ -1,4 +1,4 @@
-"""What workflows of these tests tell of what they have called."""
+"""The outcomes of calls, as workflows of these tests return them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class PhotoServer:
-    """Serves the sample photograph at any path but those that have an answer of their own."""
+    """Serves the sample photograph at any path except those with another answer."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}

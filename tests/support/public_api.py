@@ -1,4 +1,4 @@
-"""The listing of the public API: `python tests/public_api.py` writes it to public_api.txt anew."""
+"""The listing of the public API: `python -m tests.support.public_api` writes it."""
 
 from __future__ import annotations
 

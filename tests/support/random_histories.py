@@ -1,4 +1,4 @@
-"""Random lives of a small domain, and the histories that they leave behind."""
+"""Random activity in a small domain, and the histories that result."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def fail(payload: Any) -> Any:
 
 
 class Life:
-    """A domain in which workers, deciders and others do things at random."""
+    """A domain in which workers, deciders and other clients act randomly."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -88,7 +88,7 @@ class Life:
         return self.engine.call(operation, request, self.now)
 
     def live(self, moments: int) -> None:
-        """Let that many things happen; what the service refuses does not."""
+        """Take a number of random actions, some of which the service refuses."""
         actions = {
             self.pass_time: 4,
             self.start: 2,

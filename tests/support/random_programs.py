@@ -1,4 +1,4 @@
-"""Programs for workflows, drawn at random from all that an author can write, and their worlds."""
+"""Random programs for workflows, of everything that an author can write, and their environment."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Program(NamedTuple):
 
     steps: tuple[Step, ...]
     heeds: bool
-    """Whether it closes as canceled when it is asked to, rather than go on."""
+    """Whether it closes as canceled when it is asked to, rather than continue."""
     outside: tuple[tuple[int, str], ...]
     """What comes from outside when: a request to ``cancel``, or a signal of that name."""
 
@@ -252,7 +252,7 @@ class Playing:
 
 
 def written(program: Program) -> type[Workflow]:
-    """The workflow that carries a program out."""
+    """The workflow that runs a program."""
 
     def run(self: Any, run: int = 0, handed: Any = None) -> Any:
         playing = Playing(self, program, run)
@@ -267,13 +267,13 @@ def written(program: Program) -> type[Workflow]:
     return workflow("random", 1, "decisions")(type("Random", (Proxies,), {"run": run}))
 
 
-# Their worlds.
+# Their environment.
 
 
 class Careless:
-    """A client over which some answers to decision tasks are lost, and nobody notices.
+    """A client that silently loses some answers to decision tasks.
 
-    Before others something happens that the decisions do not know of.
+    Before other answers something happens that the decisions do not know of.
     """
 
     def __init__(
@@ -299,11 +299,11 @@ Suspending = Callable[[], int | SuspendedExecutions]
 def lived(
     program: Program, seed: int, suspending: Iterable[Suspending], limits: Limits | None = None
 ) -> tuple[Simulation, type[Workflow]]:
-    """Let a program be carried out.
+    """Run a program.
 
     Args:
         program: the program.
-        seed: of the simulation and of all that is left to chance.
+        seed: of the simulation and of all random choices.
         suspending: for each of several deciders, what it keeps suspended.
         limits: of the simulation.
     """
@@ -331,7 +331,7 @@ def lived(
     actor = ActivityWorker(client, DOMAIN, "numbers", [Steady, Flaky])
     for worker in (*deciders, actor):
         worker.register()
-    # Nobody waits for a worker that might yet come, however slow the machine is.
+    # No client is waited for, however slow the machine is.
     client.poll_for_activity_task(domain=DOMAIN, taskList={"name": "nobody"})
     start(client, DOMAIN, cls, workflow_id="random", execution_start_to_close=3_600)
     began = simulation.clock.now

@@ -1,6 +1,6 @@
 """Requests made from the service model that mostly make sense.
 
-The world is small, so that calls meet: few names, few task lists, short times, one seed for each
+There are few names, few task lists and short times, so that calls interact, and one seed for each
 request.
 """
 
@@ -85,7 +85,7 @@ POOLS: dict[str, Any] = {
 }
 CLOSING = [f"{verb}WorkflowExecution" for verb in ("Complete", "Fail", "Cancel", "ContinueAsNew")]
 GOING_ON = [kind for kind in enum("DecisionType") if kind not in CLOSING]
-#: What is kept open needs more attempts than what is ended.
+#: Operations that open things are tried more often than those that end them.
 GOING_ON += ["ScheduleActivityTask", "ScheduleActivityTask", "StartTimer"]
 TOKENS = ("TaskToken", "PageToken")
 JUNK = (None, True, -1, 5, 1.5, "", "1", "NONE", "x" * 300, [], [None], ["x"], {}, {"name": 5})
@@ -98,12 +98,12 @@ class Requests:
         self.random = Random(seed)
 
     def request(self, operation: str, **told: Any) -> dict[str, Any]:
-        """A request with all its required members but tokens, some others, and those told."""
+        """A request with all required members except tokens, some others, and the given ones."""
         made: dict[str, Any] = self.structure(input_shape(operation))
         return {**made, **told}
 
     def answer(self) -> dict[str, Any]:
-        """What a decider may say, without its token."""
+        """An answer of a decider, without its token."""
         told = {"decisions": self.decisions()}
         request = self.request("RespondDecisionTaskCompleted", **told)
         if self.random.random() < 0.7:
@@ -111,7 +111,7 @@ class Requests:
         return request
 
     def decisions(self) -> list[dict[str, Any]]:
-        """A batch of decisions, good ones mostly."""
+        """A batch of decisions, mostly valid ones."""
         kinds = self.random.choices(GOING_ON, k=self.random.randrange(5))
         chance = self.random.random()
         if chance < 0.2:

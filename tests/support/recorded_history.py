@@ -29,7 +29,7 @@ def attributes(event: dict[str, Any]) -> dict[str, Any]:
 
 
 class Written:
-    """A history in the making; decision tasks are scheduled by the service's rule.
+    """A history that is being written; decision tasks are scheduled by the service's rule.
 
     Example:
         >>> written = Written()
@@ -98,7 +98,7 @@ class Written:
         return scheduled, started
 
     def start_child(self, **settings: Any) -> tuple[int, int, dict[str, Any]]:
-        """Let a child start; return the ids of both events, and what events of it say."""
+        """Let a child start; return the ids of both events, and the attributes that later ones share."""
         members = {"workflowId": "child", "workflowType": TYPE, **SETTINGS, **settings}
         (initiated,) = self.decide(("StartChildWorkflowExecutionInitiated", members))
         child = {

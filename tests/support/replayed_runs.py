@@ -44,7 +44,7 @@ def made(script: Script, name: str = "scripted", **members: Any) -> type[Workflo
 
 
 def child(script: Script, name: str = "child", **options: Any) -> Any:
-    """A proxy of a child whose ``run`` is a function, which `play` also lets run."""
+    """A proxy of a child whose ``run`` is a function, which `play` also runs."""
     return WorkflowProxy(made(script, name), **options)
 
 
@@ -66,10 +66,10 @@ def play(
         *args: its arguments.
         stubs: adds stubs to those of the activities: ``one`` returns the sum of its arguments, or
             1, and ``two`` 2 after ten seconds.
-        meanwhile: what is done from outside, by the seconds that have passed then.
+        meanwhile: actions from outside, by the number of seconds after which they happen.
         simulation: where, if it is not an ordinary one.
         started: options of `flowy.start`.
-        workflows: others that take part, beside those that the proxies among the members name.
+        workflows: others that are run, in addition to those that proxies among the members name.
         workers: how many wait on each list, if not as many as there are tasks.
         **members: of the workflow's class.
     """
@@ -111,7 +111,7 @@ def decided_alike(cls: type[Workflow], execution: Execution, events: list[Any]) 
     decided: dict[int, list[str]] = {}
     for event in events:
         by = attributes_of(event).get("decisionTaskCompletedEventId")
-        # What fails when a child is to be started, or something to be delivered, is no decision.
+        # A failed start of a child or a failed delivery is not a decision.
         if by and not attributes_of(event).get("initiatedEventId"):
             decided.setdefault(by, []).append(DECISION_EVENTS[event["eventType"]].decision)
     for event in events:

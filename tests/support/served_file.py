@@ -1,4 +1,4 @@
-"""Simulations of a server that nobody reaches over a network, kept in a file."""
+"""Simulations of a server without a network, stored in a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from flowy_sim._engine import Engine
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage import schema
 from flowy_sim._storage.file_journal import open_file
@@ -26,7 +27,9 @@ class Served(Driver):
 
     def __init__(self, path: Path, clock: str = "virtual") -> None:
         self.path = path
-        self.simulations = Simulations(ServerSettings(simulation=Settings(clock=clock)))
+        self.simulations = Simulations(
+            ServerSettings(simulation=Settings(clock=clock, start="2024-01-01T00:00:00Z"))
+        )
         self.journal = open_file(path, self.simulations, {})
         self.simulations.resume(self.journal)
         self.simulation = ""
@@ -54,7 +57,7 @@ class Served(Driver):
         return world.engines.call(self.region, operation, request, world.clock.milliseconds)
 
     async def durable(self) -> None:
-        """Wait until all that was called is durable."""
+        """Wait until all calls are durable."""
         await self.world.journal.durable()
 
     def advance(self, milliseconds: int) -> None:

@@ -1,4 +1,4 @@
-"""Clients that do everything to a server at once, and remember what they were told."""
+"""Clients that call everything of a server at once, and record the answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIMEOUTS = {
 FATAL = {"DeprecateDomain", "DeprecateWorkflowType", "DeprecateActivityType"}
 FATAL |= {"DeleteWorkflowType", "DeleteActivityType"}
 OTHERS = sorted(operation_names() - FATAL)
-#: Requests that are no calls at all.
+#: Requests that are not calls.
 RUBBISH = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"GET\r\n\r\n",
@@ -41,7 +41,7 @@ BODIES = [b"", b"{", b"[]", b"null", b'{"domain": "\xff"}', b"[" * 50_000, b"x" 
 
 
 class Event(NamedTuple):
-    """An event that has to be in a history: its run, its type, and a member of it if it is told."""
+    """An event that has to be in a history: its run, its type, and one of its members if known."""
 
     run_id: str
     kind: str
@@ -50,7 +50,7 @@ class Event(NamedTuple):
 
 
 class Told:
-    """What all clients were told.
+    """What all clients were answered.
 
     Attributes:
         events: what has to be in the histories.
@@ -68,8 +68,8 @@ class Client:
     """Does one thing after the other, on one connection after the other.
 
     Args:
-        name: tells its marks from those of others; all that it does follows from it.
-        told: where it writes down what it was told.
+        name: distinguishes its texts from those of others, and seeds everything that it does.
+        told: where it records the answers.
     """
 
     def __init__(self, name: str, told: Told) -> None:
@@ -96,7 +96,7 @@ class Client:
         self.actions, self.weights = list(chances), list(chances.values())
 
     def run(self, url: str, over: threading.Event) -> None:
-        """Go on until it is over; a server that has gone will come again."""
+        """Continue until the test is over; a server that has ended will be started again."""
         while not over.is_set():
             program = Program(url, agent=self.name)
             try:
@@ -196,7 +196,7 @@ class Client:
 
     def talk_nonsense(self, program: Program) -> None:
         operation = self.random.choice(OTHERS)
-        self._ask(program, operation, **{**Requests(self._mark()).nonsense(operation)})
+        self._ask(program, operation, **Requests(self._mark()).nonsense(operation))
 
     def send_a_wrong_body(self, program: Program) -> None:
         body = self.random.choice(BODIES)
@@ -223,7 +223,7 @@ class Client:
     # How
 
     def _mark(self) -> str:
-        """Text that nobody else writes anywhere."""
+        """Text that no other client writes."""
         self.done += 1
         return f"{self.name}-{self.done}"
 

@@ -1,4 +1,4 @@
-"""A shop to test the shells with: one workflow type, one activity type, plain loops.
+"""A shop to test clients with: one workflow type, one activity type, plain loops.
 
 The workflow sleeps and works, step by step: a timer of `pause` seconds, then an activity, `steps`
 times. Its decider and its worker are written as one writes them against boto3.

@@ -13,10 +13,10 @@ from tests.support.stored_engine import Keeper
 
 
 class Kept(Service):
-    """A service that may be put together again at any time."""
+    """A service that may be restored at any time."""
 
     keeper: Keeper | None = None
-    #: Changes are written after so many calls, as those of several callers are together.
+    #: Changes are written after this number of calls, like those of concurrent callers.
     every = 1
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Kept(Service):
 
 
 def campaign(seed: int, crashes: bool) -> Kept:
-    """Let a service run for a while, and crash after a tenth of all that is done."""
+    """Let a service run for a while, and crash after a tenth of all actions."""
     chance = Random(-seed)
     service = Kept()
     service.every = 1 + seed % 4

@@ -1,4 +1,4 @@
-"""Workers that processes of their own run in the tests: they leave files behind."""
+"""Workers for processes in the tests: they leave files behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Lasting:
-    """A worker that works until it is stopped, and then says so."""
+    """A worker that works until it is stopped, and then leaves a file."""
 
     task_list = "any"
 
@@ -29,7 +29,7 @@ class Lasting:
 
 
 def crashing_once(folder: Path) -> list[Lasting]:
-    """Die without a word the first time; work ever after."""
+    """Die silently the first time; work every other time."""
     if first(folder / "crashed"):
         os._exit(3)
     return [Lasting(folder)]

@@ -1,4 +1,4 @@
-"""Activities alone: heartbeats are kept, cancellation is heard, and there is no service."""
+"""Activities without a service: heartbeats are recorded, and cancellation is received."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_class_and_a_function_are_run(alone: ActivityEnvironment) -> None:
     assert alone.heartbeats == ["0", "1"]
 
 
-def test_heartbeats_hear_of_a_cancellation(alone: ActivityEnvironment) -> None:
+def test_heartbeats_learn_of_a_cancellation(alone: ActivityEnvironment) -> None:
     alone.cancel(at=3)
     with pytest.raises(ActivityCanceled, match="stopped at 2"):
         alone(count_to, 10)
@@ -64,7 +64,9 @@ def test_heartbeats_hear_of_a_cancellation(alone: ActivityEnvironment) -> None:
     assert alone(Heat, 220) == 0
 
 
-def test_heartbeats_hear_that_nobody_waits_any_more(alone: ActivityEnvironment) -> None:
+def test_heartbeats_learn_that_the_activity_is_no_longer_awaited(
+    alone: ActivityEnvironment,
+) -> None:
     alone.abandon(at=2)
     assert alone(count_to, 10) == -1
 
@@ -119,7 +121,9 @@ def test_what_cannot_be_sent_is_an_error(alone: ActivityEnvironment, tmp_path: P
 
 
 @pytest.mark.parametrize("wrong", [Bread, Activity, print, "knead", ActivityProxy(Knead)])
-def test_what_is_no_activity_is_told(alone: ActivityEnvironment, wrong: object) -> None:
+def test_something_that_is_not_an_activity_is_refused(
+    alone: ActivityEnvironment, wrong: object
+) -> None:
     with pytest.raises(flowy.ConfigurationError, match="class or function decorated with @activ"):
         alone(wrong)
 

@@ -1,4 +1,4 @@
-"""What a finished run tells of what was called."""
+"""The calls of a finished run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
 from flowy_sim import Simulation
-from flowy_sim._events.history import Call
-from flowy_sim.testing import Run, Runner, Stubs
+from flowy_sim.testing import RecordedCall, Run, Runner, Stubs
 from tests.support.bakery import Bake, Bread, Heat, Knead
 
 
@@ -30,14 +29,14 @@ def test_what_ran_how_often_with_which_arguments(bread: Run) -> None:
     assert bread.calls("bread") == []
 
 
-def test_a_name_that_nothing_has_is_refused_and_the_nearest_told(bread: Run) -> None:
+def test_an_unknown_name_is_refused_and_the_nearest_is_suggested(bread: Run) -> None:
     with pytest.raises(
         ConfigurationError, match=r"bread 1 cannot call anything named 'kned'; .* is knead"
     ):
         bread.calls("kned")
 
 
-def test_nothing_is_refused_where_others_decide_who_may_call_anything(
+def test_nothing_is_refused_if_the_possible_calls_are_not_known(
     runner: Runner, stubs: Stubs
 ) -> None:
     stubs(Knead, result="dough")
@@ -47,7 +46,7 @@ def test_nothing_is_refused_where_others_decide_who_may_call_anything(
     assert runner.run(Bread, 500, degrees=220).calls("anything") == []
 
 
-def test_a_call_tells_what_came_of_it_and_when(bread: Run) -> None:
+def test_a_call_has_its_outcome_and_times(bread: Run) -> None:
     failed, done = bread.calls(Knead)
     assert (failed.id, failed.outcome, failed.reason) == (
         "knead-1",
@@ -73,7 +72,7 @@ def test_a_call_is_shown_in_a_line(bread: Run) -> None:
     ]
 
 
-def test_calls_tell_what_overlapped_and_in_which_order(bread: Run) -> None:
+def test_calls_know_what_overlapped_and_in_which_order(bread: Run) -> None:
     first, heat, second, bake = bread.calls()
     assert first.overlaps(heat)
     assert heat.overlaps(second)
@@ -83,15 +82,15 @@ def test_calls_tell_what_overlapped_and_in_which_order(bread: Run) -> None:
     assert not bake.before(second)
 
 
-def test_what_takes_no_time_has_an_order_nevertheless(runner: Runner) -> None:
+def test_calls_that_take_no_time_are_still_ordered(runner: Runner) -> None:
     knead, heat, bake = runner.run(Bread, 500).calls()
     assert not knead.overlaps(heat)
     assert heat.before(bake)
 
 
-def test_what_nobody_took_up_overlaps_nothing(stubs: Stubs) -> None:
+def test_a_call_that_no_worker_took_overlaps_nothing(stubs: Stubs) -> None:
     runner = Runner(Simulation(), activities=[Heat], stubs=stubs)
-    with pytest.raises(Exception, match="Nothing moves any more"):
+    with pytest.raises(Exception, match="Nothing more will happen"):
         runner.run(Bread, 500)
     knead, heat = runner.runs[0].calls()
     assert (knead.outcome, knead.started, knead.ended, knead.seconds) == ("open", None, None, None)
@@ -161,7 +160,7 @@ def test_input_that_flowy_did_not_write_is_the_one_argument() -> None:
     from flowy_sim.testing._run import fetch
 
     [call] = fetch(client, "shop", execution).calls()
-    assert isinstance(call, Call)
+    assert isinstance(call, RecordedCall)
     assert (call.args, call.result) == (("photo.jpg",), "done")
 
 
@@ -174,7 +173,7 @@ def test_histories_are_searched_by_type_and_attributes(bread: Run) -> None:
     assert bread.history.types()[0] == "WorkflowExecutionStarted"
 
 
-def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
+def test_an_unknown_event_type_is_reported(bread: Run) -> None:
     with pytest.raises(
         flowy.ConfigurationError,
         match="no event type 'ActivityFailed'; the nearest is ActivityTaskFailed",
@@ -182,7 +181,7 @@ def test_a_type_of_events_that_does_not_exist_is_told(bread: Run) -> None:
         bread.history.find("ActivityFailed")
 
 
-def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
+def test_an_unknown_attribute_is_reported(bread: Run) -> None:
     with pytest.raises(
         flowy.ConfigurationError,
         match="TimerStarted has no attribute 'timerID'; the nearest is timerId",
@@ -193,6 +192,6 @@ def test_an_attribute_that_events_do_not_have_is_told(bread: Run) -> None:
 
 
 @pytest.mark.parametrize("wrong", [7, Activity, print])
-def test_what_cannot_be_called_is_told(bread: Run, wrong: object) -> None:
+def test_something_that_cannot_be_called_is_reported(bread: Run, wrong: object) -> None:
     with pytest.raises(flowy.ConfigurationError, match="an activity or a workflow, or the name"):
         bread.calls(wrong)

@@ -255,7 +255,7 @@ def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pyteste
     pytester.makepyfile((SHOP + GOLDEN).replace("self.charge(amount)", "self.charge(amount + 1)"))
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(failed=1)
-    report.stdout.fnmatch_lines(["*does not replay any more: event 5 of the history shows*"])
+    report.stdout.fnmatch_lines(["*no longer replays: event 5 of the history shows*"])
 
 
 def test_choices_that_the_run_never_reaches_are_reported(pytester: pytest.Pytester) -> None:

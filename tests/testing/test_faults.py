@@ -91,7 +91,7 @@ def test_a_workflow_with_retries_survives_every_everyday_fault(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_it_survives_them_at_random(seed: int) -> None:
+def test_it_survives_random_ones(seed: int) -> None:
     simulation = Simulation(schedule=RandomChoice(seed))
     runner = Runner(simulation, activities=[Pick], faults=EVERYDAY)
     assert runner(Delivery, "lamp").result == "one lamp"

@@ -50,7 +50,7 @@ def test_code_that_would_break_running_executions_fails(village: pytest.Pytester
     report(village, GOLDEN, "--swf-record", passed=2)
     village.makepyfile(town_bakery=CHANGED)
     text = report(village, f"from town_bakery import Bread\n{GOLDEN}", failed=2)
-    assert "test_bread_500.json does not replay any more: event 5 of the history shows" in text
+    assert "test_bread_500.json no longer replays: event 5 of the history shows" in text
     assert "[[500, 1], {}]" in text
     assert "record it again: pytest --swf-record" in text
     assert "pytest_plugin/" not in text.partition("FAILURES")[2]

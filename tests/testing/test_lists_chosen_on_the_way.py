@@ -58,7 +58,7 @@ def test_deciders_wait_on_the_list_that_an_execution_is_started_on_if_it_is_name
     assert task_lists(run, "ActivityTaskScheduled") == ["machines-5"]
 
 
-def test_on_a_list_that_is_not_named_nobody_waits() -> None:
+def test_no_worker_polls_a_list_that_is_not_named() -> None:
     with pytest.raises(StuckError, match="machines-5"):
         runner("release-7").run(Part, 5, task_list="release-7")
 

@@ -79,7 +79,7 @@ def test_an_activity_is_finished_elsewhere_after_some_time(runner: Runner) -> No
     assert (run.result, run.simulated_seconds) == ("approved", 3600)
 
 
-def test_one_that_nobody_finishes_is_told(runner: Runner) -> None:
+def test_one_that_is_never_finished_is_reported(runner: Runner) -> None:
     with pytest.raises(StuckError, match=r"activity approve 1 \(approve-1\) was taken by worker 1"):
         runner.run(Approval, "a text")
 

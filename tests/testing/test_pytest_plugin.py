@@ -78,7 +78,7 @@ def test_a_run_replays(swf_run: Runner, swf_replay: Replay) -> None:
 
 
 def test_a_run_replays_up_to_where_it_is_stuck(swf_run: Runner, swf_replay: Replay) -> None:
-    with pytest.raises(Exception, match="Nothing moves any more"):
+    with pytest.raises(Exception, match="Nothing more will happen"):
         swf_run(ImageCategorization, "photo.jpg")
     swf_replay(ImageCategorization, swf_run.runs[0])
 
@@ -204,7 +204,7 @@ def test_bread(swf_run):
 """,
     )
     assert "swf_run(Bread, 500)\n" in report
-    assert "StuckError: Nothing moves any more at 2024-01-01 00:00:00" in report
+    assert "StuckError: Nothing more will happen after 2024-01-01 00:00:00" in report
     assert "bake 1 (bake-3) has been waiting" in report
     assert "bread 1 · open" in report
     assert "runner.py" not in report.partition("FAILURES")[2].partition("short test summary")[0]

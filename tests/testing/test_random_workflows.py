@@ -70,7 +70,7 @@ def test_every_prefix_of_a_history_replays(
 ) -> None:
     history = run_it(program, seed, workers).history
     for length in range(1, len(history) + 1):
-        # What one answer of the decider writes is there as a whole or not at all.
+        # What one answer of the decider writes is there completely or not at all.
         following = history[length] if length < len(history) else history[0]
         if "decisionTaskCompletedEventId" not in attributes_of(following):
             flowy.replay.replay(program.workflow(), history[:length])

@@ -40,7 +40,7 @@ def test_a_workflow_that_restarts_is_followed_to_its_end() -> None:
     assert len(runner.runs) == 4
 
 
-def test_a_workflow_that_restarts_for_ever_is_followed_only_so_far() -> None:
+def test_a_workflow_that_restarts_forever_is_followed_up_to_a_limit() -> None:
     run = Runner(Simulation(), most_restarts=30).run(Watch)
     assert (run.status, len(run.earlier)) == ("CONTINUED_AS_NEW", 30)
     assert round(run.simulated_seconds / 3_600) == 31

@@ -18,7 +18,7 @@ def run(flour: int, takes: float = 0) -> Run:
     return Runner(Simulation(), stubs=stubs).run(Bread, flour)
 
 
-def test_a_completed_run_tells_what_it_is_and_what_it_returned() -> None:
+def test_a_completed_run_has_its_type_and_result() -> None:
     completed = run(500, takes=90)
     assert completed.type == "bread 1"
     assert completed.status == "COMPLETED"

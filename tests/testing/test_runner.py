@@ -97,7 +97,7 @@ def test_a_class_that_is_not_a_workflow_is_refused() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -1, "2", True])
-def test_a_number_of_workers_that_is_none_is_refused(workers: int) -> None:
+def test_an_invalid_number_of_workers_is_refused(workers: int) -> None:
     with pytest.raises(flowy.ConfigurationError, match="workers must be a whole number"):
         Runner(Simulation(), workers=workers)
 
@@ -117,7 +117,7 @@ def test_two_executions_can_be_open_at_once() -> None:
     assert runner.finish(first).result == "bread of dough of 1 g at 220"
 
 
-def test_executions_that_others_start_are_worked_on_too() -> None:
+def test_executions_that_other_code_starts_are_worked_on() -> None:
     runner = Runner(Simulation(), activities=Knead, workflows=[Wide])
     first = runner.start(Wide, 1)
     other = flowy.start(runner.simulation.client(), runner.domain, Wide, 2)
@@ -206,7 +206,7 @@ def test_an_execution_times_out_while_it_waits_for_something_that_comes_later() 
     assert ended.simulated_seconds == 60
 
 
-def test_an_answer_that_comes_after_the_end_of_its_execution_harms_nobody() -> None:
+def test_an_answer_after_the_end_of_its_execution_does_no_harm() -> None:
     stubs = Stubs()
     stubs(Bake, result="bread", takes=3000)
     runner = Runner(Simulation(), activities=bakery, stubs=stubs)
@@ -214,7 +214,7 @@ def test_an_answer_that_comes_after_the_end_of_its_execution_harms_nobody() -> N
     assert runner.run(Bread, 1).simulated_seconds == 3000
 
 
-def test_code_that_decides_otherwise_than_before_is_an_error_at_once() -> None:
+def test_code_that_decides_differently_than_before_is_an_error_at_once() -> None:
     sizes = iter([1, 2])
 
     @workflow("fickle", 1, "orders")
@@ -242,7 +242,7 @@ def test_an_answer_that_the_service_refuses_is_an_error_at_once(
         runner.run(Bread, 1)
 
 
-def test_every_event_is_told_when_it_is_written() -> None:
+def test_every_event_is_published_when_it_is_written() -> None:
     told: list[tuple[str, str]] = []
 
     @activity("telling", 1, "kitchen")
@@ -263,12 +263,12 @@ def test_every_event_is_told_when_it_is_written() -> None:
         on_event=lambda workflow_id, event: told.append((workflow_id, event["eventType"])),
     )
     ended = runner.run(Teller)
-    # The activity was told of before it ran: its start is the last thing it knew.
+    # Events were published before the activity ran: its start was the last one.
     assert ended.result[-1] == "ActivityTaskStarted"
     assert told == [("teller-1", event["eventType"]) for event in ended.history]
 
 
-def test_time_that_passes_is_told_too() -> None:
+def test_events_are_published_while_time_passes() -> None:
     told: list[Event] = []
     stubs = Stubs()
     stubs(Knead, takes=math.inf)
@@ -294,7 +294,7 @@ def test_a_run_uses_the_choices_of_its_simulation() -> None:
     assert started == sorted(started, reverse=True)
 
 
-def test_on_a_clock_that_runs_by_itself_the_runner_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_clock_that_runs_on_its_own_the_runner_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     slept = [0.0]
     monkeypatch.setattr("time.sleep", slept.append)
     stubs = Stubs()
@@ -351,7 +351,7 @@ def test_two_classes_of_one_type_are_refused() -> None:
         (lambda runner: runner.watch([]), "watched state must be an ordinary function"),
         (
             lambda runner: runner.loop("poll"),
-            "code that polls by itself must be an ordinary function",
+            "code that polls with its own loop must be an ordinary function",
         ),
         (
             lambda runner: runner.finish("bread-1"),

@@ -12,9 +12,8 @@ import pytest
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._events.history import Call
 from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
+from flowy_sim.testing import RecordedCall, Runner, Stubs, UnexpectedCallError
 from flowy_sim.testing._stubs import StubUsage
 from tests.support.bakery import Bread, Knead
 from tests.support.outcomes import outcome
@@ -125,7 +124,7 @@ def test_a_workflow_cannot_handle_an_unexpected_call(runner: Runner, stubs: Stub
     assert runner.simulation.engine().executions
 
 
-def test_an_unexpected_call_that_others_decided_is_told_as_well(stubs: Stubs) -> None:
+def test_an_unexpected_call_of_another_decider_is_reported_as_well(stubs: Stubs) -> None:
     stubs(Paint).when("red").then(result="roses")
     runner = Runner(Simulation(), stubs=stubs)
     execution = runner.start(Gallery, ["blue"])
@@ -255,7 +254,7 @@ def test_a_time_out_determines_itself_when_it_passes(stubs: Stubs) -> None:
         stubs(Paint, timeout="HEARTBEAT", takes=5)
 
 
-def test_an_activity_that_times_out_as_nobody_can_do_it_is_told(stubs: Stubs) -> None:
+def test_an_activity_that_times_out_because_it_is_not_implemented_is_reported(stubs: Stubs) -> None:
     @workflow("forgetful", 1, "galleries")
     class Forgetful(Workflow):
         paint = ActivityProxy("paint", 1, schedule_to_start=60, error_handling=True)
@@ -306,7 +305,7 @@ def test_automatic_heartbeats_are_sent_while_a_stub_takes_time(
     assert runner.run(Night).result == "TaskTimedOut HEARTBEAT"
 
 
-def test_a_heartbeat_that_hears_of_a_cancellation_ends_the_activity(stubs: Stubs) -> None:
+def test_a_heartbeat_that_learns_of_a_cancellation_ends_the_activity(stubs: Stubs) -> None:
     stubs(Paint, result="roses", takes=50, heartbeat=10)
     runner = Runner(Simulation(), stubs=stubs, workers=1)
     execution = runner.start(Gallery, ["red"], task_list="by hand")
@@ -366,7 +365,7 @@ def unused(runner: Runner) -> list[str]:
     return uses.unused()
 
 
-def test_stubs_that_were_never_used_are_told(runner: Runner, stubs: Stubs) -> None:
+def test_stubs_that_were_never_used_are_reported(runner: Runner, stubs: Stubs) -> None:
     stubs(Paint, result="grey").when("red").then(result="roses").when("blue").then(result="sky")
     stubs("pant", 1, result=1)
     runner.run(Gallery, ["red"])
@@ -386,5 +385,5 @@ def test_a_stub_that_another_one_replaces_needs_no_use(runner: Runner, stubs: St
 def test_calls_know_that_they_are_calls(runner: Runner, stubs: Stubs) -> None:
     stubs(Paint, result="grey", takes=1)
     run = runner.run(ParallelGallery, ["a", "b"])
-    assert all(isinstance(call, Call) for call in run.calls())
+    assert all(isinstance(call, RecordedCall) for call in run.calls())
     assert run.calls()[0].overlaps(run.calls()[1])

@@ -60,9 +60,7 @@ def test_a_stub_has_an_error(runner: Runner, stubs: Stubs) -> None:
     assert set(details) == {"OSError: the sofa is taken\n"}
 
 
-def test_the_traceback_of_a_function_that_stands_in_begins_there(
-    runner: Runner, stubs: Stubs
-) -> None:
+def test_the_traceback_of_a_stub_s_function_begins_there(runner: Runner, stubs: Stubs) -> None:
     def refuse(minutes: int) -> None:
         raise OSError("the sofa is taken")
 
@@ -141,7 +139,9 @@ def test_heartbeats_that_come_too_late_do_not(runner: Runner, stubs: Stubs) -> N
     assert runner.run(Restless).reason == "nap 1 (nap-1) timed out: HEARTBEAT"
 
 
-def test_heartbeats_end_when_nobody_waits_for_them(runner: Runner, stubs: Stubs) -> None:
+def test_heartbeats_end_when_the_activity_is_no_longer_awaited(
+    runner: Runner, stubs: Stubs
+) -> None:
     stubs(Nap, takes=math.inf, heartbeat=7)
     assert runner.run(Siesta).result == ["TaskTimedOut", 3, "START_TO_CLOSE"]
 
@@ -151,7 +151,7 @@ def test_a_stub_is_found_by_name_and_version(runner: Runner, stubs: Stubs) -> No
     assert runner.run(Siesta).result == 15
 
 
-def test_a_stub_by_name_has_the_time_outs_of_the_class_that_it_stands_in_for(
+def test_a_stub_by_name_has_the_time_outs_of_the_stubbed_class(
     runner: Runner, stubs: Stubs
 ) -> None:
     stubs("nap", 1, takes=100)
@@ -174,7 +174,7 @@ def test_a_stub_by_name_needs_no_implementation(stubs: Stubs) -> None:
     assert (run.result, run.simulated_seconds) == ("bread", 5000)
 
 
-def test_real_activities_and_stubs_work_side_by_side(stubs: Stubs) -> None:
+def test_real_activities_and_stubs_work_together(stubs: Stubs) -> None:
     stubs(Bake, result="bread")
     assert Runner(Simulation(), stubs=stubs).run(Bread, 1).result == "bread"
 
@@ -247,7 +247,7 @@ def test_what_follows_is_checked_as_well(stubs: Stubs) -> None:
         stubs(Nap, result=1).then(takes=-1)
 
 
-def test_a_stub_tells_its_type() -> None:
+def test_a_stub_names_its_type() -> None:
     assert str(Stubs()("nap", 1.5)) == "nap 1.5"
 
 

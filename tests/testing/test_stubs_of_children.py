@@ -53,7 +53,7 @@ def test_children_that_proxies_name_by_class_are_run(runner: Runner) -> None:
     assert runner.run(Album, ["a", "b"]).result == ["small a", "small b"]
 
 
-def test_a_stub_stands_in_for_a_child(runner: Runner, stubs: Stubs) -> None:
+def test_a_child_is_stubbed(runner: Runner, stubs: Stubs) -> None:
     stubs(Thumbnail, result="tiny", takes=30)
     run = runner.run(Album, ["a", "b"])
     assert (run.result, run.simulated_seconds) == (["tiny", "tiny"], 30)
@@ -103,7 +103,7 @@ def test_a_child_is_canceled(runner: Runner, stubs: Stubs) -> None:
     assert (run.result, run.simulated_seconds) == ("TaskCanceled ", 20)
 
 
-def test_a_child_that_nobody_expected_is_told(runner: Runner, stubs: Stubs) -> None:
+def test_an_unexpected_child_is_reported(runner: Runner, stubs: Stubs) -> None:
     stubs(Thumbnail).when("a").then(result=1)
     with pytest.raises(UnexpectedCallError, match=r"thumbnail 1 was called with source='b'"):
         runner.run(Album, ["b"])
@@ -118,9 +118,9 @@ def test_a_child_without_a_class_has_a_stub_by_name(runner: Runner, stubs: Stubs
     assert uses.unused() == []
 
 
-def test_a_child_without_anything_is_told(runner: Runner, stubs: Stubs) -> None:
+def test_a_child_without_an_implementation_is_reported(runner: Runner, stubs: Stubs) -> None:
     stubs.child("albun", 2)
-    with pytest.raises(Exception, match="Nothing moves any more") as caught:
+    with pytest.raises(Exception, match="Nothing more will happen") as caught:
         runner.run(Shelf)
     assert [line.partition(" since")[0] for line in str(caught.value).splitlines()[1:]] == [
         "- child album 2 (shelf-1-d2b152ca-album-1) is open",
@@ -157,7 +157,7 @@ class Caller(Workflow):
 
 
 def run_with_function(stubs: Stubs, payload: str) -> Any:
-    """Run a decider that calls a Lambda function, and tell how that ended."""
+    """Run a decider that calls a Lambda function, and return how the call ended."""
     runner = Runner(Simulation(latency=Latency.ZERO), stubs=stubs)
     execution = runner.start(Caller, task_list="by hand")
 
@@ -189,7 +189,7 @@ COMPLETE = {
 }
 
 
-def test_a_stub_stands_in_for_a_lambda_function(stubs: Stubs) -> None:
+def test_a_lambda_function_is_stubbed(stubs: Stubs) -> None:
     stubs.lambda_function("resize", function=lambda payload: payload["width"] + 1, takes=7)
     called = run_with_function(stubs, '{"width": 64}')
     assert (called.kind, called.result, called.seconds) == ("lambda", 65, 7)
@@ -203,13 +203,13 @@ def test_a_lambda_function_fails_times_out_and_answers_by_payload(stubs: Stubs) 
     assert (slow.outcome, slow.seconds) == ("timed out", 60)
 
 
-def test_a_payload_that_nobody_expected_is_told(stubs: Stubs) -> None:
+def test_an_unexpected_payload_is_reported(stubs: Stubs) -> None:
     stubs.lambda_function("resize").when(1).then(result=1)
     with pytest.raises(UnexpectedCallError, match="resize was called with 2"):
         run_with_function(stubs, "2")
 
 
-def test_a_function_without_a_stub_is_told(stubs: Stubs) -> None:
+def test_a_function_without_a_stub_is_reported(stubs: Stubs) -> None:
     stubs.lambda_function("resise", result=1)
     with pytest.raises(
         UnexpectedCallError,

@@ -44,20 +44,21 @@ def test_an_activity_without_implementation_is_named_with_the_nearest_one() -> N
     stubs("baek", 1, result="bread")
     runner = Runner(Simulation(), activities=[Knead, Heat], stubs=stubs)
     assert stuck(runner, Bread, 500) == (
-        "Nothing moves any more at 2024-01-01 00:00:00, and bread 1 (bread-1) is open after 0 s:\n"
+        "Nothing more will happen after 2024-01-01 00:00:00, "
+        "and bread 1 (bread-1) is open after 0 s:\n"
         "- activity bake 1 (bake-3) has been waiting since 2024-01-01 00:00:00; "
         "it is neither implemented nor stubbed (nearest: baek 1)\n"
         "- the execution times out at 2024-01-02 00:00:00"
     )
 
 
-def test_without_a_near_one_all_are_named() -> None:
+def test_without_a_similar_name_all_are_listed() -> None:
     runner = Runner(Simulation(), activities=[Knead])
     assert "heat 1 (heat-2)" in (message := stuck(runner, Bread, 500))
     assert "it is neither implemented nor stubbed (known: knead 1)" in message
 
 
-def test_without_any_that_is_said() -> None:
+def test_without_any_implementation_the_error_says_so() -> None:
     runner = Runner(Simulation(), activities=[])
     assert "neither implemented nor stubbed (known: none)" in stuck(runner, Bread, 500)
 
@@ -66,7 +67,7 @@ def test_time_has_passed_as_far_as_anything_happened() -> None:
     stubs = Stubs()
     stubs(Knead, takes=40.5)
     runner = Runner(Simulation(), activities=[Heat], stubs=stubs)
-    assert "at 2024-01-01 00:00:40.500, and" in stuck(runner, Bread, 500)
+    assert "after 2024-01-01 00:00:40.500, and" in stuck(runner, Bread, 500)
 
 
 def test_a_worker_that_never_answers_is_named() -> None:
@@ -210,7 +211,7 @@ class Patient(Workflow):
         self.sleep(days * 86_400)
 
 
-def test_a_signal_that_nobody_sends_is_named() -> None:
+def test_a_signal_that_is_never_sent_is_named() -> None:
     with pytest.raises(StuckError, match="- it waits for the signal 'approval', which has not"):
         run(Simulation(), Approval)
 
@@ -220,7 +221,8 @@ def test_children_that_wait_for_each_other_say_for_what() -> None:
         run(Simulation(latency=Latency.ZERO), Pair)
     lines = [re.sub(r"-[0-9a-f]{8}-", "-…-", line) for line in str(caught.value).splitlines()]
     assert lines == [
-        "Nothing moves any more at 2024-01-01 00:00:00, and pair 1 (pair-1) is open after 0 s:",
+        "Nothing more will happen after 2024-01-01 00:00:00, "
+        "and pair 1 (pair-1) is open after 0 s:",
         "- child approval 1 (pair-1-…-approval-1) is open",
         "- child approval 1 (pair-1-…-approval-2) is open",
         "- the execution times out at 2024-01-02 00:00:00",

@@ -39,7 +39,7 @@ cake 1
 """
 
 
-def test_coverage_says_what_was_met_and_what_never(village: pytest.Pytester) -> None:
+def test_coverage_reports_what_was_met_and_what_never(village: pytest.Pytester) -> None:
     assert MET in report(village, COVERED, "--swf-coverage", passed=4)
 
 
@@ -60,7 +60,7 @@ def test_cake(swf_run, swf_stub):
 """
 
 
-def test_coverage_tells_of_children(village: pytest.Pytester) -> None:
+def test_coverage_includes_children(village: pytest.Pytester) -> None:
     text = report(village, f"from flowy import *\n{FAMILY}", "--swf-coverage", passed=1)
     assert (
         """\
@@ -71,7 +71,7 @@ def test_coverage_tells_of_children(village: pytest.Pytester) -> None:
     )
 
 
-def test_coverage_is_reported_only_where_it_is_wanted(village: pytest.Pytester) -> None:
+def test_coverage_is_reported_only_on_request(village: pytest.Pytester) -> None:
     assert "outcomes met" not in report(village, COVERED, passed=4)
 
 

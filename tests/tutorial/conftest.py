@@ -23,7 +23,7 @@ def photo_server() -> Iterator[PhotoServer]:
 
 @pytest.fixture(autouse=True)
 def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep proxies, settings and the current directory of whoever runs the tests out of them."""
+    """Keep the user's proxies, settings and current directory out of the tests."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", storage.SETTING):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -73,7 +73,7 @@ def test_the_search_for_the_color_stops_when_a_heartbeat_says_so(last: int) -> N
     assert len(beats) == last
 
 
-def test_what_has_no_color_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_without_a_color_is_reported_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("This is no image.")
     with pytest.raises(ImageError, match=r"notes\.txt: This is not an image; JPEG, .*\.$"):

@@ -1,4 +1,4 @@
-"""The image workflow from start to end, on an SWF and S3 that nobody here wrote."""
+"""The image workflow from start to end, on moto's SWF and S3."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_workers_on_different_machines_share_results_in_s3(
     assert keys[0].startswith("small/blue/sample-")
 
 
-def test_a_photograph_can_be_carried_through_twice(swf: Any) -> None:
+def test_a_photograph_can_be_processed_twice(swf: Any) -> None:
     assert carried_out(swf, str(SAMPLE)).result == carried_out(swf, str(SAMPLE)).result
 
 

@@ -1,4 +1,4 @@
-"""Thumbnails and colours of every common kind of photograph, and of what is none."""
+"""Thumbnails and colours of every common kind of photograph, and of other files."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_the_sample_is_small_and_blue() -> None:
         ("snow", "white"),
     ],
 )
-def test_colors_have_the_names_that_people_give_them(rgb: str, name: str) -> None:
+def test_colors_have_their_usual_names(rgb: str, name: str) -> None:
     assert images.colors(Image.new("RGBA", (3, 2), rgb)) == {name: 6}
 
 
@@ -307,7 +307,9 @@ def test_of_two_colors_with_as_many_pixels_the_first_named_wins() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"This is no image.", b"<svg></svg>", b"\0" * 5000])
-def test_what_is_no_image_is_refused_in_a_sentence(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_refused_in_a_sentence(
+    content: bytes, tmp_path: Path
+) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=r"^This is not an image; JPEG, PNG, .* can be read\.$"):
@@ -370,7 +372,7 @@ def test_damage_of_any_kind_gives_a_thumbnail_or_a_sentence(
         content[int(place * len(content))] = value
     path = tmp_path / "photo"
     path.write_bytes(content[: int(keep * len(content))])
-    # Whatever a decoder stumbles upon, nothing but an `ImageError` may leave.
+    # Whatever is wrong with a file, only an `ImageError` may be raised.
     with suppress(ImageError):
         assert opened(images.thumbnail(path, 16)).format == "JPEG"
         assert color_of(path) in images.CATEGORIES

@@ -1,4 +1,4 @@
-"""What photographs of 40 megapixels take, measured in a process of its own."""
+"""The memory for photographs of 40 megapixels, measured in a separate process."""
 
 from __future__ import annotations
 

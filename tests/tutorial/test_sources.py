@@ -1,4 +1,4 @@
-"""Where photographs come from, and what a user reads when they do not."""
+"""Sources of photographs, and the messages if they cannot be read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_download_is_gone_when_the_work_on_it_fails(
     assert list(downloads.iterdir()) == []
 
 
-def test_what_is_wrong_with_a_photograph_is_said_with_its_source(photo_server: PhotoServer) -> None:
+def test_errors_name_the_source_of_the_photograph(photo_server: PhotoServer) -> None:
     url = f"{photo_server.url}/lake.jpg"
     with pytest.raises(ImageError) as refused, sources.fetched(url):
         raise ImageError("This is no image.")
@@ -87,16 +87,18 @@ def test_a_redirection_without_end_is_refused(photo_server: PhotoServer) -> None
     assert refusal(url) == f"{url}: The download failed: Exceeded 30 redirects."
 
 
-def test_a_missing_page_is_a_sentence(photo_server: PhotoServer, downloads: Path) -> None:
+def test_a_missing_page_is_reported_in_a_sentence(
+    photo_server: PhotoServer, downloads: Path
+) -> None:
     photo_server.answers["/none.jpg"] = lambda handler: handler.send_error(404)
     url = f"{photo_server.url}/none.jpg"
     assert refusal(url) == f"{url}: The server answered 404 Not Found."
     assert list(downloads.iterdir()) == []
 
 
-def test_an_unreachable_server_is_a_sentence() -> None:
+def test_an_unreachable_server_is_reported_in_a_sentence() -> None:
     with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))  # and nobody listens
+        reserved.bind(("127.0.0.1", 0))  # and no process listens
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}/lake.jpg"
         assert refusal(url) == (
             f"{url}: The server cannot be reached: is the address right, and is there a network?"
@@ -130,7 +132,7 @@ def stuck(photo_server: PhotoServer) -> Iterator[PhotoServer]:
 
 
 @pytest.mark.parametrize("name", ["silent", "byte"])
-def test_a_server_that_falls_silent_is_a_sentence(
+def test_a_server_that_falls_silent_is_reported_in_a_sentence(
     name: str, stuck: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.05)
@@ -148,7 +150,9 @@ def test_a_download_that_only_trickles_is_given_up(
     assert list(downloads.iterdir()) == []
 
 
-def test_a_connection_that_breaks_is_a_sentence(photo_server: PhotoServer, downloads: Path) -> None:
+def test_a_broken_connection_is_reported_in_a_sentence(
+    photo_server: PhotoServer, downloads: Path
+) -> None:
     photo_server.answers["/half.jpg"] = begun
     url = f"{photo_server.url}/half.jpg"
     assert refusal(url) == f"{url}: The connection broke before the end of the file."
@@ -163,7 +167,7 @@ def test_too_large_a_file_is_given_up(
     assert list(downloads.iterdir()) == []
 
 
-def test_a_full_disk_is_a_sentence(
+def test_a_full_disk_is_reported_in_a_sentence(
     photo_server: PhotoServer, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(response: object, file: IO[bytes]) -> None:
@@ -192,13 +196,15 @@ def test_a_full_disk_is_a_sentence(
         ("x" * 5000, "The file cannot be opened: File name too long."),
     ],
 )
-def test_what_cannot_be_fetched_is_a_sentence(source: object, sentence: str) -> None:
+def test_a_source_that_cannot_be_fetched_is_reported_in_a_sentence(
+    source: object, sentence: str
+) -> None:
     assert refusal(source) == f"{source}: {sentence}"
 
 
 @given(st.text(alphabet="htps:/.@[]%?#\0 ü1", max_size=20))
-def test_no_text_at_all_raises_anything_but_a_sentence(text: str) -> None:
-    # The host of a URL stays away: a test must not reach out.
+def test_every_text_is_accepted_or_refused_in_a_sentence(text: str) -> None:
+    # Without the hosts of the URLs: a test must not use the network.
     source = text if "://" not in text else f"http://[{text}"
     assert refusal(source).endswith(".")
 

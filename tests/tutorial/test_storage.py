@@ -75,7 +75,7 @@ def test_filing_a_picture_again_after_a_second_shrinking_replaces_it(folder: str
         assert read(filed) == content
 
 
-def test_a_picture_that_is_not_there_is_a_sentence(folder: str) -> None:
+def test_a_missing_picture_is_reported_in_a_sentence(folder: str) -> None:
     with pytest.raises(ImageError, match=r"/lake\.jpg does not exist"):
         storage.move(f"{folder}/lake.jpg", "blue")
 
@@ -121,13 +121,13 @@ def test_another_kind_of_folder_is_refused(address: str) -> None:
         storage.store(b"picture", "lake.jpg", address)
 
 
-def test_a_folder_that_is_no_text_is_refused() -> None:
+def test_a_folder_that_is_not_text_is_refused() -> None:
     with pytest.raises(ImageError, match="folder for results must be text, not 3"):
         storage.store(b"picture", "lake.jpg", 3)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_missing_bucket_is_a_sentence() -> None:
+def test_a_missing_bucket_is_reported_in_a_sentence() -> None:
     with pytest.raises(
         ImageError, match=r"^s3://none/lake\.jpg cannot be written: .*bucket does not exist\.$"
     ):
@@ -136,7 +136,7 @@ def test_a_missing_bucket_is_a_sentence() -> None:
         storage.move("s3://none/lake.jpg", "blue")
 
 
-def test_missing_credentials_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ImageError, match=r"^s3://pictures cannot be reached: .*nobody.*\.$"):
         storage.store(b"picture", "lake.jpg", "s3://pictures")
@@ -170,13 +170,13 @@ def test_a_full_disk_leaves_the_picture_of_before(
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["lake.jpg"]
 
 
-def test_a_file_in_the_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file")
     with pytest.raises(ImageError, match=r"results/lake\.jpg cannot be written: File exists\.$"):
         storage.store(b"picture", "lake.jpg", "results")
 
 
-def test_a_file_in_the_place_of_the_category_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_category_is_reported_in_a_sentence(tmp_path: Path) -> None:
     location = storage.store(b"picture", "lake.jpg", "results")
     (tmp_path / "results" / "blue").write_text("a file")
     with pytest.raises(ImageError, match=r"results/lake\.jpg cannot be moved: File exists\.$"):

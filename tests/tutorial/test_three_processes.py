@@ -35,7 +35,7 @@ class Commands:
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Have a command run, and kill it in the end if it has not ended."""
+        """Run a command, and kill it at the end if it is still running."""
         with subprocess.Popen(
             [sys.executable, "-m", "flowy", *arguments],
             cwd=self._folder,

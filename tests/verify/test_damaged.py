@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
 from tests.support.random_histories import Life
 
-#: What stands where it should not: wrong types, and texts and numbers out of place.
+#: Replacements: values of wrong types, and texts and numbers out of place.
 ANYTHING: list[Any] = [None, True, -1, 0, 5, 10**30, 1.5, float("nan"), "", "x", [], [[]], {}]
 TEXTS = ["10", "NONE", "-5", "99999999999999", "TERMINATE", "COMPLETED"]
 IDS = [0, 1, 2, 3, 5, 21, 49_999]
@@ -25,7 +25,7 @@ IDS = [0, 1, 2, 3, 5, 21, 49_999]
 
 @cache
 def documents() -> list[Any]:
-    """Histories of random lives, with and without what was recorded beside the events."""
+    """Random histories, with and without what was recorded in addition to the events."""
     found: list[Any] = []
     for seed in range(6):
         life = Life(Random(seed))

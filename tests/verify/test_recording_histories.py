@@ -94,7 +94,7 @@ def test_every_execution_gets_a_file_that_verify_agrees_with(client: Any, tmp_pa
     assert agreeing(tmp_path) == 4
 
 
-def test_a_file_says_what_it_is_the_history_of(client: Any, tmp_path: Path) -> None:
+def test_a_file_names_its_execution(client: Any, tmp_path: Path) -> None:
     (recorded,) = record(client, DOMAIN, tmp_path, status="FAILED")
     document = json.loads(recorded.path.read_text())
 
@@ -162,7 +162,7 @@ class Calls:
 
 
 class Refusal(Exception):
-    """The service asks for patience."""
+    """The service throttles."""
 
     response: ClassVar[dict[str, Any]] = {
         "Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}
@@ -256,10 +256,10 @@ def test_the_command_records_from_a_server(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--domain", DOMAIN), "Error: Give one of --from-aws and --endpoint-url."),
+        (("--domain", DOMAIN), "Error: Give either --from-aws or --endpoint-url."),
         (
             ("--from-aws", "--endpoint-url", "http://x", "--domain", "a"),
-            "Error: Give one of --from-aws",
+            "Error: Give either --from-aws",
         ),
         (("--from-aws",), "Error: Missing option '--domain'"),
         (("{url}", "--domain", "a", "--run-id", "x"), "Error: --run-id requires --workflow-id."),
@@ -287,7 +287,7 @@ def test_the_command_records_from_a_server(
         ),
     ],
 )
-def test_what_cannot_be_recorded_is_told_in_a_sentence(
+def test_a_failed_recording_is_reported_in_a_sentence(
     endpoint: Endpoint,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,6 +1,6 @@
 """The simulation writes its own histories again.
 
-The lives are drawn from fixed seeds. About one history in three thousand does not show what the
+The histories come from fixed seeds. About one history in three thousand does not show what the
 executions around it did, because they were too entangled; such a history cannot be written again.
 """
 

@@ -15,8 +15,8 @@ from tests.support.random_histories import Life
 from tests.support.recorded_history import ACTIVITY, SETTINGS, TIMEOUTS, TYPE, Written, attributes
 
 SENDER = {"externalInitiatedEventId", "externalWorkflowExecution"}
-#: What callers tell, or the account is in a state for, and the service repeats once: nothing else
-#: in a history says that it was something else.
+#: What callers send, or the state of the account decides, and the service repeats once: nothing
+#: else in a history contradicts a changed value.
 TOLD_ONCE = {
     "ActivityTaskCanceled": {"details"},
     "ActivityTaskCompleted": {"result"},

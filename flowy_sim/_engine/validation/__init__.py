@@ -1,7 +1,7 @@
-"""Is a request one that the service would accept at all, whatever it holds?
+"""Validation of requests, as far as it does not depend on what the service holds.
 
-`checked` asks in the service's order: do the values have the right types, do they keep the
-constraints of the service model, do the members fit each other?
+`checked` checks in the service's order: the types of the values, the constraints of the service
+model, and the rules between members.
 """
 
 from flowy_sim._engine.validation.requests import checked

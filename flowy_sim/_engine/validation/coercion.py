@@ -1,8 +1,9 @@
-"""Values as the service's types, and what is wrong with them in the service's words.
+"""Values as the service's types, and the service's messages for values that are wrong.
 
 A value of the wrong type is a SerializationException. The service is written in Java, and its
 answers show it: a number instead of a text is refused with ``class java.lang.Short can not be
-converted to an String``, as reported in 2015. A value that breaks a constraint is a `Problem`.
+converted to an String``, as reported in 2015. A value that breaks a constraint is a
+`BrokenConstraint`.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ TOO_SMALL = "Member must have value greater than or equal to {}"
 
 
 @dataclass(frozen=True)
-class Problem:
+class BrokenConstraint:
     """One broken constraint.
 
     Attributes:
@@ -205,7 +206,7 @@ class Problem:
         value = "null" if self.value is None else f"'{self.value}'"
         return f"Value {value} at '{self.path}' failed to satisfy constraint: {self.constraint}"
 
-    def under(self, step: str) -> Problem:
+    def under(self, step: str) -> BrokenConstraint:
         """Return the problem as seen from the enclosing structure or list."""
         return replace(self, path=f"{step}.{self.path}" if self.path else step)
 
@@ -217,7 +218,7 @@ class Refused(Exception):
         problems: all of them, in the model's order.
     """
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[BrokenConstraint]) -> None:
         super().__init__(problems)
         self.problems = problems
 
@@ -231,4 +232,4 @@ class Refused(Exception):
 
 def refused(value: object, constraint: str) -> Refused:
     """Return the refusal of a single value."""
-    return Refused([Problem("", str(value), constraint)])
+    return Refused([BrokenConstraint("", str(value), constraint)])

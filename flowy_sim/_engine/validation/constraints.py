@@ -19,7 +19,7 @@ from flowy_sim._engine.validation.coercion import (
     TOO_SHORT,
     TOO_SMALL,
     Amount,
-    Problem,
+    BrokenConstraint,
     Refused,
     amount_of,
     as_flag,
@@ -162,20 +162,20 @@ def each_check(shape: Any, path: str) -> Check:
     nullable = shape.name in NULLABLE_ELEMENTS
     of_texts = shape.member.type_name == "string"
 
-    def problems(values: list[Any]) -> Iterable[Problem]:
+    def problems(values: list[Any]) -> Iterable[BrokenConstraint]:
         if len(values) > longest:
-            yield Problem("", java_list(values), TOO_LONG.format(longest))
-        within: list[Problem] = []
+            yield BrokenConstraint("", java_list(values), TOO_LONG.format(longest))
+        within: list[BrokenConstraint] = []
         for place, value in enumerate(values, 1):
             try:
                 if value is not None:
                     element(value)
                 elif not nullable:
-                    raise Refused([Problem("", None, NOT_NULL)])
+                    raise Refused([BrokenConstraint("", None, NOT_NULL)])
             except Refused as refusal:
                 within += [problem.under(f"{place}.member") for problem in refusal.problems]
         if of_texts and any(problem.value is not None for problem in within):
-            within = [Problem("", java_list(values), element_constraint(shape.member))]
+            within = [BrokenConstraint("", java_list(values), element_constraint(shape.member))]
         yield from within
 
     def check(values: Any) -> list[Any]:
@@ -228,7 +228,9 @@ def structure_check(shape: Any, path: str = "") -> Check:
 
     def check_carefully(given: dict[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
-        found = {name: [Problem(name, None, NOT_NULL)] for name in required if name not in given}
+        found = {
+            name: [BrokenConstraint(name, None, NOT_NULL)] for name in required if name not in given
+        }
         for name, value in given.items():
             try:
                 kept[name] = checks[name](value)

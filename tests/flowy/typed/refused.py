@@ -1,4 +1,4 @@
-"""What type checkers must refuse: each line that says so, and no other."""
+"""What type checkers must refuse: each marked line, and no other."""
 
 from __future__ import annotations
 

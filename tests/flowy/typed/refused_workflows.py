@@ -1,4 +1,4 @@
-"""What type checkers must refuse of waits, signals, children and options: the lines that say so."""
+"""What type checkers must refuse of waits, signals, children and options: the marked lines."""
 
 from __future__ import annotations
 

@@ -1,0 +1,165 @@
+"""Assemble the pages of the site: `python docs/_pages.py FOLDER`.
+
+The pages are written to be read on a code host, so links lead to files of the repository. Here
+they become links between pages of the site. The reference is written from the code: a page for
+each public module, and one with the help of each command.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.support.public_api import MODULES, public_names  # noqa: E402
+
+DOCS = ROOT / "docs"
+
+#: Pages that have another place in the repository than on the site.
+ELSEWHERE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+ELSEWHERE |= {"CHANGELOG.md": "changelog.md"}
+
+COMMANDS = "reference/commands.md"
+
+_CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
+_WIDTH = 100
+
+
+def places() -> dict[Path, str]:
+    """Return the place on the site of each file and folder that links can lead to."""
+    pages = {page: page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    pages |= {picture: picture.relative_to(DOCS).as_posix() for picture in DOCS.rglob("*.svg")}
+    pages |= {picture: picture.relative_to(DOCS).as_posix() for picture in DOCS.rglob("*.png")}
+    pages |= {ROOT / name: place for name, place in ELSEWHERE.items()}
+    for package in ("flowy", "flowy_sim"):
+        pages[ROOT / package / "_cli" / "__init__.py"] = COMMANDS
+    for name in MODULES:
+        file = import_module(name).__file__
+        assert file is not None
+        pages[Path(file)] = _place(name)
+    return pages
+
+
+def relinked(page: Path, places: dict[Path, str]) -> str:
+    """Return the text of a page with the links that it has on the site.
+
+    A link to a file that is not on the site, such as a source file, becomes its text.
+    """
+    here = places[page]
+
+    def link(match: re.Match[str]) -> str:
+        picture, text, name, anchor = match.groups()
+        place = places.get((page.parent / name).resolve())
+        if place is None:
+            return str(text)
+        return f"{picture}[{text}]({os.path.relpath(place, Path(here).parent)}{anchor or ''})"
+
+    text = page.read_text(encoding="utf-8")
+    blocks = _CODE.findall(text)
+    prose = [_LINK.sub(link, part) for part in _CODE.split(text)]
+    return "".join(part for pair in zip(prose, [*blocks, ""], strict=True) for part in pair)
+
+
+def module_page(name: str) -> str:
+    """Return the page of a public module, for mkdocstrings.
+
+    A package shows what it takes from another public module as a link to that module's page.
+    """
+    module = import_module(name)
+    homes = {each: home(name, each) for each in public_names(module)}
+    text = f"# {name}\n\n::: {name}\n{_INTRODUCTION}"
+    links = {each: found for each, found in homes.items() if found is not None}
+    if links:
+        text += "\n| name | documented at |\n|---|---|\n"
+        text += "".join(f"| `{each}` | {_reference(found)} |\n" for each, found in links.items())
+    return text + "".join(f"\n::: {name}.{each}\n" for each in homes if each not in links)
+
+
+def home(module: str, name: str) -> str | None:
+    """Return where a public name is documented, unless it is on the page of the module itself."""
+    value = getattr(import_module(module), name)
+    if isinstance(value, ModuleType):
+        return value.__name__
+    for other in MODULES:
+        if other.startswith(f"{module}."):
+            found = import_module(other)
+            if name in public_names(found) and getattr(found, name) is value:
+                return f"{other}.{name}"
+    return None
+
+
+def _reference(found: str) -> str:
+    return f"[`{found}`]({found}.md)" if found in MODULES else f"[`{found}`][{found}]"
+
+
+#: The docstring of a module, without its members.
+_INTRODUCTION = """\
+    options:
+      members: []
+      show_root_heading: false
+      show_root_toc_entry: false
+"""
+
+
+def commands_page() -> str:
+    """Return the page with the help of all commands."""
+    from flowy._cli import cli as flowy
+    from flowy_sim._cli import cli as flowy_sim
+
+    lead = "# Commands\n\nThe help of each command, as `--help` prints it.\n"
+    sections = [*_commands("flowy", flowy), *_commands("flowy-sim", flowy_sim)]
+    return "\n".join([lead, *sections])
+
+
+def _commands(
+    name: str, command: click.Command, parent: click.Context | None = None
+) -> Iterator[str]:
+    width = {"max_content_width": _WIDTH, "terminal_width": _WIDTH}
+    settings = {**command.context_settings, **width}
+    context = click.Context(command, parent, info_name=name, **settings)
+    level = "##" if parent is None else "###"
+    yield f"{level} `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for each, part in sorted(command.commands.items()):
+            yield from _commands(each, part, context)
+
+
+def _place(module: str) -> str:
+    return f"reference/{module}.md"
+
+
+def assemble(folder: Path) -> None:
+    """Write all pages to a folder; what was in it is deleted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    where = places()
+    texts = {place: relinked(page, where) for page, place in where.items() if page.suffix == ".md"}
+    texts |= {_place(name): module_page(name) for name in MODULES}
+    texts[COMMANDS] = commands_page()
+    for place, text in texts.items():
+        written = folder / place
+        written.parent.mkdir(parents=True, exist_ok=True)
+        with_diagrams = text
+        if _DIAGRAM.search(text):  # Found there, the theme does not fetch it from elsewhere.
+            script = os.path.relpath("assets/mermaid.min.js", Path(place).parent)
+            with_diagrams = f'{text}\n<script src="{script}"></script>\n'
+        written.write_text(with_diagrams, encoding="utf-8")
+    for page, place in where.items():
+        if page.suffix in (".svg", ".png"):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(page, folder / place)
+
+
+if __name__ == "__main__":
+    assemble(Path(sys.argv[1]))

@@ -1,0 +1,131 @@
+"""The reference describes every public name, command and setting."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from flowy._cli import cli as flowy
+from flowy_sim._cli import cli as flowy_sim
+from flowy_sim._cli.serve import serve
+from flowy_sim.pytest_plugin import _marker
+from tests.support.public_api import MODULES, public_names
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+pages = import_module("_pages")
+terminal = import_module("_terminal")
+sys.path.remove(str(ROOT / "docs"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    pages.assemble(folder)
+    return folder
+
+
+def commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for each, part in command.commands.items():
+            yield from commands(f"{name} {each}", part)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_on_the_page_of_its_module_or_linked_there(
+    site: Path, module: str
+) -> None:
+    page = (site / "reference" / f"{module}.md").read_text(encoding="utf-8")
+    for name in public_names(import_module(module)):
+        home = pages.home(module, name)
+        assert f"::: {module}.{name}\n" in page if home is None else f"`{home}`" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [*commands("flowy", flowy), *commands("flowy-sim", flowy_sim)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_command_is_described_with_all_its_options(
+    site: Path, name: str, command: click.Command
+) -> None:
+    text = (site / "reference" / "commands.md").read_text(encoding="utf-8")
+    _, found, section = text.partition(f" `{name}`\n")
+    assert found
+    section = section.partition("\n## ")[0].partition("\n### ")[0]
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert all(re.search(rf"{re.escape(each)}\b", section) for each in option.opts)
+
+
+def test_links_to_sources_lead_to_the_reference_and_other_files_become_text(site: Path) -> None:
+    index = (site / "reference" / "index.md").read_text(encoding="utf-8")
+    assert "[`flowy.activity`](flowy.activity.md)" in index
+    assert "[Commands](commands.md)" in index
+    teams = (site / "teams.md").read_text(encoding="utf-8")
+    assert "compose.yaml](" not in teams
+    assert "`compose.yaml`" in teams
+    home = (site / "index.md").read_text(encoding="utf-8")
+    assert "[Tutorial](tutorial.md)" in home
+
+
+def test_all_pages_are_in_the_navigation(site: Path) -> None:
+    configuration = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^ +- (?:[^:\n]+: )?([\w./-]+\.md)$", configuration, re.MULTILINE))
+    assert listed == {page.relative_to(site).as_posix() for page in site.rglob("*.md")}
+
+
+def test_every_variable_and_option_is_on_the_page_about_configuration() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(FLOWY_\w+)`", page))
+    options = [
+        option
+        for _, command in [*commands("flowy", flowy), *commands("flowy-sim", flowy_sim)]
+        for option in command.params
+    ]
+    variables = {option.envvar for option in options if isinstance(option.envvar, str)}
+    assert named == variables | {"FLOWY_TUTORIAL_RESULTS", "FLOWY_SIM_ENDPOINT"}
+    assert {option.opts[0] for option in serve.params if isinstance(option, click.Option)} <= set(
+        re.findall(r"`(--[\w-]+)`", page)
+    )
+    assert all(f"`{keyword}`" in page for keyword in _marker.KEYWORDS)
+
+
+def test_every_option_of_the_plugin_is_on_the_page_about_configuration(
+    pytestconfig: pytest.Config,
+) -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    known = {name for name in vars(pytestconfig.option) if name.startswith("swf_")}
+    assert known
+    assert {f"--{name.replace('_', '-')}" for name in known} == set(
+        re.findall(r"`(--swf-[\w-]+)", page)
+    )
+
+
+def test_configuration_of_the_site_loads_nothing_from_elsewhere() -> None:
+    text = re.sub(r"!!python/\S+", "", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    configuration = yaml.safe_load(text)
+    assert configuration["strict"]
+    assert configuration["theme"]["font"] is False
+    assert "analytics" not in configuration["extra"]
+    assert not re.search(r"https?://", text)
+
+
+def shown(picture: str) -> str:
+    """The characters of a picture; versions of rich lay them out differently."""
+    return "".join(re.findall(r">([^<]+)</text>", picture)).replace("&#160;", "").replace("\n", "")
+
+
+def test_the_picture_of_a_terminal_shows_what_the_command_prints() -> None:
+    taken = terminal.PICTURE.read_text(encoding="utf-8")
+    assert "Filedas/home/you" in shown(taken)
+    assert shown(terminal.picture()) == shown(taken), "run: python docs/_terminal.py"
+    assert "url(http" not in taken
