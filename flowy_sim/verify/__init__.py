@@ -59,9 +59,9 @@ def verify(history: object, name: str = "history") -> Verdict:
     """Verify one history.
 
     Args:
-        history: a `Recording`; a reply of GetWorkflowExecutionHistory or PollForDecisionTask; a list
-            of such replies, the pages of one history; a list of events; or the JSON document of a
-            recording.
+        history: a `Recording`; a reply of GetWorkflowExecutionHistory or PollForDecisionTask; a
+            list of such replies, which are the pages of one history; a list of events; or the JSON
+            document of a recording.
         name: what to call it in the verdict.
 
     Raises:

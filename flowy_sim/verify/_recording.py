@@ -157,8 +157,8 @@ def read(document: object, name: str = "history") -> Recording:
 
     Args:
         document: a recording; a reply of GetWorkflowExecutionHistory or PollForDecisionTask; a list
-            of such replies, which are the pages of one history; or a list of events. Times are seconds since the epoch,
-            ISO 8601 text, or datetimes.
+            of such replies, which are the pages of one history; or a list of events. Times are
+            seconds since the epoch, ISO 8601 text, or datetimes.
         name: what to call it in a report.
 
     Raises:
