@@ -51,6 +51,9 @@ _TRANSIENT_FAULTS = frozenset(
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """Statuses below 500 by which a proxy refuses a request for now, whatever the code is."""
 
+_FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""A file of the client's, such as that of the certificates, is missing or cannot be read."""
+
 
 def is_transient(error: Exception) -> bool:
     """Return whether the same call may succeed later.
@@ -67,7 +70,7 @@ def is_transient(error: Exception) -> bool:
         status = _status(error)
         return code in _TRANSIENT_FAULTS or status in _TRANSIENT_STATUSES or status >= 500
     if isinstance(error, OSError):
-        return True
+        return not isinstance(error, _FILE_ERRORS)
     from botocore.exceptions import ConnectionError as Unreachable
     from botocore.exceptions import (
         CredentialRetrievalError,

@@ -118,6 +118,8 @@ EXCEPTIONS: list[tuple[Exception, bool]] = [
     (ResponseParserError("cut off"), WAIT),
     (SSLError(endpoint_url=NOWHERE, error="EOF"), WAIT),
     (TimeoutError(), WAIT),
+    (FileNotFoundError("no certificates"), END),
+    (PermissionError("not allowed"), END),
     (NoCredentialsError(), END),
     (NoRegionError(), END),
     (ParamValidationError(report="no"), END),
