@@ -97,6 +97,46 @@ class SwfClient(Protocol):
         """Send the decisions of a decision task."""
 
 
+class IncompleteReply(ConnectionError):
+    """A reply was empty or cut off: a broken connection, although botocore returns a dictionary."""
+
+
+_ALWAYS_PRESENT = {
+    "describe_activity_type": "configuration",
+    "describe_workflow_type": "configuration",
+    "get_workflow_execution_history": "events",
+    "poll_for_activity_task": "startedEventId",
+    "poll_for_decision_task": "startedEventId",
+    "record_activity_task_heartbeat": "cancelRequested",
+}
+"""Operation: a member of every complete reply, as recorded; also of a poll that finds no task.
+
+botocore reads JSON that is cut off as an empty object, so that the first member tells enough.
+"""
+
+
+def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
+    """Call the service, and check that its reply is complete.
+
+    Args:
+        client: an SWF client.
+        operation: the client's method.
+        request: its arguments.
+
+    Returns:
+        The reply.
+
+    Raises:
+        IncompleteReply: the reply is empty or cut off.
+        Exception: whatever the client raises.
+    """
+    reply: Reply = getattr(client, operation)(**request)
+    member = _ALWAYS_PRESENT.get(operation)
+    if member is not None and member not in reply and "taskToken" not in reply:
+        raise IncompleteReply(f"the reply to {operation} is empty or cut off: it has no {member}")
+    return reply
+
+
 def connect(
     endpoint_url: str | None = None, region: str | None = None, connections: int = 10
 ) -> SwfClient:

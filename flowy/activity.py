@@ -20,15 +20,19 @@ Example:
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
 import threading
+import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from flowy import _checks, options
-from flowy.errors import ConfigurationError
+from flowy._process_tree import Command, run_guarded
+from flowy.errors import ActivityCanceled, ConfigurationError, NotAwaitedError
 from flowy.options import DeclaredType, Default, check_class
 from flowy.retry import Retry
 
@@ -133,6 +137,70 @@ class ActivityContext:
                 self._known = self._send(details)
             return self.goes_on
 
+    def run_process(
+        self,
+        command: Command,
+        *,
+        heartbeat: float | None = None,
+        grace: float = 10.0,
+        check: bool = True,
+        capture_output: bool = False,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command that ends with the activity, together with every process that it starts.
+
+        The command is ended when a heartbeat reports that the activity should be canceled, has
+        timed out or that its execution has ended, and when the worker itself ends, even by a second
+        SIGTERM or by SIGKILL. So the activity needs heartbeats: declare ``automatic_heartbeat``, or
+        give ``heartbeat``. All processes of the command's process group receive SIGTERM and,
+        after ``grace`` seconds, SIGKILL. Only a process that makes itself a group or session of
+        its own, as a daemon does, is not ended. What a command leaves running when it ends by
+        itself is ended, too. On Linux and macOS only.
+
+        Args:
+            command: the program and its arguments.
+            heartbeat: seconds between two heartbeats sent meanwhile; None to send none, as with
+                ``automatic_heartbeat``.
+            grace: seconds between SIGTERM and SIGKILL.
+            check: whether an exit status other than 0 is an error.
+            capture_output: whether to return what the command writes, as ``stdout`` and ``stderr``.
+            cwd: the working directory; None for the worker's.
+            env: the environment; None for the worker's.
+
+        Returns:
+            How the command ended. The exit status is 127 if it cannot be started, and 128 plus the
+            signal's number if a signal ended it, as in a shell.
+
+        Raises:
+            ActivityCanceled: the workflow asked for cancellation, and the command was ended.
+            NotAwaitedError: the activity timed out, or its execution ended, and so was the command.
+            subprocess.CalledProcessError: the exit status is not 0.
+            ConfigurationError: the system has no process groups.
+
+        Example:
+            ``context.run_process(["ffmpeg", "-i", source, target])``
+        """
+        next_beat = time.monotonic() + (heartbeat or 0)
+
+        def goes_on() -> bool:
+            nonlocal next_beat
+            if heartbeat is not None and time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + heartbeat
+                self.heartbeat()
+            return self.goes_on
+
+        ended = run_guarded(command, goes_on, grace, cwd, env, capture_output)
+        if ended is None and self.cancel_requested:
+            raise ActivityCanceled(f"the command {command[0]} was ended")
+        if ended is None:
+            raise NotAwaitedError(
+                f"the command {command[0]} was ended, because no execution waits for the activity"
+            )
+        if check:
+            ended.check_returncode()
+        return ended
+
     def repeat(self) -> bool:
         """Send the previous details once more; return whether the activity is still awaited."""
         with self._turn:
@@ -229,7 +297,8 @@ def activity(
             otherwise an error fails the workflow at once.
         priority: the priority of its tasks on the task list; higher numbers come first.
         automatic_heartbeat: whether the worker sends heartbeats on its own while ``run`` works, at
-            a third of the heartbeat time-out. ``self.heartbeat()`` and
+            a third of the heartbeat time-out. A call may override the time-out, but not with a
+            third of this one or less. ``self.heartbeat()`` and
             ``self.context.cancel_requested`` report what they learn about a cancellation.
 
     Returns:
@@ -293,6 +362,11 @@ def _interval(heartbeat: int | None, automatic: bool) -> float | None:
         raise ConfigurationError(
             "automatic_heartbeat needs a heartbeat time-out; set one, such as heartbeat=60"
         )
+    return automatic_interval(heartbeat)
+
+
+def automatic_interval(heartbeat: int) -> float:
+    """Return the seconds between two automatic heartbeats under a time-out: a third of it."""
     return heartbeat / 3
 
 

@@ -189,6 +189,8 @@ class CallOptions(NamedTuple):
     error_handling: bool = False
     workflow_id: str | None = None
     """The id of a child, if it is not to be derived from the parent's."""
+    automatic_heartbeat: float | None = None
+    """Seconds between two heartbeats that the activity's worker sends by itself, if known."""
 
     def over(self, options: Mapping[str, object]) -> CallOptions:
         """Override some options.
@@ -205,6 +207,7 @@ class CallOptions(NamedTuple):
         settings = self.settings
         _refuse_unknown(options, (*settings, *_own_options(settings)))
         wire = {name: value for name, value in options.items() if name in settings}
+        self._check_heartbeat(options.get("heartbeat"))
         workflow_id = options.get("workflow_id", self.workflow_id)
         return CallOptions(
             settings,
@@ -212,7 +215,18 @@ class CallOptions(NamedTuple):
             _retry_over(self.retry, options),
             truth("error_handling", options.get("error_handling", self.error_handling)),
             None if workflow_id is None else text("workflow_id", workflow_id),
+            self.automatic_heartbeat,
         )
+
+    def _check_heartbeat(self, seconds: object) -> None:
+        """Refuse a time-out that ends before the first automatic heartbeat."""
+        every = self.automatic_heartbeat
+        if every is not None and isinstance(seconds, int | float) and seconds <= every:
+            raise ConfigurationError(
+                f"heartbeat={seconds} is too short: every call would time out, because the class "
+                f"declares automatic heartbeats every {every:g} seconds; give more than that, or "
+                "declare a shorter heartbeat in @activity"
+            )
 
     def within(self, blocks: Iterable[Mapping[str, object]]) -> CallOptions:
         """Override options by those of the blocks around a call.

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flowy._payloads.hints import NO_HINTS, UNREADABLE, hints_of
-from flowy._payloads.serializers import Converter, Encode, Json, Serializer
+from flowy._payloads.hints import NO_HINTS, hints_of
+from flowy._payloads.serializers import Converter, Encode, Json, Serializer, escaped
 from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
-from flowy._payloads.text import DATA_LIMIT, length
+from flowy._payloads.text import DATA_LIMIT, error_message, length
 from flowy.errors import SerializationError
 
 __all__ = ["PLAIN", "FolderStore", "Json", "Payloads", "S3Store", "Serializer", "Store"]
@@ -82,12 +82,12 @@ class Payloads:
             text = encode((args, kwargs, signals) if signals else (args, kwargs))
         except Exception as error:
             raise self._unencodable(owner, args, kwargs, encode) or SerializationError(
-                f"the input of {owner} cannot be sent as {self._language}: {error}"
+                f"the input of {owner} cannot be sent as {self._language}: {error_message(error)}"
             ) from error
         if length(text) <= DATA_LIMIT:
             return text
         if self._store is not None:
-            return keep(self._store, f"the input of {owner}", text)
+            return self._kept(self._store, f"the input of {owner}", text)
         name, size = max(
             ((name, length(encode(value))) for name, value in _named(args, kwargs, signals)),
             key=lambda named: named[1],
@@ -132,12 +132,13 @@ class Payloads:
             text = (encode or self.encode)(value)
         except Exception as error:
             raise SerializationError(
-                f"{what} cannot be sent as {self._language}: {error}; {self._accepted('use')}"
+                f"{what} cannot be sent as {self._language}: {error_message(error)}; "
+                f"{self._accepted('use')}"
             ) from error
         if length(text) <= DATA_LIMIT:
             return text
         if self._store is not None:
-            return keep(self._store, what, text)
+            return self._kept(self._store, what, text)
         raise SerializationError(
             f"{what} takes {length(text):,} characters as {self._language}, and Amazon SWF "
             f"carries {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
@@ -240,9 +241,13 @@ class Payloads:
             value = self.serializer.loads(text)
         except Exception as error:
             raise SerializationError(
-                f"{what} is not {self._language}: {error}: {text[:80]!r}"
+                f"{what} is not {self._language}: {error_message(error)}: {text[:80]!r}"
             ) from error
         return value if convert is None else _converted(what, value, convert)
+
+    def _kept(self, store: Store, what: str, text: str) -> str:
+        # Escaped, so that a value has the same reference as in histories of earlier versions.
+        return keep(store, what, escaped(text) if isinstance(self.serializer, Json) else text)
 
     def _unencodable(
         self, owner: object, args: Sequence[object], kwargs: Mapping[str, object], encode: Encode
@@ -252,7 +257,8 @@ class Payloads:
                 encode(value)
             except Exception as error:
                 return SerializationError(
-                    f"{name} of {owner} cannot be sent as {self._language}: {error}; "
+                    f"{name} of {owner} cannot be sent as {self._language}: "
+                    f"{error_message(error)}; "
                     f"{self._accepted('pass')}"
                 )
         return None
@@ -292,9 +298,9 @@ def _hinted(
 def _converted(what: str, value: Any, convert: Converter) -> Any:
     try:
         return convert(value)
-    except UNREADABLE as error:
+    except (Exception, SystemExit) as error:
         raise SerializationError(
-            f"{what} does not match its type hint: {type(error).__name__}: {error}"
+            f"{what} does not match its type hint: {type(error).__name__}: {error_message(error)}"
         ) from error
 
 

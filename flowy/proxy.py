@@ -96,7 +96,13 @@ class ActivityProxy(Generic[P, R]):
         self.activity = None if isinstance(cls, str) else cls
         self.declared = _declared(ActivityType, cls, version)
         declared = self.declared
-        chosen = CallOptions(options.ACTIVITY, {}, declared.retry, declared.error_handling)
+        chosen = CallOptions(
+            options.ACTIVITY,
+            {},
+            declared.retry,
+            declared.error_handling,
+            automatic_heartbeat=declared.automatic_heartbeat,
+        )
         self.call_options = chosen.over(overrides)
 
     @overload
@@ -129,6 +135,7 @@ class WorkflowProxy(Generic[P, R]):
         version: the version of its type, if ``name`` is a name.
         **overrides: options that override the registered defaults: ``task_list``,
             ``execution_start_to_close`` and ``task_start_to_close`` in seconds, ``child_policy``,
+            which governs the child's own children (the parent's policy governs the child itself),
             ``tags``, ``priority``, ``lambda_role``; and options that override those of the class:
             ``retry``, ``delay``, ``error_handling``. ``workflow_id`` is the child's id; by default
             it is derived from the parent's.

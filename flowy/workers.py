@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, Reply, SwfClient, fault_code
+from flowy._client import Execution, Reply, SwfClient, call, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
@@ -28,6 +28,7 @@ from flowy.activity import (
     ActivityType,
     HeartbeatReply,
     activity_class,
+    automatic_interval,
 )
 from flowy.errors import ActivityCanceled, NonDeterminismError, UnrepeatableError
 from flowy.payloads import PLAIN, Payloads
@@ -36,6 +37,9 @@ from flowy.workflow import Workflow, WorkflowType
 __all__ = ["ActivityWorker", "ScanResult", "Worker", "WorkflowWorker", "run_workers", "scan"]
 
 logger = safe_logger("flowy.workers")
+
+_SEARCHED_EVENTS = 100
+"""How many of the latest events are searched for the one that scheduled a task."""
 
 
 class ActivityWorker(Worker):
@@ -86,7 +90,7 @@ class ActivityWorker(Worker):
         Returns:
             Whether there was a task.
         """
-        task = self._client.poll_for_activity_task(**self._poll_request)
+        task = call(self._client, "poll_for_activity_task", self._poll_request)
         token = task.get("taskToken")
         if not token:
             return False
@@ -132,17 +136,45 @@ class ActivityWorker(Worker):
             task["taskToken"],
             partial(self._heartbeat, task, label),
         )
-        every = cls.flowy_type.automatic_heartbeat
+        every = self._heartbeat_interval(task, cls.flowy_type)
         with nullcontext() if every is None else kept_alive(activity.context, every, self._wait):
             value = activity.run(*args, **kwargs)
         return None if value is LATER else self._payloads.encode_result(label, value)
+
+    def _heartbeat_interval(self, task: Reply, declared: ActivityType) -> float | None:
+        """Return the seconds between two automatic heartbeats; None if there are none.
+
+        A call may override the declared time-out. A task does not hold its own, but its history
+        does, so the last page is read. If that fails, the declared time-out counts.
+        """
+        if declared.automatic_heartbeat is None:
+            return None
+        request = {
+            "domain": self.domain,
+            "execution": task["workflowExecution"],
+            "maximumPageSize": _SEARCHED_EVENTS,
+            "reverseOrder": True,
+        }
+        try:
+            events = call(self._client, "get_workflow_execution_history", request)["events"]
+        except Exception as error:
+            logger.debug("%s: its heartbeat time-out is not known: %s", task["activityId"], error)
+            return declared.automatic_heartbeat
+        for event in events:
+            scheduled = event.get("activityTaskScheduledEventAttributes", {})
+            if scheduled.get("activityId") == task["activityId"]:
+                seconds = scheduled.get("heartbeatTimeout", "NONE")
+                if seconds.isdecimal() and int(seconds) > 0:
+                    return automatic_interval(int(seconds))
+                break
+        return declared.automatic_heartbeat
 
     def _heartbeat(self, task: Reply, label: str, details: str | None) -> HeartbeatReply:
         request = {"taskToken": task["taskToken"]}
         if details is not None:
             request["details"] = cut(str(details), HEARTBEAT_LIMIT)
         try:
-            reply = self._client.record_activity_task_heartbeat(**request)
+            reply = call(self._client, "record_activity_task_heartbeat", request)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
                 logger.warning("%s: %s is no longer awaited", label, task["activityId"])
@@ -249,7 +281,7 @@ class WorkflowWorker(Worker):
         Returns:
             Whether there was a task.
         """
-        task = self._client.poll_for_decision_task(**self._poll_request)
+        task = call(self._client, "poll_for_decision_task", self._poll_request)
         token = task.get("taskToken")
         if not token:
             return False

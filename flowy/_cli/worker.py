@@ -106,6 +106,11 @@ class WorkerSet(NamedTuple):
     show_default=True,
     help="Number of executions that each thread keeps suspended instead of replaying them.",
 )
+@click.option(
+    "--no-wait",
+    is_flag=True,
+    help="End with an error if the service does not answer at the start, instead of waiting.",
+)
 @click.argument("packages", metavar="PACKAGE...", nargs=-1, required=True)
 @with_store
 @in_domain
@@ -118,6 +123,7 @@ def worker(
     processes: int,
     threads: int,
     suspended: int,
+    no_wait: bool,
     packages: tuple[str, ...],
     store: str | None,
     endpoint_url: str | None,
@@ -126,8 +132,10 @@ def worker(
     """Run the activities and workflows of packages or modules until SIGINT or SIGTERM.
 
     Types that the domain does not know are registered. If a type is registered with other
-    defaults, no worker starts. On a signal, each worker first finishes its current poll, which
-    takes up to 60 seconds, and its task. A second signal ends all of them at once.
+    defaults, no worker starts. If the service cannot be reached, the command waits for it.
+
+    On a signal, each worker first finishes its current poll, which takes up to 60 seconds, and its
+    task. A second signal ends all of them at once.
     """
     set_up_logging()
     worker_set = WorkerSet(
@@ -145,7 +153,7 @@ def worker(
     with errors_as_messages():
         workers = worker_set.workers()
         for each in workers[:2]:  # One of each kind; the others have the same types.
-            each.register()
+            each.register(wait=not no_wait)
         if processes == 1:
             run_workers(workers, handle_signals=True)
         else:

@@ -6,16 +6,12 @@ import collections.abc
 import dataclasses
 import types
 import typing
-from decimal import InvalidOperation
 from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
 from flowy._payloads.serializers import JSON_FORMS, Converter, JsonForm
 from flowy.result import Result
-
-UNREADABLE = (TypeError, ValueError, KeyError, InvalidOperation, RecursionError)
-"""Raised by a converter if a value does not match its hint."""
 
 
 class Hints(NamedTuple):
@@ -50,10 +46,14 @@ def hints_of(cls: type) -> Hints:
 @lru_cache(maxsize=512)
 def _hints_of(run: Any) -> Hints:
     try:
-        resolved = typing.get_type_hints(run, include_extras=True)
-        parameters = list(signature(run).parameters.values())
-    except (NameError, AttributeError, TypeError, ValueError):
+        return _read_hints(run)
+    except Exception:  # Resolving a hint runs code of the author's, which may raise anything.
         return NO_HINTS
+
+
+def _read_hints(run: Any) -> Hints:
+    resolved = typing.get_type_hints(run, include_extras=True)
+    parameters = list(signature(run).parameters.values())
     positional: list[tuple[str, Converter | None]] = []
     named: dict[str, Converter | None] = {}
     rest = others = None
@@ -81,7 +81,8 @@ def converter(hint: Any) -> Converter | None:
 
     Returns:
         A function that turns plain JSON into a value of that type, returns a value that already is
-        one, and raises one of `UNREADABLE` otherwise. None if the type is plain JSON.
+        one, and raises an exception otherwise. It may be any exception, because constructors and
+        ``__post_init__`` are code of the author's. None if the type is plain JSON.
     """
     try:
         return _cached(hint)
@@ -141,11 +142,21 @@ def _by_form(cls: type, form: JsonForm) -> Converter:
     return convert
 
 
-def _dataclass(cls: type) -> Converter:
+def _member_hints(cls: type) -> dict[str, Any]:
+    """Resolve the hints of a class's members; none if one of them cannot be resolved."""
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except Exception:  # See `_hints_of`.
+        return {}
+
+
+def _dataclass(cls: Any) -> Converter:
+    names = [field.name for field in dataclasses.fields(cls)]
+
     @lru_cache(maxsize=1)
     def fields() -> dict[str, Converter | None]:  # Lazy: it may contain itself.
-        hints = typing.get_type_hints(cls, include_extras=True)
-        return {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
+        hints = _member_hints(cls)
+        return {name: converter(hints.get(name, Any)) for name in names}
 
     def convert(value: Any) -> Any:
         if isinstance(value, cls):
@@ -158,8 +169,7 @@ def _dataclass(cls: type) -> Converter:
 def _typed_dictionary(cls: type) -> Converter:
     @lru_cache(maxsize=1)
     def fields() -> dict[str, Converter | None]:
-        hints = typing.get_type_hints(cls, include_extras=True)
-        return {name: converter(hint) for name, hint in hints.items()}
+        return {name: converter(hint) for name, hint in _member_hints(cls).items()}
 
     return lambda value: _members(_object(value), fields())
 
@@ -169,13 +179,15 @@ def _members(value: dict[str, Any], fields: dict[str, Converter | None]) -> dict
 
 
 def _fields_of_tuple(cls: Any) -> Converter:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    each = [converter(hints.get(name, Any)) for name in cls._fields]
+    @lru_cache(maxsize=1)
+    def fields() -> list[Converter | None]:  # Lazy: it may contain itself.
+        hints = _member_hints(cls)
+        return [converter(hints.get(name, Any)) for name in cls._fields]
 
     def convert(value: Any) -> Any:
         if isinstance(value, cls):
             return value
-        items = _list(value)
+        items, each = _list(value), fields()
         return cls(*map(_apply, [*each, *[None] * (len(items) - len(each))], items))
 
     return convert
@@ -241,7 +253,7 @@ def _union(arms: list[Any]) -> Converter | None:
                 continue
             try:
                 return read(value)
-            except UNREADABLE as error:
+            except Exception as error:
                 problem = problem or error
         if problem is not None:
             raise problem

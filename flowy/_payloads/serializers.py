@@ -15,12 +15,16 @@ Decimal, UUID, path                  text
 bytes                                Base64 text
 Enum                                 its value
 ===================================  ==========================================
+
+Text beyond ASCII is written as it is, because the service counts characters: an escape would take
+six or twelve of them. Earlier versions escaped it; both are the same JSON to a replay.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
@@ -92,17 +96,52 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-_encode = JSONEncoder(default=to_json, allow_nan=False).encode
+def _json_encoder(default: Converter) -> Encode:
+    """Create a function that writes values as JSON.
+
+    Args:
+        default: writes a value that JSON has no type for as one that it has.
+    """
+    encode = JSONEncoder(default=default, allow_nan=False, ensure_ascii=False).encode
+
+    def encode_sendable(value: object) -> str:
+        text = encode(value)
+        # A lone surrogate is no character, so no request can carry it.
+        return text if text.isascii() else _SURROGATE.sub(_escape, text)
+
+    return encode_sendable
+
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+_ESCAPED = re.compile(r"[^\0-~]")
+"""What `json` escapes: everything beyond ASCII, and DEL."""
+
+
+def _escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
+
+
+def escaped(text: str) -> str:
+    """Return a JSON text with everything beyond ASCII escaped, as earlier versions wrote it."""
+    # JSON has such characters within its texts only, so that each can be replaced by itself.
+    return _ESCAPED.sub(_escape, text)
+
+
+_encode = _json_encoder(to_json)
+
+# With escapes: the order of a set must not change between versions.
+_sort_key = JSONEncoder(default=to_json, allow_nan=False).encode
 
 
 def _in_order(items: Iterable[Any]) -> list[Any]:
     """Return the items of a set in the same order always, whatever the process's hash seed."""
-    return sorted(items, key=_encode)
+    return sorted(items, key=_sort_key)
 
 
 def _member(cls: type[Enum], value: Any) -> Enum:
     for member in cls:
-        if member.value == value or _encode(member.value) == _encode(value):
+        if member.value == value or _sort_key(member.value) == _sort_key(value):
             return member
     raise ValueError(f"{value!r} is not a {cls.__name__}")
 
@@ -123,7 +162,11 @@ class Serializer(Protocol):
 class Json:
     """The serializer that is used by default."""
 
-    dumps = staticmethod(json.JSONEncoder(default=to_json, allow_nan=False).encode)
+    @staticmethod
+    def dumps(value: Any) -> str:
+        """Return a value as JSON."""
+        return _encode(value)
+
     loads = staticmethod(json.JSONDecoder().decode)
 
     def __str__(self) -> str:
@@ -143,7 +186,7 @@ def encoder(serializer: Serializer, resolve: Resolve) -> Encode:
     def default(value: object) -> object:
         return resolve(value) if isinstance(value, Result) else to_json(value)
 
-    return json.JSONEncoder(default=default, allow_nan=False).encode
+    return _json_encoder(default)
 
 
 def replaced(value: Any, resolve: Resolve) -> Any:

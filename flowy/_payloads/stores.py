@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+from flowy._payloads.serializers import escaped
 from flowy._payloads.text import length
 from flowy.errors import ConfigurationError, SerializationError
 
@@ -45,16 +47,27 @@ class FolderStore:
         self._folder = Path(folder).absolute()
 
     def put(self, key: str, data: bytes) -> None:
-        """Store data under a key; the file appears only once it is complete."""
+        """Store data under a key; the file appears only once it is complete.
+
+        A file that a crash or a full disk left with other content is replaced.
+        """
         path = self._folder / key
-        if path.exists():
+        if _holds(path, data):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=self._folder, prefix=".partial-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                # Otherwise a power failure may leave an empty file under the final name.
+                os.fsync(file.fileno())
+            os.chmod(partial, 0o644)
+            os.replace(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial)
+            raise
 
     def get(self, key: str) -> bytes:
         """Return the data of a key."""
@@ -62,6 +75,14 @@ class FolderStore:
 
     def __str__(self) -> str:
         return f"the folder {self._folder}"
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file has exactly this content."""
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 class S3Store:
@@ -129,7 +150,7 @@ def keep(store: Store, what: str, text: str) -> str:
     Args:
         store: the store.
         what: the name of the text in errors, such as ``the input of resize 1``.
-        text: the text.
+        text: the text; JSON with everything beyond ASCII escaped, or any other text.
 
     Returns:
         A reference to it.
@@ -146,7 +167,22 @@ def keep(store: Store, what: str, text: str) -> str:
             f"{what}, of {length(text):,} characters, cannot be stored in {store}: "
             f"{type(error).__name__}: {error}"
         ) from error
+    return _reference(key, text)
+
+
+def _reference(key: str, text: str) -> str:
     return f"flowy:stored:{key}:{length(text)}"
+
+
+def refers_to(reference: str, text: str) -> bool:
+    """Whether a text is the reference by which earlier versions sent another, JSON, text.
+
+    They escaped everything beyond ASCII, so that more texts were too long.
+    """
+    if _REFERENCE.fullmatch(reference) is None:
+        return False
+    stored = escaped(text)
+    return reference == _reference(sha256(stored.encode()).hexdigest(), stored)
 
 
 def fetched(store: Store | None, what: str, text: str) -> str:
@@ -174,10 +210,11 @@ def fetched(store: Store | None, what: str, text: str) -> str:
     key = reference[1]
     try:
         data = store.get(key)
+        unchanged = sha256(data).hexdigest() == key
     except Exception as error:
         raise SerializationError(
             f"{what} cannot be read from {store}: {type(error).__name__}: {error} ({text})"
         ) from error
-    if sha256(data).hexdigest() != key:
+    if not unchanged:
         raise SerializationError(f"{what} has changed since it was stored in {store} ({text})")
     return data.decode("utf-8", "surrogatepass")

@@ -85,14 +85,15 @@ def reason_and_details(error: Exception | SystemExit) -> tuple[str, str]:
         which is a sentence, for flowy's own errors. Details of at most 32,768 characters: the
         traceback, that of the remote process if the exception comes from there.
     """
-    message = _message(error)
+    message = error_message(error)
     if not isinstance(error, FlowyError):
         message = f"{type(error).__name__}: {message}" if message else type(error).__name__
     details = _remote_details(error) or _traceback(error)
     return cut(message, REASON_LIMIT), cut(details, DATA_LIMIT, keep_end=0.75)
 
 
-def _message(error: BaseException) -> str:
+def error_message(error: BaseException) -> str:
+    """Return the message of an exception, even if showing it raises another one."""
     try:
         return str(error)
     except Exception:

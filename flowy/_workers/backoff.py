@@ -11,23 +11,48 @@ from flowy._client import fault_code
 Wait = Callable[[threading.Event, float], bool]
 """Waits until an event is set or a number of seconds has passed; returns whether it is set."""
 
+# A worker ends only for something that waiting does not fix. These tables say what waiting fixes.
+
 _TRANSIENT_FAULTS = frozenset(
     {
-        "ThrottlingException",
+        # Too many polls wait on the task list; one of them ends within a minute.
+        "LimitExceededFault",
+        # Throttling, by all the names that AWS uses for it (those of botocore's retries).
         "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
         "TooManyRequestsException",
         "RequestLimitExceeded",
-        "RequestTimeout",
-        "RequestTimeoutException",
+        "LimitExceededException",
+        "BandwidthLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "PriorRequestNotComplete",
+        "SlowDown",
+        # The service has trouble, or gave up.
+        "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "RequestAbortedException",
+        "RequestTimeout",
+        "RequestTimeoutException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
+        # Credentials are renewed, and a clock is set right.
         "ExpiredToken",
         "ExpiredTokenException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
     }
 )
-"""Faults that a later try may not meet. Expired credentials are renewed by then."""
+"""Faults that a later try may not meet."""
+
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+"""Statuses below 500 by which a proxy refuses a request for now, whatever the code is."""
+
+_FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""A file of the client's, such as that of the certificates, is missing or cannot be read."""
 
 
 def is_transient(error: Exception) -> bool:
@@ -37,17 +62,33 @@ def is_transient(error: Exception) -> bool:
         error: an exception raised by a method of an SWF client.
 
     Returns:
-        True for throttling, errors within the service, and broken connections.
+        True for throttling, limits on polls, errors within the service, broken connections, and
+        replies that are cut off.
     """
     code = fault_code(error)
     if code is not None:
-        return code in _TRANSIENT_FAULTS or _status(error) >= 500
+        status = _status(error)
+        return code in _TRANSIENT_FAULTS or status in _TRANSIENT_STATUSES or status >= 500
     if isinstance(error, OSError):
-        return True
+        return not isinstance(error, _FILE_ERRORS)
     from botocore.exceptions import ConnectionError as Unreachable
-    from botocore.exceptions import CredentialRetrievalError, HTTPClientError
+    from botocore.exceptions import (
+        CredentialRetrievalError,
+        HTTPClientError,
+        IncompleteReadError,
+        MetadataRetrievalError,
+    )
+    from botocore.parsers import ResponseParserError
 
-    return isinstance(error, Unreachable | HTTPClientError | CredentialRetrievalError)
+    return isinstance(
+        error,
+        Unreachable
+        | HTTPClientError
+        | IncompleteReadError
+        | ResponseParserError
+        | CredentialRetrievalError
+        | MetadataRetrievalError,
+    )
 
 
 def _status(error: Exception) -> int:

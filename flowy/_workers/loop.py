@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 from flowy import _checks
-from flowy._client import Reply, SwfClient, fault_code
+from flowy._client import Reply, SwfClient, call, fault_code
 from flowy._safe_text import safe_logger
 from flowy._workers.backoff import Backoff, Wait, is_transient
 from flowy._workers.registration import Type, register
@@ -54,13 +54,40 @@ class Worker:
         """The types that this worker works on."""
         raise NotImplementedError
 
-    def register(self) -> None:
+    def register(self, *, wait: bool = True) -> None:
         """Register the types that the domain does not know yet.
+
+        While the service throttles, fails or cannot be reached, the pause before the next try
+        grows, up to a minute; `stop` ends the waiting, and then not all types may be registered.
+
+        Args:
+            wait: whether to wait for a service that does not answer; otherwise its first error is
+                raised.
 
         Raises:
             RegistrationError: the domain is unknown, or has other defaults for one of them.
+            Exception: raised by the client, if waiting cannot help or is not wanted.
         """
-        register(self._client, self.domain, self.types)
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                register(self._client, self.domain, self.types)
+            except Exception as error:
+                # The other meaning of this fault is that the domain can have no more types.
+                lasting = fault_code(error) == "LimitExceededFault" or not is_transient(error)
+                if lasting or not wait:
+                    raise
+                seconds = backoff.next()
+                logger.warning(
+                    "%s types in %s are not registered yet: %s; next try in %.1f s",
+                    self.kind,
+                    self.domain,
+                    error,
+                    seconds,
+                )
+                self._wait(self._stopping, seconds)
+            else:
+                return
 
     def run_once(self) -> bool:
         """Poll once, and work on the task and answer if there is one.
@@ -128,10 +155,9 @@ class Worker:
     def _call_with_retries(self, operation: str, label: str, request: dict[str, Any]) -> Reply:
         """Call the service, and repeat the call while that may help."""
         backoff = Backoff()
-        call: Callable[..., Reply] = getattr(self._client, operation)
         while True:
             try:
-                return call(**request)
+                return call(self._client, operation, request)
             except Exception as error:
                 if not is_transient(error) or backoff.failures + 1 >= _ATTEMPTS:
                     raise

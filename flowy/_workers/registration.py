@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-from flowy._client import SwfClient, fault_code, no_domain
+from flowy._client import SwfClient, call, fault_code, no_domain
 from flowy._safe_text import safe_logger
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError, RegistrationError
@@ -184,9 +184,11 @@ def _registered_defaults(client: SwfClient, domain: str, declared: Type) -> dict
     named = {"name": declared.name, "version": declared.version}
     try:
         if isinstance(declared, ActivityType):
-            reply = client.describe_activity_type(domain=domain, activityType=named)
+            request = {"domain": domain, "activityType": named}
+            reply = call(client, "describe_activity_type", request)
         else:
-            reply = client.describe_workflow_type(domain=domain, workflowType=named)
+            request = {"domain": domain, "workflowType": named}
+            reply = call(client, "describe_workflow_type", request)
     except Exception as error:
         if fault_code(error) == "UnknownResourceFault":
             return None
@@ -223,13 +225,15 @@ def _plain(value: object) -> str:
 
 
 def _register(client: SwfClient, domain: str, declared: Type) -> None:
-    call = (
+    register_type = (
         client.register_activity_type
         if isinstance(declared, ActivityType)
         else client.register_workflow_type
     )
     try:
-        call(domain=domain, name=declared.name, version=declared.version, **declared.defaults)
+        register_type(
+            domain=domain, name=declared.name, version=declared.version, **declared.defaults
+        )
     except Exception as error:
         match fault_code(error):
             case "TypeAlreadyExistsFault":  # Another worker was faster.

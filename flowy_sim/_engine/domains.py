@@ -49,7 +49,8 @@ class Domain:
         self.arn = f"arn:aws:swf:{engine.region}:{engine.account}:/domain/{self.name}"
         self.description: str | None = request.get("description")
         self.retention_period: str = request["workflowExecutionRetentionPeriodInDays"]
-        self.retention = 0 if self.retention_period == "NONE" else int(self.retention_period)
+        days = 0 if self.retention_period == "NONE" else int(self.retention_period)
+        self.retention = days or engine.limits.unretained_days
         self.tags = {tag["key"]: tag.get("value", "") for tag in request.get("tags", ())}
         self.deprecated = False
         limits = engine.limits

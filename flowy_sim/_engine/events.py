@@ -22,12 +22,19 @@ TYPE = 1
 FIRST_MEMBER = 2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 @lru_cache(maxsize=1024)
 def instant(milliseconds: int) -> datetime:
-    """Return a time in milliseconds since 1970 as an aware datetime, exactly."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    """Return a time in milliseconds since 1970 as an aware datetime, exactly.
+
+    A deadline may be later than a datetime can be, and a machine's clock may be wrong; such a time
+    is shown as the last or first one that a datetime can hold.
+    """
+    return _EPOCH + min(max(milliseconds, _EARLIEST), _LATEST) * _MILLISECOND
 
 
 class EventType:

@@ -30,10 +30,12 @@ class Limits:
         counted: the number up to which the Count operations count before they report ``truncated``.
         page: results on a page of any list.
         decision_poll_page: events on a page of PollForDecisionTask; 100 in every recording.
+        unretained_days: days that closed executions are kept in a domain whose retention period is
+            ``NONE`` or ``0``; 0 to forget them at once, as the API reference documents.
         throttling: whether calls and decisions are limited to the service's rates.
 
     Raises:
-        ValueError: a limit is not a whole number of at least 1.
+        ValueError: a limit is not a whole number, or too low.
     """
 
     domains: int = 100
@@ -54,13 +56,17 @@ class Limits:
     # one for decision tasks.
     page: int = 1_000
     decision_poll_page: int = 100
+    # Assumption: unretained-executions: the API reference says that they are gone at once, but a
+    # client's test of 2012 reads the history of one, and the CLI guide takes 0 as the maximum.
+    unretained_days: int = 1
     throttling: bool = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name != "throttling" and (not isinstance(value, int) or value < 1):
+            least = 0 if name == "unretained_days" else 1
+            if name != "throttling" and (not isinstance(value, int) or value < least):
                 raise ValueError(
-                    f"Limits({name}={value!r}): a limit is a whole number of at least 1."
+                    f"Limits({name}={value!r}): a limit is a whole number of at least {least}."
                 )
 
 

@@ -15,7 +15,9 @@ from flowy_sim._engine.faults import (
     TypeDeprecatedFault,
     WorkflowExecutionAlreadyStartedFault,
 )
+from flowy_sim._engine.open_items import NO_TIMEOUT
 from flowy_sim._engine.registered_types import RegisteredType, type_key
+from flowy_sim._engine.validation.coercion import ONE_YEAR
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
@@ -125,6 +127,17 @@ def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[st
     return {"runId": execution.run_id}
 
 
+def run_seconds(timeout: str) -> int:
+    """Return how long a run may be open, in seconds.
+
+    Args:
+        timeout: its executionStartToCloseTimeout; two decisions allow ``NONE``.
+    """
+    # Assumption: unlimited-run: a run without a limit, or with a longer one, ends after a year,
+    # the documented maximum.
+    return ONE_YEAR if timeout == NO_TIMEOUT else min(int(timeout), ONE_YEAR)
+
+
 def start_execution(
     engine: Engine, domain: Domain, workflow_id: str, run_id: str, **attributes: Any
 ) -> Execution:
@@ -139,7 +152,7 @@ def start_execution(
     """
     execution = Execution(engine, domain, workflow_id, run_id, domain.next_number())
     execution.append("WorkflowExecutionStarted", **attributes)
-    due = engine.now + int(attributes["executionStartToCloseTimeout"]) * 1000
+    due = engine.now + run_seconds(attributes["executionStartToCloseTimeout"]) * 1000
     execution.effect = engine.at(due, "execution time-out", execution, 1, execution)
     decision_tasks.schedule(execution)
     return execution

@@ -17,6 +17,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.result import Call
 from flowy.workflow import Workflow
 from flowy_sim._engine.lambda_functions import NOT_FOUND
+from flowy_sim._engine.start import run_seconds
 from flowy_sim._events import spans
 from flowy_sim._events.history import Event, nearest
 from flowy_sim._events.schema import ACTIVITY, CHILD, DECISIONS, TIMEOUTS, TIMER, attributes_of
@@ -125,7 +126,7 @@ def times_out_at(history: Sequence[Event]) -> datetime:
     """Return when an execution times out."""
     started: datetime = history[0]["eventTimestamp"]
     timeout = attributes_of(history[0])["executionStartToCloseTimeout"]
-    return started + timedelta(seconds=int(timeout))
+    return started + timedelta(seconds=run_seconds(timeout))
 
 
 def missing_activity(

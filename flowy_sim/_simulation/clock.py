@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Protocol
 
+from flowy_sim._engine import events
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
@@ -240,8 +242,11 @@ class RealClock(_Owned):
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
-    """Return an instant in milliseconds since the epoch as a datetime in UTC."""
-    return _EPOCH + milliseconds * _MILLISECOND
+    """Return an instant in milliseconds since the epoch as a datetime in UTC.
+
+    One that no datetime can hold becomes the last or first that it can.
+    """
+    return events.instant(milliseconds)
 
 
 def parse_instant(instant: datetime | str) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -18,6 +20,11 @@ from sqlite3 import Connection
 from flowy_sim._engine.events import event_types
 from flowy_sim._storage import schema
 from flowy_sim._storage.codec import encode
+
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None  # type: ignore[assignment]
 
 #: What reading a damaged file may raise, besides `sqlite3.Error`.
 DAMAGE = (
@@ -51,8 +58,27 @@ class FileRefusedError(Exception):
 
 
 def is_missing(path: Path) -> bool:
-    """Return whether a file does not exist, or is empty."""
-    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
+    """Return whether a file does not exist, or is empty.
+
+    Raises:
+        FileRefusedError: the path is a link to nothing, or something that cannot hold a database.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise FileRefusedError(
+                f"{path} is a link to {path.readlink()}, which does not exist; give that file."
+            ) from None
+        return True
+    except OSError as error:
+        raise FileRefusedError(f"{path} cannot be read: {error.strerror}.") from error
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        # Opening a FIFO would wait for a writer.
+        raise FileRefusedError(
+            f"{path} is not a regular file but a FIFO, a socket or a device; give another file."
+        )
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0
 
 
 def create(path: Path, fill: Callable[[Connection], object] | None = None) -> None:
@@ -65,21 +91,25 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
     Raises:
         FileRefusedError: the file cannot be created, or exists already.
     """
-    made = path.with_name(f"{path.name}.new")
     try:
-        made.unlink(missing_ok=True)
-        with closing(sqlite3.connect(made, isolation_level=None)) as connection:
-            connection.execute("BEGIN")
-            schema.create_tables(connection)
-            schema.put(connection, "about", [("model", encode(_model()))])
-            connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
-            connection.execute("COMMIT")
-            if fill is not None:
-                fill(connection)
-        _put_in_place(made, path)
+        # A name of its own: the file of a user may have any name that could be thought of here.
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+            made = Path(folder, "new")
+            with closing(sqlite3.connect(made, isolation_level=None)) as connection:
+                connection.execute("BEGIN")
+                schema.create_tables(connection)
+                schema.put(connection, "about", [("model", encode(_model()))])
+                connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
+                connection.execute("COMMIT")
+                if fill is not None:
+                    fill(connection)
+            _put_in_place(made, path)
     except FileExistsError:
-        raise FileRefusedError(f"{path} has just been created by another process.") from None
+        raise FileRefusedError(
+            f"{path} is in use: it has just been created by another process; stop that one, or "
+            "give another file."
+        ) from None
     except (OSError, sqlite3.Error) as error:
         raise FileRefusedError(
             f"{path} cannot be created ({error}); give a file in a folder that can be written."
@@ -157,7 +187,10 @@ def open_for_writing(path: Path, seen: Signature) -> Connection:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN EXCLUSIVE")
             if signature(path) != seen:
-                raise FileRefusedError(f"{path} has just been changed by another process.")
+                raise FileRefusedError(
+                    f"{path} is in use: it has just been changed by another process; stop that "
+                    "one, or give another file."
+                )
             connection.execute("ROLLBACK")
             # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
             # calls are answered. Because the file is locked before the log is first used, SQLite
@@ -210,9 +243,15 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _put_in_place(made: Path, path: Path) -> None:
+    """Give a file its name, if there is no file of that name, or an empty one.
+
+    Raises:
+        FileExistsError: another process was faster.
+    """
+    if path.exists():
+        _replace_empty(made, path)
+        return
     try:
-        if path.exists() and is_missing(path):
-            path.unlink()
         os.link(made, path)
     except FileExistsError:
         raise
@@ -221,8 +260,21 @@ def _put_in_place(made: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError from None
         made.rename(path)
-    else:
-        made.unlink()
+
+
+def _replace_empty(made: Path, path: Path) -> None:
+    with path.open("rb+") as empty:
+        if fcntl is not None:
+            # Of several processes, one gets the lock before the file of that name is another one.
+            try:
+                fcntl.flock(empty, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise FileExistsError from None
+        found = os.fstat(empty.fileno())
+        if found.st_size or not os.path.samestat(found, path.stat()):
+            raise FileExistsError
+        target = path.resolve()  # A link stays one.
+        os.replace(made, target)
 
 
 def _check_header(path: Path, said: str) -> None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from flowy._client import Execution
 from flowy._installation import install_command
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
@@ -262,7 +263,7 @@ class TurnLoop:
 
     def _times_out(self, execution: Execution) -> int:
         found = self._simulation.engine().executions[execution.run_id]
-        return found.started_at + 1000 * int(found.started("executionStartToCloseTimeout"))
+        return found.started_at + 1000 * run_seconds(found.started("executionStartToCloseTimeout"))
 
     def _is_open(self, execution: Execution) -> bool:
         found = self._simulation.engine().executions.get(execution.run_id)

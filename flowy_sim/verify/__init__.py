@@ -59,8 +59,9 @@ def verify(history: object, name: str = "history") -> Verdict:
     """Verify one history.
 
     Args:
-        history: a `Recording`; the reply of GetWorkflowExecutionHistory with all its pages joined,
-            or of PollForDecisionTask; a list of events; or the JSON document of a recording.
+        history: a `Recording`; a reply of GetWorkflowExecutionHistory or PollForDecisionTask; a
+            list of such replies, which are the pages of one history; a list of events; or the JSON
+            document of a recording.
         name: what to call it in the verdict.
 
     Raises:
@@ -72,7 +73,7 @@ def verify(history: object, name: str = "history") -> Verdict:
         difference = redrive.run()
     except MalformedHistoryError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # The history may contradict itself in any way.
         raise MalformedHistoryError(
             f"It is inconsistent: {type(error).__name__}: {error}."
         ) from error
@@ -86,8 +87,8 @@ def verify_paths(*paths: Path) -> Iterator[Verdict]:
         paths: JSON files, and folders with JSON files at any depth.
 
     Yields:
-        One verdict for each file, in the order of the paths and of names. If a file is not a
-        history, the verdict has an ``error``.
+        One verdict for each file, in the order of the paths and of names. If a file cannot be read
+        or verified, the verdict has an ``error``, and the next file follows.
     """
     for path in paths:
         for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
@@ -96,3 +97,6 @@ def verify_paths(*paths: Path) -> Iterator[Verdict]:
                 yield verify(read_file(file), name)
             except MalformedHistoryError as error:
                 yield Verdict(name, 0, 0, None, str(error))
+            except Exception as error:
+                unexpected = f"It cannot be read: {type(error).__name__}: {error}."
+                yield Verdict(name, 0, 0, None, unexpected)

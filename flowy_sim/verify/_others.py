@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import EVENTS
 from flowy_sim.verify._decisions import decision
-from flowy_sim.verify._instants import Plan, RecordedLatency, seconds
+from flowy_sim.verify._instants import Plan, RecordedLatency
 from flowy_sim.verify._recording import Event
 from flowy_sim.verify._simulation import LONGEST, SimulatedDomain
 
@@ -267,4 +268,4 @@ class FakeChild:
     @property
     def _lasts(self) -> int:
         """How long its first run may be open, in milliseconds."""
-        return 1000 * (seconds(self._initiated["executionStartToCloseTimeout"]) or 0)
+        return 1000 * run_seconds(self._initiated["executionStartToCloseTimeout"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,13 @@ from typing import Any
 
 from flowy_sim._engine.model import service_model
 from flowy_sim._events.schema import attributes_key
-from flowy_sim.verify._shapes import MalformedHistoryError, check_extras, check_shape, structures
+from flowy_sim.verify._shapes import (
+    MalformedHistoryError,
+    check_extras,
+    check_shape,
+    modelled_part,
+    structures,
+)
 
 #: The workflow id of an execution whose history does not contain it.
 UNKNOWN_WORKFLOW_ID = "verified-execution"
@@ -112,32 +118,54 @@ class Recording:
 def read_file(path: Path) -> Recording:
     """Read a history from a JSON file.
 
+    The file may be in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark: Windows
+    PowerShell writes UTF-16 when it redirects output. It may contain several documents, one after
+    another, which are the pages of the history.
+
     Raises:
         MalformedHistoryError: the file does not contain a history that can be verified.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        documents = list(_documents(data.decode(json.detect_encoding(data))))
     except OSError as error:
         raise MalformedHistoryError(f"It cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise MalformedHistoryError(f"It is not JSON: {error}.") from None
-    return read(document, path.name)
+    return read(documents[0] if len(documents) == 1 else documents, path.name)
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """Yield the JSON documents of a text.
+
+    Raises:
+        ValueError: it has none, or something else.
+    """
+    decoder, end = json.JSONDecoder(), len(text.rstrip())
+    at = len(text) - len(text.lstrip())
+    while True:
+        document, at = decoder.raw_decode(text, at)
+        yield document
+        while at < end and text[at].isspace():
+            at += 1
+        if at >= end:
+            return
 
 
 def read(document: object, name: str = "history") -> Recording:
     """Read a history.
 
     Args:
-        document: a recording; the reply of GetWorkflowExecutionHistory with all its pages joined,
-            or of PollForDecisionTask; or a list of events. Times are seconds since the epoch,
-            ISO 8601 text, or datetimes.
+        document: a recording; a reply of GetWorkflowExecutionHistory or PollForDecisionTask; a list
+            of such replies, which are the pages of one history; or a list of events. Times are
+            seconds since the epoch, ISO 8601 text, or datetimes.
         name: what to call it in a report.
 
     Raises:
         MalformedHistoryError: the document is not a history, or lacks events, such as event 1.
     """
     if isinstance(document, Sequence) and not isinstance(document, str):
-        document = {"events": document}
+        document = _joined(document)
     if not isinstance(document, Mapping) or not isinstance(document.get("events"), Sequence):
         raise MalformedHistoryError(
             "It is not a history: neither a list of events nor an object with the member 'events'."
@@ -163,6 +191,27 @@ def read(document: object, name: str = "history") -> Recording:
         type_defaults=type_defaults,
         lost=_lost(document.get("lossy")),
     )
+
+
+def _joined(listed: Sequence[Any]) -> Mapping[str, Any]:
+    """Return one document for a list of events or of pages, in any order and also repeated.
+
+    What a page has beside its events counts if no page before it has the same.
+    """
+    pages = [
+        {"events": each} if isinstance(each, Sequence) and not isinstance(each, str) else each
+        for each in listed
+    ]
+    if not all(
+        isinstance(page, Mapping) and isinstance(page.get("events"), Sequence) for page in pages
+    ):
+        return {"events": listed}
+    joined: dict[str, Any] = {}
+    events: dict[str, Any] = {}
+    for page in pages:
+        joined = {**page, **joined}
+        events |= {repr(event): event for event in page["events"]}
+    return {**joined, "events": list(events.values())}
 
 
 def milliseconds(timestamp: object) -> int | None:
@@ -224,8 +273,8 @@ def _event(listed: Any) -> Event:
         # The service sometimes wrote members that are not in its model: no client can rely on them.
         attributes = {
             member: value
-            for member, value in attributes.items()
-            if value is not None and member in modelled.members
+            for member, value in modelled_part(modelled, attributes).items()
+            if value is not None
         }
     return Event(event_id, event_type, attributes, milliseconds(listed.get("eventTimestamp")))
 

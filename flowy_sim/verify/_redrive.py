@@ -135,7 +135,7 @@ class Redrive:
         scheduled = self._recording.event(cause.link("scheduledEventId"))
         task_list = scheduled["taskList"]
         if task_list is None:
-            raise _difference(cause, "scheduledEventId", scheduled.id, ABSENT)
+            raise _no_task(cause, "scheduledEventId")
         if cause["identity"] is not None:
             request["identity"] = cause["identity"]
         task = self._simulation.poll(
@@ -185,7 +185,7 @@ class Redrive:
         """Return the token of the task that an event ended."""
         token = self._tokens.get(cause.link("startedEventId"))
         if token is None:
-            raise _difference(cause, "startedEventId", cause["startedEventId"], ABSENT)
+            raise _no_task(cause, "startedEventId")
         return token
 
     def _heartbeat(self, heartbeat: Heartbeat) -> None:
@@ -231,6 +231,14 @@ class Redrive:
 
 def _difference(event: Event, field: str, recorded: Any, got: Any) -> DifferenceFound:
     return DifferenceFound(EventDifference(event.id, event.type, field, recorded, got))
+
+
+def _no_task(event: Event, link: str) -> DifferenceFound:
+    """Return the difference for an event whose link does not lead to a task."""
+    recorded = event[link]
+    if recorded is None:
+        return _difference(event, link, ABSENT, "the id of an event of a task")
+    return _difference(event, link, recorded, ABSENT)
 
 
 def _refused(event: Event, fault: Fault) -> DifferenceFound:

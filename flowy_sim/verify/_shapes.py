@@ -57,6 +57,19 @@ def check_shape(shape: Any, value: Any, name: str, required: Sequence[str] = ())
                 check_shape(inner, value[member], f"{name}.{member}", _required(inner))
 
 
+def modelled_part(shape: Any, value: Any) -> Any:
+    """Return a value without the members, at any depth, that its shape does not have."""
+    if shape.type_name == "structure" and isinstance(value, Mapping):
+        return {
+            member: modelled_part(shape.members[member], inner)
+            for member, inner in value.items()
+            if member in shape.members
+        }
+    if shape.type_name == "list" and isinstance(value, Sequence):
+        return [modelled_part(shape.member, element) for element in value]
+    return value
+
+
 def _required(shape: Any) -> Sequence[str]:
     return shape.required_members if shape.type_name == "structure" else ()
 

@@ -269,3 +269,18 @@ def test_a_run_that_cannot_continue_stays_open(world: World) -> None:
     for setting in WORKFLOW_SETTINGS:
         given, _ = settings_before(setting, WORKFLOW_SETTINGS)
         assert cause("bare", **given) == undefined(setting)
+
+
+@pytest.mark.parametrize("timeout", ["NONE", "99999999"])
+def test_a_run_that_continues_without_a_limit_lasts_a_year(world: World, timeout: str) -> None:
+    world.start()
+    world.decide(decision("ContinueAsNewWorkflowExecution", executionStartToCloseTimeout=timeout))
+    for event_type, run in (
+        ("WorkflowExecutionContinuedAsNew", 0),
+        ("WorkflowExecutionStarted", 1),
+    ):
+        assert world.event(event_type, run=run)["executionStartToCloseTimeout"] == timeout
+    world.wait(31_536_000 - 1)
+    assert world.describe()["executionInfo"]["executionStatus"] == "OPEN"
+    world.wait(1)
+    assert world.event("WorkflowExecutionTimedOut")["timeoutType"] == "START_TO_CLOSE"

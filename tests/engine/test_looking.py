@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from flowy_sim import Limits
 from tests.support.engine_scenarios import (
     ACTIVITY,
     EVER,
@@ -103,13 +106,29 @@ def test_a_closed_execution_is_forgotten_when_its_retention_ends(world: World) -
     assert world.executions() == []
 
 
-def test_without_retention_a_closed_execution_is_forgotten_at_once(world: World) -> None:
-    world.call("RegisterDomain", name="x", workflowExecutionRetentionPeriodInDays="NONE")
+@pytest.mark.parametrize("period", ["NONE", "0"])
+@pytest.mark.parametrize("days", [0, 1, 90])
+def test_without_retention_a_closed_execution_is_kept_as_long_as_the_limits_say(
+    period: str, days: int
+) -> None:
+    world = World(limits=Limits(unretained_days=days))
+    world.call("RegisterDomain", name="x", workflowExecutionRetentionPeriodInDays=period)
     world.call("RegisterWorkflowType", domain="x", **WORKFLOW, **WORKFLOW_DEFAULTS)
     world.start(domain="x")
     world.call("TerminateWorkflowExecution", domain="x", workflowId="order")
-    listed = world.call("ListClosedWorkflowExecutions", domain="x", startTimeFilter=EVER)
-    assert listed == {"executionInfos": []}
+
+    def listed() -> int:
+        reply = world.call("ListClosedWorkflowExecutions", domain="x", startTimeFilter=EVER)
+        return len(reply["executionInfos"])
+
+    assert listed() == (1 if days else 0)
+    if days:
+        world.wait(days * 86_400 - 1)
+        assert listed() == 1
+        world.wait(1)
+        assert listed() == 0
+    described = world.call("DescribeDomain", name="x")["configuration"]
+    assert described == {"workflowExecutionRetentionPeriodInDays": period}
 
 
 @produces("operation GetWorkflowExecutionHistory")

@@ -411,3 +411,86 @@ def test_automatic_heartbeats_need_a_time_out_to_keep(heartbeat: int | None) -> 
         activity("a", 1, "l", heartbeat=heartbeat, automatic_heartbeat=True)
     with pytest.raises(ConfigurationError, match="automatic_heartbeat must be True or False"):
         activity("a", 1, "l", heartbeat=1, automatic_heartbeat="yes")  # type: ignore[arg-type]
+
+
+@activity("steady", 1, "numbers", heartbeat=30, automatic_heartbeat=True)
+class Steady(Activity):
+    def run(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 10])
+def test_a_heartbeat_within_the_automatic_interval_is_refused(simulated: Any, seconds: int) -> None:
+    sentence = f"heartbeat={seconds} is too short: every call would time out"
+    with pytest.raises(ConfigurationError, match=sentence):
+        ActivityProxy(Steady, heartbeat=seconds)
+
+    @workflow("of one call", 1, "decisions")
+    class OfOneCall(Workflow):
+        steady = ActivityProxy(Steady)
+
+        def run(self) -> None:
+            self.steady.options(heartbeat=seconds)()
+
+    both = workers(simulated, [Steady], [OfOneCall])
+    failed = carried_out(simulated, start(simulated, DOMAIN, OfOneCall), both)
+    assert failed.status == "FAILED"
+    assert sentence in failed.reason
+
+    @workflow("of a block", 1, "decisions")
+    class OfABlock(Workflow):
+        steady = ActivityProxy(Steady)
+
+        def run(self) -> None:
+            with self.options(heartbeat=seconds):
+                self.steady()
+
+    both = workers(simulated, [Steady], [OfABlock])
+    failed = carried_out(simulated, start(simulated, DOMAIN, OfABlock), both)
+    assert failed.status == "FAILED"
+    assert sentence in failed.reason
+
+
+@pytest.mark.parametrize("heartbeat", [11, 300, None])
+def test_a_heartbeat_beyond_the_automatic_interval_is_accepted(heartbeat: int | None) -> None:
+    assert ActivityProxy(Steady, heartbeat=heartbeat)
+    assert ActivityProxy("steady", 1, heartbeat=3), "the class is not known here"
+
+
+@pytest.mark.parametrize(("heartbeat", "every"), [(3, 1.0), (90, 30.0), (None, 10.0)])
+def test_the_automatic_interval_is_a_third_of_the_time_out_of_the_call(
+    simulated: Any, heartbeat: int | None, every: float
+) -> None:
+    @workflow("by name", 1, "decisions")
+    class ByName(Workflow):
+        steady = ActivityProxy("steady", 1, heartbeat=heartbeat)
+
+        def run(self) -> None:
+            self.steady().result()
+
+    worker, task = polled(simulated, ByName)
+    assert worker._heartbeat_interval(task, Steady.flowy_type) == every
+
+
+def test_the_automatic_interval_is_the_declared_one_if_the_history_cannot_be_read(
+    simulated: Any,
+) -> None:
+    worker, task = polled(simulated, single(Steady))
+
+    class Forbidding:
+        def get_workflow_execution_history(self, **request: Any) -> Any:
+            raise PermissionError
+
+    worker._client = Forbidding()
+    assert worker._heartbeat_interval(task, Steady.flowy_type) == 10
+
+
+def polled(client: Any, workflow_class: Any) -> tuple[Any, Any]:
+    decider = WorkflowWorker(client, DOMAIN, "decisions", [workflow_class])
+    worker = ActivityWorker(client, DOMAIN, "numbers", [Steady])
+    decider.register()
+    worker.register()
+    start(client, DOMAIN, workflow_class)
+    assert decider.run_once()
+    task = client.poll_for_activity_task(domain=DOMAIN, taskList={"name": "numbers"})
+    return worker, task

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -84,12 +87,81 @@ def test_an_empty_file_is_treated_as_missing(tmp_path: Path) -> None:
     assert not opened(path)["domains"]
 
 
-def test_leftovers_of_an_unfinished_file_do_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "new.db.new").write_bytes(b"half")
+def test_no_other_file_is_touched_when_a_file_is_made(tmp_path: Path) -> None:
+    others = [tmp_path / f"{prefix}new.db{suffix}" for prefix in ("", ".") for suffix in SUFFIXES]
+    for other in others:
+        other.write_bytes(b"mine")
 
     opened(tmp_path / "new.db")
 
-    assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
+    assert {other.read_bytes() for other in others} == {b"mine"}
+    assert set(tmp_path.iterdir()) == {tmp_path / "new.db", *others}
+
+
+SUFFIXES = (".new", ".tmp", "~", "-new", ".bak")
+
+
+def test_one_of_several_servers_gets_a_new_file(tmp_path: Path) -> None:
+    program = (
+        "import sys, asyncio; from pathlib import Path\n"
+        "from flowy_sim._storage.files import FileRefusedError\n"
+        "from tests.support.served_file import Served\n"
+        "async def serve():\n"
+        "    async with Served(Path(sys.argv[1])):\n"
+        "        print('serves', flush=True); sys.stdin.read()\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "try: asyncio.run(serve())\n"
+        "except FileRefusedError as error: print(error, flush=True)\n"
+    )
+    for path, empty in ((tmp_path / "new.db", False), (tmp_path / "empty.db", True)):
+        if empty:
+            path.touch()
+        servers = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, str(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(6)
+        ]
+        for server in servers:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+        for server in servers:
+            assert server.stdin is not None
+            server.stdin.write("\n")
+            server.stdin.flush()
+        said = [server.stdout.readline() for server in servers if server.stdout is not None]
+        for server in servers:
+            server.communicate()
+        assert said.count("serves\n") == 1
+        assert all(" is in use" in line for line in said if line != "serves\n"), said
+
+
+def test_what_cannot_hold_a_database_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("nowhere.db")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, sentence in (
+        ("fifo", "is not a regular file but a FIFO, a socket or a device; give another file"),
+        ("link", "is a link to nowhere.db, which does not exist; give that file"),
+        ("loop", "cannot be read: Too many levels of symbolic links"),
+    ):
+        with pytest.raises(FileRefusedError, match=sentence):
+            opened(tmp_path / name)
+    with pytest.raises(FileRefusedError, match="is not a regular file"):
+        opened(Path("/dev/null"))
+
+
+def test_a_link_to_an_empty_file_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "target.db").touch()
+    (tmp_path / "link.db").symlink_to("target.db")
+
+    opened(tmp_path / "link.db")
+
+    assert (tmp_path / "link.db").is_symlink()
+    assert (tmp_path / "target.db").stat().st_size
 
 
 def test_a_file_that_two_processes_create_belongs_to_one(tmp_path: Path) -> None:

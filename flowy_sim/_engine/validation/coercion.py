@@ -150,7 +150,13 @@ AMOUNTS_BY_SHAPE = {
 }
 
 
+_OF_A_DECISION = Amount(0, 10**8, none=True)
+
+# The limit of a year, without NONE, is documented for StartWorkflowExecution and
+# RegisterWorkflowType. For the two decisions NONE is documented; it is recorded for one of them.
 AMOUNTS_BY_MEMBER = {
+    "continueAsNewWorkflowExecutionDecisionAttributes.executionStartToCloseTimeout": _OF_A_DECISION,
+    "startChildWorkflowExecutionDecisionAttributes.executionStartToCloseTimeout": _OF_A_DECISION,
     "executionStartToCloseTimeout": Amount(0, ONE_YEAR, none=False),
     "defaultExecutionStartToCloseTimeout": Amount(0, ONE_YEAR, none=False),
     "scheduleLambdaFunctionDecisionAttributes.startToCloseTimeout": Amount(1, 900, none=False),
@@ -159,7 +165,7 @@ AMOUNTS_BY_MEMBER = {
 
 def amount_of(shape: Any, path: str) -> Amount | None:
     """Return the range of a member that is a number sent as text; None for free text."""
-    for depth in (1, 2):
+    for depth in (2, 1):
         member = ".".join(path.split(".")[-depth:])
         if member in AMOUNTS_BY_MEMBER:
             return AMOUNTS_BY_MEMBER[member]
