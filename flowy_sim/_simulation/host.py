@@ -97,7 +97,7 @@ class Host:
         return reply
 
     def carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> Reply:
-        """Carry out a call at this instant, whoever makes it; a poll does not wait.
+        """Carry out a call of any client at this instant; a poll does not wait.
 
         Raises:
             Fault: the call is refused.

@@ -56,7 +56,7 @@ class Poll:
         request: the request, as it came.
         empty: the reply if no task comes.
         began: when it began, in milliseconds of simulated time.
-        lasts: after how many milliseconds it ends on a clock that runs by itself.
+        lasts: after how many milliseconds it ends on a clock that runs on its own.
         real_end: when it ends on a clock that does not, in real seconds; infinite for never.
 
     Attributes:
@@ -178,7 +178,7 @@ class Polls:
 
         Args:
             poll: the poll.
-            runs: whether the clock runs by itself.
+            runs: whether the clock runs on its own.
         """
         self._waiting[poll] = None
         self._by_list.setdefault(poll.task_list, {})[poll] = None
@@ -235,7 +235,7 @@ class Polls:
         """Let polls end as they do on another clock.
 
         Args:
-            runs: whether the clock runs by itself.
+            runs: whether the clock runs on its own.
             now: the current instant of the clock, in milliseconds.
         """
         for poll in self._waiting:

@@ -98,7 +98,7 @@ class Written:
         return scheduled, started
 
     def start_child(self, **settings: Any) -> tuple[int, int, dict[str, Any]]:
-        """Let a child start; return the ids of both events, and the attributes that later ones share."""
+        """Let a child start; return the ids of both events, and what later events repeat."""
         members = {"workflowId": "child", "workflowType": TYPE, **SETTINGS, **settings}
         (initiated,) = self.decide(("StartChildWorkflowExecutionInitiated", members))
         child = {
