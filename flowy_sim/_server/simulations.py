@@ -69,7 +69,7 @@ class ServedEngines(Engines):
             Fault: the call is refused.
         """
         engine = self.of(region)
-        # Effects that fall due happen again after a restart, so they need not be committed.
+        # What falls due by itself happens again after a restart; it need not be committed.
         engine.run_until(instant)
         assert engine.changes is not None
         before = engine.changes.count
@@ -297,7 +297,7 @@ class ServedSimulation:
         self._loop.settle_soon()
 
     def is_still(self) -> bool:
-        """Return whether no client holds a task and no effect is pending.
+        """Return whether no client holds a task and nothing will happen by itself.
 
         On a paused clock nothing does.
         """
@@ -336,7 +336,7 @@ class ServedSimulation:
         self.close()
 
     def close(self) -> None:
-        """Answer the waiting polls with no task, and let no more time pass."""
+        """Answer the polls that wait: there is no task. Time passes no more."""
         self._is_closed = True
         self._loop.stop()
         for poll in list(self.polls):
