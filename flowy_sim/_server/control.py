@@ -21,7 +21,8 @@ from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
@@ -234,6 +235,17 @@ async def jump(simulation: ServedSimulation, members: Members) -> Members:
     return {"jumped": jumped, **clock_of(simulation)}
 
 
+async def after(simulation: ServedSimulation, members: Members) -> Members:
+    """Make a call when ``seconds`` of simulated time have passed; answer when that will be."""
+    request, region = members.get("parameters", {}), members.get("region", simulation.region)
+    if not isinstance(request, dict) or not isinstance(region, str):
+        raise ValueError("Give parameters as an object, and the region as a string.")
+    instant = simulation.after(
+        members.get("seconds", ""), str(members.get("operation", "")), request, region
+    )
+    return {"at": _written(instant), **clock_of(simulation)}
+
+
 async def settle(simulation: ServedSimulation, members: Members) -> Members:
     """Wait at most ``seconds`` real seconds until nothing moves; answer whether nothing does."""
     seconds = members.get("seconds", SETTLE_SECONDS)
@@ -256,6 +268,7 @@ ANSWERS: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
     ("POST", "/clock/jump"): jump,
+    ("POST", "/after"): after,
     ("POST", "/settle"): settle,
 }
 

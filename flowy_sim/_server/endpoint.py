@@ -93,12 +93,29 @@ class Endpoint:
         return bool(self.ask("POST", "/clock/jump")["jumped"])
 
     def set_clock(self, mode: str) -> None:
-        """Set the mode of its clock: ``real``, ``virtual``, or a factor such as ``x60``.
+        """Set the mode of its clock: ``real``, ``virtual``, ``paused``, or a factor as in ``x60``.
 
         Raises:
             EndpointError: there is no such mode, or the clock is ahead of real time.
         """
         self.ask("PUT", "/clock", {"mode": mode})
+
+    def after(self, seconds: float, operation: str, **parameters: Any) -> None:
+        """Make a call when some simulated time has passed.
+
+        Args:
+            seconds: how much.
+            operation: one that changes something, such as ``SignalWorkflowExecution``.
+            parameters: its members, as JSON can carry them.
+
+        Raises:
+            EndpointError: `seconds`, the operation or its members are wrong.
+
+        Example:
+            ``endpoint.after(3600, "TerminateWorkflowExecution", domain="shop", workflowId="1")``
+        """
+        asked = {"seconds": seconds, "operation": operation, "parameters": parameters}
+        self.ask("POST", "/after", asked)
 
     def settle(self, seconds: float = 30) -> bool:
         """Wait until no client works and nothing more will happen; return whether that is so.

@@ -136,7 +136,7 @@ class Host:
         self.time_skipping.polled(task_list)
         if found:
             self.presence.answered(poller, handed_out(self.engines.of(region), task_list, reply))
-        elif seconds > 0 and not self.presence.holds(poller):
+        elif seconds > 0:
             return self._wait(poller, task_list, request, reply, seconds)
         return reply
 

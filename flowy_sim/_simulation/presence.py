@@ -7,9 +7,8 @@ Queries say nothing about what a client is doing, so they do not count.
 
 A task that was handed out is *held* until it is over (answered, timed out, or its execution
 closed), until its holder has gone, or until there has been no sign of life of the task for a long
-time: neither an answer nor a heartbeat. A thread that polls while it holds a task may only want
-more work, or may have forgotten the task. Its first poll finds nothing at once, so that it can
-continue with the task; its second one in a row drops the task.
+time: neither an answer nor a heartbeat. A thread that polls again has dropped its task, or has
+passed it on.
 """
 
 from __future__ import annotations
@@ -75,7 +74,9 @@ class Poller:
         released: for which waiting task, from which poll, after how many changes it was last
             answered early (see `flowy_sim._simulation.time_skipping`).
         tasks: the tasks that it holds itself, and some that it has held.
-        drops_task: whether it drops its tasks when it polls again and again.
+        drops_task: whether it has dropped its tasks when it polls again.
+        idle_since: after how many changes its polls were last answered before a time-out.
+        idle_answers: how often that was since then, for each list.
     """
 
     __slots__ = (
@@ -83,6 +84,8 @@ class Poller:
         "alive",
         "computes",
         "empties",
+        "idle_answers",
+        "idle_since",
         "last_call",
         "polled",
         "released",
@@ -103,6 +106,8 @@ class Poller:
         self.waiting = 0
         self.empties: dict[TaskList, int] = {}
         self.released: dict[tuple[TaskList, TaskList], int] = {}
+        self.idle_since = 0
+        self.idle_answers: dict[TaskList, int] = {}
         self.tasks: dict[TaskKey, HeldTask] = {}
 
     def __str__(self) -> str:
@@ -133,17 +138,15 @@ class HeldTask:
         holder: what holds it.
         sign: when there was last a sign of life, in real seconds.
         warning: the real seconds without a sign of life after which the next warning is due.
-        polled: whether its holder has polled since it last did something else.
     """
 
-    __slots__ = ("holder", "polled", "sign", "task", "warning")
+    __slots__ = ("holder", "sign", "task", "warning")
 
     def __init__(self, task: Task, holder: Holder, now: float) -> None:
         self.task = task
         self.holder = holder
         self.sign = now
         self.warning = WARNING
-        self.polled = False
 
     def __str__(self) -> str:
         return f"{self.holder} holds the {self.task} from {self.task.task_list}"
@@ -202,7 +205,7 @@ class Presence:
     def polls(self, poller: Poller, task_list: TaskList, found: bool) -> None:
         """Note that a poller polls, and whether it found a task at once."""
         if poller.drops_task:
-            self._drop_forgotten(poller)
+            self.drop(poller)
         self.works(poller)
         if found or task_list not in poller.polled:
             self.last_call = poller.last_call
@@ -235,8 +238,7 @@ class Presence:
         poller.empties.clear()
         self.works(poller)
         self.last_call = poller.last_call
-        for held in self._held_by(poller):
-            held.polled = False
+        poller.idle_answers.clear()
 
     def works(self, poller: Poller) -> None:
         """Note that a poller is busy."""
@@ -258,10 +260,6 @@ class Presence:
             self._held = {key: held for key, held in self._held.items() if held.task.is_open()}
             self._many_held = _MANY + 2 * len(self._held)
 
-    def holds(self, poller: Poller) -> bool:
-        """Return whether a poller itself holds a task that is open."""
-        return any(held.task.is_open() for held in self._held_by(poller))
-
     def heartbeat(self, key: TaskKey) -> None:
         """Note a sign of life of a task that is held."""
         held = self._held.get(key)
@@ -271,25 +269,15 @@ class Presence:
 
     def drop(self, poller: Poller) -> None:
         """Note that a poller does not work on its tasks any more."""
-        for held in self._held_by(poller):
-            del self._held[held.task.key]
+        for key, held in poller.tasks.items():
+            if self._held.get(key) is held:
+                del self._held[key]
+        poller.tasks.clear()
 
     def held(self) -> list[HeldTask]:
         """Return the tasks that are held."""
         checked = [self._check(key) for key in list(self._held)]
         return [held for held in checked if held is not None]
-
-    def _held_by(self, poller: Poller) -> list[HeldTask]:
-        tasks = poller.tasks
-        for key in [key for key, held in tasks.items() if self._held.get(key) is not held]:
-            del tasks[key]
-        return list(tasks.values())
-
-    def _drop_forgotten(self, poller: Poller) -> None:
-        for held in self._held_by(poller):
-            if held.polled:
-                del self._held[held.task.key]
-            held.polled = True
 
     # What time waits for
 

@@ -32,7 +32,10 @@ task or an activity task                a call for the patience (4)
     a thread that has ended, or that is inside another poll; and in one process only threads that
     have called the simulation, or that were started since it was made, can come at all. So a test
     with one thread never waits.
-4.  Queries, and polls that are merely sent again, do not count as calls.
+4.  Queries, and polls that are merely sent again, do not count as calls. In one process, polls are
+    then answered, empty, before the time-out, twice for each list after every change and every call
+    of their thread. So a loop that polls several lists in turn has a round in which it finds
+    nothing, and may do something else: send a heartbeat or a signal.
 
 A client that polls several lists in turn may be about to poll a list for the first time. So before
 a task is passed by, polls are answered, empty, for lists that their clients have never polled; but
@@ -72,6 +75,8 @@ CHANGING_NOTHING = (*QUERIES, HEARTBEAT)
 IN_VAIN = 10_000
 #: Real seconds for which the polls of threads wait while nothing will ever happen by itself.
 IDLE = 0.01
+#: Empty answers to polls of a list before a time-out, in one process.
+IDLE_ANSWERS = 2
 #: Real seconds after which a client that may come is checked again: it may have ended meanwhile.
 _CHECK = 5 * LOOK
 
@@ -286,10 +291,10 @@ class TimeSkipping:
         for task_list in untaken:
             if self._release(task_list):
                 return self._presence.busy()
+            since = self._waiting_since.setdefault(task_list, now)
             until = self._presence.expected_until(task_list)
-            if until <= now and task_list not in self._passed_by and self._others_can_call():
-                since = self._waiting_since.setdefault(task_list, now)
-                until = since + self._presence.patience
+            if task_list not in self._passed_by and self._others_can_call():
+                until = max(until, since + self._presence.patience)
             waits_until = max(waits_until, until)
         return min(waits_until - now, _CHECK) if waits_until > now else None
 
@@ -318,6 +323,22 @@ class TimeSkipping:
                     return True
         return False
 
+    def _release_all(self) -> bool:
+        """Answer the polls of clients that may have something else to do; return whether any."""
+        released = [poll for poll in self._polls if self._may_be_released(poll)]
+        for poll in released:
+            self._polls.answer_empty(poll)
+        return bool(released)
+
+    def _may_be_released(self, poll: Poll) -> bool:
+        poller = poll.poller
+        if poller.idle_since != self._changes:
+            poller.idle_since = self._changes
+            poller.idle_answers.clear()
+        count = poller.idle_answers.get(poll.task_list, 0)
+        poller.idle_answers[poll.task_list] = count + 1
+        return count < IDLE_ANSWERS
+
     def _jump(self) -> float | None:
         """Let time pass until the next thing happens, or return how long to wait for that."""
         instant = self._service.next_instant()
@@ -326,6 +347,8 @@ class TimeSkipping:
             left = self._presence.last_call + self._presence.patience - self._presence.now()
             if left > 0 and self._others_can_call():
                 return min(left, _CHECK)
+            if self._ends_idle_polls and self._release_all():
+                return None
         if (is_last or self._ends_idle_polls) and self._release_strangers():
             return None
         if instant is None:

@@ -19,9 +19,13 @@ from tests.support.worker_loops import DOMAIN, attributes, carried_out, history,
 
 
 @pytest.fixture
-def client() -> Iterator[Any]:
+def simulation() -> Simulation:
+    return Simulation()
+
+
+@pytest.fixture
+def client(simulation: Simulation) -> Iterator[Any]:
     """A client of the simulation that the commands call as well, with a domain and its types."""
-    simulation = Simulation()
     with mock_swf(simulation):
         client = boto3.client("swf")
         client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
@@ -30,10 +34,11 @@ def client() -> Iterator[Any]:
 
 
 @pytest.fixture
-def done(client: Any) -> Execution:
-    """An execution that has ended."""
+def done(simulation: Simulation, client: Any) -> Execution:
+    """An execution that ended a minute ago."""
     execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="done", tags=["red"])
     carried_out(client, execution, workers(client, [Double], [Chain, SumOfDoubles]))
+    simulation.clock.advance(60)
     return execution
 
 

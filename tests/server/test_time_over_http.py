@@ -52,6 +52,105 @@ def test_a_timer_of_a_day_fires_while_a_decider_polls(virtual: Endpoint, program
     assert virtual.now == START + timedelta(seconds=80_000)
 
 
+def test_a_timer_fires_although_no_client_polls(virtual: Endpoint, program: Make) -> None:
+    decider = program(virtual)
+    decider.prepare()
+    run_id = decider.start()
+    decider.decide(timer(80_000))
+    wait_until(lambda: "TimerFired" in decider.events(run_id))
+
+
+def test_effects_happen_while_a_task_is_held(virtual: Endpoint, program: Make) -> None:
+    decider = program(virtual)
+    decider.prepare()
+    run_id = decider.start()
+    decider.start("held")
+    tasks = [decider.call("PollForDecisionTask", **DECISIONS) for _ in range(2)]
+    by_id = {task["workflowExecution"]["workflowId"]: task for task in tasks}
+    signal = {"workflowId": "held", "signalName": "hurry"}
+    decision = {
+        "decisionType": "SignalExternalWorkflowExecution",
+        "signalExternalWorkflowExecutionDecisionAttributes": signal,
+    }
+    token = by_id["order-1"]["taskToken"]
+    decider.call("RespondDecisionTaskCompleted", taskToken=token, decisions=[decision])
+    assert len(held(virtual)) == 1
+    assert "ExternalWorkflowExecutionSignaled" in decider.events(run_id)
+
+
+def test_a_paused_clock_moves_only_when_it_is_told_to(virtual: Endpoint, program: Make) -> None:
+    decider = program(virtual)
+    decider.prepare()
+    virtual.set_clock("paused")
+    run_id = decider.start()
+    decider.decide(timer(60))
+    decider.send("PollForDecisionTask", DECISIONS)
+    assert virtual.settle(5)
+    assert virtual.now == START
+    assert virtual.jump()
+    assert decider.receive().members["taskToken"]
+    assert virtual.now == START + timedelta(seconds=60)
+    assert "TimerFired" in decider.events(run_id)
+
+
+def test_a_call_can_be_made_after_some_simulated_time(virtual: Endpoint, program: Make) -> None:
+    client = program(virtual)
+    client.prepare()
+    run_id = client.start()
+    task = client.call("PollForDecisionTask", **DECISIONS)
+    signal = {"domain": "shop", "workflowId": "order-1", "signalName": "hurry"}
+    virtual.after(3600, "SignalWorkflowExecution", **signal)
+    assert "WorkflowExecutionSignaled" not in client.events(run_id)
+    client.call("RespondDecisionTaskCompleted", taskToken=task["taskToken"], decisions=[])
+    wait_until(lambda: "WorkflowExecutionSignaled" in client.events(run_id))
+    assert virtual.now == START + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "operation", "message"),
+    [
+        (1, "ListDomains", "operation='ListDomains': give an operation .* that changes something"),
+        (1, "PollForActivityTask", "operation='PollForActivityTask': give an operation"),
+        (1, "Nothing", "operation='Nothing': give an operation"),
+        (-1, "TerminateWorkflowExecution", "Time cannot pass by -1 seconds"),
+        (1, "TerminateWorkflowExecution", "workflowId"),
+    ],
+)
+def test_a_delayed_call_that_is_wrong_is_refused_at_once(
+    virtual: Endpoint, seconds: int, operation: str, message: str
+) -> None:
+    with pytest.raises(EndpointError, match=message):
+        virtual.after(seconds, operation)
+
+
+def test_a_delayed_call_that_the_service_refuses_is_logged(
+    virtual: Endpoint, program: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    program(virtual).prepare()
+    virtual.after(60, "TerminateWorkflowExecution", domain="shop", workflowId="nothing")
+    assert virtual.settle(5)
+    assert "The delayed TerminateWorkflowExecution was refused: UnknownResourceFault" in caplog.text
+
+
+def test_a_scaled_clock_warns_of_tasks_that_time_out_too_fast_for_any_client(
+    virtual: Endpoint, program: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = program(virtual)
+    client.prepare()
+    run_id = client.start()
+    virtual.set_clock("x1000")
+    assert client.call("PollForDecisionTask", **DECISIONS)["taskToken"]
+    wait_until(lambda: "DecisionTaskTimedOut" in client.events(run_id))
+    assert "the decision task of 'order-1' from decision task list 'decisions'" in caplog.text
+    assert "slow down the clock, or give it a longer time-out" in caplog.text
+
+
+def test_a_served_simulation_begins_at_the_current_time() -> None:
+    now = datetime.now(UTC).timestamp() * 1000
+    assert abs(Settings(clock="virtual").begins_at() - now) < 60_000
+    assert Settings(clock="virtual", start="2024-01-01T00:00:00Z").begins_at() == 1_704_067_200_000
+
+
 def test_time_stands_still_while_somebody_holds_a_task(virtual: Endpoint, program: Make) -> None:
     decider, worker = program(virtual), program(virtual)
     decider.prepare()
@@ -339,7 +438,7 @@ def test_a_clock_that_is_made_real_is_put_forward_and_ends_its_polls(
     assert virtual.now - START >= timedelta(minutes=1)
     virtual.set_clock("real")
     assert abs(virtual.now - datetime.now(UTC)) < timedelta(minutes=1)
-    with pytest.raises(EndpointError, match="Real time cannot be advanced"):
+    with pytest.raises(EndpointError, match="with --clock x1, which runs as fast"):
         virtual.advance(1)
     with pytest.raises(EndpointError, match="'slow' is not a clock"):
         virtual.set_clock("slow")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from flowy_sim._simulation.presence import COMPUTING, GRACE, Poller, Presence
+from flowy_sim._simulation.tasks import TaskKey, TaskList
 from flowy_sim._simulation.threads import computes
 
 LOOK = GRACE / 5
@@ -91,3 +92,31 @@ def test_linux_tells_a_thread_that_computes_from_one_that_waits() -> None:
 
 def test_a_thread_that_is_gone_does_not_compute() -> None:
     assert not computes(0)
+
+
+class Held(NamedTuple):
+    """A task that is handed out, as `Presence` sees it."""
+
+    key: TaskKey
+    task_list: TaskList
+
+    def is_open(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "decision task of 'order-1'"
+
+
+def test_the_warning_that_time_stands_still_names_simulation_domain_and_list(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    real = iter([0.0, 0.0, 6.0, 6.0])
+    presence = Presence(real_seconds=lambda: next(real), name="suite-a")
+    task_list = TaskList("us-east-1", "PollForDecisionTask", "shop", "decisions")
+    task: Any = Held(TaskKey("run", 3), task_list)
+    presence.hold(task, Poller("worker-1", lambda: True))
+    assert presence.is_task_held()
+    assert caplog.messages == [
+        "Simulated time of 'suite-a' has stood still for 6 real seconds, because worker-1 holds "
+        "the decision task of 'order-1' from decision task list 'decisions' of domain 'shop'."
+    ]

@@ -138,7 +138,7 @@ def test_a_task_that_nobody_ever_polls_times_out(simulation: Simulation, client:
     lost = activity("1", taskList={"name": "nobody's"})
     client.respond_decision_task_completed(taskToken=token, decisions=[lost])
     scheduled = simulation.clock.now
-    for _ in range(3):
+    for _ in range(5):
         if not poll_for_decision(client).get("taskToken"):
             poll_for_activity(client)
     (timed_out,) = [e for e in history(client, run_id) if e["eventType"] == "ActivityTaskTimedOut"]
@@ -164,7 +164,8 @@ def test_a_task_that_is_never_answered_times_out(simulation: Simulation, client:
     decide_once(client)
     assert poll_for_activity(client)["taskToken"]
     taken = simulation.clock.now
-    # The first poll may only be for more work; the second one drops the task.
+    # The thread has the chance to do something else.
+    assert not decide_once(client)
     assert not decide_once(client)
     assert decide_once(client)
     attributes = history(client, run_id)[-1]["workflowExecutionFailedEventAttributes"]
@@ -221,6 +222,23 @@ def test_empty_polls_do_not_move_time_when_nothing_will_ever_happen(
     before = simulation.clock.now
     for _ in range(100):
         assert not poll_for_activity(client).get("taskToken")
+    assert simulation.clock.now == before
+
+
+def test_a_loop_that_is_idle_can_do_something_before_anything_times_out(
+    simulation: Simulation, client: Any
+) -> None:
+    run_id = start(client)
+    token = poll_for_decision(client)["taskToken"]
+    client.respond_decision_task_completed(taskToken=token)
+    before = simulation.clock.now
+    for _ in range(3):
+        assert not poll_for_decision(client).get("taskToken")
+        client.signal_workflow_execution(
+            domain=DOMAIN, workflowId="order-1", runId=run_id, signalName="go"
+        )
+        token = poll_for_decision(client)["taskToken"]
+        client.respond_decision_task_completed(taskToken=token)
     assert simulation.clock.now == before
 
 

@@ -133,9 +133,9 @@ def test_time_stands_still_while_a_thread_works_on_a_task(
     assert simulation.clock.now == before + timedelta(milliseconds=5)
 
 
-def test_a_thread_that_dies_with_a_task_lets_it_time_out(
-    simulation: Simulation, client: Any
-) -> None:
+def test_a_thread_that_dies_with_a_task_lets_it_time_out() -> None:
+    client = Simulation(patience=0).client()
+    register(client)
     run_id = start(client, steps=1)
 
     def worker() -> None:
@@ -284,6 +284,41 @@ def test_a_warning_names_who_holds_up_time(
         "thread 'sleepy' holds the activity task '1' of 'order-1' from activity task list "
         "'working' of domain 'shop'"
     ) in caplog.text
+
+
+def test_a_warning_says_which_list_time_passes_by_and_why(
+    simulation: Simulation, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The only thread that has polled the list has ended."""
+    run_id = start(client, steps=2)
+    decide_once(client)
+    decide_once(client)
+    with running(lambda: work_once(client)):
+        pass
+    while is_open(client, run_id):
+        decide_once(client)
+    passed_by = [each for each in caplog.messages if "passes by" in each]
+    assert len(passed_by) == 1
+    assert passed_by[0].startswith(
+        "Simulated time passes by a task on the activity task list 'working' of domain 'shop', "
+        "after waiting for 0 real seconds: thread "
+    )
+    assert passed_by[0].endswith("which has polled it, has ended.")
+
+
+def test_a_thread_that_was_there_before_the_simulation_is_not_waited_for() -> None:
+    over = threading.Event()
+    with running(over.wait):
+        simulation = Simulation(patience=SECONDS)
+        client = simulation.client()
+        register(client)
+        run_id = start(client)
+        client.respond_decision_task_completed(
+            taskToken=poll_for_decision(client)["taskToken"], decisions=[]
+        )
+        while is_open(client, run_id):
+            assert not poll_for_decision(client).get("taskToken")
+        over.set()
 
 
 def test_waiting_polls_are_answered_first_come_first_served(

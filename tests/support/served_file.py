@@ -11,7 +11,8 @@ from typing import Any
 
 from flowy_sim._engine import Engine
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulations import ServedSimulation, Simulations
+from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage import schema
 from flowy_sim._storage.file_journal import open_file
@@ -26,7 +27,9 @@ class Served(Driver):
 
     def __init__(self, path: Path, clock: str = "virtual") -> None:
         self.path = path
-        self.simulations = Simulations(ServerSettings(simulation=Settings(clock=clock)))
+        self.simulations = Simulations(
+            ServerSettings(simulation=Settings(clock=clock, start="2024-01-01T00:00:00Z"))
+        )
         self.journal = open_file(path, self.simulations, {})
         self.simulations.resume(self.journal)
         self.simulation = ""
