@@ -42,7 +42,7 @@ class Host:
         polls: the polls that wait.
         others_can_call: returns whether a client that is not inside a poll may make a call.
         longest_poll: real seconds after which a poll ends on a clock that does not run; infinite
-            if polls end when nothing will ever happen by itself.
+            if polls end when no effect is pending.
 
     Attributes:
         clock, engines, presence, polls: as given.

@@ -11,7 +11,7 @@ from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
 from flowy_sim._engine.timer_queue import TimerQueue
 from flowy_sim._simulation.presence import Poller, Presence
-from flowy_sim._simulation.tasks import Task, TaskList, handed_out
+from flowy_sim._simulation.tasks import HandedOutTask, TaskList, handed_out
 
 Reply = dict[str, Any]
 
@@ -267,7 +267,7 @@ class Polls:
                 task = handed_out(engine, poll.task_list, poll.reply)
         self._answered(poll, task)
 
-    def _answered(self, poll: Poll, task: Task | None) -> None:
+    def _answered(self, poll: Poll, task: HandedOutTask | None) -> None:
         self.remove(poll)
         self._presence.answered(poll.poller, task)
         poll.wake()
