@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,13 +11,14 @@ from uuid import uuid4
 from flowy import _checks, options
 from flowy._client import Execution, SwfClient, fault_code
 from flowy._decider.history import attributes_of
+from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError, StartError
 from flowy.executions import CLOSED_AS
 from flowy.options import Default
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger("flowy.start")
+logger = safe_logger("flowy.start")
 
 NameAndVersion = tuple[str, str | int | float]
 

@@ -5,7 +5,6 @@ Any number of workers may poll one task list, in threads, processes or on severa
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,6 +17,7 @@ from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
 from flowy._determinism.code_check import check
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
+from flowy._safe_text import safe_logger
 from flowy._workers.backoff import Wait, is_transient
 from flowy._workers.loop import Worker, run_workers
 from flowy._workers.registration import ScanResult, Type, by_type, scan
@@ -35,7 +35,7 @@ from flowy.workflow import Workflow, WorkflowType
 
 __all__ = ["ActivityWorker", "ScanResult", "Worker", "WorkflowWorker", "run_workers", "scan"]
 
-logger = logging.getLogger("flowy.workers")
+logger = safe_logger("flowy.workers")
 
 
 class ActivityWorker(Worker):

@@ -13,6 +13,7 @@ import click
 
 from flowy._cli import completion
 from flowy._client import connect, fault_code
+from flowy._safe_text import safe_lines, safe_text
 from flowy.errors import FlowyError
 from flowy.options import CHILD_POLICIES
 
@@ -98,12 +99,12 @@ def with_store(command: F) -> F:
 
 
 def say(in_json: bool, answer: Mapping[str, Any], *lines: str) -> None:
-    """Print an answer as JSON, or as lines for a human reader."""
+    """Print an answer as JSON, or as lines for a human reader; see `flowy._safe_text`."""
     if in_json:
         click.echo(json_text(answer))
     else:
         for line in lines:
-            click.echo(line)
+            click.echo(safe_text(line))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -145,7 +146,7 @@ def errors_as_messages() -> Iterator[None]:
     try:
         yield
     except FlowyError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(safe_lines(error)) from error
     except Exception as error:
         from botocore.exceptions import (
             BotoCoreError,
@@ -166,4 +167,4 @@ def errors_as_messages() -> Iterator[None]:
             fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         elif fault_code(error) in ("OperationNotPermittedFault", "AccessDeniedException"):
             fix = "; allow the action in the IAM policy of these credentials."
-        raise click.ClickException(f"{error}{fix}") from error
+        raise click.ClickException(safe_text(f"{error}{fix}")) from error

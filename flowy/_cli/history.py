@@ -12,6 +12,7 @@ from flowy import executions
 from flowy._cli.common import instant_text, json_text, of_one, say
 from flowy._client import SwfClient
 from flowy._decider.history import attributes_of
+from flowy._safe_text import safe_text
 
 
 @click.command(short_help="Show or save the history of an execution.")
@@ -80,5 +81,5 @@ def _in_short(attributes: Mapping[str, Any]) -> str:
     for name in _SHORT:
         if value := attributes.get(name):
             text = " ".join(value.values()) if isinstance(value, dict) else str(value)
-            parts.append(text if len(text) <= 60 else f"{text[:60]}…")
+            parts.append(safe_text(text if len(text) <= 60 else f"{text[:60]}…"))
     return "  ".join(parts)

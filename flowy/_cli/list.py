@@ -10,6 +10,10 @@ import click
 from flowy import executions
 from flowy._cli.common import as_json, in_domain, instant_text, say, status_text, with_client
 from flowy._client import SwfClient
+from flowy._safe_text import safe_text
+
+_ID_COLUMNS = 40
+"""The width of the column of ids at most; the rest of a line moves to the right of a longer id."""
 
 
 @click.command("list", short_help="List executions, open ones first.")
@@ -64,12 +68,13 @@ def list_(
     chosen = list(islice(found, limit))
     if not chosen and not in_json:
         click.echo(f"No executions found in {domain}.")
-    width = max((len(info["execution"]["workflowId"]) for info in chosen), default=0)
-    for info in chosen:
+    ids = [safe_text(info["execution"]["workflowId"]) for info in chosen]
+    width = min(max(map(len, ids), default=0), _ID_COLUMNS)
+    for shown_id, info in zip(ids, chosen, strict=True):
         named = info["workflowType"]
         say(
             in_json,
             info,
-            f"{info['execution']['workflowId']:{width}}  {status_text(info):16}  "
+            f"{shown_id:{width}}  {status_text(info):16}  "
             f"{instant_text(info['startTimestamp'])}  {named['name']} {named['version']}",
         )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from flowy import executions
 from flowy._cli.common import instant_text, json_text, of_one, status_text, with_store
-from flowy._client import SwfClient
+from flowy._client import Execution, SwfClient
 from flowy._decider.history import attributes_of
+from flowy._safe_text import safe_lines
 from flowy.errors import SerializationError
 from flowy.payloads import Payloads
 
 
 @click.command(short_help="Show the status and outcome of an execution.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write a page to, with the timeline and all events: HTML without other files.",
+)
 @with_store
 @of_one
 def show(
@@ -24,6 +32,7 @@ def show(
     workflow_id: str,
     run_id: str | None,
     store: str | None,
+    report: Path | None,
     in_json: bool,
 ) -> None:
     """Show the execution WORKFLOW_ID: its status, its input, what is open, and its outcome.
@@ -33,7 +42,10 @@ def show(
     """
     execution = executions.latest(client, domain, workflow_id, run_id)
     described = executions.describe(client, domain, execution)
-    texts = _texts(executions.history(client, domain, execution), Payloads(store=store))
+    events = executions.history(client, domain, execution)
+    if report is not None:
+        _write_page(report, events, execution)
+    texts = _texts(events, Payloads(store=store))
     info = described["executionInfo"]
     if in_json:
         described.pop("ResponseMetadata", None)
@@ -56,7 +68,18 @@ def show(
     }
     for name, value in lines.items():
         if value:
-            click.echo(f"{name + ':':13}{value}")
+            # Lines of a value are indented, so that none looks like the next member.
+            click.echo(f"{name + ':':13}{safe_lines(value)}".replace("\n", f"\n{'':13}"))
+
+
+def _write_page(path: Path, events: list[executions.Event], execution: Execution) -> None:
+    from flowy_sim._report.page import ReportedRun, page
+
+    text = page([ReportedRun(events, *execution)], f"Execution {execution.workflow_id}")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _texts(events: list[executions.Event], payloads: Payloads) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import click
 from flowy._cli.common import connection, errors_as_messages, in_domain, with_store
 from flowy._client import connect
 from flowy._decider.suspended import DEFAULT_LIMIT
+from flowy._safe_text import log_to_stderr
 from flowy._workers.loop import Worker, run_workers
 from flowy._workers.processes import run_processes
 from flowy._workers.registration import scan
@@ -160,7 +161,5 @@ def one_process(worker_set: WorkerSet) -> Sequence[Worker]:
 
 def set_up_logging() -> None:
     """Log what workers do to standard error."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr("%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -6,7 +6,6 @@ begins.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +13,10 @@ from flowy._decider.history import History, NewEvent, Turn
 from flowy._decider.outbox import Outbox
 from flowy._determinism.differences import explained
 from flowy._payloads.text import HISTORY_LIMIT, LONG_HISTORY
+from flowy._safe_text import safe_logger
 from flowy.errors import HistoryError, NonDeterminismError
 
-logger = logging.getLogger("flowy.workflow")
+logger = safe_logger("flowy.workflow")
 
 
 class Turns:

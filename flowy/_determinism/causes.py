@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from flowy._decisions import CLOSING
+from flowy._safe_text import safe_text
 
 
 class Reason(Enum):
@@ -62,7 +63,7 @@ class RequestedAction(NamedTuple):
         if self.decision == "RecordMarker":
             return _marker_text(self.name)
         noun = _KINDS[self.decision].noun if self.decision in _KINDS else self.decision
-        return " ".join(part for part in (noun, self.name, self.version) if part)
+        return safe_text(" ".join(part for part in (noun, self.name, self.version) if part))
 
     def same_as(self, other: RequestedAction) -> bool:
         """Whether both ask for the same, regardless of the number of the call."""
@@ -164,7 +165,10 @@ def _exchanged(here: RequestedAction, there: RequestedAction) -> tuple[Reason, s
 
 def _ends(here: RequestedAction) -> tuple[Reason, str]:
     if here.decision == "FailWorkflowExecution":
-        return Reason.RAISES, f"run raises an exception that it did not raise before: {here.text}"
+        return (
+            Reason.RAISES,
+            f"run raises an exception that it did not raise before: {safe_text(here.text)}",
+        )
     return Reason.ENDS_EARLIER, f"the code ends the execution where it continued before: {here}"
 
 
@@ -216,7 +220,7 @@ def _value(arguments: dict[str, object], name: str) -> str:
 def _short(text: str | None) -> str:
     if text is None:
         return "nothing"
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+    return safe_text(text if len(text) <= _SHORT else f"{text[:_SHORT]}…")
 
 
 _SHORT = 80

@@ -19,6 +19,7 @@ from flowy._determinism.causes import (
     same_text,
 )
 from flowy._payloads.text import cut
+from flowy._safe_text import safe_text
 
 
 class Difference(NamedTuple):
@@ -197,4 +198,4 @@ def _text(name: str, attributes: Mapping[str, Any], recorded: tuple[str, ...]) -
 def _value_text(value: object) -> str:
     if isinstance(value, Mapping):
         value = " ".join(str(part) for part in value.values())
-    return cut(str(value), _LONGEST)
+    return safe_text(cut(str(value), _LONGEST))

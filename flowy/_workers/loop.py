@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,12 +10,13 @@ from typing import Any, ClassVar
 
 from flowy import _checks
 from flowy._client import Reply, SwfClient, fault_code
+from flowy._safe_text import safe_logger
 from flowy._workers.backoff import Backoff, Wait, is_transient
 from flowy._workers.registration import Type, register
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
 
-logger = logging.getLogger("flowy.workers")
+logger = safe_logger("flowy.workers")
 
 _ATTEMPTS = 8
 """How often a call that must not be lost is made, over about two minutes."""

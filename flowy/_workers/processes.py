@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import signal
 import threading
@@ -13,10 +12,11 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from flowy._safe_text import safe_logger
 from flowy._workers.backoff import Backoff
 from flowy._workers.loop import Worker, run_workers
 
-logger = logging.getLogger("flowy.workers")
+logger = safe_logger("flowy.workers")
 
 # Not "fork": it copies the locks of other threads in whatever state they are.
 _SPAWN = multiprocessing.get_context("spawn")

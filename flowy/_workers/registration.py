@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import pkgutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from flowy._client import SwfClient, fault_code, no_domain
+from flowy._safe_text import safe_logger
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError, RegistrationError
 from flowy.workflow import Workflow, WorkflowType
 
-logger = logging.getLogger("flowy.workers")
+logger = safe_logger("flowy.workers")
 
 Type = ActivityType | WorkflowType
 C = TypeVar("C", bound=Activity | Workflow)

@@ -16,6 +16,7 @@ from flowy_sim._cli.export import export
 from flowy_sim._cli.history import history
 from flowy_sim._cli.import_ import import_
 from flowy_sim._cli.replay import replay
+from flowy_sim._cli.report import report
 from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve
 from flowy_sim._cli.verify import verify
@@ -76,6 +77,7 @@ cli.add_command(export)
 cli.add_command(history)
 cli.add_command(import_)
 cli.add_command(replay)
+cli.add_command(report)
 cli.add_command(run)
 cli.add_command(serve)
 cli.add_command(verify)

@@ -133,6 +133,7 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     from rich.console import Console
 
     from flowy._cli import errors_as_messages
+    from flowy._safe_text import safe_lines
     from flowy_sim._cli.progress import ExplorationProgress
     from flowy_sim.explore import find
     from flowy_sim.faults import BY_NAME
@@ -165,7 +166,7 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 workers=options.workers,
                 **subject.runner,
             )
-    report = _as_json(found) if options.as_json else "\n".join(_report(found, options))
+    report = _as_json(found) if options.as_json else safe_lines("\n".join(_report(found, options)))
     click.echo(report, file=output)
     return 0 if found.failure is None else 1
 

@@ -127,12 +127,16 @@ def _client(endpoint_url: str | None, region: str | None, domain: str) -> Any:
 
 
 def _report_wait(error: Exception, seconds: float) -> None:
+    from flowy._safe_text import safe_text
+
     click.echo(
-        f"The service refuses calls for now ({error}); retrying in {seconds:.0f} s.", err=True
+        f"The service refuses calls for now ({safe_text(error)}); retrying in {seconds:.0f} s.",
+        err=True,
     )
 
 
 def _report(recorded: Any, folder: Path) -> None:
+    from flowy._safe_text import safe_text
     from flowy_sim.verify._comparison import count
 
     executions = new = 0
@@ -140,9 +144,9 @@ def _report(recorded: Any, folder: Path) -> None:
         executions += 1
         new += each.is_new
         if not each.events:
-            click.echo(f"gone: {each.execution.workflow_id}", err=True)
+            click.echo(f"gone: {safe_text(each.execution.workflow_id)}", err=True)
         elif each.is_new:
-            click.echo(f"{each.path.name}: {count(each.events, 'event')}")
+            click.echo(f"{safe_text(each.path.name)}: {count(each.events, 'event')}")
     if not executions:
         raise click.ClickException("no execution matches the filters")
     known = f", {executions - new:,} of them from before" if new < executions else ""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from flowy._client import POLL_SECONDS, Execution, SwfClient, connect, fault_code, no_domain
+from flowy._safe_text import safe_text
 from flowy._start import start
 from flowy._workers.loop import Worker
 from flowy.workers import ActivityWorker, WorkflowWorker
@@ -246,7 +247,8 @@ class LiveWorkflow:
         if service.simulation is None:
             where = f"in the domain {service.domain}"
             click.echo(
-                f"Started {execution.workflow_id}, run {execution.run_id}, {where}.", err=True
+                f"Started {safe_text(execution.workflow_id)}, run {execution.run_id}, {where}.",
+                err=True,
             )
         return Run(execution.workflow_id, execution.run_id, History())
 

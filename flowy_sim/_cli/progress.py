@@ -26,7 +26,7 @@ from flowy_sim._events.schema import (
     attributes_of,
 )
 from flowy_sim._report.axes import duration
-from flowy_sim._report.text import clean
+from flowy_sim._report.text import one_line
 from flowy_sim._report.timeline import STYLES
 
 _SHOWN = 5
@@ -134,7 +134,7 @@ class RunProgress:
             return
         with self._lock:
             if schema.phase == OPENS and schema.kind not in (DECISIONS, EXECUTION):
-                label = clean(schema.label(attributes))
+                label = one_line(schema.label(attributes))
                 self._labels[workflow_id, event["eventId"]] = label
             elif schema.phase == STARTS:
                 key = workflow_id, attributes[schema.about]

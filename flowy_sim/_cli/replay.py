@@ -44,6 +44,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     decisions than their histories show, they get stuck. Each history is replayed as far as each
     of its decision tasks. The command fails if there is a difference, and shows it in full.
     """
+    from flowy._safe_text import safe_lines
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
     from flowy_sim.testing._replay import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
@@ -57,7 +58,7 @@ def replay(workflow: str, paths: tuple[Path, ...], store: str | None, as_json: b
     for replayed in replay_files(workflows, paths, payloads):
         found.append(replayed)
         if not as_json and replayed.outcome != OTHER:
-            click.echo(str(replayed))
+            click.echo(safe_lines(replayed))
     if not found and not as_json:
         click.echo("No file ends in .json.", err=True)
     counts = Counter(replayed.outcome for replayed in found)

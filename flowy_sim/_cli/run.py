@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +58,7 @@ class RunOptions:
     activities: tuple[str, ...]
     as_json: bool
     history: Path | None
+    report: Path | None
     seed: int | None
     workers: int | None
     realtime: bool
@@ -83,8 +83,9 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
-        if self.history is not None and not self.history.absolute().parent.is_dir():
-            raise click.UsageError(f"The folder of the history does not exist: {self.history}")
+        for name, path in (("history", self.history), ("report", self.report)):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise click.UsageError(f"The folder of the {name} does not exist: {path}")
 
     @property
     def remote(self) -> bool:
@@ -101,6 +102,12 @@ class RunOptions:
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to save the history to, as GetWorkflowExecutionHistory returns it.",
+)
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
@@ -139,11 +146,12 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
         click.ClickException: the workflow cannot be run.
     """
     from flowy._cli import INTERRUPTED, errors_as_messages
+    from flowy._safe_text import log_to_stderr
     from flowy_sim._cli.live import RunInterrupted
     from flowy_sim._cli.targets import find
 
     if options.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+        log_to_stderr("%(asctime)s %(name)s %(message)s")
     output = sys.stdout
     # With --json, what the user's code prints must not be in the output.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
@@ -259,21 +267,40 @@ class _Run:
         )
         if self._options.history is not None:
             click.echo(f"The history is in {self._options.history}", file=self._output)
+        if self._options.report is not None:
+            click.echo(f"The report is in {self._options.report}", file=self._output)
         if self._next_steps:
             click.echo(f"\n{self._next_steps}", file=self._output)
 
     def _save(self, run: Run) -> None:
         from flowy_sim.testing._history_files import save
 
-        path = self._options.history
-        if path is None:
-            return
-        try:
-            save(path, run.history)
-        except OSError as error:
-            raise click.ClickException(
-                f"the history cannot be saved: {path}: {error.strerror}"
-            ) from error
+        history, report = self._options.history, self._options.report
+        if history is not None:
+            with _saving("history", history):
+                save(history, run.history)
+        if report is not None:
+            with _saving("report", report):
+                _write_page(report, run)
+
+
+@contextmanager
+def _saving(what: str, path: Path) -> Iterator[None]:
+    """End the command with a message if a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(
+            f"the {what} cannot be saved: {path}: {error.strerror}"
+        ) from error
+
+
+def _write_page(path: Path, run: Run) -> None:
+    from flowy_sim._report.page import ReportedRun, page
+
+    runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
+    runs.append(ReportedRun(run.history, run.workflow_id, run.run_id))
+    path.write_text(page(runs, f"{run.type} {run.workflow_id}"), encoding="utf-8")
 
 
 def _service(options: RunOptions) -> SwfService | None:
@@ -288,12 +315,15 @@ def _service(options: RunOptions) -> SwfService | None:
 
 
 def _farewell(run: Run, options: RunOptions) -> str:
+    from flowy._safe_text import safe_text
+
+    workflow_id = safe_text(run.workflow_id)
     if not options.remote:
-        return f"Interrupted while {run.workflow_id} was open."
+        return f"Interrupted while {workflow_id} was open."
     return (
-        f"Interrupted. The execution {run.workflow_id} (run {run.run_id}) continues in the domain "
+        f"Interrupted. The execution {workflow_id} (run {run.run_id}) continues in the domain "
         f"{options.domain}; to end it: aws swf terminate-workflow-execution "
-        f"--domain {options.domain} --workflow-id {run.workflow_id}"
+        f"--domain {options.domain} --workflow-id {workflow_id}"
     )
 
 
@@ -319,6 +349,7 @@ def _print_run(
         details: details of the outcome; their end is printed.
         simulated: whether its time was simulated.
     """
+    from flowy._safe_text import safe_text
     from flowy_sim._report import timeline
     from flowy_sim._report.axes import duration
     from flowy_sim.testing._run import COMPLETED
@@ -334,13 +365,15 @@ def _print_run(
     passed, took = duration(run.simulated_seconds * 1000), duration(real_seconds * 1000)
     sentence = f"{passed} of simulated time passed in {took}" if simulated else f"It took {took}"
     _print_line(console, f"{sentence}.", "")
-    _print_line(console, f"Workflow ID {run.workflow_id}, run ID {run.run_id}", "dim")
+    _print_line(console, f"Workflow ID {safe_text(run.workflow_id)}, run ID {run.run_id}", "dim")
 
 
 def _print_line(console: Console, text: str, style: str) -> None:
     from rich.text import Text
 
-    console.print(Text(text, style), soft_wrap=True)
+    from flowy._safe_text import safe_lines
+
+    console.print(Text(safe_lines(text), style), soft_wrap=True)
 
 
 def _headline(run: Run) -> str:

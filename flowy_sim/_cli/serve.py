@@ -133,7 +133,17 @@ class _FromEnvironment(click.Command):
 @click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A JSON file of secret keys by access key id; requests then have to be signed.",
+    help="A JSON file of secret keys by access key id; requests then have to be signed, those that "
+    "control the simulation too, except for health and readiness.",
+)
+@click.option(
+    "--control-token",
+    default="",
+    metavar="TOKEN",
+    envvar="FLOWY_SIM_CONTROL_TOKEN",
+    show_envvar=True,
+    help="Token for control requests, such as of the clock: they need it, or a signature if there "
+    "are --keys. In the environment it is not visible to other users.",
 )
 @click.option("--allow-remote", is_flag=True, help="Accept all requests from other machines.")
 @click.option(
@@ -191,7 +201,7 @@ def serve(
     given again.
     """
     try:
-        from flowy_sim._server.endpoint import Endpoint
+        from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
         from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
         from flowy_sim._storage.file_journal import journal_in
@@ -224,7 +234,8 @@ def serve(
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment
-            status = run_beside(command, {**there, **_credentials(settings)})
+            token = {ENVIRONMENT_VARIABLE: settings.control_token} if settings.control_token else {}
+            status = run_beside(command, {**there, **_credentials(settings), **token})
         sys.exit(status)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error

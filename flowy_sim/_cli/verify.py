@@ -36,6 +36,7 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     signals and times, and compared event by event. The command fails if there is a difference,
     and shows the first one in full.
     """
+    from flowy._safe_text import safe_lines
     from flowy_sim.verify import verify_paths
     from flowy_sim.verify._comparison import count
 
@@ -43,7 +44,7 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     for verdict in verify_paths(*paths):
         verdicts.append(verdict)
         if not as_json:
-            click.echo(str(verdict))
+            click.echo(safe_lines(verdict))
     totals = _totals(verdicts)
     if not verdicts and not as_json:
         click.echo("No file ends in .json.", err=True)

@@ -29,6 +29,9 @@ from flowy_sim._events.schema import (
     refused_decision,
 )
 
+_THE_EXECUTION = "the execution"
+"""What the execution itself is called in sentences about problems."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -84,13 +87,26 @@ class Problem:
 
     Attributes:
         event_id: the event that reports it.
+        what: what went wrong: the label of a row, a refused decision, or the execution.
+        outcome: how it ended.
         sentence: what went wrong, in words.
-        reason: why; empty if the problem before it has the same reason.
+        reason: why, in the words of the event; empty if it does not say.
     """
 
     event_id: int
+    what: str
+    outcome: str
     sentence: str
     reason: str
+
+    def is_wrapped_in(self, reason: str) -> bool:
+        """Return whether a reason says no more than this problem, as of an error not caught.
+
+        A decider repeats the reason, or puts in front of it what failed, as flowy does:
+        ``resize 1 (resize-1) failed: OSError: disk full``.
+        """
+        end = f" ({self.what}) {self.outcome}: {self.reason}"
+        return bool(self.reason) and (reason == self.reason or reason.endswith(end))
 
 
 @dataclass(slots=True)
@@ -175,7 +191,7 @@ class _TimelineReader:
                 span.started = event_id
         elif schema.phase == ENDS and schema.kind == EXECUTION:
             self.timeline.outcome = schema.outcome
-            self._report(event_id, "the execution", schema.outcome, attributes)
+            self._report(event_id, _THE_EXECUTION, schema.outcome, attributes)
         elif schema.phase == ENDS and attributes.get(schema.about) in self._open:
             row, span = self._open.pop(attributes[schema.about])
             span.ended, span.outcome = event_id, schema.outcome
@@ -192,13 +208,25 @@ class _TimelineReader:
         self.timeline.rows.append(Row(INSTANT, label, spans=[span]))
 
     def _report(self, event_id: int, what: str, outcome: str, attributes: Attributes) -> None:
-        """Add a problem, without the reason if that was just given."""
-        if outcome in TROUBLES:
-            reason, problems = reason_of(attributes), self.timeline.problems
-            if problems and problems[-1].reason and problems[-1].reason in reason:
-                reason = ""
+        """Add a problem with its reason.
+
+        An execution usually fails with the reason of something that failed in it. Only then does
+        the sentence refer to that one instead.
+        """
+        if outcome not in TROUBLES:
+            return
+        reason, problems = reason_of(attributes), self.timeline.problems
+        cause = self._wrapped(reason) if what == _THE_EXECUTION else None
+        if cause is not None:
+            sentence = f"{what} {outcome} because of event {cause.event_id}"
+        else:
             sentence = f"{what} {outcome}: {reason}" if reason else f"{what} {outcome}"
-            problems.append(Problem(event_id, sentence, reason))
+        problems.append(Problem(event_id, what, outcome, sentence, reason))
+
+    def _wrapped(self, reason: str) -> Problem | None:
+        """Return the last problem that the reason repeats, if any."""
+        problems = reversed(self.timeline.problems)
+        return next((each for each in problems if each.is_wrapped_in(reason)), None)
 
     def _begin(self, event_id: int, schema: EventSchema, attributes: Attributes) -> None:
         kind = schema.kind

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from flowy._calls.waits import SignalCall
 from flowy._decider.decider import UNKNOWN, Decider
 from flowy._decider.history import History as DeciderHistory
+from flowy._safe_text import safe_text
 from flowy.errors import FlowyError, TaskError
 from flowy.payloads import PLAIN, Payloads
 from flowy.result import Call
@@ -115,7 +116,7 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
     for each in (run, *others):
         if each is not run:
             lines.append(f"{each.describe()}:")
-        lines += [f"- {wait.sentence}" for wait in waits(each.history, workers)]
+        lines += [safe_text(f"- {wait.sentence}") for wait in waits(each.history, workers)]
         lines.append(f"- the execution times out at {_instant(times_out_at(each.history))}")
     return "\n".join(lines)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from unicodedata import combining, east_asian_width
 
+from flowy._safe_text import safe_text
+
 
 def columns(text: str) -> int:
     """Return the number of columns that a text takes.
@@ -44,17 +46,13 @@ def cut(text: str, width: int, ellipsis: str = "…", keep_end: float = 0) -> st
     return _start(text, room - columns(end)) + ellipsis + end
 
 
-def clean(text: str, ascii: bool = False) -> str:
-    r"""Make a text one line, without characters that a terminal would interpret.
+def one_line(text: str, ascii: bool = False) -> str:
+    r"""Make a text from outside one harmless line, with a blank for each gap between words.
 
-    >>> clean("one\ntwo \x1b[2J")
-    'one two ?[2J'
+    >>> one_line("one\ntwo \x1b[2J")
+    'one two ␛[2J'
     """
-    line = " ".join(text.split())
-    return "".join(
-        character if character.isprintable() and (character.isascii() or not ascii) else "?"
-        for character in line
-    )
+    return safe_text(" ".join(text.split()), ascii=ascii)
 
 
 def _columns(character: str) -> int:

@@ -40,7 +40,7 @@ from flowy_sim._events.schema import (
 )
 from flowy_sim._events.spans import Row, Span, Timeline, read
 from flowy_sim._report.axes import Axis, axis_for, duration
-from flowy_sim._report.text import clean, columns, cut, padded
+from flowy_sim._report.text import columns, cut, one_line, padded
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -202,7 +202,7 @@ def _texts(row: Row, timeline: Timeline, glyphs: Glyphs) -> _Texts:
     passes = timeline.milliseconds and not instant
     return _Texts(
         row,
-        label=clean(row.label, glyphs.ascii),
+        label=one_line(row.label, glyphs.ascii),
         ids="" if row.kind == DECISIONS else ids,
         note=_note(row),
         length=duration(timeline.times[last] - timeline.times[first]) if passes else "",
@@ -244,7 +244,7 @@ def _layout(texts: Iterable[_Texts], width: int) -> _Layout:
 
 
 def _header(timeline: Timeline, width: int, glyphs: Glyphs) -> Line:
-    name = clean(timeline.name, glyphs.ascii) or "execution"
+    name = one_line(timeline.name, glyphs.ascii) or "execution"
     count = len(timeline.events)
     facts = ["1 event" if count == 1 else f"{count:,} events"]
     if timeline.times:
@@ -338,7 +338,7 @@ def _problem_lines(timeline: Timeline, width: int, glyphs: Glyphs) -> list[Line]
     lines: list[Line] = [[]] if shown else []
     for problem in shown:
         event = f"event {problem.event_id}  "
-        sentence = textwrap.wrap(clean(problem.sentence, glyphs.ascii), width - len(event))
+        sentence = textwrap.wrap(one_line(problem.sentence, glyphs.ascii), width - len(event))
         for number, part in enumerate(sentence):
             margin = (" " * len(event) if number else event, FAINT)
             lines.append([margin, (cut(part, width - len(event), glyphs.ellipsis), "")])

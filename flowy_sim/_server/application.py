@@ -19,6 +19,7 @@ from flowy_sim._server.control import Control
 from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
 from flowy_sim._server.metrics import Metrics
+from flowy_sim._server.page_security import with_page_headers
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
@@ -51,8 +52,8 @@ class Application:
         seed = settings.simulation.seed
         self._calls = CallHandler(simulations, Authenticator(settings), seed, (metrics, *observers))
         control = Control(simulations, settings, self._guard, metrics, is_ready)
-        self._control = Starlette(
-            routes=control.routes(), exception_handlers={HTTPException: _not_found}
+        self._control = with_page_headers(
+            Starlette(routes=control.routes(), exception_handlers={HTTPException: _not_found})
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

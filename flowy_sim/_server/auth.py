@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowy_sim._engine.faults import Fault
+from flowy_sim._server.http import Scope
 from flowy_sim._server.settings import ServerSettings
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -78,6 +79,19 @@ class SignedRequest(NamedTuple):
     target: str
     headers: Mapping[str, str]
     body: bytes
+
+    @classmethod
+    def of(cls, scope: Scope, headers: Mapping[str, str], body: bytes) -> SignedRequest:
+        """Return what is signed of a request.
+
+        Args:
+            scope: its ASGI scope.
+            headers: by their names in lower case.
+            body: its body.
+        """
+        query = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        return cls(scope["method"], target.decode("latin-1"), headers, body)
 
 
 class Identity(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
+from flowy._safe_text import safe_logger
 from flowy_sim._clients import wire
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
@@ -31,7 +31,7 @@ from flowy_sim._storage.journal import JournalError
 
 Observe = Callable[[AccessLogEntry], object]
 
-_log = logging.getLogger("flowy_sim")
+_log = safe_logger("flowy_sim")
 _MAX_IDENTITY = 256
 _ANONYMOUS = Identity("", "", "")
 
@@ -196,12 +196,7 @@ class CallHandler:
         return await simulation.call(operation, members, request.identity.region, connection)
 
     def _identify(self, request: SwfRequest, body: bytes) -> Identity:
-        scope = request.scope
-        query = scope["query_string"]
-        target = scope["raw_path"] + (b"?" + query if query else b"")
-        return self._authenticator.identify(
-            SignedRequest(scope["method"], target.decode("latin-1"), request.headers, body)
-        )
+        return self._authenticator.identify(SignedRequest.of(request.scope, request.headers, body))
 
     def _failure(self, request: SwfRequest, error: Exception) -> wire.Response:
         if isinstance(error, JournalError):

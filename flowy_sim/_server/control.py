@@ -2,7 +2,12 @@
 
 It is under ``/_flowy``, or ``/NAME/_flowy`` for a simulation with a name; no SWF client uses such a
 path. ``?account=…`` selects another account than the default. Requests and responses are JSON
-objects.
+objects. With keys or a token for control requests, all but health and readiness need a signature
+or that token.
+
+Only calls of Amazon SWF, resets, and requests that set or advance a clock or plan a call let a
+simulation begin. Requests that only read, which an image in a web page could send, describe a
+simulation that has not begun as it would begin.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flowy_sim._engine.faults import Fault
+from flowy_sim._server.auth import SignedRequest
 from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
@@ -79,8 +85,12 @@ class Control:
         for start in (PREFIX, f"/{{simulation}}{PREFIX}"):
             routes.append(Route(start, self._remove, methods=["DELETE"]))
             routes += [
-                Route(f"{start}{path}", self._handler(answer), methods=[method])
-                for (method, path), answer in ANSWERS.items()
+                Route(f"{start}{path}", self._handler(answer, find), methods=[method])
+                for answers, find in (
+                    (READING, self._simulations.find_or_preview),
+                    (CHANGING, self._simulations.of),
+                )
+                for (method, path), answer in answers.items()
             ]
             routes.append(Route(f"{start}/reset", self._reset, methods=["POST"]))
             routes.append(Route(f"{start}/export", self._export, methods=["GET"]))
@@ -95,21 +105,21 @@ class Control:
         return JSONResponse({"status": "not ready"}, status_code=503)
 
     async def _show_metrics(self, request: Request) -> Response:
-        async def text() -> Response:
+        async def text(body: bytes) -> Response:
             return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
-        return await self._checked(request, text)
+        return await self._checked(request, text, account="")
 
     async def _list(self, request: Request) -> Response:
-        async def simulations() -> Response:
+        async def simulations(body: bytes) -> Response:
             return JSONResponse(
                 {"simulations": [describe(simulation) for simulation in self._simulations]}
             )
 
-        return await self._checked(request, simulations)
+        return await self._checked(request, simulations, account="")
 
     async def _remove(self, request: Request) -> Response:
-        async def remove() -> Response:
+        async def remove(body: bytes) -> Response:
             simulation = self._simulations.remove(*self._key(request))
             if simulation is None:
                 return _error(404, "There is no such simulation.")
@@ -119,15 +129,15 @@ class Control:
         return await self._checked(request, remove)
 
     async def _reset(self, request: Request) -> Response:
-        async def reset() -> Response:
-            simulation = self._simulations.begin(*self._key(request), await _members(request))
+        async def reset(body: bytes) -> Response:
+            simulation = self._simulations.begin(*self._key(request), _members(body))
             await simulation.journal.durable()
             return JSONResponse(describe(simulation))
 
         return await self._checked(request, reset)
 
     async def _export(self, request: Request) -> Response:
-        async def export() -> Response:
+        async def export(body: bytes) -> Response:
             simulation = self._simulations.find(*self._key(request))
             if simulation is None:
                 return _error(404, "There is no such simulation.")
@@ -135,13 +145,20 @@ class Control:
 
         return await self._checked(request, export)
 
-    def _handler(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        """Return a handler of requests about one simulation."""
+    def _handler(
+        self, answer: Answer, find: Callable[[str, str], ServedSimulation]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests about one simulation.
+
+        Args:
+            answer: answers a request.
+            find: returns the simulation by its name and account.
+        """
 
         async def endpoint(request: Request) -> Response:
-            async def answered() -> Response:
-                members = await _members(request)
-                simulation = self._simulations.of(*self._key(request))
+            async def answered(body: bytes) -> Response:
+                members = _members(body)
+                simulation = find(*self._key(request))
                 reply = await answer(simulation, members)
                 await simulation.journal.durable()
                 return JSONResponse(reply)
@@ -151,12 +168,29 @@ class Control:
         return endpoint
 
     async def _checked(
-        self, request: Request, answer: Callable[[], Awaitable[Response]]
+        self,
+        request: Request,
+        answer: Callable[[bytes], Awaitable[Response]],
+        account: str | None = None,
     ) -> Response:
-        """Answer a request, or return the reason for refusing it as a sentence."""
+        """Answer a request, or return the reason for refusing it as a sentence.
+
+        Args:
+            request: the request.
+            answer: answers it, given its body.
+            account: the account that it is about, if its URL does not tell; empty for all.
+        """
         try:
-            self._guard.check_control(request.client.host if request.client else "")
-            return await answer()
+            headers = read_headers(request.scope)
+            body = await read_body(headers, request.receive)
+            if account is None:
+                _, account = self._key(request)
+            self._guard.check_control(
+                request.client.host if request.client else "",
+                SignedRequest.of(request.scope, headers, body),
+                account,
+            )
+            return await answer(body)
         except ForbiddenError as error:
             return _error(403, str(error))
         except BodyTooLargeError:
@@ -261,20 +295,22 @@ async def settle(simulation: ServedSimulation, members: Members) -> Members:
     return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 
-#: Requests about one simulation, by method and path.
-ANSWERS: dict[tuple[str, str], Answer] = {
+#: Requests about one simulation, by method and path: those that never let it begin …
+READING: dict[tuple[str, str], Answer] = {
     ("GET", ""): read,
     ("GET", "/clock"): read_clock,
+    ("POST", "/clock/jump"): jump,
+    ("POST", "/settle"): settle,
+}
+#: … and those that do. In a simulation that has not begun, there is nothing to jump to.
+CHANGING: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
-    ("POST", "/clock/jump"): jump,
     ("POST", "/after"): after,
-    ("POST", "/settle"): settle,
 }
 
 
-async def _members(request: Request) -> Members:
-    body = await read_body(read_headers(request.scope), request.receive)
+def _members(body: bytes) -> Members:
     try:
         members = json.loads(body or b"{}")
     except (ValueError, RecursionError):

@@ -7,12 +7,15 @@ Example:
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from datetime import datetime
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+#: The environment variable with the token for control requests.
+ENVIRONMENT_VARIABLE = "FLOWY_SIM_CONTROL_TOKEN"
 #: Real seconds within which a server has to answer.
 _SECONDS = 30
 #: Real seconds within which it has to answer with a snapshot.
@@ -28,13 +31,16 @@ class Endpoint:
 
     Args:
         url: its URL, such as ``http://127.0.0.1:4567/suite-a``.
+        token: the server's token for control requests, if it has one; by default what
+            ``FLOWY_SIM_CONTROL_TOKEN`` in the environment says.
 
     Attributes:
         url: as given.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._token = os.environ.get(ENVIRONMENT_VARIABLE, "") if token is None else token
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,7 +75,7 @@ class Endpoint:
     def named(self, name: str) -> Endpoint:
         """Return another simulation of the same server, by its name."""
         parts = urlsplit(self.url)
-        return Endpoint(f"{parts.scheme}://{parts.netloc}/{name}")
+        return Endpoint(f"{parts.scheme}://{parts.netloc}/{name}", self._token)
 
     @property
     def now(self) -> datetime:
@@ -180,7 +186,9 @@ class Endpoint:
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         with closing(connection):
-            connection.request(method, f"{parts.path}/_flowy{path}", json.dumps(members or {}))
+            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+            target = f"{parts.path}/_flowy{path}"
+            connection.request(method, target, json.dumps(members or {}), headers)
             response = connection.getresponse()
             body = response.read()
         if response.status != 200:

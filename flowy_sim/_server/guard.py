@@ -1,15 +1,31 @@
-"""Which requests are accepted at all, by their origin and the host name they use."""
+"""Which requests are accepted: by where they come from, the host name they use, and credentials.
+
+1. A request to the host name of another machine is refused.
+2. So is a request of another origin's web page. Browsers name the origin in ``Origin``, and say in
+   ``Sec-Fetch-Site`` whether a page of this server made the request. Images and links, which have
+   no ``Origin``, have only that. Programs that are not browsers send neither.
+3. A request from another machine is refused unless `allow_remote` is set or it is signed.
+4. With keys, or a token for control requests, a control request needs a signature or the token, no
+   matter where it comes from: behind a reverse proxy, all requests come from this machine.
+"""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+from flowy._safe_text import safe_text
+from flowy_sim._engine.faults import Fault
+from flowy_sim._server.auth import Authenticator, SignedRequest
 from flowy_sim._server.settings import ServerSettings
 
 ANY = "*"
+#: The values of ``Sec-Fetch-Site`` of requests made by pages of this server, or by the user.
+_OWN_SITE = ("same-origin", "none")
+_BEARER = "Bearer "
 
 
 class ForbiddenError(Exception):
@@ -29,6 +45,7 @@ class Guard:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
+        self._authenticator = Authenticator(settings)
         self._hosts = frozenset(host.lower() for host in settings.hosts)
 
     def check(self, peer: str, headers: Mapping[str, str]) -> None:
@@ -54,25 +71,78 @@ class Guard:
                 raise ForbiddenError("The request names no host; send a Host header.")
             raise ForbiddenError(
                 f"The server does not accept the host name {host!r}; start it with "
-                f"--allow-host {host}."
+                f"--allow-host {safe_text(host)}."
             )
+        self._check_page(headers)
+
+    def _check_page(self, headers: Mapping[str, str]) -> None:
+        """Refuse requests of other origins' web pages."""
         origin = headers.get("origin")
-        if origin is not None and not {origin, ANY} & set(settings.origins):
+        if ANY in self._settings.origins or origin in self._settings.origins:
+            return
+        if origin is not None and not _is_own(origin, headers.get("host", "")):
+            shown = safe_text(origin)
             raise ForbiddenError(
-                f"Web pages of {origin} may not call; start the server with --allow-origin "
-                f"{origin}."
+                f"Web pages of {shown} may not call; start the server with --allow-origin {shown}."
+            )
+        site = headers.get("sec-fetch-site", "none")
+        if site not in _OWN_SITE:
+            raise ForbiddenError(
+                f"A web page of another origin made the request (Sec-Fetch-Site: "
+                f"{safe_text(site)}); start the server with --allow-origin to accept pages, and "
+                "call it with fetch(), which names the page's origin."
             )
 
-    def check_control(self, peer: str) -> None:
-        """Check a request that controls a simulation, such as its clock.
+    def check_control(self, peer: str, request: SignedRequest, account: str) -> None:
+        """Check a request that controls simulations, such as their clocks.
+
+        Args:
+            peer: the address that it comes from.
+            request: the request.
+            account: the account whose simulations it is about; empty for the whole server.
 
         Raises:
             ForbiddenError: it is not accepted.
         """
-        if not (self._settings.allow_remote or is_loopback(peer)):
+        settings = self._settings
+        if settings.secrets or settings.control_token:
+            self._check_credentials(request, account)
+        elif not (settings.allow_remote or is_loopback(peer)):
             raise ForbiddenError(
                 f"The request comes from another machine ({peer}), which may only call Amazon SWF; "
                 "start the server with --allow-remote to accept all its requests."
+            )
+
+    def _check_credentials(self, request: SignedRequest, account: str) -> None:
+        """Check the token or the signature of a control request.
+
+        The token opens the whole server, a key only the simulations of its account.
+        """
+        authorization = request.headers.get("authorization", "")
+        token = self._settings.control_token
+        if authorization.startswith(_BEARER):
+            given = authorization.removeprefix(_BEARER).strip()
+            if token and hmac.compare_digest(given.encode(), token.encode()):
+                return
+            raise ForbiddenError("The token is wrong; send the one that the server started with.")
+        if not self._settings.secrets:
+            raise ForbiddenError(
+                "Control requests need the server's token: send 'Authorization: Bearer TOKEN'."
+            )
+        try:
+            identity = self._authenticator.identify(request)
+        except Fault as fault:
+            why = (fault.message or fault.code).rstrip(".")
+            raise ForbiddenError(
+                f"Control requests need a signature ({safe_text(why)}): sign with a key of the "
+                "server, such as with curl --aws-sigv4 aws:amz:us-east-1:swf, or send "
+                "'Authorization: Bearer TOKEN' with the token of --control-token."
+            ) from fault
+        if account != identity.account:
+            whose = f"account {account}" if account else "all accounts"
+            raise ForbiddenError(
+                f"The key belongs to account {identity.account}, and the request is about "
+                f"{safe_text(whose)}; use a key of that account, or the token of --control-token."
             )
 
     def _knows_host(self, host: str) -> bool:
@@ -95,6 +165,12 @@ def is_loopback(peer: str) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped.is_loopback
     return address.is_loopback
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Return whether an origin is the server itself, under the name by which it is called."""
+    scheme, separator, rest = origin.lower().partition("://")
+    return bool(separator) and scheme in ("http", "https") and rest == host.lower()
 
 
 @lru_cache(maxsize=1024)

@@ -198,7 +198,7 @@ def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
         settings = ServerSettings(simulation=Settings(clock="virtual", start=DEFAULT_START))
     listener = listen("127.0.0.1", 0)
     with serving_in_thread(Server(listener, settings)):
-        yield Endpoint(url_of(listener))
+        yield Endpoint(url_of(listener), settings.control_token)
 
 
 @contextmanager

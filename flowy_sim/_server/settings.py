@@ -30,6 +30,8 @@ class ServerSettings:
             for the real pace.
         secrets: secret keys by access key ID; without any, signatures are not checked.
         accounts: accounts by access key ID.
+        control_token: what control requests may send instead of a signature; empty for no token.
+            With a token or with keys, they have to send one of them.
         allow_remote: whether other machines may call without signing.
         hosts: names under which the server may be called, besides those of this machine;
             ``*`` for any.
@@ -50,6 +52,7 @@ class ServerSettings:
     while_held: str = "still"
     secrets: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
+    control_token: str = ""
     allow_remote: bool = False
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()

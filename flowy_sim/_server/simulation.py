@@ -7,11 +7,11 @@ happens in the thread of one event loop.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
+from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault, ThrottlingException
 from flowy_sim._engine.model import operation_names
@@ -35,7 +35,7 @@ from flowy_sim._storage.journal import (
     SimulationKey,
 )
 
-_log = logging.getLogger("flowy_sim")
+_log = safe_logger("flowy_sim")
 
 #: The number of regions of a simulation that may be in use; there are fewer than that.
 MAX_REGIONS = 100

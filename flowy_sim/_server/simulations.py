@@ -43,6 +43,25 @@ class Simulations:
         simulation = self._simulations.get(SimulationKey(name, account))
         return self.begin(name, account, {}) if simulation is None else simulation
 
+    def find_or_preview(self, name: str, account: str) -> ServedSimulation:
+        """Return a simulation, or, if it has not begun, one like it that nothing else can reach.
+
+        Raises:
+            ValueError: name or account cannot be one.
+        """
+        simulation = self.find(name, account)
+        if simulation is not None:
+            return simulation
+        preview = ServedSimulation(
+            *SimulationKey(check_name(name), check_account(account)),
+            self._settings.simulation,
+            self._settings,
+            NullJournal(),
+            self._open_polls,
+        )
+        preview.close()
+        return preview
+
     def begin(self, name: str, account: str, settings: dict[str, Any]) -> ServedSimulation:
         """Let a simulation begin, or begin again with nothing in it.
 

@@ -13,15 +13,15 @@ passed it on.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Protocol
 
+from flowy._safe_text import safe_logger
 from flowy_sim._simulation.tasks import HandedOutTask, TaskKey, TaskList
 
-_log = logging.getLogger("flowy_sim")
+_log = safe_logger("flowy_sim")
 
 #: Real seconds after which a held task, or an absent poller, is checked again.
 LOOK = 0.05

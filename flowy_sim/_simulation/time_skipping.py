@@ -52,19 +52,19 @@ taken, and then calls `TimeSkipping.skip`.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, Protocol
 
+from flowy._safe_text import safe_logger
 from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
 from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.polls import Poll, Polls
 from flowy_sim._simulation.presence import LOOK, Presence
 from flowy_sim._simulation.tasks import POLLS, TaskList
 
-_log = logging.getLogger("flowy_sim")
+_log = safe_logger("flowy_sim")
 
 #: Operations that change nothing, by the beginnings of their names.
 QUERIES = ("Count", "Describe", "Get", "List")

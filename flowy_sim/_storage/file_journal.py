@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import math
 import sqlite3
 import time
@@ -27,6 +26,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import Engine
 from flowy_sim._storage import files, schema
 from flowy_sim._storage.files import FileRefusedError
@@ -34,7 +34,7 @@ from flowy_sim._storage.journal import JournalError, OpenJournal, RestoreTarget,
 from flowy_sim._storage.restore import read_engines, read_simulations
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
 
-_log = logging.getLogger("flowy_sim")
+_log = safe_logger("flowy_sim")
 
 #: Real seconds between two attempts to write, while calls are refused.
 RETRY_SECONDS = 1.0

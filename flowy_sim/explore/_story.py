@@ -9,6 +9,7 @@ from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
 
+from flowy._safe_text import safe_text
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._events.history import Event
@@ -74,7 +75,8 @@ class RunStory:
         for index in sorted(order[:_MOST_STORY_LINES]):
             line = lines[index]
             seconds = (line.instant - self._began) / 1000
-            story.append(f"{seconds:>8g} s  {shorten(line.words, _WIDTH, placeholder=' …')}")
+            words = safe_text(shorten(line.words, _WIDTH, placeholder=" …"))
+            story.append(f"{seconds:>8g} s  {words}")
         return story
 
 
@@ -99,7 +101,8 @@ def headline(error: BaseException) -> str:
     where = frames[-1].name.strip("_").replace("_", " ") if frames else ""
     is_assertion = type(error) is AssertionError
     name = where if is_assertion and " " in where else type(error).__name__
-    return shorten(f"{name}: {first}".removesuffix(": "), _HEADLINE_WIDTH, placeholder=" …")
+    line = shorten(f"{name}: {first}".removesuffix(": "), _HEADLINE_WIDTH, placeholder=" …")
+    return safe_text(line)
 
 
 def _lines_of(execution: Execution, events: list[Event]) -> list[StoryLine]:

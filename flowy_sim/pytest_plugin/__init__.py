@@ -28,6 +28,7 @@ pytest_plugins = [
     "flowy_sim.pytest_plugin._fixtures",
     "flowy_sim.pytest_plugin._checks",
     "flowy_sim.pytest_plugin._explored",
+    "flowy_sim.pytest_plugin._report",
 ]
 
 _MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"

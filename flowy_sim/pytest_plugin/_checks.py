@@ -109,6 +109,7 @@ def pytest_runtest_makereport(
     runner = item.stash.get(RUN_BY, None)
     if runner is None or report.when != "call" or not report.failed:
         return report
+    from flowy._safe_text import safe_lines
     from flowy_sim.testing._run import showable
 
     for run in runner.runs[-_PICTURES:]:
@@ -117,7 +118,7 @@ def pytest_runtest_makereport(
             title = f"Amazon SWF, simulated with seed {runner.simulation.seed}"
             # The last lines of a traceback say where it was raised.
             details = "\n".join(run.details.splitlines()[-_TRACEBACK_LINES:])
-            parts = (run.describe(), picture, details)
+            parts = (run.describe(), picture, safe_lines(details))
             # If the terminal cannot show a character, pytest escapes everything, even line breaks.
             report.sections.append((title, showable("\n\n".join(filter(None, parts)))))
     misnamed = unused_stubs(item, misnamed=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
 from flowy._client import SwfClient, fault_code
+from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, by_type, register, scan
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
@@ -22,7 +22,7 @@ from flowy_sim.testing._stub_answers import CHILD
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import NameAndVersion
 
-logger = logging.getLogger("flowy_sim.testing")
+logger = safe_logger("flowy_sim.testing")
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flowy._client import Execution, SwfClient
+from flowy._safe_text import safe_lines, safe_text
 from flowy.errors import ConfigurationError
 from flowy.executions import CLOSED_AS
 from flowy.payloads import PLAIN, Payloads
@@ -105,7 +106,8 @@ class Run:
         """
         __tracebackhide__ = True
         if self.status != COMPLETED:
-            parts = (self.describe(), self._continued(), self.picture(), self.details)
+            details = safe_lines(self.details)
+            parts = (self.describe(), self._continued(), self.picture(), details)
             raise NoResultError("\n\n".join(filter(None, parts)))
         return self.payloads.decode_result(self.type, self._last.get("result"))
 
@@ -161,7 +163,7 @@ class Run:
         """Return the outcome in one line, with its reason."""
         lasted = duration(self.simulated_seconds * 1000)
         line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
-        return f"{line}: {self.reason}" if self.reason else line
+        return safe_text(f"{line}: {self.reason}" if self.reason else line)
 
     def timeline(self, width: int = _WIDTH, ascii: bool = False) -> str:
         """Return the timeline of the run as text.

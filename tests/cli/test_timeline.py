@@ -224,7 +224,7 @@ def test_names_cannot_control_the_terminal():
     picture = timeline.text(history.events)
 
     assert "\x1b" not in picture
-    assert "?[2J resize" in picture
+    assert "␛[2J resize" in picture
 
 
 def test_a_page_of_a_history_is_drawn_as_far_as_possible():
@@ -316,3 +316,60 @@ def test_the_order_of_the_events_given_does_not_matter(events, randomness: rando
 )
 def test_durations_are_written_with_their_two_greatest_units(milliseconds, words):
     assert duration(milliseconds) == words
+
+
+def problems(history: History) -> list[str]:
+    return timeline.text(history.events, 120).split("\n\n")[2].splitlines()
+
+
+@pytest.mark.parametrize(
+    "reasons",
+    [
+        ["no", "not enough space: the disk of host 7 is full", "no licence"],
+        ["no"] * 5,
+        ["the disk is full", "the disk is full", "full"],
+    ],
+)
+def test_each_failure_shows_its_own_reason(reasons: list[str]):
+    history = History().decide(0)
+    for number, reason in enumerate(reasons):
+        history.schedule(0, f"resize-{number}").start(0, f"resize-{number}")
+        history.end(number, f"resize-{number}", "Failed", reason=reason)
+
+    shown = problems(history)
+
+    assert [line.partition("  ")[2] for line in shown] == [
+        f"resize-{number} failed: {reason}" for number, reason in enumerate(reasons)
+    ]
+
+
+def test_each_refused_decision_shows_its_own_cause():
+    history = History().decide(0)
+    for number in range(3):
+        history.add(
+            0, "StartTimerFailed", timerId=f"t-{number}", cause="OPEN_TIMERS_LIMIT_EXCEEDED"
+        )
+
+    assert all(line.endswith(" failed: OPEN_TIMERS_LIMIT_EXCEEDED") for line in problems(history))
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("ValueError: no", "because of event 7"),
+        ("resize 1 (resize-1) failed: ValueError: no", "because of event 7"),
+        ("ValueError: no more", ": ValueError: no more"),
+        ("OSError: ValueError: no", ": OSError: ValueError: no"),
+    ],
+)
+def test_only_an_execution_that_fails_with_an_earlier_reason_refers_to_it(reason: str, shown: str):
+    history = History().decide(0).schedule(0, "resize-1").start(0, "resize-1")
+    history.end(1, "resize-1", "Failed", reason="ValueError: no")
+    history.decide(1).schedule(1, "copy-1").start(1, "copy-1")
+    history.end(2, "copy-1", "Failed", reason="other").decide(2)
+    history.add(2, "WorkflowExecutionFailed", reason=reason)
+
+    assert problems(history)[-1].partition("  ")[2] in (
+        f"the execution failed {shown}",
+        f"the execution failed{shown}",
+    )

@@ -109,7 +109,6 @@ def test_without_the_extra_the_error_names_what_to_install(
     pytester.makepyfile("def test_it(swf_endpoint): pass")
     report = pytester.runpytest_inprocess()
     report.assert_outcomes(errors=1)
-    report.stdout.fnmatch_lines(
-        ["swf_endpoint needs starlette and uvicorn; install it: pip install *"]
-    )
+    sentence = "swf_endpoint needs starlette and uvicorn; install it: pip install *"
+    report.stdout.fnmatch_lines([sentence])
     report.stdout.no_fnmatch_line("*pytest_plugin/*")

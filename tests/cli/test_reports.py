@@ -1,0 +1,291 @@
+"""Pages about runs: from commands, and as a picture alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import boto3
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+
+from flowy._cli import cli as flowy_cli
+from flowy_sim import mock_swf
+from flowy_sim._events.spans import read
+from flowy_sim._report.page import ReportedRun, failed_first, page, pretty, svg
+from flowy_sim._report.page_timeline import BAND_ROWS, Picture
+from flowy_sim.testing._history_files import iso
+from tests.support.event_builder import History
+from tests.support.hostile_text import WORST, hostile_texts, problems_of
+
+VOID = {"meta", "path", "line"}
+OPTIONAL = {"td", "th", "tr", "dt", "dd"}
+
+
+class Page(HTMLParser):
+    """A page, read without a browser.
+
+    Attributes:
+        tags: the names of its elements.
+        ids: the values of ``id``.
+        links: the values of ``href``.
+        loads: whatever could make a browser request something.
+        text: what it shows.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID | OPTIONAL:
+            self._open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            elif name == "href":
+                self.links.append(str(value))
+            elif name in ("src", "srcset", "style", "action", "data") or name.startswith("on"):
+                self.loads.append(f"{tag} {name}={value}")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in OPTIONAL:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def order(text: str = "disk full") -> History:
+    """Return a run with an attempt that fails, one that works, a timer, and a text of choice."""
+    made = History().decide(0).schedule(0, "pack").start(2, "pack")
+    made.end(5, "pack", "Failed", reason=text, details=text).decide(5)
+    made.schedule(5, "ship").start(6, "ship").end(8, "ship", result='["a parcel", {"kg": 2}]')
+    made.timer(8, text).add(9, "WorkflowExecutionSignaled", signalName=text, input=text)
+    return made.decide(9).add(9, "WorkflowExecutionFailed", reason=text, details=text)
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    """Return a history with activities that work one after the other."""
+    made = History().decide(0)
+    for number in range(count):
+        made.schedule(number, f"a-{number}").start(number, f"a-{number}")
+        made.end(number + 0.5, f"a-{number}", result='["small.jpg"]')
+    return made.events
+
+
+def html(*runs: History) -> str:
+    return page([ReportedRun(run.events, "order-7", "run") for run in runs], "Orders")
+
+
+def test_a_page_makes_no_request_and_runs_no_script() -> None:
+    written = html(order(), order())
+    read_page = Page(written)
+    assert read_page.loads == []
+    assert not {"script", "link", "img", "iframe", "form", "object"} & set(read_page.tags)
+    assert all(link.startswith("#") for link in read_page.links)
+    assert "url(" not in written
+    assert "@import" not in written
+
+
+def test_its_own_policy_allows_its_style_and_nothing_else() -> None:
+    written = html(order())
+    [style] = re.findall(r"<style>(.*?)</style>", written, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    [policy] = re.findall(r'Content-Security-Policy" content="(.*?)"', written)
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'")
+    assert "unsafe" not in policy
+
+
+def test_each_link_leads_to_something_on_the_page() -> None:
+    read_page = Page(html(order(), order()))
+    assert {link[1:] for link in read_page.links} <= set(read_page.ids)
+    assert len(read_page.ids) == len(set(read_page.ids))
+
+
+def test_events_are_linked_to_their_causes_and_effects() -> None:
+    rows = html(order()).split("<tr id=")
+    [completed] = [row for row in rows if "ActivityTaskCompleted" in row]
+    [scheduled] = [row for row in rows if "ActivityTaskScheduled" in row and "ship" in row]
+    ids = [re.match(r'"r1e(\d+)"', row)[1] for row in (scheduled, completed)]  # type: ignore[index]
+    assert f'href="#r1e{ids[1]}"' in scheduled
+    assert f'href="#r1e{ids[0]}"' in completed
+
+
+@settings(max_examples=25, deadline=None)
+@given(hostile_texts())
+def test_text_from_a_history_is_only_ever_text(text: str) -> None:
+    written = page([ReportedRun(order(text).events, text, text, text, [text], text)], text)
+    assert not problems_of(written)
+    written.encode()
+    assert set(Page(written).tags) == set(Page(html(order("harmless"))).tags) | {"pre"}
+    drawn = svg(order(text).events)
+    assert not problems_of(drawn)
+    ElementTree.fromstring(drawn)
+
+
+def test_a_page_shows_what_the_worst_of_texts_is() -> None:
+    shown = Page(html(order(WORST))).text
+    assert r"␛[2J" in shown
+    assert "<script>" in shown
+
+
+def test_payloads_are_indented_if_they_are_json_and_long() -> None:
+    assert pretty("[1, 2]") == "[1, 2]"
+    assert pretty("no JSON\x1b") == "no JSON␛"
+    assert pretty(json.dumps(["x" * 80, 1])).count("\n") == 3
+
+
+def test_attempts_are_segments_with_waiting_and_work() -> None:
+    [band] = Picture(read(order().events)).bands
+    assert {"wait", "work failed", "work done", "sleep open"} <= set(band.paths)
+    assert [cap.text for cap in band.caps] == ["✕", "▸"]
+
+
+def test_a_bar_that_is_too_short_to_be_seen_is_a_point() -> None:
+    history = History().schedule(0, "a").start(0, "a").end(0.01, "a").decide(1000)
+    [band] = Picture(read(history.events)).bands
+    assert band.paths["point done"].count("v14") == 1
+
+
+def test_only_long_timelines_have_a_minimap() -> None:
+    assert 'class="minimap"' not in html(order())
+    assert 'class="minimap"' in page([ReportedRun(many(50))], "many")
+
+
+def test_rows_come_in_bands_and_paths_do_not_grow_with_rows() -> None:
+    few, lots = Picture(read(many(BAND_ROWS))).bands, Picture(read(many(3 * BAND_ROWS))).bands
+    assert len(lots) == len(few) + 2
+    assert all(len(band.rows) == BAND_ROWS for band in lots[:3])
+    assert max(len(band.paths) for band in lots) <= 4
+
+
+def test_ten_thousand_events_make_a_page_of_three_megabytes_at_most() -> None:
+    events = many(3332)
+    assert len(events) >= 9_999
+    assert len(page([ReportedRun(events)], "many").encode()) <= 3_072_000
+
+
+def test_a_history_without_times_and_an_empty_one_are_shown_as_well() -> None:
+    history = order()
+    for event in history.events:
+        del event["eventTimestamp"]
+    assert "event" in Page(html(history)).text
+    Page(page([ReportedRun([])], "nothing"))
+    assert "There are no runs." in page([], "none")
+
+
+def test_what_failed_comes_first() -> None:
+    runs = [ReportedRun(many(1), "fine"), ReportedRun(order().events, "bad")]
+    assert [run.workflow_id for run in failed_first(runs)] == ["bad", "fine"]
+
+
+# Commands
+
+
+def saved(folder: Path, name: str, events: list[dict[str, Any]]) -> None:
+    (folder / name).write_text(json.dumps({"events": events}, default=iso))
+
+
+def test_histories_become_one_page(invoke: Any, folder: Path) -> None:
+    saved(folder, "fine.json", many(2))
+    saved(folder, "bad.json", order().events)
+    result = invoke("report", "fine.json", "bad.json", "-o", "all.html")
+    assert (result.exit_code, result.output) == (0, "")
+    shown = Page(Path("all.html").read_text()).text
+    assert shown.index("bad.json") < shown.index("fine.json")
+
+
+def test_the_timeline_alone_is_a_picture(invoke: Any, folder: Path) -> None:
+    saved(folder, "bad.json", order().events)
+    assert invoke("report", "bad.json", "--svg", "-o", "bad.svg").exit_code == 0
+    assert ElementTree.parse("bad.svg").getroot().tag.endswith("svg")
+    saved(folder, "fine.json", many(2))
+    refused = invoke("report", ".", "--svg", "-o", "all.svg")
+    assert refused.exit_code == 2
+    assert "--svg is for one history" in refused.output
+
+
+def test_what_is_no_history_is_refused_with_a_sentence(invoke: Any, folder: Path) -> None:
+    (folder / "rubbish.json").write_text("{}")
+    result = invoke("report", "rubbish.json", "-o", "page.html")
+    assert result.exit_code == 1
+    assert "rubbish.json is not a history" in result.output
+    assert not Path("page.html").exists()
+
+
+def test_a_run_writes_its_page(invoke: Any, folder: Path) -> None:
+    result = invoke("run", "--report", "run.html")
+    assert result.exit_code == 0
+    assert "The report is in run.html" in result.output
+    assert "predominantcolor-2" in Page(Path("run.html").read_text()).text
+    refused = invoke("run", "--report", "nowhere/run.html")
+    assert "The folder of the report does not exist" in refused.output
+
+
+def test_an_execution_at_a_service_is_written_as_a_page(folder: Path) -> None:
+    with mock_swf():
+        swf = boto3.client("swf", region_name="us-east-1")
+        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+        swf.register_workflow_type(
+            domain="shop",
+            name="order",
+            version="1",
+            defaultChildPolicy="TERMINATE",
+            defaultExecutionStartToCloseTimeout="60",
+            defaultTaskStartToCloseTimeout="60",
+            defaultTaskList={"name": "d"},
+        )
+        swf.start_workflow_execution(
+            domain="shop", workflowId="o-1", workflowType={"name": "order", "version": "1"}
+        )
+        words = ["show", "--domain", "shop", "o-1", "--report", "o.html"]
+        result = CliRunner().invoke(flowy_cli, words)
+    assert result.exit_code == 0, result.output
+    assert "WorkflowExecutionStarted" in Page(Path("o.html").read_text()).text
+
+
+# In a browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, of apt-get install chromium")
+def test_a_browser_shows_ten_thousand_events_without_complaint(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page([ReportedRun(many(3332))], "many"))
+    shown = subprocess.run(
+        [
+            str(CHROMIUM),
+            *("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            *("--dump-dom", path.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    assert "a-3331" in shown.stdout
+    assert "CONSOLE" not in shown.stderr

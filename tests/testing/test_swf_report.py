@@ -1,0 +1,60 @@
+"""``pytest --swf-report``: the runs of a session as a page."""
+
+from __future__ import annotations
+
+import pytest
+
+RUNS = """
+import pytest
+from village_bakery import Bread
+
+@pytest.mark.parametrize("flour", [500, 501])
+def test_bread(swf_run, flour):
+    swf_run(Bread, flour)
+
+def test_stale_bread(swf_run):
+    assert swf_run(Bread, 502).result == "stale <script>"
+"""
+
+
+@pytest.mark.parametrize("processes", ["-n0", "-n2"])
+def test_all_runs_are_on_one_page_and_those_of_failed_tests_first(
+    village: pytest.Pytester, processes: str
+) -> None:
+    village.makepyfile(test_it=RUNS)
+    result = village.runpytest_subprocess("-q", processes, "--swf-report", "page.html")
+    result.assert_outcomes(passed=2, failed=1)
+    path = village.path / "page.html"
+    assert path.as_uri() in str(result.stdout)
+    written = path.read_text(encoding="utf-8")
+    names = ["test_it.py::test_stale_bread", "test_bread[500]", "test_bread[501]"]
+    places = [written.index(name) for name in names]
+    assert places == sorted(places)
+    assert written.count("<article") == 3
+    assert written.count("test failed</span>") == 2
+    assert "<script" not in written
+
+
+def test_of_passed_tests_only_some_runs_are_shown_and_the_page_says_so(
+    village: pytest.Pytester,
+) -> None:
+    village.makepyfile(
+        test_it="""
+        from village_bakery import Bread
+
+        def test_bread(swf_run):
+            for flour in range(53):
+                swf_run(Bread, flour)
+        """
+    )
+    village.runpytest_subprocess("-q", "--swf-report", "page.html").assert_outcomes(passed=1)
+    written = (village.path / "page.html").read_text(encoding="utf-8")
+    assert written.count("<article") == 50
+    assert "3 more runs of tests that passed are not in the report." in written
+
+
+def test_without_the_option_there_is_no_page(village: pytest.Pytester) -> None:
+    village.makepyfile(test_it=RUNS)
+    result = village.runpytest_subprocess("-q")
+    assert "Amazon SWF: report" not in str(result.stdout)
+    assert not list(village.path.glob("*.html"))
