@@ -41,11 +41,15 @@ class Responder:
         wire: whether the bytes of request and response are really made and parsed.
         poll_seconds: for how many simulated seconds polls wait for a task.
 
+    Attributes:
+        region: the region of clients that are given none.
+
     Raises:
         ValueError: `poll_seconds` is not a number of at least 0.
     """
 
     def __init__(self, simulation: Simulation, wire: bool, poll_seconds: float) -> None:
+        self.region = simulation.region
         self._simulation = simulation
         self._wire = wire
         self._poll_seconds = waiting_time(poll_seconds)

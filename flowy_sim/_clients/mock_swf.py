@@ -126,6 +126,8 @@ class _Mocks:
                 return create_client(session, service_name, *arguments, **given)
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
+            if not arguments and not given.get("region_name"):
+                given["region_name"] = session.get_config_variable("region") or responder.region
             client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)
             return client

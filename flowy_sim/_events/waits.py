@@ -129,25 +129,64 @@ def times_out_at(history: Sequence[Event]) -> datetime:
 
 
 def missing_activity(
-    history: Sequence[Event], missing: Collection[tuple[str, str]], known: Iterable[tuple[str, str]]
+    history: Sequence[Event],
+    missing: Collection[tuple[str, str]],
+    known: Iterable[tuple[str, str]],
+    polled: Collection[str] = (),
 ) -> str:
     """Return a sentence about an activity that timed out because it was not implemented.
+
+    A task that a worker has taken, or that waited on a list that a worker polls, does not count:
+    that worker may implement the type without flowy.
 
     Args:
         history: all events of an execution.
         missing: the name and version of each type that is neither implemented nor stubbed.
         known: the same of the types that are.
+        polled: the lists that workers poll.
 
     Returns:
         The sentence; empty if there was no such activity.
     """
     for event in history:
-        if event["eventType"] == "ActivityTaskTimedOut":
-            opened = history[attributes_of(event)["scheduledEventId"] - 1]
-            named = attributes_of(opened)["activityType"]
-            if (named["name"], named["version"]) in missing:
+        timed_out = attributes_of(event)
+        if event["eventType"] == "ActivityTaskTimedOut" and not timed_out["startedEventId"]:
+            task = attributes_of(history[timed_out["scheduledEventId"] - 1])
+            named = task["activityType"]
+            is_missing = (named["name"], named["version"]) in missing
+            if is_missing and task["taskList"]["name"] not in polled:
                 why = _not_implemented(named["name"], known)
                 return f"activity {_label(named)} timed out because {why}"
+    return ""
+
+
+def missing_child(
+    history: Sequence[Event],
+    missing: Collection[tuple[str, str]],
+    known: Iterable[tuple[str, str]],
+    history_of: Callable[[Mapping[str, str]], Sequence[Event]],
+) -> str:
+    """Return a sentence about a child that timed out because no decider took its task.
+
+    Args:
+        history: all events of an execution.
+        missing: the name and version of each type that is neither implemented nor stubbed.
+        known: the same of the types that are.
+        history_of: returns the history of a child, given its IDs as in the history.
+
+    Returns:
+        The sentence; empty if there was no such child.
+    """
+    for event in history:
+        if event["eventType"] == "ChildWorkflowExecutionTimedOut":
+            child = attributes_of(event)
+            named = child["workflowType"]
+            if (named["name"], named["version"]) in missing and not any(
+                each["eventType"] == "DecisionTaskStarted"
+                for each in history_of(child["workflowExecution"])
+            ):
+                why = _not_implemented(named["name"], known)
+                return f"child {_label(named)} timed out because {why}"
     return ""
 
 
@@ -235,11 +274,13 @@ def _activity(
             ends,
         )
     task_list = task["taskList"]["name"]
-    if (named["name"], named["version"]) in workers.activities:
-        where = f"on the list {task_list!r}"
-        why = _not_polled(task_list, workers.activity_lists)
-    else:
-        where, why = "waiting", _not_implemented(named["name"], workers.activities)
+    where, why = f"on the list {task_list!r}", _not_polled(task_list, workers.activity_lists)
+    if (named["name"], named["version"]) not in workers.activities:
+        missing = _not_implemented(named["name"], workers.activities)
+        if task_list == MISSING_LIST:
+            where, why = "waiting", missing
+        elif task_list not in workers.activity_lists:
+            why = f"{why}, and {missing}"
     ends = _has_timeout(task, _TO_START)
     return Wait(f"{label} has been {where} since {_time(begun)}; {why}", ends)
 

@@ -7,11 +7,13 @@ The host never blocks. A poll that finds no task is returned as a `Poll`, for a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
 from typing import Any
 
 from flowy_sim._engine.tokens import ACTIVITY
 from flowy_sim._simulation.clock import Clock
+from flowy_sim._simulation.empty_polls import why_empty
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.presence import Poller, Presence
 from flowy_sim._simulation.regions import Engines
@@ -63,7 +65,13 @@ class Host:
         self.presence = presence
         self.polls = polls
         self.time_skipping = TimeSkipping(
-            clock, engines, presence, polls, others_can_call, longest_poll == inf
+            clock,
+            engines,
+            presence,
+            polls,
+            others_can_call,
+            longest_poll == inf,
+            partial(why_empty, engines),
         )
         self._longest_poll = longest_poll
 

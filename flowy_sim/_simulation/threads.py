@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from weakref import WeakSet
 
@@ -34,6 +35,10 @@ class Threads:
     Args:
         host: the simulation.
         lock: held while it is used.
+
+    Attributes:
+        intercept: called first with each call, without the lock: operation, members and region. It
+            returns the reply, or None to let the call be carried out; set by a test runner.
     """
 
     def __init__(self, host: Host, lock: threading.RLock) -> None:
@@ -41,6 +46,7 @@ class Threads:
         self._lock = lock
         self._local = threading.local()
         self._watching: Poll | None = None
+        self.intercept: Callable[[str, Reply, str], Reply | None] | None = None
         # Threads that were not started by one that has called. The machine does not tell which
         # thread has started another, but these were there before the simulation.
         self._strangers = WeakSet(threading.enumerate())
@@ -59,6 +65,10 @@ class Threads:
         Raises:
             Fault: the call is refused.
         """
+        if self.intercept is not None:
+            reply = self.intercept(operation, request, region)
+            if reply is not None:
+                return reply
         with self._lock:
             poller = self._current()
             answer = self._host.call(poller, operation, request, region, poll_seconds)
@@ -73,6 +83,24 @@ class Threads:
             thread not in waiting and thread not in self._strangers
             for thread in threading.enumerate()
         )
+
+    def ignore(self, thread: threading.Thread) -> None:
+        """Note that a thread never makes a call."""
+        self._strangers.add(thread)
+
+    def another_can_call(self) -> bool:
+        """Return whether a thread other than the current one may make a call."""
+        return any(True for _ in self._others())
+
+    def another_computes(self) -> bool:
+        """Return whether such a thread computes; only Linux can tell."""
+        return any(computes(thread.native_id) for thread in self._others())
+
+    def _others(self) -> Iterator[threading.Thread]:
+        current = threading.current_thread()
+        for thread in threading.enumerate():
+            if thread is not current and thread not in self._strangers:
+                yield thread
 
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""

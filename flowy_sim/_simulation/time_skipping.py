@@ -113,6 +113,7 @@ class TimeSkipping:
         polls: the polls that wait.
         others_can_call: returns whether a client that is not inside a poll may make a call.
         ends_idle_polls: whether polls end when no effect is pending.
+        why_empty: explains why polls of a list have found nothing.
 
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
@@ -128,6 +129,7 @@ class TimeSkipping:
         polls: Polls,
         others_can_call: Callable[[], bool],
         ends_idle_polls: bool,
+        why_empty: Callable[[TaskList], str],
     ) -> None:
         self.settle_soon: Callable[[], None] = _nothing_waits
         self.is_paused = False
@@ -138,10 +140,16 @@ class TimeSkipping:
         self._polls = polls
         self._others_can_call = others_can_call
         self._ends_idle_polls = ends_idle_polls
+        self._why_empty = why_empty
         self._changes = 1
         self._waiting_since: dict[TaskList, float] = {}
         self._passed_by: set[TaskList] = set()
         self._real_pace_since: float | None = None
+
+    @property
+    def changes(self) -> int:
+        """A number that grows with each change that may concern a poller."""
+        return self._changes
 
     # What happens next
 
@@ -413,10 +421,10 @@ class TimeSkipping:
         for poll in self._polls:
             if poll.poller.empties.get(poll.task_list, 0) >= IN_VAIN:
                 raise EndlessLoopError(
-                    f"{IN_VAIN:,} polls in a row of the {poll.task_list} have found nothing, no "
-                    "execution is open, and there is no other thread to start one: this loop "
-                    "would never end. Let it end when its work is done; in a test, give the body "
-                    "of the loop to swf_run.loop."
+                    f"{IN_VAIN:,} polls in a row of the {poll.task_list} have found nothing: "
+                    f"{self._why_empty(poll.task_list)}. No execution is open, and there "
+                    "is no other thread to start one, so this loop would never end. Let it end "
+                    "when its work is done; in a test, give it to swf_run.loop."
                 )
 
 

@@ -107,6 +107,8 @@ class Attempt:
             raise
         except Exception as error:
             self.error = error
+        finally:
+            self.runner.scheduler.discard_loops()
         return self
 
     def _count_turn(self) -> None:

@@ -1,9 +1,11 @@
 """Fingerprints of states: two runs with equal fingerprints continue in the same ways.
 
 Two states are equal if these are: the executions as deciders see them, what is due later, the tasks
-that workers hold, the faults that may still strike, and the outside world as the test describes it
-(`Runner.watch`). Event IDs, run IDs, names of workers, and which of two running activities started
-first do not count, so orders that differ only in these are explored once.
+that workers hold, the faults that may still strike, what each poll loop has received, and the
+outside world as the test describes it (`Runner.watch`). A poll loop may remember everything that it
+has received, so all of it counts, including empty polls and sleeps. Apart from that, event IDs, run
+IDs, names of workers, and which of two running activities started first do not count, so orders
+that differ only in these are explored once.
 
 Model checkers such as SPIN and TLC prune states in the same way.
 """
@@ -65,7 +67,7 @@ class Fingerprints:
                 plans & _MASK,
                 late & _MASK,
                 scheduler.fault_injector.left,
-                tuple((pool.has_idle, pool.untried, len(pool.lists)) for pool in scheduler.pools),
+                tuple((pool.has_idle, len(pool.lists), pool.answers) for pool in scheduler.pools),
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy._installation import install_command
 from flowy_sim.pytest_plugin._marker import (
     RUNNER,
     SIMULATION,
@@ -111,7 +110,7 @@ def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
 
 
 @pytest.fixture
-def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) -> Runner:
+def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) -> Iterator[Runner]:
     """Runs a workflow to its end: ``swf_run(ImageCategorization, "photo.jpg", 150)``.
 
     It returns a `flowy_sim.testing.Run`, with the status and the result. ``@pytest.mark.swf(
@@ -124,7 +123,8 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     with marker_errors_refused():
         runner = Runner(swf, stubs=swf_stub, **options)
     request.node.stash[RUN_BY] = runner
-    return runner
+    yield runner
+    runner.scheduler.discard_loops()
 
 
 @pytest.fixture
@@ -165,6 +165,7 @@ def swf_replay(
 
 @pytest.fixture(scope="session")
 def _swf_server() -> Iterator[Endpoint]:
+    from flowy._installation import install_command
     from flowy_sim._server.server import serving
 
     missing = [name for name in _SERVING if find_spec(name) is None]

@@ -18,6 +18,7 @@ from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._worker_pool import HeldAnswer, WorkerClient
 
 _ANSWER, _HEARTBEAT, _DELIVERY, _ACTION = "answer", "heartbeat", "delivery", "action"
+_SLEEP = "sleep"
 
 _RETRY_SECONDS = 1
 """Seconds after which an answer that did not reach the service is sent again."""
@@ -72,6 +73,18 @@ class DelayedCalls:
         """Call a function of the test later."""
         self._add(seconds, _ACTION, action, None)
 
+    def add_sleep(self, seconds: float) -> tuple[int, int]:
+        """Note that a poll loop sleeps.
+
+        Returns:
+            When it wakes up, in milliseconds since 1970, and the key for `cancel_sleep`.
+        """
+        return self._add(seconds, _SLEEP, _do_nothing, None)
+
+    def cancel_sleep(self, key: int) -> None:
+        """Forget the sleep of a poll loop, if it is not over."""
+        self._due.cancel(key)
+
     def next_instant(self) -> int | None:
         """Return when the next call is due, in milliseconds since 1970; None if there is none."""
         return self._due.next_instant()
@@ -80,7 +93,7 @@ class DelayedCalls:
         """Make the calls that are due by now."""
         while (instant := self.next_instant()) is not None and instant <= self._clock.milliseconds:
             kind, (call, *arguments) = self._due.pop(instant)
-            if kind in (_DELIVERY, _ACTION):
+            if kind in (_DELIVERY, _ACTION, _SLEEP):
                 call()
             else:
                 call(*arguments)
@@ -150,4 +163,4 @@ class DelayedCalls:
 
 
 def _do_nothing() -> None:
-    """Do nothing about a worker that is no longer busy with the task."""
+    """Do nothing: no worker is busy with the task, or the one that sleeps takes a turn."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +26,8 @@ logger = safe_logger("flowy_sim.testing")
 
 Source = str | ModuleType | type[Any] | Callable[..., Any]
 Sources = Source | Iterable[Source]
+
+Proxy = ActivityProxy[..., Any] | WorkflowProxy[..., Any]
 
 STUBS_LIST = "stubs"
 """The task list of stubs for types of which only the name is known."""
@@ -85,21 +87,23 @@ class Registry:
 
     @property
     def decision_lists(self) -> list[str]:
-        """The task lists of the workflows."""
-        declared = [_task_list(cls.flowy_type.defaults) for cls in self.workflows.values()]
-        overridden = [
-            _task_list(proxy.call_options.members, "taskList") for proxy in self._children
-        ]
-        return _unique([*declared, *overridden])
+        """The task lists of the workflows, by their types and by the options of proxies."""
+        return _lists(self.workflows, self._children)
 
     @property
     def activity_lists(self) -> list[str]:
         """The task lists of the activities, by their types and by the options of proxies."""
-        if not self.activities:
-            return []
-        declared = [_task_list(cls.flowy_type.defaults) for cls in self.activities.values()]
-        overridden = [_task_list(proxy.call_options.members, "taskList") for proxy in self._proxies]
-        return _unique([*declared, *overridden])
+        return _lists(self.activities, self._proxies)
+
+    @property
+    def other_decision_lists(self) -> list[str]:
+        """The task lists of children that no class implements: other deciders poll them."""
+        return self._other_lists(self._children, self.workflows, self._workflow_defaults)
+
+    @property
+    def other_activity_lists(self) -> list[str]:
+        """The task lists of activities without code or stub: other workers poll them."""
+        return self._other_lists(self._proxies, self.activities, self._activity_defaults)
 
     def register(self, is_new: bool = False) -> None:
         """Register all types that the domain does not have yet.
@@ -139,6 +143,20 @@ class Registry:
         call = client.register_activity_type if activity else client.register_workflow_type
         call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
 
+    def _other_lists(
+        self,
+        proxies: Iterable[Proxy],
+        served: Mapping[NameAndVersion, type[Any]],
+        defaults: Callable[[NameAndVersion], dict[str, Any] | None],
+    ) -> list[str]:
+        """Return the lists of proxies of types that are not served, but not those of the others."""
+        found: list[str | None] = []
+        for proxy in proxies:
+            if (key := type_of(proxy)) not in served:
+                chosen = _task_list(proxy.call_options.members, "taskList")
+                found.append(chosen or _task_list(defaults(key) or {}))
+        return [name for name in _unique(found) if name not in _lists(served, proxies)]
+
     def _stub(self, stub_dispatch: StubDispatch) -> None:
         """Replace what is stubbed by stubs."""
         for key, stub in stub_dispatch.stubs.all().items():
@@ -155,31 +173,39 @@ class Registry:
         """Return the type of the activity that a stub names."""
         if key in self.activities:
             return self.activities[key].flowy_type
-        name, version = key
-        try:
-            reply = self._client.describe_activity_type(
-                domain=self._domain, activityType={"name": name, "version": version}
-            )
-        except Exception as error:
-            if fault_code(error) != "UnknownResourceFault":
-                raise
-            return _bare_activity(name, version, STUBS_LIST)
-        return ActivityType(name, version, reply["configuration"], Retry(1), False)
+        defaults = self._activity_defaults(key)
+        if defaults is None:
+            return _bare_activity(*key, STUBS_LIST)
+        return ActivityType(*key, defaults, Retry(1), False)
 
     def _workflow_type(self, key: NameAndVersion) -> WorkflowType:
         """Return the type of the child workflow that a stub names."""
         if key in self.workflows:
             return self.workflows[key].flowy_type
+        defaults = self._workflow_defaults(key)
+        return (
+            _bare_workflow(*key, STUBS_LIST) if defaults is None else WorkflowType(*key, defaults)
+        )
+
+    def _activity_defaults(self, key: NameAndVersion) -> dict[str, Any] | None:
+        return self._defaults(self._client.describe_activity_type, "activityType", key)
+
+    def _workflow_defaults(self, key: NameAndVersion) -> dict[str, Any] | None:
+        return self._defaults(self._client.describe_workflow_type, "workflowType", key)
+
+    def _defaults(
+        self, describe: Callable[..., dict[str, Any]], member: str, key: NameAndVersion
+    ) -> dict[str, Any] | None:
+        """Return the registered defaults of a type; None if the domain does not have it."""
         name, version = key
         try:
-            reply = self._client.describe_workflow_type(
-                domain=self._domain, workflowType={"name": name, "version": version}
-            )
+            reply = describe(domain=self._domain, **{member: {"name": name, "version": version}})
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
-            return _bare_workflow(name, version, STUBS_LIST)
-        return WorkflowType(name, version, reply["configuration"])
+            return None
+        defaults: dict[str, Any] = reply["configuration"]
+        return defaults
 
 
 def activities_in(sources: Sources) -> list[type[Activity]]:
@@ -250,7 +276,7 @@ def implementations(workflows: Iterable[type[Workflow]]) -> list[type[Activity]]
     return [activity for activity in named if activity is not None]
 
 
-def type_of(proxy: ActivityProxy[..., Any] | WorkflowProxy[..., Any]) -> NameAndVersion:
+def type_of(proxy: Proxy) -> NameAndVersion:
     """Return the name and version of the type that a proxy calls."""
     return proxy.declared.name, proxy.declared.version
 
@@ -297,6 +323,17 @@ def _bare_activity(name: str, version: str, task_list: str) -> ActivityType:
 def _task_list(defaults: dict[str, Any], member: str = "defaultTaskList") -> str | None:
     name: str | None = defaults.get(member, {}).get("name")
     return name
+
+
+def _lists(served: Mapping[NameAndVersion, type[Any]], proxies: Iterable[Proxy]) -> list[str]:
+    """Return the task lists of types, and those on which proxies schedule them."""
+    declared = [_task_list(cls.flowy_type.defaults) for cls in served.values()]
+    chosen = [
+        _task_list(proxy.call_options.members, "taskList")
+        for proxy in proxies
+        if type_of(proxy) in served
+    ]
+    return _unique([*declared, *chosen])
 
 
 def _unique(names: Iterable[str | None]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,9 +13,11 @@ from flowy.errors import ConfigurationError, FlowyError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
-from flowy_sim._events.waits import missing_activity, missing_function
+from flowy_sim._events.history import History
+from flowy_sim._events.waits import missing_activity, missing_child, missing_function
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
+from flowy_sim.testing._loops import PollingCode, check_greenlet
 from flowy_sim.testing._registry import (
     Registry,
     Sources,
@@ -25,8 +27,8 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch
-from flowy_sim.testing._scheduler import PollingCode, Scheduler
+from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
+from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
@@ -158,7 +160,13 @@ class Runner:
         self._workflows = dict.fromkeys(workflows_in(workflows))
         self._invariants = Invariants(simulation, self._client, domain, payloads)
         self.turn_loop = TurnLoop(
-            self.scheduler, self.stub_dispatch, self._event_feed, self._invariants, freeze, on_turn
+            self.scheduler,
+            self.stub_dispatch,
+            self._event_feed,
+            self._invariants,
+            freeze,
+            on_turn,
+            self._most_restarts,
         )
         self._watched: list[Callable[[], object]] = []
         self._started = 0
@@ -211,17 +219,26 @@ class Runner:
     def loop(self, code: PollingCode | type[PollingCode], name: str | None = None) -> None:
         """Add code that polls with its own loop: a decider or worker that does not use flowy.
 
-        The code takes turns with the other workers. A turn ends when the code returns or polls a
-        list for the second time; so it may poll once, or be an endless loop. The runner's domain
-        is registered now, so that the code's types can be.
+        The code takes turns with the other workers. It may poll once, or be an endless loop: it is
+        suspended where it polls, and goes on when there is a task. Any boto3 client takes part:
+        the one that it is called with, and those that it makes. `time.sleep` takes simulated time
+        and no real time. The runner's domain is registered now, so that the code's types can be.
+
+        A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
 
         Args:
-            code: called with an SWF client in each turn; or a class, which is instantiated for
-                each worker, so that what it keeps is lost when the worker dies.
+            code: called with an SWF client if it has a parameter, and again when it returns; or a
+                class, which is instantiated for each worker, or a function without parameters that
+                returns the code, so that what it keeps is lost when the worker dies.
             name: the name of the worker; by default that of the code.
+
+        Raises:
+            ConfigurationError: the code cannot be called, or is an async function.
+            ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
         function("code that polls with its own loop", code)
+        check_greenlet()
         self._register_domain()
         self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
 
@@ -314,11 +331,12 @@ class Runner:
         __tracebackhide__ = True
         reached: list[bool] = []
         self.after(seconds, lambda: reached.append(True))
-        while True:
-            while self.turn_loop.take_turn():
-                pass
-            if reached or not self.turn_loop.skip_time():
-                return
+        with self.turn_loop.active():
+            while True:
+                while self.turn_loop.take_turn():
+                    pass
+                if reached or not self.turn_loop.skip_time():
+                    return
 
     def finish(self, execution: Execution) -> Run:
         """Run an open execution to its end.
@@ -365,15 +383,27 @@ class Runner:
             self._event_feed.remove(execution)
         ended = self._fetch(execution)
         self.runs.append(ended)
-        registry = self.scheduler.registry
         unanswered = missing_function(ended.history, list(self.simulation.lambdas))
-        if registry is not None and registry.missing:
-            unanswered = unanswered or missing_activity(
-                ended.history, registry.missing, registry.activities
-            )
+        unanswered = unanswered or self._unanswered_task(ended)
         if unanswered:
             raise UnexpectedCallError(unanswered)
         return ended
+
+    def _unanswered_task(self, ended: Run) -> str:
+        """Return a sentence about a task that timed out because no worker implements its type."""
+        scheduler, registry = self.scheduler, self.scheduler.registry
+        if registry is None:
+            return ""
+        polled = scheduler.workers().activity_lists
+        return missing_activity(
+            ended.history, registry.missing, registry.activities, polled
+        ) or missing_child(
+            ended.history, registry.missing_children, registry.workflows, self._history_of
+        )
+
+    def _history_of(self, ids: Mapping[str, str]) -> History:
+        execution = Execution(ids["workflowId"], ids["runId"])
+        return history(self._client, self.domain, execution)
 
     def _fetch(self, execution: Execution) -> Run:
         can_call = self.scheduler.can_call

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
-from flowy._client import Execution, SwfClient, fault_code
+from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.workers import ActivityWorker, WorkflowWorker
@@ -27,18 +26,23 @@ from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
 from flowy_sim.faults._injection import FaultInjector, OnStrike
 from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._worker_pool import PollingWorker, TurnIsOverError, WorkerClient, WorkerPool
-
-PollingCode = Callable[[SwfClient], object]
-"""Code that polls with an SWF client and works on the tasks, once or in a loop."""
+from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep
+from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
 _DEFAULT_TIMEOUT = 3600
 """Seconds after which a task without a time-out counts as lost."""
+
+_LOOK = 0.005
+"""Real seconds between two looks for calls of threads that poll loops have started."""
+
+_GRACE = 4
+"""The number of looks for which such a thread counts as busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -88,26 +92,38 @@ class Scheduler:
         self.log: list[tuple[object, ...]] = []
         self._choose = simulation.schedule.choose
         self._size = size
-        self.worker_client = WorkerClient(simulation, on_task, on_answer)
+        self.worker_client = WorkerClient(simulation, domain, on_task, on_answer)
         self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
         self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
         self.worker_client.fault_injector = self.fault_injector
+        self.worker_client.wake_after = self.delayed_calls.add_sleep
+        self.worker_client.cancel_sleep = self.delayed_calls.cancel_sleep
         self.suspended: SuspendedExecutions = ReplayingDeciders()
         self._on_fault = on_fault
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
-        self._loop_pools: list[WorkerPool] = []
+        self._loop_pools: list[LoopPool] = []
         self._next = 0
         self._thread = threading.get_ident()
 
     # Workers
 
     def set_registry(self, registry: Registry, task_lists: Iterable[str] = ()) -> None:
-        """Start workers on the task lists of all types, and on others."""
+        """Start workers on the task lists of all types that they can serve, and on others.
+
+        Other lists are not polled if a proxy schedules tasks there of a type that they cannot
+        serve: they would take the tasks of another worker, and fail them.
+        """
         self.registry = registry
         more = list(task_lists)
-        decision_lists = dict.fromkeys([*registry.decision_lists, *more])
-        activity_lists = [*registry.activity_lists, *(more if registry.activities else ())]
+        others = registry.other_decision_lists, registry.other_activity_lists
+        decision_lists = dict.fromkeys(
+            [*registry.decision_lists, *(name for name in more if name not in others[0])]
+        )
+        activity_lists = [
+            *registry.activity_lists,
+            *(name for name in more if registry.activities and name not in others[1]),
+        ]
         self._flowy_pools = [
             *(self._pool("decider", DECISION_POLL, name) for name in decision_lists),
             *(self._pool("worker", ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)),
@@ -115,8 +131,28 @@ class Scheduler:
 
     def add_loop(self, code: PollingCode | type[PollingCode], name: str) -> None:
         """Give turns to code that polls with its own loop."""
-        create = partial(LoopWorker, code, self.worker_client)
-        self._loop_pools.append(WorkerPool(lambda _: create(), name, 1, []))
+        from flowy_sim._clients.mock_swf import mock_swf  # It imports boto3.
+
+        with mock_swf(self.simulation):  # A class may make its client when it is instantiated.
+            self._loop_pools.append(LoopPool(code, self.worker_client, name))
+        self.simulation.threads.intercept = self.worker_client.intercept
+
+    def discard_loops(self) -> None:
+        """Never let poll loops go on, so that they can be freed."""
+        for pool in self._loop_pools:
+            pool.discard()
+
+    @contextmanager
+    def loop_environment(self) -> Iterator[None]:
+        """Let every boto3 client call the simulation, and poll loops sleep in simulated time."""
+        if not self._loop_pools:
+            yield
+            return
+        from flowy_sim._clients.mock_swf import mock_swf
+
+        client = self.worker_client
+        with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
+            yield
 
     @property
     def pools(self) -> list[WorkerPool]:
@@ -192,25 +228,44 @@ class Scheduler:
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
         pools = self.pools
-        waiting = self.simulation.lists_with_tasks(self.domain)
-        waiting.update(polled for polled, tasks in self.worker_client.late.items() if tasks)
-        ready = [
-            index
-            for offset in range(len(pools))
-            if pools[index := (self._next + offset) % len(pools)].is_ready(waiting)
-        ]
+        waiting = self.worker_client.waiting()
+        order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
+        ready = [index for index in order if pools[index].is_ready(waiting)]
+        if not ready and self._loop_pools:
+            unknown = waiting.difference(*(pool.lists for pool in pools))
+            ready = [
+                index
+                for index in order
+                if isinstance(pool := pools[index], LoopPool)
+                and pool.is_ready_for_strangers(unknown)
+            ]
         if not ready:
-            return False
+            return self._wait_for_threads() and self.take_turn()
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
         self._next = (chosen + 1) % len(pools)
         self._run_once(pools[chosen])
         return True
 
+    def _wait_for_threads(self) -> bool:
+        """Wait while threads that poll loops have started compute; return whether one has called.
+
+        A thread gets a moment to begin. One that then waits for something does not hold up time.
+        """
+        if not self._loop_pools or not self.simulation.threads.another_can_call():
+            return False
+        time_skipping = self.simulation.host.time_skipping
+        changes, looks = time_skipping.changes, 0
+        while looks < _GRACE or self.simulation.threads.another_computes():
+            really_sleep(_LOOK)
+            looks += 1
+            if time_skipping.changes != changes:
+                return True
+        return False
+
     def _run_once(self, pool: WorkerPool) -> None:
         client = self.worker_client
         name, worker = pool.take()
         client.begin_turn(name)
-        pool.untried = False
         try:
             worker.run_once()
         except BaseException as error:
@@ -219,7 +274,6 @@ class Scheduler:
             self._replace(pool, name, error)
             return
         finally:
-            pool.lists += [polled for polled in client.polled if polled not in pool.lists]
             client.worker = ""
             self._log_effects(name, worker)
         free = partial(pool.put_back, name, worker)
@@ -325,25 +379,3 @@ class Scheduler:
             declared = workflow.flowy_type
             self.deployed[declared.name, declared.version] = workflow
         self.restart()
-
-
-class LoopWorker:
-    """Code that polls with its own loop, as a worker.
-
-    A turn ends when the code returns, or polls a list that it has polled in this turn. A class is
-    instantiated for each worker, so what it keeps is lost when the worker dies.
-
-    Args:
-        code: the code, or a class of it.
-        client: the client that it is called with.
-    """
-
-    def __init__(self, code: PollingCode | type[PollingCode], client: WorkerClient) -> None:
-        self._code: Any = code() if isinstance(code, type) else code
-        self._client = client
-
-    def run_once(self) -> bool:
-        """Run the code for one turn; return whether it has polled."""
-        with suppress(TurnIsOverError):
-            self._code(self._client)
-        return bool(self._client.polled)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from itertools import islice
 from types import ModuleType
 
 from flowy._client import Execution
 from flowy._installation import install_command
+from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
 from flowy_sim.testing._invariants import Invariants
@@ -16,8 +19,22 @@ from flowy_sim.testing._run import EventFeed, StuckError, fetch, open_executions
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 
+_LOOK = 0.01
+"""Real seconds between two looks for calls of other threads, on a clock that runs by itself."""
+
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
+
+
+_MOST_RESTARTS = 1_000
+_RESTARTS_WITHIN = 60_000
+"""An execution that starts this often within so many simulated milliseconds never ends."""
+
+
+class EndlessRestartsError(AssertionError):
+    """An execution restarts itself immediately, and probably forever."""
+
+    __module__ = "flowy_sim.testing"
 
 
 class TurnLoop:
@@ -30,6 +47,7 @@ class TurnLoop:
         invariants: what is checked after every turn.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         on_turn: called between two turns.
+        most_restarts: the number of times that an execution may continue as new.
 
     Attributes:
         follow_clock: lets user code see the present simulated time.
@@ -46,6 +64,7 @@ class TurnLoop:
         invariants: Invariants,
         freeze: bool,
         on_turn: Callable[[], None] | None,
+        most_restarts: int = 0,
     ) -> None:
         self._scheduler = scheduler
         self._simulation = scheduler.simulation
@@ -57,6 +76,8 @@ class TurnLoop:
         if freeze:
             freezegun()
         self._on_turn = on_turn
+        self._is_active = False
+        self._restarts = Restarts(self._simulation, max(_MOST_RESTARTS, most_restarts + 2))
         self.follow_clock: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
@@ -66,7 +87,7 @@ class TurnLoop:
             StuckError: nothing more will happen and it is still open.
         """
         __tracebackhide__ = True
-        with self._frozen_time():
+        with self.active():
             while self._is_open(execution):
                 self._end_turn()
                 self._scheduler.fault_injector.turn()
@@ -76,7 +97,7 @@ class TurnLoop:
 
     def take_turn(self) -> bool:
         """Give one turn to a worker that may find a task; return whether there was one."""
-        with self._frozen_time():
+        with self.active():
             self._scheduler.fault_injector.turn()
             taken = self._scheduler.take_turn()
             self._end_turn()
@@ -93,22 +114,49 @@ class TurnLoop:
     def skip_time(self) -> bool:
         """Skip time until the next effect or delayed call is due, and let it happen.
 
-        On a clock that runs on its own, this waits.
+        On a clock that runs on its own, this waits; a call from elsewhere ends the wait.
 
         Returns:
             Whether there was anything; if not, nothing happens until a worker takes a turn.
         """
         delayed_calls = self._scheduler.delayed_calls
-        skipped = self._simulation.skip_time(delayed_calls.next_instant())
+        if self._clock.runs:
+            skipped = self._wait_for_clock()
+        else:
+            skipped = self._simulation.skip_time(delayed_calls.next_instant())
         self._event_feed.publish()
         delayed_calls.run_due()
         return skipped
+
+    def _wait_for_clock(self) -> bool:
+        """Wait until something happens, or another thread or process has made a call.
+
+        Without anything that happens by itself, it is waited for as long as another thread is
+        alive that may make a call.
+
+        Returns:
+            Whether there was anything to wait for.
+        """
+        time_skipping = self._simulation.host.time_skipping
+        changes, instant = time_skipping.changes, self.next_instant()
+        while time_skipping.changes == changes:
+            if instant is None:
+                if not self._simulation.threads.another_can_call():
+                    return False
+                seconds = _LOOK
+            else:
+                seconds = min(_LOOK, self._clock.seconds_until(instant))
+                if seconds <= 0:
+                    break
+            time.sleep(seconds)
+        return True
 
     def _end_turn(self) -> None:
         __tracebackhide__ = True
         if self._stub_dispatch.error is not None:
             raise self._stub_dispatch.error.with_traceback(None)
         self._invariants.check()
+        self._restarts.check()
         if self._on_turn is not None:
             self._on_turn()
 
@@ -123,6 +171,9 @@ class TurnLoop:
         happens = self._simulation.next_instant()
         if calls is None and (happens is None or happens >= self._times_out(execution)):
             if self._scheduler.fault_injector.last_resort():
+                return
+            if self._clock.runs and self._simulation.threads.another_can_call():
+                self.skip_time()
                 return
             self._check_not_stuck(execution)
         self.skip_time()
@@ -154,10 +205,19 @@ class TurnLoop:
         return found is not None and found.is_open
 
     @contextmanager
-    def _frozen_time(self) -> Iterator[None]:
-        with frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing) as follow:
-            self.follow_clock = follow
+    def active(self) -> Iterator[None]:
+        """Freeze the time that user code sees, and prepare for poll loops, unless it is done."""
+        if self._is_active:
             yield
+            return
+        self._is_active = True
+        frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
+        try:
+            with self._scheduler.loop_environment(), frozen as follow:
+                self.follow_clock = follow
+                yield
+        finally:
+            self._is_active = False
 
 
 @contextmanager
@@ -199,6 +259,43 @@ def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
                 frozen.move_to(clock.now)
 
         yield follow
+
+
+class Restarts:
+    """Finds executions that continue as new, or are started again, immediately and forever.
+
+    Args:
+        simulation: where they run.
+        most: how many times in a minute of simulated time is too many.
+    """
+
+    def __init__(self, simulation: Simulation, most: int) -> None:
+        self._simulation = simulation
+        self._most = most
+        self._seen = 0
+        self._runs: dict[tuple[str, str], list[int]] = {}
+
+    def check(self) -> None:
+        """Check the executions that were started since.
+
+        Raises:
+            EndlessRestartsError: one has been started many times in a short simulated time.
+        """
+        executions = self._simulation.engine().executions
+        if len(executions) == self._seen:
+            return
+        for each in islice(executions.values(), self._seen, None):
+            runs = self._runs.setdefault((each.domain.name, each.workflow_id), [])
+            runs.append(each.started_at)
+            recent = runs[-self._most :]
+            if len(recent) == self._most and recent[-1] - recent[0] < _RESTARTS_WITHIN:
+                raise EndlessRestartsError(
+                    f"the execution {each.workflow_id} "
+                    f"was started {self._most} times within "
+                    f"{(recent[-1] - recent[0]) / 1000:g} simulated seconds, and probably restarts "
+                    "itself forever; let it end, or wait for something before it continues as new"
+                )
+        self._seen = len(executions)
 
 
 def freezegun() -> ModuleType:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
+
+from botocore.exceptions import ClientError
 
 from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.tasks import POLLS
 from flowy_sim.faults._fault import HEARTBEAT, WorkerCall
 from flowy_sim.faults._injection import FaultInjector
 from flowy_sim.testing._stub_answers import Answer
+from flowy_sim.testing._watchdog import Watchdog
 
 PolledList = tuple[str, str]
 """A task list: the operation that polls it, and its name."""
-
-
-class TurnIsOverError(BaseException):
-    """Code that polls in a loop has come back to a list that it has polled in this turn."""
 
 
 class HeldAnswer(NamedTuple):
@@ -46,11 +48,38 @@ class PollingWorker(Protocol):
         ...
 
 
+class Suspendable(Protocol):
+    """A poll loop whose turn it is."""
+
+    answers: list[object]
+
+    def poll(self, polled: PolledList, has_task: Callable[[], bool]) -> None:
+        """Wait until a poll may be answered."""
+        ...
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None) -> None:
+        """Wait for some simulated time, or until `woken` returns that it is over."""
+        ...
+
+    def block(self, frame: FrameType) -> None:
+        """Report that the code waits for real."""
+        ...
+
+    def die(self, error: BaseException) -> None:
+        """End the code here, because of an error that it must not see."""
+        ...
+
+
 class WorkerClient(Client):
     """The client that all workers of a runner share. One worker uses it at a time.
 
+    Calls that a poll loop makes with another client are made with this one; see `intercept`.
+    Threads that a loop has started may make calls; faults don't strike those, and they don't take
+    part in turns.
+
     Args:
         simulation: the simulation that is called. Polls do not wait.
+        domain: the domain of the executions.
         on_task: called when a worker has received a task, before it works on it.
         on_answer: called after a task was answered.
 
@@ -59,6 +88,8 @@ class WorkerClient(Client):
         assign_answers: called with a decision task and the request that answers it; returns the
             request to send, or None to send nothing.
         worker: the name of the worker that takes its turn; empty between turns.
+        loop: the poll loop whose turn it is; None if it is that of another worker.
+        watchdog: watches the turns of poll loops.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
         refusal: the error with which the service refused an answer, unless the task was gone.
@@ -69,11 +100,24 @@ class WorkerClient(Client):
 
     fault_injector: FaultInjector
     assign_answers: Callable[[Reply, Reply], Reply | None]
+    wake_after: Callable[[float], tuple[int, int]]
+    cancel_sleep: Callable[[int], None]
 
     def __init__(
-        self, simulation: Simulation, on_task: Callable[[], None], on_answer: Callable[[], None]
+        self,
+        simulation: Simulation,
+        domain: str,
+        on_task: Callable[[], None],
+        on_answer: Callable[[], None],
     ) -> None:
         super().__init__(simulation, simulation.region, poll_seconds=0)
+        self._domain = domain
+        self._other_domains: list[str] = []
+        self._thread = threading.get_ident()
+        self._is_calling = False
+        self._tasks: dict[str, Reply] = {}
+        self.loop: Suspendable | None = None
+        self.watchdog = Watchdog(self._blocked, simulation.threads.ignore)
         self._on_task = on_task
         self._on_answer = on_answer
         self.late: dict[PolledList, deque[Reply]] = {}
@@ -122,16 +166,103 @@ class WorkerClient(Client):
         self.held = HeldAnswer(call, seconds, None)
         self.task = None
 
+    def now(self) -> int:
+        """Return the simulated time in milliseconds since 1970."""
+        return self._simulation.clock.milliseconds
+
+    def changes(self) -> object:
+        """Return what is different after each change in the simulation."""
+        return self._simulation.host.time_skipping.changes, self.now()
+
+    def waiting(self) -> set[PolledList]:
+        """Return the lists on which a poll would find a task now."""
+        waiting = self._simulation.lists_with_tasks(self._domain)
+        for domain in self._other_domains:
+            found = self._simulation.lists_with_tasks(domain)
+            waiting.update((poll, _in_domain(name, domain)) for poll, name in found)
+        waiting.update(polled for polled, tasks in self.late.items() if tasks)
+        return waiting
+
+    def intercept(self, operation: str, request: Reply, region: str) -> Reply | None:
+        """Make a call that a poll loop is about to make with a client of its own.
+
+        Returns:
+            The reply; None if no loop makes the call, or makes it in another region.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        own = self.loop is not None and not self._is_calling and region == self._region
+        if not own or threading.get_ident() != self._thread:
+            return None
+        try:
+            reply = self._call(operation, request)
+        except ClientError as error:
+            if getattr(error, "injected", False):
+                raise
+            code, message = fault_code(error), error.response["Error"]["Message"]
+            raise type(str(code), (Fault,), {})(message or None) from None
+        return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
+
+    def sleeps(self) -> bool:
+        """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
+        own = self.loop is not None and not self._is_calling
+        return own and threading.get_ident() == self._thread
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Let the poll loop sleep in simulated time, or until `woken` returns that it is over."""
+        assert self.loop is not None
+        self.loop.sleep(seconds, woken)
+
+    def _blocked(self, frame: FrameType) -> None:
+        if self.loop is not None:
+            self.loop.block(frame)
+
     def _call(self, operation: str, arguments: Reply) -> Reply:
-        if operation == "RespondDecisionTaskCompleted" and self._current_task is not None:
-            assigned = self.assign_answers(self._current_task, arguments)
+        if threading.get_ident() != self._thread:
+            return super()._call(operation, arguments)
+        if self.loop is None:
+            return self._make_call(operation, arguments)
+        # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
+        if _is_poll(operation, arguments):
+            polled = self._polled_list(operation, arguments)
+            self.loop.poll(polled, lambda: polled in self.waiting())
+        reply, error = self._call_for_loop(operation, arguments)
+        if error is None:
+            return reply
+        if not isinstance(error, Exception):
+            self.loop.die(error)
+        raise error
+
+    def _call_for_loop(
+        self, operation: str, arguments: Reply
+    ) -> tuple[Reply, BaseException | None]:
+        assert self.loop is not None
+        loop, self._is_calling = self.loop, True
+        try:
+            reply = self._make_call(operation, arguments)
+        except BaseException as error:
+            loop.answers.append((operation, type(error).__name__))
+            return {}, error
+        finally:
+            self._is_calling = False
+        loop.answers.append((operation, reply))
+        return reply, None
+
+    def _make_call(self, operation: str, arguments: Reply) -> Reply:
+        task = self._current_task
+        if self.loop is not None:
+            # It may have polled other tasks since.
+            task = self._tasks.get(str(arguments.get("taskToken")), task)
+        if operation == "RespondDecisionTaskCompleted" and task is not None:
+            assigned = self.assign_answers(task, arguments)
             if assigned is None:
                 self.task = None
                 return {}
             arguments = assigned
         send = partial(super()._call, operation, arguments)
-        call = WorkerCall(self.worker, operation, arguments, send, self._current_task)
-        if operation in POLLS and "nextPageToken" not in arguments:
+        call = WorkerCall(self.worker, operation, arguments, send, task)
+        if _is_poll(operation, arguments):
             return self._poll(call)
         if not operation.startswith("Respond"):
             return self.fault_injector.call(call) if operation == HEARTBEAT else send()
@@ -141,16 +272,23 @@ class WorkerClient(Client):
             return {}
         return self._respond(call)
 
+    def _polled_list(self, operation: str, arguments: Reply) -> PolledList:
+        domain, name = arguments["domain"], arguments["taskList"]["name"]
+        if domain == self._domain:
+            return operation, name
+        if domain not in self._other_domains:
+            self._other_domains.append(domain)
+        return operation, _in_domain(name, domain)
+
     def _poll(self, call: WorkerCall) -> Reply:
-        polled = call.operation, call.request["taskList"]["name"]
-        if polled in self.polled:
-            raise TurnIsOverError
+        polled = self._polled_list(call.operation, call.request)
         self.polled.append(polled)
         late = self.late.get(polled)
         reply = late.popleft() if late else self.fault_injector.call(call)
         if not reply.get("taskToken"):
             return reply
         self._current_task = reply
+        self._tasks[reply["taskToken"]] = reply
         self.received.append(reply)
         delivered = self.fault_injector.task(
             WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
@@ -170,8 +308,20 @@ class WorkerClient(Client):
             raise
         finally:
             self.task = None
+        self._tasks.pop(call.request["taskToken"], None)
         self._on_answer()
         return reply
+
+
+def _is_poll(operation: str, arguments: Reply) -> bool:
+    """Return whether a call polls for a task; wrong arguments are left to the service."""
+    task_list = arguments.get("taskList")
+    is_whole = "domain" in arguments and isinstance(task_list, dict) and "name" in task_list
+    return operation in POLLS and "nextPageToken" not in arguments and is_whole
+
+
+def _in_domain(name: str, domain: str) -> str:
+    return f"{name} of the domain {domain}"
 
 
 class WorkerPool:
@@ -185,8 +335,12 @@ class WorkerPool:
 
     Attributes:
         lists: those that they are known to poll by now.
-        untried: whether it is not known yet which lists they poll.
     """
+
+    @property
+    def answers(self) -> int:
+        """A digest of what they have received and may remember; 0 if they remember nothing."""
+        return 0
 
     def __init__(
         self,
@@ -199,7 +353,6 @@ class WorkerPool:
         self._role = role
         self._size = size
         self.lists = lists
-        self.untried = not lists
         self._created = 0
         self.restart()
 
@@ -217,7 +370,7 @@ class WorkerPool:
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""
-        return self.has_idle and (self.untried or not waiting.isdisjoint(self.lists))
+        return self.has_idle and not waiting.isdisjoint(self.lists)
 
     def take(self) -> tuple[str, PollingWorker]:
         """Return the name of the worker that has been idle longest, and the worker."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flowy import ActivityProxy, Workflow, workflow
+from flowy import ActivityProxy, Workflow, WorkflowProxy, workflow
 from flowy_sim import Simulation
-from flowy_sim.testing import NoResultError, Runner, Stubs
+from flowy_sim.testing import EndlessRestartsError, NoResultError, Runner, Stubs
 
 
 @workflow("countdown", 1, "numbers")
@@ -47,3 +47,36 @@ def test_a_workflow_that_restarts_forever_is_followed_up_to_a_limit() -> None:
     assert run.successor is not None
     with pytest.raises(NoResultError, match="followed through 31 runs, as many as most_restarts"):
         _ = run.result
+
+
+@workflow("hasty", 1, "numbers")
+class Hasty(Workflow):
+    def run(self) -> None:
+        self.restart()
+
+
+@workflow("parent_of_hasty", 1, "numbers")
+class ParentOfHasty(Workflow):
+    hasty = WorkflowProxy(Hasty)
+
+    def run(self) -> None:
+        self.hasty().result()
+
+
+def test_a_child_that_restarts_itself_immediately_for_ever_ends_the_run() -> None:
+    with pytest.raises(EndlessRestartsError, match=r"parent_of_hasty-1-\w+-hasty-1 was started"):
+        Runner(Simulation()).run(ParentOfHasty)
+
+
+def test_an_execution_alongside_that_restarts_itself_for_ever_ends_the_run() -> None:
+    runner = Runner(Simulation())
+    runner.start(Hasty, workflow_id="alongside")
+    with pytest.raises(EndlessRestartsError, match="alongside was started 1000 times within"):
+        runner.run(Watch)
+
+
+def test_an_execution_that_restarts_itself_for_ever_ends_advance() -> None:
+    runner = Runner(Simulation())
+    runner.start(Hasty, workflow_id="endless")
+    with pytest.raises(EndlessRestartsError, match="endless was started 1000 times within"):
+        runner.advance(60)

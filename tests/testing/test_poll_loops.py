@@ -1,0 +1,412 @@
+"""Poll loops that don't use flowy: they are suspended where they poll or sleep."""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from time import sleep as pause
+from typing import Any
+
+import boto3
+import pytest
+
+import flowy
+from flowy_sim import Simulation, mock_swf
+from flowy_sim.explore import explore
+from flowy_sim.faults import DeciderDies, WorkerDies
+from flowy_sim.testing import BlockedLoopError, Run, Runner, StuckError, _watchdog
+
+DOMAIN = "simulated"
+MADE_AT_IMPORT = boto3.client(
+    "swf", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+)
+Client = Any
+
+
+def complete(result: str = "") -> dict[str, Any]:
+    return {
+        "decisionType": "CompleteWorkflowExecution",
+        "completeWorkflowExecutionDecisionAttributes": {"result": result},
+    }
+
+
+def schedule(name: str, task_list: str) -> dict[str, Any]:
+    timeouts = ("scheduleToClose", "scheduleToStart", "heartbeat")
+    return {
+        "decisionType": "ScheduleActivityTask",
+        "scheduleActivityTaskDecisionAttributes": {
+            "activityId": name,
+            "activityType": {"name": "step", "version": "1"},
+            "taskList": {"name": task_list},
+            "startToCloseTimeout": "600",
+            **{f"{each}Timeout": "NONE" for each in timeouts},
+        },
+    }
+
+
+def register(client: Client) -> None:
+    client.register_workflow_type(domain=DOMAIN, name="order", version="1")
+    client.register_activity_type(domain=DOMAIN, name="step", version="1")
+
+
+def start(client: Client) -> flowy.Execution:
+    reply = client.start_workflow_execution(
+        domain=DOMAIN,
+        workflowId="order-1",
+        workflowType={"name": "order", "version": "1"},
+        taskList={"name": "decisions"},
+        childPolicy="TERMINATE",
+        executionStartToCloseTimeout="86400",
+        taskStartToCloseTimeout="10",
+    )
+    return flowy.Execution("order-1", reply["runId"])
+
+
+def done(task: dict[str, Any]) -> list[str]:
+    events = task["events"]
+    ends = [
+        e["activityTaskCompletedEventAttributes"]
+        for e in events
+        if "Completed" in e["eventType"] and e["eventType"].startswith("Activity")
+    ]
+    opened = [events[each["scheduledEventId"] - 1] for each in ends]
+    return [e["activityTaskScheduledEventAttributes"]["activityId"] for e in opened]
+
+
+def decider(*steps: tuple[str, str]) -> Callable[[Client], None]:
+    """An endless decider that schedules one step after the other."""
+
+    def main(client: Client) -> None:
+        while True:
+            task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+            if not task.get("taskToken"):
+                continue
+            left = steps[len(done(task)) :]
+            decisions = [schedule(*left[0])] if left else [complete('"done"')]
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+    return main
+
+
+def poll(client: Client, name: str) -> dict[str, Any]:
+    task: dict[str, Any] = client.poll_for_activity_task(domain=DOMAIN, taskList={"name": name})
+    return task
+
+
+def work(client: Client, name: str) -> bool:
+    task = poll(client, name)
+    if task.get("taskToken"):
+        client.respond_activity_task_completed(taskToken=task["taskToken"], result=name)
+    return bool(task.get("taskToken"))
+
+
+def run(*loops: Any, simulation: Simulation | None = None) -> Run:
+    runner = Runner(simulation or Simulation())
+    for loop in loops:
+        runner.loop(loop)
+    client = runner.simulation.client()
+    register(client)
+    return runner.finish(start(client))
+
+
+def made_inside() -> None:
+    client = boto3.client("swf")
+    while True:
+        work(client, "work")
+
+
+def made_by_a_session() -> None:
+    client = boto3.session.Session().client("swf", region_name="us-east-1")
+    while True:
+        work(client, "work")
+
+
+def made_at_import() -> None:
+    while True:
+        work(MADE_AT_IMPORT, "work")
+
+
+class MadeByAClass:
+    def __init__(self) -> None:
+        self.client = boto3.client("swf")
+
+    def __call__(self) -> None:
+        work(self.client, "work")
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [made_inside, made_by_a_session, made_at_import, MadeByAClass],
+    ids=lambda w: w.__name__,
+)
+def test_any_boto3_client_takes_part(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    assert run(decider(("a", "work"), ("b", "work")), worker).result == "done"
+
+
+def test_a_client_made_inside_raises_its_own_exceptions() -> None:
+    seen: list[str] = []
+
+    def worker() -> None:
+        client = boto3.client("swf")
+        try:
+            client.respond_activity_task_completed(taskToken="of no task")
+        except client.exceptions.ClientError as error:
+            seen.append(error.response["Error"]["Code"])
+        while True:
+            work(client, "work")
+
+    run(decider(("a", "work")), worker)
+    assert len(seen) == 1
+
+
+def test_a_main_function_that_never_returns_keeps_its_variables() -> None:
+    counts: list[int] = []
+
+    def main() -> None:
+        client = boto3.client("swf")
+        counter = 0
+        while True:
+            counter += work(client, "work")
+            counts.append(counter)
+
+    run(decider(("a", "work"), ("b", "work"), ("c", "work")), main)
+    assert counts == [1, 2, 3]
+
+
+@pytest.mark.parametrize("returns", [False, True])
+def test_a_loop_that_polls_two_lists_in_turn_gets_tasks_of_both(returns: bool) -> None:
+    def worker(client: Client) -> None:
+        while True:
+            if work(client, "first") and returns:
+                return
+            work(client, "second")
+
+    steps = ("a", "first"), ("b", "second"), ("c", "second"), ("d", "first")
+    assert run(decider(*steps), worker).result == "done"
+
+
+def test_a_list_that_no_loop_polls_is_reported() -> None:
+    with pytest.raises(StuckError, match="'elsewhere'"):
+        run(decider(("a", "elsewhere")), made_inside)
+
+
+def test_a_loop_sleeps_in_simulated_time_however_sleep_is_imported() -> None:
+    def worker(client: Client) -> None:
+        while True:
+            task = poll(client, "work")
+            if task.get("taskToken"):
+                pause(100)
+                time.sleep(20)
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    began = time.monotonic()
+    assert run(decider(("a", "work")), worker).simulated_seconds == 120
+    assert time.monotonic() - began < 10
+    assert pause.__module__ == "time"
+
+
+def test_a_loop_that_sleeps_between_polls_keeps_its_workflow() -> None:
+    def worker(client: Client) -> None:
+        while True:
+            work(client, "work")
+            time.sleep(1)
+
+    ended = run(decider(("a", "work"), ("b", "work"), ("c", "work")), worker)
+    assert (ended.result, ended.simulated_seconds) == ("done", 2)
+
+
+def test_a_sleeping_worker_can_miss_its_time_out() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            time.sleep(601)
+            with pytest.raises(client.exceptions.UnknownResourceFault):
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def impatient(client: Client) -> None:
+        task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+        if task.get("taskToken"):
+            late = any(e["eventType"] == "ActivityTaskTimedOut" for e in task["events"])
+            decisions = [complete('"late"')] if late else [schedule("a", "work")]
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+    ended = run(impatient, worker)
+    assert (ended.result, ended.simulated_seconds) == ("late", 600)
+
+
+def test_a_killed_loop_runs_no_more_of_its_code() -> None:
+    after: list[str] = []
+
+    def worker(client: Client) -> None:
+        while True:
+            try:
+                work(client, "work")
+            except BaseException:
+                after.append("except")
+                raise
+            finally:
+                after.append("finally")
+
+    def test(runner: Runner) -> None:
+        after.clear()
+        runner.loop(decider(("a", "work")))
+        runner.loop(worker)
+        client = runner.simulation.client()
+        register(client)
+        execution = start(client)
+        runner.advance()
+        assert after.count("except") == 0
+        assert after in ([], ["finally"])
+        client.terminate_workflow_execution(domain=DOMAIN, workflowId=execution.workflow_id)
+
+    found = explore(test, faults=[WorkerDies(), DeciderDies()], runs=50)
+    assert found.failure is None, found
+
+
+def test_a_factory_makes_fresh_state_for_each_worker() -> None:
+    made: list[int] = []
+
+    def factory() -> Callable[[Client], None]:
+        made.append(1)
+        return lambda client: work(client, "work") and None
+
+    assert run(decider(("a", "work")), factory).result == "done"
+    assert made == [1]
+
+
+def test_a_thread_that_a_loop_starts_may_make_calls() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            answer = threading.Thread(
+                target=client.respond_activity_task_completed,
+                kwargs={"taskToken": task["taskToken"]},
+            )
+            answer.start()
+            answer.join()
+
+    assert run(decider(("a", "work")), worker).result == "done"
+
+
+def test_time_stands_still_while_a_thread_of_a_loop_computes() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            threading.Thread(target=compute_and_answer, args=(client, task["taskToken"])).start()
+
+    def compute_and_answer(client: Client, token: str) -> None:
+        until = time.monotonic() + 0.1
+        while time.monotonic() < until:
+            pass
+        client.respond_activity_task_completed(taskToken=token)
+
+    assert run(decider(("a", "work")), worker).simulated_seconds == 0
+
+
+def test_a_loop_that_waits_for_a_lock_of_a_suspended_loop_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_watchdog, "BLOCKED_SECONDS", 0.2)
+    lock = threading.Lock()
+
+    def worker(client: Client) -> None:
+        with lock:
+            work(client, "work")
+
+    with pytest.raises(BlockedLoopError, match=r"blocked .* in worker .*test_poll_loops.py:\d+"):
+        run(worker, worker, decider(("a", "work")))
+
+
+def test_everything_is_restored_afterwards() -> None:
+    real, request = time.sleep, boto3.client
+    run(decider(("a", "work")), made_inside)
+    assert (time.sleep, boto3.client) == (real, request)
+    with mock_swf() as simulation:
+        assert simulation.clock.now.year == 2024
+
+
+@pytest.mark.parametrize("wait", [threading.Event, threading.Condition], ids=lambda w: w.__name__)
+def test_waiting_with_a_timeout_takes_simulated_time(wait: Any) -> None:
+    outcomes: list[bool] = []
+
+    def worker(client: Client) -> None:
+        while True:
+            task = poll(client, "work")
+            made = wait()
+            if task.get("taskToken"):
+                if isinstance(made, threading.Condition):
+                    with made:
+                        outcomes.append(made.wait(30))
+                else:
+                    outcomes.append(made.wait(timeout=30))
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    assert run(decider(("a", "work")), worker).simulated_seconds == 30
+    assert outcomes == [False]
+
+
+def test_a_loop_can_wake_another_that_waits_with_a_timeout() -> None:
+    event = threading.Event()
+    outcomes: list[bool] = []
+
+    def worker(client: Client) -> None:
+        task = poll(client, "first")
+        if task.get("taskToken"):
+            outcomes.append(event.wait(100))
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def waker(client: Client) -> None:
+        task = poll(client, "second")
+        if task.get("taskToken"):
+            time.sleep(7)
+            event.set()
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def both(client: Client) -> None:
+        task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+        if task.get("taskToken"):
+            decisions = [schedule("a", "first"), schedule("b", "second")]
+            if task["previousStartedEventId"]:
+                decisions = [complete()] if len(done(task)) == 2 else []
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+    assert run(both, worker, waker).simulated_seconds == 7
+    assert outcomes == [True]
+
+
+def test_a_wait_that_still_takes_real_time_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def worker(client: Client) -> None:
+        with suppress(queue.Empty):
+            queue.Queue[int]().get(timeout=0.001)
+        work(client, "work")
+
+    run(decider(("a", "work")), worker)
+    assert re.search(r"test_poll_loops.py:\d+ waits in real time for up to 0.00\d* s", caplog.text)
+
+
+def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
+    def state(*extra: Any) -> int:
+        runner = Runner(Simulation())
+        register_domain = runner.simulation.client()
+
+        class Worker:
+            def __call__(self, client: Client) -> None:
+                for each in extra:
+                    each(client)
+                work(client, "work")
+
+        runner.loop(Worker)
+        register(register_domain)
+        start(register_domain)
+        runner.advance(10)
+        return runner.scheduler.pools[0].answers
+
+    empty = state(lambda client: client.list_domains(registrationStatus="DEPRECATED"))
+    sleepy = state(lambda client: time.sleep(1))
+    assert len({state(), empty, sleepy}) == 3
+    assert state() == state()
