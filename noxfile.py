@@ -101,7 +101,7 @@ def containers(session: nox.Session) -> None:
 
 
 def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
-    """Put Mermaid where pages with diagrams find it; the theme would load it from elsewhere."""
+    """Copy Mermaid to where pages with diagrams load it; the theme would load it from a CDN."""
     cache = pathlib.Path(session.virtualenv.location, "mermaid")
     cache.mkdir(exist_ok=True)
     if not list(cache.glob("*.tgz")):
@@ -144,7 +144,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON)
 def types(session: nox.Session) -> None:
-    """Check the types, and that they tell authors of workflows what is right and wrong."""
+    """Check the types, and what type checkers report to authors of workflows."""
     session.install(EVERYTHING, *group("types"), *group("test"))
     session.run("mypy")
     typed = "tests/flowy/test_workflows_document.py::test_the_examples_are_typed"
@@ -195,7 +195,7 @@ def clients(session: nox.Session) -> None:
 
 
 def has(session: nox.Session, *commands: str) -> bool:
-    """Return whether all commands are installed; if not, say what is skipped."""
+    """Return whether all commands are installed; if not, print what is skipped."""
     missing = [command for command in commands if shutil.which(command) is None]
     if missing:
         session.warn(f"{' and '.join(missing)} not found; skipping the tests that need it.")
@@ -204,7 +204,7 @@ def has(session: nox.Session, *commands: str) -> bool:
 
 @nox.session(name="soak-server", python=THIS_PYTHON)
 def soak_server(session: nox.Session) -> None:
-    """Let 50 clients do everything to a server that is killed and started again, for 30 s."""
+    """Let 50 clients call a server that is killed and restarted repeatedly, for 30 s."""
     session.install(EVERYTHING, *group("test"))
     soaks = ("tests/server/test_soak.py", "tests/storage/test_killing.py")
     session.run("pytest", *soaks, *session.posargs, env={"FLOWY_SOAK": "1"})
@@ -212,13 +212,13 @@ def soak_server(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON)
 def bench(session: nox.Session) -> None:
-    """Measure speed and memory beside moto, and print the tables."""
+    """Measure speed and memory of the simulator and of moto, and print the tables."""
     session.install(EVERYTHING, *group("bench"))
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session(python=THIS_PYTHON)
 def planted(session: nox.Session) -> None:
-    """Look for all planted bugs and print the table; name docs/exploring.md to have it there."""
+    """Search for all planted bugs and print the table, or write it into docs/exploring.md."""
     session.install(EVERYTHING, *group("test"))
     session.run("python", "-m", "tests.planted.planted_table", *session.posargs)

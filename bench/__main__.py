@@ -9,7 +9,7 @@ from statistics import median
 
 import click
 
-from bench import engine, exploring, framework, images, keeping, load, toolkit, waiting
+from bench import engine, exploration, framework, images, load, long_polls, storage, toolkit
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -52,7 +52,7 @@ def durable(quick: bool) -> str:
 def polls(quick: bool) -> str:
     """Return the table of waiting polls."""
     rounds = 1 if quick else 3
-    return _in_turn(rounds, waiting.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400))
+    return _in_turn(rounds, long_polls.polls(rounds, [1, 100, 1_000, 5_000], 100 if quick else 400))
 
 
 def _in_turn(rounds: int, table_of_it: str) -> str:
@@ -106,7 +106,7 @@ def _roomy() -> object:
 
 def kept(quick: bool) -> str:
     """Return the table of what it costs to store simulations in files."""
-    return f"Measured on {machine()}.\n\n{keeping.keeping(quick)}"
+    return f"Measured on {machine()}.\n\n{storage.costs(quick)}"
 
 
 def testing(quick: bool) -> str:
@@ -117,7 +117,7 @@ def testing(quick: bool) -> str:
 def explored(quick: bool) -> str:
     """Return how fast orders and faults are explored."""
     how = "Medians of 3 rounds; processor time on one core, real time on all cores."
-    return f"Measured on {machine()}. {how}\n\n{exploring.exploring(quick)}"
+    return f"Measured on {machine()}. {how}\n\n{exploration.rates(quick)}"
 
 
 PARTS: dict[str, Callable[[bool], str]] = {
@@ -134,9 +134,11 @@ PARTS: dict[str, Callable[[bool], str]] = {
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Fewer rounds and smaller numbers, to try it out.")
-@click.option("--write", type=click.Path(path_type=Path, exists=True), help="Put the tables there.")
-@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only these.")
+@click.option("--quick", is_flag=True, help="Run fewer rounds with smaller numbers.")
+@click.option(
+    "--write", type=click.Path(path_type=Path, exists=True), help="Document to write into."
+)
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Part to run.")
 def main(quick: bool, write: Path | None, parts: tuple[str, ...]) -> None:
     """Measure speed and memory of the simulator and of moto in one run."""
     for name in parts or PARTS:
@@ -202,7 +204,7 @@ def _direct() -> Iterator[engine.Direct]:
 
 
 def growth(quick: bool) -> str:
-    """Return the table of what the engine costs as things grow."""
+    """Return the table of the engine's costs as histories and numbers grow."""
     scale = 10 if quick else 1
     rows = []
     for size in (10, 100, 1_000, 10_000 // scale):

@@ -46,18 +46,18 @@ class _FromEnvironment(click.Command):
                 option.envvar, option.show_envvar = f"FLOWY_SIM_{name}", True
 
 
-# Options behind the command are its own.
+# Options after COMMAND belong to it.
 @click.command(
     cls=_FromEnvironment, epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False}
 )
 @click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     default=4567,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="0 takes a free one, and so does a server for one COMMAND.",
+    help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
 )
 @click.option(
     "--clock",
@@ -65,51 +65,53 @@ class _FromEnvironment(click.Command):
     show_default=True,
     metavar="real|virtual|paused|xN",
     shell_complete=_clocks,
-    help="How time passes: as it does, by jumps when no client has anything to do, only when it is "
-    "told to, or N times as fast.",
+    help="How time passes: in real time, by jumps when no client has anything to do, only on "
+    "request, or N times as fast as real time.",
 )
-@click.option("--seed", default=0, show_default=True, help="Run ids and tokens follow from it.")
+@click.option("--seed", default=0, show_default=True, help="Seed of run IDs and tokens.")
 @click.option(
     "--start",
     metavar="TIME",
-    help="Where a clock that is not real begins, in ISO 8601; now by default.",
+    help="Time at which a clock that is not real begins, in ISO 8601; default: now.",
 )
 @click.option(
     "--latency",
     default="default",
     show_default=True,
     type=click.Choice(["default", "none", "recorded"]),
-    help="How late effects are that follow a call.",
+    help="Delays of effects that follow a call.",
 )
 @click.option(
     "--db",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep everything in this file, and go on with what is in it.",
+    help="File in which to keep everything, and from which to continue.",
 )
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another quota.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Quota to change.")
 @click.option(
     "--account",
     default="123456789012",
     show_default=True,
-    help="Whose account it is if the access key is no account of twelve digits.",
+    help="Account of clients whose access key is not an account of twelve digits.",
 )
-@click.option("--region", default="us-east-1", show_default=True, help="If a request names none.")
+@click.option(
+    "--region", default="us-east-1", show_default=True, help="Region of requests that name none."
+)
 @click.option(
     "--poll-seconds",
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="Seconds for which a poll waits for a task: simulated ones, but on a virtual clock real "
-    "ones, at most 50.",
+    help="Number of seconds that a poll waits for a task: simulated seconds or, on a virtual "
+    "clock, real seconds, at most 50.",
 )
 @click.option(
     "--hold-seconds",
     default=300.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="Real seconds for which a virtual clock waits for a client that holds a task and gives no "
-    "sign of life.",
+    help="Number of real seconds that a virtual clock waits for a client that holds a task and "
+    "sends neither an answer nor a heartbeat.",
 )
 @click.option(
     "--patience",
@@ -117,8 +119,8 @@ class _FromEnvironment(click.Command):
     show_default=True,
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help="Real seconds for which a virtual clock waits for a client that may be about to take a "
-    "task, or to prevent a time-out.",
+    help="Number of real seconds that a virtual clock waits for a client that may be about to "
+    "take a task, or to prevent a time-out.",
 )
 @click.option(
     "--empty-poll-token",
@@ -130,7 +132,8 @@ class _FromEnvironment(click.Command):
     default="still",
     show_default=True,
     type=click.Choice(["still", "real"]),
-    help="How time passes on a virtual clock while a client holds a task: not, or as it does.",
+    help="How time passes on a virtual clock while a client holds a task: not at all, or in real "
+    "time.",
 )
 @click.option(
     "--keys",
@@ -147,36 +150,40 @@ class _FromEnvironment(click.Command):
     help="Token for control requests, such as of the clock: they need it, or a signature if there "
     "are --keys. In the environment it is not visible to other users.",
 )
-@click.option("--allow-remote", is_flag=True, help="Let other machines do all that this one may.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A name the server goes by.")
-@click.option("--allow-origin", multiple=True, metavar="URL", help="Web pages that may call.")
+@click.option("--allow-remote", is_flag=True, help="Accept all requests from other machines.")
+@click.option(
+    "--allow-host", multiple=True, metavar="NAME", help="Host name under which clients may call."
+)
+@click.option(
+    "--allow-origin", multiple=True, metavar="URL", help="Origin of web pages that may call."
+)
 @click.option(
     "--max-connections",
     default=10_000,
     show_default=True,
     type=click.IntRange(1),
-    help="How many connections may be open.",
+    help="Number of connections that may be open.",
 )
 @click.option(
     "--max-polls",
     default=10_000,
     show_default=True,
     type=click.IntRange(1),
-    help="How many polls may wait.",
+    help="Number of polls that may wait.",
 )
 @click.option(
     "--max-simulations",
     default=1_000,
     show_default=True,
     type=click.IntRange(1),
-    help="How many paths and accounts may be in use.",
+    help="Number of simulations: pairs of a path and an account.",
 )
 @click.option(
     "--grace",
     default=10,
     show_default=True,
     type=click.IntRange(0),
-    help="Seconds for which requests in progress are waited for when the server stops.",
+    help="Number of seconds to wait for requests in progress when the server stops.",
 )
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
@@ -190,12 +197,13 @@ def serve(
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
 
-    With COMMAND it serves for as long as that runs, at a free port. The command's environment says
-    where, with credentials and a region; its exit status becomes that of this one.
+    With COMMAND, serve at a free port while the command runs. Its environment contains the URL,
+    credentials and a region, and its exit status becomes that of this command.
 
-    Without --db nothing is kept once the server has stopped. With it, all that was answered is
-    there when the server starts again, even if it was killed. What is in the file goes on as it
-    was begun; --clock, --seed, --start, --latency and --limit need not be given again.
+    Without --db, nothing is kept when the server stops. With --db, everything that was answered is
+    still there when the server starts again, even if it was killed. A file continues with the
+    settings that it was created with: --clock, --seed, --start, --latency and --limit need not be
+    given again.
     """
     try:
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
@@ -291,12 +299,12 @@ def _given(settings: ServerSettings) -> dict[str, Any]:
 
 
 def _source(name: str) -> ParameterSource | None:
-    """Return who has said what an option is."""
+    """Return where the value of an option comes from."""
     return click.get_current_context().get_parameter_source(name)
 
 
 def _credentials(settings: ServerSettings) -> dict[str, str]:
-    """Return the environment variables that let in whoever has them, and say the region."""
+    """Return the environment variables with credentials and the region."""
     region = {"AWS_DEFAULT_REGION": settings.region, "AWS_REGION": settings.region}
     if not settings.secrets:
         return region
@@ -305,7 +313,7 @@ def _credentials(settings: ServerSettings) -> dict[str, str]:
 
 
 def _warn(host: str, settings: ServerSettings) -> None:
-    """Say who else can reach the server, if anybody can."""
+    """Print a warning if other machines can reach the server."""
     try:
         loopback = ip_address(host).is_loopback
     except ValueError:
@@ -313,12 +321,12 @@ def _warn(host: str, settings: ServerSettings) -> None:
     if loopback:
         return
     if settings.secrets:
-        who = "who signs with a key is let in"
+        effect = "requests signed with a key are accepted"
     elif settings.allow_remote:
-        who = "everybody who can reach it is let in"
+        effect = "all their requests are accepted"
     else:
-        who = "their requests are refused; --keys or --allow-remote lets them in"
-    click.echo(f"Warning: other machines can reach {host}; {who}.", err=True)
+        effect = "their requests are refused unless you give --keys or --allow-remote"
+    click.echo(f"Warning: other machines can reach {host}; {effect}.", err=True)
 
 
 def _greet(url: str, host: str) -> None:

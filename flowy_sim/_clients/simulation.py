@@ -48,7 +48,7 @@ class Simulation:
         clock: the time; ``clock.advance(seconds)`` lets time pass.
         schedule: as given.
         settings: the other arguments, by name: ``Simulation(**simulation.settings)`` is another
-            simulation that is set up alike.
+            simulation with the same settings.
         lambdas: the Lambda functions that executions can call, by name. Add to it at any time.
             They may call the simulation themselves, but cannot poll.
 

@@ -120,7 +120,7 @@ class _Layout:
 
 @dataclass(slots=True)
 class _Texts:
-    """The texts beside the picture of a row."""
+    """The texts next to the picture of a row."""
 
     row: Row
     label: str

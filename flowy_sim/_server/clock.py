@@ -22,12 +22,12 @@ class ServedClock:
 
     Args:
         mode: ``real``, the machine's time; ``virtual``, which jumps; ``paused``, which moves only
-            when it is told to; or a factor such as ``x60``, 60 times as fast as real time.
+            on request; or a factor such as ``x60``, 60 times as fast as real time.
         start: where it begins unless it is real, in milliseconds since 1970.
 
     Attributes:
         mode: its current mode.
-        runs: whether it runs by itself.
+        runs: whether it runs on its own.
 
     Raises:
         ValueError: there is no such mode.
@@ -90,7 +90,7 @@ class ServedClock:
         return self._clock.seconds_until(instant)
 
     def reach(self, instant: int) -> None:
-        """Be at an instant in milliseconds; a clock that runs by itself is there already."""
+        """Move to an instant in milliseconds; a clock that runs on its own is there already."""
         self._clock.reach(instant)
 
     def belong_to(

@@ -2,7 +2,7 @@
 
 A connection is a poller as a thread is (see `flowy_sim._simulation.presence`): it makes one call
 after the other. But a connection does not hold a task: programs get a task on one connection and
-answer it on another, go on polling while other threads of theirs work, or make every call in a new
+answer it on another, continue to poll while their other threads work, or make every call in a new
 process. So the holder of a task is the program that got it. It has gone when every connection on
 which the same client polls (the same identity, from the same address, with the same access key and
 program) was closed by the other side, more than a moment ago. Programs that make a single call and
@@ -30,11 +30,11 @@ def makes_one_call(client: ClientIdentity) -> bool:
     return client.program.startswith(ONE_CALL_EACH)
 
 
-class Program:
+class ClientProgram:
     """The program that got a task; see the module's description.
 
     Args:
-        client: who it is.
+        client: its identity.
         poller: the connection over which it got the task.
     """
 
@@ -57,7 +57,7 @@ class Program:
         return "" if now < self._lost + GONE else "has closed all its connections"
 
     def seen(self, now: float) -> None:
-        """Note that it has just finished its task, over whichever connection."""
+        """Note that it has just finished its task, over any connection."""
         self._poller.last_call = now
 
     def _may_be_there(self) -> bool:
@@ -72,7 +72,7 @@ class UnknownProgram:
     """The holder of a task that was handed out before a restart."""
 
     def __str__(self) -> str:
-        return "a client of before the restart"
+        return "a client from before the restart"
 
     def gone(self, now: float) -> str:
         """Return nothing: it may still answer."""
@@ -95,13 +95,13 @@ class ConnectionPoller(Poller):
         return str(self.connection.client_identity or self._name)
 
     def can_come(self) -> bool:
-        """Return true: the program behind a closed connection may open another one."""
+        """Return True: the program behind a closed connection may open another one."""
         return True
 
     def as_holder(self) -> Holder:
         """Return the program behind the connection."""
         client = self.connection.client_identity
-        return self if client is None else Program(client, self)
+        return self if client is None else ClientProgram(client, self)
 
 
 class ConnectionPresence(Presence):

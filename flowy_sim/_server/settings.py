@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flowy_sim._simulation.settings import Settings, check_account
 
-#: Real seconds for which a poll waits at most on a clock that does not run by itself. Clients give
+#: Real seconds for which a poll waits at most on a clock that does not run on its own. Clients give
 #: up after 60 or 70 seconds.
 LONGEST_POLL = 50.0
 #: How time may pass while a task is held.

@@ -200,7 +200,7 @@ class ScaledClock(_Owned):
         return max(0.0, (instant - self.milliseconds) / 1000 / self._rate)
 
     def reach(self, instant: int) -> None:
-        """Do nothing: this clock runs by itself."""
+        """Do nothing: this clock runs on its own."""
 
 
 class RealClock(_Owned):
@@ -238,7 +238,7 @@ class RealClock(_Owned):
         return max(0.0, (instant - self.milliseconds) / 1000)
 
     def reach(self, instant: int) -> None:
-        """Do nothing: this clock runs by itself."""
+        """Do nothing: this clock runs on its own."""
 
 
 def from_milliseconds(milliseconds: int) -> datetime:

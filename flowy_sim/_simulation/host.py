@@ -44,7 +44,7 @@ class Host:
         polls: the polls that wait.
         others_can_call: returns whether a client that is not inside a poll may make a call.
         longest_poll: real seconds after which a poll ends on a clock that does not run; infinite
-            if polls end when nothing will ever happen by itself.
+            if polls end when no effect is pending.
 
     Attributes:
         clock, engines, presence, polls: as given.
@@ -105,7 +105,7 @@ class Host:
         return reply
 
     def carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> Reply:
-        """Carry out a call at this instant, whoever makes it; a poll does not wait.
+        """Carry out a call of any client at this instant; a poll does not wait.
 
         Raises:
             Fault: the call is refused.

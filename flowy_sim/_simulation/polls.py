@@ -11,7 +11,7 @@ from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
 from flowy_sim._engine.timer_queue import TimerQueue
 from flowy_sim._simulation.presence import Poller, Presence
-from flowy_sim._simulation.tasks import Task, TaskList, handed_out
+from flowy_sim._simulation.tasks import HandedOutTask, TaskList, handed_out
 
 Reply = dict[str, Any]
 
@@ -56,7 +56,7 @@ class Poll:
         request: the request, as it came.
         empty: the reply if no task comes.
         began: when it began, in milliseconds of simulated time.
-        lasts: after how many milliseconds it ends on a clock that runs by itself.
+        lasts: after how many milliseconds it ends on a clock that runs on its own.
         real_end: when it ends on a clock that does not, in real seconds; infinite for never.
 
     Attributes:
@@ -178,7 +178,7 @@ class Polls:
 
         Args:
             poll: the poll.
-            runs: whether the clock runs by itself.
+            runs: whether the clock runs on its own.
         """
         self._waiting[poll] = None
         self._by_list.setdefault(poll.task_list, {})[poll] = None
@@ -235,7 +235,7 @@ class Polls:
         """Let polls end as they do on another clock.
 
         Args:
-            runs: whether the clock runs by itself.
+            runs: whether the clock runs on its own.
             now: the current instant of the clock, in milliseconds.
         """
         for poll in self._waiting:
@@ -267,7 +267,7 @@ class Polls:
                 task = handed_out(engine, poll.task_list, poll.reply)
         self._answered(poll, task)
 
-    def _answered(self, poll: Poll, task: Task | None) -> None:
+    def _answered(self, poll: Poll, task: HandedOutTask | None) -> None:
         self.remove(poll)
         self._presence.answered(poll.poller, task)
         poll.wake()

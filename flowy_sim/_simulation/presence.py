@@ -1,4 +1,4 @@
-"""Presence: who polls, who holds a task, and who may be about to make a call.
+"""Presence: which clients poll, hold a task, or may be about to make a call.
 
 A poller is a client that polls or changes something: a thread, a connection. It *waits* while it is
 inside a poll that has found no task. Otherwise it is between two calls: *busy* for a moment, while
@@ -19,7 +19,7 @@ from math import inf
 from typing import Protocol
 
 from flowy._safe_text import safe_logger
-from flowy_sim._simulation.tasks import Task, TaskKey, TaskList
+from flowy_sim._simulation.tasks import HandedOutTask, TaskKey, TaskList
 
 _log = safe_logger("flowy_sim")
 
@@ -35,7 +35,7 @@ FEW = 64
 WARNING = 5.0
 #: Real seconds for which a poller may be silent, unless a simulation has its own patience.
 PATIENCE = 5.0
-#: Real seconds within which hardly a client can answer a task, for a warning when it times out.
+#: Real seconds in which few clients can answer a task, for a warning when it times out.
 SHORT = 1.0
 #: Tasks that may be held before those that are over are removed.
 _MANY = 1_000
@@ -142,7 +142,7 @@ class HeldTask:
 
     __slots__ = ("holder", "sign", "task", "warning")
 
-    def __init__(self, task: Task, holder: Holder, now: float) -> None:
+    def __init__(self, task: HandedOutTask, holder: Holder, now: float) -> None:
         self.task = task
         self.holder = holder
         self.sign = now
@@ -225,7 +225,7 @@ class Presence:
         """Note that a poll waits no longer."""
         poller.waiting -= 1
 
-    def answered(self, poller: Poller, task: Task | None) -> None:
+    def answered(self, poller: Poller, task: HandedOutTask | None) -> None:
         """Note that a poll was answered, with a task or without."""
         self.works(poller)
         if task is not None:
@@ -251,7 +251,7 @@ class Presence:
 
     # Tasks
 
-    def hold(self, task: Task, holder: Holder) -> None:
+    def hold(self, task: HandedOutTask, holder: Holder) -> None:
         """Note that a task is held."""
         self._held[task.key] = held = HeldTask(task, holder, self.now())
         if isinstance(holder, Poller):
@@ -293,13 +293,13 @@ class Presence:
     def busy(self) -> float | None:
         """Return for how many real seconds to wait for a busy poller; None if there is none.
 
-        A poller that makes no call for a while does not count any more: it has gone on to other
-        things, or waits for something itself. But on a busy machine a while is soon over for a
-        thread that gets no processor; so that does not count, up to a limit.
+        A poller that makes no call for a while no longer counts: it does something else, or waits
+        for something itself. On a busy machine a thread may get no processor for that time, so such
+        time does not count, up to a limit.
         """
         self._forget_ended()
         if self._busy and self.quiet < COMPUTING:
-            # A thread that only wakes up between two naps is hardly seen running twice in a row.
+            # A thread that only wakes up between two naps is rarely seen running twice in a row.
             before, self._computing = self._computing, {p for p in self._busy if p.computes()}
             if before & self._computing:
                 self._computed = self.quiet
@@ -312,8 +312,8 @@ class Presence:
     def watch(self) -> None:
         """Count the real time that has passed while no poller did anything.
 
-        No more counts than was going to pass before the next call of this: on a busy machine
-        pollers get no processor either.
+        At most the time announced until the next call counts: on a busy machine pollers get no
+        processor either.
         """
         now = self.now()
         self.quiet += min(now - self._watched_at, self._watched_again_after)

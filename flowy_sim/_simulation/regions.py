@@ -50,7 +50,7 @@ class Engines:
         return iter(self._by_region.values())
 
     def next_instant(self, group: frozenset[str] | None = None) -> int | None:
-        """Return when something will next happen by itself, in milliseconds; None if never.
+        """Return when the next effect is due, in milliseconds; None if none is pending.
 
         Args:
             group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those

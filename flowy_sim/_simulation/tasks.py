@@ -39,7 +39,7 @@ class TaskKey(NamedTuple):
     started_id: int
 
 
-class Task(NamedTuple):
+class HandedOutTask(NamedTuple):
     """A task that was handed out.
 
     Attributes:
@@ -79,10 +79,10 @@ class Task(NamedTuple):
         return f"{kind} of {self.workflow_id!r}"
 
 
-def handed_out(engine: Engine, task_list: TaskList, reply: Mapping[str, Any]) -> Task:
+def handed_out(engine: Engine, task_list: TaskList, reply: Mapping[str, Any]) -> HandedOutTask:
     """Return the task that the reply to a poll hands out."""
     execution = reply["workflowExecution"]
-    return Task(
+    return HandedOutTask(
         engine,
         task_list,
         execution["workflowId"],
@@ -92,7 +92,7 @@ def handed_out(engine: Engine, task_list: TaskList, reply: Mapping[str, Any]) ->
     )
 
 
-def all_handed_out(engine: Engine) -> Iterator[Task]:
+def all_handed_out(engine: Engine) -> Iterator[HandedOutTask]:
     """Yield all tasks of an engine that were handed out and are open."""
     for name, domain in engine.domains.items():
         for execution in domain.open_executions.values():
@@ -100,7 +100,7 @@ def all_handed_out(engine: Engine) -> Iterator[Task]:
             for activity_id, task in started.items():
                 if task is not None and task.started_id:
                     poll = ACTIVITY_POLL if activity_id else DECISION_POLL
-                    yield Task(
+                    yield HandedOutTask(
                         engine,
                         TaskList(engine.region, poll, name, task.task_list),
                         execution.workflow_id,

@@ -13,7 +13,7 @@ from flowy_sim._simulation.presence import Poller
 
 
 class ThreadPoller(Poller):
-    """A thread; when it polls again and again it has dropped its task, or has passed it on."""
+    """A thread; if it polls repeatedly, it has dropped its task or passed it on."""
 
     __slots__ = ("thread",)
 
@@ -29,8 +29,8 @@ class Threads:
     """The threads that call a simulation; each is a poller.
 
     Of all threads that wait, the one that came first watches: it alone wakes up from time to time
-    to see whether time may pass. (A leader and followers: no thread of our own has to run, and a
-    hundred waiting threads do not all wake up.)
+    to see whether time may pass (the leader/follower pattern: no thread of the simulation has to
+    run, and a hundred waiting threads do not all wake up).
 
     Args:
         host: the simulation.

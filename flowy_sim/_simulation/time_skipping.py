@@ -1,6 +1,6 @@
 """Time skipping: what happens next, and whether the virtual clock may jump to it.
 
-On a clock that runs by itself there is little to say: everything happens at its instant, and a poll
+On a clock that runs on its own this is simple: everything happens at its instant, and a poll
 ends when its time is over. The virtual clock stands still while a client has something to do, and
 otherwise jumps to whatever happens next. What may hold it up depends on what that is:
 
@@ -42,9 +42,9 @@ a task is passed by, polls are answered, empty, for lists that their clients hav
 only once, and over HTTP only before a time-out.
 
 A poll that finds nothing does not move time. It is answered, empty, when it has lasted for its real
-time (over HTTP), or when nothing will ever happen by itself (in one process: at once if there is no
-other thread, else after a moment). A loop of a single thread that goes on polling then would never
-end: after very many empty polls, its poll is refused.
+time (over HTTP), or when no effect is pending (in one process: at once if there is no
+other thread, else after a moment). A loop of a single thread that continues to poll would then
+never end: after very many empty polls, its poll is refused.
 
 A test runner that takes turns in one thread has nothing to wait for: it knows when no turn can be
 taken, and then calls `TimeSkipping.skip`.
@@ -73,7 +73,7 @@ HEARTBEAT = "RecordActivityTaskHeartbeat"
 CHANGING_NOTHING = (*QUERIES, HEARTBEAT)
 #: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
 IN_VAIN = 10_000
-#: Real seconds for which the polls of threads wait while nothing will ever happen by itself.
+#: Real seconds for which the polls of threads wait while no effect is pending.
 IDLE = 0.01
 #: Empty answers to polls of a list before a time-out, in one process.
 IDLE_ANSWERS = 2
@@ -112,12 +112,12 @@ class TimeSkipping:
         presence: the pollers.
         polls: the polls that wait.
         others_can_call: returns whether a client that is not inside a poll may make a call.
-        ends_idle_polls: whether polls end when nothing will ever happen by itself.
+        ends_idle_polls: whether polls end when no effect is pending.
         why_empty: explains why polls of a list have found nothing.
 
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
-        is_paused: whether the clock moves only when it is told to.
+        is_paused: whether the clock moves only on request.
         is_real_while_held: whether time passes at the real pace while a task is held.
     """
 
@@ -163,7 +163,7 @@ class TimeSkipping:
     def skip(self, until: int | None = None) -> bool:
         """Let time pass until the next thing happens, whatever clients are doing.
 
-        A clock that runs by itself is waited for.
+        On a clock that runs on its own, this waits.
 
         Args:
             until: an instant in milliseconds at which time stops if nothing happens before; None
@@ -321,7 +321,7 @@ class TimeSkipping:
         return False
 
     def _release_strangers(self) -> bool:
-        """Do the same for lists that the clients have never polled, once and for all."""
+        """Do the same for lists that the clients have never polled, only once."""
         for task_list in self._untaken():
             for poll in self._polls:
                 released, turn = poll.poller.released, (task_list, poll.task_list)
@@ -366,7 +366,7 @@ class TimeSkipping:
         return None
 
     def _end_idle_polls(self) -> float | None:
-        """End the polls of threads: nothing will ever happen by itself."""
+        """End the polls of threads: no effect is pending."""
         if not self._polls or not self._ends_idle_polls:
             return inf
         if not self._others_can_call() and len(self._polls) == 1:
@@ -417,7 +417,7 @@ class TimeSkipping:
         return min(happening, end)
 
     def _refuse_endless_loop(self) -> None:
-        """Raise an error if the only thread there is has polled many times in vain."""
+        """Raise an error if the only thread has polled many times without finding a task."""
         for poll in self._polls:
             if poll.poller.empties.get(poll.task_list, 0) >= IN_VAIN:
                 raise EndlessLoopError(

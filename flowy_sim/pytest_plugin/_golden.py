@@ -17,7 +17,7 @@ from flowy_sim.testing._replay import replay_prefixes, type_of
 from flowy_sim.testing._run import Run
 
 FOLDER = "histories"
-"""The folder of the histories, beside the tests."""
+"""The folder of the histories, next to the tests."""
 
 Workflows = Mapping[tuple[str, str], type[Workflow]]
 

@@ -93,7 +93,7 @@ def producers() -> dict[str, list[str]]:
 
 @cache
 def neighbours() -> list[Callable[..., Any]]:
-    """Return the test modules next to this one."""
+    """Return the tests in the modules next to this one."""
     paths = sorted(Path(__file__).parent.glob("test_*.py"))
     modules = [
         importlib.import_module(f"{__package__}.{path.stem}")

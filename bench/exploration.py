@@ -22,7 +22,7 @@ def with_stubs(runner: Runner) -> None:
     runner(ImageCategorization, "photo.jpg")
 
 
-def exploring(quick: bool) -> str:
+def rates(quick: bool) -> str:
     """Return the table: by the number of faults, on one core and on all."""
     rounds = 1 if quick else 3
     rows = []

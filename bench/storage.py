@@ -82,7 +82,7 @@ class Kept:
         return sum(map(len, engine.executions.values()))
 
 
-def keeping(quick: bool) -> str:
+def costs(quick: bool) -> str:
     """Return the table of what it costs to store simulations in files."""
     scale = 10 if quick else 1
     with TemporaryDirectory() as folder:
