@@ -16,7 +16,7 @@ from uuid import UUID
 
 from flowy import _checks
 from flowy import options as known_options
-from flowy._calls.external import RequestCancelCall, SendSignalCall
+from flowy._calls.other_executions import RequestCancelCall, SendSignalCall
 from flowy._calls.waits import SignalCall, TimerCall
 from flowy._client import Execution
 from flowy._decider.run import RestartRun

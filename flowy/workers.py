@@ -18,8 +18,7 @@ from flowy._decisions import Decision, fail_workflow
 from flowy._determinism.code_check import check
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
 from flowy._safe_text import safe_logger
-from flowy._workers.backoff import Wait, is_transient
-from flowy._workers.loop import Worker, run_workers
+from flowy._workers.loop import Wait, Worker, is_transient, run_workers
 from flowy._workers.registration import ScanResult, Type, by_type, scan
 from flowy.activity import (
     LATER,

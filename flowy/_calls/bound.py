@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from flowy import _checks
-from flowy._calls.children import ChildCall
-from flowy._calls.external import SendSignalCall
+from flowy._calls.other_executions import ChildCall, SendSignalCall
 from flowy._calls.tasks import ActivityCall, Callee, LambdaCall, TaskCall
 from flowy.errors import ConfigurationError
 from flowy.options import ActivityOverrides, CallOptions, LambdaOverrides, WorkflowOverrides

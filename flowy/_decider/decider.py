@@ -20,13 +20,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from flowy._call_sites import call_site
 from flowy._client import Execution
 from flowy._decider.arguments import Arguments
-from flowy._decider.closing import decision_of
-from flowy._decider.history import NOT_FINAL, Event, History, NewEvent
+from flowy._decider.history import NOT_FINAL, Event, History, NewEvent, Signals
 from flowy._decider.markers import Markers
-from flowy._decider.outbox import Outbox
-from flowy._decider.run import LeaveRun, run_to_end
-from flowy._decider.signals import Signals
-from flowy._decider.turns import Turns
+from flowy._decider.run import LeaveRun, decision_of, run_to_end
+from flowy._decider.turns import Outbox, Turns
 from flowy._decisions import Decision
 from flowy._payloads.serializers import encoder
 from flowy.errors import (

@@ -77,6 +77,7 @@ class Turn:
 
 _MARKERS = ("MarkerRecorded", "RecordMarkerFailed")
 
+
 OPENING_EVENTS = {
     "ActivityTaskScheduled": "activityId",
     "TimerStarted": "timerId",
@@ -85,7 +86,10 @@ OPENING_EVENTS = {
     "RequestCancelExternalWorkflowExecutionInitiated": "control",
     "LambdaFunctionScheduled": "id",
 }
+
+
 """Event that begins something: the attribute that holds the key which the workflow gave it."""
+
 
 LINKS = {
     "ActivityTaskCompleted": "scheduledEventId",
@@ -110,14 +114,20 @@ LINKS = {
     "LambdaFunctionTimedOut": "scheduledEventId",
     "StartLambdaFunctionFailed": "scheduledEventId",
 }
+
+
 """Event that reports an outcome: the attribute that holds the id of the event that began it.
 
 The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there, if
 the decision itself failed.
 """
 
+
 NOT_FINAL = frozenset({"ChildWorkflowExecutionStarted"})
+
+
 """Linked events that others follow."""
+
 
 DECISION_FAILURES = {
     "ScheduleActivityTaskFailed": "activityId",
@@ -131,12 +141,17 @@ DECISION_FAILURES = {
     "CancelWorkflowExecutionFailed": None,
     "ContinueAsNewWorkflowExecutionFailed": None,
 }
+
+
 """Event of a failed decision: the attribute that holds the key of what it would have begun.
 
 A failed cancel request is missing here: the workflow need not know, as its target has ended then.
 """
 
+
 EXTERNAL_EVENTS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
+
+
 """Events that come from outside."""
 
 
@@ -152,7 +167,10 @@ def _attributes_member(event_type: str) -> str:
 
 _MEMBERS = {name: _attributes_member(name) for name in (*DECISION_EVENTS, *LINKS, *EXTERNAL_EVENTS)}
 
+
 _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunctionStarted"})
+
+
 """Events that neither concern a workflow nor are written by decisions."""
 
 
@@ -245,4 +263,73 @@ class History:
 
 
 RECORDED_AND_LINKED = frozenset({"TimerCanceled"})
+
+
 """An event that a decision writes and that also ends something."""
+
+
+class ArrivedSignal(NamedTuple):
+    """A signal that has arrived."""
+
+    name: str
+    text: str | None
+    """The value that it carries, as text; None for nothing."""
+
+
+CANCEL_REQUEST = ArrivedSignal("", None)
+
+
+"""Represents a cancel request among the signals passed to the next run; no signal has this name."""
+
+
+class Arrival(NamedTuple):
+    """A signal, and its position in the order in which calls ended and signals arrived."""
+
+    signal: ArrivedSignal
+    when: int
+
+
+class Signals:
+    """Signals by name, in the order in which they arrived, and cancel requests.
+
+    Attributes:
+        cancel_requested: whether the execution was asked to cancel itself.
+        cancel_pending: whether ``run`` has not learned of it yet.
+    """
+
+    def __init__(self) -> None:
+        self.cancel_requested = False
+        self.cancel_pending = False
+        self._waiting: dict[str, deque[Arrival]] = {}
+
+    def arrived(self, name: str, text: str | None, when: int) -> None:
+        """Keep a signal until it is taken."""
+        arrival = Arrival(ArrivedSignal(name, text or None), when)
+        self._waiting.setdefault(name, deque()).append(arrival)
+
+    def asked_to_cancel(self) -> None:
+        """Keep a cancel request; ``run`` learns of the first one only."""
+        self.cancel_pending = self.cancel_pending or not self.cancel_requested
+        self.cancel_requested = True
+
+    def carried_over(self, signals: Iterable[ArrivedSignal]) -> None:
+        """Insert the signals that an earlier run did not take, before those that arrived since."""
+        later, self._waiting = self._waiting, {}
+        for signal in signals:
+            if signal == CANCEL_REQUEST:
+                self.asked_to_cancel()
+            else:
+                self.arrived(*signal, when=0)
+        for name, arrivals in later.items():
+            self._waiting.setdefault(name, deque()).extend(arrivals)
+
+    def take(self, name: str) -> Arrival | None:
+        """Return the signal of a name that arrived first and remove it; None if there is none."""
+        waiting = self._waiting.get(name)
+        return waiting.popleft() if waiting else None
+
+    @property
+    def unhandled(self) -> list[ArrivedSignal]:
+        """What the next run has to be given: signals and a cancel request that were not handled."""
+        untaken = [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
+        return [*untaken, CANCEL_REQUEST] if self.cancel_pending else untaken

@@ -13,8 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from flowy._safe_text import safe_logger
-from flowy._workers.backoff import Backoff
-from flowy._workers.loop import Worker, run_workers
+from flowy._workers.loop import Backoff, Worker, run_workers
 
 logger = safe_logger("flowy.workers")
 

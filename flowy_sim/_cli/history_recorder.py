@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from flowy import executions
 from flowy._client import Execution, SwfClient, fault_code
-from flowy._workers.backoff import Backoff, is_transient
+from flowy._workers.loop import Backoff, is_transient
 from flowy.errors import UnknownExecutionError
 from flowy_sim._simulation.clock import from_milliseconds
 

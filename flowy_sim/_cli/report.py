@@ -38,7 +38,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool) -> None:
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
     from flowy_sim._report import page
-    from flowy_sim.testing._history_files import files, load
+    from flowy_sim.testing._histories import files, load
 
     runs = []
     for name, path in files(*paths):

@@ -335,7 +335,7 @@ class _Run:
             click.echo(f"\n{self._next_steps}", file=self._output)
 
     def _save(self, run: Run) -> None:
-        from flowy_sim.testing._history_files import save
+        from flowy_sim.testing._histories import save
 
         history, report = self._options.history, self._options.report
         if history is not None:
@@ -456,7 +456,7 @@ def _as_json(run: Run, real_seconds: float, problem: str) -> str:
         real_seconds: how long it took.
         problem: why it did not reach its end; empty if it did.
     """
-    from flowy_sim.testing._history_files import iso
+    from flowy_sim.testing._histories import iso
     from flowy_sim.testing._run import COMPLETED
 
     document: dict[str, Any] = {

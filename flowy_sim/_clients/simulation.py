@@ -18,7 +18,7 @@ from flowy_sim._simulation.polls import Polls
 from flowy_sim._simulation.presence import PATIENCE, Presence
 from flowy_sim._simulation.regions import POLL_OF, Engines
 from flowy_sim._simulation.schedule import FirstChoice, Schedule
-from flowy_sim._simulation.threads import Threads
+from flowy_sim._simulation.waiters import Threads
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client

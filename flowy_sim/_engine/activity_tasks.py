@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.life_cycles import SCHEDULED
-from flowy_sim._engine.open_items import NO_TIMEOUT, ActivityTask
+from flowy_sim._engine.life_cycles import NO_TIMEOUT, SCHEDULED, ActivityTask
 from flowy_sim._engine.registered_types import type_key
 from flowy_sim._engine.start import UndefinedSettingError, resolve
 from flowy_sim._engine.tokens import ACTIVITY, TaskToken

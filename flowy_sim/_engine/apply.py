@@ -12,16 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine.events import TIME, TYPE, Event, member
-from flowy_sim._engine.life_cycles import CLOSE_STATUS, EXECUTION, LifeCycleError, step
-from flowy_sim._engine.open_items import (
+from flowy_sim._engine.life_cycles import (
+    CLOSE_STATUS,
+    EXECUTION,
     NO_TIMEOUT,
     ActivityTask,
     Child,
     DecisionTask,
     LambdaTask,
+    LifeCycleError,
     Timer,
+    step,
 )
+from flowy_sim._engine.model import TIME, TYPE, Event, member
 
 if TYPE_CHECKING:
     from flowy_sim._engine.execution import Execution

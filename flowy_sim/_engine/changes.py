@@ -7,15 +7,15 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from flowy_sim._engine.events import TYPE, Event
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
+from flowy_sim._engine.model import TYPE, Event
+from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import TypeKey
-from flowy_sim._engine.timer_queue import Effect
 
 if TYPE_CHECKING:
     from flowy_sim._engine.domains import Domain
     from flowy_sim._engine.execution import Execution
-    from flowy_sim._engine.open_items import ActivityTask, Task
+    from flowy_sim._engine.life_cycles import ActivityTask, Task
 
 
 @dataclass(slots=True)

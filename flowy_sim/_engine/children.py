@@ -6,8 +6,7 @@ from typing import Any
 
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.life_cycles import SCHEDULED
-from flowy_sim._engine.open_items import Child
+from flowy_sim._engine.life_cycles import SCHEDULED, Child
 from flowy_sim._engine.registered_types import type_key
 from flowy_sim._engine.start import (
     SETTINGS,

@@ -11,7 +11,7 @@ from flowy_sim._engine.children import as_child, running
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.domains import DAY
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.open_items import Child
+from flowy_sim._engine.life_cycles import Child
 from flowy_sim._engine.start import UndefinedSettingError, resolve_settings, start_execution
 
 #: The cause of a closing decision that fails because the decider has not seen everything.

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine import queries
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.life_cycles import SCHEDULED
-from flowy_sim._engine.open_items import NO_TIMEOUT, DecisionTask
-from flowy_sim._engine.paging import page_size
-from flowy_sim._engine.tokens import DECISION, TaskToken
+from flowy_sim._engine.life_cycles import NO_TIMEOUT, SCHEDULED, DecisionTask
+from flowy_sim._engine.tokens import DECISION, TaskToken, page_size
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine

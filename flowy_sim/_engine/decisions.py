@@ -9,7 +9,7 @@ from flowy_sim._engine import activity_tasks, children, closing, external, lambd
 from flowy_sim._engine.decision_tasks import offer_waiting, schedule
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import UnknownResourceFault
-from flowy_sim._engine.open_items import Timer
+from flowy_sim._engine.life_cycles import Timer
 from flowy_sim._engine.tokens import DECISION
 
 if TYPE_CHECKING:

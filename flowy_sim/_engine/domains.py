@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine import task_lists
+from flowy_sim._engine import queues
 from flowy_sim._engine.faults import (
     DomainAlreadyExistsFault,
     DomainDeprecatedFault,
@@ -12,14 +12,14 @@ from flowy_sim._engine.faults import (
     TooManyTagsFault,
     UnknownResourceFault,
 )
+from flowy_sim._engine.queues import TaskLists
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW, RegisteredTypes
-from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._engine.visibility import Visibility
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
     from flowy_sim._engine.execution import Execution
-    from flowy_sim._engine.open_items import ActivityTask, DecisionTask
+    from flowy_sim._engine.life_cycles import ActivityTask, DecisionTask
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -57,10 +57,10 @@ class Domain:
         self.workflow_types = RegisteredTypes(WORKFLOW, limits.workflow_types)
         self.activity_types = RegisteredTypes(ACTIVITY, limits.activity_types)
         self.decision_lists: TaskLists[DecisionTask] = TaskLists(
-            task_lists.DECISION, self.name, engine.choose, engine.arrivals
+            queues.DECISION, self.name, engine.choose, engine.arrivals
         )
         self.activity_lists: TaskLists[ActivityTask] = TaskLists(
-            task_lists.ACTIVITY, self.name, engine.choose, engine.arrivals
+            queues.ACTIVITY, self.name, engine.choose, engine.arrivals
         )
         self.open_executions: dict[str, Execution] = {}
         self.visibility = Visibility(limits)
@@ -73,7 +73,7 @@ class Domain:
 
     def task_lists(self, kind: str) -> TaskLists[Any]:
         """Return the task lists of a kind."""
-        return self.decision_lists if kind == task_lists.DECISION else self.activity_lists
+        return self.decision_lists if kind == queues.DECISION else self.activity_lists
 
     def next_number(self) -> int:
         """Count one more execution started."""

@@ -32,10 +32,8 @@ from flowy_sim._engine.execution import Execution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS, Latency
 from flowy_sim._engine.limits import Limits, Throttle
-from flowy_sim._engine.paging import PageTokens
-from flowy_sim._engine.task_lists import ACTIVITY, DECISION, Arrivals, ListName
-from flowy_sim._engine.timer_queue import TimerQueue
-from flowy_sim._engine.tokens import TaskToken, Tokens
+from flowy_sim._engine.queues import ACTIVITY, DECISION, Arrivals, ListName, TimerQueue
+from flowy_sim._engine.tokens import PageTokens, TaskToken, Tokens
 from flowy_sim._engine.validation import checked
 
 Operation = Callable[["Engine", dict[str, Any]], dict[str, Any]]

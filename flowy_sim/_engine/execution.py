@@ -6,19 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.apply import APPLY
-from flowy_sim._engine.events import TIME, TYPE, Event, event_types, instant
 from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED, NEW
+from flowy_sim._engine.model import TIME, TYPE, Event, event_types, instant
 
 if TYPE_CHECKING:
     from flowy_sim._engine.domains import Domain
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.open_items import (
-        ActivityTask,
-        Child,
-        DecisionTask,
-        LambdaTask,
-        Timer,
-    )
+    from flowy_sim._engine.life_cycles import ActivityTask, Child, DecisionTask, LambdaTask, Timer
 
 #: What a closed execution keeps besides its events, if they are not read again.
 _SUMMARY = (
@@ -161,7 +155,7 @@ class Execution:
 
     def member(self, event_id: int, name: str) -> Any:
         """Return a member of an event, as stored: structures are tuples, None is absent."""
-        # As `flowy_sim._engine.events.member`, without its call: this is the hottest path.
+        # As `flowy_sim._engine.model.member`, without its call: this is the hottest path.
         event = self._events[event_id - 1]
         return event[event_types()[event[TYPE]].position[name]]
 
@@ -187,7 +181,7 @@ class Execution:
         ]
 
     def stored(self, after: int) -> list[Event]:
-        """Return the events after an id as they are stored, see `flowy_sim._engine.events`."""
+        """Return the events after an id as they are stored, see `flowy_sim._engine.model`."""
         return self._events[after:]
 
     def structure(self) -> dict[str, str]:

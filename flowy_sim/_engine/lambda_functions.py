@@ -13,7 +13,7 @@ from typing import Any
 
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.open_items import LambdaTask
+from flowy_sim._engine.life_cycles import LambdaTask
 
 logger = logging.getLogger("flowy_sim.lambda_functions")
 

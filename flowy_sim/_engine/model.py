@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any, cast
 
 
@@ -31,3 +33,169 @@ def input_shape(operation: str) -> Any:
 def enum(shape_name: str) -> tuple[str, ...]:
     """Return the values of an enum shape, in the model's order."""
     return tuple(cast("list[str]", service_model().shape_for(shape_name).enum))
+
+
+# History events, kept small.
+#
+# An event is a plain tuple: its time in milliseconds, the name of its type, then one value for each
+# member that the service model gives that type, in alphabetical order, None where it is absent.
+# Structures and lists inside are tuples as well. So an event is immutable, the garbage collector
+# does not track it, and a reply made from it shares nothing with it.
+
+Event = tuple[Any, ...]
+
+
+TIME = 0
+
+
+TYPE = 1
+
+
+FIRST_MEMBER = 2
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+
+
+_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+
+
+@lru_cache(maxsize=1024)
+def instant(milliseconds: int) -> datetime:
+    """Return a time in milliseconds since 1970 as an aware datetime, exactly.
+
+    A deadline may be later than a datetime can be, and a machine's clock may be wrong; such a time
+    is shown as the last or first one that a datetime can hold.
+    """
+    return _EPOCH + min(max(milliseconds, _EARLIEST), _LATEST) * _MILLISECOND
+
+
+class EventType:
+    """One of the 54 types of event, as the service model describes it.
+
+    Args:
+        name: such as ``TimerFired``.
+
+    Attributes:
+        name: such as ``TimerFired``.
+        attributes_key: such as ``timerFiredEventAttributes``.
+        members: the names of its attributes, in alphabetical order.
+        position: the index of each member in an event's tuple.
+    """
+
+    __slots__ = (
+        "_key_first",
+        "_members",
+        "_structured",
+        "attributes_key",
+        "members",
+        "name",
+        "position",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.attributes_key = name[0].lower() + name[1:] + "EventAttributes"
+        shape = service_model().shape_for("HistoryEvent").members[self.attributes_key]
+        self.members = tuple(sorted(shape.members))
+        self.position = {member: FIRST_MEMBER + i for i, member in enumerate(self.members)}
+        self._structured = tuple(
+            (self.position[m], freeze)
+            for m in self.members
+            if (freeze := _freezer(shape.members[m])) is not None
+        )
+        self._members = tuple(
+            (m, self.position[m], _thawer(shape.members[m])) for m in self.members
+        )
+        self._key_first = self.attributes_key < "eventId"
+
+    def freeze(self, now: int, attributes: Mapping[str, Any]) -> Event:
+        """Make an event of this type at the given time in milliseconds.
+
+        Args:
+            now: milliseconds since 1970.
+            attributes: the members by name, structures as dicts, as a request carries them.
+        """
+        values = [now, self.name, *map(attributes.get, self.members)]
+        for position, freeze in self._structured:
+            if values[position] is not None:
+                values[position] = freeze(values[position])
+        return tuple(values)
+
+    def load(self, now: int, members: Mapping[str, Any]) -> Event:
+        """Make an event of this type from its members as they are stored, tuples as lists.
+
+        Args:
+            now: milliseconds since 1970.
+            members: the members by name.
+        """
+        values: list[Any] = [now, self.name, *map(members.get, self.members)]
+        for position, _ in self._structured:
+            if values[position] is not None:
+                values[position] = tuple(values[position])
+        return tuple(values)
+
+    def thaw(self, event: Event, event_id: int) -> dict[str, Any]:
+        """Return the event as the service sends it, keys in alphabetical order, all of it fresh."""
+        attributes = self.attributes(event)
+        if self._key_first:
+            return {
+                self.attributes_key: attributes,
+                "eventId": event_id,
+                "eventTimestamp": instant(event[TIME]),
+                "eventType": self.name,
+            }
+        return {
+            "eventId": event_id,
+            "eventTimestamp": instant(event[TIME]),
+            "eventType": self.name,
+            self.attributes_key: attributes,
+        }
+
+    def attributes(self, event: Event) -> dict[str, Any]:
+        """Return the event's attributes as the service sends them, without absent ones."""
+        return {
+            member: value if thaw is None else thaw(value)
+            for member, position, thaw in self._members
+            if (value := event[position]) is not None
+        }
+
+
+def member(event: Event, name: str) -> Any:
+    """Return a member of an event, as stored: structures are tuples, None is absent."""
+    return event[event_types()[event[TYPE]].position[name]]
+
+
+@cache
+def event_types() -> dict[str, EventType]:
+    """Return all event types by name, in the service model's order."""
+    return {name: EventType(name) for name in enum("EventType")}
+
+
+def _freezer(shape: Any) -> Callable[[Any], Any] | None:
+    """Return a function that makes a request's value immutable; None where it is already.
+
+    All members of the structures inside an event are required ones.
+    """
+    if shape.type_name == "structure":
+        members = tuple(sorted(shape.members))
+        return lambda value: tuple([value[member] for member in members])
+    if shape.type_name == "list":
+        return tuple
+    return None
+
+
+def _thawer(shape: Any) -> Callable[[Any], Any] | None:
+    """Return the inverse of the freezer of the same shape."""
+    if shape.type_name == "structure":
+        members = tuple(sorted(shape.members))
+        return lambda value: dict(zip(members, value, strict=True))
+    if shape.type_name == "list":
+        return list
+    return None

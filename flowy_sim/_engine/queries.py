@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowy_sim._engine.events import instant
 from flowy_sim._engine.faults import ValidationException
-from flowy_sim._engine.paging import page_size
+from flowy_sim._engine.model import instant
+from flowy_sim._engine.queues import TaskLists
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
-from flowy_sim._engine.task_lists import TaskLists
+from flowy_sim._engine.tokens import page_size
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any
 
-from flowy_sim._engine.events import instant
 from flowy_sim._engine.faults import (
     DomainDeprecatedFault,
     LimitExceededFault,
@@ -14,6 +13,7 @@ from flowy_sim._engine.faults import (
     TypeNotDeprecatedFault,
     UnknownResourceFault,
 )
+from flowy_sim._engine.model import instant
 
 if TYPE_CHECKING:
     from flowy_sim._engine.domains import Domain

@@ -9,12 +9,11 @@ from typing import Any
 from flowy_sim._engine.closing import forget
 from flowy_sim._engine.domains import DAY, Domain
 from flowy_sim._engine.engine import OUTLIVING, Engine
-from flowy_sim._engine.events import TYPE, Event
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED
-from flowy_sim._engine.open_items import ActivityTask, Child, OpenItem, Task
+from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED, ActivityTask, Child, OpenItem, Task
+from flowy_sim._engine.model import TYPE, Event
+from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW, RegisteredType
-from flowy_sim._engine.timer_queue import Effect
 
 
 class Restore:

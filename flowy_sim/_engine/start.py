@@ -15,7 +15,7 @@ from flowy_sim._engine.faults import (
     TypeDeprecatedFault,
     WorkflowExecutionAlreadyStartedFault,
 )
-from flowy_sim._engine.open_items import NO_TIMEOUT
+from flowy_sim._engine.life_cycles import NO_TIMEOUT
 from flowy_sim._engine.registered_types import RegisteredType, type_key
 from flowy_sim._engine.validation.coercion import ONE_YEAR
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowy_sim._engine.model import enum
-from flowy_sim._engine.paging import page_size
+from flowy_sim._engine.tokens import page_size
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine

@@ -12,7 +12,7 @@ from flowy.activity import ActivityType, activity_class
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
 from flowy.workflow import WorkflowType
-from flowy_sim._engine.events import event_types
+from flowy_sim._engine.model import event_types
 from flowy_sim._events import spans
 from flowy_sim._events.schema import (
     ACTIVITY,

@@ -20,11 +20,10 @@ from typing import Any
 from flowy_sim._engine import Engine
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import OUTLIVING
-from flowy_sim._engine.events import TYPE
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.life_cycles import CLOSE_STATUS, SCHEDULED
-from flowy_sim._engine.open_items import NO_TIMEOUT, OpenItem, Task
-from flowy_sim._engine.task_lists import TaskLists
+from flowy_sim._engine.life_cycles import CLOSE_STATUS, NO_TIMEOUT, SCHEDULED, OpenItem, Task
+from flowy_sim._engine.model import TYPE
+from flowy_sim._engine.queues import TaskLists
 from flowy_sim._events.rules import HistoryState, Violation, check_history
 
 __all__ = ["Violation", "check", "check_execution"]

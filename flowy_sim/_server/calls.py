@@ -26,7 +26,7 @@ from flowy_sim._server.http import (
 )
 from flowy_sim._server.metrics import OK, AccessLogEntry
 from flowy_sim._server.simulations import Simulations
-from flowy_sim._simulation.tasks import POLLS
+from flowy_sim._simulation.regions import POLLS
 from flowy_sim._storage.journal import JournalError
 
 Observe = Callable[[AccessLogEntry], object]

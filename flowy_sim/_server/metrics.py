@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from flowy_sim._engine.model import operation_names
 from flowy_sim._server.simulations import Simulations
-from flowy_sim._simulation.tasks import POLLS
+from flowy_sim._simulation.regions import POLLS
 
 OK = "OK"
 UNKNOWN = "unknown"

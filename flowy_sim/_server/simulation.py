@@ -15,19 +15,18 @@ from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault, ThrottlingException
 from flowy_sim._engine.model import operation_names
-from flowy_sim._engine.timer_queue import TimerQueue
+from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._engine.validation import checked
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.presence import ConnectionPoller, ConnectionPresence, UnknownProgram
 from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
 from flowy_sim._simulation.clock import later
-from flowy_sim._simulation.event_loop import EventLoop
 from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
-from flowy_sim._simulation.regions import Engines
+from flowy_sim._simulation.regions import POLLS, Engines, all_handed_out
 from flowy_sim._simulation.settings import LATENCIES, PAUSED, Settings
-from flowy_sim._simulation.tasks import POLLS, all_handed_out
+from flowy_sim._simulation.waiters import EventLoop
 from flowy_sim._storage.journal import (
     Journal,
     JournalError,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Protocol
 
-from flowy_sim._engine import events
+from flowy_sim._engine import model
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -246,7 +246,7 @@ def from_milliseconds(milliseconds: int) -> datetime:
 
     One that no datetime can hold becomes the last or first that it can.
     """
-    return events.instant(milliseconds)
+    return model.instant(milliseconds)
 
 
 def parse_instant(instant: datetime | str) -> int:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
-from flowy_sim._simulation.regions import Engines
-from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, TaskList
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, Engines, TaskList
 
 
 def why_empty(engines: Engines, polled: TaskList) -> str:

@@ -1,7 +1,7 @@
 """The host of a simulation: engines, clock, pollers and polls, and how a call is carried out.
 
 The host never blocks. A poll that finds no task is returned as a `Poll`, for a waiter to wait for:
-`flowy_sim._simulation.threads` for a thread, `flowy_sim._simulation.event_loop` for asyncio.
+`flowy_sim._simulation.waiters` for a thread, `flowy_sim._simulation.waiters` for asyncio.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.empty_polls import why_empty
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.presence import Poller, Presence
-from flowy_sim._simulation.regions import Engines
-from flowy_sim._simulation.tasks import DECISION_POLL, POLLS, TaskKey, TaskList, handed_out
+from flowy_sim._simulation.regions import (
+    DECISION_POLL,
+    POLLS,
+    Engines,
+    TaskKey,
+    TaskList,
+    handed_out,
+)
 from flowy_sim._simulation.time_skipping import HEARTBEAT, QUERIES, TimeSkipping
 
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
-from flowy_sim._engine.timer_queue import TimerQueue
+from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._simulation.presence import Poller, Presence
-from flowy_sim._simulation.tasks import HandedOutTask, TaskList, handed_out
+from flowy_sim._simulation.regions import HandedOutTask, TaskList, handed_out
 
 Reply = dict[str, Any]
 

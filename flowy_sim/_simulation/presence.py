@@ -19,7 +19,7 @@ from math import inf
 from typing import Protocol
 
 from flowy._safe_text import safe_logger
-from flowy_sim._simulation.tasks import HandedOutTask, TaskKey, TaskList
+from flowy_sim._simulation.regions import HandedOutTask, TaskKey, TaskList
 
 _log = safe_logger("flowy_sim")
 

@@ -62,7 +62,7 @@ from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
 from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.polls import Poll, Polls
 from flowy_sim._simulation.presence import LOOK, Presence
-from flowy_sim._simulation.tasks import POLLS, TaskList
+from flowy_sim._simulation.regions import POLLS, TaskList
 
 _log = safe_logger("flowy_sim")
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.events import FIRST_MEMBER, TYPE, Event, event_types
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.open_items import OpenItem
+from flowy_sim._engine.life_cycles import OpenItem
+from flowy_sim._engine.model import FIRST_MEMBER, TYPE, Event, event_types
 from flowy_sim._engine.registered_types import RegisteredType
 
 #: Writes JSON as ASCII: text in Python can be invalid Unicode, for example half a surrogate pair.

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
 
-from flowy_sim._engine.events import event_types
+from flowy_sim._engine.model import event_types
 from flowy_sim._storage import schema
 from flowy_sim._storage.codec import encode
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, overload
 
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.events import Event
 from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.model import Event
 from flowy_sim._engine.restore import Restore
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage import schema

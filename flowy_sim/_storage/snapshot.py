@@ -19,10 +19,9 @@ from typing import NamedTuple
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.life_cycles import LifeCycleError
-from flowy_sim._engine.open_items import OpenItem
+from flowy_sim._engine.life_cycles import LifeCycleError, OpenItem
+from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
-from flowy_sim._engine.timer_queue import Effect
 from flowy_sim._events.rules import Violation
 from flowy_sim._storage import files
 from flowy_sim._storage.codec import domain_state, encode, execution_of

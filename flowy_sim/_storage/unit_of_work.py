@@ -13,11 +13,11 @@ from sqlite3 import Connection
 from typing import Any, Self
 
 from flowy_sim._engine.engine import OUTLIVING, Engine
-from flowy_sim._engine.events import Event
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.open_items import ActivityTask, OpenItem
+from flowy_sim._engine.life_cycles import ActivityTask, OpenItem
+from flowy_sim._engine.model import Event
+from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import RegisteredType
-from flowy_sim._engine.timer_queue import Effect
 from flowy_sim._storage import schema
 from flowy_sim._storage.codec import (
     argument_state,

@@ -13,10 +13,9 @@ from typing import Any
 
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import EFFECTS, Engine
-from flowy_sim._engine.events import event_types, instant
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.model import service_model
+from flowy_sim._engine.model import event_types, instant, service_model
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.validation.coercion import Refused
 from flowy_sim._engine.validation.constraints import Check, compiled

@@ -17,9 +17,8 @@ Example:
 from __future__ import annotations
 
 from flowy_sim.explore._attempt import EndlessError
-from flowy_sim.explore._explore import explore, find
+from flowy_sim.explore._explore import WorkflowTest, explore, find
 from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
-from flowy_sim.explore._workflow import WorkflowTest
 from flowy_sim.testing._invariants import invariant
 
 __all__ = [

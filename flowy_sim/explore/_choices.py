@@ -13,7 +13,10 @@ other deviations are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from random import Random
 from typing import NamedTuple, Protocol
 
 from flowy.errors import ConfigurationError
@@ -22,10 +25,16 @@ from flowy_sim._simulation.schedule import Schedule
 
 _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<taken>\d+)(?:; |$)")
 
+
 Choice = tuple[str, int, int]
+
+
 """A choice that was made: its kind, the number of possibilities, and the index of the one taken."""
 
+
 Choose = Callable[[str, int], int]
+
+
 """Makes a choice: given its kind and the number of possibilities, returns an index."""
 
 
@@ -137,3 +146,207 @@ def parse_choices(written: str) -> tuple[Deviation, ...]:
         found.append(Deviation(match["kind"], int(match["number"]), int(match["taken"])))
         place = match.end()
     return tuple(found)
+
+
+# Which runs to make: systematically, without repeats, and the fewest deviations first.
+#
+# A run is determined by its choices. For every possibility that it did not take there is an
+# alternative: a run that makes the same choices up to there and then takes that possibility. The
+# frontier holds the alternatives that have not been tried. When it is empty, the whole space has
+# been explored. Trying the fewest deviations first is known as delay-bounded scheduling (Emmi,
+# Qadeer and Rakamarić, 2011). `shrink` then looks for the fewest deviations that make a failed run
+# fail.
+
+LARGE_FRONTIER = 500
+
+
+"""Untried alternatives from which on every other run is a random sample of the space."""
+
+
+FAULT_WEIGHT = 0.01
+
+
+"""The probability, in a random run, that a fault strikes where it can."""
+
+
+SHRINKING_RUNS = 400
+
+
+"""The most runs that are made to shrink one failure."""
+
+
+SHRINKING_SECONDS = 20.0
+
+
+"""The most seconds that are spent on shrinking one failure."""
+
+
+class Alternative(NamedTuple):
+    """A run that has not been made.
+
+    Attributes:
+        chosen: the choices of the run whose alternative it is.
+        position: the position of the choice that is made differently.
+        taken: the possibility that is taken there.
+        weight: the probability that a random run begins like this.
+    """
+
+    chosen: tuple[int, ...]
+    position: int
+    taken: int
+    weight: float
+
+    @property
+    def prefix(self) -> list[int]:
+        """The choices up to and including the one that is made differently."""
+        return [*self.chosen[: self.position], self.taken]
+
+
+class Search:
+    """Chooses what to try next.
+
+    Args:
+        seed: of the random samples.
+        faults: the kinds of choices that are about whether a fault strikes.
+
+    Attributes:
+        covered: the share of the space, by probability, that has been covered.
+    """
+
+    def __init__(self, seed: int, faults: AbstractSet[str]) -> None:
+        self.covered = 0.0
+        self._random = Random(seed)
+        self._faults = faults
+        # The frontier, by the number of deviations.
+        self._levels: list[list[Alternative]] = [[Alternative((), 0, 0, 1.0)]]
+        self._size = 1
+        self._systematic = True
+
+    def __len__(self) -> int:
+        return self._size
+
+    def next(self) -> tuple[Alternative, PrefixSchedule]:
+        """Remove the next alternative from the frontier; return it and the schedule to run it."""
+        self._systematic = self._size < LARGE_FRONTIER or not self._systematic
+        filled = [level for level in self._levels if level]
+        if self._systematic:
+            level, index = filled[0], -1
+        else:
+            level = self._random.choice(filled)
+            index = self._random.randrange(len(level))
+        level[index], level[-1] = level[-1], level[index]
+        alternative = level.pop()
+        self._size -= 1
+        prefix = alternative.prefix if alternative.chosen else []
+        return alternative, PrefixSchedule(prefix, first if self._systematic else self._at_random)
+
+    def add_alternatives(self, alternative: Alternative, made: Sequence[Choice]) -> None:
+        """Add the alternatives of a run to the frontier.
+
+        Args:
+            alternative: the alternative that was run.
+            made: the choices that the run made.
+        """
+        begins = alternative.position + 1 if alternative.chosen else 0
+        indices = tuple([taken for _, _, taken in made])
+        weight = alternative.weight
+        level = sum(map(bool, indices[:begins]))
+        for position in range(begins, len(made)):
+            kind, count, chosen = made[position]
+            for index in range(count):
+                if index != chosen:
+                    share = weight * self._weight(kind, count, index)
+                    self._add(level + 1, Alternative(indices, position, index, share))
+            weight *= self._weight(kind, count, chosen)
+            level += chosen > 0
+        self.covered += weight
+
+    def split(self, parts: int) -> list[list[Alternative]]:
+        """Empty the frontier and return it in equal parts."""
+        everything = [each for level in self._levels for each in level]
+        self._levels, self._size = [[]], 0
+        return [everything[part::parts] for part in range(parts)]
+
+    def replace(self, alternatives: Sequence[Alternative]) -> None:
+        """Replace the frontier."""
+        self._levels, self._size = [[]], 0
+        for each in alternatives:
+            self._add(sum(map(bool, each.prefix)), each)
+
+    def _add(self, level: int, alternative: Alternative) -> None:
+        while len(self._levels) <= level:
+            self._levels.append([])
+        self._levels[level].append(alternative)
+        self._size += 1
+
+    def _weight(self, kind: str, count: int, index: int) -> float:
+        if kind in self._faults:
+            return FAULT_WEIGHT if index else 1 - FAULT_WEIGHT
+        return 1 / count
+
+    def _at_random(self, kind: str, count: int) -> int:
+        if kind in self._faults:
+            return int(self._random.random() < FAULT_WEIGHT)
+        return int(self._random.random() * count)
+
+
+# Shrinking
+
+Deviations = tuple[Deviation, ...]
+
+
+Fails = Callable[[Deviations], Deviations | None]
+
+
+"""Makes a run; returns the deviations that it really made if it fails in the same way."""
+
+
+def shrink(fails: Fails, found: Deviations) -> Deviations:
+    """Drop deviations, and make the others smaller and earlier, as long as the test still fails.
+
+    To add a pass, let `_simpler` yield more candidates: any tuple whose `_size` is smaller.
+
+    Args:
+        fails: tries some deviations.
+        found: the deviations of a run that failed.
+
+    Returns:
+        As few deviations as were found within `SHRINKING_RUNS` and `SHRINKING_SECONDS`. Unless a
+        limit was reached, the test passes without any one of them.
+    """
+    left, until = SHRINKING_RUNS, time.perf_counter() + SHRINKING_SECONDS
+    simpler = True
+    while simpler:
+        simpler = False
+        for candidate in _simpler(found):
+            if left == 0 or time.perf_counter() > until:
+                return found
+            left -= 1
+            shrunk = fails(candidate)
+            if shrunk is not None and _size(shrunk) < _size(found):
+                found, simpler = shrunk, True
+                break
+    return found
+
+
+def _size(deviations: Deviations) -> tuple[int, int, int]:
+    return (
+        len(deviations),
+        sum(each.taken for each in deviations),
+        sum(each.number for each in deviations),
+    )
+
+
+def _simpler(found: Deviations) -> Iterator[Deviations]:
+    """Yield simpler deviations, the simplest first."""
+    size = len(found)
+    while size:
+        for begin in range(0, len(found), size):
+            yield found[:begin] + found[begin + size :]
+        size //= 2
+    for place, each in enumerate(found):
+        before, after = found[:place], found[place + 1 :]
+        for taken in range(1, each.taken):
+            yield (*before, each._replace(taken=taken), *after)
+        for number in range(max(1, each.number - 8), each.number):
+            yield (*before, each._replace(number=number), *after)

@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 
 from flowy import _checks
+from flowy.activity import Activity
 from flowy.errors import ConfigurationError
+from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
@@ -20,9 +22,14 @@ from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, FoundError, Observations
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing import Runner
+from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
+from flowy_sim.testing._registry import children, type_of
+from flowy_sim.testing._run import COMPLETED
 from flowy_sim.testing._runner import MOST_FAULTS
 
 RUNS = 10_000
+
+
 SECONDS = 10.0
 
 
@@ -242,7 +249,10 @@ def _check_processes(given: object) -> None:
 
 
 _LIMITS = ("runs", "seconds", "processes")
+
+
 """The options that are about the exploration and not about each run."""
+
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "faults": checked_faults,
@@ -253,4 +263,71 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "processes": _check_processes,
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
+
+
 """The options of `find` itself, and what checks each of them."""
+
+
+class WorkflowTest:
+    """A test that runs a workflow to its end and asserts nothing else.
+
+    Exploring it finds what no workflow may do in any order and under any fault: get stuck, decide
+    differently on replay, never end, or break an invariant.
+
+    Args:
+        workflow: its class.
+        arguments: the arguments of its ``run``.
+        workflows: classes among which its child workflows are looked up; other children are not
+            run.
+        activities: classes among which its activities are looked up.
+        real: whether the activities found do their work; otherwise they are stubbed.
+        completes: whether it must also complete, whatever goes wrong.
+
+    Attributes:
+        workflows: the workflow, its children, and theirs.
+        activities: the activities that these call.
+        stubbed: what is stubbed, such as ``resize 1`` and ``lambda thumbnail``.
+    """
+
+    def __init__(
+        self,
+        workflow: type[Workflow],
+        arguments: Iterable[Any] = (),
+        workflows: Iterable[type[Workflow]] = (),
+        activities: Iterable[type[Activity]] = (),
+        real: bool = False,
+        completes: bool = False,
+    ) -> None:
+        self.__name__ = workflow.__name__
+        self._workflow = workflow
+        self._arguments = list(arguments)
+        self._completes = completes
+        self.workflows = _family(workflow, workflows)
+        called = activities_of(self.workflows)
+        known = {(each.flowy_type.name, each.flowy_type.version): each for each in activities}
+        self.activities = [known[key] for key in called if key in known]
+        self.stubbed = [" ".join(key) for key in called if not (real and key in known)]
+        self.stubbed += [f"lambda {name}" for name in functions_of(self.workflows)]
+        self._stubs = DefaultStubs(self.workflows, self.activities, real=real)
+
+    def __call__(self, runner: Runner) -> None:
+        """Run the workflow to its end."""
+        self._stubs.add_to(runner.stubs)
+        run = runner(self._workflow, *self._arguments)
+        if self._completes:
+            assert run.status == COMPLETED, run.describe()
+
+
+def _family(workflow: type[Workflow], workflows: Iterable[type[Workflow]]) -> list[type[Workflow]]:
+    """Return a workflow and all that it can start, directly or not.
+
+    Children that a proxy names only by name and version are looked up in `workflows`.
+    """
+    known = {(each.flowy_type.name, each.flowy_type.version): each for each in workflows}
+    family = [workflow]
+    for member in family:  # The list grows meanwhile.
+        for child in children(member):
+            cls = child.workflow or known.get(type_of(child))
+            if cls is not None and cls not in family:
+                family.append(cls)
+    return family

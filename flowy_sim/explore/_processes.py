@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowy_sim.explore._choices import Deviation
+from flowy_sim.explore._choices import Alternative, Deviation
 from flowy_sim.explore._explorer import Explorer
 from flowy_sim.explore._report import Exploration
-from flowy_sim.explore._search import Alternative
 from flowy_sim.explore._story import headline
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowy import _checks
 from flowy_sim._clients.in_process import Reply
-from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL
 from flowy_sim.faults._fault import (
     ACTIVITY_ANSWERS,
     ANSWERS,

@@ -13,8 +13,7 @@ Example:
 
 from __future__ import annotations
 
-from flowy_sim.strategies._decisions import decisions
-from flowy_sim.strategies._histories import histories
+from flowy_sim.strategies._histories import decisions, histories
 from flowy_sim.strategies._machine import WorkflowMachine
 from flowy_sim.strategies._workflows import (
     ActivityCall,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from flowy._client import fault_code
-from flowy_sim._engine.timer_queue import TimerQueue
+from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._simulation.clock import Clock, later
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._worker_pool import HeldAnswer, WorkerClient

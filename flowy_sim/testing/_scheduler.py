@@ -23,13 +23,19 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
-from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, POLLS
-from flowy_sim.faults._fault import InjectedFault, Killed, WorkerCall, is_injected
-from flowy_sim.faults._injection import FaultInjector, OnStrike
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
+from flowy_sim.faults._fault import (
+    FaultInjector,
+    InjectedFault,
+    Killed,
+    OnStrike,
+    WorkerCall,
+    is_injected,
+)
 from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
-from flowy_sim.testing._replay import ReplayingDeciders
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stub_dispatch import STUBS_LIST
 from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep

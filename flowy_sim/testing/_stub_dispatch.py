@@ -21,7 +21,7 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import LambdaFunction
-from flowy_sim._engine.task_lists import DECISION
+from flowy_sim._engine.queues import DECISION
 from flowy_sim._events.schema import TIMEOUTS, attributes_of
 from flowy_sim.testing._stub_answers import (
     ACTIVITY,

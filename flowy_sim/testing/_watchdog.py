@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from flowy_sim._simulation.threads import computes
+from flowy_sim._simulation.waiters import computes
 
 BLOCKED_SECONDS = 10.0
 """Real seconds after which code that waits, and does not compute, counts as blocked."""

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from flowy_sim.verify._decisions import decision, without_nulls
 from flowy_sim.verify._instants import Plan
 from flowy_sim.verify._others import FIRST_DECIDED, Action, FakeChild, OtherExecution, Senders
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._registrations import requirement
 from flowy_sim.verify._simulation import SimulatedDomain
+from flowy_sim.verify._steps import decision, without_nulls
 
 _SETTINGS = (
     "childPolicy",

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import EVENTS
-from flowy_sim.verify._decisions import decision
 from flowy_sim.verify._instants import Plan, RecordedLatency
 from flowy_sim.verify._recording import Event
 from flowy_sim.verify._simulation import LONGEST, SimulatedDomain
+from flowy_sim.verify._steps import decision
 
 #: The id of the first event that the first decisions of an execution write.
 FIRST_DECIDED = 5

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flowy_sim.verify._decisions import ANY_SETTINGS, attributes_of, undefined_setting
 from flowy_sim.verify._recording import Event, Recording
+from flowy_sim.verify._steps import ANY_SETTINGS, attributes_of, undefined_setting
 
 REGISTERED = "REGISTERED"
 DEPRECATED = "DEPRECATED"

@@ -12,11 +12,10 @@ from flowy_sim._engine import Engine, LambdaError, LambdaFunction, Limits
 from flowy_sim._engine.limits import Throttle
 from flowy_sim._engine.model import input_shape
 from flowy_sim.verify._comparison import RunIds
-from flowy_sim.verify._decisions import decision, decision_type
 from flowy_sim.verify._instants import RecordedLatency
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._registrations import Registrations, Requirement
-from flowy_sim.verify._steps import Links
+from flowy_sim.verify._steps import Links, decision, decision_type
 
 DOMAIN = "verify"
 

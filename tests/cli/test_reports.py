@@ -23,7 +23,7 @@ from flowy_sim import mock_swf
 from flowy_sim._events.spans import read
 from flowy_sim._report.page import ReportedRun, failed_first, page, pretty, svg
 from flowy_sim._report.page_timeline import BAND_ROWS, Picture
-from flowy_sim.testing._history_files import iso
+from flowy_sim.testing._histories import iso
 from tests.support.event_builder import History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
 

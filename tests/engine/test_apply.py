@@ -17,8 +17,7 @@ from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import EFFECTS, OUTLIVING
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.latency import KINDS
-from flowy_sim._engine.life_cycles import CLOSED, TABLES, LifeCycleError
-from flowy_sim._engine.open_items import OpenItem
+from flowy_sim._engine.life_cycles import CLOSED, TABLES, LifeCycleError, OpenItem
 from flowy_sim._engine.restore import Restore
 from tests.support.engine_driver import START
 from tests.support.engine_machine import Service, run_campaign

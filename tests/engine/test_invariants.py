@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flowy_sim._engine.events import event_types
+from flowy_sim._engine.model import event_types
 from flowy_sim._events.invariants import Violation, check
 from flowy_sim._events.rules import LINKS, OPENS, TRIGGERS, check_history
 from tests.support.engine_driver import DOMAIN, PACK, Driver, decision

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy_sim._engine import first
-from flowy_sim._engine.timer_queue import TimerQueue
+from flowy_sim._engine.queues import TimerQueue
 
 
 def last(kind: str, count: int) -> int:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from flowy_sim._engine.faults import ValidationException
 from flowy_sim._engine.limits import Limits
-from flowy_sim._engine.paging import LIFETIME, PageTokens
+from flowy_sim._engine.tokens import LIFETIME, PageTokens
 from flowy_sim._engine.validation import checked
 from flowy_sim._engine.visibility import (
     Visibility,

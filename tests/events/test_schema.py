@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowy_sim._engine.events import event_types
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
-from flowy_sim._engine.model import enum, operation_names
+from flowy_sim._engine.model import enum, event_types, operation_names
 from flowy_sim._events import rules
 from flowy_sim._events.schema import ENDS, EVENTS, LIFE_CYCLES, OPENS, STARTS, TIMEOUTS, EventSchema
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy import ActivityWorker, WorkflowWorker, outcome, run_workers, start
-from flowy._workers.backoff import Backoff, is_transient
+from flowy._workers.loop import Backoff, is_transient
 from flowy_sim import Limits, Simulation
 from tests.support.example_workflows import Chain, Double
 from tests.support.worker_loops import DOMAIN, attributes, history, types

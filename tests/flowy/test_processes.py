@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowy._workers.backoff import Backoff
+from flowy._workers.loop import Backoff
 from flowy._workers.processes import run_processes
 from tests.support.worker_processes import always_crashing, crashing_once, stubborn
 

@@ -24,7 +24,7 @@ from click.testing import CliRunner
 
 from flowy import ActivityWorker, WorkflowWorker
 from flowy._cli import cli
-from flowy._workers.backoff import is_transient
+from flowy._workers.loop import is_transient
 from flowy.workers import Worker
 from tests.support.example_workflows import Chain, Double
 from tests.support.worker_loops import DOMAIN

@@ -9,9 +9,8 @@ from typing import Any
 
 from flowy_sim.explore import Exploration, find
 from flowy_sim.explore._attempt import Attempt
-from flowy_sim.explore._choices import PrefixSchedule
+from flowy_sim.explore._choices import FAULT_WEIGHT, PrefixSchedule
 from flowy_sim.explore._explore import make_setup
-from flowy_sim.explore._search import FAULT_WEIGHT
 from flowy_sim.faults import InjectedFault
 from flowy_sim.testing import Runner
 

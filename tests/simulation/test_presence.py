@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from flowy_sim._simulation.presence import COMPUTING, GRACE, Poller, Presence
-from flowy_sim._simulation.tasks import TaskKey, TaskList
-from flowy_sim._simulation.threads import computes
+from flowy_sim._simulation.regions import TaskKey, TaskList
+from flowy_sim._simulation.waiters import computes
 
 LOOK = GRACE / 5
 MANY = 100

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowy_sim import EndlessLoopError, Simulation
 from flowy_sim._simulation import time_skipping
-from flowy_sim._simulation.threads import Threads
+from flowy_sim._simulation.waiters import Threads
 from tests.support.shop import (
     ACTIVITIES,
     DAY,

@@ -23,8 +23,7 @@ from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Polls
 from flowy_sim._simulation.presence import Poller, Presence
-from flowy_sim._simulation.regions import Engines
-from flowy_sim._simulation.tasks import ACTIVITY_POLL, DECISION_POLL, TaskList
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, Engines, TaskList
 
 PATIENCE = 5.0
 LONGEST_POLL = 12.0

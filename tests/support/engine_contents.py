@@ -6,9 +6,9 @@ from typing import Any
 
 from flowy_sim._engine import Engine
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.open_items import OpenItem
+from flowy_sim._engine.life_cycles import OpenItem
+from flowy_sim._engine.queues import TaskLists
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
-from flowy_sim._engine.task_lists import TaskLists
 from flowy_sim._storage.codec import argument_state, domain_state, type_state
 from flowy_sim._storage.restore import StoredEvents
 

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from moto.swf.models import swf_backends
 
 from flowy_sim._engine import Engine, Fault
-from flowy_sim._engine.events import instant
+from flowy_sim._engine.model import instant
 from tests.support.engine_driver import START
 
 ABSENT = object()

@@ -15,9 +15,8 @@ from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Latency, Limits, Simulation
 from flowy_sim.explore import FoundError, explore, find
-from flowy_sim.explore._choices import Deviation, format_choices, parse_choices
+from flowy_sim.explore._choices import Deviation, format_choices, parse_choices, shrink
 from flowy_sim.explore._processes import usable_cores
-from flowy_sim.explore._search import shrink
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.testing import Run, Runner, Stubs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
-from flowy._workers.backoff import Backoff
+from flowy._workers.loop import Backoff
 from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim.explore import explore

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flowy_sim.explore._choices import Choice, deviations
-from flowy_sim.explore._search import LARGE_FRONTIER, Search
+from flowy_sim.explore._choices import LARGE_FRONTIER, Choice, Search, deviations
 
 CHOICES = 40
 

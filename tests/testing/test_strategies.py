@@ -26,7 +26,7 @@ from flowy_sim.strategies import (
     inputs,
     workflows,
 )
-from flowy_sim.strategies._decisions import Decision
+from flowy_sim.strategies._histories import Decision
 from flowy_sim.testing import Runner
 
 UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])

@@ -80,7 +80,9 @@ def test_a_worker_that_never_answers_is_named() -> None:
 
 
 def test_a_decider_that_decides_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowy_sim.testing._replay.ReplayingDeciders.decide", lambda *arguments: [])
+    monkeypatch.setattr(
+        "flowy_sim.testing._histories.ReplayingDeciders.decide", lambda *arguments: []
+    )
     message = stuck(Runner(Simulation()), Siesta)
     assert (
         "- nothing is scheduled: its decider made no decision when it was last asked, at "

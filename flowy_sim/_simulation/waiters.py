@@ -1,7 +1,8 @@
-"""Calls from threads: a long poll blocks the thread that makes it, as it would at the service."""
+"""Calls that wait: a thread blocks in a long poll, a coroutine awaits it."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -165,3 +166,62 @@ def computes(native_id: int | None) -> bool:
             return stat.read().rpartition(b") ")[2].startswith(b"R")
     except OSError:
         return False
+
+
+_DAY = 86_400.0
+
+
+class EventLoop:
+    """Lets the time of a simulation pass in the running event loop.
+
+    Time settles soon after every change, and again when it has said that it should.
+
+    Args:
+        host: the simulation; it is used in this event loop only.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._time_skipping = host.time_skipping
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_due = False
+        self._is_stopped = False
+        host.time_skipping.settle_soon = self.settle_soon
+
+    def wait(self, poll: Poll) -> asyncio.Future[None]:
+        """Return a future that is done when `wake` of a poll is called: when it is answered."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        poll.wake = wake
+        if poll.is_answered:
+            wake()
+        self.settle_soon()
+        return waiter
+
+    def settle_soon(self) -> None:
+        """Let time settle as soon as the loop comes round: something has changed."""
+        if self._is_due or self._is_stopped:
+            return
+        self._is_due = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        asyncio.get_running_loop().call_soon(self._settle)
+
+    def stop(self) -> None:
+        """Let time pass no more."""
+        self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _settle(self) -> None:
+        self._is_due = False
+        if self._is_stopped:
+            return
+        pause = self._time_skipping.settle()
+        if pause is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(min(pause, _DAY), self._settle)
