@@ -25,8 +25,7 @@ from flowy_sim._events.schema import (
     STARTS,
     attributes_of,
 )
-from flowy_sim._report.axes import duration
-from flowy_sim._report.text import one_line
+from flowy_sim._report.layout import duration, one_line
 from flowy_sim._report.timeline import STYLES
 
 _SHOWN = 5

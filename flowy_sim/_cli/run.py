@@ -413,7 +413,7 @@ def _print_run(
     """
     from flowy._safe_text import safe_text
     from flowy_sim._report import timeline
-    from flowy_sim._report.axes import duration
+    from flowy_sim._report.layout import duration
     from flowy_sim.testing._run import COMPLETED
 
     _print_line(console, headline, "bold green" if run.status == COMPLETED else "bold red")

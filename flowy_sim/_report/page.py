@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowy._safe_text import safe_lines, safe_text
 from flowy_sim._events.schema import EVENTS, OPEN, TROUBLES, attributes_of, refused_decision
 from flowy_sim._events.spans import Timeline, read
-from flowy_sim._report.axes import duration
+from flowy_sim._report.layout import duration
 from flowy_sim._report.page_timeline import ROW_HEIGHT, STATES, WIDTH, Picture
 
 if TYPE_CHECKING:

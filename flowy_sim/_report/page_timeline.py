@@ -30,7 +30,7 @@ from flowy_sim._events.schema import (
     TIMER,
 )
 from flowy_sim._events.spans import Row, Span, Timeline
-from flowy_sim._report.axes import STEPS, duration
+from flowy_sim._report.layout import STEPS, duration
 
 WIDTH = 1000
 ROW_HEIGHT = 24

@@ -39,8 +39,7 @@ from flowy_sim._events.schema import (
     TIMER,
 )
 from flowy_sim._events.spans import Row, Span, Timeline, read
-from flowy_sim._report.axes import Axis, axis_for, duration
-from flowy_sim._report.text import columns, cut, one_line, padded
+from flowy_sim._report.layout import Axis, axis_for, columns, cut, duration, one_line, padded
 
 if TYPE_CHECKING:
     from rich.text import Text

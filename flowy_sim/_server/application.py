@@ -16,10 +16,9 @@ from flowy_sim._clients.wire import Response
 from flowy_sim._server.auth import Authenticator
 from flowy_sim._server.calls import CallHandler, Observe
 from flowy_sim._server.control import Control
-from flowy_sim._server.guard import ForbiddenError, Guard
+from flowy_sim._server.guard import ForbiddenError, Guard, with_page_headers
 from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
 from flowy_sim._server.metrics import Metrics
-from flowy_sim._server.page_security import with_page_headers
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from flowy_sim._engine.tokens import ACTIVITY
 from flowy_sim._simulation.clock import Clock
-from flowy_sim._simulation.empty_polls import why_empty
-from flowy_sim._simulation.polls import Poll, Polls, Reply
+from flowy_sim._simulation.polls import Poll, Polls, Reply, why_empty
 from flowy_sim._simulation.presence import Poller, Presence
 from flowy_sim._simulation.regions import (
     DECISION_POLL,

@@ -19,7 +19,7 @@ from sqlite3 import Connection
 
 from flowy_sim._engine.model import event_types
 from flowy_sim._storage import schema
-from flowy_sim._storage.codec import encode
+from flowy_sim._storage.schema import encode
 
 try:
     import fcntl

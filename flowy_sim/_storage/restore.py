@@ -15,9 +15,8 @@ from flowy_sim._engine.model import Event
 from flowy_sim._engine.restore import Restore
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage import schema
-from flowy_sim._storage.codec import decode_events
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.schema import Row
+from flowy_sim._storage.schema import Row, decode_events
 
 #: Number of executions that a domain may have had: as many run ids are generated to restore it.
 MOST_STARTED = 100_000_000

@@ -19,7 +19,10 @@ from flowy_sim._engine.model import Event
 from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import RegisteredType
 from flowy_sim._storage import schema
-from flowy_sim._storage.codec import (
+from flowy_sim._storage.journal import SimulationKey
+from flowy_sim._storage.restore import StoredSimulation, read_domain_ids, read_engines
+from flowy_sim._storage.schema import (
+    Row,
     argument_state,
     domain_state,
     encode,
@@ -28,9 +31,6 @@ from flowy_sim._storage.codec import (
     execution_state,
     type_state,
 )
-from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.restore import StoredSimulation, read_domain_ids, read_engines
-from flowy_sim._storage.schema import Row
 
 #: Number of events, about, of forgotten executions that one unit of work deletes: to delete many
 #: takes long.

@@ -22,8 +22,8 @@ from flowy_sim._engine.validation.constraints import Check, compiled
 from flowy_sim._engine.validation.requests import checked
 from flowy_sim._events.invariants import check
 from flowy_sim._simulation.settings import check_account, check_mode, check_name
-from flowy_sim._storage.codec import type_state
 from flowy_sim._storage.restore import StoredSimulation
+from flowy_sim._storage.schema import type_state
 
 
 def verify_simulation(stored: StoredSimulation) -> None:

@@ -16,7 +16,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy_sim._events.history import Event, History, RecordedCall, calls, nearest
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._report import timeline
-from flowy_sim._report.axes import duration
+from flowy_sim._report.layout import duration
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client

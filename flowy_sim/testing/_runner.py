@@ -31,8 +31,8 @@ from flowy_sim.testing._registry import (
 )
 from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
 from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._stub_answers import stub_payloads
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._stub_payloads import stub_payloads
 from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,16 +13,24 @@ from flowy import _checks
 from flowy._payloads.hints import hints_of
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
-from flowy.payloads import PLAIN
+from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim._events.schema import TIMEOUTS
 
 NOTHING: Any = object()
+
+
 """The default of an argument for which None is a value."""
 
+
 ACTIVITY = "activity"
+
+
 CHILD = "workflow"
+
+
 FUNCTION = "Lambda function"
+
 
 _START_TO_CLOSE = "START_TO_CLOSE"
 
@@ -231,3 +241,52 @@ def _seconds(name: str, value: object, *, zero: bool) -> float:
             return value
     least = "at least 0" if zero else "more than 0"
     raise ConfigurationError(f"{name} must be a number of seconds, {least}, not {value!r}")
+
+
+def stub_payloads(payloads: Payloads, is_plain: Callable[[object], bool]) -> Payloads:
+    """Return payloads that leave text as it is where a stub answers other code than flowy's.
+
+    Args:
+        payloads: encodes and decodes everything else.
+        is_plain: called with the name and version of a type; returns whether the current task is
+            of that type and is answered in plain text.
+    """
+    cls = type(payloads)
+    found: Any = copy(payloads)
+    members = {"original": payloads, "is_plain": staticmethod(is_plain)}
+    found.__class__ = type(cls.__name__, (_PlainForOthers, cls), members)
+    return found  # type: ignore[no-any-return]
+
+
+def plain_arguments(text: str | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a stub's function: the input as it was sent."""
+    return (text,), {}
+
+
+def plain_text(value: object) -> str:
+    """Return a result as text: text as it is, nothing as no text, and other values as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class _PlainForOthers(Payloads):
+    original: Payloads
+    is_plain: Callable[[object], bool]
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Payloads]]:
+        # In another process, no stub answers anything.
+        return copy, (self.original,)
+
+    def decode_start(
+        self, owner: object, text: str | None, hinted: type | None = None
+    ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        if self.is_plain(owner):
+            args, kwargs = plain_arguments(text)
+            return list(args), kwargs, []
+        return super().decode_start(owner, text, hinted)
+
+    def encode_result(self, owner: object, value: object, encode: Any = None) -> str:
+        if self.is_plain(owner):
+            return plain_text(value)
+        return super().encode_result(owner, value, encode)

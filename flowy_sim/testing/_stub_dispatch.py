@@ -28,9 +28,9 @@ from flowy_sim.testing._stub_answers import (
     CHILD,
     FUNCTION,
     Answer,
+    plain_arguments,
     time_out_first,
 )
-from flowy_sim.testing._stub_payloads import plain_arguments
 from flowy_sim.testing._stubs import NameAndVersion, Stub, Stubs, UnexpectedCallError
 
 STUBS_LIST = "answered by stubs"

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from flowy_sim._events.schema import EVENTS
 from flowy_sim._report import timeline
-from flowy_sim._report.axes import duration
-from flowy_sim._report.text import columns
+from flowy_sim._report.layout import columns, duration
 from tests.support.event_builder import History
 
 

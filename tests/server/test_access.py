@@ -12,8 +12,7 @@ from botocore.credentials import Credentials
 
 from flowy_sim._server.control import CHANGING, PREFIX, READING
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.guard import ForbiddenError, Guard
-from flowy_sim._server.page_security import PAGE_HEADERS, ActionTokens
+from flowy_sim._server.guard import PAGE_HEADERS, ActionTokens, ForbiddenError, Guard
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 
