@@ -73,7 +73,7 @@ class LambdaContext:
 
     def log(self, message: object) -> None:
         """Log a message, as ``print`` does in AWS Lambda."""
-        logger.info("%s: %s", self.function_name, message)
+        logger.info("%r: %r", self.function_name, message)
 
 
 class LambdaError(Exception):

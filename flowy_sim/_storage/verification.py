@@ -8,6 +8,7 @@ and the service model decide that.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -147,10 +148,10 @@ def _verify_request(operation: str, what: str, **members: Any) -> None:
 
 def _verify_instants(what: str, *instants: Any) -> None:
     for at in instants:
-        try:
-            instant(_whole_number(at))
-        except OverflowError:
-            raise ValueError(f"{what} has a time of {at!r:.40}, which no clock shows") from None
+        # A time that a datetime cannot hold is shown as the nearest that it can.
+        shown = (instant(_whole_number(at)) - instant(0)) // timedelta(milliseconds=1)
+        if shown != at:
+            raise ValueError(f"{what} has a time of {at!r:.40}, which no clock shows")
 
 
 def _whole_number(value: Any) -> int:

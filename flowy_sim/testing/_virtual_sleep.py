@@ -12,7 +12,6 @@ logged.
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -24,7 +23,9 @@ really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
 
-logger = logging.getLogger("flowy_sim.testing")
+from flowy._safe_text import safe_logger
+
+logger = safe_logger("flowy_sim.testing")
 
 
 class Sleeper(Protocol):

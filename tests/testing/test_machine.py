@@ -93,7 +93,7 @@ def test_a_bug_is_found_and_shrunk_to_a_few_steps() -> None:
         )
     program = "\n".join(raised.value.__notes__)
     steps = re.findall(r"state\.(start|send_signal|take_turn|advance_time|inject_fault)\(", program)
-    assert steps[0] == "start"
+    assert "start" in steps
     assert "inject_fault" in steps
     assert len(steps) <= 8
 
