@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from flowy._safe_text import safe_logger
+
 really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
-
-from flowy._safe_text import safe_logger
 
 logger = safe_logger("flowy_sim.testing")
 
