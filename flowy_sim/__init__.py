@@ -18,7 +18,7 @@ only from those below it.
 ``_storage``         a journal of served simulations in a file; exports and imports
 ``_clients``         in process: a client object, real boto3; the JSON of the wire
 ``_simulation``      one simulation: clock, schedule, regions, presence, polls, time skipping
-``_report``          timelines as text
+``_report``          timelines as text, as pages and as pictures
 ``_events``          what event types are, spans, rules that every history obeys
 ``_engine``          the service as a pure state machine
 """
