@@ -119,7 +119,7 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(
             side_by_side = [self.effect(first, by) for by in range(3)]
             return self.effect(sum(each.result() for each in side_by_side), 1).result()
 
-    simulation = Simulation(seed=seed)
+    simulation = Simulation(seed=seed, patience=0.1)
     client = simulation.client()
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     ActivityWorker(client, DOMAIN, "numbers", [Effect]).register()
@@ -194,7 +194,7 @@ def test_children_signals_and_timers_survive_dying_workers(seed: int, suspended:
                 self.restart(self.add(*hello), 1)
             return gather(*hello)[0]
 
-    simulation = Simulation(seed=seed)
+    simulation = Simulation(seed=seed, patience=0.1)
     client = simulation.client()
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     ActivityWorker(client, DOMAIN, "numbers", [Add]).register()
