@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_bytes_with_another_hash_seed(
     other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     there = subprocess.run(
         [sys.executable, __file__, repr(runs)],
-        env={**os.environ, "PYTHONHASHSEED": other},
+        env={**os.environ, "PYTHONHASHSEED": other, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         check=True,
     )
