@@ -501,7 +501,7 @@ class Runner:
         scheduler, registry = self.scheduler, self.scheduler.registry
         if registry is None:
             return ""
-        polled = scheduler.workers().activity_lists
+        polled = scheduler.workers().activity_lists or ()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(
