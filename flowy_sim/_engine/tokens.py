@@ -32,7 +32,7 @@ _RUN_ID_LENGTH = 46
 _DIGEST_LENGTH = 8
 
 
-_RECENT = 1_000
+_RECENT = 64
 """How many tokens can be read without decoding them again."""
 
 
