@@ -7,7 +7,7 @@ U+FFFF. The service is written in Java, whose strings count in the same way.
 from __future__ import annotations
 
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from flowy._call_sites import is_flowy
 from flowy.errors import DependencyFailed, FlowyError, TaskError
@@ -118,7 +118,8 @@ def _traceback(error: BaseException) -> str:
     if frames is None and isinstance(error, FlowyError) and _from_author(error.__cause__) is None:
         # The author's code was not reached: the message says it all.
         return "".join(traceback.format_exception_only(error))
-    frames = frames or error.__traceback__
+    if frames is None and not any(map(_is_hidden, traceback.walk_tb(error.__traceback__))):
+        frames = error.__traceback__  # A bug of flowy's.
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
@@ -127,7 +128,11 @@ def _from_author(error: BaseException | None) -> TracebackType | None:
     frames = None if error is None else error.__traceback__
     while frames is not None and (
         is_flowy(frames.tb_frame.f_globals.get("__name__", ""))
-        or frames.tb_frame.f_locals.get("__tracebackhide__")
+        or _is_hidden((frames.tb_frame, frames.tb_lineno))
     ):
         frames = frames.tb_next
     return frames
+
+
+def _is_hidden(place: tuple[FrameType, int]) -> bool:
+    return bool(place[0].f_locals.get("__tracebackhide__"))
