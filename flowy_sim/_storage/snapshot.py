@@ -371,8 +371,9 @@ def _add(path: Path, arriving: list[LoadedSimulation]) -> Imported:
         else:
             lost_tokens += _merge(unit, each, contents, beside, path)
         executions += (execution for content in contents for execution in content.executions)
-    with files.writing(path, seen) as connection:
-        unit.write(connection)
+    unit.changes = len(executions)
+    with files.writing(path, seen) as file:
+        file.write(unit)
     return Imported(len(arriving), len(executions), sum(map(len, executions)), lost_tokens)
 
 
