@@ -15,7 +15,7 @@ only from those below it.
 `faults`             what exploring injects: workers that die, answers that are lost, signals
 `verify`             re-drives a recorded history and compares every event
 ``_server``          HTTP: application, authentication, connections, control, metrics
-``_storage``         a journal of served simulations in a file; exports and imports
+``_storage``         a journal of served simulations in a file; snapshots and imports
 ``_clients``         in process: a client object, real boto3; the JSON of the wire
 ``_simulation``      one simulation: clock, schedule, regions, presence, polls, time skipping
 ``_report``          timelines as text, as pages and as pictures

@@ -82,7 +82,8 @@ def open_file(
         path: the file; it is created if it does not exist.
         target: receives the simulations; it has none yet.
         expected: settings that the simulation without a name must have, if it is in the file.
-        url, accept_loss: see `journal_in`.
+        url: of the server, or empty.
+        accept_loss: whether to open a file that has less than was acknowledged.
 
     Raises:
         FileRefusedError: the file cannot be used.

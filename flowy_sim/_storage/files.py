@@ -67,6 +67,10 @@ class FileRefusedError(Exception):
     """A file cannot be used; the message says why and what to do. The file is unchanged."""
 
 
+class FileInUseError(FileRefusedError):
+    """Another process has the file open."""
+
+
 def is_missing(path: Path, *, accept_loss: bool = False) -> bool:
     """Return whether a file does not exist, or is empty.
 
@@ -449,7 +453,7 @@ def _refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedErr
         )
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return FileRefusedError(
+        return FileInUseError(
             f"{path} is in use by another process; stop that one, or give another file."
         )
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):

@@ -65,7 +65,7 @@ class Served(Driver):
 
 
 def crash(path: Path, copied: Path | None = None) -> Path:
-    """Copy a file and what belongs to it as they are at this moment: as if the process had been killed."""
+    """Copy a file and what belongs to it, as if the process had been killed at this moment."""
     copied = copied or path.with_name("crashed.db")
     for ending in ("", "-wal", "-progress"):
         source = path.with_name(path.name + ending)
