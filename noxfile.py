@@ -153,6 +153,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=THIS_PYTHON)
+def browser(session: nox.Session) -> None:
+    """Run the tests of pages in Chromium, which has to be installed."""
+    session.install(EVERYTHING, *group("browser"), *group("test"))
+    session.run("pytest", "-n", "2", "tests/browser", *session.posargs)
+
+
+@nox.session(python=THIS_PYTHON)
 def soak(session: nox.Session) -> None:
     """Run the long campaigns of the state machines."""
     session.install(EVERYTHING, *group("test"))
