@@ -119,6 +119,19 @@ class TimerQueue:
         self._skip_dead(queue)
         return queue[0][0] if queue else None
 
+    def peek(self) -> tuple[int, Effect] | None:
+        """Return the instant of the earliest effect, and the effect scheduled first of those.
+
+        None if nothing is pending.
+        """
+        if self._ready:
+            return self._ready_at, next(iter(self._ready.values()))
+        self._skip_dead(self._queue)
+        if not self._queue:
+            return None
+        at, key = self._queue[0]
+        return at, self._alive[key]
+
     def pop(self, instant: int) -> Effect:
         """Take one of the effects of an instant that `next_instant` has just returned.
 
