@@ -87,6 +87,11 @@ class _FromEnvironment(click.Command):
     type=click.Path(path_type=Path),
     help="File in which to keep everything, and from which to continue.",
 )
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Serve a file that has less than was acknowledged, and report what is missing.",
+)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Quota to change.")
 @click.option(
     "--account",
@@ -193,6 +198,7 @@ def serve(
     port: int,
     log: bool,
     db: Path | None,
+    accept_loss: bool,
     grace: int,
     no_console: bool,
     **options: Any,
@@ -233,7 +239,11 @@ def serve(
     _warn(host, settings)
     allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
-    open_journal = open_nothing if db is None else journal_in(db, _given(settings))
+    open_journal = (
+        open_nothing
+        if db is None
+        else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
+    )
     server = Server(
         listener, settings, open_journal, observers, grace, None if no_console else console
     )

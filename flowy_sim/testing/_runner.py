@@ -17,6 +17,8 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
+from flowy_sim._simulation.stub_answers import stub_payloads
+from flowy_sim._simulation.stubs import Stubs, UnexpectedCallError
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._loops import PollingCode, check_greenlet
@@ -31,9 +33,7 @@ from flowy_sim.testing._registry import (
 )
 from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._stub_answers import stub_payloads
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
 
 DOMAIN = "simulated"
@@ -501,7 +501,7 @@ class Runner:
         scheduler, registry = self.scheduler, self.scheduler.registry
         if registry is None:
             return ""
-        polled = scheduler.workers().activity_lists
+        polled = scheduler.workers().activity_lists or ()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(

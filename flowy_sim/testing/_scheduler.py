@@ -24,6 +24,7 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
+from flowy_sim._simulation.stubs import STUBS_LIST
 from flowy_sim.faults._fault import (
     FaultInjector,
     InjectedFault,
@@ -37,7 +38,6 @@ from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._stub_dispatch import STUBS_LIST
 from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 

@@ -17,10 +17,10 @@ from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, waits
 from flowy_sim._simulation.clock import Clock
+from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._stub_answers import ACTIVITY
 from flowy_sim.testing._stub_dispatch import StubDispatch
 
 _LONGEST_RESCHEDULING = 24 * 3600 * 1000
@@ -231,6 +231,8 @@ class TurnLoop:
         if since_check < _LONGEST_RESCHEDULING:
             return
         self._checked_at = self._clock.milliseconds
+        if found.event_type(len(found)) not in _RESCHEDULING:
+            return
         client, domain = self._scheduler.client, self._scheduler.domain
         events = history(client, domain, execution)
         since = now - timedelta(milliseconds=_LONGEST_RESCHEDULING)

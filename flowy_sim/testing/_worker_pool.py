@@ -17,8 +17,8 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.regions import POLLS
+from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim.faults._fault import HEARTBEAT, FaultInjector, WorkerCall
-from flowy_sim.testing._stub_answers import Answer
 from flowy_sim.testing._watchdog import Watchdog
 
 PolledList = tuple[str, str]
