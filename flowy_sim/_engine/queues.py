@@ -124,10 +124,10 @@ class TimerQueue:
         """
         if self._ready:
             return self._ready_at, next(iter(self._ready.values()))
-        self._skip_dead(self._queue)
-        if not self._queue:
+        firsts = [heap[0] for heap in self._all_heaps if self._next_of(heap) is not None]
+        if not firsts:
             return None
-        at, key = self._queue[0]
+        at, key = min(firsts)
         return at, self._alive[key]
 
     def pop(self, instant: int) -> Effect:
