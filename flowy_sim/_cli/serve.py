@@ -190,6 +190,7 @@ class _FromEnvironment(click.Command):
     type=click.IntRange(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
+@click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
     command: tuple[str, ...],
@@ -199,6 +200,7 @@ def serve(
     db: Path | None,
     accept_loss: bool,
     grace: int,
+    no_console: bool,
     **options: Any,
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
@@ -212,6 +214,7 @@ def serve(
     given again.
     """
     try:
+        from flowy_sim._console.application import console
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
         from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
@@ -241,7 +244,9 @@ def serve(
         if db is None
         else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
     )
-    server = Server(listener, settings, open_journal, observers, grace)
+    server = Server(
+        listener, settings, open_journal, observers, grace, None if no_console else console
+    )
     try:
         if not command:
             with collecting_rarely():
