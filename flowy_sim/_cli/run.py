@@ -175,7 +175,8 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     from flowy._cli import INTERRUPTED, errors_as_messages
     from flowy._safe_text import log_to_stderr
     from flowy_sim._cli.live import RunInterrupted
-    from flowy_sim._cli.targets import find, find_showcase
+    from flowy_sim._cli.showcase import showcase
+    from flowy_sim._cli.targets import find
 
     if options.verbose:
         log_to_stderr("%(asctime)s %(name)s %(message)s")
@@ -189,7 +190,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
                 raise click.UsageError("Give a WORKFLOW or --decider, not both.")
             target, remark = None, ""
             if loops is None and not words and not (options.remote or options.realtime):
-                target = find_showcase()
+                target = showcase()
                 remark = _REMARK
             elif loops is None:
                 target = find(words, options.activities)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from flowy import ActivityProxy, Retry, workflow
 from flowy.tutorial import SAMPLE, ImageCategorization, ImageError
-from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
-from flowy_sim._cli.targets import Target
+from flowy_sim._cli.targets import Target, imported, tutorial_installed
 from flowy_sim._simulation.stubs import Stubs
 
 
@@ -17,11 +16,19 @@ from flowy_sim._simulation.stubs import Stubs
 class PatientCategorization(ImageCategorization):
     """The tutorial's workflow, which also tries again to shrink a photograph."""
 
-    resize = ActivityProxy(Resize, retry=Retry(attempts=3, delay=30))
+    resize = ActivityProxy("resize", 1, retry=Retry(attempts=3, delay=30))
 
 
 def showcase() -> Target:
-    """Return the workflow, with stubs that take simulated time to do the work of its activities."""
+    """Return the workflow, with stubs that take simulated time to do the work of its activities.
+
+    Raises:
+        click.ClickException: what the tutorial needs is not installed.
+    """
+    with tutorial_installed():
+        imported("flowy.tutorial")
+    from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+
     stubs = Stubs()
     stubs(Resize, error=ImageError("the disk is full"), takes=15).then(
         function=Resize().run, takes=45

@@ -82,28 +82,15 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     if words and _WORKFLOW.fullmatch(words[0]):
         return _load(words[0], list(map(parse_argument, words[1:])), modules)
     photograph = _photograph(words[0]) if words else _sample()
-    with _tutorial_installed():
+    with tutorial_installed():
         target = _load(TUTORIAL, [photograph, *map(parse_argument, words[1:])], modules)
     return Target(
         target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
     )
 
 
-def find_showcase() -> Target:
-    """Find the workflow that shows what the simulator is for.
-
-    Raises:
-        click.ClickException: what it needs is not installed.
-    """
-    with _tutorial_installed(), _imports("flowy.tutorial"):
-        scan("flowy.tutorial")
-    from flowy_sim._cli.showcase import showcase
-
-    return showcase()
-
-
 @contextmanager
-def _tutorial_installed() -> Iterator[None]:
+def tutorial_installed() -> Iterator[None]:
     """Say what to install if the tutorial's workflow cannot be imported."""
     try:
         yield
