@@ -83,7 +83,7 @@ def start(
 
     Raises:
         ConfigurationError: an option is wrong, or ``run`` does not accept these arguments.
-        SerializationError: an argument cannot be sent.
+        SerializationError: an argument cannot be sent, or does not match its type hint.
         StartError: the service refuses, because the type or the domain is unknown, or because an
             execution with this id is open.
 
@@ -104,8 +104,13 @@ def start(
         "priority": priority,
         "lambda_role": lambda_role,
     }
-    raw = args[0] if len(args) == 1 and isinstance(args[0], RawInput) else None
-    text = payloads.encode_input(f"{name} {version}", args, kwargs) if raw is None else raw.text
+    label = f"{name} {version}"
+    if len(args) == 1 and isinstance(args[0], RawInput):
+        text = args[0].text
+    else:
+        text = payloads.encode_input(label, args, kwargs)
+        if isinstance(workflow, type):
+            payloads.decode_input(label, text, workflow)  # As its worker will.
     request = {
         "domain": _checks.text("domain", domain),
         "workflowId": _checks.text("workflow_id", workflow_id),

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from flowy import _checks
-from flowy._payloads.hints import hints_of
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
@@ -68,8 +67,9 @@ class Answers:
         cls: its class, whose type hints results are checked against; None if there is none.
     """
 
-    def __init__(self, label: str, kind: str, cls: Any = None) -> None:
+    def __init__(self, label: str, kind: str, cls: Any = None, payloads: Payloads = PLAIN) -> None:
         self.label = label
+        self.payloads = payloads
         self.kind = kind
         self.cls: type[Activity | Workflow] | None = cls
         self._answers: list[Answer] = []
@@ -187,9 +187,9 @@ class Answers:
         if error is None:
             owner = f"the stub of {self.label}"
             try:
-                text = PLAIN.encode_result(owner, result)
-                if result is not None and self.cls is not None and hints_of(self.cls).result:
-                    PLAIN.decode_result(owner, text, self.cls)
+                text = self.payloads.encode_result(owner, result)
+                if self.cls is not None:
+                    self.payloads.decode_result(owner, text, self.cls)
             except SerializationError as unsent:
                 raise unsent.with_traceback(None) from None
             return lambda *args, **kwargs: result
