@@ -146,7 +146,7 @@ _PLAIN: dict[type, tuple[type, ...]] = {
 
 
 def _plain(cls: type) -> Converter:
-    fitting, name = _PLAIN[cls], "null" if cls is type(None) else cls.__name__
+    fitting, name = _PLAIN[cls], "None" if cls is type(None) else cls.__name__
 
     def check(value: Any) -> Any:
         if isinstance(value, fitting) and (cls is bool or not isinstance(value, bool)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from datetime import timedelta
 from typing import Any
 
 from flowy._safe_text import safe_logger
@@ -317,7 +318,7 @@ class ServedSimulation:
 
     # Time
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; what falls due on the way happens, each at its own instant.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
@@ -41,8 +42,8 @@ class AnswerOptions(TypedDict, total=False):
     error: Exception | None
     function: Callable[..., Any] | None
     timeout: str | None
-    takes: float
-    heartbeat: float | None
+    takes: float | timedelta
+    heartbeat: float | timedelta | None
 
 
 class StubCase(Answers):

@@ -53,7 +53,7 @@ WRONG = [
     (float, True, "expected float, got True"),
     (str, 1, "expected str, got 1"),
     (bool, 1, "expected bool, got 1"),
-    (None, 1, "expected null, got 1"),
+    (None, 1, "expected None, got 1"),
     (list, {}, "expected a list, got {}"),
     (dict, [], "expected an object, got []"),
     (int | str, 1.5, "expected int, got 1.5"),
