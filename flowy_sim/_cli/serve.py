@@ -87,6 +87,11 @@ class _FromEnvironment(click.Command):
     type=click.Path(path_type=Path),
     help="File in which to keep everything, and from which to continue.",
 )
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Serve a file that has less than was acknowledged, and report what is missing.",
+)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Quota to change.")
 @click.option(
     "--account",
@@ -199,6 +204,7 @@ class _FromEnvironment(click.Command):
     type=click.IntRange(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
+@click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
     command: tuple[str, ...],
@@ -206,7 +212,9 @@ def serve(
     port: int,
     log: bool,
     db: Path | None,
+    accept_loss: bool,
     grace: int,
+    no_console: bool,
     **options: Any,
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
@@ -220,6 +228,7 @@ def serve(
     given again.
     """
     try:
+        from flowy_sim._console.application import console
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
         from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
@@ -244,8 +253,14 @@ def serve(
     _warn(host, settings)
     allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
-    open_journal = open_nothing if db is None else journal_in(db, _given(settings))
-    server = Server(listener, settings, open_journal, observers, grace)
+    open_journal = (
+        open_nothing
+        if db is None
+        else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
+    )
+    server = Server(
+        listener, settings, open_journal, observers, grace, None if no_console else console
+    )
     try:
         if not command:
             with collecting_rarely():

@@ -23,7 +23,7 @@ from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.testing._registry import proxies, type_of
 
-TUTORIAL = "flowy.tutorial.workflows:ImageCategorization"
+TUTORIAL = "flowy.tutorial:ImageCategorization"
 
 _IDENTIFIER = r"[^\W\d]\w*"
 _WORKFLOW = re.compile(rf"{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}")
@@ -131,15 +131,20 @@ def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:
     module_name = path.partition(":")[0]
     with _imports(module_name):
         workflow = load_workflow(path)
-    # A top-level module has no package; then only the module is searched.
-    package = sys.modules[module_name].__package__ or module_name
-    with _imports(package):
-        found = scan(package)
-    activities = dict.fromkeys(found.activities)
+    activities: dict[type[Activity], None] = {}
+    workflows: dict[type[Workflow], None] = {}
+    # Where the class is imported from may be another package than where it is named.
+    for name in dict.fromkeys((module_name, workflow.__module__)):
+        # A top-level module has no package; then only the module is searched.
+        package = sys.modules[name].__package__ or name
+        with _imports(package):
+            found = scan(package)
+        activities.update(dict.fromkeys(found.activities))
+        workflows.update(dict.fromkeys(found.workflows))
     for module in modules:
         with _imports(module):
             activities.update(dict.fromkeys(scan(module).activities))
-    return Target(workflow, arguments, tuple(activities), found.workflows)
+    return Target(workflow, arguments, tuple(activities), tuple(workflows))
 
 
 def _sample() -> str:

@@ -1,4 +1,4 @@
-"""The control API: a simulation's clock, reset and export, and the server's health and metrics.
+"""The control API: a simulation's clock, reset and snapshot, and the server's health and metrics.
 
 It is under ``/_flowy``, or ``/NAME/_flowy`` for a simulation with a name; no SWF client uses such a
 path. ``?account=…`` selects another account than the default. Requests and responses are JSON
@@ -83,6 +83,7 @@ class Control:
             Route(f"{PREFIX}/ready", self._ready, methods=["GET"]),
             Route(f"{PREFIX}/metrics", self._show_metrics, methods=["GET"]),
             Route(f"{PREFIX}/simulations", self._list, methods=["GET"]),
+            Route(f"{PREFIX}/simulations/snapshot", self._snapshot_all, methods=["GET"]),
         ]
         for start in (PREFIX, f"/{{simulation}}{PREFIX}"):
             routes.append(Route(start, self._remove, methods=["DELETE"]))
@@ -95,7 +96,7 @@ class Control:
                 for (method, path), answer in answers.items()
             ]
             routes.append(Route(f"{start}/reset", self._reset, methods=["POST"]))
-            routes.append(Route(f"{start}/export", self._export, methods=["GET"]))
+            routes.append(Route(f"{start}/snapshot", self._snapshot, methods=["GET"]))
         return routes
 
     async def _health(self, request: Request) -> Response:
@@ -138,14 +139,21 @@ class Control:
 
         return await self._checked(request, reset)
 
-    async def _export(self, request: Request) -> Response:
-        async def export(body: bytes) -> Response:
+    async def _snapshot_all(self, request: Request) -> Response:
+        async def snapshot(body: bytes) -> Response:
+            content = snapshot_of(map(loaded, self._simulations))
+            return Response(content, media_type=SNAPSHOT_TYPE)
+
+        return await self._checked(request, snapshot, account="")
+
+    async def _snapshot(self, request: Request) -> Response:
+        async def snapshot(body: bytes) -> Response:
             simulation = self._simulations.find(*self._key(request))
             if simulation is None:
                 return _error(404, "There is no such simulation.")
-            return Response(exported(simulation), media_type=SNAPSHOT_TYPE)
+            return Response(snapshot_of([loaded(simulation)]), media_type=SNAPSHOT_TYPE)
 
-        return await self._checked(request, export)
+        return await self._checked(request, snapshot)
 
     def _handler(
         self, answer: Answer, find: Callable[[str, str], ServedSimulation]
@@ -224,12 +232,12 @@ def describe(simulation: ServedSimulation) -> Members:
     }
 
 
-def exported(simulation: ServedSimulation) -> bytes:
-    """Return a snapshot of a simulation, as `flowy-sim import` reads it."""
+def loaded(simulation: ServedSimulation) -> LoadedSimulation:
+    """Return a simulation as snapshots take it."""
     now, mode = simulation.clock.milliseconds, simulation.clock.mode
     key = SimulationKey(simulation.name, simulation.account)
     stored = StoredSimulation(0, key, simulation.settings.written(), now, mode, now, {})
-    return snapshot_of(LoadedSimulation(stored, {each.region: each for each in simulation.engines}))
+    return LoadedSimulation(stored, {each.region: each for each in simulation.engines})
 
 
 def clock_of(simulation: ServedSimulation) -> Members:

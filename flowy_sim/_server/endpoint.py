@@ -19,7 +19,7 @@ ENVIRONMENT_VARIABLE = "FLOWY_SIM_CONTROL_TOKEN"
 #: Real seconds within which a server has to answer.
 _SECONDS = 30
 #: Real seconds within which it has to answer with a snapshot.
-_EXPORT_SECONDS = 600
+_SNAPSHOT_SECONDS = 600
 
 
 class EndpointError(Exception):
@@ -190,13 +190,17 @@ class Endpoint:
         """Return its settings and its status: time, polls that wait, tasks held."""
         return self.ask("GET", "")
 
-    def export(self) -> bytes:
+    def snapshot(self) -> bytes:
         """Return a snapshot of everything in it: a database file for ``flowy-sim import``.
 
         Raises:
             EndpointError: it has never been called.
         """
-        return self._request("GET", "/export", None, _EXPORT_SECONDS)
+        return self._request("GET", "/snapshot", None, _SNAPSHOT_SECONDS)
+
+    def snapshot_of_all(self) -> bytes:
+        """Return a snapshot of all simulations of the server, of all accounts."""
+        return self._request("GET", "/simulations/snapshot", None, _SNAPSHOT_SECONDS)
 
     def ask(
         self,

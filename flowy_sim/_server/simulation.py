@@ -208,6 +208,29 @@ class ServedSimulation:
         finally:
             await self.journal.durable()
 
+    async def carry_out(self, operation: str, request: Reply, region: str) -> Reply:
+        """Carry out a call of a person, who is not a client that time waits for.
+
+        Args:
+            operation: such as ``TerminateWorkflowExecution``; not a poll.
+            request: its members, as they came.
+            region: the region whose service is called.
+
+        Returns:
+            The reply, when everything that it shows is durable.
+
+        Raises:
+            Fault: the call is refused.
+            JournalError: the changes cannot be made durable.
+        """
+        try:
+            self.journal.check()
+            reply = self._host.carry_out(operation, request, region)
+            self._time_skipping.follow()
+            return reply
+        finally:
+            await self.journal.durable()
+
     async def _wait(self, poll: Poll, connection: Connection) -> Reply:
         """Wait until a poll is answered, or until its connection is closed."""
         self._open_polls.count += 1

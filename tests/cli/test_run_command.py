@@ -358,3 +358,23 @@ def test_verbose_logs_what_workers_do(invoke, monkeypatch):
     result = invoke("run", "--verbose")
 
     assert "registered the activity resize 1" in result.stderr
+
+
+def test_a_class_is_run_by_the_name_of_the_package_that_imports_it(invoke, folder):
+    (folder / "parts").mkdir()
+    (folder / "parts" / "__init__.py").write_text("")
+    (folder / "parts" / "work.py").write_text(
+        "from flowy import Activity, ActivityProxy, Workflow, activity, workflow\n"
+        "@activity('part', 1, 'parts')\n"
+        "class Part(Activity):\n"
+        "    def run(self):\n"
+        "        return 'made'\n"
+        "@workflow('whole', 1, 'parts')\n"
+        "class Whole(Workflow):\n"
+        "    part = ActivityProxy('part', 1)\n"
+        "    def run(self):\n"
+        "        return self.part()\n"
+    )
+    (folder / "front.py").write_text("from parts.work import Whole\n")
+    assert invoke("run", "front:Whole").stdout.startswith("made\n")
+    assert invoke("run", "flowy.tutorial:ImageCategorization", photograph()).exit_code == 0

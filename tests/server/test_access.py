@@ -29,9 +29,10 @@ CONTROL = sorted(
         *CHANGING,
         ("DELETE", ""),
         ("POST", "/reset"),
-        ("GET", "/export"),
+        ("GET", "/snapshot"),
         ("GET", "/metrics"),
         ("GET", "/simulations"),
+        ("GET", "/simulations/snapshot"),
     ]
 )
 
