@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import boto3
+import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 
@@ -160,6 +161,7 @@ def test_rows_come_in_bands_and_paths_do_not_grow_with_rows() -> None:
     assert max(len(band.paths) for band in lots) <= 4
 
 
+@pytest.mark.slow
 def test_ten_thousand_events_make_a_page_of_three_megabytes_at_most() -> None:
     events = many(3332)
     assert len(events) >= 9_999
