@@ -24,6 +24,7 @@ from flowy.payloads import Payloads
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @with_store
 @of_one
 def show(
@@ -33,6 +34,7 @@ def show(
     run_id: str | None,
     store: str | None,
     report: Path | None,
+    redact: bool,
     in_json: bool,
 ) -> None:
     """Show the execution WORKFLOW_ID: its status, its input, what is open, and its outcome.
@@ -40,11 +42,13 @@ def show(
     With --json: the reply of DescribeWorkflowExecution, with ``input``, ``result``, ``reason`` and
     ``details`` where they exist.
     """
+    if redact and report is None:
+        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
     execution = executions.latest(client, domain, workflow_id, run_id)
     described = executions.describe(client, domain, execution)
     events = executions.history(client, domain, execution)
     if report is not None:
-        _write_page(report, events, execution)
+        _write_page(report, events, execution, redact=redact)
     texts = _texts(events, Payloads(store=store))
     info = described["executionInfo"]
     if in_json:
@@ -72,10 +76,13 @@ def show(
             click.echo(f"{name + ':':13}{safe_lines(value)}".replace("\n", f"\n{'':13}"))
 
 
-def _write_page(path: Path, events: list[executions.Event], execution: Execution) -> None:
+def _write_page(
+    path: Path, events: list[executions.Event], execution: Execution, *, redact: bool
+) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
-    text = page([ReportedRun(events, *execution)], f"Execution {execution.workflow_id}")
+    runs = [ReportedRun(events, *execution)]
+    text = page(runs, f"Execution {execution.workflow_id}", redact=redact)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

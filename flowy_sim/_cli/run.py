@@ -67,6 +67,7 @@ class RunOptions:
     as_json: bool
     history: Path | None
     report: Path | None
+    redact: bool
     seed: int | None
     workers: int | None
     realtime: bool
@@ -96,6 +97,8 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
+        if self.redact and self.report is None:
+            raise click.UsageError("--redact is for the page of --report; add --report FILE.")
         for name, path in (("history", self.history), ("report", self.report)):
             if path is not None and not path.absolute().parent.is_dir():
                 raise click.UsageError(f"The folder of the {name} does not exist: {path}")
@@ -131,6 +134,7 @@ class RunOptions:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
     "--workers",
@@ -343,7 +347,7 @@ class _Run:
                 save(history, run.history)
         if report is not None:
             with _saving("report", report):
-                _write_page(report, run)
+                _write_page(report, run, redact=self._options.redact)
 
 
 @contextmanager
@@ -357,12 +361,13 @@ def _saving(what: str, path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_page(path: Path, run: Run) -> None:
+def _write_page(path: Path, run: Run, *, redact: bool) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
     runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
     runs.append(ReportedRun(run.history, run.workflow_id, run.run_id))
-    path.write_text(page(runs, f"{run.type} {run.workflow_id}"), encoding="utf-8")
+    text = page(runs, f"{run.type} {run.workflow_id}", redact=redact)
+    path.write_text(text, encoding="utf-8")
 
 
 def _service(options: RunOptions) -> SwfService | None:
