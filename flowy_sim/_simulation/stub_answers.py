@@ -335,6 +335,7 @@ class _PlainForOthers(Payloads):
     def decode_start(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        __tracebackhide__ = True
         if self.is_plain(owner):
             args, kwargs = plain_arguments(text)
             return list(args), kwargs, []

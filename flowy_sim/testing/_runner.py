@@ -242,6 +242,9 @@ class Runner:
         the one that it is called with, and those that it makes. `time.sleep` takes simulated time
         and no real time. The runner's domain is registered now, so that the code's types can be.
 
+        All ``async def`` functions share one event loop, whose time is simulated. They are called
+        with a client whose methods are coroutines, as aiobotocore's are.
+
         A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
 
         Args:
@@ -251,11 +254,14 @@ class Runner:
             name: the name of the worker; by default that of the code.
 
         Raises:
-            ConfigurationError: the code cannot be called, or is an async function.
+            ConfigurationError: the code cannot be called.
             ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
-        function("code that polls with its own loop", code)
+        if not callable(code):
+            raise ConfigurationError(
+                f"code that polls with its own loop is a function, not {code!r}"
+            )
         check_greenlet()
         self._register_domain()
         self.stub_dispatch.has_loops = True
@@ -501,7 +507,7 @@ class Runner:
         scheduler, registry = self.scheduler, self.scheduler.registry
         if registry is None:
             return ""
-        polled = scheduler.workers().activity_lists
+        polled = scheduler.workers().activity_lists or ()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(

@@ -231,6 +231,8 @@ class TurnLoop:
         if since_check < _LONGEST_RESCHEDULING:
             return
         self._checked_at = self._clock.milliseconds
+        if found.event_type(len(found)) not in _RESCHEDULING:
+            return
         client, domain = self._scheduler.client, self._scheduler.domain
         events = history(client, domain, execution)
         since = now - timedelta(milliseconds=_LONGEST_RESCHEDULING)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 RUNS = """
 import pytest
 from village_bakery import Bread
