@@ -86,7 +86,7 @@ def page(
             runs=views,
             notes=notes,
             title=safe_text(title),
-            style=asset("style.css"),
+            style=asset("report.css"),
             script=_joined_scripts(),
             redacted=redact,
             width=WIDTH,
