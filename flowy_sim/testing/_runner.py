@@ -169,6 +169,10 @@ class Runner:
         self._most_restarts = whole_number("most_restarts", most_restarts)
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
+        engine = simulation.engine()
+        if engine.written is None:
+            engine.written = []
+        self._written = engine.written
         self._invariants = Invariants(simulation, self._client, domain, payloads)
         self.turn_loop = TurnLoop(
             self.scheduler,
@@ -516,7 +520,8 @@ class Runner:
         # What other code than flowy's can call is not known.
         known = self.stub_dispatch.is_flowys(execution.run_id)
         can_call = self.scheduler.can_call if known else frozenset[str]()
-        return fetch(self._client, self._domain, execution, self.payloads, can_call)
+        written = self._written
+        return fetch(self._client, self._domain, execution, self.payloads, can_call, written)
 
     def _prepare_workers(self) -> None:
         """Register all types, and start workers on their task lists."""
