@@ -271,5 +271,5 @@ class LiveWorkflow:
             registry.workflows,
             registry.payloads,
         )
-        if not any(wait.ends for wait in waits(run.history, workers)):
+        if not any(wait.ends for wait in waits(run, workers)):
             raise StuckError(explain(run, (), workers, simulation.clock.now), run)

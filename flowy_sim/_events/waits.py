@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from typing import Any, Protocol
 
 from flowy._calls.waits import SignalCall
-from flowy._decider.decider import UNKNOWN, Decider
+from flowy._client import Execution
+from flowy._decider.decider import Decider
 from flowy._decider.history import History as DeciderHistory
 from flowy._safe_text import safe_text
 from flowy.errors import FlowyError, TaskError
@@ -67,6 +68,14 @@ class OpenRun(Protocol):
     """An open execution, such as a `flowy_sim.testing.Run`."""
 
     @property
+    def workflow_id(self) -> str:
+        """Its workflow ID."""
+
+    @property
+    def run_id(self) -> str:
+        """Its run ID."""
+
+    @property
     def history(self) -> Sequence[Event]:
         """Its events so far."""
 
@@ -74,19 +83,20 @@ class OpenRun(Protocol):
         """Return its type, workflow id and status."""
 
 
-def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
+def waits(run: OpenRun, workers: Workers) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
     A child does not count as a wait that ends without help: that depends on what the child waits
     for.
 
     Args:
-        history: the execution's events so far.
+        run: the execution.
         workers: the workers that poll for tasks.
     """
+    history = run.history
     found = [
         Wait(f"it waits for {signal}, which has not been sent")
-        for signal in _awaited_signals(history, workers)
+        for signal in _awaited_signals(run, workers)
     ]
     for row in spans.read(history).rows:
         span = row.spans[-1]
@@ -117,7 +127,7 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
     for each in (run, *others):
         if each is not run:
             lines.append(f"{each.describe()}:")
-        lines += [safe_text(f"- {wait.sentence}") for wait in waits(each.history, workers)]
+        lines += [safe_text(f"- {wait.sentence}") for wait in waits(each, workers)]
         lines.append(f"- the execution times out at {_instant(times_out_at(each.history))}")
     return "\n".join(lines)
 
@@ -224,17 +234,18 @@ class _WatchedDecider(Decider):
         super().wait_for_any(calls)
 
 
-def _awaited_signals(history: Sequence[Event], workers: Workers) -> list[str]:
+def _awaited_signals(run: OpenRun, workers: Workers) -> list[str]:
     """Return the signals that a workflow waits for, found by replaying it.
 
     Only the workflow's code knows them. It can be replayed only up to its last decision.
     """
+    history, execution = run.history, Execution(run.workflow_id, run.run_id)
     named = attributes_of(history[0])["workflowType"]
     workflow = workers.workflows.get((named["name"], named["version"]))
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
     if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
-    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, UNKNOWN)
+    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, execution)
     try:
         decider.replay()
     except FlowyError:

@@ -83,6 +83,7 @@ class Run:
     earlier: tuple[Run, ...] = ()
     can_call: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     _written: Sequence[str] = field(default=(), repr=False, compare=False)
+    _now: datetime | None = field(default=None, repr=False, compare=False)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -150,9 +151,14 @@ class Run:
 
     @property
     def simulated_seconds(self) -> float:
-        """Simulated seconds from the first event to the last, those of earlier runs included."""
-        first = self.earlier[0] if self.earlier else self
-        lasted: timedelta = self.history[-1]["eventTimestamp"] - first.history[0]["eventTimestamp"]
+        """Simulated seconds from the first event to the last, those of earlier runs included.
+
+        An open run lasts until the time at which the runner gave it up.
+        """
+        last = self.history[-1]["eventTimestamp"]
+        if self.status == OPEN and self._now is not None:
+            last = self._now
+        lasted: timedelta = last - self.runs[0].history[0]["eventTimestamp"]
         return lasted / timedelta(seconds=1)
 
     def calls(self, what: object = None) -> list[RecordedCall]:
@@ -260,6 +266,7 @@ def fetch(
     payloads: Payloads = PLAIN,
     can_call: frozenset[str] = frozenset(),
     written: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> Run:
     """Fetch an execution from a service, as far as it has got.
 
@@ -271,9 +278,12 @@ def fetch(
         can_call: the names of everything that it can call; empty if they are not known.
         written: the run IDs of the events of all executions, in the order in which they were
             written, as far as that is known; it may grow.
+        now: the current time; None if it is not known.
     """
     events = history(client, domain, execution)
-    return Run(execution.workflow_id, execution.run_id, events, payloads, (), can_call, written)
+    return Run(
+        execution.workflow_id, execution.run_id, events, payloads, (), can_call, written, now
+    )
 
 
 def open_executions(client: Client, domain: str, most: int) -> list[Execution]:

@@ -324,8 +324,8 @@ class StubDispatch:
     def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
         """Return an answer with its time and heartbeats, as its time-out needs them."""
         if not answer.timeout:
-            finite = 0 < answer.takes < math.inf
-            return replace(answer, heartbeat=every) if finite and not answer.heartbeat else answer
+            is_sent = answer.takes < math.inf and not answer.heartbeat
+            return replace(answer, heartbeat=every) if is_sent else answer
         limits = self._limits(context)
         beats = limits["HEARTBEAT"] / 2
         if answer.timeout != "HEARTBEAT":
@@ -426,7 +426,8 @@ def _run_like(original: Callable[..., Any] | None) -> Callable[..., Any]:
     if original is not None:
         run.__wrapped__ = original  # type: ignore[attr-defined]
         run.__annotations__ = original.__annotations__
-        run.__signature__ = getattr(original, "__signature__", None)  # type: ignore[attr-defined]
+        if hasattr(original, "__signature__"):  # That of an activity that is a function.
+            run.__signature__ = original.__signature__  # type: ignore[attr-defined]
     return run
 
 

@@ -195,7 +195,9 @@ def test_calls_of_several_executions_and_runs_overlap_as_they_were_made(
     open_ones = [runner.start(Fair, *each) for each in started]
     found = [call for each in open_ones for r in runner.finish(each).runs for call in r.calls()]
     for one, other in product(found, found):
-        assert one._started and one._ended and other._started and other._ended
+        assert one._started
+        assert one._ended
+        assert other._started
         assert one.before(other) == (one._ended.order < other._started.order)
         assert one.overlaps(other) == other.overlaps(one)
         assert one.overlaps(other) == (not one.before(other) and not other.before(one))
