@@ -25,6 +25,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
+OLDER_FLOWY = "flowy==0.4.1"
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
 CONTAINER_FILES = {
     "compose-spec": "compose.yaml",
@@ -152,6 +153,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=THIS_PYTHON)
+def browser(session: nox.Session) -> None:
+    """Run the tests of pages in Chromium, which has to be installed."""
+    session.install(EVERYTHING, *group("browser"), *group("test"))
+    session.run("pytest", "-n", "2", "tests/browser", *session.posargs)
+
+
+@nox.session(python=THIS_PYTHON)
 def soak(session: nox.Session) -> None:
     """Run the long campaigns of the state machines."""
     session.install(EVERYTHING, *group("test"))
@@ -161,12 +169,15 @@ def soak(session: nox.Session) -> None:
 @nox.session(python=THIS_PYTHON, venv_backend="uv")
 def clients(session: nox.Session) -> None:
     """Run the tests with clients in Python, JavaScript, Java and Go, and the examples."""
-    session.install(EVERYTHING, *group("test"))
+    session.install(EVERYTHING, *group("test"), *group("deciders"))
     folder = pathlib.Path(session.virtualenv.location, "clients")
-    for name in ("awscli", "simpleflow"):
+    for name in ("awscli", "older-flowy"):
         session.run_install("uv", "venv", "--quiet", "--allow-existing", str(folder / name))
         python = ("--python", str(folder / name))
         session.run_install("uv", "pip", "install", "--quiet", *python, *group(name))
+        if name == "older-flowy":
+            alone = ("--no-deps", OLDER_FLOWY)
+            session.run_install("uv", "pip", "install", "--quiet", *python, *alone)
     has_node = has(session, "node", "npm")
     has_java = has(session, "java", "mvn")
     has_go = has(session, "go")

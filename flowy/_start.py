@@ -37,6 +37,12 @@ class Outcome(NamedTuple):
     """More about it, such as the traceback of an exception."""
 
 
+class RawInput(NamedTuple):
+    """An input that is sent as it is, in place of the arguments of ``run``."""
+
+    text: str
+
+
 def start(
     client: SwfClient,
     domain: str,
@@ -98,11 +104,13 @@ def start(
         "priority": priority,
         "lambda_role": lambda_role,
     }
+    raw = args[0] if len(args) == 1 and isinstance(args[0], RawInput) else None
+    text = payloads.encode_input(f"{name} {version}", args, kwargs) if raw is None else raw.text
     request = {
         "domain": _checks.text("domain", domain),
         "workflowId": _checks.text("workflow_id", workflow_id),
         "workflowType": {"name": name, "version": version},
-        "input": payloads.encode_input(f"{name} {version}", args, kwargs),
+        "input": text,
         **options.members(options.WORKFLOW, given),
     }
     try:

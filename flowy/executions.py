@@ -6,7 +6,7 @@ the one that was started last, unless a run id is given as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -122,24 +122,26 @@ def list_executions(
     client: SwfClient,
     domain: str,
     *,
-    status: str | None = None,
+    status: str | Collection[str] | None = None,
     workflow_id: str | None = None,
     type_name: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[Reply]:
     """List executions: first the open ones, then the closed ones, most recently started first.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        status: ``OPEN``, ``CLOSED``, or the status of closed ones, such as ``FAILED``; None for
-            all.
+        status: ``OPEN``, ``CLOSED``, or the status of closed ones, such as ``FAILED``; several of
+            them; or None for all.
         workflow_id: filters by workflow id.
         type_name: filters by the name of the type, in all versions.
         tag: filters by tag. The service applies only one filter, of workflow id, tag, type name and
             status the first that is given; the others are applied to what it returns.
         since: the earliest start time; a datetime with a time zone.
+        until: the latest start time; also with a time zone.
 
     Yields:
         Descriptions in the form of ListOpenWorkflowExecutions.
@@ -148,31 +150,35 @@ def list_executions(
         ConfigurationError: there is no such status.
         UnknownExecutionError: the domain is unknown.
     """
-    if status not in (None, "OPEN", "CLOSED", *STATUSES):
+    statuses = {status} if isinstance(status, str) else set(status or ("OPEN", "CLOSED"))
+    for each in statuses - {"OPEN", "CLOSED", *STATUSES}:
         raise ConfigurationError(
-            f"status must be OPEN, CLOSED or one of {', '.join(STATUSES)}, not {status!r}"
+            f"status must be OPEN, CLOSED or one of {', '.join(STATUSES)}, not {each!r}"
         )
-    request: dict[str, Any] = {
-        "domain": _checks.text("domain", domain),
-        "startTimeFilter": _ANY_TIME if since is None else {"oldestDate": since},
-    }
+    times = dict(_ANY_TIME) if since is None else {"oldestDate": since}
+    if until is not None:
+        times["latestDate"] = until
+    request: dict[str, Any] = {"domain": _checks.text("domain", domain), "startTimeFilter": times}
     if workflow_id is not None:
         request["executionFilter"] = {"workflowId": _checks.text("workflow_id", workflow_id)}
     elif tag is not None:
         request["tagFilter"] = {"tag": _checks.text("tag", tag)}
     elif type_name is not None:
         request["typeFilter"] = {"name": _checks.text("type_name", type_name)}
-    elif status in STATUSES:
-        request["closeStatusFilter"] = {"status": status}
+    closed = {**request}
+    if len(request) == 2 and len(statuses) == 1 and not statuses & {"OPEN", "CLOSED"}:
+        closed["closeStatusFilter"] = {"status": next(iter(statuses))}
     both = []
-    if status in (None, "OPEN"):
-        both.append(_pages(client.list_open_workflow_executions, {**request}))
-    if status != "OPEN":
-        both.append(_pages(client.list_closed_workflow_executions, {**request}))
+    if "OPEN" in statuses:
+        both.append(_pages(client.list_open_workflow_executions, request))
+    if statuses != {"OPEN"}:
+        both.append(_pages(client.list_closed_workflow_executions, closed))
     for found in chain.from_iterable(both):
         if (
-            (status not in STATUSES or found.get("closeStatus") == status)
-            and (type_name is None or found["workflowType"]["name"] == type_name)
+            found.get("closeStatus", "OPEN") in statuses
+            or ("CLOSED" in statuses and "closeStatus" in found)
+        ) and (
+            (type_name is None or found["workflowType"]["name"] == type_name)
             and (tag is None or tag in found.get("tagList", ()))
         ):
             yield found
@@ -216,13 +222,14 @@ def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
         raise _unknown(domain, *execution) from error
 
 
-def history(client: SwfClient, domain: str, execution: Execution) -> list[Event]:
-    """Return the complete history of an execution.
+def history(client: SwfClient, domain: str, execution: Execution, *, after: int = 0) -> list[Event]:
+    """Return the history of an execution.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
         execution: the execution; see `latest`.
+        after: the ID of the last event that is known already; 0 to return all events.
 
     Returns:
         Its events, oldest first, in the form that `flowy.replay.replay` takes.
@@ -231,6 +238,8 @@ def history(client: SwfClient, domain: str, execution: Execution) -> list[Event]
         UnknownExecutionError: there is no such execution.
     """
     request: dict[str, Any] = {"domain": domain, "execution": _wire(execution)}
+    if after:  # A few new events are at the end, so that one page of it is usually enough.
+        request |= {"reverseOrder": True, "maximumPageSize": 20}
     events: list[Event] = []
     while True:
         try:
@@ -240,9 +249,13 @@ def history(client: SwfClient, domain: str, execution: Execution) -> list[Event]
                 raise
             raise _unknown(domain, *execution) from error
         events += page["events"]
-        if not page.get("nextPageToken"):
-            return events
+        known = after and events and events[-1]["eventId"] <= after + 1
+        if known or not page.get("nextPageToken"):
+            break
         request["nextPageToken"] = page["nextPageToken"]
+    if not after:
+        return events
+    return [event for event in reversed(events) if event["eventId"] > after]
 
 
 def _wire(execution: Execution) -> dict[str, str]:

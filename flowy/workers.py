@@ -16,6 +16,7 @@ from flowy._decider.decider import decide
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
 from flowy._determinism.code_check import check
+from flowy._logs import LoggingContext, RunInfo
 from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
 from flowy._safe_text import safe_logger
 from flowy._workers.loop import Wait, Worker, is_transient, run_workers
@@ -95,28 +96,29 @@ class ActivityWorker(Worker):
             return False
         named = task["activityType"]
         label = f"{named['name']} {named['version']}"
-        logger.debug("%s: %s started", label, task["activityId"])
-        operation, answer = self._worked_on(task, label)
-        if operation:
-            self._answer(operation, label, taskToken=token, **answer)
+        with LoggingContext(RunInfo(*_execution(task), workflow_type="-")):
+            logger.debug("%s started", _place(task))
+            operation, answer = self._worked_on(task, label)
+            if operation:
+                self._answer(operation, _place(task), taskToken=token, **answer)
         return True
 
     def _worked_on(self, task: Reply, label: str) -> tuple[str, dict[str, str]]:
         """Run an activity; return the operation that reports its outcome, and its arguments."""
-        activity_id = task["activityId"]
+        place = _place(task)
         try:
             result = self._perform(task, label)
         except ActivityCanceled as canceled:
-            logger.info("%s: %s canceled", label, activity_id)
+            logger.info("%s canceled", place)
             return "respond_activity_task_canceled", {"details": cut(canceled.details, DATA_LIMIT)}
         except (Exception, SystemExit) as error:
             reason, details = reason_and_details(error)
-            logger.info("%s: %s failed: %s", label, activity_id, reason)
+            logger.info("%s failed: %s", place, reason)
             return "respond_activity_task_failed", {"reason": reason, "details": details}
         if result is None:
-            logger.info("%s: %s will be completed by its token", label, activity_id)
+            logger.info("%s will be completed by its token", place)
             return "", {}
-        logger.info("%s: %s completed", label, activity_id)
+        logger.info("%s completed", place)
         return "respond_activity_task_completed", {"result": result}
 
     def _perform(self, task: Reply, label: str) -> str | None:
@@ -133,7 +135,7 @@ class ActivityWorker(Worker):
             execution["workflowId"],
             execution["runId"],
             task["taskToken"],
-            partial(self._heartbeat, task, label),
+            partial(self._heartbeat, task),
         )
         every = self._heartbeat_interval(task, cls.flowy_type)
         with nullcontext() if every is None else kept_alive(activity.context, every, self._wait):
@@ -157,7 +159,7 @@ class ActivityWorker(Worker):
         try:
             events = call(self._client, "get_workflow_execution_history", request)["events"]
         except Exception as error:
-            logger.debug("%s: its heartbeat time-out is not known: %s", task["activityId"], error)
+            logger.debug("%s: its heartbeat time-out is not known: %s", _place(task), error)
             return declared.automatic_heartbeat
         for event in events:
             scheduled = event.get("activityTaskScheduledEventAttributes", {})
@@ -168,7 +170,7 @@ class ActivityWorker(Worker):
                 break
         return declared.automatic_heartbeat
 
-    def _heartbeat(self, task: Reply, label: str, details: str | None) -> HeartbeatReply:
+    def _heartbeat(self, task: Reply, details: str | None) -> HeartbeatReply:
         request = {"taskToken": task["taskToken"]}
         if details is not None:
             request["details"] = cut(str(details), HEARTBEAT_LIMIT)
@@ -176,12 +178,12 @@ class ActivityWorker(Worker):
             reply = call(self._client, "record_activity_task_heartbeat", request)
         except Exception as error:
             if fault_code(error) == "UnknownResourceFault":
-                logger.warning("%s: %s is no longer awaited", label, task["activityId"])
+                logger.warning("%s is no longer awaited", _place(task))
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise
             # The next one may get through before the time-out.
-            logger.warning("%s: a heartbeat was lost: %s", label, error)
+            logger.warning("%s: a heartbeat was lost: %s", _place(task), error)
             return HeartbeatReply()
         return HeartbeatReply(canceled=reply["cancelRequested"])
 
@@ -203,7 +205,8 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
                 if not context.repeat():
                     return
             except Exception as error:
-                logger.warning("%s: a heartbeat failed: %s", context.type, error)
+                place = f"{context.workflow_id}: {context.activity_id} ({context.type})"
+                logger.warning("%s: a heartbeat failed: %s", place, error)
 
     thread = threading.Thread(target=beat, name=f"heartbeats of {context.activity_id}")
     thread.start()
@@ -312,7 +315,7 @@ class WorkflowWorker(Worker):
         cls = self._workflows.get((named["name"], named["version"]))
         if cls is None:
             unknown = self._unknown(f"{named['name']} {named['version']}")
-            logger.error("%s", unknown)
+            logger.error("%s: %s", _execution(task).workflow_id, unknown)
             return [fail_workflow(*reason_and_details(unknown))]
         execution, events = _execution(task), self._events(task)
         if not self._suspended.limit:
@@ -350,6 +353,12 @@ class WorkflowWorker(Worker):
             events += page["events"]
             request["nextPageToken"] = page.get("nextPageToken")
         return events[:last]
+
+
+def _place(task: Reply) -> str:
+    """Name the task of an activity in logs, such as ``order-7: charge-1 (charge 1)``."""
+    named, workflow_id = task["activityType"], task["workflowExecution"]["workflowId"]
+    return f"{workflow_id}: {task['activityId']} ({named['name']} {named['version']})"
 
 
 def _execution(task: Reply) -> Execution:

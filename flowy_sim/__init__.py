@@ -14,8 +14,9 @@ only from those below it.
 `testing`            runs workflows: runner, stubs, results, activity environment, coverage
 `faults`             what exploring injects: workers that die, answers that are lost, signals
 `verify`             re-drives a recorded history and compares every event
+``_console``         pages in a browser: executions, what they wait for, task lists, actions
 ``_server``          HTTP: application, authentication, connections, control, metrics
-``_storage``         a journal of served simulations in a file; exports and imports
+``_storage``         a journal of served simulations in a file; snapshots and imports
 ``_clients``         in process: a client object, real boto3; the JSON of the wire
 ``_simulation``      one simulation: clock, schedule, regions, presence, polls, time skipping
 ``_report``          timelines as text, as pages and as pictures
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
     from flowy_sim._simulation.schedule import FirstChoice as FirstChoice
     from flowy_sim._simulation.schedule import RandomChoice as RandomChoice
     from flowy_sim._simulation.schedule import Schedule as Schedule
+    from flowy_sim._simulation.stubs import UnexpectedCallError as UnexpectedCallError
     from flowy_sim._simulation.time_skipping import EndlessLoopError as EndlessLoopError
     from flowy_sim.testing._run import NoResultError as NoResultError
     from flowy_sim.testing._run import StuckError as StuckError
-    from flowy_sim.testing._stubs import UnexpectedCallError as UnexpectedCallError
 
 # Where each public name lives; its module is imported when the name is first used.
 _MODULES = {
@@ -60,7 +61,7 @@ _MODULES = {
     "Schedule": "_simulation.schedule",
     "Simulation": "_clients.simulation",
     "StuckError": "testing._run",
-    "UnexpectedCallError": "testing._stubs",
+    "UnexpectedCallError": "_simulation.stubs",
     "VirtualClock": "_simulation.clock",
     "mock_swf": "_clients.mock_swf",
     "Fault": "_engine.faults",

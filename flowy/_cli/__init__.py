@@ -7,14 +7,30 @@ import sys
 
 import click
 
-from flowy._cli import control, history, register_domain, show, start, worker
+from flowy._cli import control, history, show, start, worker
 from flowy._cli import list as list_
-from flowy._cli.common import INTERRUPTED, Commands, errors_as_messages, parse_argument
+from flowy._cli.common import (
+    INTERRUPTED,
+    Commands,
+    errors_as_messages,
+    examples,
+    parse_argument,
+)
 
 __all__ = ["INTERRUPTED", "cli", "errors_as_messages", "parse_argument"]
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    **examples(
+        "flowy register-domain photos",
+        "flowy worker --domain photos --task-list image_processing flowy.tutorial",
+        "flowy start --domain photos --wait flowy.tutorial:ImageCategorization lake.jpg",
+        "flowy list --domain photos --status OPEN",
+        "flowy show --domain photos lake",
+    ),
+)
 @click.version_option(package_name="flowy-sim", message="flowy %(version)s")
 def cli() -> None:
     """Run workers, and start and manage executions, on Amazon SWF."""
@@ -23,7 +39,7 @@ def cli() -> None:
 
 
 for command in (
-    register_domain.register_domain,
+    start.register_domain,
     worker.worker,
     start.start,
     control.signal,

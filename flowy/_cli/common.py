@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import wraps
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
-from flowy._cli import completion
 from flowy._client import connect, fault_code
 from flowy._safe_text import safe_lines, safe_text
 from flowy.errors import FlowyError
 from flowy.options import CHILD_POLICIES
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,6 +26,10 @@ CHILD_POLICY = click.Choice(CHILD_POLICIES, case_sensitive=False)
 
 INTERRUPTED = 130
 """The exit status of a program that was ended by Ctrl-C."""
+
+
+_COMPLETION_SECONDS = 2
+"""How long a shell may wait for the service."""
 
 
 class Commands(click.Group):
@@ -63,6 +70,35 @@ def with_client(command: F) -> F:
     return connection(cast("F", connected))
 
 
+def domains(context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a domain with those that are registered.
+
+    A shell has no place for messages: without credentials, or if the service does not answer soon,
+    there are no suggestions.
+    """
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    config = Config(
+        connect_timeout=_COMPLETION_SECONDS,
+        read_timeout=_COMPLETION_SECONDS,
+        retries={"total_max_attempts": 1},
+    )
+    try:
+        client = boto3.client(
+            "swf",
+            endpoint_url=context.params.get("endpoint_url"),
+            region_name=context.params.get("region"),
+            config=config,
+        )
+        reply = client.list_domains(registrationStatus="REGISTERED")
+    except (BotoCoreError, ClientError, ValueError):
+        return []
+    names = (info["name"] for info in reply["domainInfos"])
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def in_domain(command: F) -> F:
     """Add the option for the domain."""
     return click.option(
@@ -70,7 +106,7 @@ def in_domain(command: F) -> F:
         required=True,
         envvar="FLOWY_DOMAIN",
         show_envvar=True,
-        shell_complete=completion.domains,
+        shell_complete=domains,
         help="The domain's name.",
     )(command)
 
@@ -84,8 +120,17 @@ def as_json(command: F) -> F:
 
 def of_one(command: F) -> F:
     """Add the argument and options that name an execution, and give the command an SWF client."""
-    run_id = click.option("--run-id", help="Run id; by default that of the open or latest run.")
+    run_id = click.option("--run-id", help="Run ID; by default that of the open or latest run.")
     return click.argument("workflow_id")(run_id(as_json(in_domain(with_client(command)))))
+
+
+def examples(*lines: str) -> dict[str, Any]:
+    """Return the argument of a command for the examples at the end of its help.
+
+    Args:
+        *lines: commands; what follows the last one after a blank line is a paragraph.
+    """
+    return {"epilog": "\b\n" + "\n".join(["Examples:", *(f"  {line}".rstrip() for line in lines)])}
 
 
 def with_store(command: F) -> F:
@@ -107,6 +152,22 @@ def say(in_json: bool, answer: Mapping[str, Any], *lines: str) -> None:
             click.echo(safe_text(line))
 
 
+def console(stderr: bool = False) -> Console:
+    """Return the terminal: in colour if it has some, unless NO_COLOR is set.
+
+    Args:
+        stderr: whether it is standard error.
+    """
+    from rich.console import Console
+
+    return Console(highlight=False, stderr=stderr)
+
+
+def width_of(console: Console) -> int | None:
+    """Return the number of columns of a terminal; None for a file or another program."""
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else None
+
+
 def json_text(value: Any, indent: int | None = None) -> str:
     """Return a reply of the service as JSON, with timestamps as ISO 8601 text."""
     return json.dumps(value, default=_default, indent=indent)
@@ -125,7 +186,7 @@ def status_text(info: Mapping[str, Any]) -> str:
 
 def instant_text(instant: datetime) -> str:
     """Return a timestamp in UTC, with milliseconds."""
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{instant.microsecond // 1000:03}"
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{instant.microsecond // 1000:03} UTC"
 
 
 def parse_argument(text: str) -> Any:
@@ -165,6 +226,9 @@ def errors_as_messages() -> Iterator[None]:
             fix = "; is a service running there?"
         elif isinstance(error, NoCredentialsError):
             fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-        elif fault_code(error) in ("OperationNotPermittedFault", "AccessDeniedException"):
+        elif (
+            fault_code(error) == "OperationNotPermittedFault"
+            or "not authorized to perform" in str(error)  # A simulator refuses in other words.
+        ):
             fix = "; allow the action in the IAM policy of these credentials."
         raise click.ClickException(safe_text(f"{error}{fix}")) from error

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from flowy import executions
-from flowy._cli.common import instant_text, json_text, of_one, say
+from flowy._cli.common import (
+    console,
+    examples,
+    json_text,
+    of_one,
+    say,
+)
+from flowy._cli.event_lines import EventLines
+from flowy._cli.follow import follow_events
 from flowy._client import SwfClient
-from flowy._decider.history import attributes_of
-from flowy._safe_text import safe_text
 
 
-@click.command(short_help="Show or save the history of an execution.")
+@click.command(
+    short_help="Show or save the history of an execution.",
+    **examples(
+        "flowy history --domain photos lake",
+        "flowy history --domain photos lake --follow",
+        "flowy history --domain photos lake --output lake.json",
+        "flowy history --domain photos lake --json | jq '.events[-1]'",
+    ),
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write the history to, as JSON.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Show new events until the execution is closed. The exit status is 1 unless it completed.",
 )
 @of_one
 def history(
@@ -28,14 +45,23 @@ def history(
     workflow_id: str,
     run_id: str | None,
     output: Path | None,
+    follow: bool,
     in_json: bool,
 ) -> None:
-    """Show the history of the execution WORKFLOW_ID.
+    """Show the history of the execution WORKFLOW_ID, one line for each event.
+
+    A line has the time in UTC, the type of the event, what it is about, such as the activity of a
+    completion, and its most important details. On a terminal, it is cut at the margin.
 
     As JSON, on standard output or in a file, it can be read by flowy.replay.replay and flowy-sim
     replay.
     """
+    if follow and (output is not None or in_json):
+        raise click.UsageError("--follow shows lines; leave --output and --json out.")
     execution = executions.latest(client, domain, workflow_id, run_id)
+    if follow:
+        _, status = follow_events(client, domain, execution, EventLines(console()).show)
+        raise click.exceptions.Exit(status)
     events = executions.history(client, domain, execution)
     text = json_text({"events": events}, indent=1)
     if output is not None:
@@ -51,35 +77,4 @@ def history(
     elif in_json:
         click.echo(text)
     else:
-        width = len(str(len(events)))
-        for event in events:
-            click.echo(
-                f"{event['eventId']:{width}}  {instant_text(event['eventTimestamp'])}  "
-                f"{event['eventType']} {_in_short(attributes_of(event))}".rstrip()
-            )
-
-
-_SHORT = (
-    "activityId",
-    "timerId",
-    "workflowId",
-    "signalName",
-    "markerName",
-    "activityType",
-    "workflowType",
-    "input",
-    "result",
-    "timeoutType",
-    "cause",
-    "reason",
-)
-"""The attributes of an event that are shown, in this order."""
-
-
-def _in_short(attributes: Mapping[str, Any]) -> str:
-    parts = []
-    for name in _SHORT:
-        if value := attributes.get(name):
-            text = " ".join(value.values()) if isinstance(value, dict) else str(value)
-            parts.append(safe_text(text if len(text) <= 60 else f"{text[:60]}…"))
-    return "  ".join(parts)
+        EventLines(console(), len(str(len(events)))).show(events)

@@ -2,35 +2,84 @@
 
 from __future__ import annotations
 
+import csv
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 import click
 
 from flowy import executions
-from flowy._cli.common import as_json, in_domain, instant_text, say, status_text, with_client
-from flowy._client import SwfClient
+from flowy._cli.common import (
+    as_json,
+    console,
+    examples,
+    in_domain,
+    instant_text,
+    json_text,
+    status_text,
+    width_of,
+    with_client,
+)
+from flowy._client import Reply, SwfClient
 from flowy._safe_text import safe_text
 
+_HEADER = ("WORKFLOW ID", "STATUS", "STARTED (UTC)", "CLOSED", "DURATION", "TYPE", "TAGS")
+_FLEXIBLE = (0, 5, 6)
+"""The columns that are cut where a terminal is too narrow."""
+_LEAST = 8
 _ID_COLUMNS = 40
-"""The width of the column of ids at most; the rest of a line moves to the right of a longer id."""
+"""The width of the column of IDs at most, in a file; a longer ID moves the rest of its line."""
+
+_SECONDS = slice(0, 19)
+"""The part of a timestamp without milliseconds."""
+
+_CSV = (
+    "workflow_id",
+    "run_id",
+    "type",
+    "version",
+    "status",
+    "started",
+    "closed",
+    "seconds",
+    "tags",
+)
 
 
-@click.command("list", short_help="List executions, open ones first.")
+def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
+    return click.option(
+        name,
+        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+        metavar="DATE[THH:MM:SS]",
+        help=help,
+    )
+
+
+@click.command(
+    "list",
+    short_help="List executions, open ones first.",
+    **examples(
+        "flowy list --domain photos",
+        "flowy list --domain photos --status FAILED --status TIMED_OUT --since 2024-01-31",
+        "flowy list --domain photos --type imagecateg --tag holiday --format csv > photos.csv",
+        "flowy list --domain photos --json | jq -r .execution.workflowId",
+    ),
+)
 @click.option(
     "--status",
+    "statuses",
+    multiple=True,
     type=click.Choice(("OPEN", "CLOSED", *executions.STATUSES), case_sensitive=False),
-    help="Filter by status.",
+    help="Filter by status; can be given several times.",
 )
 @click.option("--type", "type_name", help="Filter by the name of the workflow type.")
 @click.option("--tag", help="Filter by tag.")
-@click.option("--workflow-id", help="Filter by workflow id.")
-@click.option(
-    "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    metavar="DATE[THH:MM:SS]",
-    help="Filter by start time: executions started at or after it, in UTC.",
-)
+@click.option("--workflow-id", help="Filter by workflow ID.")
+@_instant_option("--since", "Filter by start: executions started at or after this time, in UTC.")
+@_instant_option("--until", "Filter by start: executions started at or before this time, in UTC.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -38,43 +87,136 @@ _ID_COLUMNS = 40
     show_default=True,
     help="Number of executions to list.",
 )
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(("table", "csv", "json"), case_sensitive=False),
+    default="table",
+    show_default=True,
+    help="Format of the output.",
+)
 @as_json
 @in_domain
 @with_client
 def list_(
     client: SwfClient,
     domain: str,
-    status: str | None,
+    statuses: tuple[str, ...],
     type_name: str | None,
     tag: str | None,
     workflow_id: str | None,
     since: datetime | None,
+    until: datetime | None,
     limit: int,
+    output: str,
     in_json: bool,
 ) -> None:
     """List executions: first the open ones, then the closed ones, most recently started first.
 
-    With --json, each line is one execution, as the service describes it.
+    Executions have to match all filters. In JSON, each line is one execution, as the service
+    describes it; --json is short for --format json.
     """
     found = executions.list_executions(
         client,
         domain,
-        status=status,
+        status=statuses or None,
         workflow_id=workflow_id,
         type_name=type_name,
         tag=tag,
         since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
     )
     chosen = list(islice(found, limit))
-    if not chosen and not in_json:
+    if in_json or output == "json":
+        for info in chosen:
+            click.echo(json_text(info))
+    elif output == "csv":
+        _write_csv(chosen)
+    elif chosen:
+        _print_table(chosen)
+    else:
         click.echo(f"No executions found in {domain}.")
-    ids = [safe_text(info["execution"]["workflowId"]) for info in chosen]
-    width = min(max(map(len, ids), default=0), _ID_COLUMNS)
-    for shown_id, info in zip(ids, chosen, strict=True):
+
+
+def _write_csv(infos: Iterable[Reply]) -> None:
+    """Write executions exactly, with times as ISO 8601 text in UTC."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_CSV)
+    for info in infos:
         named = info["workflowType"]
-        say(
-            in_json,
-            info,
-            f"{shown_id:{width}}  {status_text(info):16}  "
-            f"{instant_text(info['startTimestamp'])}  {named['name']} {named['version']}",
+        started, closed = info["startTimestamp"], info.get("closeTimestamp")
+        writer.writerow(
+            (
+                info["execution"]["workflowId"],
+                info["execution"]["runId"],
+                named["name"],
+                named["version"],
+                info.get("closeStatus", info["executionStatus"]),
+                started.astimezone(UTC).isoformat(),
+                closed.astimezone(UTC).isoformat() if closed else "",
+                (closed - started).total_seconds() if closed else "",
+                " ".join(info.get("tagList", ())),
+            )
         )
+
+
+def _print_table(infos: Sequence[Reply]) -> None:
+    from rich.text import Text
+
+    from flowy_sim._report.layout import columns, cut, padded
+    from flowy_sim._report.timeline import STYLES
+
+    screen = console()
+    ascii_only = screen.options.ascii_only
+    rows = [_HEADER, *(_row(info, ascii_only) for info in infos)]
+    widths = [max(columns(row[index]) for row in rows) for index in range(len(_HEADER))]
+    while not any(row[len(widths) - 1] for row in rows[1:]):
+        widths.pop()  # No execution has a value there, such as tags.
+    room = width_of(screen)
+    if room is None:
+        widths[0] = min(widths[0], _ID_COLUMNS)
+    else:
+        _fit(widths, room)
+    ellipsis = "~" if ascii_only else "…"
+    for number, row in enumerate(rows):
+        line = Text()
+        for index, (value, width) in enumerate(zip(row, widths, strict=False)):
+            shown = value if room is None else cut(value, width, ellipsis, keep_end=0.5)
+            style = STYLES.get(value.lower().replace("_", " "), "") if index == 1 else ""
+            line.append(padded(shown, width) + "  ", style if number else "bold")
+        line.rstrip()
+        screen.print(line, soft_wrap=True)
+
+
+def _fit(widths: list[int], room: int) -> None:
+    """Narrow columns, the widest first, until a line fits."""
+    flexible = [index for index in _FLEXIBLE if index < len(widths)]
+    while sum(widths) + 2 * (len(widths) - 1) > room:
+        widest = max(flexible, key=lambda index: widths[index])
+        if widths[widest] <= _LEAST:
+            return
+        widths[widest] -= 1
+
+
+def _row(info: Reply, ascii_only: bool) -> tuple[str, ...]:
+    from flowy_sim._report.layout import duration
+
+    named = info["workflowType"]
+    started, closed = instant_text(info["startTimestamp"]), ""
+    passed = ""
+    if "closeTimestamp" in info:
+        closed = instant_text(info["closeTimestamp"])[_SECONDS]
+        if closed[:10] == started[:10]:
+            closed = closed[11:]  # The day is the same.
+        seconds = (info["closeTimestamp"] - info["startTimestamp"]).total_seconds()
+        passed = duration(seconds * 1000)
+    texts = (
+        info["execution"]["workflowId"],
+        status_text(info),
+        started[_SECONDS],
+        closed,
+        passed,
+        f"{named['name']} {named['version']}",
+        ", ".join(info.get("tagList", ())),
+    )
+    return tuple(safe_text(text, ascii=ascii_only) for text in texts)

@@ -4,25 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowy import executions
-from flowy._cli.common import instant_text, json_text, of_one, status_text, with_store
-from flowy._client import Execution, SwfClient
+from flowy._cli.common import (
+    console,
+    examples,
+    instant_text,
+    json_text,
+    of_one,
+    status_text,
+    with_store,
+)
+from flowy._cli.follow import follow
+from flowy._client import Execution, Reply, SwfClient
 from flowy._decider.history import attributes_of
 from flowy._safe_text import safe_lines
+from flowy._workers.registration import scan
 from flowy.errors import SerializationError
 from flowy.payloads import Payloads
 
+if TYPE_CHECKING:
+    from flowy_sim._events.waits import Wait
 
-@click.command(short_help="Show the status and outcome of an execution.")
+
+@click.command(
+    short_help="Show the status, timeline and outcome of an execution.",
+    **examples(
+        "flowy show --domain photos lake",
+        "flowy show --domain photos lake --follow",
+        "flowy show --domain photos lake --code flowy.tutorial    which signals it waits for",
+        "flowy show --domain photos lake --report lake.html",
+    ),
+)
 @click.option(
     "--report",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
+)
+@click.option(
+    "--follow",
+    "followed",
+    is_flag=True,
+    help="Show live progress until it is closed. The exit status is 1 unless it completed.",
+)
+@click.option(
+    "--code",
+    "packages",
+    metavar="PACKAGE",
+    multiple=True,
+    help="Package with the workflow's class, which tells the signals that it waits for; can be "
+    "given several times.",
 )
 @with_store
 @of_one
@@ -33,34 +68,86 @@ def show(
     run_id: str | None,
     store: str | None,
     report: Path | None,
+    followed: bool,
+    packages: tuple[str, ...],
     in_json: bool,
 ) -> None:
-    """Show the execution WORKFLOW_ID: its status, its input, what is open, and its outcome.
+    """Show the execution WORKFLOW_ID: its input, its timeline, and its outcome.
+
+    Of an open execution, also show what it waits for, and until when: tasks with their task lists
+    and since when no worker has taken them, timers, and children.
 
     With --json: the reply of DescribeWorkflowExecution, with ``input``, ``result``, ``reason`` and
-    ``details`` where they exist.
+    ``details`` where they exist, and with ``waits`` if it is open.
     """
     execution = executions.latest(client, domain, workflow_id, run_id)
+    status = 0
+    if followed:
+        execution, status = follow(client, domain, execution, quiet=in_json)
+    show_execution(client, domain, execution, Payloads(store=store), packages, in_json, report)
+    raise click.exceptions.Exit(status)
+
+
+def show_execution(
+    client: SwfClient,
+    domain: str,
+    execution: Execution,
+    payloads: Payloads,
+    packages: tuple[str, ...] = (),
+    in_json: bool = False,
+    report: Path | None = None,
+) -> None:
+    """Show an execution.
+
+    Args:
+        client: an SWF client.
+        domain: the execution's domain.
+        execution: its IDs.
+        payloads: reads its input and result.
+        packages: the packages that are searched for its workflow.
+        in_json: whether to write JSON.
+        report: a file to write a page to.
+    """
     described = executions.describe(client, domain, execution)
     events = executions.history(client, domain, execution)
     if report is not None:
         _write_page(report, events, execution)
-    texts = _texts(events, Payloads(store=store))
-    info = described["executionInfo"]
+    texts, info = _texts(events, payloads), described["executionInfo"]
+    waits = (
+        _waits(events, execution, payloads, packages) if info["executionStatus"] == "OPEN" else []
+    )
     if in_json:
         described.pop("ResponseMetadata", None)
-        click.echo(json_text({**described, **texts}))
+        open_ = {"waits": list(map(_wait_text, waits))} if waits else {}
+        click.echo(json_text({**described, **texts, **open_}))
         return
-    named = info["workflowType"]
+    _print_facts(info, described["openCounts"], events, texts)
+    _print_timeline(events)
+    if waits:
+        click.echo("\nIt waits (times in UTC):")
+    for wait in waits:
+        click.echo(f"- {safe_lines(_wait_text(wait))}")
+
+
+def _print_facts(
+    info: Reply,
+    counts: Mapping[str, int],
+    events: list[executions.Event],
+    texts: Mapping[str, Any],
+) -> None:
+    from flowy_sim._events.waits import times_out_at
+
+    named, is_open = info["workflowType"], info["executionStatus"] == "OPEN"
     lines = {
-        "workflow id": execution.workflow_id,
-        "run id": execution.run_id,
+        "workflow id": info["execution"]["workflowId"],
+        "run id": info["execution"]["runId"],
         "type": f"{named['name']} {named['version']}",
         "status": status_text(info),
         "tags": ", ".join(info.get("tagList", ())),
         "started": instant_text(info["startTimestamp"]),
         "closed": instant_text(info["closeTimestamp"]) if "closeTimestamp" in info else "",
-        "open": _what_is_open(described["openCounts"]),
+        "times out": instant_text(times_out_at(events)) if is_open else "",
+        "open": _what_is_open(counts) if is_open else "",
         **{
             name: value if isinstance(value, str) else json_text(value)
             for name, value in texts.items()
@@ -69,7 +156,37 @@ def show(
     for name, value in lines.items():
         if value:
             # Lines of a value are indented, so that none looks like the next member.
-            click.echo(f"{name + ':':13}{safe_lines(value)}".replace("\n", f"\n{'':13}"))
+            click.echo(f"{name + ':':13}{safe_lines(value.rstrip())}".replace("\n", f"\n{'':13}"))
+
+
+def _print_timeline(events: list[executions.Event]) -> None:
+    from flowy_sim._report import timeline
+
+    screen = console()
+    ascii_only = screen.options.ascii_only
+    screen.print()
+    screen.print(timeline.rich_text(events, screen.width, ascii=ascii_only), soft_wrap=True)
+
+
+def _waits(
+    events: list[executions.Event],
+    execution: Execution,
+    payloads: Payloads,
+    packages: tuple[str, ...],
+) -> list[Wait]:
+    """Return what an open execution waits for."""
+    from flowy_sim._events.waits import Workers, waits
+
+    workflows = {
+        (cls.flowy_type.name, cls.flowy_type.version): cls for cls in scan(*packages).workflows
+    }
+    return waits(events, Workers(None, None, (), workflows, payloads), execution)
+
+
+def _wait_text(wait: Wait) -> str:
+    if wait.times_out is None:
+        return wait.sentence
+    return f"{wait.sentence}; it times out at {instant_text(wait.times_out)}"
 
 
 def _write_page(path: Path, events: list[executions.Event], execution: Execution) -> None:
@@ -105,13 +222,13 @@ def _read(payloads: Payloads, what: str, text: str) -> Any:
 
 def _what_is_open(counts: Mapping[str, int]) -> str:
     return ", ".join(
-        f"{count} {what}"
+        f"{count} {what}{'' if count == 1 else 's'}"
         for name, what in (
-            ("openActivityTasks", "activity tasks"),
-            ("openDecisionTasks", "decision tasks"),
-            ("openTimers", "timers"),
-            ("openChildWorkflowExecutions", "child executions"),
-            ("openLambdaFunctions", "Lambda functions"),
+            ("openActivityTasks", "activity task"),
+            ("openDecisionTasks", "decision task"),
+            ("openTimers", "timer"),
+            ("openChildWorkflowExecutions", "child execution"),
+            ("openLambdaFunctions", "Lambda function"),
         )
         if (count := counts.get(name, 0))
     )

@@ -1,7 +1,8 @@
-"""``flowy start``: start executions."""
+"""``flowy register-domain`` and ``flowy start``: make a domain, and start executions in it."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -9,21 +10,78 @@ import click
 from flowy._cli.common import (
     CHILD_POLICY,
     as_json,
+    examples,
     in_domain,
     parse_argument,
     say,
     with_client,
     with_store,
 )
-from flowy._client import SwfClient
+from flowy._cli.follow import follow
+from flowy._cli.show import show_execution
+from flowy._client import SwfClient, fault_code
+from flowy._start import RawInput
 from flowy._start import start as start_execution
 from flowy._workers.registration import load_workflow
+from flowy.errors import ConfigurationError
 from flowy.options import Default
 from flowy.payloads import Payloads
 
+_CLASS = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
+"""``MODULE:CLASS``; other texts with a colon are a name and a version."""
 
-@click.command()
-@click.option("--workflow-id", help="Workflow id of the execution; random by default.")
+
+@click.command(
+    "register-domain",
+    short_help="Register a domain.",
+    **examples("flowy register-domain photos", "flowy register-domain photos --retention 30"),
+)
+@click.argument("name")
+@click.option(
+    "--retention",
+    type=click.IntRange(1, 90),
+    default=7,
+    show_default=True,
+    help="Number of days for which closed executions are kept.",
+)
+@as_json
+@with_client
+def register_domain(client: SwfClient, name: str, retention: int, in_json: bool) -> None:
+    """Register the domain NAME. A domain that exists already is left unchanged."""
+    try:
+        client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
+    except Exception as error:
+        if fault_code(error) != "DomainAlreadyExistsFault":
+            raise
+        configuration = client.describe_domain(name=name)["configuration"]
+        kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
+        text = f"The domain {name} exists already; it keeps closed executions for {kept} days."
+        registered = False
+    else:
+        kept, registered = retention, True
+        text = f"Registered {name}; it keeps closed executions for {kept} days."
+    say(in_json, {"domain": name, "registered": registered, "retention_days": kept}, text)
+
+
+@click.command(
+    short_help="Start an execution of a workflow.",
+    **examples(
+        "flowy start --domain photos flowy.tutorial:ImageCategorization lake.jpg 150",
+        "flowy start --domain photos --wait flowy.tutorial:ImageCategorization lake.jpg",
+        "flowy start --domain shop order:1.0 --input '{\"number\": 42}'",
+        "flowy start --domain shop shop.orders:Refund -- -5    arguments that begin with a dash",
+    ),
+)
+@click.option("--workflow-id", help="Workflow ID of the execution; random by default.")
+@click.option(
+    "--input", "text", metavar="TEXT", help="Input of a type by NAME:VERSION, sent as it is."
+)
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Show progress until it is closed, and its outcome. The exit status is 1 unless it "
+    "completed.",
+)
 @click.option("--task-list", help="Task list of its decision tasks; by default the registered one.")
 @click.option(
     "--tag",
@@ -42,7 +100,7 @@ from flowy.payloads import Payloads
     help="Policy for its open children when it ends.",
 )
 @click.option("--lambda-role", help="IAM role for Lambda functions.")
-@click.argument("workflow", metavar="MODULE:CLASS")
+@click.argument("workflow", metavar="MODULE:CLASS|NAME:VERSION")
 @click.argument("arguments", metavar="[ARGUMENT]...", nargs=-1)
 @with_store
 @as_json
@@ -52,6 +110,8 @@ def start(
     client: SwfClient,
     domain: str,
     workflow_id: str | None,
+    text: str | None,
+    wait: bool,
     task_list: str | None,
     tags: tuple[str, ...],
     workflow: str,
@@ -60,25 +120,48 @@ def start(
     in_json: bool,
     **settings: Any,
 ) -> None:
-    """Start an execution of the workflow MODULE:CLASS.
+    """Start an execution of a workflow: a class, or a type whose code is elsewhere.
 
-    Each ARGUMENT is read as JSON if it is JSON, else as text.
+    Each ARGUMENT is read as JSON if it is JSON, else as text. They are sent in flowy's form; what
+    a decider without flowy expects is given by --input.
     """
-    found = load_workflow(workflow)
+    if text is not None and arguments:
+        raise click.UsageError("Give either arguments or --input.")
+    payloads = Payloads(store=store)
     execution = start_execution(
         client,
         domain,
-        found,
-        *map(parse_argument, arguments),
+        _found(workflow, text),
+        *([RawInput(text)] if text is not None else map(parse_argument, arguments)),
         workflow_id=workflow_id,
         task_list=task_list or Default.REGISTERED,
         tags=tags or Default.REGISTERED,
-        payloads=Payloads(store=store),
+        payloads=payloads,
         **{name: value for name, value in settings.items() if value is not None},
     )
-    say(
-        in_json,
-        {"workflow_id": execution.workflow_id, "run_id": execution.run_id},
-        f"workflow id: {execution.workflow_id}",
-        f"run id: {execution.run_id}",
-    )
+    if not wait or not in_json:
+        say(
+            in_json,
+            {"workflow_id": execution.workflow_id, "run_id": execution.run_id},
+            f"workflow id: {execution.workflow_id}",
+            f"run id: {execution.run_id}",
+        )
+    if wait:
+        execution, status = follow(client, domain, execution, quiet=in_json)
+        show_execution(client, domain, execution, payloads, in_json=in_json)
+        raise click.exceptions.Exit(status)
+
+
+def _found(workflow: str, text: str | None) -> Any:
+    """Return a workflow's class, or its name and version."""
+    name, colon, version = workflow.rpartition(":")
+    if text is None and (not colon or _CLASS.fullmatch(workflow)):
+        try:
+            return load_workflow(workflow)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{error}; to start a type without its code, give NAME:VERSION and --input"
+            ) from error
+    if not (name and version):
+        raise click.UsageError(f"--input needs NAME:VERSION, such as order:1.0, not {workflow!r}.")
+    return name, version

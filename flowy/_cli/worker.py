@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 import click
 
-from flowy._cli.common import connection, errors_as_messages, in_domain, with_store
+from flowy._cli.common import (
+    connection,
+    errors_as_messages,
+    examples,
+    in_domain,
+    with_store,
+)
 from flowy._client import connect
 from flowy._decider.suspended import DEFAULT_LIMIT
 from flowy._safe_text import log_to_stderr
@@ -81,7 +87,14 @@ class WorkerSet(NamedTuple):
         return workers
 
 
-@click.command(short_help="Run activities and workflows until SIGINT or SIGTERM.")
+@click.command(
+    short_help="Run activities and workflows until SIGINT or SIGTERM.",
+    **examples(
+        "flowy worker --domain photos --task-list image_processing flowy.tutorial",
+        "flowy worker --domain shop --task-list cards --activities --processes 4 shop.cards",
+        "flowy worker --domain shop --task-list decisions --workflows shop.orders",
+    ),
+)
 @click.option("--task-list", required=True, help="Task list to poll.")
 @click.option("--activities", is_flag=True, help="Run activities only.")
 @click.option("--workflows", is_flag=True, help="Run workflows only.")

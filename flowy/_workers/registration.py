@@ -71,7 +71,7 @@ def load_workflow(path: str) -> type[Workflow]:
     """Import a workflow's class.
 
     Args:
-        path: its module and name, such as ``flowy.tutorial.workflows:ImageCategorization``.
+        path: its module and name, such as ``flowy.tutorial:ImageCategorization``.
 
     Returns:
         The class.

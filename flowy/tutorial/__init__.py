@@ -6,6 +6,10 @@ the extra ``tutorial``; the workflow needs neither.
 
 from pathlib import Path
 
+from flowy.tutorial.workflows import ImageCategorization
+
+__all__ = ["SAMPLE", "ImageCategorization", "ImageError"]
+
 SAMPLE = Path(__file__).with_name("sample.jpg")
 """A small picture of a landscape to try the workflow on."""
 

@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from flowy_sim._cli.explore import explore
-from flowy_sim._cli.export import export
 from flowy_sim._cli.history import history
 from flowy_sim._cli.import_ import import_
 from flowy_sim._cli.replay import replay
 from flowy_sim._cli.report import report
 from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve
+from flowy_sim._cli.snapshot import snapshot
 from flowy_sim._cli.verify import verify
 
 
@@ -52,7 +52,7 @@ Examples:
   flowy-sim replay shop hists/    does the current code make the same decisions?
   flowy-sim verify history.json   does the simulator write the same history?
   flowy-sim serve                 an endpoint for clients in any language
-  flowy-sim export --db swf.db    everything in a file, or a part of it"""
+  flowy-sim snapshot --db swf.db  everything in a file, or a part of it"""
 
 
 @click.group(
@@ -73,11 +73,11 @@ def cli() -> None:
 
 
 cli.add_command(explore)
-cli.add_command(export)
 cli.add_command(history)
 cli.add_command(import_)
 cli.add_command(replay)
 cli.add_command(report)
 cli.add_command(run)
 cli.add_command(serve)
+cli.add_command(snapshot)
 cli.add_command(verify)

@@ -28,7 +28,7 @@ _STATUSES = (
 
 
 def _domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from flowy._cli.completion import domains
+    from flowy._cli.common import domains
 
     return domains(context, parameter, incomplete)
 

@@ -14,7 +14,7 @@ Example:
   flowy-sim serve --db copy.db"""
 
 
-@click.command("import", epilog=_EXAMPLE, short_help="Add exported simulations to a file.")
+@click.command("import", epilog=_EXAMPLE, short_help="Add simulations from a snapshot to a file.")
 @click.argument(
     "source",
     metavar="FILE",
@@ -29,7 +29,7 @@ Example:
 )
 @click.option("--as", "name", metavar="NAME", help="New name for the simulation.")
 def import_(source: Path, db: Path, name: str | None) -> None:
-    """Add what 'flowy-sim export' has written to a file; - reads it from stdin.
+    """Add what 'flowy-sim snapshot' has written to a file; - reads it from stdin.
 
     If the file already has a simulation of that name, the executions are added to it. Either
     everything is imported or, if anything is wrong, nothing.

@@ -87,6 +87,11 @@ class _FromEnvironment(click.Command):
     type=click.Path(path_type=Path),
     help="File in which to keep everything, and from which to continue.",
 )
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Serve a file that has less than was acknowledged, and report what is missing.",
+)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Quota to change.")
 @click.option(
     "--account",
@@ -134,6 +139,20 @@ class _FromEnvironment(click.Command):
     type=click.Choice(["still", "real"]),
     help="How time passes on a virtual clock while a client holds a task: not at all, or in real "
     "time.",
+)
+@click.option(
+    "--lambda",
+    "functions",
+    multiple=True,
+    metavar="NAME=WHAT",
+    help="Lambda function: module:function, the URL of a server that implements Lambda's Invoke, "
+    "result:JSON, error:REASON or timeout.",
+)
+@click.option(
+    "--lambda-takes",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="Number of simulated seconds that a Lambda function takes.",
 )
 @click.option(
     "--keys",
@@ -185,6 +204,7 @@ class _FromEnvironment(click.Command):
     type=click.IntRange(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
+@click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
     command: tuple[str, ...],
@@ -192,7 +212,9 @@ def serve(
     port: int,
     log: bool,
     db: Path | None,
+    accept_loss: bool,
     grace: int,
+    no_console: bool,
     **options: Any,
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
@@ -206,6 +228,7 @@ def serve(
     given again.
     """
     try:
+        from flowy_sim._console.application import console
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
         from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
@@ -230,8 +253,14 @@ def serve(
     _warn(host, settings)
     allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
-    open_journal = open_nothing if db is None else journal_in(db, _given(settings))
-    server = Server(listener, settings, open_journal, observers, grace)
+    open_journal = (
+        open_nothing
+        if db is None
+        else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
+    )
+    server = Server(
+        listener, settings, open_journal, observers, grace, None if no_console else console
+    )
     try:
         if not command:
             with collecting_rarely():
@@ -259,10 +288,13 @@ def _settings(
     keys: Path | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    functions: tuple[str, ...],
+    lambda_takes: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings
+    from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -279,6 +311,7 @@ def _settings(
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
         return ServerSettings(
             simulation=simulation,
+            stubs=read_lambdas(functions, lambda_takes),
             secrets=secrets,
             accounts=accounts,
             hosts=allow_host,

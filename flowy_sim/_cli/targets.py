@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,10 @@ from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.testing._registry import proxies, type_of
 
-TUTORIAL = "flowy.tutorial.workflows:ImageCategorization"
+if TYPE_CHECKING:
+    from flowy_sim._simulation.stubs import Stubs
+
+TUTORIAL = "flowy.tutorial:ImageCategorization"
 
 _IDENTIFIER = r"[^\W\d]\w*"
 _WORKFLOW = re.compile(rf"{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}")
@@ -39,6 +42,7 @@ class Target:
         arguments: the arguments of its ``run``.
         activities, workflows: the activities and workflows that it can use.
         is_tutorial: whether it is the tutorial's workflow, because a photo was given.
+        stubs: what answers for some of the activities; None for nothing.
     """
 
     workflow: type[Workflow]
@@ -46,6 +50,7 @@ class Target:
     activities: tuple[type[Activity], ...]
     workflows: tuple[type[Workflow], ...]
     is_tutorial: bool = False
+    stubs: Stubs | None = None
 
     @property
     def called(self) -> list[str]:
@@ -77,16 +82,23 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     if words and _WORKFLOW.fullmatch(words[0]):
         return _load(words[0], list(map(parse_argument, words[1:])), modules)
     photograph = _photograph(words[0]) if words else _sample()
-    try:
+    with tutorial_installed():
         target = _load(TUTORIAL, [photograph, *map(parse_argument, words[1:])], modules)
+    return Target(
+        target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
+    )
+
+
+@contextmanager
+def tutorial_installed() -> Iterator[None]:
+    """Say what to install if the tutorial's workflow cannot be imported."""
+    try:
+        yield
     except _MissingModule as error:
         raise click.ClickException(
             f"the tutorial's workflow needs {error.missing}; install it: "
             f"{install_command('tutorial')}"
         ) from error
-    return Target(
-        target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
-    )
 
 
 def imported(name: str) -> ModuleType:
@@ -131,15 +143,20 @@ def _load(path: str, arguments: list[Any], modules: Sequence[str]) -> Target:
     module_name = path.partition(":")[0]
     with _imports(module_name):
         workflow = load_workflow(path)
-    # A top-level module has no package; then only the module is searched.
-    package = sys.modules[module_name].__package__ or module_name
-    with _imports(package):
-        found = scan(package)
-    activities = dict.fromkeys(found.activities)
+    activities: dict[type[Activity], None] = {}
+    workflows: dict[type[Workflow], None] = {}
+    # Where the class is imported from may be another package than where it is named.
+    for name in dict.fromkeys((module_name, workflow.__module__)):
+        # A top-level module has no package; then only the module is searched.
+        package = sys.modules[name].__package__ or name
+        with _imports(package):
+            found = scan(package)
+        activities.update(dict.fromkeys(found.activities))
+        workflows.update(dict.fromkeys(found.workflows))
     for module in modules:
         with _imports(module):
             activities.update(dict.fromkeys(scan(module).activities))
-    return Target(workflow, arguments, tuple(activities), found.workflows)
+    return Target(workflow, arguments, tuple(activities), tuple(workflows))
 
 
 def _sample() -> str:

@@ -195,7 +195,12 @@ def _thawer(shape: Any) -> Callable[[Any], Any] | None:
     """Return the inverse of the freezer of the same shape."""
     if shape.type_name == "structure":
         members = tuple(sorted(shape.members))
-        return lambda value: dict(zip(members, value, strict=True))
+        # The structures inside events have one or two members; this is a hot path.
+        if len(members) == 1:
+            (only,) = members
+            return lambda value: {only: value[0]}
+        first, second = members
+        return lambda value: {first: value[0], second: value[1]}
     if shape.type_name == "list":
         return list
     return None

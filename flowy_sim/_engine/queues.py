@@ -37,11 +37,12 @@ class TimerQueue:
     """A queue of effects; scheduling and canceling take logarithmic time.
 
     A canceled effect leaves the queue only when the canceled ones outnumber the others, so memory
-    is bounded by twice what is alive.
+    is bounded by twice what is alive. The effects of each group are in a heap of their own, and so
+    are all others, so the next instant of a group is as cheap to tell as that of all.
 
     Args:
         choose: chooses among effects that are due at the same instant.
-        groups: sets of kinds whose next instant can be asked for separately.
+        groups: sets of kinds whose next instant can be asked for separately; none in two of them.
 
     Attributes:
         listener: receives what is scheduled, canceled and taken; None for none.
@@ -52,8 +53,10 @@ class TimerQueue:
     ) -> None:
         self.listener: Listener | None = None
         self._choose = choose
-        self._queue: list[tuple[int, int]] = []
-        self._groups: dict[frozenset[str], list[tuple[int, int]]] = {each: [] for each in groups}
+        self._others: list[tuple[int, int]] = []
+        self._heaps: dict[frozenset[str], list[tuple[int, int]]] = {group: [] for group in groups}
+        self._all_heaps = (self._others, *self._heaps.values())
+        self._heap_of = {kind: heap for group, heap in self._heaps.items() for kind in group}
         self._alive: dict[int, Effect] = {}
         self._next_key = 1
         # Those of the instant that is being worked on, in the order in which they were set.
@@ -69,11 +72,7 @@ class TimerQueue:
         key = self._next_key
         self._next_key = key + 1
         self._alive[key] = effect = Effect(kind, arguments)
-        heapq.heappush(self._queue, (at, key))
-        for kinds, queue in self._groups.items():
-            if kind in kinds:
-                self._skip_dead(queue)
-                heapq.heappush(queue, (at, key))
+        heapq.heappush(self._heap_of.get(kind, self._others), (at, key))
         if self.listener is not None:
             self.listener.effect_scheduled(key, at, effect)
         return key
@@ -83,10 +82,10 @@ class TimerQueue:
         effect = self._alive.pop(key, None)
         if effect is None:
             effect = self._ready.pop(key, None)
-        elif len(self._queue) > 64 + 2 * len(self._alive):
-            for queue in (self._queue, *self._groups.values()):
-                queue[:] = [entry for entry in queue if entry[1] in self._alive]
-                heapq.heapify(queue)
+        elif sum(map(len, self._all_heaps)) > 64 + 2 * len(self._alive):
+            for heap in self._all_heaps:
+                heap[:] = [entry for entry in heap if entry[1] in self._alive]
+                heapq.heapify(heap)
         if self.listener is not None and effect is not None:
             self.listener.effect_over(key, effect)
 
@@ -94,13 +93,10 @@ class TimerQueue:
         """Schedule effects under the keys that they had, each with its instant and its key."""
         for at, key, effect in entries:
             self._alive[key] = effect
-            self._queue.append((at, key))
+            self._heap_of.get(effect.kind, self._others).append((at, key))
             self._next_key = max(self._next_key, key + 1)
-            for kinds, queue in self._groups.items():
-                if effect.kind in kinds:
-                    queue.append((at, key))
-        for queue in (self._queue, *self._groups.values()):
-            heapq.heapify(queue)
+        for heap in self._all_heaps:
+            heapq.heapify(heap)
 
     def next_instant(self, group: frozenset[str] | None = None) -> int | None:
         """Return the instant in milliseconds of the earliest effect; None if there is none.
@@ -108,16 +104,31 @@ class TimerQueue:
         Args:
             group: one of the groups, to consider the effects of its kinds only.
         """
-        if group is None:
-            if self._ready:
-                return self._ready_at
-            queue = self._queue
-        else:
+        if group is not None:
             if any(effect.kind in group for effect in self._ready.values()):
                 return self._ready_at
-            queue = self._groups[group]
-        self._skip_dead(queue)
-        return queue[0][0] if queue else None
+            return self._next_of(self._heaps[group])
+        if self._ready:
+            return self._ready_at
+        earliest = None
+        for heap in self._all_heaps:
+            instant = self._next_of(heap) if heap else None
+            if instant is not None and (earliest is None or instant < earliest):
+                earliest = instant
+        return earliest
+
+    def peek(self) -> tuple[int, Effect] | None:
+        """Return the instant of the earliest effect, and the effect scheduled first of those.
+
+        None if nothing is pending.
+        """
+        if self._ready:
+            return self._ready_at, next(iter(self._ready.values()))
+        firsts = [heap[0] for heap in self._all_heaps if self._next_of(heap) is not None]
+        if not firsts:
+            return None
+        at, key = min(firsts)
+        return at, self._alive[key]
 
     def pop(self, instant: int) -> Effect:
         """Take one of the effects of an instant that `next_instant` has just returned.
@@ -125,8 +136,11 @@ class TimerQueue:
         Where several are due at one instant the schedule chooses which is first; by default that
         is the one scheduled first.
         """
-        while self._queue and self._queue[0][0] == instant:
-            _, key = heapq.heappop(self._queue)
+        keys = []
+        for heap in self._all_heaps:
+            while heap and heap[0][0] == instant:
+                keys.append(heapq.heappop(heap)[1])
+        for key in sorted(keys):
             if key in self._alive:
                 self._ready[key] = self._alive.pop(key)
         self._ready_at = instant
@@ -138,9 +152,14 @@ class TimerQueue:
             self.listener.effect_over(key, effect)
         return effect
 
-    def _skip_dead(self, queue: list[tuple[int, int]]) -> None:
-        while queue and queue[0][1] not in self._alive:
-            heapq.heappop(queue)
+    def _next_of(self, heap: list[tuple[int, int]]) -> int | None:
+        """Return the instant of the earliest effect of a heap, without the canceled ones."""
+        while heap:
+            at, key = heap[0]
+            if key in self._alive:
+                return at
+            heapq.heappop(heap)
+        return None
 
     def __iter__(self) -> Iterator[tuple[int, Effect]]:
         """Yield the instant and the effect of everything pending, unordered."""
@@ -150,9 +169,10 @@ class TimerQueue:
         """Yield the instant, the key and the effect of everything pending, unordered."""
         for key, effect in self._ready.items():
             yield self._ready_at, key, effect
-        for at, key in self._queue:
-            if key in self._alive:
-                yield at, key, self._alive[key]
+        for heap in self._all_heaps:
+            for at, key in heap:
+                if key in self._alive:
+                    yield at, key, self._alive[key]
 
 
 DECISION = "decision task"

@@ -32,6 +32,10 @@ _RUN_ID_LENGTH = 46
 _DIGEST_LENGTH = 8
 
 
+_RECENT = 64
+"""How many tokens can be read without decoding them again."""
+
+
 #: The two characters before a run ID's base64, by region, as recorded. Assumption: run-id-prefix:
 #: all other regions share one.
 _RUN_ID_PREFIX = {"us-east-1": "22", "eu-central-1": "21"}
@@ -60,6 +64,8 @@ class Tokens:
         self._random = random
         self._secret = random.randbytes(32)
         self._prefix = _RUN_ID_PREFIX.get(region, "23")
+        # A token is read for every heartbeat and answer, mostly soon after it was written.
+        self._recent: dict[str, TaskToken] = {}
 
     def run_id(self) -> str:
         """Return a new run ID of 46 characters."""
@@ -75,7 +81,11 @@ class Tokens:
         """Return the text of a token, at most 1,024 characters."""
         body = _HEADER + _NUMBERS.pack(*token[:4]) + token.run_id.encode()
         body += token.workflow_id.encode("utf-16-be", "surrogatepass")
-        return base64.b64encode(body + self._digest(body)).decode()
+        text = base64.b64encode(body + self._digest(body)).decode()
+        if len(self._recent) >= _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[text] = token
+        return text
 
     def read(self, text: str, kind: int) -> TaskToken:
         """Return what a token holds.
@@ -83,6 +93,13 @@ class Tokens:
         Raises:
             ValidationException: it is not a token of this region for a task of that kind.
         """
+        token = self._recent.get(text) or self._decode(text)
+        # Assumption: invalid-token: a token of the wrong kind of task is answered like garbage.
+        if token.kind != kind:
+            raise ValidationException("Invalid token")
+        return token
+
+    def _decode(self, text: str) -> TaskToken:
         try:
             content = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
@@ -94,7 +111,7 @@ class Tokens:
         run_id = numbers + _NUMBERS.size
         workflow_id = run_id + _RUN_ID_LENGTH
         found_kind, scheduled_id, started_id, page = _NUMBERS.unpack_from(body, numbers)
-        token = TaskToken(
+        return TaskToken(
             found_kind,
             scheduled_id,
             started_id,
@@ -102,10 +119,6 @@ class Tokens:
             body[run_id:workflow_id].decode(),
             body[workflow_id:].decode("utf-16-be", "surrogatepass"),
         )
-        # Assumption: invalid-token: a token of the wrong kind of task is answered like garbage.
-        if token.kind != kind:
-            raise ValidationException("Invalid token")
-        return token
 
     def _digest(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, digest_size=_DIGEST_LENGTH, key=self._secret).digest()

@@ -29,7 +29,7 @@ from flowy_sim._events.schema import (
     refused_decision,
 )
 
-_THE_EXECUTION = "the execution"
+THE_EXECUTION = "the execution"
 """What the execution itself is called in sentences about problems."""
 
 
@@ -191,7 +191,7 @@ class _TimelineReader:
                 span.started = event_id
         elif schema.phase == ENDS and schema.kind == EXECUTION:
             self.timeline.outcome = schema.outcome
-            self._report(event_id, _THE_EXECUTION, schema.outcome, attributes)
+            self._report(event_id, THE_EXECUTION, schema.outcome, attributes)
         elif schema.phase == ENDS and attributes.get(schema.about) in self._open:
             row, span = self._open.pop(attributes[schema.about])
             span.ended, span.outcome = event_id, schema.outcome
@@ -216,7 +216,7 @@ class _TimelineReader:
         if outcome not in TROUBLES:
             return
         reason, problems = reason_of(attributes), self.timeline.problems
-        cause = self._wrapped(reason) if what == _THE_EXECUTION else None
+        cause = self._wrapped(reason) if what == THE_EXECUTION else None
         if cause is not None:
             sentence = f"{what} {outcome} because of event {cause.event_id}"
         else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 from flowy._calls.waits import SignalCall
 from flowy._client import Execution
-from flowy._decider.decider import Decider
+from flowy._decider.decider import UNKNOWN, Decider
 from flowy._decider.history import History as DeciderHistory
 from flowy._safe_text import safe_text
 from flowy.errors import FlowyError, TaskError
@@ -28,7 +28,8 @@ MISSING_LIST = "not implemented"
 
 _NEVER = "NONE"
 _TO_START = ("SCHEDULE_TO_START", "SCHEDULE_TO_CLOSE")
-_TO_CLOSE = ("SCHEDULE_TO_CLOSE", "START_TO_CLOSE", "HEARTBEAT")
+_WHILE_WORKING = ("SCHEDULE_TO_CLOSE", "START_TO_CLOSE")
+_TO_CLOSE = (*_WHILE_WORKING, "HEARTBEAT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,15 @@ class Workers:
     """The workers that poll for tasks.
 
     Attributes:
-        decision_lists, activity_lists: the task lists that they poll.
+        decision_lists, activity_lists: the task lists that they poll; None if that is not known, as
+            of a service elsewhere.
         activities: the name and version of each activity type that they implement.
         workflows: the workflow classes that they run, by the name and version of their types.
         payloads: the serialization of arguments and results.
     """
 
-    decision_lists: Sequence[str]
-    activity_lists: Sequence[str]
+    decision_lists: Sequence[str] | None
+    activity_lists: Sequence[str] | None
     activities: Sequence[tuple[str, str]]
     workflows: Mapping[tuple[str, str], type[Workflow]] = field(default_factory=dict)
     payloads: Payloads = PLAIN
@@ -57,11 +59,13 @@ class Wait:
         sentence: what it is.
         ends: whether the wait will end without help from outside.
         at: when it will end, if that is known.
+        times_out: when a task times out, unless it ends earlier; None if it has no such time-out.
     """
 
     sentence: str
     ends: bool = False
     at: datetime | None = None
+    times_out: datetime | None = None
 
 
 class OpenRun(Protocol):
@@ -83,20 +87,20 @@ class OpenRun(Protocol):
         """Return its type, workflow id and status."""
 
 
-def waits(run: OpenRun, workers: Workers) -> list[Wait]:
+def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNKNOWN) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
     A child does not count as a wait that ends without help: that depends on what the child waits
     for.
 
     Args:
-        run: the execution.
+        history: the execution's events so far.
         workers: the workers that poll for tasks.
+        execution: its IDs, on which its decisions may depend.
     """
-    history = run.history
     found = [
         Wait(f"it waits for {signal}, which has not been sent")
-        for signal in _awaited_signals(run, workers)
+        for signal in _awaited_signals(history, workers, execution)
     ]
     for row in spans.read(history).rows:
         span = row.spans[-1]
@@ -127,9 +131,14 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
     for each in (run, *others):
         if each is not run:
             lines.append(f"{each.describe()}:")
-        lines += [safe_text(f"- {wait.sentence}") for wait in waits(each, workers)]
+        lines += [safe_text(f"- {wait.sentence}") for wait in waits_of(each, workers)]
         lines.append(f"- the execution times out at {_instant(times_out_at(each.history))}")
     return "\n".join(lines)
+
+
+def waits_of(run: OpenRun, workers: Workers) -> list[Wait]:
+    """Return what a run waits for; see `waits`."""
+    return waits(run.history, workers, Execution(run.workflow_id, run.run_id))
 
 
 def times_out_at(history: Sequence[Event]) -> datetime:
@@ -234,12 +243,11 @@ class _WatchedDecider(Decider):
         super().wait_for_any(calls)
 
 
-def _awaited_signals(run: OpenRun, workers: Workers) -> list[str]:
+def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Execution) -> list[str]:
     """Return the signals that a workflow waits for, found by replaying it.
 
     Only the workflow's code knows them. It can be replayed only up to its last decision.
     """
-    history, execution = run.history, Execution(run.workflow_id, run.run_id)
     named = attributes_of(history[0])["workflowType"]
     workflow = workers.workflows.get((named["name"], named["version"]))
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
@@ -257,11 +265,14 @@ def _awaited_signals(run: OpenRun, workers: Workers) -> list[str]:
 def _decision(
     begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]
 ) -> Wait:
+    task = attributes_of(begun)
     if started is not None:
         return Wait(
-            f"a decider has had its decision task since {_time(started)} and never answered"
+            f"a decider has had its decision task since {_time(started)} and "
+            f"{_unanswered(workers.decision_lists)}",
+            times_out=_earliest(task, ("START_TO_CLOSE",), begun, started),
         )
-    task_list = attributes_of(begun)["taskList"]["name"]
+    task_list = task["taskList"]["name"]
     if task_list == MISSING_LIST:
         named = attributes_of(history[0])["workflowType"]["name"]
         where, why = "waiting", _not_implemented(named, workers.workflows)
@@ -281,20 +292,23 @@ def _activity(
         worker = attributes_of(started).get("identity", "a worker")
         ends = _has_timeout(task, _TO_CLOSE)
         return Wait(
-            f"{label} was taken by {worker} at {_time(started)} and never answered"
-            f"{'' if ends else '; it has no time-out'}",
+            f"{label} was taken by {worker} at {_time(started)} and "
+            f"{_unanswered(workers.activity_lists)}{'' if ends else '; it has no time-out'}",
             ends,
+            times_out=_earliest(task, _WHILE_WORKING, begun, started),
         )
     task_list = task["taskList"]["name"]
     where, why = f"on the list {task_list!r}", _not_polled(task_list, workers.activity_lists)
-    if (named["name"], named["version"]) not in workers.activities:
+    polled = workers.activity_lists
+    if polled is not None and (named["name"], named["version"]) not in workers.activities:
         missing = _not_implemented(named["name"], workers.activities)
         if task_list == MISSING_LIST:
             where, why = "waiting", missing
-        elif task_list not in workers.activity_lists:
+        elif task_list not in polled:
             why = f"{why}, and {missing}"
     ends = _has_timeout(task, _TO_START)
-    return Wait(f"{label} has been {where} since {_time(begun)}; {why}", ends)
+    times_out = _earliest(task, _TO_START, begun, None)
+    return Wait(f"{label} has been {where} since {_time(begun)}; {why}", ends, times_out=times_out)
 
 
 def _timer(begun: Event, started: Event | None, workers: Workers, history: Sequence[Event]) -> Wait:
@@ -321,6 +335,23 @@ def _has_timeout(task: Mapping[str, Any], types: Iterable[str]) -> bool:
     return any(task[TIMEOUTS[each]] != _NEVER for each in types)
 
 
+def _earliest(
+    task: Mapping[str, Any], types: Iterable[str], begun: Event, started: Event | None
+) -> datetime | None:
+    """Return when the first of some time-outs of a task ends."""
+    instants: list[datetime] = []
+    for each in types:
+        seconds = task.get(TIMEOUTS[each], _NEVER)
+        since = started if each == "START_TO_CLOSE" else begun
+        if seconds != _NEVER and since is not None:
+            instants.append(since["eventTimestamp"] + timedelta(seconds=int(seconds)))
+    return min(instants, default=None)
+
+
+def _unanswered(polled: Sequence[str] | None) -> str:
+    return "has not answered" if polled is None else "never answered"
+
+
 def _nothing_open(history: Sequence[Event]) -> str:
     for event in reversed(history):
         if event["eventType"] == "DecisionTaskCompleted":
@@ -331,7 +362,9 @@ def _nothing_open(history: Sequence[Event]) -> str:
     return "nothing is scheduled"
 
 
-def _not_polled(task_list: str, polled: Sequence[str]) -> str:
+def _not_polled(task_list: str, polled: Sequence[str] | None) -> str:
+    if polled is None:
+        return "no worker has taken it"
     if task_list in polled:
         return "all workers of that list are busy forever"
     others = ", ".join(map(repr, polled))
@@ -357,5 +390,7 @@ def _time(event: Event) -> str:
 
 
 def _instant(moment: datetime) -> str:
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)  # boto3 returns local time.
     text = f"{moment:%Y-%m-%d %H:%M:%S}"
     return f"{text}.{moment.microsecond // 1000:03}" if moment.microsecond else text

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp
 
 from flowy_sim._clients.wire import Response
 from flowy_sim._server.auth import Authenticator
@@ -25,7 +27,28 @@ from flowy_sim._server.simulations import Simulations
 #: The paths to which SWF clients post: the root, or the name of a simulation.
 _CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
 
+#: Part of the paths of everything that belongs to pages, apart from the first page itself, which is
+#: at the root or at the name of a simulation, for programs that accept HTML.
+_PAGES = "/_console/"
+_HTML = "text/html"
+
 _HEAD_TOO_LARGE = Response(431, {"Content-Length": "0", "Connection": "close"}, b"")
+
+
+class Pages(Protocol):
+    """Web pages that a server shows besides answering calls."""
+
+    def application(self, guard: Guard) -> ASGIApp:
+        """Return the application that answers browsers.
+
+        Args:
+            guard: has accepted all requests; checks the credentials of those that need some.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the responses that would not end by themselves."""
+        ...
 
 
 class Application:
@@ -37,6 +60,7 @@ class Application:
         metrics: counts requests.
         observers: called for every call once it is answered, as `metrics` is.
         is_ready: returns whether the server accepts calls.
+        pages: answers browsers; None if there are no pages for them.
     """
 
     def __init__(
@@ -46,8 +70,10 @@ class Application:
         metrics: Metrics,
         observers: Iterable[Observe],
         is_ready: Callable[[], bool],
+        pages: Pages | None = None,
     ) -> None:
         self._guard = Guard(settings)
+        self._pages = None if pages is None else with_page_headers(pages.application(self._guard))
         seed = settings.simulation.seed
         self._calls = CallHandler(simulations, Authenticator(settings), seed, (metrics, *observers))
         control = Control(simulations, settings, self._guard, metrics, is_ready)
@@ -66,11 +92,15 @@ class Application:
         except ForbiddenError as error:
             await respond(send, _refusal(str(error)))
             return
-        found = _CALLS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
-        if found is None:
-            await self._control(scope, receive, send)
-        else:
+        found = _CALLS.fullmatch(scope["path"])
+        if found is not None and scope["method"] == "POST":
             await self._calls.answer(found[1] or "", headers, scope, receive, send)
+        elif self._pages is not None and (
+            _PAGES in scope["path"] or (found is not None and _HTML in headers.get("accept", ""))
+        ):
+            await self._pages(scope, receive, send)
+        else:
+            await self._control(scope, receive, send)
 
 
 def with_origins(

@@ -1,4 +1,4 @@
-"""The control API: a simulation's clock, reset and export, and the server's health and metrics.
+"""The control API: a simulation's clock, reset and snapshot, and the server's health and metrics.
 
 It is under ``/_flowy``, or ``/NAME/_flowy`` for a simulation with a name; no SWF client uses such a
 path. ``?account=…`` selects another account than the default. Requests and responses are JSON
@@ -29,6 +29,8 @@ from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
+from flowy_sim._server.stub_definitions import read_key, shown
+from flowy_sim._server.stubs import StubCall
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
@@ -81,6 +83,7 @@ class Control:
             Route(f"{PREFIX}/ready", self._ready, methods=["GET"]),
             Route(f"{PREFIX}/metrics", self._show_metrics, methods=["GET"]),
             Route(f"{PREFIX}/simulations", self._list, methods=["GET"]),
+            Route(f"{PREFIX}/simulations/snapshot", self._snapshot_all, methods=["GET"]),
         ]
         for start in (PREFIX, f"/{{simulation}}{PREFIX}"):
             routes.append(Route(start, self._remove, methods=["DELETE"]))
@@ -93,7 +96,7 @@ class Control:
                 for (method, path), answer in answers.items()
             ]
             routes.append(Route(f"{start}/reset", self._reset, methods=["POST"]))
-            routes.append(Route(f"{start}/export", self._export, methods=["GET"]))
+            routes.append(Route(f"{start}/snapshot", self._snapshot, methods=["GET"]))
         return routes
 
     async def _health(self, request: Request) -> Response:
@@ -136,14 +139,21 @@ class Control:
 
         return await self._checked(request, reset)
 
-    async def _export(self, request: Request) -> Response:
-        async def export(body: bytes) -> Response:
+    async def _snapshot_all(self, request: Request) -> Response:
+        async def snapshot(body: bytes) -> Response:
+            content = snapshot_of(map(loaded, self._simulations))
+            return Response(content, media_type=SNAPSHOT_TYPE)
+
+        return await self._checked(request, snapshot, account="")
+
+    async def _snapshot(self, request: Request) -> Response:
+        async def snapshot(body: bytes) -> Response:
             simulation = self._simulations.find(*self._key(request))
             if simulation is None:
                 return _error(404, "There is no such simulation.")
-            return Response(exported(simulation), media_type=SNAPSHOT_TYPE)
+            return Response(snapshot_of([loaded(simulation)]), media_type=SNAPSHOT_TYPE)
 
-        return await self._checked(request, export)
+        return await self._checked(request, snapshot)
 
     def _handler(
         self, answer: Answer, find: Callable[[str, str], ServedSimulation]
@@ -157,7 +167,7 @@ class Control:
 
         async def endpoint(request: Request) -> Response:
             async def answered(body: bytes) -> Response:
-                members = _members(body)
+                members = _in_query(request) | _members(body)
                 simulation = find(*self._key(request))
                 reply = await answer(simulation, members)
                 await simulation.journal.durable()
@@ -222,12 +232,12 @@ def describe(simulation: ServedSimulation) -> Members:
     }
 
 
-def exported(simulation: ServedSimulation) -> bytes:
-    """Return a snapshot of a simulation, as `flowy-sim import` reads it."""
+def loaded(simulation: ServedSimulation) -> LoadedSimulation:
+    """Return a simulation as snapshots take it."""
     now, mode = simulation.clock.milliseconds, simulation.clock.mode
     key = SimulationKey(simulation.name, simulation.account)
     stored = StoredSimulation(0, key, simulation.settings.written(), now, mode, now, {})
-    return snapshot_of(LoadedSimulation(stored, {each.region: each for each in simulation.engines}))
+    return LoadedSimulation(stored, {each.region: each for each in simulation.engines})
 
 
 def clock_of(simulation: ServedSimulation) -> Members:
@@ -295,19 +305,65 @@ async def settle(simulation: ServedSimulation, members: Members) -> Members:
     return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 
+async def add_stub(simulation: ServedSimulation, members: Members) -> Members:
+    """Add the stub that the members define, in place of an older one of the same type."""
+    simulation.engines.stubs.add(members)
+    return stubs_of(simulation)
+
+
+async def read_stubs(simulation: ServedSimulation, members: Members) -> Members:
+    """Answer with the definitions of all stubs."""
+    return stubs_of(simulation)
+
+
+async def remove_stubs(simulation: ServedSimulation, members: Members) -> Members:
+    """Remove the stub that the members name; all, if they name none."""
+    simulation.engines.stubs.remove(members)
+    return stubs_of(simulation)
+
+
+async def read_calls(simulation: ServedSimulation, members: Members) -> Members:
+    """Answer with the calls of the stub that the members name; of all, if they name none."""
+    key = read_key(members) if members else None
+    calls = [each for each in simulation.engines.stubs.calls if key in (None, each.key)]
+    return {"calls": [_call(each) for each in calls]}
+
+
+def stubs_of(simulation: ServedSimulation) -> Members:
+    """Return the definitions of the stubs of a simulation."""
+    return {"stubs": [shown(each) for each in simulation.engines.stubs]}
+
+
+def _call(call: StubCall) -> Members:
+    ids = {"workflowId": call.workflow_id, "runId": call.run_id}
+    task = {"id": call.task_id} if call.task_id else {}
+    return {**call.key.members(), "input": call.input, **ids, **task, "at": _written(call.at)}
+
+
 #: Requests about one simulation, by method and path: those that never let it begin …
 READING: dict[tuple[str, str], Answer] = {
     ("GET", ""): read,
     ("GET", "/clock"): read_clock,
     ("POST", "/clock/jump"): jump,
     ("POST", "/settle"): settle,
+    ("GET", "/stubs"): read_stubs,
+    ("DELETE", "/stubs"): remove_stubs,
+    ("GET", "/stubs/calls"): read_calls,
 }
 #: … and those that do. In a simulation that has not begun, there is nothing to jump to.
 CHANGING: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
     ("POST", "/after"): after,
+    ("POST", "/stubs"): add_stub,
 }
+
+
+def _in_query(request: Request) -> Members:
+    """Return the members that a request without a body has in its query."""
+    if request.method not in ("GET", "DELETE"):
+        return {}
+    return {name: value for name, value in request.query_params.items() if name != "account"}
 
 
 def _members(body: bytes) -> Members:

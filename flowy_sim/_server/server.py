@@ -23,7 +23,7 @@ from ipaddress import ip_address
 
 import uvicorn
 
-from flowy_sim._server.application import Application, with_origins
+from flowy_sim._server.application import Application, Pages, with_origins
 from flowy_sim._server.calls import Observe
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.endpoint import Endpoint, EndpointError
@@ -41,6 +41,9 @@ BACKLOG = 4096
 #: Real seconds after which an idle connection is closed.
 KEEP_ALIVE_SECONDS = 600
 
+#: Makes pages for browsers, given all simulations of a server and how it is set up.
+MakePages = Callable[[Simulations, ServerSettings], Pages]
+
 
 class Server:
     """Amazon SWF, served over HTTP.
@@ -51,6 +54,7 @@ class Server:
         open_journal: restores simulations that were kept, and opens their journal.
         observers: called for every call once it is answered.
         grace_seconds: for how long it waits for requests in progress when it stops.
+        make_pages: makes the pages that it shows to browsers; None for none.
 
     Attributes:
         simulations: the simulations.
@@ -66,12 +70,16 @@ class Server:
         open_journal: OpenJournal = open_nothing,
         observers: Iterable[Observe] = (),
         grace_seconds: int = 10,
+        make_pages: MakePages | None = None,
     ) -> None:
         self.simulations = Simulations(settings)
+        self._pages = None if make_pages is None else make_pages(self.simulations, settings)
         self._listener = listener
         self._open_journal = open_journal
         metrics = Metrics(self.simulations, lambda: len(self._uvicorn.server_state.connections))
-        application = Application(self.simulations, settings, metrics, observers, self._is_ready)
+        application = Application(
+            self.simulations, settings, metrics, observers, self._is_ready, self._pages
+        )
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 with_origins(application, settings),
@@ -88,7 +96,7 @@ class Server:
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=grace_seconds,
             ),
-            self.simulations.close,
+            self._close,
         )
 
     async def serve(self, started: Callable[[], object] = lambda: None) -> None:
@@ -110,6 +118,12 @@ class Server:
     def stop(self) -> None:
         """Stop soon: polls are answered empty, other requests in progress are waited for."""
         self._uvicorn.should_exit = True
+
+    def _close(self) -> None:
+        """End what would keep uvicorn from stopping."""
+        if self._pages is not None:
+            self._pages.close()
+        self.simulations.close()
 
     def _is_ready(self) -> bool:
         return self._uvicorn.started and not self._uvicorn.should_exit
@@ -187,17 +201,20 @@ _SECONDS = 30
 
 
 @contextmanager
-def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
+def serving(
+    settings: ServerSettings | None = None, make_pages: MakePages | None = None
+) -> Iterator[Endpoint]:
     """Serve simulations from a thread of this process, at a free port.
 
     Args:
         settings: how the server is set up; by default on a virtual clock that starts where that of
             a `Simulation` does, so that results can be repeated.
+        make_pages: makes the pages that it shows to browsers; None for none.
     """
     if settings is None:
         settings = ServerSettings(simulation=Settings(clock="virtual", start=DEFAULT_START))
     listener = listen("127.0.0.1", 0)
-    with serving_in_thread(Server(listener, settings)):
+    with serving_in_thread(Server(listener, settings, make_pages=make_pages)):
         yield Endpoint(url_of(listener), settings.control_token)
 
 

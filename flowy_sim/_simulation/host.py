@@ -148,7 +148,8 @@ class Host:
         self.presence.polls(poller, task_list, found)
         self.time_skipping.polled(task_list)
         if found:
-            self.presence.answered(poller, handed_out(self.engines.of(region), task_list, reply))
+            task = handed_out(self.engines.of(region), task_list, reply)
+            self.presence.hold(task, poller.as_holder())
         elif seconds > 0:
             return self._wait(poller, task_list, request, reply, seconds)
         return reply

@@ -149,7 +149,7 @@ class HeldTask:
         self.warning = WARNING
 
     def __str__(self) -> str:
-        return f"{self.holder} holds the {self.task} from {self.task.task_list}"
+        return f"{self.holder} holds the {self.task.in_full}"
 
 
 class Presence:
@@ -207,6 +207,8 @@ class Presence:
         if poller.drops_task:
             self.drop(poller)
         self.works(poller)
+        if found:
+            poller.empties.clear()
         if found or task_list not in poller.polled:
             self.last_call = poller.last_call
         poller.polled.add(task_list)
@@ -244,7 +246,7 @@ class Presence:
         """Note that a poller is busy."""
         self._busy[poller] = None
         self.quiet = self._computed = 0.0
-        poller.last_call = self._watched_at = self.now()
+        poller.last_call = self._watched_at = self._real_seconds()
         if len(self._busy) > self._many_busy:
             self._forget_ended()
             self._many_busy = max(FEW, 2 * len(self._busy))
@@ -253,9 +255,10 @@ class Presence:
 
     def hold(self, task: HandedOutTask, holder: Holder) -> None:
         """Note that a task is held."""
-        self._held[task.key] = held = HeldTask(task, holder, self.now())
+        key = task.key
+        self._held[key] = held = HeldTask(task, holder, self.now())
         if isinstance(holder, Poller):
-            holder.tasks[task.key] = held
+            holder.tasks[key] = held
         if len(self._held) > self._many_held:
             self._held = {key: held for key, held in self._held.items() if held.task.is_open()}
             self._many_held = _MANY + 2 * len(self._held)
@@ -266,6 +269,10 @@ class Presence:
         if held is not None:
             held.sign = self.now()
             held.warning = WARNING
+
+    def release(self, key: TaskKey) -> None:
+        """Note that a task is no longer held."""
+        self._held.pop(key, None)
 
     def drop(self, poller: Poller) -> None:
         """Note that a poller does not work on its tasks any more."""
@@ -370,11 +377,10 @@ class Presence:
             real = self.now() - held.sign
             if real < SHORT and not held.task.is_open():
                 _log.warning(
-                    "%s: the %s from %s has timed out %.2f real seconds after its last sign of "
+                    "%s: the %s has timed out %.2f real seconds after its last sign of "
                     "life; slow down the clock, or give it a longer time-out.",
                     self.time_of_simulation,
-                    held.task,
-                    held.task.task_list,
+                    held.task.in_full,
                     real,
                 )
 

@@ -83,6 +83,11 @@ class HandedOutTask(NamedTuple):
         kind = f"activity task {self.activity_id!r}" if self.activity_id else "decision task"
         return f"{kind} of {self.workflow_id!r}"
 
+    @property
+    def in_full(self) -> str:
+        """What a message calls it, with its list."""
+        return f"{self} from {self.task_list}"
+
 
 def handed_out(engine: Engine, task_list: TaskList, reply: Mapping[str, Any]) -> HandedOutTask:
     """Return the task that the reply to a poll hands out."""
@@ -164,8 +169,12 @@ class Engines:
             group: `flowy_sim._engine.latency.FOLLOWING` or `TIME_OUTS`, to consider only those
                 kinds of effects.
         """
-        instants = [engine.next_instant(group) for engine in self._by_region.values()]
-        return min((instant for instant in instants if instant is not None), default=None)
+        earliest = None
+        for engine in self._by_region.values():
+            instant = engine.next_instant(group)
+            if instant is not None and (earliest is None or instant < earliest):
+                earliest = instant
+        return earliest
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to an instant."""

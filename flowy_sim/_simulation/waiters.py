@@ -139,9 +139,10 @@ class Threads:
 
     def _wake_watcher(self) -> None:
         """Wake the thread that waits for the next instant: it may have changed."""
-        watcher = self._host.polls.first()
-        if watcher is not None and self._host.clock.runs:
-            watcher.wake()
+        if self._host.clock.runs:
+            watcher = self._host.polls.first()
+            if watcher is not None:
+                watcher.wake()
 
     def _current(self) -> Poller:
         try:

@@ -23,13 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import Engine
-from flowy_sim._storage import files, schema
-from flowy_sim._storage.files import FileRefusedError
+from flowy_sim._storage import files
+from flowy_sim._storage.files import FileRefusedError, WritableFile
 from flowy_sim._storage.journal import JournalError, OpenJournal, RestoreTarget, SimulationKey
 from flowy_sim._storage.restore import read_engines, read_simulations
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
@@ -40,13 +39,21 @@ _log = safe_logger("flowy_sim")
 RETRY_SECONDS = 1.0
 
 
-def journal_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenJournal:
+def journal_in(
+    path: Path,
+    expected: Mapping[str, Any] | None = None,
+    *,
+    url: str = "",
+    accept_loss: bool = False,
+) -> OpenJournal:
     """Return what restores the simulations of a server from a file, and keeps them there.
 
     Args:
         path: the file; it is created if it does not exist.
         expected: settings that the simulation without a name must have, if it is in the file (see
             `flowy_sim._simulation.settings.Settings`).
+        url: of the server, under which `flowy-sim snapshot` finds it.
+        accept_loss: whether to open a file that has less than was acknowledged.
 
     Raises:
         FileRefusedError: when the server starts, if the file cannot be used.
@@ -56,26 +63,35 @@ def journal_in(path: Path, expected: Mapping[str, Any] | None = None) -> OpenJou
     """
 
     async def open_journal(target: RestoreTarget) -> FileJournal:
-        return open_file(path, target, expected or {})
+        return open_file(path, target, expected or {}, url=url, accept_loss=accept_loss)
 
     return open_journal
 
 
-def open_file(path: Path, target: RestoreTarget, expected: Mapping[str, Any]) -> FileJournal:
+def open_file(
+    path: Path,
+    target: RestoreTarget,
+    expected: Mapping[str, Any],
+    *,
+    url: str = "",
+    accept_loss: bool = False,
+) -> FileJournal:
     """Restore the simulations in a file, and return the journal that they continue with.
 
     Args:
         path: the file; it is created if it does not exist.
         target: receives the simulations; it has none yet.
         expected: settings that the simulation without a name must have, if it is in the file.
+        url: of the server, or empty.
+        accept_loss: whether to open a file that has less than was acknowledged.
 
     Raises:
         FileRefusedError: the file cannot be used.
     """
-    if files.is_missing(path):
+    if files.is_missing(path, accept_loss=accept_loss):
         files.create(path)
-    seen = files.signature(path)
-    with files.reading(path) as connection, _no_garbage_collection():
+    with files.reading(path, accept_loss=accept_loss) as connection, _no_garbage_collection():
+        seen = files.signature(path)
         session = Session(Ids.read(connection))
         stored = read_simulations(connection)
         restored = {}
@@ -97,7 +113,7 @@ def open_file(path: Path, target: RestoreTarget, expected: Mapping[str, Any]) ->
             )
         for each in stored:
             restored[each.key].catch_up(each.mode, each.now)
-    return FileJournal(path, files.open_for_writing(path, seen), session)
+    return FileJournal(path, WritableFile(path, seen, url), session)
 
 
 class FileJournal:
@@ -105,13 +121,13 @@ class FileJournal:
 
     Args:
         path: the file.
-        connection: to the file, for this process alone.
+        file: opened for this process alone.
         session: the simulations in the file.
     """
 
-    def __init__(self, path: Path, connection: Connection, session: Session) -> None:
+    def __init__(self, path: Path, file: WritableFile, session: Session) -> None:
         self._path = path
-        self._connection = connection
+        self._file = file
         self._session = session
         self._writer = ThreadPoolExecutor(1, "flowy-sim-db")
         self._next: Commit | None = None
@@ -153,7 +169,7 @@ class FileJournal:
         except JournalError as error:
             _log.error("The last changes are lost: %s", error)
         self._writer.shutdown()
-        files.close(self._path, self._connection)
+        self._file.close()
 
     # Writing
 
@@ -172,9 +188,9 @@ class FileJournal:
             commit.outcome.set_exception(JournalError(self._failure))
             return
         self._is_writing = True
-        write = self._session.unit_of_work().write
+        unit = self._session.unit_of_work()
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._writer, write, self._connection)
+        writing = loop.run_in_executor(self._writer, self._file.write, unit)
         writing.add_done_callback(partial(self._written, commit))
 
     def _written(self, commit: Commit, writing: asyncio.Future[None]) -> None:
@@ -197,22 +213,15 @@ class FileJournal:
     def _undo(self, error: BaseException) -> None:
         self._fail(error)
         try:
-            self._session.undo(self._connection)
+            self._session.undo(self._file.connection)
         except (sqlite3.Error, *files.DAMAGE) as unreadable:
             self._fail(f"{error}; and it cannot be read: {unreadable}; restart the server")
             self._retry_at = math.inf
 
     def _can_write(self) -> bool:
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                schema.put(connection, "about", list(schema.read(connection, "about")))
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+            self._file.check()
+        except (sqlite3.Error, OSError) as error:
             self._fail(error)
             return False
         _log.warning("%s can be written again.", self._path)

@@ -17,14 +17,25 @@ from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
 
+from flowy._safe_text import safe_logger
 from flowy_sim._engine.model import event_types
 from flowy_sim._storage import schema
-from flowy_sim._storage.schema import encode
+from flowy_sim._storage.progress import (
+    Progress,
+    log_of,
+    loss,
+    lost_file,
+    set_aside_log,
+)
+from flowy_sim._storage.schema import Row, encode
+from flowy_sim._storage.unit_of_work import UnitOfWork
 
 try:
     import fcntl
 except ImportError:  # Windows.
     fcntl = None  # type: ignore[assignment]
+
+_log = safe_logger("flowy_sim")
 
 #: What reading a damaged file may raise, besides `sqlite3.Error`.
 DAMAGE = (
@@ -40,9 +51,8 @@ DAMAGE = (
 _MAGIC = b"SQLite format 3\0"
 _JSON_EXPORT = b'{"format": "flowy-sim export"'
 _HEADER_LENGTH = 100
-#: Number of pages of the write-ahead log that are moved to the file at a time.
-_CHECKPOINT_PAGES = 4_000
-_LOG_BYTES = 64 * 1024 * 1024
+#: Size of the write-ahead log beyond which it is copied to the file.
+_LOG_BYTES = 16 * 1024 * 1024
 _CACHE_KIB = 32 * 1024
 #: Number of pages that a file must have before it is compacted.
 _COMPACTED_PAGES = 1_000
@@ -57,12 +67,30 @@ class FileRefusedError(Exception):
     """A file cannot be used; the message says why and what to do. The file is unchanged."""
 
 
-def is_missing(path: Path) -> bool:
+class FileInUseError(FileRefusedError):
+    """Another process has the file open."""
+
+
+def is_missing(path: Path, *, accept_loss: bool = False) -> bool:
     """Return whether a file does not exist, or is empty.
 
+    Args:
+        path: the file.
+        accept_loss: whether to accept that there was one, as files beside it show.
+
     Raises:
-        FileRefusedError: the path is a link to nothing, or something that cannot hold a database.
+        FileRefusedError: the path is a link to nothing, or something that cannot hold a database;
+            or the file was lost.
     """
+    missing = _is_missing(path)
+    if missing:
+        _check_loss(path, lost_file(path), accept_loss)
+        if accept_loss:
+            set_aside_log(path)
+    return missing
+
+
+def _is_missing(path: Path) -> bool:
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -117,7 +145,7 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
 
 
 @contextmanager
-def reading(path: Path, said: str = "") -> Iterator[Connection]:
+def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterator[Connection]:
     """Open a file through a connection that cannot change it.
 
     If anything goes wrong while it is read, it is refused.
@@ -125,12 +153,17 @@ def reading(path: Path, said: str = "") -> Iterator[Connection]:
     Args:
         path: the file.
         said: what messages call it; its path by default.
+        accept_loss: whether to read a file that has less than was acknowledged; what is missing is
+            logged.
 
     Raises:
-        FileRefusedError: it is not a file of flowy-sim, from another version, damaged or in use.
+        FileRefusedError: it is not a file of flowy-sim, from another version, damaged or in use; or
+            it has less than was acknowledged.
     """
     said = said or str(path)
     _check_header(path, said)
+    if accept_loss:
+        set_aside_log(path)
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection:
@@ -143,6 +176,7 @@ def reading(path: Path, said: str = "") -> Iterator[Connection]:
             if verdict != "ok":
                 raise ValueError(verdict)
             _check_model(said, connection)
+            _check_loss(path, loss(path, connection), accept_loss)
             yield connection
     except sqlite3.Error as error:
         raise _refused(said, error) from error
@@ -151,62 +185,124 @@ def reading(path: Path, said: str = "") -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(path: Path, seen: Signature) -> Iterator[Connection]:
-    """Open a file for writing and close it; see `open_for_writing`.
+def writing(path: Path, seen: Signature) -> Iterator[WritableFile]:
+    """Open a file for writing and close it; see `WritableFile`.
 
     Raises:
         FileRefusedError: it cannot be opened or written.
     """
-    connection = open_for_writing(path, seen)
+    file = WritableFile(path, seen)
     try:
-        yield connection
-    except sqlite3.Error as error:
+        yield file
+    except (sqlite3.Error, OSError) as error:
         raise _refused(path, error) from error
     finally:
-        close(path, connection)
+        file.close()
 
 
-def open_for_writing(path: Path, seen: Signature) -> Connection:
-    """Open a file that has been read, for this process alone.
+class WritableFile:
+    """A file that has been read, opened for this process alone. Its transactions are durable.
+
+    Any thread may use it, one at a time.
 
     Args:
         path: the file.
         seen: what `signature` returned before it was read.
+        url: of the server that opens it, if one does; other programs find it there.
 
-    Returns:
-        A connection that any thread may use, one at a time. Its transactions are durable.
+    Attributes:
+        connection: to the file.
 
     Raises:
         FileRefusedError: it is in use, has changed since it was read, or cannot be written.
     """
-    try:
-        connection = sqlite3.connect(
-            path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
-        )
+
+    def __init__(self, path: Path, seen: Signature, url: str = "") -> None:
+        self._path = path
+        self._log = log_of(path)
         try:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("BEGIN EXCLUSIVE")
-            if signature(path) != seen:
-                raise FileRefusedError(
-                    f"{path} is in use: it has just been changed by another process; stop that "
-                    "one, or give another file."
-                )
-            connection.execute("ROLLBACK")
-            # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
-            # calls are answered. Because the file is locked before the log is first used, SQLite
-            # needs no shared memory with other processes.
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            _write_model(connection)
-            _compact(connection)
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as error:
-        raise _refused(path, error) from error
+            self.connection = _lock(path, seen)
+            try:
+                _write_model(self.connection)
+                self._progress = Progress(path, self.connection, url)
+                _compact(self.connection)
+            except BaseException:
+                self.connection.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise _refused(path, error) from error
+
+    def write(self, unit: UnitOfWork) -> None:
+        """Write a unit of work in one transaction, which is durable afterwards.
+
+        Raises:
+            sqlite3.Error: it cannot be written, and nothing has been.
+            OSError: it is written, but how far the file has got cannot be recorded.
+        """
+        unit.put("about", *self._progress.next(unit.changes))
+        unit.write(self.connection)
+        self._progress.reached(unit.changes)
+        if self._log.stat().st_size > _LOG_BYTES:
+            # Everything is durable already. On a full disk, the next transaction tries again.
+            with suppress(sqlite3.Error, OSError):
+                self._progress.empty_log()
+
+    def check(self) -> None:
+        """See whether the file can be written.
+
+        Raises:
+            sqlite3.Error, OSError: it cannot.
+        """
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            schema.put(connection, "about", list(schema.read(connection, "about")))
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        self._progress.rewrite()
+
+    def close(self) -> None:
+        """Close the file; only the file itself is left, unless it cannot be written."""
+        try:
+            self._progress.finish()
+            finished = True
+        except (sqlite3.Error, OSError) as error:
+            _log.error("%s cannot be closed in good order: %s", self._path, error)
+            finished = False
+        # Processes that only read the file create it. While the file is locked, none of them uses
+        # it.
+        with suppress(OSError):
+            self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
+        self.connection.close()
+        self._progress.close(finished=finished)
+
+
+def _lock(path: Path, seen: Signature) -> Connection:
+    """Open a file that has not changed since it was read, and lock it."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        if signature(path) != seen:
+            raise FileRefusedError(
+                f"{path} is in use: it has just been changed by another process; stop that one, or "
+                "give another file."
+            )
+        connection.execute("ROLLBACK")
+        # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
+        # calls are answered. Because the file is locked before the log is first used, SQLite needs
+        # no shared memory with other processes. Only `Progress` empties the log.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -221,17 +317,9 @@ def _compact(connection: Connection) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def close(path: Path, connection: Connection) -> None:
-    """Close a file that was opened for writing; only the file itself is left."""
-    # Processes that only read the file create it. While the file is locked, none of them uses it.
-    with suppress(OSError):
-        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    connection.close()
-
-
 def signature(path: Path) -> Signature:
     """Return a value that differs once the file has been changed."""
-    return tuple(map(_stamp, (path, path.parent / f"{path.name}-wal")))
+    return tuple(map(_stamp, (path, log_of(path))))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -327,9 +415,9 @@ def _model() -> dict[str, list[str]]:
 
 def _check_model(said: str, connection: Connection) -> None:
     """Refuse a file with events that the installed service model does not know."""
-    known = _model()
-    for _, text in schema.read(connection, "about"):
-        for name, members in json.loads(text).items():
+    known, about = _model(), dict[str, str](schema.read(connection, "about"))
+    if "model" in about:
+        for name, members in json.loads(about["model"]).items():
             for member in members:
                 if member not in known.get(name, ()):
                     raise FileRefusedError(
@@ -339,17 +427,33 @@ def _check_model(said: str, connection: Connection) -> None:
 
 
 def _write_model(connection: Connection) -> None:
-    row = ("model", encode(_model()))
-    if list(schema.read(connection, "about")) != [row]:
+    row: Row = ("model", encode(_model()))
+    if row not in schema.read(connection, "about"):
         connection.execute("BEGIN")
         schema.put(connection, "about", [row])
         connection.execute("COMMIT")
 
 
-def _refused(path: Path | str, error: sqlite3.Error) -> FileRefusedError:
+def _check_loss(path: Path, missing: str, accept_loss: bool) -> None:
+    """Refuse a file that has less than was acknowledged, or log what is missing."""
+    if not missing:
+        return
+    if not accept_loss:
+        raise FileRefusedError(
+            f"{missing}. Put the files back as they were left, or continue without what is missing "
+            "with 'flowy-sim serve --accept-loss'."
+        )
+    _log.warning("%s. The loss is accepted.", missing)
+
+
+def _refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedError:
+    if isinstance(error, OSError):
+        return FileRefusedError(
+            f"{path} cannot be opened ({error}); make the file and its folder writable."
+        )
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
-        return FileRefusedError(
+        return FileInUseError(
             f"{path} is in use by another process; stop that one, or give another file."
         )
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):

@@ -32,12 +32,12 @@ from flowy_sim._storage.verification import verify_engine, verify_simulation
 
 
 class Selection(NamedTuple):
-    """What to export; everything by default.
+    """What a snapshot has; everything by default.
 
     Attributes:
         simulation: the name of a simulation; None for all.
         domain: the name of a domain; None for all.
-        workflow_ids: workflow ids in the domain; empty for all. All their runs are exported, their
+        workflow_ids: workflow ids in the domain; empty for all. All their runs are in it, their
             parents and children, and executions that a pending effect refers to.
     """
 
@@ -72,10 +72,10 @@ class Imported(NamedTuple):
     lost_tokens: int
 
 
-# Export
+# Snapshots
 
 
-def export_file(
+def snapshot_file(
     path: Path, output: Path, selection: Selection = EVERYTHING, *, said: str = ""
 ) -> None:
     """Write a snapshot of what is in a file, which no server has open.
@@ -83,7 +83,7 @@ def export_file(
     Args:
         path: the file; it is not changed.
         output: the snapshot, which must not exist.
-        selection: what to export.
+        selection: what it has.
         said: what messages call the file; its path by default.
 
     Raises:
@@ -91,24 +91,24 @@ def export_file(
         NothingSelectedError: what was selected does not exist.
     """
     with files.reading(path, said) as connection:
-        export(load(connection), output, selection)
+        write_snapshot(load(connection), output, selection)
 
 
-def export(
+def write_snapshot(
     simulations: Iterable[LoadedSimulation], output: Path, selection: Selection = EVERYTHING
 ) -> None:
-    """Write a snapshot of simulations; see `export_file`."""
+    """Write a snapshot of simulations; see `snapshot_file`."""
     unit = UnitOfWork(Ids(0, 0, {}))
     for simulation, contents in _selected(simulations, selection):
         _put_simulation(unit, simulation, contents)
     files.create(output, unit.write)
 
 
-def snapshot_of(simulation: LoadedSimulation) -> bytes:
-    """Return the content of a snapshot of one simulation."""
+def snapshot_of(simulations: Iterable[LoadedSimulation]) -> bytes:
+    """Return the content of a snapshot of simulations."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "snapshot.db"
-        export([simulation], path)
+        write_snapshot(simulations, path)
         return path.read_bytes()
 
 
@@ -371,8 +371,9 @@ def _add(path: Path, arriving: list[LoadedSimulation]) -> Imported:
         else:
             lost_tokens += _merge(unit, each, contents, beside, path)
         executions += (execution for content in contents for execution in content.executions)
-    with files.writing(path, seen) as connection:
-        unit.write(connection)
+    unit.changes = len(executions)
+    with files.writing(path, seen) as file:
+        file.write(unit)
     return Imported(len(arriving), len(executions), sum(map(len, executions)), lost_tokens)
 
 

@@ -89,10 +89,12 @@ class UnitOfWork:
 
     Attributes:
         ids: as given.
+        changes: number of changes that it makes.
     """
 
     def __init__(self, ids: Ids) -> None:
         self.ids = ids
+        self.changes = 0
         self._ended: list[Row] = []
         self._put: dict[str, list[Row]] = {table: [] for table in schema.COLUMNS}
         self._deleted: dict[str, list[Row]] = {"types": [], "effects": []}
@@ -286,6 +288,7 @@ class Session:
         self._touched: dict[tuple[SimulationKey, str], None] = {}
         self._changed: dict[SimulationKey, None] = {}
         self._ended: list[int] = []
+        self._changes = 0
         self._last: tuple[dict[SimulationKey, None], list[int]] = {}, []
 
     def resume(self, simulation: StoredSimulation, engines: Iterable[StoredEngine]) -> None:
@@ -297,6 +300,7 @@ class Session:
     def begin(self, key: SimulationKey, settings: Mapping[str, Any], mode: str, now: int) -> None:
         """Begin a simulation; see `flowy_sim._storage.journal.Journal.begin`."""
         self.end(key)
+        self._changes += 1
         self._simulations[key] = StoredSimulation(
             self._ids.new(), key, dict(settings), now, mode, now, {}
         )
@@ -304,6 +308,7 @@ class Session:
 
     def commit(self, key: SimulationKey, engines: Iterable[Engine], mode: str, now: int) -> None:
         """Note that engines have changed; see `flowy_sim._storage.journal.Journal.commit`."""
+        self._changes += 1
         for engine in engines:
             place = key, engine.region
             if place not in self._engines and engine.changes:
@@ -318,6 +323,7 @@ class Session:
         """Remove a simulation; see `flowy_sim._storage.journal.Journal.end`."""
         former = self._simulations.pop(key, None)
         if former is not None:
+            self._changes += 1
             self._ended.append(former.number)
             self._changed.pop(key, None)
             for place in [place for place in self._engines if place[0] == key]:
@@ -331,6 +337,7 @@ class Session:
     def unit_of_work(self) -> UnitOfWork:
         """Return what has changed since this was last called."""
         unit = UnitOfWork(self._ids)
+        unit.changes, self._changes = self._changes, 0
         for number in self._ended:
             unit.end(number)
         for key in self._changed:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
     from flowy_sim._clients.simulation import Simulation
     from flowy_sim._server.endpoint import Endpoint
+    from flowy_sim._simulation.stubs import Stubs
     from flowy_sim.explore import Observations
     from flowy_sim.testing import Runner
     from flowy_sim.testing._activity_environment import ActivityEnvironment
     from flowy_sim.testing._run import Run
-    from flowy_sim.testing._stubs import Stubs
 
 SIMULATED: pytest.StashKey[Simulation] = pytest.StashKey()
 STUBBED: pytest.StashKey[Stubs] = pytest.StashKey()
@@ -89,7 +89,7 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
     and ``timeout``; and the simulated seconds that it ``takes``; see `flowy_sim.testing.Stubs`. A
     stub that is never used fails the test, unless it is marked ``swf(strict=False)``.
     """
-    from flowy_sim.testing._stubs import Stubs
+    from flowy_sim._simulation.stubs import Stubs
 
     stubs = request.node.stash[STUBBED] = Stubs()
     return stubs

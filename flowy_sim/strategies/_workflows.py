@@ -15,7 +15,7 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType, workflow
-from flowy_sim.testing._stubs import Stubs
+from flowy_sim._simulation.stubs import Stubs
 
 # Inputs
 

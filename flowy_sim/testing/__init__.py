@@ -33,11 +33,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._events.history import History, RecordedCall
+from flowy_sim._simulation.stubs import Stub, Stubs, UnexpectedCallError
 from flowy_sim.testing._activity_environment import ActivityEnvironment
 from flowy_sim.testing._loops import BlockedLoopError
 from flowy_sim.testing._run import NoResultError, Run, StuckError
 from flowy_sim.testing._runner import Runner, run
-from flowy_sim.testing._stubs import Stub, Stubs, UnexpectedCallError
 from flowy_sim.testing._time import EndlessRestartsError
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from uuid import UUID
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
+from flowy_sim._simulation.stub_answers import ACTIVITY, FUNCTION
+from flowy_sim._simulation.stubs import NameAndVersion, Stubs
 from flowy_sim.testing._registry import functions, implementations, proxies, type_of
-from flowy_sim.testing._stub_answers import ACTIVITY, FUNCTION
-from flowy_sim.testing._stubs import NameAndVersion, Stubs
 
 _SIMPLEST: dict[type[Any], Callable[[], Any]] = {
     bool: lambda: True,

@@ -12,16 +12,14 @@ from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, by_type, register, scan
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
-from flowy.options import ACTIVITY, WORKFLOW, YEAR, default_members, members
 from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._events.waits import MISSING_LIST
-from flowy_sim.testing._stub_answers import ACTIVITY as STUBBED_ACTIVITY
-from flowy_sim.testing._stub_answers import CHILD
-from flowy_sim.testing._stub_dispatch import STUBS_LIST, StubbedWorkflow, StubDispatch
-from flowy_sim.testing._stubs import NameAndVersion
+from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD
+from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion, bare_activity, bare_workflow
+from flowy_sim.testing._stub_dispatch import StubbedWorkflow, StubDispatch
 
 logger = safe_logger("flowy_sim.testing")
 
@@ -97,15 +95,15 @@ class Registry:
         own = {
             key: cls
             for key, cls in self.activities.items()
-            if (STUBBED_ACTIVITY, key) not in self._only_named
+            if (ACTIVITY, key) not in self._only_named
         }
-        return _unique([*_lists(own, self._proxies), *self._stub_lists(STUBBED_ACTIVITY)])
+        return _unique([*_lists(own, self._proxies), *self._stub_lists(ACTIVITY)])
 
     @property
     def polled(self) -> frozenset[tuple[str, str]]:
         """The kind and name of each task list of the types, except that of stubs."""
         lists = [(CHILD, name) for name in self.decision_lists]
-        lists += [(STUBBED_ACTIVITY, name) for name in self.activity_lists]
+        lists += [(ACTIVITY, name) for name in self.activity_lists]
         return frozenset(each for each in lists if each[1] != STUBS_LIST)
 
     def _stub_lists(self, kind: str) -> list[str]:
@@ -138,16 +136,14 @@ class Registry:
             cls.flowy_type for key, cls in self.workflows.items() if (CHILD, key) not in bare
         ]
         types += [
-            cls.flowy_type
-            for key, cls in self.activities.items()
-            if (STUBBED_ACTIVITY, key) not in bare
+            cls.flowy_type for key, cls in self.activities.items() if (ACTIVITY, key) not in bare
         ]
         if is_new:
             self._register_all(types)
         else:
             register(self._client, self._domain, types)
-        missing = [_bare_activity(*key, MISSING_LIST) for key in self.missing]
-        children = [_bare_workflow(*key, MISSING_LIST) for key in self.missing_children]
+        missing = [bare_activity(*key, MISSING_LIST) for key in self.missing]
+        children = [bare_workflow(*key, MISSING_LIST) for key in self.missing_children]
         unknown: list[Type] = [*missing, *children]
         for each in unknown:
             try:
@@ -193,7 +189,7 @@ class Registry:
             declared = self._activity_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(declared, ActivityType)
             if stub.cls is None and key not in self.activities and key not in called:
-                self._only_named[STUBBED_ACTIVITY, key] = declared
+                self._only_named[ACTIVITY, key] = declared
             self.activities[key] = stub_dispatch.activity(stub, declared)
         for key, stub in stub_dispatch.stubs.all(CHILD).items():
             started = self._workflow_type(key) if stub.cls is None else stub.cls.flowy_type
@@ -214,7 +210,7 @@ class Registry:
             return self.activities[key].flowy_type
         defaults = self._activity_defaults(key)
         if defaults is None:
-            return _bare_activity(*key, STUBS_LIST)
+            return bare_activity(*key, STUBS_LIST)
         return ActivityType(*key, defaults, Retry(1), False)
 
     def _workflow_type(self, key: NameAndVersion) -> WorkflowType:
@@ -222,9 +218,7 @@ class Registry:
         if key in self.workflows:
             return self.workflows[key].flowy_type
         defaults = self._workflow_defaults(key)
-        return (
-            _bare_workflow(*key, STUBS_LIST) if defaults is None else WorkflowType(*key, defaults)
-        )
+        return bare_workflow(*key, STUBS_LIST) if defaults is None else WorkflowType(*key, defaults)
 
     def _activity_defaults(self, key: NameAndVersion) -> dict[str, Any] | None:
         return self._defaults(self._client.describe_activity_type, "activityType", key)
@@ -337,26 +331,6 @@ def _classes(source: Source, declared: type[ActivityType | WorkflowType]) -> Ite
     if not isinstance(getattr(source, "flowy_type", None), declared):
         raise ConfigurationError(f"{source!r} is not a class decorated with @{declared.kind}")
     return [source]
-
-
-def _bare_workflow(name: str, version: str, task_list: str) -> WorkflowType:
-    """Return the type of a child workflow of which only the name is known."""
-    known = {
-        "task_list": task_list,
-        "execution_start_to_close": YEAR,
-        "task_start_to_close": None,
-        "child_policy": "TERMINATE",
-    }
-    return WorkflowType(name, version, default_members(members(WORKFLOW, known)))
-
-
-def _bare_activity(name: str, version: str, task_list: str) -> ActivityType:
-    """Return the type of an activity of which only the name is known."""
-    unlimited = dict.fromkeys(
-        ("heartbeat", "schedule_to_close", "schedule_to_start", "start_to_close")
-    )
-    wire = members(ACTIVITY, {"task_list": task_list, **unlimited})
-    return ActivityType(name, version, default_members(wire, infix="Task"), Retry(1), False)
 
 
 def _task_list(defaults: dict[str, Any], member: str = "defaultTaskList") -> str | None:

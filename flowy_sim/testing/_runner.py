@@ -17,6 +17,8 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
+from flowy_sim._simulation.stub_answers import stub_payloads
+from flowy_sim._simulation.stubs import Stubs, UnexpectedCallError
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._loops import PollingCode, check_greenlet
@@ -31,9 +33,7 @@ from flowy_sim.testing._registry import (
 )
 from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._stub_answers import stub_payloads
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._stubs import Stubs, UnexpectedCallError
 from flowy_sim.testing._time import TurnLoop
 
 DOMAIN = "simulated"
@@ -250,6 +250,9 @@ class Runner:
         the one that it is called with, and those that it makes. `time.sleep` takes simulated time
         and no real time. The runner's domain is registered now, so that the code's types can be.
 
+        All ``async def`` functions share one event loop, whose time is simulated. They are called
+        with a client whose methods are coroutines, as aiobotocore's are.
+
         A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
 
         Args:
@@ -259,11 +262,14 @@ class Runner:
             name: the name of the worker; by default that of the code.
 
         Raises:
-            ConfigurationError: the code cannot be called, or is an async function.
+            ConfigurationError: the code cannot be called.
             ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
-        function("code that polls with its own loop", code)
+        if not callable(code):
+            raise ConfigurationError(
+                f"code that polls with its own loop is a function, not {code!r}"
+            )
         check_greenlet()
         self._register_domain()
         self.stub_dispatch.has_loops = True

@@ -24,6 +24,8 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
+from flowy_sim._simulation.stubs import STUBS_LIST
+from flowy_sim._simulation.virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
     InjectedFault,
@@ -32,13 +34,13 @@ from flowy_sim.faults._fault import (
     WorkerCall,
     is_injected,
 )
+from flowy_sim.testing._async_loops import AsyncLoops
+from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._stub_dispatch import STUBS_LIST
-from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -112,7 +114,8 @@ class Scheduler:
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
         self._loop_pools: list[LoopPool] = []
-        self._loop_names: dict[str, None] = {}
+        self._loop_names: dict[str, bool] = {}
+        self._async_loops: AsyncLoops | None = None
         self.deployed_loops: dict[str, PollingCode] = {}
         self._next = 0
         self._thread = threading.get_ident()
@@ -141,14 +144,22 @@ class Scheduler:
         ]
 
     def add_loop(self, code: PollingCode, name: str) -> None:
-        """Give turns to code that polls with its own loop."""
+        """Give turns to code that polls with its own loop; coroutines share one worker."""
         from flowy_sim._clients.mock_swf import mock_swf  # It imports boto3.
 
+        self._loop_names[name] = is_async(code)
         with mock_swf(self.simulation):  # A class may make its client when it is instantiated.
-            self._loop_pools.append(
-                LoopPool(lambda: self.deployed_loops.get(name, code), self.worker_client, name)
-            )
-        self._loop_names[name] = None
+            if not is_async(code):
+                self._add_loop_pool(lambda: self.deployed_loops.get(name, code), name)
+                return
+            if self._async_loops is None:
+                self._async_loops = AsyncLoops(self.worker_client, self.deployed_loops)
+                main = self._async_loops.main
+                self._add_loop_pool(lambda: main, "asyncio loops")
+            self._async_loops.add(name, code)
+
+    def _add_loop_pool(self, current: Callable[[], PollingCode], role: str) -> None:
+        self._loop_pools.append(LoopPool(current, self.worker_client, role))
         self.simulation.threads.intercept = self.worker_client.intercept
 
     def discard_loops(self) -> None:
@@ -197,7 +208,7 @@ class Scheduler:
         """Return the names of all lists that workers have polled for activity tasks."""
         abandoned = [each for pool in self._loop_pools for each in pool.abandoned]
         before = {name for poll, name in abandoned if poll == ACTIVITY_POLL}
-        return before.union(self.workers().activity_lists)
+        return before.union(self.workers().activity_lists or ())
 
     def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
         create = self._decider if poll == DECISION_POLL else self._worker
@@ -402,11 +413,16 @@ class Scheduler:
         Raises:
             ConfigurationError: there is no loop of a name.
         """
-        for name in loops:
+        for name, code in loops.items():
             if name not in self._loop_names:
                 raise ConfigurationError(
                     f"Deploy names the loop {name!r}; the loops of this test are "
                     f"{', '.join(self._loop_names) or 'none'}"
+                )
+            if is_async(code) != self._loop_names[name]:
+                raise ConfigurationError(
+                    f"Deploy gives {code!r} for the loop {name!r}; an async function can only be "
+                    "replaced by another one"
                 )
         self.deployed_loops.update(loops)
         for workflow in workflows:

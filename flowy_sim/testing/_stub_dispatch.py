@@ -23,23 +23,27 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._events.schema import TIMEOUTS, attributes_of
-from flowy_sim.testing._stub_answers import (
+from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
     CHILD,
     FUNCTION,
+    NEVER_TAKEN,
     Answer,
+    limits_before_start,
+    limits_of,
     plain_arguments,
     time_out_first,
+    timed,
 )
-from flowy_sim.testing._stubs import NameAndVersion, Stub, Stubs, UnexpectedCallError
+from flowy_sim._simulation.stubs import (
+    STUBS_LIST,
+    UNTAKEN_LIST,
+    NameAndVersion,
+    Stub,
+    Stubs,
+    UnexpectedCallError,
+)
 
-STUBS_LIST = "answered by stubs"
-"""The task list on which tasks wait that only stubs answer. Histories do not show it."""
-
-UNTAKEN_LIST = "no worker polls this"
-"""The task list of tasks that time out before a worker takes them."""
-
-_NEVER_TAKEN = "SCHEDULE_TO_START"
 _NEVER_SENT = "a signal that is never sent"
 """A child that never closes waits for it."""
 
@@ -239,8 +243,8 @@ class StubDispatch:
             answer = stub.answer_to(args, kwargs)
         except (SerializationError, TypeError):
             return decision  # The worker will fail with this, as it would without a stub.
-        if answer.timeout == _NEVER_TAKEN:
-            time_out_first(label, _NEVER_TAKEN, self._limits_before_start(call))
+        if answer.timeout == NEVER_TAKEN:
+            time_out_first(label, NEVER_TAKEN, self._limits_before_start(call))
             if not self.is_flowys(run_id):
                 self._untaken.add((run_id, call["activityId"]))
                 return decision
@@ -323,37 +327,24 @@ class StubDispatch:
 
     def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
         """Return an answer with its time and heartbeats, as its time-out needs them."""
-        if not answer.timeout:
-            is_sent = answer.takes < math.inf and not answer.heartbeat
-            return replace(answer, heartbeat=every) if is_sent else answer
-        limits = self._limits(context)
-        beats = limits["HEARTBEAT"] / 2
-        if answer.timeout != "HEARTBEAT":
-            limits["HEARTBEAT"] = math.inf
-        time_out_first(context.type, answer.timeout, limits)
-        needed = answer.timeout != "HEARTBEAT" and beats < math.inf
-        return replace(answer, takes=math.inf, heartbeat=beats if needed else None)
-
-    def _limits(self, context: ActivityContext) -> dict[str, float]:
-        """Return the seconds from now after which each time-out of a started task passes."""
         execution = self._simulation.engine().executions[context.run_id]
-        task = execution.activities[context.activity_id]
-        limits = {name: _seconds(task.opened(member)) for name, member in TIMEOUTS.items()}
-        waited = self._simulation.clock.milliseconds - execution.time(task.opened_id)
-        limits["SCHEDULE_TO_CLOSE"] -= waited / 1000
-        limits[_NEVER_TAKEN] = math.inf
-        return limits
+        task = execution.activities.get(context.activity_id)
+        # A late worker may work on a task that is over.
+        limits = {} if task is None else limits_of(task, self._simulation.clock.milliseconds)
+        if answer.timeout and task is None:
+            return replace(answer, takes=math.inf, timeout="")
+        return timed(answer, every, context.type, limits)
 
     def _limits_before_start(self, call: Reply) -> dict[str, float]:
         """Return the seconds after which each time-out passes that does not need a worker."""
         defaults = self._client.describe_activity_type(
             domain=self._domain, activityType=call["activityType"]
         )["configuration"]
-        return {
-            name: _seconds(call.get(member, defaults.get(_default_member(member))))
-            for name, member in TIMEOUTS.items()
-            if name in (_NEVER_TAKEN, "SCHEDULE_TO_CLOSE")
+        settings = {
+            member: call.get(member, defaults.get(_default_member(member)))
+            for member in TIMEOUTS.values()
         }
+        return limits_before_start(settings)
 
 
 class ChildOutcome(NamedTuple):
@@ -443,7 +434,3 @@ def _attributes_member(decision: Reply) -> str:
 def _default_member(member: str) -> str:
     """Return the name that an activity type has for the default of a time-out."""
     return f"defaultTask{member[0].upper()}{member[1:]}"
-
-
-def _seconds(limit: str | None) -> float:
-    return math.inf if limit in (None, "NONE") else int(str(limit))

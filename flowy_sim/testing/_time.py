@@ -15,12 +15,12 @@ from flowy._installation import install_command
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
-from flowy_sim._events.waits import explain, waits
+from flowy_sim._events.waits import explain, waits_of
 from flowy_sim._simulation.clock import Clock
+from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._stub_answers import ACTIVITY
 from flowy_sim.testing._stub_dispatch import StubDispatch
 
 _LONGEST_RESCHEDULING = 24 * 3600 * 1000
@@ -217,7 +217,7 @@ class TurnLoop:
             fetch(client, domain, each, workers.payloads, now=self._clock.now)
             for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
         )
-        found = [wait for each in (run, *others) for wait in waits(each, workers)]
+        found = [wait for each in (run, *others) for wait in waits_of(each, workers)]
         if not any(wait.ends for wait in found):
             now = self._clock.now
             raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
@@ -235,6 +235,8 @@ class TurnLoop:
         if since_check < _LONGEST_RESCHEDULING:
             return
         self._checked_at = self._clock.milliseconds
+        if found.event_type(len(found)) not in _RESCHEDULING:
+            return
         client, domain = self._scheduler.client, self._scheduler.domain
         events = history(client, domain, execution)
         since = now - timedelta(milliseconds=_LONGEST_RESCHEDULING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.regions import POLLS
+from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim.faults._fault import HEARTBEAT, FaultInjector, WorkerCall
-from flowy_sim.testing._stub_answers import Answer
 from flowy_sim.testing._watchdog import Watchdog
 
 PolledList = tuple[str, str]
@@ -52,8 +53,20 @@ class Suspendable(Protocol):
 
     answers: list[object]
 
-    def poll(self, polled: PolledList, has_task: Callable[[], bool]) -> None:
-        """Wait until a poll may be answered."""
+    def poll(self, polled: PolledList) -> None:
+        """Wait until a poll of a list may be answered."""
+        ...
+
+    async def poll_in_event_loop(self, polled: PolledList | None) -> None:
+        """Wait until a poll may be answered, while other coroutines go on."""
+        ...
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Wait for something to happen in the event loop of the code."""
+        ...
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in the code."""
         ...
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None) -> None:
@@ -217,6 +230,27 @@ class WorkerClient(Client):
         assert self.loop is not None
         self.loop.sleep(seconds, woken)
 
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Let the poll loop wait until something happens in its event loop."""
+        assert self.loop is not None
+        self.loop.idle(seconds, wait)
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in the poll loop."""
+        assert self.loop is not None
+        self.loop.adopt(loop)
+
+    def choose(self, kind: str, count: int) -> int:
+        """Let the simulation's schedule choose one of several possibilities."""
+        return self._simulation.schedule.choose(kind, count)
+
+    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
+        """Make a call of a coroutine of the poll loop; others go on while it polls."""
+        assert self.loop is not None
+        if _is_poll(operation, arguments):
+            await self.loop.poll_in_event_loop(self._polled_list(operation, arguments))
+        return self._call_now(operation, arguments)
+
     def _blocked(self, frame: FrameType) -> None:
         if self.loop is not None:
             self.loop.block(frame)
@@ -228,8 +262,11 @@ class WorkerClient(Client):
             return self._make_call(operation, arguments)
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
-            polled = self._polled_list(operation, arguments)
-            self.loop.poll(polled, lambda: polled in self.waiting())
+            self.loop.poll(self._polled_list(operation, arguments))
+        return self._call_now(operation, arguments)
+
+    def _call_now(self, operation: str, arguments: Reply) -> Reply:
+        assert self.loop is not None
         reply, error = self._call_for_loop(operation, arguments)
         if error is None:
             return reply

@@ -34,7 +34,7 @@ def completed(package: str, words: str, **environment: str) -> list[str]:
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert completed("flowy_sim", "flowy-sim ex") == ["explore", "export"]
+    assert completed("flowy_sim", "flowy-sim s") == ["serve", "snapshot"]
     assert completed("flowy", "flowy start --dom") == ["--domain"]
 
 

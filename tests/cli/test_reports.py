@@ -6,15 +6,12 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import boto3
-import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 
@@ -26,6 +23,7 @@ from flowy_sim._report.page_timeline import BAND_ROWS, Picture
 from flowy_sim.testing._histories import iso
 from tests.support.event_builder import History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
+from tests.support.reported_runs import many, order
 
 VOID = {"meta", "path", "line"}
 OPTIONAL = {"td", "th", "tr", "dt", "dd"}
@@ -74,24 +72,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
-
-
-def order(text: str = "disk full") -> History:
-    """Return a run with an attempt that fails, one that works, a timer, and a text of choice."""
-    made = History().decide(0).schedule(0, "pack").start(2, "pack")
-    made.end(5, "pack", "Failed", reason=text, details=text).decide(5)
-    made.schedule(5, "ship").start(6, "ship").end(8, "ship", result='["a parcel", {"kg": 2}]')
-    made.timer(8, text).add(9, "WorkflowExecutionSignaled", signalName=text, input=text)
-    return made.decide(9).add(9, "WorkflowExecutionFailed", reason=text, details=text)
-
-
-def many(count: int) -> list[dict[str, Any]]:
-    """Return a history with activities that work one after the other."""
-    made = History().decide(0)
-    for number in range(count):
-        made.schedule(number, f"a-{number}").start(number, f"a-{number}")
-        made.end(number + 0.5, f"a-{number}", result='["small.jpg"]')
-    return made.events
 
 
 def html(*runs: History) -> str:
@@ -263,29 +243,3 @@ def test_an_execution_at_a_service_is_written_as_a_page(folder: Path) -> None:
         result = CliRunner().invoke(flowy_cli, words)
     assert result.exit_code == 0, result.output
     assert "WorkflowExecutionStarted" in Page(Path("o.html").read_text()).text
-
-
-# In a browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, of apt-get install chromium")
-def test_a_browser_shows_ten_thousand_events_without_complaint(tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(page([ReportedRun(many(3332))], "many"))
-    shown = subprocess.run(
-        [
-            str(CHROMIUM),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *("--dump-dom", path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=True,
-    )
-    assert "a-3331" in shown.stdout
-    assert "CONSOLE" not in shown.stderr

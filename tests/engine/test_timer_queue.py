@@ -46,7 +46,7 @@ def test_canceled_effects_take_no_memory() -> None:
     for instant in range(10_000):
         effects.cancel(effects.set(instant, "timer"))
     assert len(effects) == 0
-    assert len(effects._queue) < 100
+    assert len(effects._others) < 100
 
 
 def test_the_schedule_is_asked_only_if_there_is_a_choice() -> None:
@@ -127,4 +127,4 @@ def test_past_effects_of_a_group_take_no_memory() -> None:
         effects.set(instant, "1")
         effects.pop(instant)
         effects.cancel(effects.set(instant + 5, "3"))
-    assert len(effects._groups[ODD]) < 100
+    assert len(effects._heaps[ODD]) < 100

@@ -177,7 +177,7 @@ def test_an_answer_that_never_gets_through_is_dropped_and_the_worker_continues(
     assert worker.run_once()
     assert len(waits.seconds) == 7
     assert 60 < sum(waits.seconds) < 130
-    assert "double 1: the service refused the answer" in caplog.text
+    assert ": double-1 (double 1): the service refused the answer" in caplog.text
     assert "ActivityTaskCompleted" not in types(history(simulated, execution))
 
 

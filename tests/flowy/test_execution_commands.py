@@ -113,8 +113,9 @@ def test_an_execution_is_terminated_with_a_reason(client: Any) -> None:
 def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
     start(client, DOMAIN, SumOfDoubles, 1, 2, workflow_id="still open")
     assert answered("list").splitlines() == [
-        "still open  OPEN              2024-01-01 00:01:00.000  sum 1",
-        "done        COMPLETED         2024-01-01 00:00:00.000  chain 1",
+        "WORKFLOW ID  STATUS     STARTED (UTC)        CLOSED    DURATION  TYPE     TAGS",
+        "still open   OPEN       2024-01-01 00:01:00                      sum 1",
+        "done         COMPLETED  2024-01-01 00:00:00  00:00:00  0 s       chain 1  red",
     ]
     assert answered("list", "--status", "failed") == "No executions found in flowy.\n"
 
@@ -135,7 +136,11 @@ def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
         (("--workflow-id", "still open", "--tag", "red"), []),
         (("--since", "2023-12-31"), ["still open", "done"]),
         (("--since", "2024-01-01T00:01:00"), ["still open"]),
+        (("--until", "2024-01-01T00:00:30"), ["done"]),
         (("--limit", "1"), ["still open"]),
+        (("--status", "OPEN", "--status", "completed"), ["still open", "done"]),
+        (("--status", "FAILED", "--status", "COMPLETED"), ["done"]),
+        (("--status", "FAILED", "--status", "CLOSED"), ["done"]),
     ],
 )
 def test_executions_are_listed_in_json_with_filters(
@@ -147,19 +152,20 @@ def test_executions_are_listed_in_json_with_filters(
 
 
 def test_an_execution_is_shown_to_people(client: Any, done: Execution) -> None:
-    assert answered("show", "done").splitlines() == [
+    assert answered("show", "done").splitlines()[:10] == [
         "workflow id: done",
         f"run id:      {done.run_id}",
         "type:        chain 1",
         "status:      COMPLETED",
         "tags:        red",
-        "started:     2024-01-01 00:00:00.000",
-        "closed:      2024-01-01 00:00:00.000",
+        "started:     2024-01-01 00:00:00.000 UTC",
+        "closed:      2024-01-01 00:00:00.000 UTC",
         "input:       [[1, 2], {}]",
         "result:      4",
+        "",
     ]
     start(client, DOMAIN, Chain, 1, 2, workflow_id="open")
-    assert "open:        1 decision tasks\n" in answered("show", "open")
+    assert "open:        1 decision task\n" in answered("show", "open")
 
 
 def test_an_execution_is_shown_in_json(client: Any, done: Execution) -> None:
@@ -185,13 +191,17 @@ def test_a_value_in_a_store_is_shown_where_the_store_is_known(client: Any, tmp_p
 
 
 def test_a_history_is_shown_to_people(client: Any, done: Execution) -> None:
-    lines = answered("history", "done").splitlines()
+    day, *lines = answered("history", "done").splitlines()
+    assert day == "2024-01-01 UTC"
     assert len(lines) == len(history(client, done))
-    assert lines[0] == " 1  2024-01-01 00:00:00.000  WorkflowExecutionStarted chain 1  [[1, 2], {}]"
-    assert lines[4] == (
-        " 5  2024-01-01 00:00:00.000  ActivityTaskScheduled double-1  double 1  [[1], {}]"
+    assert lines[0] == (
+        " 1  00:00:00.000  WorkflowExecutionStarted    chain 1  on decisions  [[1, 2], {}]"
     )
-    assert lines[-1].endswith("WorkflowExecutionCompleted 4")
+    assert lines[4] == (
+        " 5  00:00:00.000  ActivityTaskScheduled       double-1  double 1  on numbers  [[1], {}]"
+    )
+    assert lines[6] == " 7  00:00:00.000  ActivityTaskCompleted       double-1  2"
+    assert lines[-1] == "17  00:00:00.000  WorkflowExecutionCompleted  4"
 
 
 def test_a_history_is_written_as_replay_reads_it(

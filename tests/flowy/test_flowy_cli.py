@@ -109,7 +109,7 @@ def test_an_execution_is_started_and_worked_on(client: Any) -> None:
     with logging_not_set_up():
         worked = flowy("worker", "--domain", DOMAIN, "--task-list", "everything", "work")
     assert worked.exit_code == 0, worked.output
-    assert "INFO flowy.workers: greet 1: greet-1 completed" in worked.stderr
+    assert "INFO flowy.workers: one: greet-1 (greet 1) completed" in worked.stderr
     assert signal.getsignal(signal.SIGTERM) is before
     events = history(client, Execution(workflow_id, run_id))
     assert attributes(events, "WorkflowExecutionStarted")[0]["input"] == '[["you", 3], {}]'

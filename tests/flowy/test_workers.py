@@ -180,8 +180,13 @@ class Heard:
 
 def beating(client: Heard) -> ActivityContext:
     worker = ActivityWorker(client, DOMAIN, "numbers", [Double])  # type: ignore[arg-type]
-    task = {"taskToken": "t", "activityId": "double-1"}
-    send = partial(worker._heartbeat, task, "double 1")
+    task = {
+        "taskToken": "t",
+        "activityId": "double-1",
+        "activityType": {"name": "double", "version": "1"},
+        "workflowExecution": {"workflowId": "one", "runId": "r"},
+    }
+    send = partial(worker._heartbeat, task)
     return ActivityContext("double 1", "double-1", send=send)
 
 
@@ -197,7 +202,7 @@ def test_a_lost_heartbeat_does_not_stop_the_activity(
 ) -> None:
     context = beating(Heard(fault("ThrottlingException")))
     assert context.heartbeat()
-    assert "double 1: a heartbeat was lost" in caplog.text
+    assert "one: double-1 (double 1): a heartbeat was lost" in caplog.text
 
 
 def test_a_heartbeat_that_the_service_refuses_for_another_reason_is_an_error() -> None:
@@ -232,7 +237,7 @@ def test_an_activity_that_timed_out_is_asked_to_stop_and_its_answer_is_dropped(
 
     assert ended(simulated, Slow).reason == "slow 1 (slow-1) timed out: START_TO_CLOSE"
     assert went_on == [True, False]
-    assert "slow-1 is no longer awaited" in caplog.text
+    assert ": slow-1 (slow 1) is no longer awaited" in caplog.text
     assert "answered too late" in caplog.text
 
 

@@ -233,7 +233,7 @@ def test_calls_that_wait_together_share_a_transaction(path: Path) -> None:
             served.register()
             await served.durable()
             commits = []
-            served.journal._connection.set_trace_callback(
+            served.journal._file.connection.set_trace_callback(
                 lambda statement: statement == "COMMIT" and commits.append(statement)
             )
 
@@ -296,7 +296,7 @@ def test_executions_that_are_not_retained_leave_the_file(path: Path) -> None:
             served.advance(7 * 24 * 60 * 60 * 1000)
             served.start("last")
             await served.durable()
-            connection = served.journal._connection
+            connection = served.journal._file.connection
 
             assert connection.execute("SELECT count(*) FROM executions").fetchone() == (1,)
             assert connection.execute("SELECT count(DISTINCT number) FROM history").fetchone() == (
@@ -333,8 +333,8 @@ def test_a_call_that_cannot_be_written_fails_and_has_changed_nothing(
             served.start("first")
             await served.durable()
             before = describe(served.engine)
-            disk = FullDisk(served.journal._connection)
-            served.journal._connection = disk
+            disk = FullDisk(served.journal._file.connection)
+            served.journal._file.connection = disk
 
             task = served.poll()
             served.start("second")
@@ -367,8 +367,8 @@ def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
             served.simulation = "ended"
             served.register()
             await served.durable()
-            disk = FullDisk(served.journal._connection)
-            served.journal._connection = disk
+            disk = FullDisk(served.journal._file.connection)
+            served.journal._file.connection = disk
             served.simulations.remove("ended", served.world.account)
             served.simulation = "begun"
             begun = served.simulations.begin("begun", served.world.account, {})

@@ -242,3 +242,46 @@ def test_on_a_full_disk_calls_fail_and_change_nothing_until_there_is_room(tmp_pa
         assert len(started) > before
     with served(path) as (_, port), closing(Client(port)) as client:
         assert open_executions(client) == started
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flowy_sim", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_a_snapshot_of_a_file_in_use_comes_from_its_server_and_is_complete_by_itself(
+    tmp_path: Path,
+) -> None:
+    path, copy = tmp_path / "kept.db", tmp_path / "copy.db"
+    with served(path) as (_, port), closing(Client(port)) as client:
+        register(client)
+        client.call("StartWorkflowExecution", domain=DOMAIN, workflowId="1", workflowType=ORDER)
+        made = command("snapshot", "--db", str(path), "-o", str(copy))
+        assert (made.returncode, made.stderr) == (0, "")
+    with served(copy) as (_, port), closing(Client(port)) as client:
+        assert open_executions(client) == {"1"}
+
+
+def test_after_a_crash_a_server_without_its_log_starts_only_if_the_loss_is_accepted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "kept.db"
+    with served(path) as (_, port), closing(Client(port)) as client:
+        register(client)
+    path.with_name("kept.db-wal").unlink()
+
+    refused = command("serve", "--port", "0", "--db", str(path))
+    accepted = command("serve", "--db", str(path), "--accept-loss", "--", "true")
+    again = command("serve", "--db", str(path), "--", "true")
+
+    assert refused.returncode == 1
+    (sentence,) = refused.stderr.splitlines()
+    assert "kept.db-wal hold 0 of the 3 changes that kept.db-progress names" in sentence
+    assert accepted.returncode == 0
+    assert "The loss is accepted." in accepted.stderr
+    assert (again.returncode, again.stderr) == (0, "")

@@ -26,10 +26,10 @@ from flowy_sim._storage.snapshot import (
     Imported,
     Selection,
     SnapshotError,
-    export,
-    export_file,
     import_file,
     read_snapshot,
+    snapshot_file,
+    write_snapshot,
 )
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, ORDER, PACK, decision
@@ -89,7 +89,7 @@ class Lived:
         self.tokens: dict[str, str] = {}
         asyncio.run(self._live())
         self.snapshot = path.with_name("snapshot.db")
-        export_file(path, self.snapshot)
+        snapshot_file(path, self.snapshot)
         self._parts = count(1)
 
     async def _live(self) -> None:
@@ -112,7 +112,7 @@ class Lived:
     def only(self, *workflow_ids: str) -> Path:
         """A snapshot of the executions of some workflow ids and their families alone."""
         part = self.path.with_name(f"part-{next(self._parts)}.db")
-        export_file(self.path, part, Selection(domain=DOMAIN, workflow_ids=workflow_ids))
+        snapshot_file(self.path, part, Selection(domain=DOMAIN, workflow_ids=workflow_ids))
         return part
 
 
@@ -136,7 +136,7 @@ def in_file(path: Path, story: Callable[[Served], Any]) -> Any:
 def test_what_was_imported_is_exported_again_the_same(lived: Lived, tmp_path: Path) -> None:
     path = tmp_path / "moved.db"
     add(path, lived.snapshot)
-    export_file(path, tmp_path / "again.db")
+    snapshot_file(path, tmp_path / "again.db")
 
     assert rows(tmp_path / "again.db") == rows(lived.snapshot)
 
@@ -161,7 +161,7 @@ def test_an_export_is_served_as_it_is(lived: Lived, tmp_path: Path) -> None:
 def test_a_file_that_was_served_is_imported_without_an_export(lived: Lived, tmp_path: Path) -> None:
     path = tmp_path / "moved.db"
     add(path, lived.path)
-    export_file(path, tmp_path / "again.db")
+    snapshot_file(path, tmp_path / "again.db")
 
     assert rows(tmp_path / "again.db") == rows(lived.snapshot)
 
@@ -194,10 +194,10 @@ def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) ->
     stored = StoredSimulation(
         1, SimulationKey("", ACCOUNT), engine_settings, engine.now, "virtual", engine.now, {}
     )
-    export([LoadedSimulation(stored, {engine.region: engine})], tmp_path / "moved.db")
+    write_snapshot([LoadedSimulation(stored, {engine.region: engine})], tmp_path / "moved.db")
 
     ((_, engines),) = loaded = read_snapshot(tmp_path / "moved.db")
-    export(loaded, tmp_path / "again.db")
+    write_snapshot(loaded, tmp_path / "again.db")
 
     assert rows(tmp_path / "again.db") == rows(tmp_path / "moved.db")
     assert describe(engines[engine.region]) == describe(engine)
@@ -209,7 +209,7 @@ def test_a_simulation_is_added_to_others_under_another_name(lived: Lived, tmp_pa
     add(path, lived.snapshot, "other")
 
     assert [state[0] for _, state, _ in rows(path)["simulations"]] == ["", "other"]
-    export_file(path, tmp_path / "other.db", Selection(simulation="other"))
+    snapshot_file(path, tmp_path / "other.db", Selection(simulation="other"))
 
     def rename(content: Rows) -> None:
         content["simulations"][0][1][0] = "other"
@@ -356,7 +356,7 @@ def test_summaries_of_closed_executions_are_not_trusted(lived: Lived, tmp_path: 
     path = tmp_path / "moved.db"
     add(path, altered(lived.snapshot, tmp_path / "lie.db", lie))
 
-    export_file(path, tmp_path / "again.db")
+    snapshot_file(path, tmp_path / "again.db")
     assert rows(tmp_path / "again.db") == rows(lived.snapshot)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,8 @@ from flowy_sim._server.endpoint import Endpoint
 #: Where `nox -s clients` installs the clients; an ordinary run of the tests has none.
 CLIENTS = Path(os.environ.get("FLOWY_CLIENTS", os.devnull))
 AWS = CLIENTS / "awscli" / "bin" / "aws"
-SIMPLEFLOW = CLIENTS / "simpleflow" / "bin" / "simpleflow"
+OLDER_FLOWY = CLIENTS / "older-flowy" / "bin" / "python"
+SIMPLEFLOW = Path(sysconfig.get_path("scripts"), "simpleflow")
 NODE_MODULES = CLIENTS / "node" / "node_modules"
 GO = CLIENTS / "go"
 JAVA = CLIENTS / "java"
@@ -33,6 +35,7 @@ def _needs(what: str, is_there: bool) -> pytest.MarkDecorator:
 
 
 needs_aws = _needs("the AWS command line", AWS.exists())
+needs_older_flowy = _needs("flowy 0.4.1", OLDER_FLOWY.exists())
 needs_simpleflow = _needs("simpleflow", SIMPLEFLOW.exists())
 needs_javascript = _needs(
     "Node.js or npm",

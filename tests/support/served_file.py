@@ -25,12 +25,12 @@ REGION = "us-east-1"
 class Served(Driver):
     """The simulations of a file, and what is done with one of them in one region."""
 
-    def __init__(self, path: Path, clock: str = "virtual") -> None:
+    def __init__(self, path: Path, clock: str = "virtual", *, accept_loss: bool = False) -> None:
         self.path = path
         self.simulations = Simulations(
             ServerSettings(simulation=Settings(clock=clock, start="2024-01-01T00:00:00Z"))
         )
-        self.journal = open_file(path, self.simulations, {})
+        self.journal = open_file(path, self.simulations, {}, accept_loss=accept_loss)
         self.simulations.resume(self.journal)
         self.simulation = ""
         self.region = REGION
@@ -65,9 +65,9 @@ class Served(Driver):
 
 
 def crash(path: Path, copied: Path | None = None) -> Path:
-    """Copy a file and its log as they are at this moment: as if the process had been killed."""
+    """Copy a file and what belongs to it, as if the process had been killed at this moment."""
     copied = copied or path.with_name("crashed.db")
-    for ending in ("", "-wal"):
+    for ending in ("", "-wal", "-progress"):
         source = path.with_name(path.name + ending)
         if source.exists():
             shutil.copyfile(source, copied.with_name(copied.name + ending))

@@ -10,7 +10,7 @@ import pytest
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Latency, Simulation
 from flowy_sim._events.waits import Workers, waits
-from flowy_sim.testing import History, Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing import Runner, Stubs, StuckError, run
 from flowy_sim.testing._runner import DOMAIN
 from tests.support.bakery import Bread, Heat, Knead
 
@@ -166,7 +166,7 @@ def test_timers_and_children_are_waited_for_in_words() -> None:
     history = client.get_workflow_execution_history(
         domain=DOMAIN, execution={"workflowId": "order", "runId": run_id}
     )["events"]
-    timer_wait, child_wait = waits(Run("order", run_id, History(history)), NOBODY)
+    timer_wait, child_wait = waits(history, NOBODY)
     assert timer_wait.sentence == "timer rest fires at 2024-01-01 00:01:30"
     assert child_wait.sentence == "child bread 1 (other) is open"
     assert timer_wait.ends
@@ -182,11 +182,11 @@ def test_a_decision_task_that_is_held_is_named() -> None:
     )["runId"]
     request = {"domain": DOMAIN, "execution": {"workflowId": "order", "runId": run_id}}
     history = client.get_workflow_execution_history(**request)["events"]
-    [wait] = waits(Run("order", run_id, History(history)), NOBODY)
+    [wait] = waits(history, NOBODY)
     assert wait.sentence.endswith("; no worker polls any list")
     client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "orders"})
     history = client.get_workflow_execution_history(**request)["events"]
-    [wait] = waits(Run("order", run_id, History(history)), NOBODY)
+    [wait] = waits(history, NOBODY)
     assert wait.sentence == (
         "a decider has had its decision task since 2024-01-01 00:00:00 and never answered"
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from flowy import _checks
@@ -15,6 +15,7 @@ from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
+from flowy_sim._engine.life_cycles import ActivityTask
 from flowy_sim._events.schema import TIMEOUTS
 
 NOTHING: Any = object()
@@ -30,6 +31,10 @@ CHILD = "workflow"
 
 
 FUNCTION = "Lambda function"
+
+
+NEVER_TAKEN = "SCHEDULE_TO_START"
+"""The time-out of a task that no worker takes."""
 
 
 _START_TO_CLOSE = "START_TO_CLOSE"
@@ -229,6 +234,55 @@ def time_out_first(label: str, wanted: str, limits: dict[str, float]) -> None:
         )
 
 
+def timed(answer: Answer, every: float | None, label: str, limits: dict[str, float]) -> Answer:
+    """Return an answer to an activity task with its time and heartbeats, as its time-out needs.
+
+    Args:
+        answer: the answer.
+        every: seconds between two heartbeats that a worker sends on its own; None for none.
+        label: the name and version of the activity.
+        limits: the seconds from now after which each time-out passes; see `limits_of`.
+
+    Raises:
+        ConfigurationError: the time-out that was asked for never passes, or another one first.
+    """
+    if not answer.timeout:
+        is_sent = answer.takes < math.inf and not answer.heartbeat
+        return replace(answer, heartbeat=every) if is_sent else answer
+    beats = limits["HEARTBEAT"] / 2
+    considered = limits if answer.timeout == "HEARTBEAT" else {**limits, "HEARTBEAT": math.inf}
+    time_out_first(label, answer.timeout, considered)
+    needed = answer.timeout != "HEARTBEAT" and beats < math.inf
+    return replace(answer, takes=math.inf, heartbeat=beats if needed else None)
+
+
+def limits_of(task: ActivityTask, now: int) -> dict[str, float]:
+    """Return the seconds from now after which each time-out of a started task passes.
+
+    Args:
+        task: the task.
+        now: the current instant, in milliseconds since 1970.
+    """
+    limits = {name: _limit(task.opened(member)) for name, member in TIMEOUTS.items()}
+    limits["SCHEDULE_TO_CLOSE"] -= (now - task.execution.time(task.opened_id)) / 1000
+    limits[NEVER_TAKEN] = math.inf
+    return limits
+
+
+def limits_before_start(settings: Mapping[str, str | None]) -> dict[str, float]:
+    """Return the seconds after which each time-out passes that does not need a worker.
+
+    Args:
+        settings: the time-outs of a task, by their members, such as ``scheduleToStartTimeout``.
+    """
+    names = (NEVER_TAKEN, "SCHEDULE_TO_CLOSE")
+    return {name: _limit(settings[TIMEOUTS[name]]) for name in names}
+
+
+def _limit(seconds: str | None) -> float:
+    return math.inf if seconds in (None, "NONE") else int(str(seconds))
+
+
 def _option(time_out: str) -> str:
     return time_out.lower()
 
@@ -281,6 +335,7 @@ class _PlainForOthers(Payloads):
     def decode_start(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        __tracebackhide__ = True
         if self.is_plain(owner):
             args, kwargs = plain_arguments(text)
             return list(args), kwargs, []

@@ -1,4 +1,4 @@
-"""``flowy-sim export`` and ``flowy-sim import``, as they are used in a terminal."""
+"""``flowy-sim snapshot`` and ``flowy-sim import``, as they are used in a terminal."""
 
 from __future__ import annotations
 
@@ -72,20 +72,20 @@ def endpoint() -> Any:
 
 
 def test_a_file_is_moved_by_two_commands(kept: str) -> None:
-    exported = typed("export", "--db", kept)
+    exported = typed("snapshot", "--db", kept)
     assert exported.exit_code == 0
 
     imported = typed("import", "-", "--db", "moved.db", given=exported.stdout_bytes)
 
     assert imported.stdout == "Imported into moved.db: 2 simulations, 1 execution, 2 events.\n"
-    assert typed("export", "--db", "moved.db").stdout_bytes == exported.stdout_bytes
+    assert typed("snapshot", "--db", "moved.db").stdout_bytes == exported.stdout_bytes
 
 
 def test_a_server_is_moved_to_a_file(endpoint: Endpoint, folder: Path) -> None:
-    typed("export", "--endpoint-url", endpoint.url, "--output", "now.db")
+    typed("snapshot", "--endpoint-url", endpoint.url, "--output", "now.db")
     typed("import", "now.db", "--db", "moved.db", "--as", "later")
-    typed("export", "--db", "moved.db", "--output", "again.db")
-    (folder / "server.db").write_bytes(endpoint.export())
+    typed("snapshot", "--db", "moved.db", "--output", "again.db")
+    (folder / "server.db").write_bytes(endpoint.snapshot())
 
     moved, served = rows(folder / "again.db"), rows(folder / "server.db")
     served["simulations"][0][1][0] = "later"
@@ -112,7 +112,7 @@ def test_an_execution_moves_from_a_server_without_a_file_with_its_open_task(
     client.close()
 
     of_order_1 = ("--domain", DOMAIN, "--workflow-id", "order-1")
-    typed("export", "--endpoint-url", endpoint.url, *of_order_1, "--output", "order-1.db")
+    typed("snapshot", "--endpoint-url", endpoint.url, *of_order_1, "--output", "order-1.db")
     imported = typed("import", "order-1.db", "--db", "moved.db")
 
     assert imported.stdout == "Imported into moved.db: 1 simulation, 1 execution, 3 events.\n"
@@ -131,32 +131,34 @@ def test_an_execution_moves_from_a_server_without_a_file_with_its_open_task(
 def test_a_server_has_simulations_at_paths(endpoint: Endpoint) -> None:
     url = f"{endpoint.url}/other"
 
-    said = complaint("export", "--endpoint-url", url)
+    said = complaint("snapshot", "--endpoint-url", url)
 
     assert said == f"Error: {url}: There is no such simulation."
 
 
 def test_one_simulation_of_a_file_is_enough(kept: str) -> None:
-    typed("export", "--db", kept, "--simulation", "other", "-o", "other.db")
+    typed("snapshot", "--db", kept, "--simulation", "other", "-o", "other.db")
 
     assert [state[0] for _, state, _ in rows(Path("other.db"))["simulations"]] == ["other"]
 
 
-def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_is_not_written_to_a_terminal(
+    kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
 
-    said = complaint("export", "--db", kept)
+    said = complaint("snapshot", "--db", kept)
 
     assert said == (
-        "Error: An export is not text for a terminal; give --output, or redirect stdout."
+        "Error: A snapshot is not text for a terminal; give --output, or redirect stdout."
     )
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "Error: Give what to export: either --db or --endpoint-url."),
-        (("--db", "a.db", "--endpoint-url", "http://x"), "Error: Give what to export: either"),
+        ((), "Error: Give what to copy: either --db or --endpoint-url."),
+        (("--db", "a.db", "--endpoint-url", "http://x"), "Error: Give what to copy: either"),
         (("--db", "kept.db", "--workflow-id", "a"), "Error: --workflow-id requires --domain."),
         (("--db", "a.db"), "Error: a.db cannot be read: No such file or directory."),
         (("--db", "."), "Error: . cannot be read: Is a directory."),
@@ -172,10 +174,10 @@ def test_an_export_is_not_written_to_a_terminal(kept: str, monkeypatch: pytest.M
         (("--endpoint-url", "http://127.0.0.1:x"), "Error: http://127.0.0.1:x is not a flowy-sim "),
     ],
 )
-def test_a_failed_export_is_reported_in_a_sentence(
+def test_a_failed_snapshot_is_reported_in_a_sentence(
     kept: str, words: tuple[str, ...], said: str
 ) -> None:
-    assert complaint("export", *words).startswith(said)
+    assert complaint("snapshot", *words).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_a_failed_import_is_reported_in_a_sentence(
 
 
 def test_a_file_of_another_program_is_left_alone(kept: str, folder: Path) -> None:
-    exported = typed("export", "--db", kept).stdout_bytes
+    exported = typed("snapshot", "--db", kept).stdout_bytes
     (folder / "mine.txt").write_text("mine")
 
     said = complaint("import", "-", "--db", "mine.txt", given=exported)
@@ -225,7 +227,7 @@ class Stranger(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(self.path.encode()[len("/") : -len("/_flowy/export")])
+        self.wfile.write(self.path.encode()[len("/") : -len("/_flowy/snapshot")])
 
     def log_message(self, *arguments: object) -> None:
         """Log nothing."""
@@ -244,6 +246,6 @@ def stranger() -> Any:
 
 @pytest.mark.parametrize("answer", ["<html>", "{}", "[]", "3"])
 def test_a_server_of_another_program_is_recognized(stranger: str, answer: str) -> None:
-    said = complaint("export", "--endpoint-url", f"{stranger}/{answer}")
+    said = complaint("snapshot", "--endpoint-url", f"{stranger}/{answer}")
 
     assert said.startswith(f"Error: {stranger}/{answer} is not a flowy-sim server (")
