@@ -11,7 +11,13 @@ from typing import Any, Protocol
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -21,6 +27,7 @@ from flowy_sim._console.executions import Elsewhere
 from flowy_sim._console.renderer import render
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import Place, Source, SourceError
+from flowy_sim._console.stream import Streams
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
@@ -60,11 +67,15 @@ class Console:
     Args:
         sources: what the pages show.
         settings: how the server is set up.
+        streams: sends changes to pages; None if pages have to look for them.
     """
 
-    def __init__(self, sources: Sources, settings: ServerSettings) -> None:
+    def __init__(
+        self, sources: Sources, settings: ServerSettings, streams: Streams | None = None
+    ) -> None:
         self._sources = sources
         self._settings = settings
+        self._streams = streams
         self._access: Access
 
     def application(self, guard: Guard) -> ASGIApp:
@@ -76,6 +87,7 @@ class Console:
                 Route(f"{start}/", self._page(executions.executions, executions.TEMPLATE, 0)),
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
+                Route(f"{start}/{PAGES}/stream", self._stream),
                 *(
                     Route(f"{start}/{PAGES}/{path}", self._page(gather, template, 1))
                     for path, (gather, template) in PAGE_VIEWS.items()
@@ -86,6 +98,24 @@ class Console:
 
     def close(self) -> None:
         """End the streams."""
+        if self._streams is not None:
+            self._streams.close()
+
+    async def _stream(self, request: Request) -> Response:
+        query = query_of(request)
+        try:
+            if self._streams is None:
+                raise HTTPException(404)
+            self._access.check(request, self._place(request, query).account)
+        except (LoginNeededError, ForbiddenError) as error:
+            return PlainTextResponse(str(error) or "Log in first.", 403)
+        account = self._access.account_of(request)
+        last_id = request.headers.get("last-event-id", "")
+        return StreamingResponse(
+            self._streams.follow(account, last_id),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
 
     def _page(
         self, gather: Gather, template: str, depth: int
@@ -152,7 +182,7 @@ class Console:
                 "place": visit.source.place,
                 "places": await visit.source.places(),
                 "clock": visit.source.clock(),
-                "live": "",
+                "live": "stream" if self._streams is not None else "poll",
                 "can_act": visit.source.can_act,
                 "unknown": visit.source.unknown,
                 "action_token": self._access.action_token(session),
@@ -218,7 +248,7 @@ class Console:
 
 def console(simulations: Simulations, settings: ServerSettings) -> Console:
     """Return the console of a server; see `flowy_sim._server.server.MakePages`."""
-    return Console(ServedSources(simulations, settings.account), settings)
+    return Console(ServedSources(simulations, settings.account), settings, Streams(simulations))
 
 
 async def _form(request: Request) -> dict[str, str]:
