@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @click.option(
     "--follow",
     "followed",
@@ -68,6 +69,7 @@ def show(
     run_id: str | None,
     store: str | None,
     report: Path | None,
+    redact: bool,
     followed: bool,
     packages: tuple[str, ...],
     in_json: bool,
@@ -80,11 +82,15 @@ def show(
     With --json: the reply of DescribeWorkflowExecution, with ``input``, ``result``, ``reason`` and
     ``details`` where they exist, and with ``waits`` if it is open.
     """
+    if redact and report is None:
+        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
     execution = executions.latest(client, domain, workflow_id, run_id)
     status = 0
     if followed:
         execution, status = follow(client, domain, execution, quiet=in_json)
-    show_execution(client, domain, execution, Payloads(store=store), packages, in_json, report)
+    show_execution(
+        client, domain, execution, Payloads(store=store), packages, in_json, report, redact=redact
+    )
     raise click.exceptions.Exit(status)
 
 
@@ -96,6 +102,8 @@ def show_execution(
     packages: tuple[str, ...] = (),
     in_json: bool = False,
     report: Path | None = None,
+    *,
+    redact: bool = False,
 ) -> None:
     """Show an execution.
 
@@ -107,11 +115,12 @@ def show_execution(
         packages: the packages that are searched for its workflow.
         in_json: whether to write JSON.
         report: a file to write a page to.
+        redact: whether to leave inputs, results and details out of the page.
     """
     described = executions.describe(client, domain, execution)
     events = executions.history(client, domain, execution)
     if report is not None:
-        _write_page(report, events, execution)
+        _write_page(report, events, execution, redact=redact)
     texts, info = _texts(events, payloads), described["executionInfo"]
     waits = _waits(events, payloads, packages) if info["executionStatus"] == "OPEN" else []
     if in_json:
@@ -184,10 +193,13 @@ def _wait_text(wait: Wait) -> str:
     return f"{wait.sentence}; it times out at {instant_text(wait.times_out)}"
 
 
-def _write_page(path: Path, events: list[executions.Event], execution: Execution) -> None:
+def _write_page(
+    path: Path, events: list[executions.Event], execution: Execution, *, redact: bool
+) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
-    text = page([ReportedRun(events, *execution)], f"Execution {execution.workflow_id}")
+    runs = [ReportedRun(events, *execution)]
+    text = page(runs, f"Execution {execution.workflow_id}", redact=redact)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

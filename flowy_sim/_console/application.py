@@ -43,7 +43,7 @@ PAGE_VIEWS: dict[str, tuple[Gather, str]] = {
 """What each page shows, and its template, by its path; the first page is the list."""
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "templates"))
+_ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "assets"))
 """Where the files are that pages load; the style sheet of reports is one of them."""
 
 

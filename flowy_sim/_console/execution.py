@@ -6,7 +6,7 @@ from typing import Any
 
 from flowy_sim._console.source import OPEN, SourceError
 from flowy_sim._console.visit import Visit
-from flowy_sim._report.page import ReportedRun, _View
+from flowy_sim._report.page import ReportedRun, RunView
 
 TEMPLATE = "execution.html"
 
@@ -25,7 +25,7 @@ async def execution(visit: Visit) -> dict[str, Any]:
     return {
         "row": row,
         "is_open": row.status == OPEN,
-        "run": _View(1, ReportedRun(events, row.workflow_id, row.run_id)),
+        "run": RunView(ReportedRun(events, row.workflow_id, row.run_id)),
         "runs": await visit.source.runs(row.workflow_id),
         "width": 1000,
     }

@@ -140,6 +140,7 @@ def test_bread(swf_run, swf_stub):
     assert "knead-1" in report
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_is_shown_the_picture_in_ascii(
     village: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
