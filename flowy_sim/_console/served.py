@@ -19,13 +19,14 @@ from flowy_sim._console.source import (
     PAGE,
     STATUSES,
     Clock,
-    Event,
     ExecutionPage,
     ExecutionRow,
     Filter,
+    Heartbeat,
     HeldRow,
     Place,
     PollerRow,
+    Recorded,
     SourceError,
     TaskListRow,
 )
@@ -35,10 +36,11 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.queues import Effect
+from flowy_sim._events.waits import Workers
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.presence import Poller
-from flowy_sim._simulation.regions import POLL_OF, TaskList
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList
 from flowy_sim._simulation.settings import REAL, rate_of
 from flowy_sim._storage.journal import JournalError
 
@@ -179,14 +181,27 @@ class ServedSource:
             return []
         return [row_of(run) for run in self.domain.visibility.runs_of(workflow_id)[:PAGE]]
 
-    async def history(self, workflow_id: str, run_id: str) -> list[Event]:
+    async def recorded(self, workflow_id: str, run_id: str) -> Recorded:
         """Return all events of an execution."""
         execution = self.execution(workflow_id, run_id)
-        events: list[Event] = []
-        while len(events) < len(execution):
-            events += execution.events(len(events) + 1, len(events) + _SLICE)
-            await asyncio.sleep(0)
-        return events
+        return Recorded(list(execution.stored(0)), is_stored=True)
+
+    def workers(self) -> Workers:
+        """Return the lists that are polled; which types are implemented is unknown."""
+        lists: dict[str, list[str]] = {DECISION_POLL: [], ACTIVITY_POLL: []}
+        for task_list in self.simulation.presence.polled_lists():
+            if task_list.domain == self.place.domain and task_list.region == self.place.region:
+                lists[task_list.poll].append(task_list.name)
+        return Workers(lists[DECISION_POLL], lists[ACTIVITY_POLL], (), may_answer=True)
+
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+        """Return the last heartbeats of open activities by activity ID."""
+        activities = self.execution(workflow_id, run_id).activities
+        return {
+            name: Heartbeat(task.heartbeat_at, task.heartbeat_details or "")
+            for name, task in activities.items()
+            if task.heartbeat_at and task.heartbeat_at > task.execution.time(task.started_id)
+        }
 
     def execution(self, workflow_id: str, run_id: str) -> Execution:
         """Return an execution; without a run ID the newest run.

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from flowy_sim._engine.model import TYPE, event_types
+from flowy_sim._events.waits import Workers
+
 OPEN = "OPEN"
 STATUSES = (
     OPEN,
@@ -211,6 +214,32 @@ class TaskListRow:
         return bool(self.backlog) and not self.pollers
 
 
+class Heartbeat(NamedTuple):
+    """A heartbeat of an activity: when, in milliseconds since 1970, and its details."""
+
+    at: int
+    details: str
+
+
+class Recorded(NamedTuple):
+    """The history of an execution.
+
+    Attributes:
+        events: its events, as the service sends them or as the engine stores them.
+        is_stored: whether they are as the engine stores them, which takes less time to read.
+    """
+
+    events: Sequence[Any]
+    is_stored: bool = False
+
+    def history(self) -> list[Event]:
+        """Return the events as the service sends them."""
+        if not self.is_stored:
+            return list(self.events)
+        types = event_types()
+        return [types[each[TYPE]].thaw(each, number) for number, each in enumerate(self.events, 1)]
+
+
 class Source(Protocol):
     """Executions of one domain, and what is around them.
 
@@ -274,6 +303,14 @@ class Source(Protocol):
         """
         ...
 
+    def workers(self) -> Workers:
+        """Return what is known of the workers that poll for tasks."""
+        ...
+
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+        """Return the last heartbeats of open activities by activity ID, as far as known."""
+        ...
+
     async def task_lists(self) -> list[TaskListRow]:
         """Return the task lists on which a task waits, or which somebody polls.
 
@@ -282,7 +319,7 @@ class Source(Protocol):
         """
         ...
 
-    async def history(self, workflow_id: str, run_id: str) -> list[Event]:
+    async def recorded(self, workflow_id: str, run_id: str) -> Recorded:
         """Return all events of an execution, the oldest first.
 
         Raises:

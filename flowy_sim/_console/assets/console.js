@@ -2,10 +2,11 @@
 // for actions.
 
 import { followClock } from "./clock.js";
+import { openExecution } from "./execution.js";
 import { follow } from "./live.js";
 
 followClock();
-follow();
+openExecution().finally(follow);
 
 // Menus close when something else is clicked, or with Escape.
 document.addEventListener("click", (event) => closeMenus(event.target));

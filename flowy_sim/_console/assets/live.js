@@ -2,6 +2,7 @@
 // what it shows again. After a lost connection it always does.
 
 import { readClock } from "./clock.js";
+import { lastEvent, updateExecution } from "./execution.js";
 import { morph } from "./morph.js";
 
 const page = document.body.dataset;
@@ -28,6 +29,7 @@ export function follow() {
     lead();
     channel.postMessage({ ask: true });
   }
+  if (lastEvent() && document.querySelector("meta[name=open]")) look();
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && missed) refresh();
   });
@@ -104,7 +106,8 @@ function changed() {
 
 function look() {
   setInterval(() => {
-    if (!document.hidden) changed();
+    const runs = Number(document.getElementById("clock").dataset.rate) > 0;
+    if (!document.hidden && (runs || page.live === "poll")) changed();
   }, LOOK);
 }
 
@@ -120,13 +123,17 @@ export async function refresh() {
   again = missed = false;
   const begun = performance.now();
   try {
-    const { status, fresh } = await fetched(location.href);
+    const url = new URL(location.href);
+    const last = lastEvent();
+    if (last) url.searchParams.set("after", last);
+    const { status, fresh } = await fetched(url.href);
     if (status === 401 && !document.querySelector("form.login")) {
       location.reload();
       return;
     }
     if (status < 400) {
       update(fresh);
+      await updateExecution(fresh);
       problem("");
     } else {
       problem(fresh?.querySelector("[role=alert]")?.textContent.trim() || `status ${status}`);
@@ -163,7 +170,6 @@ function update(fresh) {
   const token = fresh.querySelector("meta[name=action-token]");
   if (token) document.querySelector("meta[name=action-token]").content = token.content;
   readClock();
-  document.dispatchEvent(new CustomEvent("flowy:updated"));
 }
 
 function connected(is) {
