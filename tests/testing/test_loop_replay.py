@@ -349,6 +349,7 @@ def test_replay(swf_replay):
 """
 
 
+@pytest.mark.slow
 def test_golden_histories_of_a_decider_are_recorded_and_replayed(
     pytester: pytest.Pytester,
 ) -> None:
