@@ -69,6 +69,7 @@ class RunOptions:
     as_json: bool
     history: Path | None
     report: Path | None
+    redact: bool
     seed: int | None
     workers: int | None
     realtime: bool
@@ -98,6 +99,8 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
+        if self.redact and self.report is None:
+            raise click.UsageError("--redact is for the page of --report; add --report FILE.")
         for name, path in (("history", self.history), ("report", self.report)):
             if path is not None and not path.absolute().parent.is_dir():
                 raise click.UsageError(f"The folder of the {name} does not exist: {path}")
@@ -133,6 +136,7 @@ class RunOptions:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
     "--workers",
@@ -199,6 +203,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
                 as_json=options.as_json,
                 history=options.history,
                 page=options.report,
+                redact=options.redact,
                 simulated=not (options.remote or options.realtime),
                 is_tutorial=target is not None and target.is_tutorial,
                 remark=remark,

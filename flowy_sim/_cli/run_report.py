@@ -28,6 +28,7 @@ class RunReport:
         output: where the outcome is written.
         as_json: whether it is one JSON object.
         history, page: files for the history and for a page; None for none.
+        redact: whether to leave inputs, results and details out of the page.
         simulated: whether time is simulated.
         is_tutorial: whether the result is where a photo was filed.
         remark: what is written at the end if it completed.
@@ -37,6 +38,7 @@ class RunReport:
     as_json: bool
     history: Path | None
     page: Path | None
+    redact: bool
     simulated: bool
     is_tutorial: bool
     remark: str
@@ -89,7 +91,7 @@ class RunReport:
                 save(self.history, run.history)
         if self.page is not None:
             with _saving("report", self.page):
-                _write_page(self.page, run)
+                _write_page(self.page, run, redact=self.redact)
 
     def console(self) -> Console:
         """Return the terminal."""
@@ -109,12 +111,13 @@ def _saving(what: str, path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_page(path: Path, run: Run) -> None:
+def _write_page(path: Path, run: Run, *, redact: bool) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
     runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
     runs.append(ReportedRun(run.history, run.workflow_id, run.run_id))
-    path.write_text(page(runs, f"{run.type} {run.workflow_id}"), encoding="utf-8")
+    text = page(runs, f"{run.type} {run.workflow_id}", redact=redact)
+    path.write_text(text, encoding="utf-8")
 
 
 def _print_run(

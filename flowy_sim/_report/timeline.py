@@ -224,7 +224,10 @@ def _note(row: Row) -> str:
         others = [span.outcome for span in row.spans if span.outcome != COMPLETED]
         counted = (f"{others.count(outcome)} {outcome}" for outcome in dict.fromkeys(others))
         return ", ".join([str(len(row.spans)), *counted])
-    return f"{row.outcome}, try {row.attempts}" if row.attempts > 1 else row.outcome
+    if row.attempts == 1:
+        return row.outcome
+    count = f"{row.attempts} times" if row.kind == INSTANT else f"try {row.attempts}"
+    return f"{row.outcome}, {count}" if row.outcome else count
 
 
 def _layout(texts: Iterable[_Texts], width: int) -> _Layout:
