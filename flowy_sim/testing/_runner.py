@@ -459,7 +459,7 @@ class Runner:
         """
         __tracebackhide__ = True
         reached: list[bool] = []
-        number("the seconds to pass", seconds)
+        seconds = number("the seconds to pass", in_seconds(seconds))
         self._register_domain()
         self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
