@@ -193,6 +193,7 @@ def clients(session: nox.Session) -> None:
             session.run_install("go", "build", "-o", f"{folder / 'go'}/", "./...", external=True)
     found = {"FLOWY_CLIENTS": str(folder)}
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
+    run_with_aiobotocore(session, folder / "aiobotocore")
     if has_node:
         with session.chdir("examples/typescript"):
             session.run("npm", "install", *NPM_OPTIONS, external=True)
@@ -203,6 +204,15 @@ def clients(session: nox.Session) -> None:
     if has_go:
         with session.chdir("examples/go"):
             session.run("go", "test", "-count=1", "./...", external=True)
+
+
+def run_with_aiobotocore(session: nox.Session, folder: pathlib.Path) -> None:
+    """Run its tests in an environment of its own: it allows only some versions of botocore."""
+    packages = (EVERYTHING, *group("test"), *group("aiobotocore"))
+    session.run_install("uv", "venv", "--quiet", "--allow-existing", str(folder))
+    session.run_install("uv", "pip", "install", "--quiet", "--python", str(folder), *packages)
+    python = next(folder.glob("*/python*"))
+    session.run(str(python), "-m", "pytest", "tests/clients/test_aiobotocore.py", external=True)
 
 
 def has(session: nox.Session, *commands: str) -> bool:

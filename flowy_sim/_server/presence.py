@@ -60,6 +60,10 @@ class ClientProgram:
         """Note that it has just finished its task, over any connection."""
         self._poller.last_call = now
 
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
+
     def _may_be_there(self) -> bool:
         # A connection that this side has closed proves nothing.
         if not self._connection.hung_up or makes_one_call(self._client):
@@ -80,6 +84,10 @@ class UnknownProgram:
 
     def seen(self, now: float) -> None:
         """Do nothing: it is unknown which connection it uses now."""
+
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
 
 
 class ConnectionPoller(Poller):

@@ -101,6 +101,8 @@ class Runner:
         most_restarts: the number of times that an execution may continue as new while the runner
             follows it.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        virtual_sleep: whether code that polls with its own loop, and the threads that it starts,
+            sleep in simulated time. Event loops of asyncio always do in such code.
         payloads: encodes and decodes arguments and results. By default they are JSON, and no
             longer than the service allows.
         on_event: called with the workflow ID and the event for each event in the history of an
@@ -131,6 +133,7 @@ class Runner:
         task_lists: Iterable[str] = (),
         most_restarts: int = MOST_RESTARTS,
         freeze: bool = False,
+        virtual_sleep: bool = True,
         payloads: Payloads = PLAIN,
         on_event: EventListener | None = None,
         faults: Iterable[InjectedFault] = (),
@@ -160,6 +163,7 @@ class Runner:
             on_fault or _ignore,
         )
         worker_client = self.scheduler.worker_client
+        worker_client.virtual_sleep = virtual_sleep
         self.stub_dispatch = StubDispatch(
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )

@@ -10,7 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from flowy._client import Execution, fault_code
@@ -25,6 +25,7 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.stubs import STUBS_LIST
+from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
@@ -160,7 +161,9 @@ class Scheduler:
 
     def _add_loop_pool(self, current: Callable[[], PollingCode], role: str) -> None:
         self._loop_pools.append(LoopPool(current, self.worker_client, role))
-        self.simulation.threads.intercept = self.worker_client.intercept
+        threads = self.simulation.threads
+        threads.intercept = self.worker_client.intercept
+        threads.intercept_in_event_loop = self.worker_client.intercept_in_event_loop
 
     def discard_loops(self) -> None:
         """Never let poll loops go on, so that they can be freed."""
@@ -175,8 +178,10 @@ class Scheduler:
             return
         from flowy_sim._clients.mock_swf import mock_swf
 
-        client = self.worker_client
-        with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
+        client, threads = self.worker_client, self.simulation.threads
+        runner = threading.current_thread()
+        sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
+        with mock_swf(self.simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
             yield
 
     @property
