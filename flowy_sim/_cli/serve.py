@@ -141,6 +141,20 @@ class _FromEnvironment(click.Command):
     "time.",
 )
 @click.option(
+    "--lambda",
+    "functions",
+    multiple=True,
+    metavar="NAME=WHAT",
+    help="Lambda function: module:function, the URL of a server that implements Lambda's Invoke, "
+    "result:JSON, error:REASON or timeout.",
+)
+@click.option(
+    "--lambda-takes",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="Number of simulated seconds that a Lambda function takes.",
+)
+@click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON file of secret keys by access key id; requests then have to be signed, those that "
@@ -274,10 +288,13 @@ def _settings(
     keys: Path | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    functions: tuple[str, ...],
+    lambda_takes: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings
+    from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -294,6 +311,7 @@ def _settings(
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
         return ServerSettings(
             simulation=simulation,
+            stubs=read_lambdas(functions, lambda_takes),
             secrets=secrets,
             accounts=accounts,
             hosts=allow_host,

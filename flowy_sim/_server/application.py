@@ -24,8 +24,9 @@ from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
-#: The paths to which SWF clients post: the root, or the name of a simulation.
-_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
+#: The paths to which SWF clients post: the root, or the name of a simulation. Those that send CBOR
+#: add a path of their own.
+_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?(?:service/[^/]+/operation/[^/]+)?")
 
 #: Part of the paths of everything that belongs to pages, apart from the first page itself, which is
 #: at the root or at the name of a simulation, for programs that accept HTML.

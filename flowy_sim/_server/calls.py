@@ -18,11 +18,11 @@ from flowy_sim._server.http import (
     BodyTooLargeError,
     DisconnectedError,
     Receive,
+    RequestEntityTooLargeException,
     Scope,
     Send,
     read_body,
     respond,
-    too_large,
 )
 from flowy_sim._server.metrics import OK, AccessLogEntry
 from flowy_sim._server.simulations import Simulations
@@ -165,7 +165,9 @@ class CallHandler:
         except DisconnectedError:
             return
         except BodyTooLargeError:
-            outcome, response = "RequestEntityTooLarge", too_large(request.request_id)
+            fault = RequestEntityTooLargeException()
+            outcome = fault.code
+            response = wire.refusal(fault, request.request_id, headers)._replace(status=413)
         except Fault as fault:
             outcome, response = fault.code, wire.refusal(fault, request.request_id, headers)
         except CancelledError:
@@ -181,6 +183,7 @@ class CallHandler:
     async def _reply(self, request: SwfRequest, receive: Receive) -> dict[str, Any]:
         body = await read_body(request.headers, receive)
         request.bytes_in = len(body)
+        wire.check_encoding(request.headers)
         operation = wire.read_target(request.headers)
         if operation not in operation_names():
             raise UnknownOperationException
@@ -193,7 +196,12 @@ class CallHandler:
             connection.client_identity = request.client_identity(members)
             request.release_memory()
         simulation = self._simulations.of(request.simulation, request.identity.account)
-        return await simulation.call(operation, members, request.identity.region, connection)
+        region = request.identity.region
+        try:
+            return await simulation.call(operation, members, region, connection)
+        except Fault as fault:
+            self._simulations.warn_of(fault, members, simulation, region)
+            raise
 
     def _identify(self, request: SwfRequest, body: bytes) -> Identity:
         return self._authenticator.identify(SignedRequest.of(request.scope, request.headers, body))

@@ -1,9 +1,10 @@
 """Connections: what is known about a client while one of its requests waits.
 
-uvicorn runs the protocol. A subclass changes it in three ways, for which uvicorn has no options: it
+uvicorn runs the protocol. A subclass changes it in four ways, for which uvicorn has no options: it
 reports at once, and without an asyncio task for each request, that a client has hung up, so that no
-task is handed out to it; it sends each response in one piece; and it refuses request heads that do
-not end, and connections beyond a limit.
+task is handed out to it; it sends each response in one piece; it refuses request heads that do
+not end, and connections beyond a limit; and it answers requests that ask for another protocol, such
+as HTTP/2, in HTTP/1.1, as the clients that send them expect.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -35,6 +38,10 @@ _TOO_MANY_CONNECTIONS = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/x-amz-json-1.0\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_TOO_MANY), _TOO_MANY)
 )
+
+
+#: Headers that ask for another protocol.
+_OF_AN_UPGRADE = frozenset({b"connection", b"http2-settings", b"upgrade"})
 
 
 class ClientIdentity(NamedTuple):
@@ -81,6 +88,7 @@ class Connection(HttpToolsProtocol):
         self._close_callbacks: set[Callable[[Connection], None]] = set()
         self._in_head = False
         self._head_size = 0
+        self._data = b""
 
     @property
     def is_open(self) -> bool:
@@ -125,6 +133,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, unless the head of a request becomes too large."""
+        self._data = data
         super().data_received(data)
         if self._in_head:
             self._head_size += len(data)
@@ -141,7 +150,31 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Continue with the body of a request."""
         self._in_head = False
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Parse a request that asks for another protocol again, without that.
+
+        The parser has stopped behind the head, because what follows might be in that protocol.
+        """
+        stopped = sys.exception()
+        assert isinstance(stopped, httptools.HttpParserUpgrade)
+        if self.parser.get_method() == b"CONNECT":
+            self.send_400_response("This server is not a proxy; it does not support CONNECT.")
+            return
+        rest = self._data[stopped.args[0] :]
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1"]
+        lines += [
+            name + b": " + value for name, value in self.headers if name not in _OF_AN_UPGRADE
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def eof_received(self) -> None:
         """Note that the other side has closed the connection."""

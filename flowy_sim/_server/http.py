@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from flowy_sim._clients.wire import Response
+from flowy_sim._engine.faults import Fault
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,13 +71,12 @@ async def respond(send: Send, response: Response) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-def too_large(request_id: str) -> Response:
-    """Return the response to a request whose body is too large."""
-    # Assumption: oversized-body: as another service behind the same front end answers.
-    body = f"HTTP content length exceeded {MAX_BODY} bytes.".encode()
-    headers = {
-        "x-amzn-RequestId": request_id,
-        "Content-Type": "text/plain",
-        "Content-Length": str(len(body)),
-    }
-    return Response(413, headers, body)
+class RequestEntityTooLargeException(Fault):
+    """The body of a request is too large."""
+
+    namespace = "com.amazon.coral.service"
+
+    def __init__(self) -> None:
+        # Assumption: oversized-body: the sentence of another service behind the same front end,
+        # as a fault, so that SDKs show it.
+        super().__init__(f"HTTP content length exceeded {MAX_BODY} bytes.")

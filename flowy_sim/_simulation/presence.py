@@ -160,7 +160,7 @@ class HeldTask:
         self.warning = WARNING
 
     def __str__(self) -> str:
-        return f"{self.holder} holds the {self.task} from {self.task.task_list}"
+        return f"{self.holder} holds the {self.task.in_full}"
 
 
 class Presence:
@@ -287,6 +287,10 @@ class Presence:
             held.sign = self.now()
             held.warning = WARNING
 
+    def release(self, key: TaskKey) -> None:
+        """Note that a task is no longer held."""
+        self._held.pop(key, None)
+
     def drop(self, poller: Poller) -> None:
         """Note that a poller does not work on its tasks any more."""
         for key, held in poller.tasks.items():
@@ -386,6 +390,16 @@ class Presence:
             if not poller.alive() and poller.last_call <= silent:
                 del pollers[poller]
 
+    def polled_lists(self) -> dict[TaskList, list[Poller]]:
+        """Return the pollers of each list that may poll it again: they are there, or just were."""
+        recently = self.now() - self.patience
+        found: dict[TaskList, list[Poller]] = {}
+        for task_list, pollers in self._pollers.items():
+            there = [each for each in pollers if each.alive() or each.last_call > recently]
+            if there:
+                found[task_list] = there
+        return found
+
     def open_tasks(self) -> list[HeldTask]:
         """Return the tasks that were handed out and are not over."""
         return [held for held in self._held.values() if held.task.is_open()]
@@ -396,11 +410,10 @@ class Presence:
             real = self.now() - held.sign
             if real < SHORT and not held.task.is_open():
                 _log.warning(
-                    "%s: the %s from %s has timed out %.2f real seconds after its last sign of "
+                    "%s: the %s has timed out %.2f real seconds after its last sign of "
                     "life; slow down the clock, or give it a longer time-out.",
                     self.time_of_simulation,
-                    held.task,
-                    held.task.task_list,
+                    held.task.in_full,
                     real,
                 )
 

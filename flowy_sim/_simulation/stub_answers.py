@@ -247,8 +247,8 @@ def timed(answer: Answer, every: float | None, label: str, limits: dict[str, flo
         ConfigurationError: the time-out that was asked for never passes, or another one first.
     """
     if not answer.timeout:
-        finite = 0 < answer.takes < math.inf
-        return replace(answer, heartbeat=every) if finite and not answer.heartbeat else answer
+        is_sent = answer.takes < math.inf and not answer.heartbeat
+        return replace(answer, heartbeat=every) if is_sent else answer
     beats = limits["HEARTBEAT"] / 2
     considered = limits if answer.timeout == "HEARTBEAT" else {**limits, "HEARTBEAT": math.inf}
     time_out_first(label, answer.timeout, considered)
@@ -335,6 +335,7 @@ class _PlainForOthers(Payloads):
     def decode_start(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        __tracebackhide__ = True
         if self.is_plain(owner):
             args, kwargs = plain_arguments(text)
             return list(args), kwargs, []

@@ -53,7 +53,7 @@ _LOOK = 0.005
 """Real seconds between two looks for calls of threads that poll loops have started."""
 
 _GRACE = 4
-"""The number of looks for which such a thread counts as busy although it does not compute."""
+"""The number of looks in a row for which such a thread is busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -209,6 +209,12 @@ class Scheduler:
             self._known.payloads,
         )
 
+    def polled_for_activities(self) -> set[str]:
+        """Return the names of all lists that workers have polled for activity tasks."""
+        abandoned = [each for pool in self._loop_pools for each in pool.abandoned]
+        before = {name for poll, name in abandoned if poll == ACTIVITY_POLL}
+        return before.union(self.workers().activity_lists or ())
+
     def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
         create = self._decider if poll == DECISION_POLL else self._worker
         return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
@@ -286,9 +292,10 @@ class Scheduler:
             return False
         time_skipping = self.simulation.host.time_skipping
         changes, looks = time_skipping.changes, 0
-        while looks < _GRACE or self.simulation.threads.another_computes():
+        while looks < _GRACE:
             really_sleep(_LOOK)
-            looks += 1
+            # A thread that waits for the interpreter's lock does not seem to compute.
+            looks = 0 if self.simulation.threads.another_computes() else looks + 1
             if time_skipping.changes != changes:
                 return True
         return False
@@ -384,7 +391,9 @@ class Scheduler:
         events = history(self.client, self.domain, Execution(ids["workflowId"], ids["runId"]))
         started = attributes_of(events[task["startedEventId"] - 1])
         scheduled = attributes_of(events[started["scheduledEventId"] - 1])
-        names = ("heartbeatTimeout", "startToCloseTimeout", "scheduleToCloseTimeout")
+        names = ["startToCloseTimeout", "scheduleToCloseTimeout"]
+        if self.worker_client.heartbeat is None:
+            names.append("heartbeatTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
         return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
 

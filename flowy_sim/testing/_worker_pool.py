@@ -17,6 +17,7 @@ from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.tokens import DECISION
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.virtual_sleep import really_wait
@@ -106,6 +107,7 @@ class WorkerClient(Client):
         watchdog: watches the turns of poll loops.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
+        heartbeat: the number of seconds between two heartbeats of the current work; None for none.
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
         polled: the lists that were polled in this turn.
@@ -138,16 +140,17 @@ class WorkerClient(Client):
         self.late: dict[PolledList, deque[Reply]] = {}
         self.begin_turn("")
 
-    def begin_turn(self, worker: str) -> None:
-        """Reset what is known about the last turn, for that of another worker."""
+    def begin_turn(self, worker: str, task: Reply | None = None) -> None:
+        """Reset what is known about the last turn, for that of another worker, or on its task."""
         self.worker = worker
         self.task: Reply | None = None
         self.held: HeldAnswer | None = None
+        self.heartbeat: float | None = None
         self.refusal: Exception | None = None
         self.polled: list[PolledList] = []
         self.received: list[Reply] = []
         self._answer: Answer | None = None
-        self._current_task: Reply | None = None
+        self._current_task = task
 
     @property
     def has_effects(self) -> bool:
@@ -157,10 +160,12 @@ class WorkerClient(Client):
     def use_answer(self, answer: Answer) -> None:
         """Take the time of a stub's answer for the current task."""
         self._answer = answer
+        self.heartbeat = answer.heartbeat
 
     def send_held(self, held: HeldAnswer) -> None:
         """Send an answer that was held. The task may have timed out in the meantime."""
         self.held = None
+        self.heartbeat = held.heartbeat
         try:
             self.fault_injector.call(held.call)
         except Exception as error:
@@ -177,8 +182,8 @@ class WorkerClient(Client):
         return HeldAnswer(call, 0, None)
 
     def delay_answer(self, call: WorkerCall, seconds: float) -> None:
-        """Hold the answer that the current worker is about to send."""
-        self.held = HeldAnswer(call, seconds, None)
+        """Hold the answer that the current worker is about to send. It sends heartbeats on."""
+        self.held = HeldAnswer(call, seconds, self.heartbeat)
         self.task = None
 
     def now(self) -> int:
@@ -207,6 +212,8 @@ class WorkerClient(Client):
         Raises:
             Fault: the call is refused.
         """
+        if threading.get_ident() != self._thread:
+            self._assign_in_thread(operation, request, region)
         return self._intercept(self._call, operation, request, region)
 
     def _is_own(self, region: str) -> bool:
@@ -234,6 +241,25 @@ class WorkerClient(Client):
             assert self.loop is not None
             await self.loop.poll_in_event_loop(self._polled_list(operation, request))
         return self._intercept(self._call_now, operation, request, region)
+
+    def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
+        """Let stubs answer what a thread that a poll loop has started is about to decide.
+
+        Raises:
+            Fault: the task token is wrong.
+        """
+        if operation != "RespondDecisionTaskCompleted" or region != self._region:
+            return
+        token = request["taskToken"]
+        run_id = self._simulation.engine().tokens.read(token, DECISION).run_id
+        task = {"taskToken": token, "workflowExecution": {"runId": run_id}}
+        assigned = self.assign_answers(task, request)
+        # With an unexpected call the test fails; until then, nothing happens.
+        request["decisions"] = [] if assigned is None else assigned["decisions"]
+
+    def client_of_loop(self) -> Client:
+        """Return a client for a poll loop, which may change it; its calls are intercepted."""
+        return self._simulation.client()
 
     def sleeps(self) -> bool:
         """Return whether the code that runs is a poll loop, which sleeps in simulated time."""

@@ -1,0 +1,61 @@
+// What a report does when it has been opened.
+import { readAddress } from "./address.js";
+import { Details } from "./details.js";
+import { Keys } from "./keys.js";
+import { instant, LOCAL } from "./scale.js";
+import { Timeline } from "./timeline.js";
+
+async function unpacked(script) {
+  const bytes = Uint8Array.from(atob(script.textContent), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).json();
+}
+
+// Write the times of the table as the timeline does.
+function writeTimes(timeline) {
+  const table = document.querySelector(`.events[data-run="${timeline.anchor}"]`);
+  for (const heading of table.querySelectorAll("th:nth-child(2)")) {
+    heading.textContent = { "": "time", utc: "UTC", local: LOCAL }[timeline.clock];
+  }
+  table.classList.toggle("clocked", timeline.clock !== "");
+  for (const [id, at] of timeline.data.events) {
+    document.getElementById(`${timeline.anchor}e${id}`).cells[1].textContent =
+      timeline.clock ? instant(timeline.clock, timeline.data.start + at) : timeline.offset(at);
+  }
+}
+
+async function open() {
+  const timelines = [], byExecution = new Map();
+  let current = null;
+  const details = new Details((timeline, id) => timeline.data.payloads[id]);
+  const keys = new Keys(() => current ?? timelines[0]);
+  for (const script of document.querySelectorAll("script.data")) {
+    const data = await unpacked(script);
+    data.anchor = script.dataset.run;
+    if (data.execution[1]) byExecution.set(data.execution.join("\n"), data);
+    const root = document.querySelector(`.timeline[data-run="${data.anchor}"]`);
+    if (!data.rows.length) continue;
+    const timeline = new Timeline(root, data, {
+      details,
+      child: (execution) => byExecution.get(execution.join("\n")),
+      changed: (used) => (current = used),
+      clock: writeTimes,
+    });
+    timeline.keys = keys;
+    timelines.push(timeline);
+  }
+  const restore = () => {
+    const state = readAddress();
+    const wanted = timelines.find((each) => each.anchor === (state.run ?? "")) ?? timelines[0];
+    if (!wanted || !Object.keys(state).length) return;
+    current = wanted;
+    if (location.hash.includes("=")) wanted.restore(state);
+    else wanted.select(Number(state.at));
+  };
+  restore();
+  for (const timeline of timelines) timeline.isRestored = true;
+  addEventListener("hashchange", restore);
+  document.documentElement.dataset.ready = "";
+}
+
+open();
