@@ -122,7 +122,9 @@ def show_execution(
     if report is not None:
         _write_page(report, events, execution, redact=redact)
     texts, info = _texts(events, payloads), described["executionInfo"]
-    waits = _waits(events, payloads, packages) if info["executionStatus"] == "OPEN" else []
+    waits = (
+        _waits(events, execution, payloads, packages) if info["executionStatus"] == "OPEN" else []
+    )
     if in_json:
         described.pop("ResponseMetadata", None)
         open_ = {"waits": list(map(_wait_text, waits))} if waits else {}
@@ -176,7 +178,10 @@ def _print_timeline(events: list[executions.Event]) -> None:
 
 
 def _waits(
-    events: list[executions.Event], payloads: Payloads, packages: tuple[str, ...]
+    events: list[executions.Event],
+    execution: Execution,
+    payloads: Payloads,
+    packages: tuple[str, ...],
 ) -> list[Wait]:
     """Return what an open execution waits for."""
     from flowy_sim._events.waits import Workers, waits
@@ -184,7 +189,7 @@ def _waits(
     workflows = {
         (cls.flowy_type.name, cls.flowy_type.version): cls for cls in scan(*packages).workflows
     }
-    return waits(events, Workers(None, None, (), workflows, payloads))
+    return waits(events, Workers(None, None, (), workflows, payloads), execution)
 
 
 def _wait_text(wait: Wait) -> str:

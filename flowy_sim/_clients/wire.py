@@ -18,6 +18,8 @@ MODERN_TARGET = "SimpleWorkflowService"
 LEGACY_TARGET = "com.amazonaws.swf.service.model.SimpleWorkflowService"
 MODERN_CONTENT_TYPE = "application/x-amz-json-1.0"
 LEGACY_CONTENT_TYPE = "application/json"
+#: Values of ``Content-Encoding`` that leave a body as it is; the second is that of the first SDKs.
+_UNCOMPRESSED = ("", "amz-1.0", "identity")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -85,8 +87,8 @@ def check_encoding(headers: Mapping[str, str]) -> None:
     Raises:
         SerializationException: it is compressed, or in another format.
     """
-    compression = headers.get("content-encoding", "identity")
-    if compression not in ("", "identity"):
+    compression = headers.get("content-encoding", "")
+    if compression not in _UNCOMPRESSED:
         raise SerializationException(
             f"The body is compressed with {compression}, which Amazon SWF does not support; turn "
             "request compression off, for example with AWS_DISABLE_REQUEST_COMPRESSION=true"

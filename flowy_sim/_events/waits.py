@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Protocol
 
 from flowy._calls.waits import SignalCall
+from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
 from flowy._decider.history import History as DeciderHistory
 from flowy._safe_text import safe_text
@@ -71,6 +72,14 @@ class OpenRun(Protocol):
     """An open execution, such as a `flowy_sim.testing.Run`."""
 
     @property
+    def workflow_id(self) -> str:
+        """Its workflow ID."""
+
+    @property
+    def run_id(self) -> str:
+        """Its run ID."""
+
+    @property
     def history(self) -> Sequence[Event]:
         """Its events so far."""
 
@@ -78,7 +87,7 @@ class OpenRun(Protocol):
         """Return its type, workflow id and status."""
 
 
-def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
+def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNKNOWN) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
     A child does not count as a wait that ends without help: that depends on what the child waits
@@ -87,10 +96,11 @@ def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
     Args:
         history: the execution's events so far.
         workers: the workers that poll for tasks.
+        execution: its IDs, on which its decisions may depend.
     """
     found = [
         Wait(f"it waits for {signal}, which has not been sent")
-        for signal in _awaited_signals(history, workers)
+        for signal in _awaited_signals(history, workers, execution)
     ]
     for row in spans.read(history).rows:
         span = row.spans[-1]
@@ -121,9 +131,14 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
     for each in (run, *others):
         if each is not run:
             lines.append(f"{each.describe()}:")
-        lines += [safe_text(f"- {wait.sentence}") for wait in waits(each.history, workers)]
+        lines += [safe_text(f"- {wait.sentence}") for wait in waits_of(each, workers)]
         lines.append(f"- the execution times out at {_instant(times_out_at(each.history))}")
     return "\n".join(lines)
+
+
+def waits_of(run: OpenRun, workers: Workers) -> list[Wait]:
+    """Return what a run waits for; see `waits`."""
+    return waits(run.history, workers, Execution(run.workflow_id, run.run_id))
 
 
 def times_out_at(history: Sequence[Event]) -> datetime:
@@ -228,7 +243,7 @@ class _WatchedDecider(Decider):
         super().wait_for_any(calls)
 
 
-def _awaited_signals(history: Sequence[Event], workers: Workers) -> list[str]:
+def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Execution) -> list[str]:
     """Return the signals that a workflow waits for, found by replaying it.
 
     Only the workflow's code knows them. It can be replayed only up to its last decision.
@@ -238,7 +253,7 @@ def _awaited_signals(history: Sequence[Event], workers: Workers) -> list[str]:
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
     if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
-    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, UNKNOWN)
+    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, execution)
     try:
         decider.replay()
     except FlowyError:

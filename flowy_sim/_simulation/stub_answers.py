@@ -247,8 +247,8 @@ def timed(answer: Answer, every: float | None, label: str, limits: dict[str, flo
         ConfigurationError: the time-out that was asked for never passes, or another one first.
     """
     if not answer.timeout:
-        finite = 0 < answer.takes < math.inf
-        return replace(answer, heartbeat=every) if finite and not answer.heartbeat else answer
+        is_sent = answer.takes < math.inf and not answer.heartbeat
+        return replace(answer, heartbeat=every) if is_sent else answer
     beats = limits["HEARTBEAT"] / 2
     considered = limits if answer.timeout == "HEARTBEAT" else {**limits, "HEARTBEAT": math.inf}
     time_out_first(label, answer.timeout, considered)

@@ -190,12 +190,17 @@ class Explorer:
 
 
 class _Pruner:
-    """Prunes a run, between two turns, when it has reached a known state."""
+    """Prunes a run, between two turns, when it has reached a state that another run has reached.
+
+    A run that reaches a state again which is its own makes no progress. It goes on until it has
+    taken too many turns, so that it is reported.
+    """
 
     def __init__(self, seen: set[int], schedule: PrefixSchedule) -> None:
         self._seen = seen
         self._schedule = schedule
         self._fingerprints: Fingerprints | None = None
+        self._own: set[int] = set()
 
     def __call__(self, runner: Runner) -> None:
         if not self._schedule.is_past_prefix:
@@ -203,9 +208,12 @@ class _Pruner:
         if self._fingerprints is None:
             self._fingerprints = Fingerprints(runner)
         state = self._fingerprints.current()
+        if state in self._own:
+            return
         if state in self._seen:
             raise PrunedError
         self._seen.add(state)
+        self._own.add(state)
 
 
 def _ending(run: Run) -> str:

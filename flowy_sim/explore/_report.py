@@ -133,7 +133,9 @@ class Observations:
         """Add a run, up to its end or to where it was pruned."""
         if self.first is None:
             self.first = runner
-        self.uses.note(runner.stubs, runner.stub_dispatch.called)
+        self.uses.note(
+            runner.stubs, runner.stub_dispatch.called, runner.scheduler.delayed_calls.actions
+        )
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
 

@@ -386,15 +386,22 @@ class LoopPool(WorkerPool):
         current: returns the code of a new worker, or a class or a function that makes it.
         client: the client of all workers.
         role: the name of the worker, before its number.
+
+    Attributes:
+        abandoned: the lists that the workers before the present one have polled.
     """
 
     def __init__(self, current: Callable[[], PollingCode], client: WorkerClient, role: str) -> None:
         self._alive: list[LoopWorker] = []
+        self.abandoned: set[PolledList] = set()
         lists: list[PolledList] = []
 
         def create(_: str) -> LoopWorker:
             for killed in self._alive:
                 killed.discard()
+            # A new worker may poll other lists, such as one of its own host.
+            self.abandoned.update(lists)
+            lists.clear()
             self._alive = [LoopWorker(current(), client, lists)]
             return self._alive[0]
 

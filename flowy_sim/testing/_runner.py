@@ -100,6 +100,8 @@ class Runner:
             workflows choose while they run, and those that executions are started on.
         most_restarts: the number of times that an execution may continue as new while the runner
             follows it.
+        times_out: whether an execution may end by its own time-out. Otherwise, one for which
+            nothing but that will happen is stuck.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         payloads: encodes and decodes arguments and results. By default they are JSON, and no
             longer than the service allows.
@@ -130,6 +132,7 @@ class Runner:
         workers: int | None = None,
         task_lists: Iterable[str] = (),
         most_restarts: int = MOST_RESTARTS,
+        times_out: bool = False,
         freeze: bool = False,
         payloads: Payloads = PLAIN,
         on_event: EventListener | None = None,
@@ -169,6 +172,10 @@ class Runner:
         self._most_restarts = whole_number("most_restarts", most_restarts)
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
+        engine = simulation.engine()
+        if engine.written is None:
+            engine.written = []
+        self._written = engine.written
         self._invariants = Invariants(simulation, self._client, domain, payloads)
         self.turn_loop = TurnLoop(
             self.scheduler,
@@ -178,6 +185,7 @@ class Runner:
             freeze,
             on_turn,
             self._most_restarts,
+            times_out,
         )
         self._watched: list[Callable[[], object]] = []
         self._started = 0
@@ -417,7 +425,9 @@ class Runner:
 
         Args:
             seconds: the number of seconds from now.
-            action: called between two turns: sends a signal, say, or completes a task.
+            action: called between two turns: sends a signal, say, or completes a task. One that
+                is never called, because the workflow ends before, fails a test of the fixture
+                ``swf_run`` or an explored one, as an unused stub does.
 
         Example:
             ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
@@ -447,7 +457,9 @@ class Runner:
         """
         __tracebackhide__ = True
         reached: list[bool] = []
-        self.after(seconds, lambda: reached.append(True))
+        number("the seconds to pass", seconds)
+        self._register_domain()
+        self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
             while True:
                 while self.turn_loop.take_turn():
@@ -507,7 +519,7 @@ class Runner:
         scheduler, registry = self.scheduler, self.scheduler.registry
         if registry is None:
             return ""
-        polled = scheduler.workers().activity_lists or ()
+        polled = scheduler.polled_for_activities()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(
@@ -522,7 +534,8 @@ class Runner:
         # What other code than flowy's can call is not known.
         known = self.stub_dispatch.is_flowys(execution.run_id)
         can_call = self.scheduler.can_call if known else frozenset[str]()
-        return fetch(self._client, self._domain, execution, self.payloads, can_call)
+        written = self._written
+        return fetch(self._client, self._domain, execution, self.payloads, can_call, written)
 
     def _prepare_workers(self) -> None:
         """Register all types, and start workers on their task lists."""

@@ -204,6 +204,12 @@ class Scheduler:
             self._known.payloads,
         )
 
+    def polled_for_activities(self) -> set[str]:
+        """Return the names of all lists that workers have polled for activity tasks."""
+        abandoned = [each for pool in self._loop_pools for each in pool.abandoned]
+        before = {name for poll, name in abandoned if poll == ACTIVITY_POLL}
+        return before.union(self.workers().activity_lists or ())
+
     def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
         create = self._decider if poll == DECISION_POLL else self._worker
         return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
@@ -379,7 +385,9 @@ class Scheduler:
         events = history(self.client, self.domain, Execution(ids["workflowId"], ids["runId"]))
         started = attributes_of(events[task["startedEventId"] - 1])
         scheduled = attributes_of(events[started["scheduledEventId"] - 1])
-        names = ("heartbeatTimeout", "startToCloseTimeout", "scheduleToCloseTimeout")
+        names = ["startToCloseTimeout", "scheduleToCloseTimeout"]
+        if self.worker_client.heartbeat is None:
+            names.append("heartbeatTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
         return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
 

@@ -104,6 +104,7 @@ class WorkerClient(Client):
         watchdog: watches the turns of poll loops.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
+        heartbeat: the number of seconds between two heartbeats of the current work; None for none.
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
         polled: the lists that were polled in this turn.
@@ -135,16 +136,17 @@ class WorkerClient(Client):
         self.late: dict[PolledList, deque[Reply]] = {}
         self.begin_turn("")
 
-    def begin_turn(self, worker: str) -> None:
-        """Reset what is known about the last turn, for that of another worker."""
+    def begin_turn(self, worker: str, task: Reply | None = None) -> None:
+        """Reset what is known about the last turn, for that of another worker, or on its task."""
         self.worker = worker
         self.task: Reply | None = None
         self.held: HeldAnswer | None = None
+        self.heartbeat: float | None = None
         self.refusal: Exception | None = None
         self.polled: list[PolledList] = []
         self.received: list[Reply] = []
         self._answer: Answer | None = None
-        self._current_task: Reply | None = None
+        self._current_task = task
 
     @property
     def has_effects(self) -> bool:
@@ -154,10 +156,12 @@ class WorkerClient(Client):
     def use_answer(self, answer: Answer) -> None:
         """Take the time of a stub's answer for the current task."""
         self._answer = answer
+        self.heartbeat = answer.heartbeat
 
     def send_held(self, held: HeldAnswer) -> None:
         """Send an answer that was held. The task may have timed out in the meantime."""
         self.held = None
+        self.heartbeat = held.heartbeat
         try:
             self.fault_injector.call(held.call)
         except Exception as error:
@@ -174,8 +178,8 @@ class WorkerClient(Client):
         return HeldAnswer(call, 0, None)
 
     def delay_answer(self, call: WorkerCall, seconds: float) -> None:
-        """Hold the answer that the current worker is about to send."""
-        self.held = HeldAnswer(call, seconds, None)
+        """Hold the answer that the current worker is about to send. It sends heartbeats on."""
+        self.held = HeldAnswer(call, seconds, self.heartbeat)
         self.task = None
 
     def now(self) -> int:
