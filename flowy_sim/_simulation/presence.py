@@ -367,6 +367,16 @@ class Presence:
             if not poller.alive() and poller.last_call <= silent:
                 del pollers[poller]
 
+    def polled_lists(self) -> dict[TaskList, list[Poller]]:
+        """Return the pollers of each list that may poll it again: they are there, or just were."""
+        recently = self.now() - self.patience
+        found: dict[TaskList, list[Poller]] = {}
+        for task_list, pollers in self._pollers.items():
+            there = [each for each in pollers if each.alive() or each.last_call > recently]
+            if there:
+                found[task_list] = there
+        return found
+
     def open_tasks(self) -> list[HeldTask]:
         """Return the tasks that were handed out and are not over."""
         return [held for held in self._held.values() if held.task.is_open()]

@@ -17,6 +17,7 @@ from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.tokens import DECISION
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim.faults._fault import HEARTBEAT, FaultInjector, WorkerCall
@@ -208,8 +209,10 @@ class WorkerClient(Client):
         Raises:
             Fault: the call is refused.
         """
-        own = self.loop is not None and not self._is_calling and region == self._region
-        if not own or threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread:
+            self._assign_in_thread(operation, request, region)
+            return None
+        if self.loop is None or self._is_calling or region != self._region:
             return None
         try:
             reply = self._call(operation, request)
@@ -219,6 +222,25 @@ class WorkerClient(Client):
             code, message = fault_code(error), error.response["Error"]["Message"]
             raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
+
+    def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
+        """Let stubs answer what a thread that a poll loop has started is about to decide.
+
+        Raises:
+            Fault: the task token is wrong.
+        """
+        if operation != "RespondDecisionTaskCompleted" or region != self._region:
+            return
+        token = request["taskToken"]
+        run_id = self._simulation.engine().tokens.read(token, DECISION).run_id
+        task = {"taskToken": token, "workflowExecution": {"runId": run_id}}
+        assigned = self.assign_answers(task, request)
+        # With an unexpected call the test fails; until then, nothing happens.
+        request["decisions"] = [] if assigned is None else assigned["decisions"]
+
+    def client_of_loop(self) -> Client:
+        """Return a client for a poll loop, which may change it; its calls are intercepted."""
+        return self._simulation.client()
 
     def sleeps(self) -> bool:
         """Return whether the code that runs is a poll loop, which sleeps in simulated time."""

@@ -28,9 +28,9 @@ export class Details {
   }
 
   async show(timeline, id) {
-    const row = document.getElementById(`${timeline.anchor}e${id}`);
-    if (!row) return;
-    const [, time, event, causes, effects, members] = row.cells;
+    const listed = document.getElementById(`${timeline.anchor}e${id}`);
+    if (!listed) return;
+    const [, time, event, causes, effects, members] = listed.cells;
     this.timeline = timeline;
     const at = timeline.at.get(id);
     this.title.replaceChildren(`${id} `, ...copies(event));
@@ -42,6 +42,8 @@ export class Details {
     } else {
       fact("time", time.textContent || "not known");
     }
+    const row = timeline.data.rows.find((each) => each.event === timeline.row);
+    if (row) fact("row", element("bdi", { textContent: row.label }), `, ${row.spoken}`);
     if (causes.textContent.trim()) fact("caused by", ...copies(causes));
     if (effects.textContent.trim()) fact("causes", ...copies(effects));
     const list = members.querySelector("dl")?.cloneNode(true) ?? element("p", { className: "faint", textContent: "It has no other members." });

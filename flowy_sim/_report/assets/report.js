@@ -49,7 +49,8 @@ async function open() {
     const wanted = timelines.find((each) => each.anchor === (state.run ?? "")) ?? timelines[0];
     if (!wanted || !Object.keys(state).length) return;
     current = wanted;
-    wanted.restore(state);
+    if (location.hash.includes("=")) wanted.restore(state);
+    else wanted.select(Number(state.at));
   };
   restore();
   for (const timeline of timelines) timeline.isRestored = true;
