@@ -96,7 +96,7 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
     """
     from flowy_sim._simulation.stubs import Stubs
 
-    stubs = request.node.stash[STUBBED] = Stubs()
+    stubs = request.node.stash[STUBBED] = Stubs(**marked_options(request.node, ("payloads",)))
     return stubs
 
 
