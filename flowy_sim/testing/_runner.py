@@ -105,6 +105,8 @@ class Runner:
         times_out: whether an execution may end by its own time-out. Otherwise, one for which
             nothing but that will happen is stuck.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        virtual_sleep: whether code that polls with its own loop, and the threads that it starts,
+            sleep in simulated time. Event loops of asyncio always do in such code.
         payloads: encodes and decodes arguments and results. By default they are JSON, and no
             longer than the service allows.
         on_event: called with the workflow ID and the event for each event in the history of an
@@ -136,6 +138,7 @@ class Runner:
         most_restarts: int = MOST_RESTARTS,
         times_out: bool = False,
         freeze: bool = False,
+        virtual_sleep: bool = True,
         payloads: Payloads = PLAIN,
         on_event: EventListener | None = None,
         faults: Iterable[InjectedFault] = (),
@@ -165,6 +168,7 @@ class Runner:
             on_fault or _ignore,
         )
         worker_client = self.scheduler.worker_client
+        worker_client.virtual_sleep = virtual_sleep
         self.stub_dispatch = StubDispatch(
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )
