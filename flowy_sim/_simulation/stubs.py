@@ -42,6 +42,7 @@ class AnswerOptions(TypedDict, total=False):
     timeout: str | None
     takes: float
     heartbeat: float | None
+    any_result: bool
 
 
 class StubCase(Answers):
