@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from flowy_sim._console import execution, executions, task_lists
 from flowy_sim._console.access import Access, LoginNeededError
+from flowy_sim._console.drawn import Drawer
 from flowy_sim._console.executions import Elsewhere
 from flowy_sim._console.renderer import render
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import Place, Source, SourceError
+from flowy_sim._console.stream import Streams
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
@@ -29,11 +38,8 @@ from flowy_sim._server.simulations import Simulations
 
 Gather = Callable[[Visit], Awaitable[dict[str, Any]]]
 
-PAGE_VIEWS: dict[str, tuple[Gather, str]] = {
-    "execution": (execution.execution, execution.TEMPLATE),
-    "task-lists": (task_lists.task_lists, task_lists.TEMPLATE),
-}
-"""What each page shows, and its template, by its path; the first page is the list."""
+_PAGES = ("execution", "task-lists")
+"""The paths of the pages besides the list of executions."""
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "assets"))
@@ -60,35 +66,64 @@ class Console:
     Args:
         sources: what the pages show.
         settings: how the server is set up.
+        streams: sends changes to pages; None if pages have to look for them.
     """
 
-    def __init__(self, sources: Sources, settings: ServerSettings) -> None:
+    def __init__(
+        self, sources: Sources, settings: ServerSettings, streams: Streams | None = None
+    ) -> None:
         self._sources = sources
         self._settings = settings
+        self._streams = streams
+        self._drawer = Drawer()
         self._access: Access
 
     def application(self, guard: Guard) -> ASGIApp:
         """Return the application that answers browsers."""
         self._access = Access(self._settings, guard)
         routes = []
+        draw = partial(execution.execution, drawer=self._drawer)
         for start in ("", "/{simulation}"):
             routes += [
                 Route(f"{start}/", self._page(executions.executions, executions.TEMPLATE, 0)),
+                Route(f"{start}/{PAGES}/execution", self._page(draw, execution.TEMPLATE)),
+                Route(
+                    f"{start}/{PAGES}/task-lists",
+                    self._page(task_lists.task_lists, task_lists.TEMPLATE),
+                ),
+                Route(f"{start}/{PAGES}/data", self._text(execution.data)),
+                Route(f"{start}/{PAGES}/history", self._text(execution.history)),
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
-                *(
-                    Route(f"{start}/{PAGES}/{path}", self._page(gather, template, 1))
-                    for path, (gather, template) in PAGE_VIEWS.items()
-                ),
+                Route(f"{start}/{PAGES}/stream", self._stream),
             ]
         routes.append(Route("/{simulation}", _with_slash))
         return Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
 
     def close(self) -> None:
-        """End the streams."""
+        """End the streams, and the process that draws."""
+        self._drawer.close()
+        if self._streams is not None:
+            self._streams.close()
+
+    async def _stream(self, request: Request) -> Response:
+        query = query_of(request)
+        try:
+            if self._streams is None:
+                raise HTTPException(404)
+            self._access.check(request, self._place(request, query).account)
+        except (LoginNeededError, ForbiddenError) as error:
+            return PlainTextResponse(str(error) or "Log in first.", 403)
+        account = self._access.account_of(request)
+        last_id = request.headers.get("last-event-id", "")
+        return StreamingResponse(
+            self._streams.follow(account, last_id),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
 
     def _page(
-        self, gather: Gather, template: str, depth: int
+        self, gather: Gather, template: str, depth: int = 1
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return a handler of requests for a page.
 
@@ -123,6 +158,36 @@ class Console:
 
         return answer
 
+    def _text(
+        self, gather: Callable[[Visit, Drawer], Awaitable[str]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests for JSON about an execution.
+
+        Args:
+            gather: returns the JSON.
+        """
+
+        async def answer(request: Request) -> Response:
+            query = query_of(request)
+            place = self._place(request, query)
+            try:
+                self._access.check(request, place.account)
+                source = self._sources.find(place)
+                if source is None:
+                    return _failure(404, f"There is no simulation {place.simulation!r} yet.")
+                visit = self._visit(request, source, query, 1)
+                headers = {"Cache-Control": "no-store"}
+                if query.get("download"):
+                    headers["Content-Disposition"] = 'attachment; filename="history.json"'
+                text = await gather(visit, self._drawer)
+                return Response(text, media_type="application/json", headers=headers)
+            except (LoginNeededError, ForbiddenError) as error:
+                return _failure(403, str(error) or "Log in first.")
+            except SourceError as error:
+                return _failure(_status(error), str(error), error.code)
+
+        return answer
+
     async def _shown(self, visit: Visit, gather: Gather, template: str) -> Response:
         """Return a page, or the error of its source where its content would be."""
         try:
@@ -132,9 +197,8 @@ class Console:
         return await self._rendered(visit, template, content)
 
     async def _error_page(self, visit: Visit, error: SourceError) -> Response:
-        status = 404 if error.code == "UnknownResourceFault" else 400
         content = {"message": str(error), "code": error.code}
-        return await self._rendered(visit, "error.html", content, status)
+        return await self._rendered(visit, "error.html", content, _status(error))
 
     async def _rendered(
         self, visit: Visit, template: str, content: dict[str, Any], status: int = 200
@@ -152,7 +216,7 @@ class Console:
                 "place": visit.source.place,
                 "places": await visit.source.places(),
                 "clock": visit.source.clock(),
-                "live": "",
+                "live": "stream" if self._streams is not None else "poll",
                 "can_act": visit.source.can_act,
                 "unknown": visit.source.unknown,
                 "action_token": self._access.action_token(session),
@@ -209,7 +273,7 @@ class Console:
             return self._login_page(request, 1, str(error) or "The form is too large.")
         to = query_of(request)
         page = to.get("page", "")
-        path = f"../{PAGES}/{page}" if page in PAGE_VIEWS else "../"
+        path = f"../{PAGES}/{page}" if page in _PAGES else "../"
         query = f"?{to['query']}" if "query" in to else ""
         response = RedirectResponse(path + query, 303)
         self._access.set_cookie(request, response, session)
@@ -218,7 +282,7 @@ class Console:
 
 def console(simulations: Simulations, settings: ServerSettings) -> Console:
     """Return the console of a server; see `flowy_sim._server.server.MakePages`."""
-    return Console(ServedSources(simulations, settings.account), settings)
+    return Console(ServedSources(simulations, settings.account), settings, Streams(simulations))
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -259,6 +323,14 @@ async def _no_page(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     depth = 1 if f"/{PAGES}/" in request.url.path else 0
     return _refusal(status, f"There is no page {request.url.path}.", depth)
+
+
+def _status(error: SourceError) -> int:
+    return 404 if error.code == "UnknownResourceFault" else 400
+
+
+def _failure(status: int, sentence: str, code: str = "") -> Response:
+    return JSONResponse({"error": sentence, "code": code}, status)
 
 
 def _refusal(status: int, sentence: str, depth: int, home: str = "") -> Response:

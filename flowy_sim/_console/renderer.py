@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from flowy._safe_text import safe_lines, safe_text
 from flowy_sim._report.layout import duration
+from flowy_sim._report.page import environment as report_environment
+from flowy_sim._report.picture import MARKS
 from flowy_sim._simulation.clock import from_milliseconds
-
-_LABEL = 200
-"""The maximum number of characters of an ID or a name in a line."""
 
 STATES = {
     "OPEN": "open",
@@ -30,8 +29,6 @@ STATES = {
     "CANCELED": "canceled",
 }
 """The state of each status, of which each has a colour, as in timelines."""
-MARKS = {"done": "✓", "failed": "✕", "late": "!", "canceled": "⊘", "open": "▸"}
-"""What repeats a state's colour."""
 
 
 def render(template: str, context: dict[str, Any]) -> str:
@@ -46,21 +43,11 @@ def render(template: str, context: dict[str, Any]) -> str:
 
 @cache
 def environment() -> Environment:
-    """Return the templates of the console and of reports, which share what they can."""
-    made = Environment(
-        loader=ChoiceLoader(
-            [PackageLoader("flowy_sim._console"), PackageLoader("flowy_sim._report")]
-        ),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-    )
+    """Return the templates of the console, and of reports, whose parts it uses."""
+    made = report_environment("flowy_sim._console")
+    made.finalize = _shown
     made.filters.update(
-        harmless=lambda text: safe_text(text, _LABEL),
         whole=safe_text,
-        lines=safe_lines,
         duration=duration,
         instant=instant,
         iso=iso,

@@ -8,31 +8,39 @@ answers calls.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from flowy_sim._console.search import Search
 from flowy_sim._console.source import (
     OPEN,
     PAGE,
     STATUSES,
     Clock,
-    Event,
     ExecutionPage,
     ExecutionRow,
     Filter,
+    Heartbeat,
+    HeldRow,
     Place,
+    PollerRow,
+    Recorded,
     SourceError,
     TaskListRow,
 )
+from flowy_sim._engine import queues
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.queues import Effect
-from flowy_sim._engine.visibility import LATEST_KEY, Label, first_key
+from flowy_sim._events.waits import Workers
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.presence import Poller
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList
 from flowy_sim._simulation.settings import REAL, rate_of
 from flowy_sim._storage.journal import JournalError
 
@@ -61,6 +69,8 @@ _EFFECTS = {
     "lambda close": "Lambda function {0} ends",
 }
 """What each kind of effect does, in words."""
+_KINDS = {queues.DECISION: "decision", queues.ACTIVITY: "activity"}
+_KIND_OF = {POLL_OF[kind]: name for kind, name in _KINDS.items()}
 _NAMES = ("timerId", "activityId", "workflowId", "id")
 
 
@@ -119,7 +129,7 @@ class ServedSource:
         page = ExecutionPage()
         if self.domain is None:
             return page
-        search = _Search(self.domain, wanted)
+        search = Search(self.domain, wanted)
         examined = 0
         while True:
             stopped = True
@@ -145,7 +155,7 @@ class ServedSource:
         counts: dict[str, int] = {}
         if self.domain is None:
             return counts
-        search = _Search(self.domain, wanted, any_status=True)
+        search = Search(self.domain, wanted, any_status=True)
         if search.is_by_time_only:
             visibility = self.domain.visibility
             return {
@@ -171,14 +181,27 @@ class ServedSource:
             return []
         return [row_of(run) for run in self.domain.visibility.runs_of(workflow_id)[:PAGE]]
 
-    async def history(self, workflow_id: str, run_id: str) -> list[Event]:
+    async def recorded(self, workflow_id: str, run_id: str) -> Recorded:
         """Return all events of an execution."""
         execution = self.execution(workflow_id, run_id)
-        events: list[Event] = []
-        while len(events) < len(execution):
-            events += execution.events(len(events) + 1, len(events) + _SLICE)
-            await asyncio.sleep(0)
-        return events
+        return Recorded(list(execution.stored(0)), is_stored=True)
+
+    def workers(self) -> Workers:
+        """Return the lists that are polled; which types are implemented is unknown."""
+        lists: dict[str, list[str]] = {DECISION_POLL: [], ACTIVITY_POLL: []}
+        for task_list in self.simulation.presence.polled_lists():
+            if task_list.domain == self.place.domain and task_list.region == self.place.region:
+                lists[task_list.poll].append(task_list.name)
+        return Workers(lists[DECISION_POLL], lists[ACTIVITY_POLL], (), may_answer=True)
+
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+        """Return the last heartbeats of open activities by activity ID."""
+        activities = self.execution(workflow_id, run_id).activities
+        return {
+            name: Heartbeat(task.heartbeat_at, task.heartbeat_details or "")
+            for name, task in activities.items()
+            if task.heartbeat_at and task.heartbeat_at > task.execution.time(task.started_id)
+        }
 
     def execution(self, workflow_id: str, run_id: str) -> Execution:
         """Return an execution; without a run ID the newest run.
@@ -203,7 +226,7 @@ class ServedSource:
 
     async def task_lists(self) -> list[TaskListRow]:
         """Return the task lists of the domain on which a task waits, or which somebody polls."""
-        return []
+        return [] if self.domain is None else _task_lists(self.simulation, self.domain)
 
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a call of Amazon SWF."""
@@ -312,85 +335,62 @@ def _some(kind: str, opened: Mapping[Any, Any], name: Callable[[Any], str]) -> I
         yield f"{kind} {name(next(iter(opened)))}{more}"
 
 
-class _Search:
-    """Finds executions by the index that is nearest to what is wanted.
+def _task_lists(simulation: ServedSimulation, domain: Domain) -> list[TaskListRow]:
+    """Return the task lists of a domain, those first for which no worker polls."""
+    rows: dict[tuple[str, str], TaskListRow] = {}
 
-    Attributes:
-        low, high: the keys between which to search.
-        is_by_time_only: whether nothing but the times of their start restricts them.
-    """
+    def row(kind: str, name: str) -> TaskListRow:
+        return rows.setdefault((kind, name), TaskListRow(kind, name))
 
-    def __init__(self, domain: Domain, wanted: Filter, any_status: bool = False) -> None:
-        self._visibility = domain.visibility
-        self._wanted = wanted
-        self._status = "" if any_status else wanted.status
-        self._text = wanted.text.casefold()
-        self._by_closing = (
-            wanted.closed_from is not None or wanted.closed_to is not None
-        ) and self._status != OPEN
-        first, last = wanted.started_from, wanted.started_to
-        if self._by_closing:
-            first, last = wanted.closed_from, wanted.closed_to
-        self.low = 0 if first is None else first_key(first)
-        self.high = LATEST_KEY if last is None else first_key(last + 1)
-        if wanted.before is not None:
-            self.high = min(self.high, wanted.before)
-        self._labels = self._most_selective()
-        self.is_by_time_only = not self._by_closing and not (
-            wanted.type_name or wanted.tag or wanted.workflow_id or wanted.text
+    for kind, poll in _KINDS.items():
+        lists = domain.task_lists(kind)
+        for name in lists.names():
+            found, oldest = row(poll, name), lists.longest_waiting(name)
+            found.backlog = lists.count(name)
+            found.oldest = None if oldest is None else oldest.execution.time(oldest.opened_id)
+    presence = simulation.presence
+    for task_list, pollers in presence.polled_lists().items():
+        if task_list.domain == domain.name:
+            row(_KIND_OF[task_list.poll], task_list.name).pollers = _grouped(
+                simulation, task_list, pollers
+            )
+    for held in presence.open_tasks():
+        task = held.task
+        if task.engine.domains.get(domain.name) is domain and task.task_list.domain == domain.name:
+            found = row(_KIND_OF[task.task_list.poll], task.task_list.name)
+            found.held_count += 1
+            if len(found.held) < PAGE:
+                execution = task.engine.executions[task.run_id]
+                found.held.append(
+                    HeldRow(
+                        str(held.holder),
+                        task.activity_id or "decision task",
+                        task.workflow_id,
+                        task.run_id,
+                        execution.time(task.started_id),
+                    )
+                )
+    return sorted(rows.values(), key=lambda each: (not each.is_stuck, each.kind, each.name))
+
+
+def _grouped(
+    simulation: ServedSimulation, task_list: TaskList, pollers: Sequence[Poller]
+) -> list[PollerRow]:
+    """Return the pollers of a list, with those of one name together."""
+    waiting = Counter(poll.poller for poll in simulation.polls if poll.task_list == task_list)
+    now = simulation.presence.now()
+    by_name: dict[str, list[Poller]] = {}
+    for poller in pollers:
+        by_name.setdefault(str(poller), []).append(poller)
+    return [
+        PollerRow(
+            name,
+            len(several),
+            count := sum(waiting[each] for each in several),
+            0.0 if count else now - max(each.last_call for each in several),
         )
-
-    def _most_selective(self) -> list[Label]:
-        """Return the labels of the criterion that the fewest executions meet."""
-        wanted, visibility = self._wanted, self._visibility
-        criteria: list[list[Label]] = [[("status", status) for status in STATUSES]]
-        if self._status:
-            criteria.append([("status", self._status)])
-        if wanted.type_name:
-            versions = [wanted.type_version] if wanted.type_version else None
-            if versions is None:
-                versions = visibility.versions_of(wanted.type_name)
-            criteria.append([("type", wanted.type_name, each) for each in versions])
-        if wanted.tag:
-            criteria.append([("tag", wanted.tag)])
-        return min(criteria, key=lambda labels: sum(map(visibility.count_of, labels)))
-
-    def found(self) -> Iterator[tuple[int, Any]]:
-        """Yield the executions below `high`, the newest first."""
-        if self._wanted.workflow_id:
-            runs = self._visibility.runs_of(self._wanted.workflow_id)
-            keyed = ((first_key(run.started_at) | run.number, run) for run in runs)
-            return (each for each in keyed if self.low <= each[0] < self.high)
-        return self._visibility.browse(
-            self._labels, self.low, self.high, by_closing=self._by_closing
-        )
-
-    def matches(self, execution: Any) -> bool:
-        """Return whether an execution meets all criteria."""
-        wanted = self._wanted
-        if self._status and (execution.close_status or OPEN) != self._status:
-            return False
-        name, version = execution.workflow_type
-        if wanted.type_name and name != wanted.type_name:
-            return False
-        if wanted.type_version and version != wanted.type_version:
-            return False
-        if wanted.tag and wanted.tag not in execution.tags:
-            return False
-        if not _within(execution.started_at, wanted.started_from, wanted.started_to):
-            return False
-        if wanted.closed_from is not None or wanted.closed_to is not None:
-            closed_at = execution.closed_at
-            if closed_at is None or not _within(closed_at, wanted.closed_from, wanted.closed_to):
-                return False
-        if not self._text:
-            return True
-        words = (execution.workflow_id, execution.run_id, name, version, *execution.tags)
-        return any(self._text in word.casefold() for word in words)
-
-
-def _within(instant: int, first: int | None, last: int | None) -> bool:
-    return (first is None or first <= instant) and (last is None or instant <= last)
+        for name, several in sorted(by_name.items())
+    ]
 
 
 def _places(simulation: ServedSimulation) -> list[Place]:

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from flowy_sim._engine.model import TYPE, event_types
+from flowy_sim._events.waits import Workers
+
 OPEN = "OPEN"
 STATUSES = (
     OPEN,
@@ -149,23 +152,37 @@ class Clock(NamedTuple):
         return self.mode != "real"
 
 
-class Taker(NamedTuple):
-    """A client that polls a task list, or holds a task of it.
+class PollerRow(NamedTuple):
+    """Clients of one name that poll a task list.
 
     Attributes:
-        name: what it calls itself, and where it is.
-        status: what it does, such as ``waits in a poll``.
-        task: the task that it holds, such as ``activity resize-1``; empty if it holds none.
-        workflow_id, run_id: the execution of that task.
-        since: since when it has held the task, in milliseconds since 1970; None if it holds none.
+        name: what they call themselves, and where they are.
+        connections: the number of connections on which they poll.
+        waiting: the number of their polls of the list that wait.
+        silent: for how many real seconds they have made no call; 0 while a poll waits.
     """
 
     name: str
-    status: str
-    task: str = ""
-    workflow_id: str = ""
-    run_id: str = ""
-    since: int | None = None
+    connections: int
+    waiting: int
+    silent: float
+
+
+class HeldRow(NamedTuple):
+    """A task that was handed out, and is neither answered nor timed out.
+
+    Attributes:
+        holder: the client that has it.
+        task: such as ``charge-1``, the ID of an activity; ``decision task``.
+        workflow_id, run_id: its execution.
+        since: since when, in milliseconds since 1970.
+    """
+
+    holder: str
+    task: str
+    workflow_id: str
+    run_id: str
+    since: int
 
 
 @dataclass(slots=True)
@@ -175,24 +192,52 @@ class TaskListRow:
     Attributes:
         kind: ``decision`` or ``activity``.
         name: its name.
-        backlog: the number of tasks that wait; None if it is unknown.
-        oldest: since when the oldest of them has waited, in milliseconds since 1970; None if
-            none waits, or if that is unknown.
-        pollers: who polls it; None if that is unknown.
-        holders: who holds a task of it.
+        backlog: the number of tasks that wait.
+        oldest: since when the one has waited that has waited longest, in milliseconds since 1970;
+            None if none waits.
+        pollers: who polls it.
+        held: the tasks of it that were handed out, at most `PAGE`.
+        held_count: their number.
     """
 
     kind: str
     name: str
-    backlog: int | None
-    oldest: int | None
-    pollers: list[Taker] | None
-    holders: list[Taker] = field(default_factory=list)
+    backlog: int = 0
+    oldest: int | None = None
+    pollers: list[PollerRow] = field(default_factory=list)
+    held: list[HeldRow] = field(default_factory=list)
+    held_count: int = 0
 
     @property
     def is_stuck(self) -> bool:
-        """Whether tasks wait that nobody polls for."""
-        return bool(self.backlog) and self.pollers is not None and not self.pollers
+        """Whether tasks wait for which no worker polls."""
+        return bool(self.backlog) and not self.pollers
+
+
+class Heartbeat(NamedTuple):
+    """A heartbeat of an activity: when, in milliseconds since 1970, and its details."""
+
+    at: int
+    details: str
+
+
+class Recorded(NamedTuple):
+    """The history of an execution.
+
+    Attributes:
+        events: its events, as the service sends them or as the engine stores them.
+        is_stored: whether they are as the engine stores them, which takes less time to read.
+    """
+
+    events: Sequence[Any]
+    is_stored: bool = False
+
+    def history(self) -> list[Event]:
+        """Return the events as the service sends them."""
+        if not self.is_stored:
+            return list(self.events)
+        types = event_types()
+        return [types[each[TYPE]].thaw(each, number) for number, each in enumerate(self.events, 1)]
 
 
 class Source(Protocol):
@@ -258,6 +303,14 @@ class Source(Protocol):
         """
         ...
 
+    def workers(self) -> Workers:
+        """Return what is known of the workers that poll for tasks."""
+        ...
+
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+        """Return the last heartbeats of open activities by activity ID, as far as known."""
+        ...
+
     async def task_lists(self) -> list[TaskListRow]:
         """Return the task lists on which a task waits, or which somebody polls.
 
@@ -266,7 +319,7 @@ class Source(Protocol):
         """
         ...
 
-    async def history(self, workflow_id: str, run_id: str) -> list[Event]:
+    async def recorded(self, workflow_id: str, run_id: str) -> Recorded:
         """Return all events of an execution, the oldest first.
 
         Raises:

@@ -15,4 +15,4 @@ async def task_lists(visit: Visit) -> dict[str, Any]:
     Raises:
         SourceError: the lists cannot be read.
     """
-    return {"lists": await visit.source.task_lists()}
+    return {"lists": await visit.source.task_lists(), "now": visit.source.clock().now}

@@ -274,6 +274,12 @@ class TaskLists(Generic[Task]):
         """Return the number of tasks that wait on a list."""
         return sum(map(len, self._lists.get(name, {}).values()))
 
+    def longest_waiting(self, name: str) -> Task | None:
+        """Return the task that has waited longest on a list; None if no task waits there."""
+        by_priority = self._lists.get(name, {}).values()
+        firsts = [next(iter(waiting.values())) for waiting in by_priority]
+        return min(firsts, key=lambda task: task.waiting_key, default=None)
+
     def names(self) -> list[str]:
         """Return the names of the lists on which a task waits."""
         return list(self._lists)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -42,6 +42,7 @@ class Workers:
         activities: the name and version of each activity type that they implement.
         workflows: the workflow classes that they run, by the name and version of their types.
         payloads: the serialization of arguments and results.
+        may_answer: whether they may still take and answer tasks; not if nothing more will happen.
     """
 
     decision_lists: Sequence[str] | None
@@ -49,6 +50,7 @@ class Workers:
     activities: Sequence[tuple[str, str]]
     workflows: Mapping[tuple[str, str], type[Workflow]] = field(default_factory=dict)
     payloads: Payloads = PLAIN
+    may_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,14 @@ class Wait:
         ends: whether the wait will end without help from outside.
         at: when it will end, if that is known.
         times_out: when a task times out, unless it ends earlier; None if it has no such time-out.
+        event_id: the event that opened what it waits for; None if it is nothing in the history.
     """
 
     sentence: str
     ends: bool = False
     at: datetime | None = None
     times_out: datetime | None = None
+    event_id: int | None = None
 
 
 class OpenRun(Protocol):
@@ -108,10 +112,16 @@ def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNK
         if span.ended is None and describe is not None:
             begun = history[span.begun - 1]
             started = None if span.started is None else history[span.started - 1]
-            found.append(describe(begun, started, workers, history))
+            wait = describe(begun, started, workers, history)
+            found.append(replace(wait, event_id=span.begun))
     closing = times_out_at(history)
     return [
-        Wait(f"{wait.sentence}, after the execution has timed out")
+        replace(
+            wait,
+            sentence=f"{wait.sentence}, after the execution has timed out",
+            ends=False,
+            at=None,
+        )
         if wait.at is not None and wait.at >= closing
         else wait
         for wait in found
@@ -269,7 +279,7 @@ def _decision(
     if started is not None:
         return Wait(
             f"a decider has had its decision task since {_time(started)} and "
-            f"{_unanswered(workers.decision_lists)}",
+            f"{_unanswered(workers)}",
             times_out=_earliest(task, ("START_TO_CLOSE",), begun, started),
         )
     task_list = task["taskList"]["name"]
@@ -278,7 +288,7 @@ def _decision(
         where, why = "waiting", _not_implemented(named, workers.workflows)
     else:
         where = f"on the list {task_list!r}"
-        why = _not_polled(task_list, workers.decision_lists)
+        why = _not_polled(task_list, workers.decision_lists, workers)
     return Wait(f"its decision task has been {where} since {_time(begun)}; {why}")
 
 
@@ -293,18 +303,19 @@ def _activity(
         ends = _has_timeout(task, _TO_CLOSE)
         return Wait(
             f"{label} was taken by {worker} at {_time(started)} and "
-            f"{_unanswered(workers.activity_lists)}{'' if ends else '; it has no time-out'}",
+            f"{_unanswered(workers)}{'' if ends else '; it has no time-out'}",
             ends,
             times_out=_earliest(task, _WHILE_WORKING, begun, started),
         )
     task_list = task["taskList"]["name"]
-    where, why = f"on the list {task_list!r}", _not_polled(task_list, workers.activity_lists)
     polled = workers.activity_lists
-    if polled is not None and (named["name"], named["version"]) not in workers.activities:
+    where, why = f"on the list {task_list!r}", _not_polled(task_list, polled, workers)
+    is_known = polled is not None and not workers.may_answer
+    if is_known and (named["name"], named["version"]) not in workers.activities:
         missing = _not_implemented(named["name"], workers.activities)
         if task_list == MISSING_LIST:
             where, why = "waiting", missing
-        elif task_list not in polled:
+        elif task_list not in (polled or ()):
             why = f"{why}, and {missing}"
     ends = _has_timeout(task, _TO_START)
     times_out = _earliest(task, _TO_START, begun, None)
@@ -348,8 +359,9 @@ def _earliest(
     return min(instants, default=None)
 
 
-def _unanswered(polled: Sequence[str] | None) -> str:
-    return "has not answered" if polled is None else "never answered"
+def _unanswered(workers: Workers) -> str:
+    may_answer = workers.may_answer or workers.decision_lists is None
+    return "has not answered" if may_answer else "never answered"
 
 
 def _nothing_open(history: Sequence[Event]) -> str:
@@ -362,10 +374,12 @@ def _nothing_open(history: Sequence[Event]) -> str:
     return "nothing is scheduled"
 
 
-def _not_polled(task_list: str, polled: Sequence[str] | None) -> str:
+def _not_polled(task_list: str, polled: Sequence[str] | None, workers: Workers) -> str:
     if polled is None:
         return "no worker has taken it"
     if task_list in polled:
+        if workers.may_answer:
+            return "no worker has taken it yet"
         return "all workers of that list are busy forever"
     others = ", ".join(map(repr, polled))
     return f"no worker polls that list, only {others}" if others else "no worker polls any list"

@@ -47,6 +47,7 @@ _LEAST = 4
 """The length below which a bar is drawn as a point, so that it is seen at any width."""
 _TICKS = 6
 _MINIMAP_ROWS = 30
+_MINIMAP_HEIGHT = 64
 _LABELLED_FOLDS = 8
 """The maximum number of folds whose labels fit."""
 _BINS = 200
@@ -128,6 +129,7 @@ class DrawnRow:
         note: its outcome, number of attempts and duration.
         spoken: the same in full, for screen readers.
         is_over: whether it is something that ended.
+        begins: the events that began its attempts, or all events of an instant.
         pieces: its lines.
         caps: the marks at the ends of its bars.
         child: workflow ID and run ID of the execution that it shows, if it is a child.
@@ -140,6 +142,7 @@ class DrawnRow:
     note: str
     spoken: str
     is_over: bool
+    begins: list[int]
     pieces: list[Piece]
     caps: list[Cap]
     child: tuple[str, str] | None = None
@@ -231,9 +234,20 @@ class Picture:
         return sum(band.height for band in bands)
 
     @property
-    def minimap(self) -> Band | None:
-        """All rows in one small band, if the timeline is long."""
-        return self._band(self.rows) if len(self.rows) > _MINIMAP_ROWS else None
+    def minimap(self) -> dict[str, str] | None:
+        """All rows as lines of a small picture by their state, if the timeline is long."""
+        if len(self.rows) <= _MINIMAP_ROWS:
+            return None
+        place = self._scale.place
+        paths: dict[str, list[str]] = defaultdict(list)
+        for index, row in enumerate(self.rows):
+            y = (index + 0.5) * _MINIMAP_HEIGHT / len(self.rows)
+            for kind, begin, end in row.pieces:
+                if not kind.startswith("wait"):
+                    left = place(begin)
+                    length = max(place(end) - left, _LEAST)
+                    paths[kind.split()[-1]].append(f"M{left:g} {y:.2f}h{length:g}")
+        return {state: "".join(lines) for state, lines in paths.items()}
 
     @property
     def strips(self) -> list[Strip]:
@@ -273,6 +287,7 @@ class Picture:
                     "spoken": row.spoken,
                     "over": row.is_over,
                     "group": group,
+                    "begins": row.begins,
                     "pieces": row.pieces,
                     "caps": row.caps,
                     **({"child": row.child} if row.child else {}),
@@ -332,7 +347,7 @@ class Picture:
         note = " · ".join(notes) or "✓ all completed"
         label = f"{name} ×{len(rows):,}"
         summary = Band(
-            [DrawnRow(label, rows[0].event_id, "group", worst, note, note, True, [], [])]
+            [DrawnRow(label, rows[0].event_id, "group", worst, note, note, True, [], [], [])]
         )
         summary.paths = self._density(rows)
         return Group(label, note, worst, summary, list(self._bands(rows)))
@@ -377,6 +392,7 @@ class Picture:
             self._note(row, state),
             self._spoken(row),
             last.ended is not None and row.kind not in (DECISIONS, INSTANT),
+            [span.begun for span in row.spans],
             [piece for span in row.spans for piece in self._pieces(span, row)],
             [cap for span in row.spans for cap in self._caps(span, row)],
             child,

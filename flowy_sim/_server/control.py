@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -37,6 +38,8 @@ from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.snapshot import snapshot_of
 
 PREFIX = "/_flowy"
+#: The OpenAPI document that describes it.
+DOCUMENT = Path(__file__).with_name("openapi.json")
 #: The media type of SQLite database files, as registered.
 SNAPSHOT_TYPE = "application/vnd.sqlite3"
 #: Real seconds between two checks of whether anything moves, and the number of successive checks in
@@ -82,6 +85,7 @@ class Control:
             Route(f"{PREFIX}/health", self._health, methods=["GET"]),
             Route(f"{PREFIX}/ready", self._ready, methods=["GET"]),
             Route(f"{PREFIX}/metrics", self._show_metrics, methods=["GET"]),
+            Route(f"{PREFIX}/openapi.json", self._show_document, methods=["GET"]),
             Route(f"{PREFIX}/simulations", self._list, methods=["GET"]),
             Route(f"{PREFIX}/simulations/snapshot", self._snapshot_all, methods=["GET"]),
         ]
@@ -112,6 +116,12 @@ class Control:
             return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
         return await self._checked(request, text, account="")
+
+    async def _show_document(self, request: Request) -> Response:
+        async def document(body: bytes) -> Response:
+            return Response(DOCUMENT.read_bytes(), media_type="application/json")
+
+        return await self._checked(request, document, account="")
 
     async def _list(self, request: Request) -> Response:
         async def simulations(body: bytes) -> Response:

@@ -226,7 +226,8 @@ def test_it_ends(swf_run, swf_stub):
     report.stdout.fnmatch_lines(
         [
             "purchase 1",
-            "  activity charge 1  completed *, timed out (START_TO_CLOSE) *, failed *; never canceled",
+            "  activity charge 1  completed *, timed out (START_TO_CLOSE) *, failed *; "
+            "never canceled",
             "3 of 4 outcomes met",
         ]
     )

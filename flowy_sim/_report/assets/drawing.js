@@ -30,13 +30,13 @@ function line(begin, end, y) {
 }
 
 // The paths of rows, by class. `place` maps moments to places, of which 0 to WIDTH are seen.
-export function paths(items, place, height = ROW) {
+export function paths(items, place) {
   const found = new Map();
   const add = (kind, data) => found.set(kind, (found.get(kind) ?? "") + data);
   items.forEach((item, index) => {
-    const y = index * height + height / 2;
+    const y = index * ROW + ROW / 2;
     if (item.rows) {
-      for (const [kind, data] of density(item.rows, place, index * height)) add(kind, data);
+      for (const [kind, data] of density(item.rows, place, index * ROW)) add(kind, data);
       return;
     }
     for (const [kind, from, to] of item.row.pieces) {
@@ -49,6 +49,24 @@ export function paths(items, place, height = ROW) {
       } else if (begin < end || kind.startsWith("point")) {
         // Far ends are cut off: a browser draws very long lines wrongly.
         add(kind, line(Math.max(begin, -20), Math.min(end, WIDTH + 20), y));
+      }
+    }
+  });
+  return found;
+}
+
+// Rows in a small picture of `height` pixels, in which waiting is left out.
+export function outline(items, place, height) {
+  const found = new Map();
+  items.forEach((item, index) => {
+    const y = ((index + 0.5) * height) / items.length;
+    for (const row of item.rows ?? [item.row]) {
+      for (const [kind, from, to] of row.pieces) {
+        if (kind.startsWith("wait")) continue;
+        const begin = place(from + (item.shift ?? 0));
+        const length = Math.max(place(to + (item.shift ?? 0)) - begin, 3);
+        const state = kind.slice(kind.lastIndexOf(" ") + 1);
+        found.set(state, (found.get(state) ?? "") + `M${begin.toFixed(1)} ${y.toFixed(2)}h${length.toFixed(1)}`);
       }
     }
   });

@@ -9,7 +9,7 @@ const HELP = [
   ["← →", "previous and next event"],
   ["Shift ← →", "previous and next decision"],
   ["Home End", "first and last event"],
-  ["w s, + −", "zoom in and out"],
+  ["w s + −", "zoom in and out"],
   ["a d", "earlier and later"],
   ["0", "show all of the time"],
   ["f", "next failure"],
@@ -33,7 +33,7 @@ export class Keys {
       element("dl", {}, ...rows),
       element("p", {}, "Ctrl and the wheel zoom at the pointer. Dragging pans; on the small picture it selects a time."),
       element("label", {}, this.letters, " Keys without Ctrl or Alt are on"),
-      element("form", { method: "dialog" }, element("button", { textContent: "Close" })));
+      element("form", { method: "dialog" }, element("button", { textContent: "Close", autofocus: true })));
     document.body.append(this.dialog);
     addEventListener("keydown", (event) => this.press(event));
   }

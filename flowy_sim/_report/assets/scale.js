@@ -79,6 +79,17 @@ export function duration(milliseconds) {
   return counts.slice(first, first + 2).filter(Boolean).join(" ");
 }
 
+// The same in full: `365 d 20 s`.
+export function wholeDuration(milliseconds) {
+  let rest = Math.round(milliseconds);
+  const counts = UNITS.slice(0, 3).map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count ? `${count} ${unit}` : "";
+  });
+  return [...counts, rest || !milliseconds ? duration(rest) : ""].filter(Boolean).join(" ");
+}
+
 export const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
 
 // What a clock in UTC or in the visitor's zone shows, as milliseconds since 1970.

@@ -1,7 +1,7 @@
 // A timeline that can be zoomed, filtered and opened. What it shows at first, the server has drawn.
 import { addressOf, copyText, writeAddress } from "./address.js";
 import { drawn, element, ROW, Rows } from "./drawing.js";
-import { duration, instant, LOCAL, Scale, shownBy, WIDTH } from "./scale.js";
+import { duration, instant, LOCAL, Scale, shownBy, wholeDuration, WIDTH } from "./scale.js";
 import { Minimap, Tools } from "./tools.js";
 
 const TICK = 90;
@@ -44,6 +44,7 @@ export class Timeline {
     this.data = data;
     this.at = new Map(data.events);
     this.ids = data.events.map(([id]) => id);
+    this.rowOf = new Map(data.rows.flatMap((row) => row.begins.map((id) => [id, row.event])));
     this.tools.offer(data);
     this.rescale(times);
     this.refresh();
@@ -111,7 +112,7 @@ export class Timeline {
   setClock(clock) {
     this.clock = this.tools.clock.value = clock;
     this.draw();
-    this.options.clock?.(this);
+    writeTimes(this);
     this.saveSoon();
   }
 
@@ -188,7 +189,7 @@ export class Timeline {
       parts.push(link);
     }
     const made = element("li", { className: this.isCurrent(item) ? "current" : "" }, ...parts);
-    if (item.depth) made.style.paddingLeft = `${0.75 + item.depth}rem`;
+    if (item.depth) made.style.paddingLeft = `${0.75 + item.depth * 1.5}rem`;
     item.element = made;
     return made;
   }
@@ -239,7 +240,10 @@ export class Timeline {
     this.event = this.at.has(id) ? id : null;
     this.options.changed?.(this);
     if (this.event !== null) {
-      document.getElementById(`${this.anchor}e${id}`)?.classList.add("current");
+      const listed = document.getElementById(`${this.anchor}e${id}`);
+      listed?.classList.add("current");
+      const causes = [...(listed?.cells[3].querySelectorAll("a") ?? [])].map((link) => Number(link.textContent));
+      this.row = [id, ...causes].map((each) => this.rowOf.get(each)).find(Boolean) ?? this.row;
       const x = this.place(this.at.get(id));
       if (x < 0 || x > WIDTH) this.look(...this.view.map((each) => each + ((x - WIDTH / 2) * (this.view[1] - this.view[0])) / WIDTH));
       this.details?.show(this, id);
@@ -314,12 +318,21 @@ export class Timeline {
     const strips = folds.filter(([x, w, length]) => x + w > 0 && x < WIDTH && (folds.length <= 8 || (w * width) / WIDTH > 60) && length);
     const middles = strips.map(([x, w]) => x + w / 2);
     const px = (x) => (x * width) / WIDTH;
-    const shown = found.map(({ at }) => [this.place(at), at]).filter(([x]) => px(x) < width - 45 && !middles.some((middle) => px(x) > px(middle) - 75 && px(x) < px(middle) + 32));
+    const words = (at) => {
+      if (clocked) return instant(this.clock, this.data.start + Math.round(at), step);
+      return isTime ? wholeDuration(at) : String(this.ids[Math.round(at)] ?? "");
+    };
+    let free = 0;
+    const shown = found.map(({ at }) => [this.place(at), words(at)]).filter(([x, label]) => {
+      const begin = px(x), end = begin + 12 + label.length * 6.2;
+      if (begin < free || end > width || middles.some((middle) => end > px(middle) - 32 && begin < px(middle) + 32)) return false;
+      free = end;
+      return true;
+    });
     this.ticks.replaceChildren(
-      ...shown.flatMap(([x, at]) => {
-        const words = clocked ? instant(this.clock, this.data.start + Math.round(at), step) : isTime ? duration(at) : String(this.ids[Math.round(at)] ?? "");
+      ...shown.flatMap(([x, text]) => {
         const label = drawn("text", { x: `${x / 10}%`, y: 16, dx: 4 });
-        label.textContent = words;
+        label.textContent = text;
         return [label, drawn("line", { x1: `${x / 10}%`, x2: `${x / 10}%`, y1: 4, y2: 24 })];
       }),
       ...strips.map(([x, w, length]) => {
@@ -436,7 +449,7 @@ export class Timeline {
     this.rescale(zoom && [Number(zoom[1]), Number(zoom[2])]);
     this.row = state.row ? Number(state.row) : null;
     this.refresh();
-    if (state.clock) this.options.clock?.(this);
+    if (state.clock) writeTimes(this);
     if (state.at) this.select(Number(state.at));
   }
 
@@ -450,5 +463,18 @@ export class Timeline {
     const copied = await copyText(link);
     writeAddress(this.state);
     this.tools.tell(copied ? "The link is copied." : "The link is in the address bar.");
+  }
+}
+
+// Write the times of the table as the timeline does.
+export function writeTimes(timeline) {
+  const table = document.querySelector(`.events[data-run="${timeline.anchor}"]`);
+  for (const heading of table.querySelectorAll("th:nth-child(2)")) {
+    heading.textContent = { "": "time", utc: "UTC", local: LOCAL }[timeline.clock];
+  }
+  table.classList.toggle("clocked", timeline.clock !== "");
+  for (const [id, at] of timeline.data.events) {
+    const row = document.getElementById(`${timeline.anchor}e${id}`);
+    if (row) row.cells[1].textContent = timeline.time(at);
   }
 }

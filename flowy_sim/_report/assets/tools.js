@@ -1,11 +1,12 @@
 // The tools above a timeline: filter, switches, zoom; and the small picture of all of it.
-import { element, fillWithPaths, paths } from "./drawing.js";
+import { element, fillWithPaths, outline } from "./drawing.js";
 import { LOCAL, WIDTH } from "./scale.js";
 
 const KINDS = {
   decisions: "decisions", activity: "activities", lambda: "Lambda functions", timer: "timers",
   child: "children", request: "requests", instant: "signals and markers",
 };
+const HEIGHT = 64;
 const SHOWN = { "": "all rows", open: "open rows", failed: "failed rows" };
 
 export class Tools {
@@ -131,9 +132,7 @@ export class Minimap {
   }
 
   draw(items, scale, [from, to]) {
-    const height = Math.max(items.length, 1) * 24;
-    this.svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
-    fillWithPaths(this.svg, paths(items, (at) => scale.place(at)));
+    fillWithPaths(this.svg, outline(items, (at) => scale.place(at), HEIGHT));
     this.look(from, to);
   }
 
