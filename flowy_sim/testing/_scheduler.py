@@ -10,7 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from flowy._client import Execution, fault_code
@@ -25,6 +25,7 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.stubs import STUBS_LIST
+from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
@@ -52,7 +53,7 @@ _LOOK = 0.005
 """Real seconds between two looks for calls of threads that poll loops have started."""
 
 _GRACE = 4
-"""The number of looks for which such a thread counts as busy although it does not compute."""
+"""The number of looks in a row for which such a thread is busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -160,7 +161,9 @@ class Scheduler:
 
     def _add_loop_pool(self, current: Callable[[], PollingCode], role: str) -> None:
         self._loop_pools.append(LoopPool(current, self.worker_client, role))
-        self.simulation.threads.intercept = self.worker_client.intercept
+        threads = self.simulation.threads
+        threads.intercept = self.worker_client.intercept
+        threads.intercept_in_event_loop = self.worker_client.intercept_in_event_loop
 
     def discard_loops(self) -> None:
         """Never let poll loops go on, so that they can be freed."""
@@ -175,8 +178,10 @@ class Scheduler:
             return
         from flowy_sim._clients.mock_swf import mock_swf
 
-        client = self.worker_client
-        with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
+        client, threads = self.worker_client, self.simulation.threads
+        runner = threading.current_thread()
+        sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
+        with mock_swf(self.simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
             yield
 
     @property
@@ -287,9 +292,10 @@ class Scheduler:
             return False
         time_skipping = self.simulation.host.time_skipping
         changes, looks = time_skipping.changes, 0
-        while looks < _GRACE or self.simulation.threads.another_computes():
+        while looks < _GRACE:
             really_sleep(_LOOK)
-            looks += 1
+            # A thread that waits for the interpreter's lock does not seem to compute.
+            looks = 0 if self.simulation.threads.another_computes() else looks + 1
             if time_skipping.changes != changes:
                 return True
         return False
