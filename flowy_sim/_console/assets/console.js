@@ -4,11 +4,11 @@
 import { offerActions } from "./actions.js";
 import { followClock } from "./clock.js";
 import { openExecution } from "./execution.js";
-import { follow } from "./live.js";
+import { follow, problem } from "./live.js";
 
 followClock();
 offerActions();
-openExecution().finally(follow);
+openExecution().catch((error) => problem(error.message)).then(follow);
 
 // Menus close when something else is clicked, or with Escape.
 document.addEventListener("click", (event) => closeMenus(event.target));
