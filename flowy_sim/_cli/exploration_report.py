@@ -35,6 +35,8 @@ def lines(found: Exploration, is_one_run: bool) -> Iterator[str]:
     yield "No failure." if is_one_run else f"No failure in {found}."
     if found.unreached:
         yield f"Note: {found.describe_unreached()}."
+    if not is_one_run:
+        yield from found.notes()
     yield from _endings(found.endings)
 
 
@@ -55,6 +57,9 @@ def as_data(found: Exploration, shard: str | None) -> Report:
         "complete": found.complete,
         "shard": shard,
         "endings": found.endings,
+        "struck": found.struck,
+        "never_struck": found.never_struck,
+        "conditions": found.met,
         "failure": failure
         and {
             "error": f"{type(failure.error).__name__}: {failure.error}",
