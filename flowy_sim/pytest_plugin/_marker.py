@@ -12,6 +12,7 @@ SIMULATION = ("seed", "start", "latency", "limits", "patience", "empty_poll_toke
 RUNNER = (
     "activities",
     "workflows",
+    "domain",
     "workers",
     "task_lists",
     "most_restarts",
