@@ -193,6 +193,11 @@ def clients(session: nox.Session) -> None:
             session.run_install("go", "build", "-o", f"{folder / 'go'}/", "./...", external=True)
     found = {"FLOWY_CLIENTS": str(folder)}
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
+    # It allows only some versions of botocore.
+    alone = folder / "aiobotocore"
+    install_alone(session, alone, THIS_PYTHON, EVERYTHING, *group("test"), *group("aiobotocore"))
+    python = str(next(alone.glob("*/python*")))
+    session.run(python, "-m", "pytest", "tests/clients/test_aiobotocore.py", external=True)
     if has_node:
         with session.chdir("examples/typescript"):
             session.run("npm", "install", *NPM_OPTIONS, external=True)

@@ -62,6 +62,10 @@ class ClientProgram:
         """Note that it has just finished its task, over any connection."""
         self._poller.last_call = now
 
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
+
     def _may_be_there(self) -> bool:
         # A connection that this side has closed proves nothing.
         if not self._connection.hung_up or makes_one_call(self._client):
@@ -89,6 +93,10 @@ class UnseenHolder:
 
     def seen(self, now: float) -> None:
         """Do nothing: it has no connection to note that for."""
+
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
 
 
 class FunctionCall(HandedOutTask):
@@ -119,6 +127,10 @@ class FunctionCall(HandedOutTask):
     def in_full(self) -> str:
         """What a message calls it."""
         return str(self)
+
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
 
 
 class ConnectionPoller(Poller):

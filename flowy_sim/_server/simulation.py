@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from datetime import timedelta
 from typing import Any
 
 from flowy_sim._engine import lambda_functions
@@ -257,7 +258,7 @@ class ServedSimulation:
 
     # Time
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; what falls due on the way happens, each at its own instant.
 
         Raises:

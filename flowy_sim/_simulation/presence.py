@@ -56,6 +56,10 @@ class Holder(Protocol):
         """Note that it has just finished its task."""
         ...
 
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time."""
+        ...
+
 
 class Poller:
     """A client that polls.
@@ -70,6 +74,7 @@ class Poller:
         polled: the lists it has polled.
         last_call: when it last made a call, or received the answer to a poll, in real seconds.
         waiting: the number of its polls that wait.
+        sleeping: whether it sleeps in simulated time.
         empties: how often in a row polls of a list ended empty, with nothing else done in between.
         released: for which waiting task, from which poll, after how many changes it was last
             answered early (see `flowy_sim._simulation.time_skipping`).
@@ -89,6 +94,7 @@ class Poller:
         "last_call",
         "polled",
         "released",
+        "sleeping",
         "tasks",
         "waiting",
     )
@@ -104,6 +110,7 @@ class Poller:
         self.polled: set[TaskList] = set()
         self.last_call = -inf
         self.waiting = 0
+        self.sleeping = False
         self.empties: dict[TaskList, int] = {}
         self.released: dict[tuple[TaskList, TaskList], int] = {}
         self.idle_since = 0
@@ -124,6 +131,10 @@ class Poller:
     def seen(self, now: float) -> None:
         """Note that it has just finished its task."""
         self.last_call = now
+
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time."""
+        return self.sleeping
 
     def as_holder(self) -> Holder:
         """Return the holder of a task that this poller receives now."""
@@ -242,6 +253,12 @@ class Presence:
         self.last_call = poller.last_call
         poller.idle_answers.clear()
 
+    def sleeps(self, poller: Poller, is_asleep: bool) -> None:
+        """Note that a poller sleeps in simulated time, or has woken up."""
+        poller.sleeping = is_asleep
+        if not is_asleep:
+            self.works(poller)
+
     def works(self, poller: Poller) -> None:
         """Note that a poller is busy."""
         self._busy[poller] = None
@@ -289,13 +306,19 @@ class Presence:
     # What time waits for
 
     def is_task_held(self) -> bool:
-        """Return whether a task is held; warn from time to time that it is."""
-        while self._held:
+        """Return whether a task is held; warn from time to time that it is.
+
+        One whose holder sleeps in simulated time does not count: time has to pass for it.
+        """
+        held = None
+        while self._held and held is None:
             held = self._check(next(iter(self._held)))
-            if held is not None:
-                self._warn_of(held)
-                return True
-        return False
+        if held is not None and held.holder.is_asleep():
+            held = next((each for each in self.held() if not each.holder.is_asleep()), None)
+        if held is None:
+            return False
+        self._warn_of(held)
+        return True
 
     def busy(self) -> float | None:
         """Return for how many real seconds to wait for a busy poller; None if there is none.
@@ -338,7 +361,7 @@ class Presence:
         """
         until = -inf
         for poller in self._pollers_of(task_list):
-            if not poller.waiting:
+            if not (poller.waiting or poller.is_asleep()):
                 until = max(until, poller.last_call + self.patience)
         return until
 
@@ -398,7 +421,7 @@ class Presence:
         return (poller for poller in self._pollers.get(task_list, ()) if poller.can_come())
 
     def _forget_ended(self) -> None:
-        for poller in [poller for poller in self._busy if not poller.alive()]:
+        for poller in [each for each in self._busy if each.is_asleep() or not each.alive()]:
             del self._busy[poller]
 
     def _check(self, key: TaskKey) -> HeldTask | None:

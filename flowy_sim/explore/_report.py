@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowy_sim.explore._choices import Deviation, format_choices
@@ -74,6 +74,16 @@ class Exploration:
     def runs_per_second(self) -> float:
         """The number of runs per second."""
         return self.runs / self.seconds if self.seconds else 0.0
+
+    def since(self, earlier: Exploration) -> Exploration:
+        """Return the report without what an earlier report of the same exploration counts."""
+        return replace(
+            self,
+            runs=self.runs - earlier.runs,
+            states=self.states - earlier.states,
+            share=self.share - earlier.share,
+            endings=self.endings - earlier.endings,
+        )
 
     def describe_unreached(self) -> str:
         """Return a sentence that names the given choices that the run never reached."""
