@@ -214,7 +214,13 @@ def serve(
     try:
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
-        from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
+        from flowy_sim._server.server import (
+            Server,
+            listen,
+            new_event_loop,
+            serving_in_thread,
+            url_of,
+        )
         from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
@@ -244,8 +250,8 @@ def serve(
     server = Server(listener, settings, open_journal, observers, grace)
     try:
         if not command:
-            with collecting_rarely():
-                asyncio.run(server.serve(lambda: _greet(url_of(listener), host)))
+            with collecting_rarely(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(server.serve(lambda: _greet(url_of(listener), host)))
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment

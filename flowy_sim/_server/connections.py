@@ -115,7 +115,6 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless the limit of connections is reached."""
-        assert isinstance(transport, asyncio.Transport)
         if self._most is None or len(self.connections) < self._most:
             super().connection_made(BufferedTransport(transport, self.loop))
         else:
