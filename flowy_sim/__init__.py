@@ -14,6 +14,7 @@ only from those below it.
 `testing`            runs workflows: runner, stubs, results, activity environment, coverage
 `faults`             what exploring injects: workers that die, answers that are lost, signals
 `verify`             re-drives a recorded history and compares every event
+``_console``         pages in a browser: executions, what they wait for, task lists, actions
 ``_server``          HTTP: application, authentication, connections, control, metrics
 ``_storage``         a journal of served simulations in a file; snapshots and imports
 ``_clients``         in process: a client object, real boto3; the JSON of the wire

@@ -25,6 +25,8 @@ from flowy.tutorial import SAMPLE
 from flowy_sim._cli.serve import serve
 from flowy_sim.testing import Endpoint
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))

@@ -9,6 +9,8 @@ from importlib import import_module
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 #: Modules of the standard library that Windows does not have; those that it needs itself left out.
 POSIX_ONLY = ("crypt", "curses", "fcntl", "grp", "nis", "ossaudiodev", "pty", "pwd", "readline")
 POSIX_ONLY += ("resource", "spwd", "syslog", "termios", "tty")

@@ -18,6 +18,31 @@ export interface Clock {
   next: string | null;
 }
 
+/** An answer of a stub: a result, the reason of a failure, or a time-out. */
+export interface Answer {
+  result?: unknown;
+  error?: string;
+  timeout?: "SCHEDULE_TO_START" | "SCHEDULE_TO_CLOSE" | "START_TO_CLOSE" | "HEARTBEAT";
+  /** The simulated seconds until the answer. */
+  takes?: number;
+}
+
+/** What is stubbed, the answer to the first call, and those to further calls. */
+export type Stub = Answer & { then?: Answer[] } & (
+    | { activity: string; version: string }
+    | { workflow: string; version: string }
+    | { lambda: string }
+  );
+
+/** A call of a stub. */
+export interface Call {
+  activity?: string;
+  workflow?: string;
+  lambda?: string;
+  input: string | null;
+  at: string;
+}
+
 // The server ends with the command that it runs. This one prints the address, then reads a pipe that
 // the operating system closes when this process ends.
 const command = 'echo "$AWS_ENDPOINT_URL_SWF"; cat';
@@ -80,6 +105,21 @@ export class Simulation {
   /** Lets simulated time pass. */
   async advance(seconds: number): Promise<void> {
     await this.control("POST", "/clock/advance", { seconds });
+  }
+
+  /** Makes a call of Amazon SWF after some simulated time. */
+  async after(seconds: number, operation: string, parameters: object): Promise<void> {
+    await this.control("POST", "/after", { seconds, operation, parameters });
+  }
+
+  /** Adds a stub, or replaces the one of the same type. */
+  async stub(stub: Stub): Promise<void> {
+    await this.control("POST", "/stubs", stub);
+  }
+
+  /** Returns the calls of stubs, the oldest first. */
+  async calls(): Promise<Call[]> {
+    return (await this.control<{ calls: Call[] }>("GET", "/stubs/calls")).calls;
   }
 
   /**

@@ -36,6 +36,28 @@ test("an order is shipped a day after its payment", async () => {
   expect(hours).toBeLessThan(25);
 });
 
+test("an order fails if its card is refused", async () => {
+  await simulation.stub({ activity: "charge", version: "1", error: "the card was refused" });
+  await start(swf, "order-1");
+
+  await whileDeciding(() => simulation.settle());
+
+  expect((await closedOrder()).closeStatus).toBe("FAILED");
+});
+
+test("an order that is withdrawn within a day is not shipped", async () => {
+  await simulation.stub({ activity: "charge", version: "1" });
+  await simulation.stub({ activity: "ship", version: "1" });
+  await start(swf, "order-1");
+  const order = { domain, workflowId: "order-1" };
+  await simulation.after(23 * 3600, "TerminateWorkflowExecution", order);
+
+  await whileDeciding(() => simulation.settle());
+
+  expect((await closedOrder()).closeStatus).toBe("TERMINATED");
+  expect((await simulation.calls()).map(({ activity }) => activity)).toEqual(["charge"]);
+});
+
 test("an order that no worker takes times out", async () => {
   await start(swf, "order-1");
 
@@ -43,6 +65,14 @@ test("an order that no worker takes times out", async () => {
 
   expect((await closedOrder()).closeStatus).toBe("TIMED_OUT");
 });
+
+async function whileDeciding(step: () => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const decider = decide(swf, stop.signal);
+  await step();
+  stop.abort();
+  await decider;
+}
 
 async function closedOrder(): Promise<WorkflowExecutionInfo> {
   const startTimeFilter = { oldestDate: new Date(0) };

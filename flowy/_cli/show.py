@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @click.option(
     "--follow",
     "followed",
@@ -68,6 +69,7 @@ def show(
     run_id: str | None,
     store: str | None,
     report: Path | None,
+    redact: bool,
     followed: bool,
     packages: tuple[str, ...],
     in_json: bool,
@@ -80,11 +82,15 @@ def show(
     With --json: the reply of DescribeWorkflowExecution, with ``input``, ``result``, ``reason`` and
     ``details`` where they exist, and with ``waits`` if it is open.
     """
+    if redact and report is None:
+        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
     execution = executions.latest(client, domain, workflow_id, run_id)
     status = 0
     if followed:
         execution, status = follow(client, domain, execution, quiet=in_json)
-    show_execution(client, domain, execution, Payloads(store=store), packages, in_json, report)
+    show_execution(
+        client, domain, execution, Payloads(store=store), packages, in_json, report, redact=redact
+    )
     raise click.exceptions.Exit(status)
 
 
@@ -96,6 +102,8 @@ def show_execution(
     packages: tuple[str, ...] = (),
     in_json: bool = False,
     report: Path | None = None,
+    *,
+    redact: bool = False,
 ) -> None:
     """Show an execution.
 
@@ -107,13 +115,16 @@ def show_execution(
         packages: the packages that are searched for its workflow.
         in_json: whether to write JSON.
         report: a file to write a page to.
+        redact: whether to leave inputs, results and details out of the page.
     """
     described = executions.describe(client, domain, execution)
     events = executions.history(client, domain, execution)
     if report is not None:
-        _write_page(report, events, execution)
+        _write_page(report, events, execution, redact=redact)
     texts, info = _texts(events, payloads), described["executionInfo"]
-    waits = _waits(events, payloads, packages) if info["executionStatus"] == "OPEN" else []
+    waits = (
+        _waits(events, execution, payloads, packages) if info["executionStatus"] == "OPEN" else []
+    )
     if in_json:
         described.pop("ResponseMetadata", None)
         open_ = {"waits": list(map(_wait_text, waits))} if waits else {}
@@ -167,7 +178,10 @@ def _print_timeline(events: list[executions.Event]) -> None:
 
 
 def _waits(
-    events: list[executions.Event], payloads: Payloads, packages: tuple[str, ...]
+    events: list[executions.Event],
+    execution: Execution,
+    payloads: Payloads,
+    packages: tuple[str, ...],
 ) -> list[Wait]:
     """Return what an open execution waits for."""
     from flowy_sim._events.waits import Workers, waits
@@ -175,7 +189,7 @@ def _waits(
     workflows = {
         (cls.flowy_type.name, cls.flowy_type.version): cls for cls in scan(*packages).workflows
     }
-    return waits(events, Workers(None, None, (), workflows, payloads))
+    return waits(events, Workers(None, None, (), workflows, payloads), execution)
 
 
 def _wait_text(wait: Wait) -> str:
@@ -184,10 +198,13 @@ def _wait_text(wait: Wait) -> str:
     return f"{wait.sentence}; it times out at {instant_text(wait.times_out)}"
 
 
-def _write_page(path: Path, events: list[executions.Event], execution: Execution) -> None:
+def _write_page(
+    path: Path, events: list[executions.Event], execution: Execution, *, redact: bool
+) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
-    text = page([ReportedRun(events, *execution)], f"Execution {execution.workflow_id}")
+    runs = [ReportedRun(events, *execution)]
+    text = page(runs, f"Execution {execution.workflow_id}", redact=redact)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,4 +1,7 @@
-"""The code check: finds clocks, randomness and files in the code of a workflow by reading it.
+"""The code check: finds what differs at each replay in the code of a workflow, by reading it.
+
+That is clocks, randomness and files, and whatever differs between processes: the environment, the
+time zone, hashes and the order of sets.
 
 What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
 not audit such calls, unlike the files and connections that the module `guard` watches, and patching
@@ -18,11 +21,19 @@ from __future__ import annotations
 import ast
 import builtins
 import datetime
+import getpass
+import glob
 import inspect
+import locale
 import os
+import pathlib
+import platform
 import random
 import secrets
+import socket
 import sys
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -31,6 +42,7 @@ from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from flowy._call_sites import is_flowy
+from flowy._determinism.set_order import unordered
 from flowy.errors import UnrepeatableError
 
 
@@ -80,6 +92,10 @@ def unrepeatable_calls(workflow: type[Any]) -> list[UnrepeatableError]:
                 file = function.__code__.co_filename
                 found.append(UnrepeatableError(f"{call.text}()", file, call.line, row.instead))
                 continue
+            if call.instead:
+                file = function.__code__.co_filename
+                found.append(UnrepeatableError(call.text, file, call.line, call.instead))
+                continue
             called, of = function_of(call.target, call.owner)
             if (
                 called is not None
@@ -108,7 +124,10 @@ def _table() -> tuple[Unrepeatable, ...]:
         Unrepeatable(datetime.date, "today", "self.now()"),
         Unrepeatable(time, "time time_ns monotonic monotonic_ns", "self.now()"),
         Unrepeatable(time, "perf_counter perf_counter_ns", "self.now()"),
-        Unrepeatable(time, "localtime gmtime ctime", "self.now()", harmless_from=1),
+        Unrepeatable(time, "localtime ctime mktime", "self.now()"),
+        Unrepeatable(time, "gmtime", "self.now()", harmless_from=1),
+        Unrepeatable(datetime.datetime, "fromtimestamp", "fromtimestamp(…, UTC)", harmless_from=2),
+        Unrepeatable(datetime.date, "fromtimestamp", "a datetime with a time zone"),
         Unrepeatable(time, "strftime", "self.now()", harmless_from=2),
         Unrepeatable(time, "sleep", "self.sleep()"),
         Unrepeatable(
@@ -127,6 +146,25 @@ def _table() -> tuple[Unrepeatable, ...]:
         Unrepeatable(uuid, "uuid1 uuid4 uuid6 uuid7", "self.uuid()"),
         Unrepeatable(os, "urandom getrandom", "self.side_effect()"),
         Unrepeatable(os, "listdir scandir walk", "an activity"),
+        Unrepeatable(os, "getpid getppid getcwd getcwdb cpu_count uname", "self.side_effect()"),
+        Unrepeatable(os, "process_cpu_count getlogin getuid getloadavg", "self.side_effect()"),
+        Unrepeatable(os, "getenv getenvb", "an argument"),
+        Unrepeatable(os.path, "exists isfile isdir getmtime getsize", "an activity"),
+        Unrepeatable(os.path, "abspath realpath expanduser expandvars", "an activity"),
+        Unrepeatable(glob, "glob iglob", "an activity"),
+        Unrepeatable(pathlib.Path, "iterdir glob rglob exists is_file is_dir", "an activity"),
+        Unrepeatable(pathlib.Path, "cwd home absolute resolve expanduser stat", "an activity"),
+        Unrepeatable(pathlib.Path, "read_text read_bytes open walk", "an activity"),
+        Unrepeatable(tempfile, "gettempdir mkdtemp mkstemp mktemp", "an activity"),
+        Unrepeatable(socket, "gethostname getfqdn gethostbyname", "self.side_effect()"),
+        Unrepeatable(platform, "node platform system machine release", "self.side_effect()"),
+        Unrepeatable(platform, "version uname processor python_version", "self.side_effect()"),
+        Unrepeatable(getpass, "getuser", "self.side_effect()"),
+        Unrepeatable(threading, "get_ident get_native_id current_thread", "self.side_effect()"),
+        Unrepeatable(locale, "getlocale localeconv getencoding strcoll", "an argument"),
+        Unrepeatable(locale, "getpreferredencoding strxfrm currency", "an argument"),
+        Unrepeatable(builtins, "hash", "hashlib"),
+        Unrepeatable(builtins, "id", "self.uuid()"),
         Unrepeatable(builtins, "open", "an activity"),
         Unrepeatable(builtins, "input", "a signal"),
         Unrepeatable(secrets, "choice randbelow randbits", "self.side_effect()"),
@@ -134,13 +172,31 @@ def _table() -> tuple[Unrepeatable, ...]:
     )
 
 
+_VARIABLES: dict[tuple[ModuleType, str], str] = {
+    (os, "environ"): "an argument",
+    (os, "environb"): "an argument",
+    (sys, "argv"): "an argument",
+    (time, "tzname"): "an argument",
+    (time, "timezone"): "an argument",
+    (time, "altzone"): "an argument",
+    (time, "daylight"): "an argument",
+}
+"""The variables of modules that differ between processes, and what to use instead."""
+
+
 def _known() -> dict[object, Unrepeatable]:
     return {
-        getattr(row.owner, name): row
+        _member(row.owner, name): row
         for row in _table()
         for name in row.names.split()
         if hasattr(row.owner, name)
     }
+
+
+def _member(owner: Any, name: str) -> object:
+    """Return a member of a module or class, as `_Names.meaning` does."""
+    is_bound = not isinstance(owner, type) or issubclass(owner, datetime.date)
+    return getattr(owner, name) if is_bound else inspect.getattr_static(owner, name)
 
 
 def _lookup(known: dict[object, Unrepeatable], target: object) -> Unrepeatable | None:
@@ -174,7 +230,7 @@ def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | No
 
 
 class CallExpression(NamedTuple):
-    """A call in the source of a function."""
+    """A call in the source of a function, or something else that differs at each replay."""
 
     text: str
     """What is called, as written."""
@@ -186,10 +242,12 @@ class CallExpression(NamedTuple):
     """The object that the name refers to."""
     owner: type[Any] | None
     """The class on which the target was found."""
+    instead: str = ""
+    """What to use instead, if it always differs; otherwise that depends on the target."""
 
 
 def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpression]:
-    """Read the calls that are made when a function is called.
+    """Read the calls that are made when a function is called, and what else may differ then.
 
     Args:
         function: the function.
@@ -202,25 +260,51 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
     if tree is None:
         return
     names = _Names(function, cls, tree)
+    reached = list(_reached(tree))
+    for node in reached:
+        if isinstance(node, ast.Call):
+            is_local = _is_local_time(node)
+            yield CallExpression(
+                ast.unparse(node if is_local else node.func),
+                node.lineno + line_before,
+                len(node.args) + len(node.keywords),
+                names.meaning(node.func),
+                names.owner(node.func),
+                _LOCAL_TIME if is_local else "",
+            )
+        elif isinstance(node, ast.Attribute | ast.Name) and (instead := names.variable(node)):
+            text = ast.unparse(node)
+            yield CallExpression(text, node.lineno + line_before, 0, None, None, instead)
+    for each in unordered(tree, reached, names.meaning):
+        text = f"the order of the set {ast.unparse(each)}"
+        yield CallExpression(text, each.lineno + line_before, 0, None, None, "sorted()")
+
+
+_LOCAL_TIME = "astimezone(datetime.UTC)"
+
+
+def _is_local_time(node: ast.Call) -> bool:
+    """Return whether a call converts a time to the time zone of the machine."""
+    is_conversion = isinstance(node.func, ast.Attribute) and node.func.attr == "astimezone"
+    return is_conversion and not node.args and not node.keywords
+
+
+def _reached(tree: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield the nodes that are executed when a function is called."""
     inner = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     pending: list[ast.AST] = [*tree.body]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue  # It is only mentioned here, not called.
-        pending.extend(ast.iter_child_nodes(node))
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Name) and node.func.id in inner:
+        if isinstance(node, ast.AnnAssign):
+            pending += [node.target, *([node.value] if node.value is not None else [])]
+        else:
+            pending.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in inner:
             pending.extend(inner.pop(node.func.id).body)
         else:
-            yield CallExpression(
-                ast.unparse(node.func),
-                node.lineno + line_before,
-                len(node.args) + len(node.keywords),
-                names.meaning(node.func),
-                names.owner(node.func),
-            )
+            yield node
 
 
 def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
@@ -264,6 +348,10 @@ class _Names:
             return self._own.get(node.id, self._outer.get(node.id, _UNKNOWN))
         if not isinstance(node, ast.Attribute):
             return _UNKNOWN
+        if isinstance(node.value, ast.Call):
+            made = self.meaning(node.value.func)
+            if isinstance(made, type) and issubclass(made, pathlib.PurePath):
+                return inspect.getattr_static(made, node.attr, _UNKNOWN)
         if _is_super(node.value):
             return self._inherited(node.attr)
         owner = self.meaning(node.value)
@@ -274,6 +362,13 @@ class _Names:
         if isinstance(owner, type):
             return inspect.getattr_static(owner, node.attr, _UNKNOWN)
         return _UNKNOWN
+
+    def variable(self, node: ast.Attribute | ast.Name) -> str:
+        """Return what to use instead of a variable that differs between processes, or nothing."""
+        if isinstance(node, ast.Name):
+            return _VARIABLES[os, "environ"] if self.meaning(node) is os.environ else ""
+        owner = self.meaning(node.value)
+        return _VARIABLES.get((owner, node.attr), "") if isinstance(owner, ModuleType) else ""
 
     def owner(self, node: ast.expr) -> type[Any] | None:
         """Return the class on which a method is found."""

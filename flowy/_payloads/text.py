@@ -7,6 +7,7 @@ U+FFFF. The service is written in Java, whose strings count in the same way.
 from __future__ import annotations
 
 import traceback
+from types import FrameType, TracebackType
 
 from flowy._call_sites import is_flowy
 from flowy.errors import DependencyFailed, FlowyError, TaskError
@@ -113,10 +114,25 @@ def _traceback(error: BaseException) -> str:
     Frames of test doubles are skipped as well: they define ``__tracebackhide__``, as pytest
     understands it.
     """
-    frames = error.__traceback__
-    while frames is not None and is_flowy(frames.tb_frame.f_globals.get("__name__", "")):
-        frames = frames.tb_next
-    frames = frames or error.__traceback__
-    while frames is not None and frames.tb_frame.f_locals.get("__tracebackhide__"):
-        frames = frames.tb_next
+    frames = _from_author(error)
+    if frames is None and isinstance(error, FlowyError) and _from_author(error.__cause__) is None:
+        # The author's code was not reached: the message says it all.
+        return "".join(traceback.format_exception_only(error))
+    if frames is None and not any(map(_is_hidden, traceback.walk_tb(error.__traceback__))):
+        frames = error.__traceback__  # A bug of flowy's.
     return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def _from_author(error: BaseException | None) -> TracebackType | None:
+    """Return the frames of an exception from the first one of the author's code on."""
+    frames = None if error is None else error.__traceback__
+    while frames is not None and (
+        is_flowy(frames.tb_frame.f_globals.get("__name__", ""))
+        or _is_hidden((frames.tb_frame, frames.tb_lineno))
+    ):
+        frames = frames.tb_next
+    return frames
+
+
+def _is_hidden(place: tuple[FrameType, int]) -> bool:
+    return bool(place[0].f_locals.get("__tracebackhide__"))

@@ -26,14 +26,15 @@ Examples:
     help="File to write.",
 )
 @click.option("--svg", is_flag=True, help="Write only the timeline of one history, as SVG.")
-def report(paths: tuple[Path, ...], output: Path, svg: bool) -> None:
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out.")
+def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> None:
     """Write a page with the timeline and all events of each history: one HTML file.
 
     A FILE is the history of an execution in JSON, as the AWS CLI prints it. A FOLDER contains such
     files. Executions that failed come first.
 
     The page needs no other file and makes no requests, so it can be kept, sent, and attached to a
-    build. It contains the inputs and results that the histories contain.
+    build. It contains the inputs and results that the histories contain, except with --redact.
     """
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
@@ -52,7 +53,10 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool) -> None:
         raise click.ClickException("no file ends in .json")
     if svg and len(runs) > 1:
         raise click.UsageError("--svg is for one history; leave it out for a page of several.")
-    text = page.svg(runs[0].events) if svg else page.page(page.failed_first(runs), "Histories")
+    if svg:
+        text = page.svg(runs[0].events)
+    else:
+        text = page.page(page.failed_first(runs), "Histories", redact=redact)
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:

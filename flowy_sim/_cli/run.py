@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowy_sim._cli import options, program
+from flowy_sim._cli.run_report import RunReport
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from flowy_sim._cli.live import SwfService
     from flowy_sim._cli.targets import Target
     from flowy_sim.testing._run import EventListener, Run
 
 LIVE_WORKERS = 2
 """The number of workers on each task list in real time by default."""
-
-_DETAIL_LINES = 12
 
 _EXAMPLES = """\b
 Examples:
@@ -38,7 +34,10 @@ Examples:
 
 The exit status is 0 only if the execution completed; it is 2 for wrong options."""
 
-_NEXT_STEPS = """\
+_REMARK = """\
+The photo was really shrunk and filed. Simulated are the minutes that it took, and a full disk: the
+first try to shrink it failed, and the next one followed half a minute later.
+
 Try next:
   flowy-sim run photo.jpg         your own photo, a file or a URL
   flowy-sim run photo.jpg 400     with a larger thumbnail
@@ -46,6 +45,9 @@ Try next:
   flowy-sim run shop:Order 42     your own workflow: module, class, arguments
   flowy-sim run --help            all options
 FLOWY_TUTORIAL_RESULTS sets another folder for the pictures, or s3://bucket/prefix."""
+
+_HOW_TO_SIGNAL = "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS."
+_MAYBE_A_SIGNAL = ("waits for the signal", "nothing is scheduled")
 
 _WHERE_ACTIVITIES_ARE = (
     "Activities are looked up in the workflow's package; add modules with --activities MODULE."
@@ -67,6 +69,7 @@ class RunOptions:
     as_json: bool
     history: Path | None
     report: Path | None
+    redact: bool
     seed: int | None
     workers: int | None
     realtime: bool
@@ -96,6 +99,8 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
+        if self.redact and self.report is None:
+            raise click.UsageError("--redact is for the page of --report; add --report FILE.")
         for name, path in (("history", self.history), ("report", self.report)):
             if path is not None and not path.absolute().parent.is_dir():
                 raise click.UsageError(f"The folder of the {name} does not exist: {path}")
@@ -131,6 +136,7 @@ class RunOptions:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to write a page to, with the timeline and all events: HTML without other files.",
 )
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
     "--workers",
@@ -157,7 +163,7 @@ def run(words: tuple[str, ...], **given: Any) -> None:
     a year takes milliseconds.
 
     A file or a URL instead of module:Class is a photo for the tutorial's workflow. Without
-    arguments, that workflow gets a sample.
+    arguments, that workflow gets a sample and meets some simulated trouble.
     """
     options = RunOptions(**given)
     options.check()
@@ -173,6 +179,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     from flowy._cli import INTERRUPTED, errors_as_messages
     from flowy._safe_text import log_to_stderr
     from flowy_sim._cli.live import RunInterrupted
+    from flowy_sim._cli.showcase import showcase
     from flowy_sim._cli.targets import find
 
     if options.verbose:
@@ -185,9 +192,23 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
             loops = _program(options)
             if loops is not None and words:
                 raise click.UsageError("Give a WORKFLOW or --decider, not both.")
-            target = find(words, options.activities) if loops is None else None
-            next_steps = "" if words or target is None else _NEXT_STEPS
-            return _Run(target, loops, options, output, next_steps).perform()
+            target, remark = None, ""
+            if loops is None and not words and not (options.remote or options.realtime):
+                target = showcase()
+                remark = _REMARK
+            elif loops is None:
+                target = find(words, options.activities)
+            report = RunReport(
+                output=output,
+                as_json=options.as_json,
+                history=options.history,
+                page=options.report,
+                redact=options.redact,
+                simulated=not (options.remote or options.realtime),
+                is_tutorial=target is not None and target.is_tutorial,
+                remark=remark,
+            )
+            return _Run(target, loops, options, report).perform()
         except RunInterrupted as error:
             click.echo(_farewell(error.run, options), err=True)
             return INTERRUPTED
@@ -212,8 +233,7 @@ class _Run:
         target: the workflow that is run; None for a program.
         loops: the program that is run, of deciders that poll by themselves; None for a workflow.
         options: the options.
-        output: where the report is written.
-        next_steps: what to write after it.
+        report: how it is reported.
     """
 
     def __init__(
@@ -221,18 +241,12 @@ class _Run:
         target: Target | None,
         loops: program.Program | None,
         options: RunOptions,
-        output: TextIO,
-        next_steps: str,
+        report: RunReport,
     ) -> None:
-        from rich.console import Console
-
         self._target = target
-        self._is_tutorial = target is not None and target.is_tutorial
         self._loops = loops
         self._options = options
-        self._output = output
-        self._console = Console(file=output, highlight=False)
-        self._next_steps = next_steps
+        self._report = report
 
     def perform(self) -> int:
         """Run the workflow, report on it, and return the exit status."""
@@ -271,6 +285,7 @@ class _Run:
             simulation,
             activities=target.activities,
             workflows=target.workflows,
+            stubs=target.stubs,
             workers=options.workers,
             on_event=on_event,
         )
@@ -290,79 +305,31 @@ class _Run:
             with self._progress() as on_event:
                 run = work(on_event)
         except StuckError as error:
-            hint = f"\n{_WHERE_ACTIVITIES_ARE}" if self._target and self._target.missing else ""
-            run, problem = error.run, f"{error}{hint}"
+            run, problem = error.run, f"{error}{self._hint(str(error))}"
         except RunInterrupted as error:
-            self._save(error.run)
+            self._report.save(error.run)
             raise
-        self._report(run, time.monotonic() - began, problem)
+        self._report.write(run, time.monotonic() - began, problem)
         return 0 if run.status == COMPLETED else 1
+
+    def _hint(self, explanation: str) -> str:
+        """Return what to do about an execution that waits for something that will not come."""
+        if self._target is not None and self._target.missing:
+            return f"\n{_WHERE_ACTIVITIES_ARE}"
+        if self._options.realtime or not any(words in explanation for words in _MAYBE_A_SIGNAL):
+            return ""
+        return f"\n{_HOW_TO_SIGNAL}"
 
     @contextmanager
     def _progress(self) -> Iterator[EventListener]:
         """Show progress on a terminal, except with --json."""
         from flowy_sim._cli.progress import RunProgress
 
-        if self._options.as_json or not self._output.isatty():
+        if self._report.as_json or not self._report.output.isatty():
             yield lambda workflow_id, event: None
         else:
-            with RunProgress(self._console) as progress:
+            with RunProgress(self._report.console()) as progress:
                 yield progress.update
-
-    def _report(self, run: Run, real_seconds: float, problem: str) -> None:
-        from flowy_sim.testing._run import COMPLETED
-
-        self._save(run)
-        if self._options.as_json:
-            click.echo(_as_json(run, real_seconds, problem), file=self._output)
-            return
-        headline = problem or _headline(run)
-        if self._is_tutorial and run.status == COMPLETED:
-            headline = f"Filed as {headline}"
-        _print_run(
-            self._console,
-            run,
-            real_seconds,
-            headline=headline,
-            details="" if self._is_tutorial else run.details,
-            simulated=not (self._options.remote or self._options.realtime),
-        )
-        if self._options.history is not None:
-            click.echo(f"The history is in {self._options.history}", file=self._output)
-        if self._options.report is not None:
-            click.echo(f"The report is in {self._options.report}", file=self._output)
-        if self._next_steps:
-            click.echo(f"\n{self._next_steps}", file=self._output)
-
-    def _save(self, run: Run) -> None:
-        from flowy_sim.testing._histories import save
-
-        history, report = self._options.history, self._options.report
-        if history is not None:
-            with _saving("history", history):
-                save(history, run.history)
-        if report is not None:
-            with _saving("report", report):
-                _write_page(report, run)
-
-
-@contextmanager
-def _saving(what: str, path: Path) -> Iterator[None]:
-    """End the command with a message if a file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(
-            f"the {what} cannot be saved: {path}: {error.strerror}"
-        ) from error
-
-
-def _write_page(path: Path, run: Run) -> None:
-    from flowy_sim._report.page import ReportedRun, page
-
-    runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
-    runs.append(ReportedRun(run.history, run.workflow_id, run.run_id))
-    path.write_text(page(runs, f"{run.type} {run.workflow_id}"), encoding="utf-8")
 
 
 def _service(options: RunOptions) -> SwfService | None:
@@ -387,87 +354,3 @@ def _farewell(run: Run, options: RunOptions) -> str:
         f"{options.domain}; to end it: aws swf terminate-workflow-execution "
         f"--domain {options.domain} --workflow-id {workflow_id}"
     )
-
-
-# The report
-
-
-def _print_run(
-    console: Console,
-    run: Run,
-    real_seconds: float,
-    *,
-    headline: str,
-    details: str = "",
-    simulated: bool = True,
-) -> None:
-    """Print the outcome of a run, its timeline, and the time that it took.
-
-    Args:
-        console: where to print.
-        run: the run.
-        real_seconds: how long it took.
-        headline: the outcome.
-        details: details of the outcome; their end is printed.
-        simulated: whether its time was simulated.
-    """
-    from flowy._safe_text import safe_text
-    from flowy_sim._report import timeline
-    from flowy_sim._report.layout import duration
-    from flowy_sim.testing._run import COMPLETED
-
-    _print_line(console, headline, "bold green" if run.status == COMPLETED else "bold red")
-    if details:
-        last = details.rstrip().splitlines()[-_DETAIL_LINES:]
-        _print_line(console, "\n".join(last), "dim")
-    console.print()
-    drawn = timeline.rich_text(run.history, console.width, ascii=console.options.ascii_only)
-    console.print(drawn, soft_wrap=True)
-    console.print()
-    passed, took = duration(run.simulated_seconds * 1000), duration(real_seconds * 1000)
-    sentence = f"{passed} of simulated time passed in {took}" if simulated else f"It took {took}"
-    _print_line(console, f"{sentence}.", "")
-    _print_line(console, f"Workflow ID {safe_text(run.workflow_id)}, run ID {run.run_id}", "dim")
-
-
-def _print_line(console: Console, text: str, style: str) -> None:
-    from rich.text import Text
-
-    from flowy._safe_text import safe_lines
-
-    console.print(Text(safe_lines(text), style), soft_wrap=True)
-
-
-def _headline(run: Run) -> str:
-    """Return the result of a run, or its outcome if it did not complete."""
-    from flowy_sim.testing._run import COMPLETED
-
-    if run.status != COMPLETED:
-        return run.describe()
-    result = run.result
-    return result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False)
-
-
-def _as_json(run: Run, real_seconds: float, problem: str) -> str:
-    """Return a run as one JSON object.
-
-    Args:
-        run: the run.
-        real_seconds: how long it took.
-        problem: why it did not reach its end; empty if it did.
-    """
-    from flowy_sim.testing._histories import iso
-    from flowy_sim.testing._run import COMPLETED
-
-    document: dict[str, Any] = {
-        "status": run.status,
-        "result": run.result if run.status == COMPLETED else None,
-        "workflowId": run.workflow_id,
-        "runId": run.run_id,
-        "events": run.history,
-        "simulatedSeconds": run.simulated_seconds,
-        "realSeconds": round(real_seconds, 3),
-    }
-    if run.status != COMPLETED:
-        document["error"] = {"reason": problem or run.reason, "details": run.details}
-    return json.dumps(document, default=iso)

@@ -141,6 +141,20 @@ class _FromEnvironment(click.Command):
     "time.",
 )
 @click.option(
+    "--lambda",
+    "functions",
+    multiple=True,
+    metavar="NAME=WHAT",
+    help="Lambda function: module:function, the URL of a server that implements Lambda's Invoke, "
+    "result:JSON, error:REASON or timeout.",
+)
+@click.option(
+    "--lambda-takes",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="Number of simulated seconds that a Lambda function takes.",
+)
+@click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON file of secret keys by access key id; requests then have to be signed, those that "
@@ -161,6 +175,13 @@ class _FromEnvironment(click.Command):
 )
 @click.option(
     "--allow-origin", multiple=True, metavar="URL", help="Origin of web pages that may call."
+)
+@click.option(
+    "--request-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Number of seconds after which a request that is not complete is given up.",
 )
 @click.option(
     "--max-connections",
@@ -190,6 +211,7 @@ class _FromEnvironment(click.Command):
     type=click.IntRange(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
+@click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
     command: tuple[str, ...],
@@ -199,6 +221,7 @@ def serve(
     db: Path | None,
     accept_loss: bool,
     grace: int,
+    no_console: bool,
     **options: Any,
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
@@ -212,6 +235,7 @@ def serve(
     given again.
     """
     try:
+        from flowy_sim._console.application import console
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
         from flowy_sim._server.server import (
@@ -247,7 +271,9 @@ def serve(
         if db is None
         else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
     )
-    server = Server(listener, settings, open_journal, observers, grace)
+    server = Server(
+        listener, settings, open_journal, observers, grace, None if no_console else console
+    )
     try:
         if not command:
             with collecting_rarely(), asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -275,10 +301,13 @@ def _settings(
     keys: Path | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    functions: tuple[str, ...],
+    lambda_takes: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings
+    from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -295,6 +324,7 @@ def _settings(
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
         return ServerSettings(
             simulation=simulation,
+            stubs=read_lambdas(functions, lambda_takes),
             secrets=secrets,
             accounts=accounts,
             hosts=allow_host,

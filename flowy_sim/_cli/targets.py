@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from flowy.activity import Activity
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim.testing._registry import proxies, type_of
+
+if TYPE_CHECKING:
+    from flowy_sim._simulation.stubs import Stubs
 
 TUTORIAL = "flowy.tutorial:ImageCategorization"
 
@@ -39,6 +42,7 @@ class Target:
         arguments: the arguments of its ``run``.
         activities, workflows: the activities and workflows that it can use.
         is_tutorial: whether it is the tutorial's workflow, because a photo was given.
+        stubs: what answers for some of the activities; None for nothing.
     """
 
     workflow: type[Workflow]
@@ -46,6 +50,7 @@ class Target:
     activities: tuple[type[Activity], ...]
     workflows: tuple[type[Workflow], ...]
     is_tutorial: bool = False
+    stubs: Stubs | None = None
 
     @property
     def called(self) -> list[str]:
@@ -77,16 +82,23 @@ def find(words: Sequence[str], modules: Sequence[str]) -> Target:
     if words and _WORKFLOW.fullmatch(words[0]):
         return _load(words[0], list(map(parse_argument, words[1:])), modules)
     photograph = _photograph(words[0]) if words else _sample()
-    try:
+    with tutorial_installed():
         target = _load(TUTORIAL, [photograph, *map(parse_argument, words[1:])], modules)
+    return Target(
+        target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
+    )
+
+
+@contextmanager
+def tutorial_installed() -> Iterator[None]:
+    """Say what to install if the tutorial's workflow cannot be imported."""
+    try:
+        yield
     except _MissingModule as error:
         raise click.ClickException(
             f"the tutorial's workflow needs {error.missing}; install it: "
             f"{install_command('tutorial')}"
         ) from error
-    return Target(
-        target.workflow, target.arguments, target.activities, target.workflows, is_tutorial=True
-    )
 
 
 def imported(name: str) -> ModuleType:

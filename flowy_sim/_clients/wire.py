@@ -18,6 +18,8 @@ MODERN_TARGET = "SimpleWorkflowService"
 LEGACY_TARGET = "com.amazonaws.swf.service.model.SimpleWorkflowService"
 MODERN_CONTENT_TYPE = "application/x-amz-json-1.0"
 LEGACY_CONTENT_TYPE = "application/json"
+#: Values of ``Content-Encoding`` that leave a body as it is; the second is that of the first SDKs.
+_UNCOMPRESSED = ("", "amz-1.0", "identity")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -78,6 +80,28 @@ def read_body(body: bytes) -> dict[str, Any]:
         # Assumption: no-object: JSON other than an object is answered like malformed JSON.
         raise SerializationException
     return members
+
+
+def check_encoding(headers: Mapping[str, str]) -> None:
+    """Check that the body of a request may be JSON.
+
+    Args:
+        headers: the request's headers, by their names in lower case.
+
+    Raises:
+        SerializationException: it is compressed, or in another format.
+    """
+    compression = headers.get("content-encoding", "")
+    if compression not in _UNCOMPRESSED:
+        raise SerializationException(
+            f"The body is compressed with {compression}, which Amazon SWF does not support; turn "
+            "request compression off, for example with AWS_DISABLE_REQUEST_COMPRESSION=true"
+        )
+    if "cbor" in headers.get("content-type", "") or "cbor" in headers.get("smithy-protocol", ""):
+        raise SerializationException(
+            "The body is CBOR, which Amazon SWF does not support; let the client use its JSON "
+            "protocol, with the content type application/x-amz-json-1.0"
+        )
 
 
 def reply(members: Mapping[str, Any], request_id: str, headers: Mapping[str, str]) -> Response:

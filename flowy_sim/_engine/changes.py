@@ -55,10 +55,13 @@ class ChangeLog:
 
     Attributes:
         count: grows with every change, so a call that leaves it unchanged has changed nothing.
+        watched: the executions that have changed since someone who watches has emptied it; None
+            while nobody does.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.watched: dict[Execution, None] | None = None
         self.discard()
 
     def discard(self) -> None:
@@ -103,6 +106,8 @@ class ChangeLog:
         """Note an event."""
         self.count += 1
         self._events.append((execution, event))
+        if self.watched is not None:
+            self.watched[execution] = None
         if event[TYPE] in _COUNTED:
             self._executions[execution] = None
             self._domains[execution.domain] = None

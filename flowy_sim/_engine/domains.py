@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DAY = 24 * 60 * 60 * 1000
 
+# Assumption: limit-texts: the service's texts for these limits are not known.
+TOO_MANY_DOMAINS = "Limit on the number of domains per account reached"
+
 
 class Domain:
     """A domain and everything in it.
@@ -105,8 +108,7 @@ def register_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     if len({tag["key"] for tag in request.get("tags", ())}) > engine.limits.tags:
         raise _too_many_tags(engine)
     if len(engine.domains) >= engine.limits.domains:
-        # Assumption: limit-texts: the service's texts for these limits are not known.
-        raise LimitExceededFault("Limit on the number of domains per account reached")
+        raise LimitExceededFault(TOO_MANY_DOMAINS)
     engine.domains[name] = domain = Domain(engine, request)
     _note(engine, domain)
     return {}

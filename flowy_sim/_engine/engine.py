@@ -149,6 +149,8 @@ class Engine:
         in_function: whether a Lambda function is being called. It may call the service itself,
             at this instant; no effect happens in the meantime.
         changes: notes what changes, if `track_changes` was called; else None.
+        written: the run ID of the execution of each event, in the order in which they are written,
+            for a component that set this to a list; else None.
         domains: by name.
         executions: open and closed, by run ID.
         effects: the pending effects.
@@ -190,6 +192,7 @@ class Engine:
         """Forget everything and start again from the seed; changes are no longer noted."""
         self.now = 0
         self.changes: ChangeLog | None = None
+        self.written: list[str] | None = None
         self.in_function = False
         self.domains: dict[str, Domain] = {}
         self.executions: dict[str, Execution] = {}

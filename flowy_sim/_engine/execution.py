@@ -247,6 +247,8 @@ class Execution:
             engine.full.add(self)
         if engine.changes is not None:
             engine.changes.event_written(self, event)
+        if engine.written is not None:
+            engine.written.append(self.run_id)
         return event_id
 
     def apply(self, event: Event) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ DEFAULT_TIMEOUT = 900
 
 #: The reason of the failure of a call if there is no such function.
 NOT_FOUND = "ResourceNotFoundException"
+#: The reason if it raises an error, as recorded.
+UNHANDLED = "UnhandledError"
 
 
 @dataclass
@@ -42,6 +45,17 @@ class LambdaFunction:
     function: Callable[..., Any]
     takes: float = 0
     text: bool = False
+
+
+@dataclass(frozen=True)
+class DeferredFunction:
+    """A function that is called outside the engine; `answer` ends the call.
+
+    Attributes:
+        begin: called with the task and the context when a call begins.
+    """
+
+    begin: Callable[[LambdaTask, LambdaContext], object]
 
 
 @dataclass(frozen=True)
@@ -130,16 +144,45 @@ def start(task: LambdaTask) -> None:
         )
         return
     execution.append("LambdaFunctionStarted", scheduledEventId=task.opened_id)
-    takes, event, attributes = _outcome(task)
-    if not execution.is_open:  # The function itself has closed it.
+    name = task.opened("name")
+    function = engine.lambdas.get(name)
+    if isinstance(function, DeferredFunction):
+        _close_later(task, math.inf, "", {})
+        function.begin(task, _context(task, name))
         return
+    takes, event, attributes = _outcome(task, function)
+    if execution.is_open:  # Otherwise the function itself has closed it.
+        _close_later(task, takes, event, attributes)
+
+
+def answer(task: LambdaTask, takes: float, event_type: str, attributes: dict[str, Any]) -> None:
+    """Give the outcome of a `DeferredFunction`; one that comes too late is ignored.
+
+    Args:
+        task: the call.
+        takes: how long it lasts from its start, in seconds of simulated time; infinity for ever.
+        event_type: the type of the event that ends it, as `outcome` returns it.
+        attributes: its attributes.
+    """
+    execution = task.execution
+    if execution.is_open and execution.lambda_functions.get(task.opened("id")) is task:
+        execution.engine.effects.cancel(task.effect)
+        _close_later(task, takes, event_type, attributes)
+
+
+def _close_later(
+    task: LambdaTask, takes: float, event_type: str, attributes: dict[str, Any]
+) -> None:
+    execution = task.execution
+    engine = execution.engine
     timeout = int(task.opened("startToCloseTimeout") or DEFAULT_TIMEOUT)
     if takes >= timeout:
-        event, attributes = "LambdaFunctionTimedOut", {"timeoutType": "START_TO_CLOSE"}
-        kind, due = "lambda time-out", engine.now + timeout * 1000
+        event_type, attributes = "LambdaFunctionTimedOut", {"timeoutType": "START_TO_CLOSE"}
+        kind, seconds = "lambda time-out", float(timeout)
     else:
-        kind, due = "lambda close", engine.now + round(takes * 1000)
-    task.effect = engine.at(due, kind, execution, task.opened_id, task, event, attributes)
+        kind, seconds = "lambda close", takes
+    due = max(engine.now, execution.time(task.started_id) + round(seconds * 1000))
+    task.effect = engine.at(due, kind, execution, task.opened_id, task, event_type, attributes)
 
 
 def end(task: LambdaTask, event_type: str, attributes: dict[str, Any]) -> None:
@@ -153,36 +196,52 @@ def end(task: LambdaTask, event_type: str, attributes: dict[str, Any]) -> None:
     )
 
 
-def _outcome(task: LambdaTask) -> tuple[float, str, dict[str, Any]]:
+def _outcome(task: LambdaTask, known: Any) -> tuple[float, str, dict[str, Any]]:
     """Call the function; return how long the call takes, and the event that ends it."""
     engine = task.execution.engine
     name = task.opened("name")
-    known = engine.lambdas.get(name)
     if known is None:
-        # Assumption: lambda-not-found-details: what Lambda itself says of an unknown function.
-        failure = {"reason": NOT_FOUND, "details": f"Function not found: {_arn(task, name)}"}
-        return 0, "LambdaFunctionFailed", failure
-    if not isinstance(known, LambdaFunction):
-        known = LambdaFunction(known)
-    payload = task.opened("input") or "{}"
+        return 0, *not_found(_context(task, name))
+    function = known if isinstance(known, LambdaFunction) else LambdaFunction(known)
     engine.in_function = True
     try:
-        if known.text:
-            result = known.function(payload)
-        elif takes_context(known.function):
-            result = json.dumps(known.function(json.loads(payload), _context(task, name)))
-        else:
-            result = json.dumps(known.function(json.loads(payload)))
-    except LambdaError as error:
-        failure = {"reason": error.reason, "details": error.details}
-        return known.takes, "LambdaFunctionFailed", failure
-    except Exception as error:
-        details = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
-        failure = {"reason": "UnhandledError", "details": details[:32768]}
-        return known.takes, "LambdaFunctionFailed", failure
+        event_type, attributes = outcome(function, task.opened("input"), _context(task, name))
     finally:
         engine.in_function = False
-    return known.takes, "LambdaFunctionCompleted", {"result": result}
+    return function.takes, event_type, attributes
+
+
+def outcome(
+    known: LambdaFunction, payload: str | None, context: LambdaContext
+) -> tuple[str, dict[str, Any]]:
+    """Call a function; return the type and the attributes of the event that ends the call.
+
+    Args:
+        known: the function.
+        payload: the input of the call, as JSON text.
+        context: its context.
+    """
+    text = payload or "{}"
+    try:
+        if known.text:
+            result = known.function(text)
+        elif takes_context(known.function):
+            result = json.dumps(known.function(json.loads(text), context))
+        else:
+            result = json.dumps(known.function(json.loads(text)))
+    except LambdaError as error:
+        return "LambdaFunctionFailed", {"reason": error.reason, "details": error.details}
+    except Exception as error:
+        details = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
+        return "LambdaFunctionFailed", {"reason": UNHANDLED, "details": details[:32768]}
+    return "LambdaFunctionCompleted", {"result": result}
+
+
+def not_found(context: LambdaContext) -> tuple[str, dict[str, Any]]:
+    """Return the event that ends a call of a function that does not exist, as `outcome` does."""
+    # Assumption: lambda-not-found-details: what Lambda itself says of an unknown function.
+    details = f"Function not found: {context.invoked_function_arn}"
+    return "LambdaFunctionFailed", {"reason": NOT_FOUND, "details": details}
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

@@ -117,6 +117,19 @@ class TimerQueue:
                 earliest = instant
         return earliest
 
+    def peek(self) -> tuple[int, Effect] | None:
+        """Return the instant of the earliest effect, and the effect scheduled first of those.
+
+        None if nothing is pending.
+        """
+        if self._ready:
+            return self._ready_at, next(iter(self._ready.values()))
+        firsts = [heap[0] for heap in self._all_heaps if self._next_of(heap) is not None]
+        if not firsts:
+            return None
+        at, key = min(firsts)
+        return at, self._alive[key]
+
     def pop(self, instant: int) -> Effect:
         """Take one of the effects of an instant that `next_instant` has just returned.
 
@@ -260,6 +273,12 @@ class TaskLists(Generic[Task]):
     def count(self, name: str) -> int:
         """Return the number of tasks that wait on a list."""
         return sum(map(len, self._lists.get(name, {}).values()))
+
+    def longest_waiting(self, name: str) -> Task | None:
+        """Return the task that has waited longest on a list; None if no task waits there."""
+        by_priority = self._lists.get(name, {}).values()
+        firsts = [next(iter(waiting.values())) for waiting in by_priority]
+        return min(firsts, key=lambda task: task.waiting_key, default=None)
 
     def names(self) -> list[str]:
         """Return the names of the lists on which a task waits."""

@@ -28,6 +28,8 @@ OPEN: Label = ("status", "OPEN")
 
 _COUNT_BITS = 40
 _LATEST = 1 << 62
+LATEST_KEY = _LATEST << _COUNT_BITS
+"""A key after that of any execution."""
 _LARGEST_BLOCK = 1024
 _last = itemgetter(-1)
 
@@ -40,7 +42,7 @@ class Visible(Protocol):
         started_at: milliseconds since the epoch.
         close_number: counts them in the order of their close; None while open.
         closed_at: milliseconds since the epoch; None while open.
-        workflow_id: its workflow ID.
+        workflow_id, run_id: its IDs.
         workflow_type: the name and version of its type.
         tags: its tags.
         close_status: None while open.
@@ -50,6 +52,7 @@ class Visible(Protocol):
     close_number: int | None
     closed_at: int | None
     workflow_id: str
+    run_id: str
     close_status: str | None
 
     @property
@@ -65,6 +68,11 @@ class Visible(Protocol):
 def by_start(execution: Visible) -> int:
     """Return the key of an execution among those in the order of their start."""
     return execution.started_at << _COUNT_BITS | execution.number
+
+
+def first_key(instant: int) -> int:
+    """Return the lowest key of an instant in milliseconds since the epoch."""
+    return instant << _COUNT_BITS
 
 
 def by_close(execution: Visible) -> int:
@@ -240,6 +248,50 @@ class Visibility:
         runs.remove(execution)
         if not runs:
             del self._closed_runs[execution.workflow_id]
+
+    def browse(
+        self,
+        labels: Iterable[Label],
+        low: int = 0,
+        high: int = LATEST_KEY,
+        *,
+        by_closing: bool = False,
+    ) -> Iterator[tuple[int, Visible]]:
+        """Yield open and closed executions together, the newest first, each with its key.
+
+        Nothing may start, close or be removed while it yields.
+
+        Args:
+            labels: each execution that is yielded has one of them; none may have two.
+            low: the lowest key.
+            high: the key after the greatest.
+            by_closing: whether to order the closed ones by the time of their close, and to yield
+                no others.
+        """
+        labels = list(labels)
+        if by_closing:
+            for execution in self._closed_by_close.find(labels, low, high, True):
+                yield by_close(execution), execution
+            return
+        found = [each.find(labels, low, high, True) for each in (self._open, self._closed)]
+        for execution in merge(*found, key=by_start, reverse=True):
+            yield by_start(execution), execution
+
+    def count_of(self, label: Label, low: int = 0, high: int = LATEST_KEY) -> int:
+        """Return the number of executions with a label, open and closed, by their start."""
+        return sum(each.count([label], low, high) for each in (self._open, self._closed))
+
+    def runs_of(self, workflow_id: str) -> list[Visible]:
+        """Return all runs of a workflow ID, the newest first."""
+        runs = [
+            *self._closed_runs.get(workflow_id, ()),
+            *self._open_runs.get(workflow_id, ()),
+        ]
+        return runs[::-1]
+
+    def versions_of(self, name: str) -> list[str]:
+        """Return the versions of which executions of a workflow type were started."""
+        return list(self._versions.get(name, ()))
 
     def page(
         self, request: dict[str, Any], closed: bool, after: int | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowy.activity import ActivityType, activity_class
 from flowy.errors import ConfigurationError, SerializationError
@@ -80,6 +80,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; the nearest is {near[0]}" if near else ""
 
 
+class Written(NamedTuple):
+    """When an event was written: it is compared with events of other histories, too.
+
+    Attributes:
+        instant: the time of the event.
+        order: its number among the events of all executions; 0 if that is not known.
+        event_id: its ID.
+    """
+
+    instant: datetime
+    order: int
+    event_id: int
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class RecordedCall:
     """A call of an activity, a child workflow or a Lambda function, and its outcome.
@@ -113,8 +127,8 @@ class RecordedCall:
     scheduled: float
     started: float | None
     ended: float | None
-    _started_id: int | None = field(compare=False)
-    _ended_id: int | None = field(compare=False)
+    _started: Written | None = field(compare=False)
+    _ended: Written | None = field(compare=False)
 
     def __repr__(self) -> str:
         """Return a line such as ``<resize-1('a.jpg', 64): completed, 0 s to 40 s>``."""
@@ -131,16 +145,20 @@ class RecordedCall:
         return self.ended - self.started
 
     def overlaps(self, other: RecordedCall) -> bool:
-        """Return whether both ran at the same time."""
-        if self._started_id is None or other._started_id is None:
+        """Return whether both ran at the same time, in the same execution or in two.
+
+        If one ends at the instant at which the other starts, the order decides in which the
+        simulation has written the two events.
+        """
+        if self._started is None or other._started is None:
             return False
         return not (self.before(other) or other.before(self))
 
     def before(self, other: RecordedCall) -> bool:
-        """Return whether this call ended before another started."""
-        if self._ended_id is None or other._started_id is None:
+        """Return whether this call ended before another started; see `overlaps`."""
+        if self._ended is None or other._started is None:
             return False
-        return self._ended_id < other._started_id
+        return self._ended < other._started
 
 
 def _called(what: object) -> tuple[str | None, str | None, type | None]:
@@ -160,7 +178,9 @@ def _called(what: object) -> tuple[str | None, str | None, type | None]:
     return declared.name, declared.version, cls
 
 
-def calls(history: History, payloads: Payloads, what: object = None) -> list[RecordedCall]:
+def calls(
+    history: History, payloads: Payloads, what: object = None, writes: Sequence[int] = ()
+) -> list[RecordedCall]:
     """Return the calls of an execution, in the order in which they were scheduled.
 
     Args:
@@ -168,6 +188,7 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Rec
         payloads: the serialization of arguments and results.
         what: an activity or workflow, or the name of one or of a Lambda function, to return only
             the calls of it; None for all calls.
+        writes: the numbers of its last events among those of all executions.
 
     Raises:
         ConfigurationError: `what` is none of these.
@@ -199,8 +220,8 @@ def calls(history: History, payloads: Payloads, what: object = None) -> list[Rec
                     scheduled=_seconds(history, span.begun),
                     started=None if span.started is None else _seconds(history, span.started),
                     ended=None if span.ended is None else _seconds(history, span.ended),
-                    _started_id=span.started,
-                    _ended_id=span.ended,
+                    _started=_written(history, writes, span.started),
+                    _ended=_written(history, writes, span.ended),
                 )
             )
     return found
@@ -221,6 +242,14 @@ def _result(payloads: Payloads, ended: Attributes, hinted: type | None) -> Any:
         return payloads.decode_result("", ended.get("result"), hinted)
     except SerializationError:
         return ended["result"]
+
+
+def _written(history: History, writes: Sequence[int], event_id: int | None) -> Written | None:
+    if event_id is None:
+        return None
+    place = event_id - 1 - len(history) + len(writes)
+    order = writes[place] if place >= 0 else 0
+    return Written(history[event_id - 1]["eventTimestamp"], order, event_id)
 
 
 def _seconds(history: History, event_id: int) -> float:

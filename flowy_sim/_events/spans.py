@@ -29,7 +29,7 @@ from flowy_sim._events.schema import (
     refused_decision,
 )
 
-_THE_EXECUTION = "the execution"
+THE_EXECUTION = "the execution"
 """What the execution itself is called in sentences about problems."""
 
 
@@ -61,13 +61,16 @@ class Row:
         kind: one of the kinds of `flowy_sim._events.schema`.
         label: what to call it.
         type: the activity's type; None for other kinds.
-        spans: all attempts, or all decision tasks. An instant has one span of one event.
+        spans: all attempts, or all decision tasks. An instant has a span of one event for each
+            time that it happened, such as for each signal of one name.
+        execution: the workflow ID and run ID of a child that has started.
     """
 
     kind: str
     label: str
     type: object = None
     spans: list[Span] = field(default_factory=list)
+    execution: tuple[str, str] | None = None
 
     @property
     def outcome(self) -> str:
@@ -77,7 +80,7 @@ class Row:
 
     @property
     def attempts(self) -> int:
-        """The number of attempts."""
+        """The number of attempts, or of times that an instant happened."""
         return sum(span.kind == self.kind for span in self.spans)
 
 
@@ -174,6 +177,7 @@ class _TimelineReader:
         self._open: dict[int, tuple[Row, Span]] = {}
         self._decisions: Row | None = None
         self._activities: dict[str, Row] = {}
+        self._instants: dict[tuple[str, str], Row] = {}
 
     def read(self, event_id: int, event_type: str, attributes: Attributes) -> None:
         """Read the next event. Events that it refers to may be missing: histories come in pages."""
@@ -186,12 +190,15 @@ class _TimelineReader:
         elif schema.phase == OPENS:
             self._begin(event_id, schema, attributes)
         elif schema.phase == STARTS:
-            _, span = self._open.get(attributes[schema.about], (None, None))
-            if span is not None:
+            row, span = self._open.get(attributes[schema.about], (None, None))
+            if row is not None and span is not None:
                 span.started = event_id
+                child = attributes.get("workflowExecution")
+                if child:
+                    row.execution = child["workflowId"], child["runId"]
         elif schema.phase == ENDS and schema.kind == EXECUTION:
             self.timeline.outcome = schema.outcome
-            self._report(event_id, _THE_EXECUTION, schema.outcome, attributes)
+            self._report(event_id, THE_EXECUTION, schema.outcome, attributes)
         elif schema.phase == ENDS and attributes.get(schema.about) in self._open:
             row, span = self._open.pop(attributes[schema.about])
             span.ended, span.outcome = event_id, schema.outcome
@@ -204,8 +211,12 @@ class _TimelineReader:
             self._happen(event_id, schema.label(attributes), HAPPENED)
 
     def _happen(self, event_id: int, label: str, outcome: str) -> None:
-        span = Span(INSTANT, event_id, ended=event_id, outcome=outcome)
-        self.timeline.rows.append(Row(INSTANT, label, spans=[span]))
+        """Add an instant to the row of its name, or to a new one."""
+        row = self._instants.get((label, outcome))
+        if row is None:
+            row = self._instants[label, outcome] = Row(INSTANT, label)
+            self.timeline.rows.append(row)
+        row.spans.append(Span(INSTANT, event_id, ended=event_id, outcome=outcome))
 
     def _report(self, event_id: int, what: str, outcome: str, attributes: Attributes) -> None:
         """Add a problem with its reason.
@@ -216,7 +227,7 @@ class _TimelineReader:
         if outcome not in TROUBLES:
             return
         reason, problems = reason_of(attributes), self.timeline.problems
-        cause = self._wrapped(reason) if what == _THE_EXECUTION else None
+        cause = self._wrapped(reason) if what == THE_EXECUTION else None
         if cause is not None:
             sentence = f"{what} {outcome} because of event {cause.event_id}"
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 from flowy._calls.waits import SignalCall
+from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
 from flowy._decider.history import History as DeciderHistory
 from flowy._safe_text import safe_text
@@ -41,6 +42,7 @@ class Workers:
         activities: the name and version of each activity type that they implement.
         workflows: the workflow classes that they run, by the name and version of their types.
         payloads: the serialization of arguments and results.
+        may_answer: whether they may still take and answer tasks; not if nothing more will happen.
     """
 
     decision_lists: Sequence[str] | None
@@ -48,6 +50,7 @@ class Workers:
     activities: Sequence[tuple[str, str]]
     workflows: Mapping[tuple[str, str], type[Workflow]] = field(default_factory=dict)
     payloads: Payloads = PLAIN
+    may_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,26 @@ class Wait:
         ends: whether the wait will end without help from outside.
         at: when it will end, if that is known.
         times_out: when a task times out, unless it ends earlier; None if it has no such time-out.
+        event_id: the event that opened what it waits for; None if it is nothing in the history.
     """
 
     sentence: str
     ends: bool = False
     at: datetime | None = None
     times_out: datetime | None = None
+    event_id: int | None = None
 
 
 class OpenRun(Protocol):
     """An open execution, such as a `flowy_sim.testing.Run`."""
+
+    @property
+    def workflow_id(self) -> str:
+        """Its workflow ID."""
+
+    @property
+    def run_id(self) -> str:
+        """Its run ID."""
 
     @property
     def history(self) -> Sequence[Event]:
@@ -78,7 +91,7 @@ class OpenRun(Protocol):
         """Return its type, workflow id and status."""
 
 
-def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
+def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNKNOWN) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
     A child does not count as a wait that ends without help: that depends on what the child waits
@@ -87,10 +100,11 @@ def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
     Args:
         history: the execution's events so far.
         workers: the workers that poll for tasks.
+        execution: its IDs, on which its decisions may depend.
     """
     found = [
         Wait(f"it waits for {signal}, which has not been sent")
-        for signal in _awaited_signals(history, workers)
+        for signal in _awaited_signals(history, workers, execution)
     ]
     for row in spans.read(history).rows:
         span = row.spans[-1]
@@ -98,10 +112,16 @@ def waits(history: Sequence[Event], workers: Workers) -> list[Wait]:
         if span.ended is None and describe is not None:
             begun = history[span.begun - 1]
             started = None if span.started is None else history[span.started - 1]
-            found.append(describe(begun, started, workers, history))
+            wait = describe(begun, started, workers, history)
+            found.append(replace(wait, event_id=span.begun))
     closing = times_out_at(history)
     return [
-        Wait(f"{wait.sentence}, after the execution has timed out")
+        replace(
+            wait,
+            sentence=f"{wait.sentence}, after the execution has timed out",
+            ends=False,
+            at=None,
+        )
         if wait.at is not None and wait.at >= closing
         else wait
         for wait in found
@@ -121,9 +141,14 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
     for each in (run, *others):
         if each is not run:
             lines.append(f"{each.describe()}:")
-        lines += [safe_text(f"- {wait.sentence}") for wait in waits(each.history, workers)]
+        lines += [safe_text(f"- {wait.sentence}") for wait in waits_of(each, workers)]
         lines.append(f"- the execution times out at {_instant(times_out_at(each.history))}")
     return "\n".join(lines)
+
+
+def waits_of(run: OpenRun, workers: Workers) -> list[Wait]:
+    """Return what a run waits for; see `waits`."""
+    return waits(run.history, workers, Execution(run.workflow_id, run.run_id))
 
 
 def times_out_at(history: Sequence[Event]) -> datetime:
@@ -228,7 +253,7 @@ class _WatchedDecider(Decider):
         super().wait_for_any(calls)
 
 
-def _awaited_signals(history: Sequence[Event], workers: Workers) -> list[str]:
+def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Execution) -> list[str]:
     """Return the signals that a workflow waits for, found by replaying it.
 
     Only the workflow's code knows them. It can be replayed only up to its last decision.
@@ -238,7 +263,7 @@ def _awaited_signals(history: Sequence[Event], workers: Workers) -> list[str]:
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
     if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
-    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, UNKNOWN)
+    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, execution)
     try:
         decider.replay()
     except FlowyError:
@@ -254,7 +279,7 @@ def _decision(
     if started is not None:
         return Wait(
             f"a decider has had its decision task since {_time(started)} and "
-            f"{_unanswered(workers.decision_lists)}",
+            f"{_unanswered(workers)}",
             times_out=_earliest(task, ("START_TO_CLOSE",), begun, started),
         )
     task_list = task["taskList"]["name"]
@@ -263,7 +288,7 @@ def _decision(
         where, why = "waiting", _not_implemented(named, workers.workflows)
     else:
         where = f"on the list {task_list!r}"
-        why = _not_polled(task_list, workers.decision_lists)
+        why = _not_polled(task_list, workers.decision_lists, workers)
     return Wait(f"its decision task has been {where} since {_time(begun)}; {why}")
 
 
@@ -278,18 +303,19 @@ def _activity(
         ends = _has_timeout(task, _TO_CLOSE)
         return Wait(
             f"{label} was taken by {worker} at {_time(started)} and "
-            f"{_unanswered(workers.activity_lists)}{'' if ends else '; it has no time-out'}",
+            f"{_unanswered(workers)}{'' if ends else '; it has no time-out'}",
             ends,
             times_out=_earliest(task, _WHILE_WORKING, begun, started),
         )
     task_list = task["taskList"]["name"]
-    where, why = f"on the list {task_list!r}", _not_polled(task_list, workers.activity_lists)
     polled = workers.activity_lists
-    if polled is not None and (named["name"], named["version"]) not in workers.activities:
+    where, why = f"on the list {task_list!r}", _not_polled(task_list, polled, workers)
+    is_known = polled is not None and not workers.may_answer
+    if is_known and (named["name"], named["version"]) not in workers.activities:
         missing = _not_implemented(named["name"], workers.activities)
         if task_list == MISSING_LIST:
             where, why = "waiting", missing
-        elif task_list not in polled:
+        elif task_list not in (polled or ()):
             why = f"{why}, and {missing}"
     ends = _has_timeout(task, _TO_START)
     times_out = _earliest(task, _TO_START, begun, None)
@@ -333,8 +359,9 @@ def _earliest(
     return min(instants, default=None)
 
 
-def _unanswered(polled: Sequence[str] | None) -> str:
-    return "has not answered" if polled is None else "never answered"
+def _unanswered(workers: Workers) -> str:
+    may_answer = workers.may_answer or workers.decision_lists is None
+    return "has not answered" if may_answer else "never answered"
 
 
 def _nothing_open(history: Sequence[Event]) -> str:
@@ -347,10 +374,12 @@ def _nothing_open(history: Sequence[Event]) -> str:
     return "nothing is scheduled"
 
 
-def _not_polled(task_list: str, polled: Sequence[str] | None) -> str:
+def _not_polled(task_list: str, polled: Sequence[str] | None, workers: Workers) -> str:
     if polled is None:
         return "no worker has taken it"
     if task_list in polled:
+        if workers.may_answer:
+            return "no worker has taken it yet"
         return "all workers of that list are busy forever"
     others = ", ".join(map(repr, polled))
     return f"no worker polls that list, only {others}" if others else "no worker polls any list"

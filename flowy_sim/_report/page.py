@@ -1,37 +1,42 @@
 """Pages about runs: one HTML file with timelines and events, that needs nothing else.
 
-A page has no scripts and makes no requests, which its own Content-Security-Policy enforces. It
-shows what `flowy_sim._events.spans` reads, as timelines in terminals do.
+A page makes no requests, which its own Content-Security-Policy enforces, and it can be read without
+scripts and styles. It shows what `flowy_sim._events.spans` reads, as timelines in terminals do. Its
+parts are macros in ``templates/run.html``, which the console uses as well.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
-from collections import defaultdict
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from itertools import islice
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy._safe_text import safe_lines, safe_text
-from flowy_sim._events.schema import EVENTS, OPEN, TROUBLES, attributes_of, refused_decision
+from flowy_sim._events.schema import OPEN, TROUBLES, attributes_of
 from flowy_sim._events.spans import Timeline, read
+from flowy_sim._report.event_table import event_rows, pretty, redacted
 from flowy_sim._report.layout import duration
-from flowy_sim._report.page_timeline import ROW_HEIGHT, STATES, WIDTH, Picture
+from flowy_sim._report.picture import LABEL, ROW_HEIGHT, STATES, Picture
+from flowy_sim._report.scale import WIDTH
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
+SCRIPTS = (
+    *("scale.js", "drawing.js", "address.js", "details.js", "keys.js"),
+    *("tools.js", "timeline.js", "report.js"),
+)
+"""The script modules of a report; each imports only from those before it."""
 _CHUNK = 100
 """The number of events in a table; a browser lays out those that are on the screen."""
-_LABEL = 200
-"""The maximum number of characters of an id or a name."""
-_LINKED = 8
-"""The maximum number of effects of an event that are linked."""
 
 
 class ReportedRun(NamedTuple):
@@ -55,38 +60,38 @@ class ReportedRun(NamedTuple):
     verdict: str = ""
 
 
-@dataclass(slots=True)
-class _EventRow:
-    """An event in the table."""
-
-    id: int
-    offset: str
-    type: str
-    subject: str = ""
-    state: str = ""
-    causes: list[int] = field(default_factory=list)
-    effects: list[int] = field(default_factory=list)
-    more: int = 0
-    members: list[tuple[str, str]] = field(default_factory=list)
-
-
-def page(runs: Iterable[ReportedRun], title: str, notes: Sequence[str] = ()) -> str:
+def page(
+    runs: Iterable[ReportedRun], title: str, notes: Sequence[str] = (), *, redact: bool = False
+) -> str:
     """Return a page about runs.
 
     Args:
         runs: the runs, in the order in which they are shown.
         title: the title of the page.
         notes: sentences about it, such as what was left out.
+        redact: whether to leave out inputs, results and details, and say so.
 
     Raises:
         ValueError: the events of a run are not events of a history.
     """
-    environment = _environment()
-    style = _source(environment, "report.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    shown = [_View(number, run) for number, run in enumerate(runs, 1)]
-    return environment.get_template("report.html").render(
-        runs=shown, notes=notes, title=safe_text(title), style=style, digest=digest, width=WIDTH
+    shown = list(runs)
+    if redact:
+        shown = [run._replace(events=redacted(run.events)) for run in shown]
+    alone = len(shown) == 1
+    views = [RunView(run, "" if alone else f"r{number}") for number, run in enumerate(shown, 1)]
+    _relate(views)
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            runs=views,
+            notes=notes,
+            title=safe_text(title),
+            style=asset("report.css"),
+            script=_joined_scripts(),
+            redacted=redact,
+            width=WIDTH,
+        )
     )
 
 
@@ -101,31 +106,44 @@ def svg(events: Iterable[Mapping[str, Any]]) -> str:
     Raises:
         ValueError: these are not events of a history.
     """
-    environment = _environment()
     timeline = read(events)
-    return environment.get_template("timeline.svg").render(
-        picture=Picture(timeline),
-        title=" · ".join((safe_text(timeline.name, _LABEL), timeline.outcome, *_facts(timeline))),
-        rows=len(timeline.rows),
-        width=WIDTH,
-        row=ROW_HEIGHT,
+    picture = Picture(timeline)
+    return (
+        environment()
+        .get_template("timeline.svg")
+        .render(
+            picture=picture,
+            title=" · ".join(
+                (safe_text(timeline.name, LABEL), timeline.outcome, *_facts(timeline))
+            ),
+            width=WIDTH,
+            row=ROW_HEIGHT,
+        )
     )
 
 
-class _View:
-    """What a page shows of a run."""
+class RunView:
+    """What a page shows of a run.
 
-    def __init__(self, number: int, run: ReportedRun) -> None:
+    Args:
+        run: the run.
+        anchor: what the anchors of the run begin with, if there are several on the page.
+        now: the current time of an open execution, in milliseconds since the epoch.
+    """
+
+    def __init__(self, run: ReportedRun, anchor: str = "", now: int | None = None) -> None:
         events = sorted(run.events, key=lambda event: int(event["eventId"]))
         timeline = read(events)
-        self.anchor = f"r{number}"
-        self.name = safe_text(run.title or timeline.name, _LABEL) or "execution"
+        is_open = timeline.outcome == OPEN
+        self.anchor = anchor
+        self.execution = (run.workflow_id, run.run_id)
+        self.name = safe_text(run.title or timeline.name, LABEL) or "execution"
         self.outcome = timeline.outcome
         self.verdict = run.verdict
         self.state = STATES[timeline.outcome]
         self.facts = _facts(timeline)
         self.ids = [
-            (label, safe_text(value, _LABEL))
+            (label, safe_text(value, LABEL))
             for label, value in (
                 ("workflow ID", run.workflow_id),
                 ("run ID", run.run_id),
@@ -135,12 +153,35 @@ class _View:
         ]
         if timeline.times:
             self.ids.append(("started", _instant(timeline.times[timeline.events[0]])))
+        self.relatives: list[tuple[str, str, str]] = []
         self.story = [safe_text(line) for line in run.story]
         self.problems = timeline.problems
-        self.picture = Picture(timeline)
-        self.payloads = _payloads(events, is_open=timeline.outcome == OPEN)
-        rows = _event_rows(events, timeline)
+        self.picture = Picture(timeline, now if is_open else None)
+        self.payloads = _payloads(events, is_open=is_open)
+        rows, self._whole = event_rows(events, timeline)
+        self.events_cut = sum(row.is_cut for row in rows)
         self.chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
+
+    def data(self) -> dict[str, Any]:
+        """Return what scripts need: the timeline, and in full the payloads that the table cuts."""
+        return {**self.picture.data(), "execution": self.execution, "payloads": self._whole}
+
+    @property
+    def packed(self) -> str:
+        """The same, compressed: text that cannot end an element."""
+        written = json.dumps(self.data(), separators=(",", ":")).encode()
+        return base64.b64encode(gzip.compress(written, mtime=0)).decode()
+
+
+def _relate(views: Iterable[RunView]) -> None:
+    """Link parents and children that are on one page."""
+    by_ids = {view.execution: view for view in views if all(view.execution)}
+    for view in views:
+        for row in view.picture.rows:
+            child = by_ids.get(row.child) if row.child else None
+            if child is not None:
+                view.relatives.append(("child", child.anchor, child.name))
+                child.relatives.append(("parent", view.anchor, view.name))
 
 
 def _facts(timeline: Timeline) -> list[str]:
@@ -163,86 +204,57 @@ def _payloads(events: Sequence[Mapping[str, Any]], *, is_open: bool) -> list[tup
     return [(name, pretty(value)) for name, value in found if value]
 
 
-def _event_rows(events: Sequence[Mapping[str, Any]], timeline: Timeline) -> list[_EventRow]:
-    rows: dict[int, _EventRow] = {}
-    effects: dict[int, list[int]] = defaultdict(list)
-    known = set(timeline.events)
-    for event in events:
-        event_id, attributes = event["eventId"], attributes_of(event)
-        schema = EVENTS.get(event["eventType"])
-        row = _EventRow(event_id, "", safe_text(event["eventType"]))
-        if timeline.times:
-            time = timeline.times[event_id]
-            row.offset = duration(time - timeline.times[timeline.events[0]])
-        links = schema.links if schema is not None else ()
-        row.causes = [attributes[name] for name in links if attributes.get(name) in known]
-        for cause in row.causes:
-            effects[cause].append(event_id)
-        if schema is not None:
-            label = schema.label(attributes) or _subject(event, attributes, rows, row.causes)
-            row.subject = safe_text(label, _LABEL)
-            row.state = STATES[schema.outcome] if schema.outcome in TROUBLES else ""
-        row.members = [
-            (safe_text(name), pretty(value))
-            for name, value in attributes.items()
-            if name not in links and value not in ("", None)
-        ]
-        rows[event_id] = row
-    for event_id, row in rows.items():
-        row.effects = list(islice(effects[event_id], _LINKED))
-        row.more = len(effects[event_id]) - len(row.effects)
-    return list(rows.values())
-
-
-def _subject(
-    event: Mapping[str, Any],
-    attributes: Mapping[str, Any],
-    rows: Mapping[int, _EventRow],
-    causes: Iterable[int],
-) -> str:
-    """Return what an event is about: what it names itself, or what its cause is about."""
-    if event["eventType"].endswith("Failed") and "cause" in attributes:
-        return refused_decision("", attributes).strip()
-    return next((rows[cause].subject for cause in causes if rows[cause].subject), "")
-
-
-def pretty(value: Any) -> str:
-    r"""Return a value of a history for a reader: JSON is indented, other text stays as it is.
-
-    >>> print(pretty('[["photo.jpg"], {}]'), pretty("no JSON"))
-    [["photo.jpg"], {}] no JSON
-    """
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return safe_lines(value)
-    short = json.dumps(value, ensure_ascii=False, default=str)
-    if len(short) > 72:
-        short = json.dumps(value, ensure_ascii=False, default=str, indent=2)
-    return safe_lines(short)
-
-
 def _instant(milliseconds: int) -> str:
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return f"{moment:%Y-%m-%d %H:%M:%S}.{milliseconds % 1000:03} UTC"
 
 
 @cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(*packages: str) -> Environment:
+    """Return where templates are rendered.
 
+    Args:
+        *packages: other packages with templates, which come before those of reports.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loaders = [PackageLoader(package) for package in (*packages, "flowy_sim._report")]
     environment = Environment(
-        loader=PackageLoader("flowy_sim._report"),
+        loader=ChoiceLoader(loaders),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["harmless"] = lambda text: safe_text(text, _LABEL)
+    environment.filters["harmless"] = lambda text: safe_text(text, LABEL)
+    environment.filters["harmless_lines"] = safe_lines
+    environment.filters["text"] = _text
+    environment.filters["digest"] = _digest
     return environment
 
 
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+@cache
+def asset(name: str) -> str:
+    """Return a style sheet or script of pages."""
+    return files("flowy_sim._report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+@cache
+def _joined_scripts() -> str:
+    """Return all modules as one, because a module in a page cannot import another."""
+    joined = "".join(map(asset, SCRIPTS))
+    return re.sub(r"^import .*;\n|^export ", "", joined, flags=re.MULTILINE)
+
+
+def _text(text: str) -> Markup:
+    """Escape what is the content of an element, in which quotes are harmless.
+
+    JSON is full of them: pages of 10,000 events are a tenth smaller if they stay as they are.
+    """
+    from markupsafe import Markup
+
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - It is escaped.
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -38,7 +38,7 @@ from flowy_sim._events.schema import (
     TIMED_OUT,
     TIMER,
 )
-from flowy_sim._events.spans import Row, Span, Timeline, read
+from flowy_sim._events.spans import THE_EXECUTION, Row, Span, Timeline, read
 from flowy_sim._report.layout import Axis, axis_for, columns, cut, duration, one_line, padded
 
 if TYPE_CHECKING:
@@ -148,7 +148,14 @@ def text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = Fal
     return "\n".join("".join(piece for piece, _ in line) for line in lines)
 
 
-def rich_text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = False) -> Text:
+def rich_text(
+    events: Events,
+    width: int = 80,
+    *,
+    rows: int = ROWS,
+    ascii: bool = False,
+    explain_end: bool = True,
+) -> Text:
     """Draw a history in color, for a ``rich.console.Console``.
 
     Args:
@@ -156,6 +163,7 @@ def rich_text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool 
         width: number of columns.
         rows: greatest number of rows.
         ascii: whether to draw with ASCII characters only.
+        explain_end: whether to say below the picture why the execution itself failed.
 
     Returns:
         The lines.
@@ -165,7 +173,10 @@ def rich_text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool 
     """
     from rich.text import Text
 
-    lines = _draw(read(events), width, rows, ASCII if ascii else UNICODE)
+    history = read(events)
+    if not explain_end:
+        history.problems = [each for each in history.problems if each.what != THE_EXECUTION]
+    lines = _draw(history, width, rows, ASCII if ascii else UNICODE)
     return Text("\n", no_wrap=True).join(Text.assemble(*line) for line in lines)
 
 
@@ -213,7 +224,10 @@ def _note(row: Row) -> str:
         others = [span.outcome for span in row.spans if span.outcome != COMPLETED]
         counted = (f"{others.count(outcome)} {outcome}" for outcome in dict.fromkeys(others))
         return ", ".join([str(len(row.spans)), *counted])
-    return f"{row.outcome}, try {row.attempts}" if row.attempts > 1 else row.outcome
+    if row.attempts == 1:
+        return row.outcome
+    count = f"{row.attempts} times" if row.kind == INSTANT else f"try {row.attempts}"
+    return f"{row.outcome}, {count}" if row.outcome else count
 
 
 def _layout(texts: Iterable[_Texts], width: int) -> _Layout:

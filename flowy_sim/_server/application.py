@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,12 +27,33 @@ from flowy_sim._server.metrics import OK, AccessLogEntry, Metrics, entry_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
-#: The paths to which SWF clients post: the root, or the name of a simulation.
+#: The paths to which SWF clients post: the root, or the name of a simulation. Those that send CBOR
+#: add a path of their own.
 Observe = Callable[[AccessLogEntry], object]
 
-_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?")
+_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?(?:service/[^/]+/operation/[^/]+)?")
+#: Part of the paths of everything that belongs to pages, apart from the first page itself, which is
+#: at the root or at the name of a simulation, for programs that accept HTML.
+_PAGES = "/_console/"
+_HTML = "text/html"
 #: The headers of replies that web pages may read.
 _EXPOSED = ["x-amzn-RequestId", "x-amzn-ErrorType"]
+
+
+class Pages(Protocol):
+    """Web pages that a server shows besides answering calls."""
+
+    def application(self, guard: Guard) -> ASGIApp:
+        """Return the application that answers browsers.
+
+        Args:
+            guard: has accepted all requests; checks the credentials of those that need some.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the responses that would not end by themselves."""
+        ...
 
 
 class Application:
@@ -44,6 +65,7 @@ class Application:
         metrics: counts requests.
         observers: called for every request once it is answered.
         is_ready: returns whether the server accepts calls.
+        pages: answers browsers; None if there are no pages for them.
     """
 
     def __init__(
@@ -53,9 +75,11 @@ class Application:
         metrics: Metrics,
         observers: Iterable[Observe],
         is_ready: Callable[[], bool],
+        pages: Pages | None = None,
     ) -> None:
         self._settings = settings
         self._guard = Guard(settings)
+        self._pages = None if pages is None else with_page_headers(pages.application(self._guard))
         self._metrics = metrics
         self._observers: tuple[Observe, ...] = tuple(observers)
         self._calls = CallHandler(
@@ -83,7 +107,7 @@ class Application:
 
     def too_large(self, request: HttpRequest) -> Response:
         """Return the response to a request whose body is too large."""
-        return self._calls.too_large()
+        return self._calls.too_large(request)
 
     def answer(self, request: HttpRequest, connection: Connection) -> Response | Later:
         """Return the response to a complete request, or what returns it later."""
@@ -130,7 +154,12 @@ class Application:
         self, request: HttpRequest, connection: Connection
     ) -> Response | None:
         cycle = AsgiCycle(request, connection)
-        response = await cycle.run(self._control)
+        is_page = self._pages is not None and (
+            _PAGES in request.path
+            or (_HTML in request.headers.get("accept", "") and bool(_CALLS.fullmatch(request.path)))
+        )
+        pages = self._pages if is_page else None
+        response = await cycle.run(pages or self._control)
         outcome = OK if cycle.status == 200 else str(cycle.status)
         self.observe(request, "", outcome, cycle.status, cycle.bytes_out)
         return response

@@ -14,7 +14,7 @@ from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.tokens import request_ids
 from flowy_sim._server.auth import Authenticator, Identity, SignedRequest
 from flowy_sim._server.connections import ClientIdentity, Connection, Later
-from flowy_sim._server.http import HttpRequest, too_large
+from flowy_sim._server.http import HttpRequest, RequestEntityTooLargeException
 from flowy_sim._server.metrics import OK
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
@@ -100,9 +100,10 @@ class CallHandler:
         """Return the response to a call that is refused by its head."""
         return wire.refusal(fault, next(self._request_ids), request.headers)
 
-    def too_large(self) -> Response:
+    def too_large(self, request: HttpRequest) -> Response:
         """Return the response to a request whose body is too large."""
-        return too_large(next(self._request_ids))
+        fault = RequestEntityTooLargeException()
+        return self.refusal(request, fault)._replace(status=413)
 
     def answer(
         self, simulation: str, request: HttpRequest, connection: Connection
@@ -133,8 +134,11 @@ class CallHandler:
             served = self._simulations.of(call.simulation, call.identity.account)
             answer = served.call(call.operation, members, call.identity.region, connection)
         except Exception as error:
-            if served is not None and not served.journal.is_durable:
-                return self._answer_later(call, served, error, connection)
+            if served is not None:
+                if isinstance(error, Fault):
+                    self._simulations.warn_of(error, members, served, call.identity.region)
+                if not served.journal.is_durable:
+                    return self._answer_later(call, served, error, connection)
             return self._failure(call, error)
         if isinstance(answer, Poll) or not served.journal.is_durable:
             return self._answer_later(call, served, answer, connection)
@@ -150,6 +154,7 @@ class CallHandler:
     def _read(self, call: Call) -> dict[str, Any]:
         """Determine the operation and the caller; return the members."""
         request = call.request
+        wire.check_encoding(request.headers)
         operation = wire.read_target(request.headers)
         if operation not in operation_names():
             raise UnknownOperationException

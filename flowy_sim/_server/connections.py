@@ -39,6 +39,8 @@ MAX_BODIES = 256 * 1024 * 1024
 MAX_DISCARDED = 8 * MAX_BODY
 #: Number of requests of a connection that may wait for their answers before no more are read.
 _MANY = 100
+#: More bytes than ever come at once.
+_MUCH = 1 << 30
 _JSON = "application/x-amz-json-1.0"
 
 
@@ -56,6 +58,7 @@ _TOO_MANY_BODIES = _unavailable(
 )
 _TOO_LATE = text_response(408, "The request was not complete in time; see --request-seconds.")
 _STOPS = _unavailable("The server stops; the request was not carried out.")
+_NO_PROXY = text_response(400, "This server is not a proxy; it does not support CONNECT.")
 _MALFORMED = text_response(400, "The request is not valid HTTP.")
 _HEAD_TOO_LARGE = Response(431, {"Content-Length": "0"}, b"")
 
@@ -260,7 +263,7 @@ class Connection(asyncio.Protocol):
             if self._discarded > MAX_DISCARDED:
                 self.transport.abort()
             return
-        self._unfinished_head = self._unfinished_head + len(data) if self._in_head else len(data)
+        self._unfinished_head += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -271,6 +274,7 @@ class Connection(asyncio.Protocol):
             elif self._request is not None and self._request.refusal is not None:
                 # Its body is not there yet, and is not waited for.
                 self._refuse(self._request.refusal)
+        self._unfinished_head = max(0, self._unfinished_head) if self._in_head else 0
         self._answer_waiting()
 
     def _feed(self, data: bytes) -> None:
@@ -290,6 +294,8 @@ class Connection(asyncio.Protocol):
         """Note that the other side has closed the connection; answer what it has asked before."""
         self.hung_up = True
         self._finish_request()
+        if self._lost is not None:
+            self._lost.set()
         self._wake()
         self._answer_waiting()
         return bool(self._task or self._waiting)
@@ -401,11 +407,11 @@ class Connection(asyncio.Protocol):
     def _decline(self, request: HttpRequest) -> None:
         """Prepare to parse a request again, without the offer of another protocol."""
         if request.method == "CONNECT":
-            request.refusal, request.keeps_alive = _MALFORMED, False
+            request.refusal, request.keeps_alive = _NO_PROXY, False
             return
         lines = [f"{request.method} {self._url.decode('latin-1')} HTTP/1.1"]
         for name, value in request.headers.items():
-            if name not in ("connection", "upgrade"):
+            if name not in ("connection", "http2-settings", "upgrade"):
                 lines.append(f"{name}: {value}")
         self._declined = "\r\n".join([*lines, "", ""]).encode("latin-1")
 
@@ -429,6 +435,8 @@ class Connection(asyncio.Protocol):
         if self._declined and request.refusal is None:
             return
         request.is_complete = True
+        # What follows in the same data is not counted.
+        self._unfinished_head = -_MUCH
         self._finish_request()
         self._waiting.append(request)
 
@@ -544,10 +552,10 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
 
     async def until_lost(self) -> None:
-        """Wait until the connection is closed."""
+        """Wait until the other side has closed the connection, or it is lost."""
         if self._lost is None:
             self._lost = asyncio.Event()
-            if self.transport.is_closing():
+            if not self.is_open:
                 self._lost.set()
         await self._lost.wait()
 

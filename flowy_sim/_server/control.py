@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -29,11 +30,15 @@ from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
+from flowy_sim._server.stub_definitions import read_key, shown
+from flowy_sim._server.stubs import StubCall
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.snapshot import snapshot_of
 
+#: The OpenAPI document that describes it.
+DOCUMENT = Path(__file__).with_name("openapi.json")
 #: The media type of SQLite database files, as registered.
 SNAPSHOT_TYPE = "application/vnd.sqlite3"
 #: Real seconds between two checks of whether anything moves, and the number of successive checks in
@@ -79,6 +84,7 @@ class Control:
             Route(f"{PREFIX}/health", self._health, methods=["GET"]),
             Route(f"{PREFIX}/ready", self._ready, methods=["GET"]),
             Route(f"{PREFIX}/metrics", self._show_metrics, methods=["GET"]),
+            Route(f"{PREFIX}/openapi.json", self._show_document, methods=["GET"]),
             Route(f"{PREFIX}/simulations", self._list, methods=["GET"]),
             Route(f"{PREFIX}/simulations/snapshot", self._snapshot_all, methods=["GET"]),
         ]
@@ -109,6 +115,12 @@ class Control:
             return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
         return await self._checked(request, text, account="")
+
+    async def _show_document(self, request: Request) -> Response:
+        async def document(body: bytes) -> Response:
+            return Response(DOCUMENT.read_bytes(), media_type="application/json")
+
+        return await self._checked(request, document, account="")
 
     async def _list(self, request: Request) -> Response:
         async def simulations(body: bytes) -> Response:
@@ -164,7 +176,7 @@ class Control:
 
         async def endpoint(request: Request) -> Response:
             async def answered(body: bytes) -> Response:
-                members = _members(body)
+                members = _in_query(request) | _members(body)
                 simulation = find(*self._key(request))
                 reply = await answer(simulation, members)
                 await simulation.journal.durable()
@@ -300,19 +312,65 @@ async def settle(simulation: ServedSimulation, members: Members) -> Members:
     return {"still": looks >= LOOKS, **clock_of(simulation)}
 
 
+async def add_stub(simulation: ServedSimulation, members: Members) -> Members:
+    """Add the stub that the members define, in place of an older one of the same type."""
+    simulation.engines.stubs.add(members)
+    return stubs_of(simulation)
+
+
+async def read_stubs(simulation: ServedSimulation, members: Members) -> Members:
+    """Answer with the definitions of all stubs."""
+    return stubs_of(simulation)
+
+
+async def remove_stubs(simulation: ServedSimulation, members: Members) -> Members:
+    """Remove the stub that the members name; all, if they name none."""
+    simulation.engines.stubs.remove(members)
+    return stubs_of(simulation)
+
+
+async def read_calls(simulation: ServedSimulation, members: Members) -> Members:
+    """Answer with the calls of the stub that the members name; of all, if they name none."""
+    key = read_key(members) if members else None
+    calls = [each for each in simulation.engines.stubs.calls if key in (None, each.key)]
+    return {"calls": [_call(each) for each in calls]}
+
+
+def stubs_of(simulation: ServedSimulation) -> Members:
+    """Return the definitions of the stubs of a simulation."""
+    return {"stubs": [shown(each) for each in simulation.engines.stubs]}
+
+
+def _call(call: StubCall) -> Members:
+    ids = {"workflowId": call.workflow_id, "runId": call.run_id}
+    task = {"id": call.task_id} if call.task_id else {}
+    return {**call.key.members(), "input": call.input, **ids, **task, "at": _written(call.at)}
+
+
 #: Requests about one simulation, by method and path: those that never let it begin …
 READING: dict[tuple[str, str], Answer] = {
     ("GET", ""): read,
     ("GET", "/clock"): read_clock,
     ("POST", "/clock/jump"): jump,
     ("POST", "/settle"): settle,
+    ("GET", "/stubs"): read_stubs,
+    ("DELETE", "/stubs"): remove_stubs,
+    ("GET", "/stubs/calls"): read_calls,
 }
 #: … and those that do. In a simulation that has not begun, there is nothing to jump to.
 CHANGING: dict[tuple[str, str], Answer] = {
     ("PUT", "/clock"): set_clock,
     ("POST", "/clock/advance"): advance,
     ("POST", "/after"): after,
+    ("POST", "/stubs"): add_stub,
 }
+
+
+def _in_query(request: Request) -> Members:
+    """Return the members that a request without a body has in its query."""
+    if request.method not in ("GET", "DELETE"):
+        return {}
+    return {name: value for name, value in request.query_params.items() if name != "account"}
 
 
 def _members(body: bytes) -> Members:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,7 +82,7 @@ class Endpoint:
         """The current instant of its clock, in UTC."""
         return datetime.fromisoformat(self.ask("GET", "/clock")["now"])
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; what falls due on the way happens, each at its own instant.
 
         Raises:
@@ -122,6 +122,45 @@ class Endpoint:
         """
         asked = {"seconds": seconds, "operation": operation, "parameters": parameters}
         self.ask("POST", "/after", asked)
+
+    def stub(self, **definition: Any) -> None:
+        """Add a stub of an activity, a workflow or a Lambda function, or replace it.
+
+        Args:
+            definition: what is stubbed, and the answer: the members of ``POST /_flowy/stubs``.
+
+        Raises:
+            EndpointError: the definition is wrong.
+
+        Example:
+            ``endpoint.stub(activity="resize", version="1", result="small.jpg", takes=40)``
+        """
+        self.ask("POST", "/stubs", definition)
+
+    def stubs(self) -> list[dict[str, Any]]:
+        """Return the definitions of the stubs."""
+        stubs: list[dict[str, Any]] = self.ask("GET", "/stubs")["stubs"]
+        return stubs
+
+    def remove_stubs(self, **name: str) -> None:
+        """Remove a stub, or all of them.
+
+        Args:
+            name: ``activity`` or ``workflow`` with its ``version``, or ``lambda``; nothing for all.
+
+        Raises:
+            EndpointError: there is no such stub.
+        """
+        self.ask("DELETE", "/stubs", name)
+
+    def stub_calls(self, **name: str) -> list[dict[str, Any]]:
+        """Return the calls of stubs with their input, the oldest first.
+
+        Args:
+            name: which stub, as for `remove_stubs`; nothing for all.
+        """
+        calls: list[dict[str, Any]] = self.ask("GET", "/stubs/calls", name)["calls"]
+        return calls
 
     def settle(self, seconds: float = 30) -> bool:
         """Wait until no client works and nothing more will happen; return whether that is so.

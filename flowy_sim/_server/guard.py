@@ -90,7 +90,7 @@ class Guard:
         origin = headers.get("origin")
         if ANY in self._settings.origins or origin in self._settings.origins:
             return
-        if origin is not None and not _is_own(origin, headers.get("host", "")):
+        if origin is not None and not is_own_origin(origin, headers.get("host", "")):
             shown = safe_text(origin)
             raise ForbiddenError(
                 f"Web pages of {shown} may not call; start the server with --allow-origin {shown}."
@@ -177,7 +177,7 @@ def is_loopback(peer: str) -> bool:
     return address.is_loopback
 
 
-def _is_own(origin: str, host: str) -> bool:
+def is_own_origin(origin: str, host: str) -> bool:
     """Return whether an origin is the server itself, under the name by which it is called."""
     scheme, separator, rest = origin.lower().partition("://")
     return bool(separator) and scheme in ("http", "https") and rest == host.lower()

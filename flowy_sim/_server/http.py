@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flowy_sim._clients.wire import Response
+from flowy_sim._engine.faults import Fault
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -119,12 +120,15 @@ def text_response(status: int, text: str, kind: str = "text/plain; charset=utf-8
     return Response(status, {"Content-Type": kind, "Content-Length": str(len(body))}, body)
 
 
-def too_large(request_id: str) -> Response:
-    """Return the response to a request whose body is too large."""
-    # Assumption: oversized-body: as another service behind the same front end answers.
-    response = text_response(413, f"HTTP content length exceeded {MAX_BODY} bytes.", "text/plain")
-    response.headers["x-amzn-RequestId"] = request_id
-    return response
+class RequestEntityTooLargeException(Fault):
+    """The body of a request is too large."""
+
+    namespace = "com.amazon.coral.service"
+
+    def __init__(self) -> None:
+        # Assumption: oversized-body: the sentence of another service behind the same front end,
+        # as a fault, so that SDKs show it.
+        super().__init__(f"HTTP content length exceeded {MAX_BODY} bytes.")
 
 
 def read_headers(scope: Scope) -> dict[str, str]:

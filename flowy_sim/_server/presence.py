@@ -15,8 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._server.connections import ClientIdentity, Connection
 from flowy_sim._simulation.presence import Holder, Poller, Presence
+from flowy_sim._simulation.regions import HandedOutTask, TaskList
 
 #: Real seconds after which a program whose last connection was closed is gone.
 GONE = 1.0
@@ -61,6 +63,10 @@ class ClientProgram:
         """Note that it has just finished its task, over any connection."""
         self._poller.last_call = now
 
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
+
     def _may_be_there(self) -> bool:
         # A connection that this side has closed proves nothing.
         if not self._connection.hung_up or makes_one_call(self._client):
@@ -69,18 +75,63 @@ class ClientProgram:
         return any(other.client_identity == self._client and other.is_open for other in others)
 
 
-class UnknownProgram:
-    """The holder of a task that was handed out before a restart."""
+class UnseenHolder:
+    """A holder of a task of which no connection is known.
+
+    Args:
+        name: what a message calls it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __str__(self) -> str:
-        return "a client from before the restart"
+        return self._name
 
     def gone(self, now: float) -> str:
         """Return nothing: it may still answer."""
         return ""
 
     def seen(self, now: float) -> None:
-        """Do nothing: it is unknown which connection it uses now."""
+        """Do nothing: it has no connection to note that for."""
+
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
+
+
+class FunctionCall(HandedOutTask):
+    """A call of a Lambda function that runs outside the engine."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, task: LambdaTask) -> FunctionCall:
+        """Return the call that an execution makes."""
+        execution = task.execution
+        nowhere = TaskList(execution.engine.region, "", execution.domain.name, "")
+        ids = execution.workflow_id, execution.run_id, task.started_id, task.opened("id")
+        return cls(execution.engine, nowhere, *ids)
+
+    def is_open(self) -> bool:
+        """Return whether it has not ended."""
+        execution = self.engine.executions.get(self.run_id)
+        if execution is None or not execution.is_open:
+            return False
+        task = execution.lambda_functions.get(self.activity_id)
+        return task is not None and task.started_id == self.started_id
+
+    def __str__(self) -> str:
+        return f"call {self.activity_id!r} of a Lambda function by {self.workflow_id!r}"
+
+    @property
+    def in_full(self) -> str:
+        """What a message calls it."""
+        return str(self)
+
+    def is_asleep(self) -> bool:
+        """Return False: programs sleep in real time."""
+        return False
 
 
 class ConnectionPoller(Poller):

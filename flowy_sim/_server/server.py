@@ -24,7 +24,7 @@ from typing import Any
 
 import uvicorn
 
-from flowy_sim._server.application import Application, Observe
+from flowy_sim._server.application import Application, Observe, Pages
 from flowy_sim._server.connections import Connection, Connections
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.metrics import Metrics
@@ -46,6 +46,10 @@ else:
 BACKLOG = 4096
 
 
+#: Makes pages for browsers, given all simulations of a server and how it is set up.
+MakePages = Callable[[Simulations, ServerSettings], Pages]
+
+
 class Server:
     """Amazon SWF, served over HTTP.
 
@@ -55,6 +59,7 @@ class Server:
         open_journal: restores simulations that were kept, and opens their journal.
         observers: called for every call once it is answered.
         grace_seconds: for how long it waits for requests in progress when it stops.
+        make_pages: makes the pages that it shows to browsers; None for none.
 
     Attributes:
         simulations: the simulations.
@@ -70,12 +75,16 @@ class Server:
         open_journal: OpenJournal = open_nothing,
         observers: Iterable[Observe] = (),
         grace_seconds: int = 10,
+        make_pages: MakePages | None = None,
     ) -> None:
         self.simulations = Simulations(settings)
+        self._pages = None if make_pages is None else make_pages(self.simulations, settings)
         self._listener = listener
         self._open_journal = open_journal
         metrics = Metrics(self.simulations, lambda: len(self._connections.open))
-        application = Application(self.simulations, settings, metrics, observers, self._is_ready)
+        application = Application(
+            self.simulations, settings, metrics, observers, self._is_ready, self._pages
+        )
         self._connections = Connections(
             application, settings.max_connections, settings.request_seconds
         )
@@ -92,7 +101,7 @@ class Server:
                 backlog=BACKLOG,
                 timeout_graceful_shutdown=grace_seconds,
             ),
-            self.simulations.close,
+            self._close,
         )
 
     async def serve(self, started: Callable[[], object] = lambda: None) -> None:
@@ -116,6 +125,12 @@ class Server:
     def stop(self) -> None:
         """Stop soon: polls are answered empty, other requests in progress are waited for."""
         self._uvicorn.should_exit = True
+
+    def _close(self) -> None:
+        """End what would keep uvicorn from stopping."""
+        if self._pages is not None:
+            self._pages.close()
+        self.simulations.close()
 
     def _is_ready(self) -> bool:
         return self._uvicorn.started and not self._uvicorn.should_exit
@@ -213,17 +228,20 @@ _SECONDS = 30
 
 
 @contextmanager
-def serving(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
+def serving(
+    settings: ServerSettings | None = None, make_pages: MakePages | None = None
+) -> Iterator[Endpoint]:
     """Serve simulations from a thread of this process, at a free port.
 
     Args:
         settings: how the server is set up; by default on a virtual clock that starts where that of
             a `Simulation` does, so that results can be repeated.
+        make_pages: makes the pages that it shows to browsers; None for none.
     """
     if settings is None:
         settings = ServerSettings(simulation=Settings(clock="virtual", start=DEFAULT_START))
     listener = listen("127.0.0.1", 0)
-    with serving_in_thread(Server(listener, settings)):
+    with serving_in_thread(Server(listener, settings, make_pages=make_pages)):
         yield Endpoint(url_of(listener), settings.control_token)
 
 

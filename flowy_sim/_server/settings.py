@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flowy_sim._server.stub_definitions import Members, read_stub
 from flowy_sim._simulation.settings import Settings, check_account
 
 #: Real seconds for which a poll waits at most on a clock that does not run on its own. Clients give
@@ -28,6 +29,8 @@ class ServerSettings:
             on its task; time on a virtual clock stands still as long.
         while_held: how time passes on a virtual clock while a task is held: ``still``, or ``real``
             for the real pace.
+        stubs: definitions of the stubs that every simulation has from its start; see
+            `flowy_sim._server.stub_definitions`.
         secrets: secret keys by access key ID; without any, signatures are not checked.
         accounts: accounts by access key ID.
         control_token: what control requests may send instead of a signature; empty for no token.
@@ -51,6 +54,7 @@ class ServerSettings:
     poll_seconds: float = 60
     hold_seconds: float = 300
     while_held: str = "still"
+    stubs: tuple[Members, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
     control_token: str = ""
@@ -68,5 +72,7 @@ class ServerSettings:
         for name in ("poll_seconds", "hold_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: give a number of at least 0.")
+        for definition in self.stubs:
+            read_stub(definition)
         if self.while_held not in WHILE_HELD:
             raise ValueError(f"while_held={self.while_held!r}: give 'still' or 'real'.")

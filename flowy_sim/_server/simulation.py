@@ -7,25 +7,37 @@ happens in the thread of one event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from datetime import timedelta
 from typing import Any
 
-from flowy._safe_text import safe_logger
+from flowy_sim._engine import lambda_functions
 from flowy_sim._engine.engine import Engine, first
-from flowy_sim._engine.faults import Fault, LimitExceededFault, ThrottlingException
+from flowy_sim._engine.faults import ThrottlingException
+from flowy_sim._engine.lambda_functions import LambdaContext, LambdaFunction
+from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._engine.model import operation_names
-from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._engine.validation import checked
 from flowy_sim._server.clock import ServedClock
 from flowy_sim._server.connections import Connection
-from flowy_sim._server.presence import ConnectionPoller, ConnectionPresence, UnknownProgram
+from flowy_sim._server.engines import ServedEngines
+from flowy_sim._server.presence import (
+    ConnectionPoller,
+    ConnectionPresence,
+    FunctionCall,
+    UnseenHolder,
+)
 from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
+from flowy_sim._server.stub_definitions import Invoked
 from flowy_sim._simulation.clock import later
 from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import POLLS, Engines, all_handed_out
 from flowy_sim._simulation.settings import LATENCIES, PAUSED, Settings
+from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.waiters import EventLoop
 from flowy_sim._storage.journal import (
     Journal,
@@ -33,79 +45,6 @@ from flowy_sim._storage.journal import (
     SimulationJournal,
     SimulationKey,
 )
-
-_log = safe_logger("flowy_sim")
-
-#: The number of regions of a simulation that may be in use; there are fewer than that.
-MAX_REGIONS = 100
-
-
-class ServedEngines(Engines):
-    """The engines of a simulation; every change is committed as soon as it is made.
-
-    Calls can be delayed; then they happen by themselves, as timers do.
-
-    Args:
-        make: makes the engine of a region.
-        commit: called with an engine in which a call has changed something.
-    """
-
-    def __init__(self, make: Callable[[str], Engine], commit: Callable[[Engine], None]) -> None:
-        super().__init__(make)
-        self._commit = commit
-        self._delayed_calls = TimerQueue(first)
-
-    def of(self, region: str) -> Engine:
-        """Return the engine of a region.
-
-        Raises:
-            LimitExceededFault: too many regions are in use.
-        """
-        if region not in self._by_region and len(self._by_region) >= MAX_REGIONS:
-            raise LimitExceededFault(f"At most {MAX_REGIONS} regions of a simulation can be used")
-        engine = super().of(region)
-        if engine.changes is None:
-            engine.track_changes()
-        return engine
-
-    def call(
-        self, region: str, operation: str, request: Mapping[str, Any], instant: int
-    ) -> dict[str, Any]:
-        """Carry out a call, and commit what it changes, if anything.
-
-        Raises:
-            Fault: the call is refused.
-        """
-        engine = self.of(region)
-        # What falls due by itself happens again after a restart; it need not be committed.
-        engine.run_until(instant)
-        assert engine.changes is not None
-        before = engine.changes.count
-        reply = engine.call(operation, request, instant)
-        if engine.changes.count != before:
-            self._commit(engine)
-        return reply
-
-    def delay(self, instant: int, region: str, operation: str, request: dict[str, Any]) -> None:
-        """Let a call be made at an instant in milliseconds; a refusal is logged."""
-        self._delayed_calls.set(instant, "delayed call", region, operation, request)
-
-    def next_instant(self, group: frozenset[str] | None = None) -> int | None:
-        """Return when something will next happen by itself; see `Engines.next_instant`."""
-        happens = super().next_instant(group)
-        delayed = self._delayed_calls.next_instant() if group is None else None
-        return min((each for each in (happens, delayed) if each is not None), default=None)
-
-    def run_until(self, instant: int) -> None:
-        """Let everything happen up to an instant, each at its own."""
-        while (at := self._delayed_calls.next_instant()) is not None and at <= instant:
-            super().run_until(at)
-            region, operation, request = self._delayed_calls.pop(at).arguments
-            try:
-                self.call(region, operation, request, at)
-            except Fault as fault:
-                _log.warning("The delayed %s was refused: %s: %s", operation, fault.code, fault)
-        super().run_until(instant)
 
 
 class OpenPolls:
@@ -219,7 +158,9 @@ class ServedSimulation:
         self._limits = settings.make_limits()
         self._is_closed = False
         self.clock = ServedClock(settings.clock, settings.begins_at())
-        self.engines = ServedEngines(self._make_engine, self._commit)
+        self.engines = ServedEngines(
+            self._make_engine, self._commit, server.stubs, self._call_function
+        )
         self.presence = ConnectionPresence(settings.patience, server.hold_seconds, name)
         self.polls = ServedPolls(
             self.engines, self.presence, self._limits.polls, open_polls, self.journal.check
@@ -268,6 +209,29 @@ class ServedSimulation:
             self.presence.poller(connection), operation, request, region, seconds
         )
 
+    async def carry_out(self, operation: str, request: Reply, region: str) -> Reply:
+        """Carry out a call of a person, who is not a client that time waits for.
+
+        Args:
+            operation: such as ``TerminateWorkflowExecution``; not a poll.
+            request: its members, as they came.
+            region: the region whose service is called.
+
+        Returns:
+            The reply, when everything that it shows is durable.
+
+        Raises:
+            Fault: the call is refused.
+            JournalError: the changes cannot be made durable.
+        """
+        try:
+            self.journal.check()
+            reply = self._host.carry_out(operation, request, region)
+            self._time_skipping.follow()
+            return reply
+        finally:
+            await self.journal.durable()
+
     async def wait(self, poll: Poll, connection: Connection) -> Reply:
         """Wait until a poll is answered, or until its connection is closed."""
         self._open_polls.count += 1
@@ -294,7 +258,7 @@ class ServedSimulation:
 
     # Time
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; what falls due on the way happens, each at its own instant.
 
         Raises:
@@ -353,6 +317,30 @@ class ServedSimulation:
         self._loop.settle_soon()
         return instant
 
+    # Lambda functions
+
+    def _call_function(self, task: LambdaTask, answer: Answer, context: LambdaContext) -> None:
+        """Call a Lambda function in a thread; time stands still meanwhile, as for a task."""
+        call, function = FunctionCall.of(task), answer.function
+        loop, payload = asyncio.get_running_loop(), task.opened("input")
+        self.presence.hold(call, UnseenHolder(getattr(function, "url", "a Python function")))
+        known = LambdaFunction(function, text=isinstance(function, Invoked))
+
+        def run() -> None:
+            outcome = lambda_functions.outcome(known, payload, context)
+            with suppress(RuntimeError):  # The server has stopped.
+                loop.call_soon_threadsafe(returned, *outcome)
+
+        def returned(event_type: str, attributes: dict[str, Any]) -> None:
+            if not self._is_closed:
+                self.presence.release(call.key)
+                now = self._time_skipping.present()
+                self.engines.answer_function(task, now, answer.takes, event_type, attributes)
+                self._loop.settle_soon()
+
+        # A thread of its own, so that a function that hangs holds up neither others nor the end.
+        threading.Thread(target=run, name=f"{call}", daemon=True).start()
+
     def is_still(self) -> bool:
         """Return whether no client holds a task and nothing will happen by itself.
 
@@ -384,7 +372,7 @@ class ServedSimulation:
         self._time_skipping.is_paused = self.clock.mode == PAUSED
         for engine in self.engines:
             for task in all_handed_out(engine):
-                self.presence.hold(task, UnknownProgram())
+                self.presence.hold(task, UnseenHolder("a client from before the restart"))
         self._loop.settle_soon()
 
     def end(self) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flowy_sim._engine.faults import LimitExceededFault
+from flowy._safe_text import safe_logger
+from flowy_sim._engine.domains import TOO_MANY_DOMAINS
+from flowy_sim._engine.faults import Fault, LimitExceededFault
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulation import OpenPolls, ServedSimulation
 from flowy_sim._simulation.settings import Settings, check_account, check_name
 from flowy_sim._storage.journal import Journal, NullJournal, SimulationKey
+
+_log = safe_logger("flowy_sim")
+
+_MOST_HINTS = 1_000
 
 
 class Simulations:
@@ -25,6 +31,7 @@ class Simulations:
         self._open_polls = OpenPolls(settings.max_polls)
         self._simulations: dict[SimulationKey, ServedSimulation] = {}
         self._is_closed = False
+        self._hints: set[str] = set()
 
     def __iter__(self) -> Iterator[ServedSimulation]:
         return iter(list(self._simulations.values()))
@@ -97,6 +104,51 @@ class Simulations:
             simulation.end()
         return simulation
 
+    # Hints
+
+    def warn_of(
+        self,
+        fault: Fault,
+        members: Mapping[str, Any],
+        simulation: ServedSimulation,
+        region: str,
+    ) -> None:
+        """Log a hint for a fault that often has a cause which its message does not tell, once.
+
+        Args:
+            fault: the fault.
+            members: those of the call.
+            simulation: the simulation that was called.
+            region: the region that was called.
+        """
+        domain = members.get("domain") or members.get("name")
+        if fault.message == f"Unknown domain: {domain}":
+            hint = self._found_elsewhere(str(domain), simulation, region)
+        elif fault.message == TOO_MANY_DOMAINS:
+            limit = simulation.settings.make_limits().domains
+            hint = (
+                f"{_place(simulation, region)} has {limit} domains, the limit. Raise it, for "
+                "example with --limit domains=10000, or reset the simulation between tests."
+            )
+        else:
+            return
+        if hint and hint not in self._hints:
+            if len(self._hints) >= _MOST_HINTS:
+                self._hints.clear()
+            self._hints.add(hint)
+            _log.warning("%s", hint)
+
+    def _found_elsewhere(self, domain: str, simulation: ServedSimulation, region: str) -> str:
+        for other in self:
+            for engine in other.engines:
+                if domain in engine.domains:
+                    return (
+                        f"A call names the domain {domain!r}, which {_place(simulation, region)} "
+                        f"does not have, but {_place(other, engine.region)} does. Check the "
+                        "region, the path of the endpoint, and the account that the client uses."
+                    )
+        return ""
+
     # Restarts
 
     def restore(
@@ -137,3 +189,9 @@ class Simulations:
             simulation.close()
         self._simulations[key] = simulation
         return simulation
+
+
+def _place(simulation: ServedSimulation, region: str) -> str:
+    """Return what a message calls a region of a simulation."""
+    named = f"the simulation {simulation.name!r}" if simulation.name else "the simulation"
+    return f"{region} of {named} of account {simulation.account}"

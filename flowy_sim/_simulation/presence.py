@@ -58,6 +58,10 @@ class Holder(Protocol):
         """Note that it has just finished its task."""
         ...
 
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time."""
+        ...
+
 
 class Poller:
     """A client that polls.
@@ -72,6 +76,7 @@ class Poller:
         polled: the lists it has polled, at most `MOST_LISTS`.
         last_call: when it last made a call, or received the answer to a poll, in real seconds.
         waiting: the number of its polls that wait.
+        sleeping: whether it sleeps in simulated time.
         empties: how often in a row polls of a list ended empty, with nothing else done in between.
         released: for which waiting task, from which poll, after how many changes it was last
             answered early (see `flowy_sim._simulation.time_skipping`).
@@ -91,6 +96,7 @@ class Poller:
         "last_call",
         "polled",
         "released",
+        "sleeping",
         "tasks",
         "waiting",
     )
@@ -106,6 +112,7 @@ class Poller:
         self.polled: dict[TaskList, None] = {}
         self.last_call = -inf
         self.waiting = 0
+        self.sleeping = False
         self.empties: dict[TaskList, int] = {}
         self.released: dict[tuple[TaskList, TaskList], int] = {}
         self.idle_since = 0
@@ -126,6 +133,10 @@ class Poller:
     def seen(self, now: float) -> None:
         """Note that it has just finished its task."""
         self.last_call = now
+
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time."""
+        return self.sleeping
 
     def as_holder(self) -> Holder:
         """Return the holder of a task that this poller receives now."""
@@ -151,7 +162,7 @@ class HeldTask:
         self.warning = WARNING
 
     def __str__(self) -> str:
-        return f"{self.holder} holds the {self.task} from {self.task.task_list}"
+        return f"{self.holder} holds the {self.task.in_full}"
 
 
 class Presence:
@@ -246,6 +257,12 @@ class Presence:
         self.last_call = poller.last_call
         poller.idle_answers.clear()
 
+    def sleeps(self, poller: Poller, is_asleep: bool) -> None:
+        """Note that a poller sleeps in simulated time, or has woken up."""
+        poller.sleeping = is_asleep
+        if not is_asleep:
+            self.works(poller)
+
     def works(self, poller: Poller) -> None:
         """Note that a poller is busy."""
         self._busy[poller] = None
@@ -274,6 +291,10 @@ class Presence:
             held.sign = self.now()
             held.warning = WARNING
 
+    def release(self, key: TaskKey) -> None:
+        """Note that a task is no longer held."""
+        self._held.pop(key, None)
+
     def drop(self, poller: Poller) -> None:
         """Note that a poller does not work on its tasks any more."""
         for key, held in poller.tasks.items():
@@ -289,13 +310,19 @@ class Presence:
     # What time waits for
 
     def is_task_held(self) -> bool:
-        """Return whether a task is held; warn from time to time that it is."""
-        while self._held:
+        """Return whether a task is held; warn from time to time that it is.
+
+        One whose holder sleeps in simulated time does not count: time has to pass for it.
+        """
+        held = None
+        while self._held and held is None:
             held = self._check(next(iter(self._held)))
-            if held is not None:
-                self._warn_of(held)
-                return True
-        return False
+        if held is not None and held.holder.is_asleep():
+            held = next((each for each in self.held() if not each.holder.is_asleep()), None)
+        if held is None:
+            return False
+        self._warn_of(held)
+        return True
 
     def busy(self) -> float | None:
         """Return for how many real seconds to wait for a busy poller; None if there is none.
@@ -338,7 +365,7 @@ class Presence:
         """
         until = -inf
         for poller in self._pollers_of(task_list):
-            if not poller.waiting:
+            if not (poller.waiting or poller.is_asleep()):
                 until = max(until, poller.last_call + self.patience)
         return until
 
@@ -389,6 +416,16 @@ class Presence:
             if not pollers:
                 del self._pollers[task_list]
 
+    def polled_lists(self) -> dict[TaskList, list[Poller]]:
+        """Return the pollers of each list that may poll it again: they are there, or just were."""
+        recently = self.now() - self.patience
+        found: dict[TaskList, list[Poller]] = {}
+        for task_list, pollers in self._pollers.items():
+            there = [each for each in pollers if each.alive() or each.last_call > recently]
+            if there:
+                found[task_list] = there
+        return found
+
     def open_tasks(self) -> list[HeldTask]:
         """Return the tasks that were handed out and are not over."""
         return [held for held in self._held.values() if held.task.is_open()]
@@ -399,11 +436,10 @@ class Presence:
             real = self.now() - held.sign
             if real < SHORT and not held.task.is_open():
                 _log.warning(
-                    "%s: the %s from %s has timed out %.2f real seconds after its last sign of "
+                    "%s: the %s has timed out %.2f real seconds after its last sign of "
                     "life; slow down the clock, or give it a longer time-out.",
                     self.time_of_simulation,
-                    held.task,
-                    held.task.task_list,
+                    held.task.in_full,
                     real,
                 )
 
@@ -411,7 +447,7 @@ class Presence:
         return (poller for poller in self._pollers.get(task_list, ()) if poller.can_come())
 
     def _forget_ended(self) -> None:
-        for poller in [poller for poller in self._busy if not poller.alive()]:
+        for poller in [each for each in self._busy if each.is_asleep() or not each.alive()]:
             del self._busy[poller]
 
     def _check(self, key: TaskKey) -> HeldTask | None:

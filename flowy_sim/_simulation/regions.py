@@ -83,6 +83,11 @@ class HandedOutTask(NamedTuple):
         kind = f"activity task {self.activity_id!r}" if self.activity_id else "decision task"
         return f"{kind} of {self.workflow_id!r}"
 
+    @property
+    def in_full(self) -> str:
+        """What a message calls it, with its list."""
+        return f"{self} from {self.task_list}"
+
 
 def handed_out(engine: Engine, task_list: TaskList, reply: Mapping[str, Any]) -> HandedOutTask:
     """Return the task that the reply to a poll hands out."""

@@ -156,6 +156,8 @@ def read_limit(text: str) -> tuple[str, int | bool]:
     name, _, value = text.partition("=")
     if value in ("true", "false"):
         return name, value == "true"
+    if name == "throttling":
+        raise ValueError(f"{text!r}: write throttling=true or throttling=false.")
     if _WHOLE.fullmatch(value):
         return name, int(value)
     raise ValueError(f"{text!r} is not a limit; write NAME=NUMBER, such as polls=5000.")

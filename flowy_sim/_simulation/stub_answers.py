@@ -7,16 +7,17 @@ import math
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Self
 
 from flowy import _checks
-from flowy._payloads.hints import hints_of
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim._engine.life_cycles import ActivityTask
 from flowy_sim._events.schema import TIMEOUTS
+from flowy_sim._simulation.clock import in_seconds
 
 NOTHING: Any = object()
 
@@ -68,8 +69,9 @@ class Answers:
         cls: its class, whose type hints results are checked against; None if there is none.
     """
 
-    def __init__(self, label: str, kind: str, cls: Any = None) -> None:
+    def __init__(self, label: str, kind: str, cls: Any = None, payloads: Payloads = PLAIN) -> None:
         self.label = label
+        self.payloads = payloads
         self.kind = kind
         self.cls: type[Activity | Workflow] | None = cls
         self._answers: list[Answer] = []
@@ -82,8 +84,8 @@ class Answers:
         error: Exception | None = None,
         function: Callable[..., Any] | None = None,
         timeout: str | None = None,
-        takes: float = 0,
-        heartbeat: float | None = None,
+        takes: float | timedelta = 0,
+        heartbeat: float | timedelta | None = None,
     ) -> Self:
         """Add the answer to the next call. The last answer is repeated for all further calls.
 
@@ -98,12 +100,12 @@ class Answers:
                 ``SCHEDULE_TO_START`` (no worker takes it), ``SCHEDULE_TO_CLOSE``,
                 ``START_TO_CLOSE`` or ``HEARTBEAT``. Child workflows and Lambda functions only
                 have ``START_TO_CLOSE``.
-            takes: simulated seconds until the answer, whole ones for a child workflow;
-                ``math.inf`` for a worker that dies and never answers. If a time-out of the task
-                is shorter, the task times out.
-            heartbeat: simulated seconds between two heartbeats until the answer; None for none,
-                or for those that the worker sends on its own. A heartbeat that returns that the
-                activity's cancellation was requested ends it as canceled.
+            takes: simulated seconds, or a timedelta, until the answer; whole seconds for a child
+                workflow; ``math.inf`` for a worker that dies and never answers. If a time-out of
+                the task is shorter, the task times out.
+            heartbeat: simulated seconds, or a timedelta, between two heartbeats until the answer;
+                None for none, or for those that the worker sends on its own. A heartbeat that
+                returns that the activity's cancellation was requested ends it as canceled.
 
         Returns:
             The stub or case itself, to add more answers.
@@ -113,6 +115,7 @@ class Answers:
             SerializationError: the result cannot be sent as JSON, or contradicts the type hint.
         """
         __tracebackhide__ = True
+        takes = _seconds(f"takes of the stub of {self.label}", in_seconds(takes), zero=True)
         given = {"result": result is not NOTHING, "error": error is not None}
         given |= {"function": function is not None, "timeout": timeout is not None}
         if sum(given.values()) > 1:
@@ -137,10 +140,12 @@ class Answers:
         self._answers.append(
             Answer(
                 self._function(None if result is NOTHING else result, error, function),
-                _seconds(f"takes of the stub of {self.label}", takes, zero=True),
+                takes,
                 None
                 if heartbeat is None
-                else _seconds(f"heartbeat of the stub of {self.label}", heartbeat, zero=False),
+                else _seconds(
+                    f"heartbeat of the stub of {self.label}", in_seconds(heartbeat), zero=False
+                ),
                 constant=function is None,
                 timeout="" if timeout is None else self._time_out(timeout),
             )
@@ -187,9 +192,9 @@ class Answers:
         if error is None:
             owner = f"the stub of {self.label}"
             try:
-                text = PLAIN.encode_result(owner, result)
-                if result is not None and self.cls is not None and hints_of(self.cls).result:
-                    PLAIN.decode_result(owner, text, self.cls)
+                text = self.payloads.encode_result(owner, result)
+                if self.cls is not None:
+                    self.payloads.decode_result(owner, text, self.cls)
             except SerializationError as unsent:
                 raise unsent.with_traceback(None) from None
             return lambda *args, **kwargs: result
@@ -247,8 +252,8 @@ def timed(answer: Answer, every: float | None, label: str, limits: dict[str, flo
         ConfigurationError: the time-out that was asked for never passes, or another one first.
     """
     if not answer.timeout:
-        finite = 0 < answer.takes < math.inf
-        return replace(answer, heartbeat=every) if finite and not answer.heartbeat else answer
+        is_sent = answer.takes < math.inf and not answer.heartbeat
+        return replace(answer, heartbeat=every) if is_sent else answer
     beats = limits["HEARTBEAT"] / 2
     considered = limits if answer.timeout == "HEARTBEAT" else {**limits, "HEARTBEAT": math.inf}
     time_out_first(label, answer.timeout, considered)
@@ -335,6 +340,7 @@ class _PlainForOthers(Payloads):
     def decode_start(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        __tracebackhide__ = True
         if self.is_plain(owner):
             args, kwargs = plain_arguments(text)
             return list(args), kwargs, []

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import logging
+import marshal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from flowy_sim._engine.execution import Execution
@@ -119,7 +123,7 @@ class Explorer:
             time.perf_counter() - began,
             self.search.covered,
             not self.search and failure is None,
-            self.endings,
+            self.endings.copy(),
             failure,
         )
 
@@ -186,12 +190,17 @@ class Explorer:
 
 
 class _Pruner:
-    """Prunes a run, between two turns, when it has reached a known state."""
+    """Prunes a run, between two turns, when it has reached a state that another run has reached.
+
+    A run that reaches a state again which is its own makes no progress. It goes on until it has
+    taken too many turns, so that it is reported.
+    """
 
     def __init__(self, seen: set[int], schedule: PrefixSchedule) -> None:
         self._seen = seen
         self._schedule = schedule
         self._fingerprints: Fingerprints | None = None
+        self._own: set[int] = set()
 
     def __call__(self, runner: Runner) -> None:
         if not self._schedule.is_past_prefix:
@@ -199,15 +208,35 @@ class _Pruner:
         if self._fingerprints is None:
             self._fingerprints = Fingerprints(runner)
         state = self._fingerprints.current()
+        if state in self._own:
+            return
         if state in self._seen:
             raise PrunedError
         self._seen.add(state)
+        self._own.add(state)
 
 
 def _ending(run: Run) -> str:
     """Return how an execution ended, without its ID, so that equal endings are counted as one."""
     result = attributes_of(run.history[-1]).get("result") or run.reason
     return f"{run.type} {run.status}: {result}"[:_WIDTH].removesuffix(": ")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Silence the log of workers that meet faults; the explorer collects the garbage itself."""
+    logger = logging.getLogger("flowy")
+    level, collects = logger.level, gc.isenabled()
+    logger.setLevel(logging.CRITICAL + 1)
+    gc.disable()
+    gc.freeze()  # Objects that exist now are not garbage of runs, and scanning them takes long.
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        logger.setLevel(level)
+        if collects:
+            gc.enable()
 
 
 def _collect_garbage(everything: bool) -> None:
@@ -228,6 +257,9 @@ def _collect_garbage(everything: bool) -> None:
 # count, so orders that differ only in these are explored once.
 #
 # Model checkers such as SPIN and TLC prune states in the same way.
+#
+# The same state has the same fingerprint in every process, whatever its hash seed, so processes can
+# tell each other which states they have seen.
 
 _MASK = (1 << 64) - 1
 
@@ -266,17 +298,17 @@ class Fingerprints:
         runner = self._runner
         engine, scheduler = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sum(hash((at, due.kind)) for at, due in engine.effects) & _MASK
+        deadlines = sum(stable_hash((at, due.kind)) for at, due in engine.effects) & _MASK
         plans = sum(
-            hash((at, kind, _about(runner, about)))
+            stable_hash((at, kind, _about(runner, about)))
             for at, kind, about in scheduler.delayed_calls.entries()
         )
         late = sum(
-            hash((polled, _task(runner, task)))
+            stable_hash((polled, _task(runner, task)))
             for polled, tasks in scheduler.worker_client.late.items()
             for task in tasks
         )
-        return hash(
+        return stable_hash(
             (
                 runner.simulation.clock.milliseconds,
                 executions,
@@ -288,8 +320,8 @@ class Fingerprints:
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
-                tuple(map(id, scheduler.deployed.values())),
-                tuple(map(id, scheduler.deployed_loops.values())),
+                tuple(map(_code, scheduler.deployed.values())),
+                tuple(map(_code, scheduler.deployed_loops.values())),
             )
         )
 
@@ -298,9 +330,26 @@ class Fingerprints:
         for event in execution.stored(read):
             if event[TYPE] not in _IGNORED:
                 parts = tuple(extract(execution, event) for extract in _extracts(event[TYPE]))
-                digest = hash((digest, event[TIME], event[TYPE], parts))
+                digest = stable_hash((digest, event[TIME], event[TYPE], parts))
         self._read[execution.run_id] = len(execution), digest
-        return hash((execution.workflow_id, digest, frozenset(_open(execution))))
+        opened = sum(map(stable_hash, _open(execution))) & _MASK
+        return stable_hash((execution.workflow_id, digest, opened))
+
+
+def stable_hash(value: Any) -> int:
+    """Return a hash of plain data that does not depend on the process."""
+    try:
+        data = marshal.dumps(value, 2)  # Later versions tell whether two parts are one object.
+    except ValueError:
+        data = repr(value).encode(errors="backslashreplace")
+    return int.from_bytes(blake2b(data, digest_size=8).digest())
+
+
+def _code(deployed: Any) -> object:
+    """Return what identifies deployed code; code that cannot be imported exists here only."""
+    name = getattr(deployed, "__qualname__", None)
+    importable = name is not None and "<" not in name
+    return (deployed.__module__, name) if importable else (name, id(deployed))
 
 
 def _open(execution: Execution) -> Iterator[tuple[object, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowy_sim.explore._choices import Deviation, format_choices
@@ -75,6 +75,16 @@ class Exploration:
         """The number of runs per second."""
         return self.runs / self.seconds if self.seconds else 0.0
 
+    def since(self, earlier: Exploration) -> Exploration:
+        """Return the report without what an earlier report of the same exploration counts."""
+        return replace(
+            self,
+            runs=self.runs - earlier.runs,
+            states=self.states - earlier.states,
+            share=self.share - earlier.share,
+            endings=self.endings - earlier.endings,
+        )
+
     def describe_unreached(self) -> str:
         """Return a sentence that names the given choices that the run never reached."""
         return (
@@ -123,7 +133,9 @@ class Observations:
         """Add a run, up to its end or to where it was pruned."""
         if self.first is None:
             self.first = runner
-        self.uses.note(runner.stubs, runner.stub_dispatch.called)
+        self.uses.note(
+            runner.stubs, runner.stub_dispatch.called, runner.scheduler.delayed_calls.actions
+        )
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
 

@@ -191,6 +191,8 @@ class TaskLate(_Late):
 class AnswerLate(_Late):
     """A worker is slow to finish a task, or its answer is slow on its way.
 
+    Heartbeats go on meanwhile, if the worker sends them on its own or its stub does.
+
     Attributes:
         seconds: by how many seconds it is late; None for long enough that the task has timed out.
     """

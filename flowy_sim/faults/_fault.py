@@ -176,8 +176,18 @@ def checked_faults(given: object) -> tuple[InjectedFault, ...]:
 
 
 def is_injected(error: BaseException) -> bool:
-    """Return whether a fault raised an exception."""
-    return isinstance(error, Killed) or getattr(error, "injected", False)
+    """Return whether a fault raised an exception, or the one that it translates or follows."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, Killed) or getattr(each, "injected", False):
+            return True
+        pending += each.__cause__, each.__context__
+    return False
 
 
 def injected(error: Exception) -> Exception:

@@ -85,7 +85,10 @@ class Deploy(_BetweenTurns):
         if self.workflows or not self.loops:
             by_type(WorkflowType, self.workflows)
         for name, code in self.loops.items():
-            _checks.function(f"the new code of the loop {name!r}", code)
+            if not callable(code):
+                raise ConfigurationError(
+                    f"the new code of the loop {name!r} must be a function, not {code!r}"
+                )
 
     def happen(self, target: FaultTarget) -> None:
         """Restart all workers with the new classes."""

@@ -38,7 +38,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _check(item: pytest.Item) -> None:
-    """Fail a test that left stubs unused, or whose golden histories do not replay."""
+    """Fail a test that left stubs or actions unused, or whose golden histories do not replay."""
     __tracebackhide__ = True
     options = marked_options(item, CHECKS)
     one_run = OBSERVED in item.stash and item.config.getoption("--swf-choices") is not None
@@ -97,7 +97,11 @@ def unused_stubs(item: pytest.Item, *, misnamed: bool = False) -> str:
 
     runner = item.stash.get(RUN_BY, None)
     uses = StubUsage()
-    uses.note(item.stash[STUBBED], runner.stub_dispatch.called if runner else ())
+    stubs = item.stash[STUBBED]
+    if runner is None:
+        uses.note(stubs)
+    else:
+        uses.note(stubs, runner.stub_dispatch.called, runner.scheduler.delayed_calls.actions)
     return "\n".join(uses.unused(misnamed=misnamed))
 
 

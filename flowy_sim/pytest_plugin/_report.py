@@ -19,11 +19,17 @@ MOST_PASSED = 50
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.getgroup("swf", "Amazon SWF, simulated").addoption(
+    group = parser.getgroup("swf", "Amazon SWF, simulated")
+    group.addoption(
         "--swf-report",
         metavar="FILE",
         help="write a page with the timelines and events of all runs, failed ones first, as one "
         "HTML file",
+    )
+    group.addoption(
+        "--swf-redact",
+        action="store_true",
+        help="leave inputs, results and details out of the page of --swf-report",
     )
 
 
@@ -112,5 +118,6 @@ def _write(config: pytest.Config) -> None:
         )
         for part in shown
     ]
-    text = page(runs, "Amazon SWF, simulated: runs of tests", notes)
+    redact = config.getoption("--swf-redact")
+    text = page(runs, "Amazon SWF, simulated: runs of tests", notes, redact=redact)
     Path(config.getoption("--swf-report")).write_text(text, encoding="utf-8")

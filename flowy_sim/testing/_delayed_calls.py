@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowy._client import fault_code
 from flowy_sim._engine.queues import TimerQueue
@@ -18,10 +18,22 @@ from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._worker_pool import HeldAnswer, WorkerClient
 
 _ANSWER, _HEARTBEAT, _DELIVERY, _ACTION = "answer", "heartbeat", "delivery", "action"
-_SLEEP = "sleep"
+_PAUSE, _SLEEP = "pause", "sleep"
 
 _RETRY_SECONDS = 1
 """Seconds after which an answer that did not reach the service is sent again."""
+
+
+class HeldWorker(NamedTuple):
+    """What can happen to a worker while it works.
+
+    Attributes:
+        cancel: called when a heartbeat returns that its task is to be canceled.
+        kill: called when it dies at a heartbeat.
+    """
+
+    cancel: Callable[[], None]
+    kill: Callable[[], None]
 
 
 class DelayedCalls:
@@ -31,6 +43,9 @@ class DelayedCalls:
         clock: the simulation's clock.
         client: the client that makes the calls.
         choose: chooses among calls that are due at the same instant.
+
+    Attributes:
+        actions: the actions of the test, and whether each was called.
     """
 
     def __init__(
@@ -39,11 +54,12 @@ class DelayedCalls:
         self._clock = clock
         self._client = client
         self._due = TimerQueue(choose)
+        self.actions: dict[str, bool] = {}
 
     def clear(self) -> None:
         """Forget the calls of workers. The actions of the test stay."""
         for _, key, (kind, _) in list(self._due.entries()):
-            if kind != _ACTION:
+            if kind not in (_ACTION, _PAUSE):
                 self._due.cancel(key)
 
     def hold_answer(
@@ -63,15 +79,31 @@ class DelayedCalls:
             free = replace = _do_nothing
         else:
             until, key = self._add(held.takes, _ANSWER, self._send, held, free, replace)
-        self._add_heartbeat(held, until, partial(self._cancel, key, held, free, replace))
+        worker = HeldWorker(
+            partial(self._cancel, key, held, free, replace), partial(self._kill, key, replace)
+        )
+        self._add_heartbeat(held, until, worker)
 
     def add_delivery(self, seconds: float, task: object, deliver: Callable[[], object]) -> None:
         """Deliver a task later."""
         self._add(seconds, _DELIVERY, deliver, task)
 
     def add_action(self, seconds: float, action: Callable[[], object]) -> None:
-        """Call a function of the test later."""
-        self._add(seconds, _ACTION, action, None)
+        """Call a function of the test later, and note whether it was called in `actions`."""
+        name = getattr(action, "__qualname__", type(action).__qualname__)
+        key = f"after({seconds:g}, {name})"
+        while key in self.actions:
+            key += " again"
+        self.actions[key] = False
+        self._add(seconds, _ACTION, self._act, None, key, action)
+
+    def add_pause(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call a function of the runner itself later."""
+        self._add(seconds, _PAUSE, action, None)
+
+    def _act(self, about: None, key: str, action: Callable[[], object]) -> None:
+        self.actions[key] = True
+        action()
 
     def add_sleep(self, seconds: float) -> tuple[int, int]:
         """Note that a poll loop sleeps.
@@ -93,7 +125,7 @@ class DelayedCalls:
         """Make the calls that are due by now."""
         while (instant := self.next_instant()) is not None and instant <= self._clock.milliseconds:
             kind, (call, *arguments) = self._due.pop(instant)
-            if kind in (_DELIVERY, _ACTION, _SLEEP):
+            if kind in (_DELIVERY, _PAUSE, _SLEEP):
                 call()
             else:
                 call(*arguments)
@@ -124,30 +156,38 @@ class DelayedCalls:
         else:  # A fault has delayed it.
             self.hold_answer(self._client.held, free, replace)
 
-    def _add_heartbeat(self, held: HeldAnswer, until: float, cancel: Callable[[], None]) -> None:
+    def _add_heartbeat(self, held: HeldAnswer, until: float, worker: HeldWorker) -> None:
         if held.heartbeat is None:
             return
         instant = later(self._clock.milliseconds, held.heartbeat)
         if instant < until:
-            self._due.set(instant, _HEARTBEAT, self._send_heartbeat, held, until, cancel)
+            self._due.set(instant, _HEARTBEAT, self._send_heartbeat, held, until, worker)
 
-    def _send_heartbeat(self, held: HeldAnswer, until: float, cancel: Callable[[], None]) -> None:
-        self._client.begin_turn(held.call.worker)
+    def _send_heartbeat(self, held: HeldAnswer, until: float, worker: HeldWorker) -> None:
+        self._client.begin_turn(held.call.worker, held.call.task)
         token = held.call.request["taskToken"]
         try:
             reply = self._client.record_activity_task_heartbeat(taskToken=token)
-        except Exception as error:
-            if fault_code(error) == "UnknownResourceFault":
+        except BaseException as error:
+            if isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault":
                 return
             if not is_injected(error):
                 raise
+            if not isinstance(error, Exception):
+                worker.kill()
+                return
         else:
             if reply.get("cancelRequested"):
-                cancel()
+                worker.cancel()
                 return
         finally:
             self._client.worker = ""
-        self._add_heartbeat(held, until, cancel)
+        self._add_heartbeat(held, until, worker)
+
+    def _kill(self, key: int, replace: Callable[[], None]) -> None:
+        """Never send an answer, because its worker has died over the task."""
+        self._due.cancel(key)
+        replace()
 
     def _cancel(
         self, key: int, held: HeldAnswer, free: Callable[[], None], replace: Callable[[], None]

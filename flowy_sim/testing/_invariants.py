@@ -110,7 +110,8 @@ class Invariants:
             if execution.domain.name == self._domain and len(execution) != known:
                 self._seen[execution.run_id] = len(execution)
                 ids = Execution(execution.workflow_id, execution.run_id)
-                yield fetch(self._client, self._domain, ids, self._payloads)
+                written = self._simulation.engine().written or ()
+                yield fetch(self._client, self._domain, ids, self._payloads, written=written)
 
 
 def _check(check: Callable[..., object], *run: Run) -> None:

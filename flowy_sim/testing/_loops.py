@@ -12,23 +12,36 @@ another list than the one that it is polling:
 The same rules say when a loop that has returned is called again.
 
 A loop that is killed is never resumed: if its ``finally`` blocks ran, they could make calls that
-a dead process does not make. See `_discard`.
+a dead process does not make. See `flowy_sim.testing._killed_loops`.
+
+In an event loop, coroutines poll at the same time: each waits at its own `Pause`. The event loop
+gives way where it has nothing to do.
 """
 
 from __future__ import annotations
 
-import ctypes
-import dis
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from contextvars import copy_context
-from functools import lru_cache
-from types import CodeType, FrameType
+from contextvars import ContextVar, copy_context
+from math import inf
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flowy._client import SwfClient
 from flowy._installation import install_command
+from flowy_sim.testing._coroutines import (
+    AsyncClient,
+    await_in_strand,
+    is_async,
+    no_running_event_loop,
+    run_in_coroutines,
+    run_in_event_loop,
+    runs_in_strand,
+    sleep_in_event_loop,
+)
+from flowy_sim.testing._killed_loops import abandon, discard, keep, release
 from flowy_sim.testing._watchdog import BLOCKED_SECONDS
 from flowy_sim.testing._worker_pool import PolledList, WorkerClient, WorkerPool
 
@@ -40,6 +53,9 @@ PollingCode = Callable[..., object]
 
 _END = "end of the turn"
 
+POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
+"""The lists that a coroutine, or what it has started, has polled."""
+
 
 class BlockedLoopError(RuntimeError):
     """A poll loop waits for something that does not happen while it waits, such as a lock."""
@@ -47,12 +63,27 @@ class BlockedLoopError(RuntimeError):
     __module__ = "flowy_sim.testing"
 
 
+class Pause:
+    """A place where code waits for a task.
+
+    Args:
+        polled: the list that it polls there; None if it has returned.
+        go_on: called when the poll may be answered, if a coroutine waits for that.
+    """
+
+    def __init__(
+        self, polled: PolledList | None, go_on: Callable[[], object] | None = None
+    ) -> None:
+        self.polled = polled
+        self.go_on = go_on
+
+
 class LoopWorker:
     """Code that polls with its own loop, as a worker.
 
     Args:
         code: the code, or a class or a function that makes it.
-        client: the client that it is called with, if it has a parameter.
+        client: the client of all workers.
         lists: the lists that this code has polled so far, in this or in another worker.
 
     Attributes:
@@ -61,27 +92,32 @@ class LoopWorker:
     """
 
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
-        self._code = _made(code, client)
+        self._own_client = client.client_of_loop()
+        self._code = made(code, self._own_client)
         self._keeps_state = self._code is not code
         self._client = client
         self._lists = lists
         self._greenlet: greenlet | None = None
-        self._polls: PolledList | None = None
+        self._event_loops: list[asyncio.AbstractEventLoop] = []
+        self._pauses = [Pause(None)]
         self._wakes_at: int | None = None
         self._woken: Callable[[], bool] | None = None
         self._is_new = True
         self._released: dict[tuple[PolledList, PolledList | None], object] = {}
-        self._stranger: PolledList | None = None
+        self._stranger: Pause | None = None
+        self._gone_on = 0
         self._failure: BaseException | None = None
         self._digest = 0
         self.answers: list[object] = []
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
-        if self._wakes_at is not None:
-            is_woken = self._woken is not None and self._woken()
-            return is_woken or self._client.now() >= self._wakes_at
-        return self._is_new or self._polls in waiting or self._reason(waiting) is not None
+        if self._is_new or self._is_over():
+            return True
+        return any(
+            pause.polled in waiting or self._reason(pause, waiting) is not None
+            for pause in self._pauses
+        )
 
     def is_ready_for_strangers(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code may be about to poll one of the given lists for the first time.
@@ -89,13 +125,12 @@ class LoopWorker:
         Args:
             waiting: lists with tasks that no worker has polled.
         """
-        if self._wakes_at is not None:
-            return False
         for each in waiting:
-            if each not in self._lists and (each, self._polls) not in self._released:
-                self._released[each, self._polls] = None
-                self._stranger = each
-                return True
+            for pause in self._pauses:
+                if each not in self._lists and (each, pause.polled) not in self._released:
+                    self._released[each, pause.polled] = None
+                    self._stranger = pause
+                    return True
         return False
 
     def run_once(self) -> bool:
@@ -107,19 +142,19 @@ class LoopWorker:
         from greenlet import getcurrent, greenlet
 
         self._is_new = False
-        if self._polls is None and self._wakes_at is None:
-            self._note_release()
-        self._wakes_at = None
         current = self._greenlet
         if current is None:
+            self._release(self._pauses[0])
+            self._pauses = []
             current = self._greenlet = greenlet(self._run, getcurrent())
             current.gr_context = copy_context()
-            _keep(current)
+            keep(current)
         current.parent = getcurrent()
         self._client.loop = self
         self._client.watchdog.enter()
         try:
-            outcome = current.switch()
+            with no_running_event_loop():
+                outcome = current.switch()
         except BaseException:
             self._end()
             raise
@@ -140,8 +175,11 @@ class LoopWorker:
         if self._client.loop is self:
             return  # It has killed itself, and is discarded when it has left its greenlet.
         abandoned, self._greenlet = self._greenlet, None
+        loops = [loop for loop in self._event_loops if not loop.is_closed()]
+        self._event_loops = []
         if abandoned is not None:
-            _discard(abandoned)
+            with no_running_event_loop():
+                discard(abandoned, loops)
 
     def digest(self) -> int:
         """Return a number that is the same if the loop has received the same answers.
@@ -151,34 +189,67 @@ class LoopWorker:
         for each in self.answers:
             self._digest = hash((self._digest, repr(_without_ids(each))))
         self.answers.clear()
-        return hash((self._digest, self._is_new, self._polls, self._wakes_at))
+        polled = tuple(pause.polled for pause in self._pauses)
+        return hash((self._digest, self._is_new, polled, self._wakes_at))
 
     # Called by the code, in its greenlet
 
-    def poll(self, polled: PolledList, has_task: Callable[[], bool]) -> None:
-        """Wait until a poll may be answered.
+    def poll(self, polled: PolledList) -> None:
+        """Wait until a poll of a list may be answered."""
+        if runs_in_strand():
+            await_in_strand(self.poll_in_event_loop(polled))
+            return
+        self._note_list(polled)
+        pause = Pause(polled)
+        others, self._pauses = self._pauses, [pause]
+        while self._client.received or not self._may_be_answered(pause):
+            self._suspend()
+        self._pauses = others
+
+    async def poll_in_event_loop(self, polled: PolledList | None) -> None:
+        """Wait until a poll may be answered, while other coroutines go on.
 
         Args:
-            polled: the list that the code polls.
-            has_task: returns whether it has a task now.
+            polled: the list that a coroutine polls; None if it has returned.
         """
-        self._polls = polled
-        if polled not in self._lists:
-            self._lists.append(polled)
-        while self._client.received or not (has_task() or self._note_release()):
-            self._suspend()
-        self._polls = None
+        if polled is not None:
+            self._note_list(polled)
+        answered = asyncio.get_running_loop().create_future()
+
+        def go_on() -> None:
+            if not answered.done():
+                answered.set_result(None)
+
+        pause = Pause(polled, go_on)
+        self._pauses.append(pause)
+        try:
+            await answered
+        finally:
+            self._pauses.remove(pause)
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Wait for some simulated time, or until `woken` returns that it is over."""
-        self._wakes_at, key = self._client.wake_after(seconds)
-        self._woken = woken
-        self._suspend()
-        self._woken = None
-        is_woken = woken is not None and woken()
-        if is_woken:
-            self._client.cancel_sleep(key)
+        if runs_in_strand():
+            await_in_strand(sleep_in_event_loop(seconds, woken))
+            return
+        others, self._pauses = self._pauses, []
+        is_woken = self._sleep(seconds, woken)
+        self._pauses = others
         self.answers.append((seconds, is_woken))
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Wait for something to happen in the event loop of the code."""
+        if self._answer_poll() or seconds == 0:
+            return
+        is_woken = self._sleep(seconds, lambda: wait(0), self._answer_poll)
+        self.answers.append((seconds, is_woken))
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in the code."""
+        self._event_loops = [each for each in self._event_loops if not each.is_closed()]
+        if loop not in self._event_loops:
+            self._event_loops.append(loop)
+            run_in_coroutines(loop)
 
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""
@@ -199,9 +270,12 @@ class LoopWorker:
             self._suspend()
 
     def _run(self) -> None:
-        takes_client = _has_parameter(self._code)
-        made = self._code(self._client) if takes_client else self._code()
-        if callable(made) and not takes_client and not self._lists:
+        takes_client = has_parameter(self._code)
+        client = AsyncClient(self._client) if is_async(self._code) else self._own_client
+        made: Any = self._code(client) if takes_client else self._code()
+        if inspect.iscoroutine(made):
+            run_in_event_loop(made)
+        elif callable(made) and not takes_client and not self._lists:
             self._code = made  # It was a function that makes the code.
             self._keeps_state = True
             self._is_new = True
@@ -211,35 +285,96 @@ class LoopWorker:
         assert current is not None
         parent = current.parent
         assert parent is not None
-        parent.switch(_END)
+        with no_running_event_loop():
+            parent.switch(_END)
+
+    def _sleep(
+        self,
+        seconds: float,
+        woken: Callable[[], bool] | None,
+        answered: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Wait until time has passed, or a function returns True; return whether `woken` has."""
+        key = None
+        if seconds < inf:
+            self._wakes_at, key = self._client.wake_after(seconds)
+        self._woken = woken
+        self._suspend()
+        while not (self._is_over() or answered()):
+            self._suspend()
+        self._wakes_at = self._woken = None
+        is_woken = woken is not None and woken()
+        if key is not None:
+            self._client.cancel_sleep(key)
+        return is_woken
+
+    def _is_over(self) -> bool:
+        """Return whether the code slept, and does not any more."""
+        if self._wakes_at is not None and self._client.now() >= self._wakes_at:
+            return True
+        return self._woken is not None and self._woken()
 
     def _end(self) -> None:
         if self._greenlet is not None:
-            _release(self._greenlet)
-        self._greenlet = self._polls = None
+            release(self._greenlet)
+        self._greenlet = self._wakes_at = self._woken = None
+        abandon([loop for loop in self._event_loops if not loop.is_closed()])
+        self._event_loops = []
+        self._pauses = [Pause(None)]
         if not self._keeps_state:
             self.answers.clear()
             self._digest = 0
 
-    def _note_release(self) -> bool:
-        """Return whether to answer the poll empty, so that the code polls another list."""
-        if self._stranger is not None:
-            self._stranger = None
-            return True
-        reason = self._reason(self._client.waiting())
-        if reason is None:
+    def _note_list(self, polled: PolledList) -> None:
+        if polled not in self._lists:
+            self._lists.append(polled)
+        POLLED.get(set()).add(polled)
+
+    def _answer_poll(self) -> bool:
+        """Let a coroutine go on whose poll may be answered; return whether there is one."""
+        if self._client.received:
             return False
-        self._released[reason, self._polls] = self._client.changes()
+        waiting = self._client.waiting()
+        found = [pause for pause in self._pauses if pause.polled in waiting]
+        if found:
+            self._gone_on += 1
+            chosen = found[self._client.choose("poll", len(found)) if len(found) > 1 else 0]
+        else:
+            released = next((pause for pause in self._pauses if self._release(pause)), None)
+            if released is None:
+                return False
+            chosen = released
+        assert chosen.go_on is not None
+        chosen.go_on()
         return True
 
-    def _reason(self, waiting: AbstractSet[PolledList]) -> PolledList | None:
+    def _changes(self) -> object:
+        """Return what is different after each change that may concern the code."""
+        return self._client.changes(), self._gone_on
+
+    def _may_be_answered(self, pause: Pause) -> bool:
+        return pause.polled in self._client.waiting() or self._release(pause)
+
+    def _release(self, pause: Pause) -> bool:
+        """Return whether to answer a poll empty, so that the code polls another list."""
+        if self._stranger is pause:
+            self._stranger = None
+            return True
+        reason = self._reason(pause, self._client.waiting())
+        if reason is None:
+            return False
+        self._released[reason, pause.polled] = self._changes()
+        return True
+
+    def _reason(self, pause: Pause, waiting: AbstractSet[PolledList]) -> PolledList | None:
         """Return another list that the code polls and that has a task, unless it was tried."""
-        changes = self._client.changes()
+        changes = self._changes()
+        polled = [each.polled for each in self._pauses]
         for each in self._lists:
             if (
                 each in waiting
-                and each != self._polls
-                and self._released.get((each, self._polls)) != changes
+                and each not in polled
+                and self._released.get((each, pause.polled)) != changes
             ):
                 return each
         return None
@@ -252,15 +387,22 @@ class LoopPool(WorkerPool):
         current: returns the code of a new worker, or a class or a function that makes it.
         client: the client of all workers.
         role: the name of the worker, before its number.
+
+    Attributes:
+        abandoned: the lists that the workers before the present one have polled.
     """
 
     def __init__(self, current: Callable[[], PollingCode], client: WorkerClient, role: str) -> None:
         self._alive: list[LoopWorker] = []
+        self.abandoned: set[PolledList] = set()
         lists: list[PolledList] = []
 
         def create(_: str) -> LoopWorker:
             for killed in self._alive:
                 killed.discard()
+            # A new worker may poll other lists, such as one of its own host.
+            self.abandoned.update(lists)
+            lists.clear()
             self._alive = [LoopWorker(current(), client, lists)]
             return self._alive[0]
 
@@ -305,12 +447,12 @@ def check_greenlet() -> None:
         ) from error
 
 
-def _made(code: PollingCode, client: SwfClient) -> PollingCode:
+def made(code: PollingCode, client: SwfClient) -> PollingCode:
     """Return the code of a new worker: an instance, if it is a class."""
     if not isinstance(code, type):
         return code
-    made: PollingCode = code(client) if _has_parameter(code) else code()
-    return made
+    instance: PollingCode = code(client) if has_parameter(code) else code()
+    return instance
 
 
 def _without_ids(answer: Any) -> Any:
@@ -329,7 +471,7 @@ def _without_ids(answer: Any) -> Any:
 _IDS = frozenset({"ResponseMetadata", "taskToken", "runId", "nextPageToken"})
 
 
-def _has_parameter(code: PollingCode) -> bool:
+def has_parameter(code: PollingCode) -> bool:
     """Return whether code must be called with an argument, or can be."""
     try:
         parameters = inspect.signature(code).parameters.values()
@@ -341,79 +483,3 @@ def _has_parameter(code: PollingCode) -> bool:
         inspect.Parameter.VAR_POSITIONAL,
     )
     return any(each.kind in positional for each in parameters)
-
-
-# Killed loops
-
-# A greenlet that is garbage-collected gets a GreenletExit, which runs its ``finally`` blocks. So
-# each is kept alive by one more reference, until it has ended. One that never ends stays until the
-# process does; it has no effect, but what it refers to stays in memory. Therefore code that would
-# do nothing about the exception gets it: most loops poll where no handler does anything.
-
-
-def _keep(kept: greenlet) -> None:
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-
-
-def _release(kept: greenlet) -> None:
-    ctypes.pythonapi.Py_DecRef(ctypes.py_object(kept))
-
-
-def _discard(abandoned: greenlet) -> None:
-    """End a greenlet without running any more of its code."""
-    from greenlet import getcurrent
-
-    frame: Any = abandoned.gr_frame
-    while frame is not None:
-        if not _ignores_exit(frame):
-            return
-        frame = frame.f_back
-    abandoned.parent = getcurrent()
-    abandoned.throw()
-    _release(abandoned)
-
-
-def _ignores_exit(frame: FrameType) -> bool:
-    return _runs_nothing(frame.f_code, frame.f_lasti)
-
-
-_PASSING = frozenset(
-    {
-        "PUSH_EXC_INFO",
-        "POP_EXCEPT",
-        "COPY",
-        "NOP",
-        "CACHE",
-        "EXTENDED_ARG",
-        "BUILD_TUPLE",
-        "CHECK_EXC_MATCH",
-        "NOT_TAKEN",
-    }
-)
-"""Instructions of handlers that have no effect."""
-
-_CAUGHT_BY = frozenset({"BaseException", "GreenletExit"})
-
-
-@lru_cache(maxsize=1024)
-def _runs_nothing(code: CodeType, at: int) -> bool:
-    """Return whether no handler does anything about a GreenletExit at an instruction.
-
-    Handlers that only catch other exceptions don't: follow each to where it raises again.
-    """
-    table = dis._parse_exception_table(code)  # type: ignore[attr-defined]
-    instructions = {each.offset: each for each in dis.get_instructions(code)}
-    offsets = sorted(instructions)
-    while (target := next((e.target for e in table if e.start <= at < e.end), None)) is not None:
-        if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE):
-            return False
-        at = target
-        while (found := instructions[at]).opname != "RERAISE":
-            if found.opname.startswith("POP_JUMP") and "FALSE" in found.opname:
-                at = int(found.argval)
-                continue
-            loads = found.opname.startswith("LOAD_") and found.argval not in _CAUGHT_BY
-            if not (loads or found.opname in _PASSING):
-                return False
-            at = offsets[offsets.index(at) + 1]
-    return True

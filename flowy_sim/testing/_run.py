@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,9 @@ class StuckError(Exception):
 class Run:
     """A run of a workflow, up to its end or to where it got stuck.
 
+    Everything but `simulated_seconds` is about this run alone. If it continues a run before it as
+    new, that one is in `runs`.
+
     Attributes:
         workflow_id, run_id: the execution.
         history: its events, oldest first, as GetWorkflowExecutionHistory returns them; see
@@ -79,6 +82,17 @@ class Run:
     payloads: Payloads = field(default=PLAIN, repr=False, compare=False)
     earlier: tuple[Run, ...] = ()
     can_call: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    _written: Sequence[str] = field(default=(), repr=False, compare=False)
+    _now: datetime | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs before it that continued as new, oldest first, and this one.
+
+        Example:
+            ``[call for each in run.runs for call in each.calls(Resize)]``
+        """
+        return (*self.earlier, self)
 
     @property
     def successor(self) -> Execution | None:
@@ -137,15 +151,21 @@ class Run:
 
     @property
     def simulated_seconds(self) -> float:
-        """Simulated seconds from the first event to the last, those of earlier runs included."""
-        first = self.earlier[0] if self.earlier else self
-        lasted: timedelta = self.history[-1]["eventTimestamp"] - first.history[0]["eventTimestamp"]
+        """Simulated seconds from the first event to the last, those of earlier runs included.
+
+        An open run lasts until the time at which the runner gave it up.
+        """
+        last = self.history[-1]["eventTimestamp"]
+        if self.status == OPEN and self._now is not None:
+            last = self._now
+        lasted: timedelta = last - self.runs[0].history[0]["eventTimestamp"]
         return lasted / timedelta(seconds=1)
 
     def calls(self, what: object = None) -> list[RecordedCall]:
         """Return the calls of a workflow in order: activities, child workflows, Lambda functions.
 
-        Each attempt is a call of its own. The calls of earlier runs come first.
+        Each attempt is a call of its own. As in `history`, those of earlier runs are not among
+        them; see `runs`.
 
         Args:
             what: an activity or a child workflow, or the name of one or of a Lambda function;
@@ -162,9 +182,8 @@ class Run:
             ConfigurationError: the workflow cannot call anything of that name.
         """
         __tracebackhide__ = True
-        found: list[RecordedCall] = []
-        for run in (*self.earlier, self):
-            found += calls(run.history, self.payloads, what)
+        writes = [number for number, run_id in enumerate(self._written, 1) if run_id == self.run_id]
+        found = calls(self.history, self.payloads, what, writes[: len(self.history)])
         if not found and isinstance(what, str) and self.can_call and what not in self.can_call:
             raise ConfigurationError(
                 f"{self.type} cannot call anything named {what!r}{nearest(what, self.can_call)}"
@@ -246,6 +265,8 @@ def fetch(
     execution: Execution,
     payloads: Payloads = PLAIN,
     can_call: frozenset[str] = frozenset(),
+    written: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> Run:
     """Fetch an execution from a service, as far as it has got.
 
@@ -255,9 +276,14 @@ def fetch(
         execution: its IDs, as `flowy.start` returns them.
         payloads: decodes its arguments and results.
         can_call: the names of everything that it can call; empty if they are not known.
+        written: the run IDs of the events of all executions, in the order in which they were
+            written, as far as that is known; it may grow.
+        now: the current time; None if it is not known.
     """
     events = history(client, domain, execution)
-    return Run(execution.workflow_id, execution.run_id, events, payloads, can_call=can_call)
+    return Run(
+        execution.workflow_id, execution.run_id, events, payloads, (), can_call, written, now
+    )
 
 
 def open_executions(client: Client, domain: str, most: int) -> list[Execution]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
+from flowy_sim._simulation.clock import in_seconds
 from flowy_sim._simulation.stub_answers import stub_payloads
 from flowy_sim._simulation.stubs import Stubs, UnexpectedCallError
 from flowy_sim.faults._fault import InjectedFault, checked_faults
@@ -100,7 +102,11 @@ class Runner:
             workflows choose while they run, and those that executions are started on.
         most_restarts: the number of times that an execution may continue as new while the runner
             follows it.
+        times_out: whether an execution may end by its own time-out. Otherwise, one for which
+            nothing but that will happen is stuck.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        virtual_sleep: whether code that polls with its own loop, and the threads that it starts,
+            sleep in simulated time. Event loops of asyncio always do in such code.
         payloads: encodes and decodes arguments and results. By default they are JSON, and no
             longer than the service allows.
         on_event: called with the workflow ID and the event for each event in the history of an
@@ -130,7 +136,9 @@ class Runner:
         workers: int | None = None,
         task_lists: Iterable[str] = (),
         most_restarts: int = MOST_RESTARTS,
+        times_out: bool = False,
         freeze: bool = False,
+        virtual_sleep: bool = True,
         payloads: Payloads = PLAIN,
         on_event: EventListener | None = None,
         faults: Iterable[InjectedFault] = (),
@@ -160,6 +168,7 @@ class Runner:
             on_fault or _ignore,
         )
         worker_client = self.scheduler.worker_client
+        worker_client.virtual_sleep = virtual_sleep
         self.stub_dispatch = StubDispatch(
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )
@@ -169,6 +178,10 @@ class Runner:
         self._most_restarts = whole_number("most_restarts", most_restarts)
         self._activities = None if activities is None else activities_in(activities)
         self._workflows = dict.fromkeys(workflows_in(workflows))
+        engine = simulation.engine()
+        if engine.written is None:
+            engine.written = []
+        self._written = engine.written
         self._invariants = Invariants(simulation, self._client, domain, payloads)
         self.turn_loop = TurnLoop(
             self.scheduler,
@@ -178,6 +191,7 @@ class Runner:
             freeze,
             on_turn,
             self._most_restarts,
+            times_out,
         )
         self._watched: list[Callable[[], object]] = []
         self._started = 0
@@ -242,6 +256,9 @@ class Runner:
         the one that it is called with, and those that it makes. `time.sleep` takes simulated time
         and no real time. The runner's domain is registered now, so that the code's types can be.
 
+        All ``async def`` functions share one event loop, whose time is simulated. They are called
+        with a client whose methods are coroutines, as aiobotocore's are.
+
         A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
 
         Args:
@@ -251,11 +268,14 @@ class Runner:
             name: the name of the worker; by default that of the code.
 
         Raises:
-            ConfigurationError: the code cannot be called, or is an async function.
+            ConfigurationError: the code cannot be called.
             ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
-        function("code that polls with its own loop", code)
+        if not callable(code):
+            raise ConfigurationError(
+                f"code that polls with its own loop is a function, not {code!r}"
+            )
         check_greenlet()
         self._register_domain()
         self.stub_dispatch.has_loops = True
@@ -406,27 +426,29 @@ class Runner:
         )
         self._event_feed.publish()
 
-    def after(self, seconds: float, action: Callable[[], object]) -> None:
+    def after(self, seconds: float | timedelta, action: Callable[[], object]) -> None:
         """Call a function after some simulated time.
 
         Args:
-            seconds: the number of seconds from now.
-            action: called between two turns: sends a signal, say, or completes a task.
+            seconds: the number of seconds from now, or a timedelta.
+            action: called between two turns: sends a signal, say, or completes a task. One that
+                is never called, because the workflow ends before, fails a test of the fixture
+                ``swf_run`` or an explored one, as an unused stub does.
 
         Example:
             ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
         """
         __tracebackhide__ = True
-        number("the seconds after which an action is called", seconds)
+        seconds = number("the seconds after which an action is called", in_seconds(seconds))
         self.scheduler.delayed_calls.add_action(seconds, function("an action", action))
 
-    def advance(self, seconds: float = 0) -> None:
+    def advance(self, seconds: float | timedelta = 0) -> None:
         """Do all work that can be done now, and let simulated time pass.
 
         For tests that check or do something while an execution is open.
 
         Args:
-            seconds: the number of seconds to pass.
+            seconds: the number of seconds to pass, or a timedelta.
 
         Raises:
             FlowyError: a decider fails.
@@ -441,7 +463,9 @@ class Runner:
         """
         __tracebackhide__ = True
         reached: list[bool] = []
-        self.after(seconds, lambda: reached.append(True))
+        seconds = number("the seconds to pass", in_seconds(seconds))
+        self._register_domain()
+        self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
             while True:
                 while self.turn_loop.take_turn():
@@ -501,7 +525,7 @@ class Runner:
         scheduler, registry = self.scheduler, self.scheduler.registry
         if registry is None:
             return ""
-        polled = scheduler.workers().activity_lists or ()
+        polled = scheduler.polled_for_activities()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(
@@ -516,7 +540,8 @@ class Runner:
         # What other code than flowy's can call is not known.
         known = self.stub_dispatch.is_flowys(execution.run_id)
         can_call = self.scheduler.can_call if known else frozenset[str]()
-        return fetch(self._client, self._domain, execution, self.payloads, can_call)
+        written = self._written
+        return fetch(self._client, self._domain, execution, self.payloads, can_call, written)
 
     def _prepare_workers(self) -> None:
         """Register all types, and start workers on their task lists."""

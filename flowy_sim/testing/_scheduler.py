@@ -10,7 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from flowy._client import Execution, fault_code
@@ -25,6 +25,8 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.stubs import STUBS_LIST
+from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
+from flowy_sim._simulation.virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
     InjectedFault,
@@ -33,12 +35,13 @@ from flowy_sim.faults._fault import (
     WorkerCall,
     is_injected,
 )
+from flowy_sim.testing._async_loops import AsyncLoops
+from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -50,7 +53,7 @@ _LOOK = 0.005
 """Real seconds between two looks for calls of threads that poll loops have started."""
 
 _GRACE = 4
-"""The number of looks for which such a thread counts as busy although it does not compute."""
+"""The number of looks in a row for which such a thread is busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -112,7 +115,8 @@ class Scheduler:
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
         self._loop_pools: list[LoopPool] = []
-        self._loop_names: dict[str, None] = {}
+        self._loop_names: dict[str, bool] = {}
+        self._async_loops: AsyncLoops | None = None
         self.deployed_loops: dict[str, PollingCode] = {}
         self._next = 0
         self._thread = threading.get_ident()
@@ -141,15 +145,25 @@ class Scheduler:
         ]
 
     def add_loop(self, code: PollingCode, name: str) -> None:
-        """Give turns to code that polls with its own loop."""
+        """Give turns to code that polls with its own loop; coroutines share one worker."""
         from flowy_sim._clients.mock_swf import mock_swf  # It imports boto3.
 
+        self._loop_names[name] = is_async(code)
         with mock_swf(self.simulation):  # A class may make its client when it is instantiated.
-            self._loop_pools.append(
-                LoopPool(lambda: self.deployed_loops.get(name, code), self.worker_client, name)
-            )
-        self._loop_names[name] = None
-        self.simulation.threads.intercept = self.worker_client.intercept
+            if not is_async(code):
+                self._add_loop_pool(lambda: self.deployed_loops.get(name, code), name)
+                return
+            if self._async_loops is None:
+                self._async_loops = AsyncLoops(self.worker_client, self.deployed_loops)
+                main = self._async_loops.main
+                self._add_loop_pool(lambda: main, "asyncio loops")
+            self._async_loops.add(name, code)
+
+    def _add_loop_pool(self, current: Callable[[], PollingCode], role: str) -> None:
+        self._loop_pools.append(LoopPool(current, self.worker_client, role))
+        threads = self.simulation.threads
+        threads.intercept = self.worker_client.intercept
+        threads.intercept_in_event_loop = self.worker_client.intercept_in_event_loop
 
     def discard_loops(self) -> None:
         """Never let poll loops go on, so that they can be freed."""
@@ -164,8 +178,10 @@ class Scheduler:
             return
         from flowy_sim._clients.mock_swf import mock_swf
 
-        client = self.worker_client
-        with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
+        client, threads = self.worker_client, self.simulation.threads
+        runner = threading.current_thread()
+        sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
+        with mock_swf(self.simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
             yield
 
     @property
@@ -192,6 +208,12 @@ class Scheduler:
             self._known.workflows,
             self._known.payloads,
         )
+
+    def polled_for_activities(self) -> set[str]:
+        """Return the names of all lists that workers have polled for activity tasks."""
+        abandoned = [each for pool in self._loop_pools for each in pool.abandoned]
+        before = {name for poll, name in abandoned if poll == ACTIVITY_POLL}
+        return before.union(self.workers().activity_lists or ())
 
     def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
         create = self._decider if poll == DECISION_POLL else self._worker
@@ -270,9 +292,10 @@ class Scheduler:
             return False
         time_skipping = self.simulation.host.time_skipping
         changes, looks = time_skipping.changes, 0
-        while looks < _GRACE or self.simulation.threads.another_computes():
+        while looks < _GRACE:
             really_sleep(_LOOK)
-            looks += 1
+            # A thread that waits for the interpreter's lock does not seem to compute.
+            looks = 0 if self.simulation.threads.another_computes() else looks + 1
             if time_skipping.changes != changes:
                 return True
         return False
@@ -368,7 +391,9 @@ class Scheduler:
         events = history(self.client, self.domain, Execution(ids["workflowId"], ids["runId"]))
         started = attributes_of(events[task["startedEventId"] - 1])
         scheduled = attributes_of(events[started["scheduledEventId"] - 1])
-        names = ("heartbeatTimeout", "startToCloseTimeout", "scheduleToCloseTimeout")
+        names = ["startToCloseTimeout", "scheduleToCloseTimeout"]
+        if self.worker_client.heartbeat is None:
+            names.append("heartbeatTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
         return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
 
@@ -394,11 +419,16 @@ class Scheduler:
         Raises:
             ConfigurationError: there is no loop of a name.
         """
-        for name in loops:
+        for name, code in loops.items():
             if name not in self._loop_names:
                 raise ConfigurationError(
                     f"Deploy names the loop {name!r}; the loops of this test are "
                     f"{', '.join(self._loop_names) or 'none'}"
+                )
+            if is_async(code) != self._loop_names[name]:
+                raise ConfigurationError(
+                    f"Deploy gives {code!r} for the loop {name!r}; an async function can only be "
+                    "replaced by another one"
                 )
         self.deployed_loops.update(loops)
         for workflow in workflows:

@@ -327,8 +327,12 @@ class StubDispatch:
 
     def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
         """Return an answer with its time and heartbeats, as its time-out needs them."""
-        task = self._simulation.engine().executions[context.run_id].activities[context.activity_id]
-        limits = limits_of(task, self._simulation.clock.milliseconds)
+        execution = self._simulation.engine().executions[context.run_id]
+        task = execution.activities.get(context.activity_id)
+        # A late worker may work on a task that is over.
+        limits = {} if task is None else limits_of(task, self._simulation.clock.milliseconds)
+        if answer.timeout and task is None:
+            return replace(answer, takes=math.inf, timeout="")
         return timed(answer, every, context.type, limits)
 
     def _limits_before_start(self, call: Reply) -> dict[str, float]:
@@ -413,7 +417,8 @@ def _run_like(original: Callable[..., Any] | None) -> Callable[..., Any]:
     if original is not None:
         run.__wrapped__ = original  # type: ignore[attr-defined]
         run.__annotations__ = original.__annotations__
-        run.__signature__ = getattr(original, "__signature__", None)  # type: ignore[attr-defined]
+        if hasattr(original, "__signature__"):  # That of an activity that is a function.
+            run.__signature__ = original.__signature__  # type: ignore[attr-defined]
     return run
 
 

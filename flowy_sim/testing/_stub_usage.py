@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from flowy_sim._simulation.stubs import Stubs
+
+_ACTION = "action"
 
 
 class StubUsageRow(NamedTuple):
     """The usage of one stub, as plain data.
 
     Attributes:
-        kind, name, version: those of the stub.
-        own: whether it has answered a call that fits no case.
+        kind, name, version: those of the stub; or of an action of `Runner.after`.
+        own: whether it has answered a call that fits no case; or whether the action was called.
         cases: each case, and whether it has answered a call.
     """
 
@@ -33,13 +35,15 @@ class StubUsageRow(NamedTuple):
 
     def unused(self) -> list[str]:
         """Name the parts of the stub that have answered no call."""
+        if self.kind == _ACTION:
+            return [] if self.own else [f"the action of {self.name}"]
         stub = f"the stub of {self.name} {self.version}".rstrip()
         unused = [f"{case} of {stub}" for case, used in self.cases if not used]
         return unused if self.own or len(unused) < len(self.cases) else [stub]
 
 
 class StubUsage:
-    """Records which stubs were used in one or more runs.
+    """Records which stubs, and which actions of `Runner.after`, were used in one or more runs.
 
     Example:
         ::
@@ -53,17 +57,22 @@ class StubUsage:
         self._rows: dict[tuple[str, str, str], StubUsageRow] = {}
         self._called: dict[str, None] = {}
 
-    def note(self, stubs: Stubs, called: Iterable[str] = ()) -> None:
+    def note(
+        self, stubs: Stubs, called: Iterable[str] = (), actions: Mapping[str, bool] | None = None
+    ) -> None:
         """Add the usage of a run.
 
         Args:
             stubs: the stubs of the run.
             called: what it has called, such as ``resize 1``.
+            actions: its actions, and whether each was called.
         """
-        rows = (
+        rows = [
             StubUsageRow(stub.kind, stub.name, stub.version, stub.used, stub.cases_used())
             for stub in stubs
-        )
+        ]
+        given = actions or {}
+        rows += [StubUsageRow(_ACTION, name, "", done, ()) for name, done in given.items()]
         self.merge((rows, called))
 
     def rows(self) -> tuple[list[StubUsageRow], list[str]]:
@@ -88,8 +97,10 @@ class StubUsage:
         sentences = []
         for row in self._rows.values():
             label = f"{row.name} {row.version}".rstrip()
-            near = get_close_matches(row.name, known, 1) if label not in known.values() else ()
+            is_known = label in known.values() or row.kind == _ACTION
+            near = () if is_known else get_close_matches(row.name, known, 1)
             nearest = f"; the nearest that was called is {known[near[0]]}" if near else ""
+            verb = "called: the test ended before" if row.kind == _ACTION else "used"
             if near or not misnamed:
-                sentences += [f"{part} was never used{nearest}" for part in row.unused()]
+                sentences += [f"{part} was never {verb}{nearest}" for part in row.unused()]
         return sentences

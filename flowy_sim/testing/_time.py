@@ -15,7 +15,7 @@ from flowy._installation import install_command
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
-from flowy_sim._events.waits import explain, waits
+from flowy_sim._events.waits import explain, waits_of
 from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
@@ -66,6 +66,7 @@ class TurnLoop:
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         on_turn: called between two turns.
         most_restarts: the number of times that an execution may continue as new.
+        times_out: whether an execution may end by its own time-out.
 
     Attributes:
         follow_clock: lets user code see the present simulated time.
@@ -83,6 +84,7 @@ class TurnLoop:
         freeze: bool,
         on_turn: Callable[[], None] | None,
         most_restarts: int = 0,
+        times_out: bool = False,
     ) -> None:
         self._scheduler = scheduler
         self._simulation = scheduler.simulation
@@ -94,6 +96,7 @@ class TurnLoop:
         if freeze:
             freezegun()
         self._on_turn = on_turn
+        self._times_out_in_the_end = times_out
         self._checked_at = 0
         self._is_active = False
         self._restarts = Restarts(self._simulation, max(_MOST_RESTARTS, most_restarts + 2))
@@ -184,7 +187,7 @@ class TurnLoop:
         """Skip time until something happens.
 
         Raises:
-            StuckError: nothing will, except that the execution times out.
+            StuckError: nothing will, except that the execution times out, and it must not.
         """
         __tracebackhide__ = True
         calls = self._scheduler.delayed_calls.next_instant()
@@ -197,7 +200,8 @@ class TurnLoop:
             if self._clock.runs and self._simulation.threads.another_can_call():
                 self.skip_time()
                 return
-            self._check_not_stuck(execution)
+            if not self._times_out_in_the_end:
+                self._check_not_stuck(execution)
         self.skip_time()
 
     def _check_not_stuck(self, execution: Execution) -> None:
@@ -210,10 +214,10 @@ class TurnLoop:
         client, domain = self._scheduler.client, self._scheduler.domain
         workers = self._scheduler.workers()
         run, *others = (
-            fetch(client, domain, each, workers.payloads)
+            fetch(client, domain, each, workers.payloads, now=self._clock.now)
             for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
         )
-        found = [wait for each in (run, *others) for wait in waits(each.history, workers)]
+        found = [wait for each in (run, *others) for wait in waits_of(each, workers)]
         if not any(wait.ends for wait in found):
             now = self._clock.now
             raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
@@ -251,7 +255,7 @@ class TurnLoop:
         names = sorted(
             {f"{t['activityType']['name']} {t['activityType']['version']}" for t in tasks}
         )
-        run = fetch(client, domain, execution, self._scheduler.workers().payloads)
+        run = fetch(client, domain, execution, self._scheduler.workers().payloads, now=now)
         raise StuckError(
             f"{run.describe()}: for a simulated day, its decider has only scheduled "
             f"{', '.join(names)} again after each time-out ({len(ended)} times), and no worker "

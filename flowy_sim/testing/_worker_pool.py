@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.tokens import DECISION
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
+from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import HEARTBEAT, FaultInjector, WorkerCall
 from flowy_sim.testing._watchdog import Watchdog
 
@@ -52,8 +55,20 @@ class Suspendable(Protocol):
 
     answers: list[object]
 
-    def poll(self, polled: PolledList, has_task: Callable[[], bool]) -> None:
-        """Wait until a poll may be answered."""
+    def poll(self, polled: PolledList) -> None:
+        """Wait until a poll of a list may be answered."""
+        ...
+
+    async def poll_in_event_loop(self, polled: PolledList | None) -> None:
+        """Wait until a poll may be answered, while other coroutines go on."""
+        ...
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Wait for something to happen in the event loop of the code."""
+        ...
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in the code."""
         ...
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None) -> None:
@@ -86,17 +101,20 @@ class WorkerClient(Client):
         fault_injector: injects faults into calls.
         assign_answers: called with a decision task and the request that answers it; returns the
             request to send, or None to send nothing.
+        virtual_sleep: whether poll loops sleep in simulated time.
         worker: the name of the worker that takes its turn; empty between turns.
         loop: the poll loop whose turn it is; None if it is that of another worker.
         watchdog: watches the turns of poll loops.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
+        heartbeat: the number of seconds between two heartbeats of the current work; None for none.
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
         polled: the lists that were polled in this turn.
         received: the tasks that these polls returned.
     """
 
+    virtual_sleep = True
     fault_injector: FaultInjector
     assign_answers: Callable[[Reply, Reply], Reply | None]
     wake_after: Callable[[float], tuple[int, int]]
@@ -122,16 +140,17 @@ class WorkerClient(Client):
         self.late: dict[PolledList, deque[Reply]] = {}
         self.begin_turn("")
 
-    def begin_turn(self, worker: str) -> None:
-        """Reset what is known about the last turn, for that of another worker."""
+    def begin_turn(self, worker: str, task: Reply | None = None) -> None:
+        """Reset what is known about the last turn, for that of another worker, or on its task."""
         self.worker = worker
         self.task: Reply | None = None
         self.held: HeldAnswer | None = None
+        self.heartbeat: float | None = None
         self.refusal: Exception | None = None
         self.polled: list[PolledList] = []
         self.received: list[Reply] = []
         self._answer: Answer | None = None
-        self._current_task: Reply | None = None
+        self._current_task = task
 
     @property
     def has_effects(self) -> bool:
@@ -141,10 +160,12 @@ class WorkerClient(Client):
     def use_answer(self, answer: Answer) -> None:
         """Take the time of a stub's answer for the current task."""
         self._answer = answer
+        self.heartbeat = answer.heartbeat
 
     def send_held(self, held: HeldAnswer) -> None:
         """Send an answer that was held. The task may have timed out in the meantime."""
         self.held = None
+        self.heartbeat = held.heartbeat
         try:
             self.fault_injector.call(held.call)
         except Exception as error:
@@ -161,8 +182,8 @@ class WorkerClient(Client):
         return HeldAnswer(call, 0, None)
 
     def delay_answer(self, call: WorkerCall, seconds: float) -> None:
-        """Hold the answer that the current worker is about to send."""
-        self.held = HeldAnswer(call, seconds, None)
+        """Hold the answer that the current worker is about to send. It sends heartbeats on."""
+        self.held = HeldAnswer(call, seconds, self.heartbeat)
         self.task = None
 
     def now(self) -> int:
@@ -191,11 +212,20 @@ class WorkerClient(Client):
         Raises:
             Fault: the call is refused.
         """
-        own = self.loop is not None and not self._is_calling and region == self._region
-        if not own or threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread:
+            self._assign_in_thread(operation, request, region)
+        return self._intercept(self._call, operation, request, region)
+
+    def _is_own(self, region: str) -> bool:
+        return self.sleeps() and region == self._region
+
+    def _intercept(
+        self, call: Callable[[str, Reply], Reply], operation: str, request: Reply, region: str
+    ) -> Reply | None:
+        if not self._is_own(region):
             return None
         try:
-            reply = self._call(operation, request)
+            reply = call(operation, request)
         except ClientError as error:
             if getattr(error, "injected", False):
                 raise
@@ -203,15 +233,67 @@ class WorkerClient(Client):
             raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
 
+    async def intercept_in_event_loop(
+        self, operation: str, request: Reply, region: str
+    ) -> Reply | None:
+        """Make a call of a coroutine, as `intercept` does, but suspend only that while it polls."""
+        if self._is_own(region) and _is_poll(operation, request):
+            assert self.loop is not None
+            await self.loop.poll_in_event_loop(self._polled_list(operation, request))
+        return self._intercept(self._call_now, operation, request, region)
+
+    def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
+        """Let stubs answer what a thread that a poll loop has started is about to decide.
+
+        Raises:
+            Fault: the task token is wrong.
+        """
+        if operation != "RespondDecisionTaskCompleted" or region != self._region:
+            return
+        token = request["taskToken"]
+        run_id = self._simulation.engine().tokens.read(token, DECISION).run_id
+        task = {"taskToken": token, "workflowExecution": {"runId": run_id}}
+        assigned = self.assign_answers(task, request)
+        # With an unexpected call the test fails; until then, nothing happens.
+        request["decisions"] = [] if assigned is None else assigned["decisions"]
+
+    def client_of_loop(self) -> Client:
+        """Return a client for a poll loop, which may change it; its calls are intercepted."""
+        return self._simulation.client()
+
     def sleeps(self) -> bool:
         """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
         own = self.loop is not None and not self._is_calling
         return own and threading.get_ident() == self._thread
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
-        """Let the poll loop sleep in simulated time, or until `woken` returns that it is over."""
+        """Let the poll loop sleep, or wait until `woken` returns that it is over."""
         assert self.loop is not None
-        self.loop.sleep(seconds, woken)
+        if self.virtual_sleep:
+            self.loop.sleep(seconds, woken)
+        else:
+            really_wait(seconds, woken)
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Let the poll loop wait until something happens in its event loop."""
+        assert self.loop is not None
+        self.loop.idle(seconds, wait)
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in the poll loop."""
+        assert self.loop is not None
+        self.loop.adopt(loop)
+
+    def choose(self, kind: str, count: int) -> int:
+        """Let the simulation's schedule choose one of several possibilities."""
+        return self._simulation.schedule.choose(kind, count)
+
+    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
+        """Make a call of a coroutine of the poll loop; others go on while it polls."""
+        assert self.loop is not None
+        if _is_poll(operation, arguments):
+            await self.loop.poll_in_event_loop(self._polled_list(operation, arguments))
+        return self._call_now(operation, arguments)
 
     def _blocked(self, frame: FrameType) -> None:
         if self.loop is not None:
@@ -224,8 +306,11 @@ class WorkerClient(Client):
             return self._make_call(operation, arguments)
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
-            polled = self._polled_list(operation, arguments)
-            self.loop.poll(polled, lambda: polled in self.waiting())
+            self.loop.poll(self._polled_list(operation, arguments))
+        return self._call_now(operation, arguments)
+
+    def _call_now(self, operation: str, arguments: Reply) -> Reply:
+        assert self.loop is not None
         reply, error = self._call_for_loop(operation, arguments)
         if error is None:
             return reply

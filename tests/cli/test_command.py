@@ -76,6 +76,7 @@ main()
     )
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_text_and_no_progress():
     ran = flowy_sim("run")
 
@@ -85,6 +86,7 @@ def test_a_pipe_gets_plain_text_and_no_progress():
     assert ran.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_progress_and_colours():
     master, slave = pty.openpty()
     with subprocess.Popen([*COMMAND, "run"], stdout=slave, env={**os.environ, "TERM": "xterm"}):
@@ -102,6 +104,7 @@ def test_a_terminal_gets_progress_and_colours():
     assert b"\x1b[1;32mFiled as " in shown
 
 
+@pytest.mark.slow
 def test_text_that_the_terminal_cannot_show_does_not_stop_the_command(write):
     write(
         "shop.py",
@@ -201,6 +204,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence(write, options, farewell):
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_does_not_fail_the_workflow():
     with subprocess.Popen(
         [*COMMAND, "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -10,6 +10,8 @@ import pytest
 
 from flowy_sim._server.endpoint import Endpoint
 
+pytestmark = pytest.mark.slow
+
 
 def completed(package: str, words: str, **environment: str) -> list[str]:
     """What bash is offered for the last of some words."""

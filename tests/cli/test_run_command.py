@@ -36,9 +36,11 @@ def test_without_arguments_the_sample_is_filed_and_next_steps_are_suggested(invo
     filed = Path(result.stdout.splitlines()[0].removeprefix("Filed as "))
     assert filed.is_file()
     assert filed.is_relative_to(folder / "flowy-images")
-    assert "imagecateg 1 · completed" in result.stdout
+    assert "imagecateg showcase · completed" in result.stdout
     assert "predominantcolor-2" in result.stdout
-    assert "0 s of simulated time passed in " in result.stdout
+    assert "event 9  resize-1 failed: ImageError: the disk is full" in result.stdout
+    assert "completed, try 2" in result.stdout
+    assert "1 min 35 s of simulated time passed in " in result.stdout
     assert "Try next:\n  flowy-sim run photo.jpg" in result.stdout
     assert result.stderr == ""
 
@@ -280,7 +282,7 @@ def test_a_module_that_ends_the_program_is_reported_in_one_sentence(invoke, writ
 
 
 def test_a_saved_history_can_be_replayed(invoke):
-    invoke("run", "--history", "history.json")
+    invoke("run", photograph(), "--history", "history.json")
 
     document = json.loads(Path("history.json").read_text())
     assert list(document) == ["events"]
@@ -378,3 +380,42 @@ def test_a_class_is_run_by_the_name_of_the_package_that_imports_it(invoke, folde
     (folder / "front.py").write_text("from parts.work import Whole\n")
     assert invoke("run", "front:Whole").stdout.startswith("made\n")
     assert invoke("run", "flowy.tutorial:ImageCategorization", photograph()).exit_code == 0
+
+
+def test_a_failure_is_told_once(invoke, write):
+    write(
+        "shop.py",
+        """
+        from flowy import Workflow, workflow
+
+        @workflow("order", 1, "shop")
+        class Order(Workflow):
+            def run(self, end: str):
+                try:
+                    {}[end]
+                except KeyError as error:
+                    raise ValueError("no such end") from error
+        """,
+    )
+    output = invoke("run", "shop:Order", "left").output
+    assert output.count("no such end") == 2  # The message, and the line that raises it.
+    assert "flowy/" not in output
+
+
+def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write):
+    write(
+        "shop.py",
+        """
+        from flowy import Workflow, workflow
+
+        @workflow("order", 1, "shop")
+        class Order(Workflow):
+            def run(self):
+                return self.signal("paid").result()
+        """,
+    )
+    result = invoke("run", "shop:Order")
+    assert result.exit_code == 1
+    assert "it waits for the signal 'paid', which has not been sent" in result.stdout
+    assert "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS.\n" in result.stdout
+    assert invoke("run", "shop:Order", "--signal", "paid=42@60").stdout.startswith("42\n")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dates
 import functools
+import glob
+import locale
 import os
 import random
 import secrets
+import socket
 import time
 import uuid
 from collections.abc import Callable
 from datetime import date, datetime
+from os import environ
+from pathlib import Path
 from random import choice, randint
 from time import monotonic as tick
 from time import time as now
@@ -33,6 +38,9 @@ def of(run: Callable[..., Any], **members: Any) -> type[Workflow]:
 
 def named(run: Callable[..., Any], **members: Any) -> list[tuple[str, str]]:
     return [(error.what, error.instead) for error in unrepeatable_calls(of(run, **members))]
+
+
+COLOURS = frozenset({"red", "blue"})
 
 
 class Forbidden:
@@ -86,6 +94,107 @@ class Forbidden:
 
     def a_folder(self) -> Any:
         return "os.listdir()", "an activity", os.listdir(".")
+
+    def a_variable_of_the_environment(self) -> Any:
+        return "os.environ", "an argument", os.environ.get("HOME")
+
+    def a_variable_by_its_own_name(self) -> Any:
+        return "environ", "an argument", environ["PATH"]
+
+    def a_variable_by_a_function(self) -> Any:
+        return "os.getenv()", "an argument", os.getenv("HOME")
+
+    def a_process(self) -> Any:
+        return "os.getpid()", "self.side_effect()", os.getpid()
+
+    def a_folder_of_the_process(self) -> Any:
+        return "os.getcwd()", "self.side_effect()", os.getcwd()
+
+    def a_machine(self) -> Any:
+        return "os.cpu_count()", "self.side_effect()", os.cpu_count()
+
+    def a_host(self) -> Any:
+        return "socket.gethostname()", "self.side_effect()", socket.gethostname()
+
+    def files(self) -> Any:
+        return "glob.glob()", "an activity", glob.glob("*")
+
+    def a_path(self) -> Any:
+        return "Path('.').iterdir()", "an activity", Path(".").iterdir()
+
+    def a_path_of_the_process(self) -> Any:
+        return "Path.cwd()", "an activity", Path.cwd()
+
+    def a_hash(self) -> Any:
+        return "hash()", "hashlib", hash("lamp")
+
+    def an_address(self) -> Any:
+        return "id()", "self.uuid()", id(self)
+
+    def a_local_time_of_another(self) -> Any:
+        day = datetime.fromtimestamp(0, dates.UTC)
+        return "day.astimezone()", "astimezone(datetime.UTC)", day.astimezone()
+
+    def a_local_time_of_a_number(self) -> Any:
+        return (
+            "datetime.fromtimestamp()",
+            "fromtimestamp(…, UTC)",
+            datetime.fromtimestamp(0),
+        )
+
+    def a_time_zone(self) -> Any:
+        return "time.tzname", "an argument", time.tzname
+
+    def a_locale(self) -> Any:
+        return "locale.getlocale()", "an argument", locale.getlocale()
+
+    def a_set(self) -> Any:
+        found = dict.fromkeys({"lamp", "table"})
+        return "the order of the set {'lamp', 'table'}", "sorted()", found
+
+    def a_set_of_a_name(self) -> Any:
+        names = set("lamp")
+        for name in names:
+            return "the order of the set names", "sorted()", name
+        return None
+
+    def a_frozen_set(self) -> Any:
+        for name in frozenset(["lamp", "table"]):
+            return "the order of the set frozenset(['lamp', 'table'])", "sorted()", name
+        return None
+
+    def a_set_of_the_module(self) -> Any:
+        return "the order of the set COLOURS", "sorted()", [name.upper() for name in COLOURS]
+
+    def the_most_frequent(self) -> Any:
+        votes = ["lamp", "table", "lamp"]
+        most = max(set(votes), key=votes.count)
+        return "the order of the set set(votes)", "sorted()", most
+
+    def a_list_of_a_set(self) -> Any:
+        one, other = set("lamp"), set("table")
+        return (
+            "the order of the set set('lamp') | set('table')",
+            "sorted()",
+            [one, other, list(set("lamp") | set("table"))],
+        )
+
+    def a_text_of_a_set(self) -> Any:
+        return "the order of the set {'b', 'a'}", "sorted()", ", ".join({"b", "a"})
+
+    def an_annotated_set(self, names: set[str] = COLOURS) -> Any:
+        return "the order of the set names", "sorted()", [*names]
+
+    def one_of_a_set(self) -> Any:
+        names = {"a", "b"}
+        names.add("c")
+        return "the order of the set names", "sorted()", names.pop()
+
+    def common_keys(self) -> Any:
+        one, other = {"a": 1}, {"a": 2}
+        for name in one.keys() & other.keys():
+            return "the order of the set one.keys() & other.keys()", "sorted()", name
+        return None
 
     def sleep(self) -> Any:
         time.sleep(0)
@@ -318,6 +427,37 @@ class Innocent:
 
     def calls_what_is_no_function(self) -> Any:
         return [][0:1], "".join([]), (lambda: 1)(), TABLE["a"](), str.upper("a")
+
+    def goes_through_what_has_an_order(self, names: list[str]) -> Any:
+        known = set(names)
+        numbers = {1, 2, 3}
+        table = dict.fromkeys(names)
+        table = {each: len(each) for each in table}
+        return (
+            sorted(known),
+            sorted(each.upper() for each in known),
+            sorted(known - {"a"}),
+            len(known),
+            {each.upper() for each in known},
+            any(each == "a" for each in known),
+            "a" in known,
+            list(numbers),
+            list(table),
+            list(table.keys()),
+            list(set(range(3))),
+            list(known.copy() and names),
+        )
+
+    def rebinds_a_set(self, names: list[str]) -> Any:
+        known: Any = set(names)
+        known = sorted(known)
+        return list(known)
+
+    def reads_what_is_not_the_environment(self, environ: Any, order: Any) -> Any:
+        return environ["PATH"], order.environ, os.path.join("a"), self.hash(), order.glob("*")
+
+    def hash(self) -> int:
+        return 1
 
     def calls_itself(self) -> Any:
         return Innocent.calls_itself

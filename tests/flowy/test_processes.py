@@ -36,6 +36,7 @@ def test_a_process_that_dies_is_replaced_and_all_stop_gently_at_a_signal(
     assert "stopping after the current polls and tasks" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_again_and_again_is_replaced_ever_more_slowly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TYPED = Path(__file__).parent / "typed"
 ROOT = Path(__file__).parents[2]
 

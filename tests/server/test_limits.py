@@ -14,7 +14,7 @@ from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
-from tests.support.http_clients import Program, wait_until
+from tests.support.http_clients import DECISIONS, Program, wait_until
 
 Make = Callable[..., Program]
 
@@ -63,6 +63,72 @@ def test_a_body_in_chunks_without_end_is_refused(real: Endpoint) -> None:
         for _ in range(MAX_BODY // 0x10000 + 1):
             connection.sendall(chunk)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_is_too_large_is_refused_with_a_fault_that_says_so(
+    real: Endpoint, program: Make
+) -> None:
+    reply = program(real).post("ListDomains", b" " * (MAX_BODY + 1))
+    assert reply.status == 413
+    assert reply.members == {
+        "__type": "com.amazon.coral.service#RequestEntityTooLargeException",
+        "message": f"HTTP content length exceeded {MAX_BODY} bytes.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "sentence"),
+    [
+        ("", {"Content-Encoding": "gzip"}, "The body is compressed with gzip, which Amazon SWF"),
+        ("", {"Content-Type": "application/x-amz-cbor-1.1"}, "The body is CBOR, which Amazon SWF"),
+        (
+            "/service/SimpleWorkflowService/operation/ListDomains",
+            {"Smithy-Protocol": "rpc-v2-cbor"},
+            "The body is CBOR, which Amazon SWF",
+        ),
+    ],
+)
+def test_a_body_that_is_not_json_is_refused_with_a_fault_that_says_what_it_is(
+    real: Endpoint, program: Make, path: str, headers: dict[str, str], sentence: str
+) -> None:
+    caller = program(real)
+    caller.path += path
+    reply = caller.post("ListDomains", b"\xbf\xff", **headers)
+    assert reply.status == 400
+    assert reply.members["__type"] == "com.amazon.coral.service#SerializationException"
+    assert reply.members["Message"].startswith(sentence)
+
+
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ")
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+@pytest.mark.parametrize("cut", range(0, 300, 7))
+def test_a_request_that_asks_for_http_2_is_answered_in_http_1_1(
+    real: Endpoint, framing: str, cut: int
+) -> None:
+    body = json.dumps(REGISTERED).encode()
+    lines = [*UPGRADE, "X-Amz-Target: SimpleWorkflowService.ListDomains"]
+    if framing == "length":
+        request = head(*lines, f"Content-Length: {len(body)}") + body
+    else:
+        request = head(*lines, "Transfer-Encoding: chunked")
+        request += b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with opened(real) as connection:
+        for part in (request[:cut], request[cut:], request):  # The connection stays open.
+            connection.sendall(part)
+        answers = b""
+        while answers.count(b'{"domainInfos":[]}') < 2:
+            received = connection.recv(65_536)
+            assert received, answers
+            answers += received
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_request_to_a_proxy_is_refused(real: Endpoint) -> None:
+    with opened(real) as connection:
+        connection.sendall(b"CONNECT example.org:80 HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        assert b"This server is not a proxy" in everything(connection)
 
 
 def test_a_body_of_the_maximum_size_is_accepted(real: Endpoint, program: Make) -> None:
@@ -138,6 +204,41 @@ def test_simulations_are_limited(program: Make) -> None:
             endpoint.named("suite-c").reset()
         endpoint.named("suite-a").remove()
         program(endpoint.named("suite-c")).prepare()
+
+
+def test_the_log_says_where_a_domain_is_that_a_call_does_not_find(
+    real: Endpoint, program: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    program(real).prepare()
+    other = real.named("elsewhere")
+    for _ in range(2):
+        assert program(other).post("PollForDecisionTask", DECISIONS).status == 400
+    name = real.url.rpartition("/")[2]
+    assert caplog.messages == [
+        "A call names the domain 'shop', which us-east-1 of the simulation 'elsewhere' of account "
+        f"123456789012 does not have, but us-east-1 of the simulation '{name}' of account "
+        "123456789012 does. Check the region, the path of the endpoint, and the account that the "
+        "client uses."
+    ]
+    other.remove()
+
+
+def test_the_log_says_how_to_have_more_domains(
+    real: Endpoint, program: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    real.reset(limits={"domains": 1})
+    caller = program(real)
+    days = {"workflowExecutionRetentionPeriodInDays": "1"}
+    assert [caller.post("RegisterDomain", {"name": each, **days}).status for each in "abc"] == [
+        200,
+        400,
+        400,
+    ]
+    [message] = caplog.messages
+    assert message.endswith(
+        "has 1 domains, the limit. Raise it, for example with --limit domains=10000, or reset the "
+        "simulation between tests."
+    )
 
 
 def test_each_account_among_the_access_keys_has_a_simulation_of_its_own(

@@ -425,6 +425,7 @@ def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number
         (["--clock", "fast"], "'fast'"),
         (["--limit", "pols=5"], "'pols'"),
         (["--limit", "polls"], "NAME=NUMBER"),
+        (["--limit", "throttling=maybe"], "write throttling=true or throttling=false"),
         (["--start", "yesterday"], "yesterday"),
         (["--poll-seconds", "-1"], "--poll-seconds"),
     ],

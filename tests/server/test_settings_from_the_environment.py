@@ -53,6 +53,7 @@ def test_the_command_line_comes_before_the_environment() -> None:
     assert CliRunner(env=environment).invoke(cli, arguments).exit_code == 0
 
 
+@pytest.mark.slow
 def test_settings_from_the_environment_are_kept_in_a_new_file_and_compared_with_an_old_one(
     tmp_path: Path,
 ) -> None:

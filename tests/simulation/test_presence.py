@@ -103,8 +103,9 @@ class Held(NamedTuple):
     def is_open(self) -> bool:
         return True
 
-    def __str__(self) -> str:
-        return "decision task of 'order-1'"
+    @property
+    def in_full(self) -> str:
+        return f"decision task of 'order-1' from {self.task_list}"
 
 
 def test_the_warning_that_time_stands_still_names_simulation_domain_and_list(

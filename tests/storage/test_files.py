@@ -101,6 +101,7 @@ def test_no_other_file_is_touched_when_a_file_is_made(tmp_path: Path) -> None:
 SUFFIXES = (".new", ".tmp", "~", "-new", ".bak")
 
 
+@pytest.mark.slow
 def test_one_of_several_servers_gets_a_new_file(tmp_path: Path) -> None:
     program = (
         "import sys, asyncio; from pathlib import Path\n"
@@ -271,6 +272,7 @@ def test_a_truncated_file_is_refused(templates: Path, tmp_path: Path, kept: floa
     assert "is damaged" in refused(path)
 
 
+@pytest.mark.slow
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(max_examples=150)
 def test_a_file_with_a_flipped_bit_is_refused_or_unchanged(

@@ -169,6 +169,7 @@ def test_whatever_was_answered_is_there_after_the_server_was_killed(tmp_path: Pa
         told.check(client)
 
 
+@pytest.mark.slow
 def test_what_falls_due_while_the_server_is_down_has_happened_at_its_own_instant(
     tmp_path: Path,
 ) -> None:
@@ -202,6 +203,7 @@ def open_executions(client: Client) -> set[str]:
     return {info["execution"]["workflowId"] for info in reply["executionInfos"]}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs limits on another process")
 def test_on_a_full_disk_calls_fail_and_change_nothing_until_there_is_room(tmp_path: Path) -> None:
     path = tmp_path / "kept.db"

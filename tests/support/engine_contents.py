@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from flowy_sim._engine import Engine
@@ -31,14 +32,11 @@ def describe(engine: Engine) -> dict[str, Any]:
 
 def _deadlines(engine: Engine) -> list[Any]:
     """The pending effects, by instant and in the order in which they were scheduled."""
-    alive = engine.effects._alive
     shown = []
-    for at, key in sorted(engine.effects._queue):
-        if key in alive:
-            kind, arguments = alive[key]
-            canceled_by_it = getattr(arguments[0], "effect", 0) == key
-            told = [argument_state(argument) for argument in arguments]
-            shown.append((at, kind, canceled_by_it, told))
+    for at, key, (kind, arguments) in sorted(engine.effects.entries(), key=itemgetter(0, 1)):
+        canceled_by_it = getattr(arguments[0], "effect", 0) == key
+        told = [argument_state(argument) for argument in arguments]
+        shown.append((at, kind, canceled_by_it, told))
     return shown
 
 

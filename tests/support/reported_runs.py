@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from tests.support.event_builder import History
@@ -23,3 +24,46 @@ def many(count: int) -> list[dict[str, Any]]:
         made.schedule(number, f"a-{number}").start(number, f"a-{number}")
         made.end(number + 0.5, f"a-{number}", result='["small.jpg"]')
     return made.events
+
+
+def year() -> History:
+    """Return a run that works for a few seconds, sleeps for a year, and works again."""
+    made = History().decide(0, 1).schedule(1, "pack").start(2, "pack").end(12, "pack")
+    made.decide(12).timer(12, "remind").fire(31_536_012, "remind").decide(31_536_012)
+    made.schedule(31_536_012, "ship").start(31_536_015, "ship").end(31_536_025, "ship")
+    return made.decide(31_536_025).add(31_536_025, "WorkflowExecutionCompleted", result='"sent"')
+
+
+def siblings(count: int, failing: int = 2) -> History:
+    """Return a run with equal activities, of which some fail, and another one."""
+    made = History().decide(0).schedule(0, "pack", {"name": "pack", "version": "1"})
+    for number in range(count):
+        made.schedule(0, f"resize-{number}")
+    made.start(1, "pack")
+    for second in range(1, count + 21):
+        if 0 <= second - 1 < count:
+            made.start(second, f"resize-{second - 1}")
+        if 0 <= second - 15 < failing:
+            made.end(second, f"resize-{second - 15}", "Failed", reason="no")
+        elif failing <= second - 15 < count:
+            made.end(second, f"resize-{second - 15}")
+    made.end(count + 20, "pack")
+    return made.decide(count + 20)
+
+
+def family() -> tuple[History, History]:
+    """Return a run with a child, ``ship-7`` with the run ID ``child-run``, and the child's run."""
+    child = {"workflowId": "ship-7", "runId": "child-run"}
+    parent = History().decide(0).schedule(0, "pack").start(1, "pack").end(10, "pack").decide(10)
+    named = {"workflowType": {"name": "ship", "version": "2"}}
+    parent.add(10, "StartChildWorkflowExecutionInitiated", workflowId="ship-7", **named)
+    begun = {"initiatedEventId": len(parent.events), "workflowExecution": child}
+    parent.add(11, "ChildWorkflowExecutionStarted", **begun, **named)
+    parent.add(40, "ChildWorkflowExecutionCompleted", **begun, **named, result='"sent"')
+    parent.decide(40).add(40, "WorkflowExecutionCompleted", result='"sent"')
+    run = History()
+    for event in run.events:
+        event["eventTimestamp"] += timedelta(seconds=11)
+    run.decide(12).schedule(12, "label").start(14, "label").end(20, "label").decide(20)
+    run.schedule(20, "carry").start(21, "carry").end(39, "carry").decide(39)
+    return parent, run.add(40, "WorkflowExecutionCompleted", result='"sent"')

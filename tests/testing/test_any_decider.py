@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -281,6 +283,58 @@ def test_answers_of_stubs_are_plain_text(
     stubs("charge", "1", **answer)
     other.loop(decider(first=lambda text: schedule("charge", 1, text)))
     assert other(("order", "1"), input="x").raw_result == expected
+
+
+def in_a_thread(call: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        threads.submit(call).result()
+
+
+def test_stubs_answer_what_a_thread_of_the_decider_schedules(other: Runner, stubs: Stubs) -> None:
+    class Threaded(Decider):
+        first = staticmethod(lambda text: schedule("charge", 1, text))
+
+        def __call__(self, client: Any) -> None:
+            respond = client.respond_decision_task_completed
+            client.respond_decision_task_completed = lambda **request: in_a_thread(
+                lambda: respond(**request)
+            )
+            super().__call__(client)
+            client.respond_decision_task_completed = respond
+
+    stubs("charge", "1", function=lambda card: f"{card} is charged")
+    other.loop(Threaded)
+    assert other(("order", "1"), input="card 7").result == "card 7 is charged"
+
+
+def test_an_unexpected_call_of_a_thread_fails_the_test(other: Runner, stubs: Stubs) -> None:
+    class Threaded(Decider):
+        def __call__(self, client: Any) -> None:
+            task = client.poll_for_decision_task(
+                domain=self.domain, taskList={"name": self.list_name}
+            )
+            if task.get("taskToken"):
+                decision = schedule("charge", 1, "card 8")
+                answer = {"taskToken": task["taskToken"], "decisions": [decision]}
+                in_a_thread(lambda: client.respond_decision_task_completed(**answer))
+
+    stubs("charge", "1").when("card 7").then(result="ok")
+    other.loop(Threaded)
+    with pytest.raises(UnexpectedCallError, match="card 8"):
+        other(("order", "1"), input="x")
+
+
+def test_a_loop_that_changes_its_client_changes_it_for_no_other(
+    other: Runner, stubs: Stubs
+) -> None:
+    def wrapper(client: Any) -> None:
+        client.respond_decision_task_completed = client.respond_activity_task_completed = None
+        client.poll_for_activity_task(domain="simulated", taskList={"name": "nothing"})
+
+    stubs("charge", "1", result="ok")
+    other.loop(wrapper)
+    other.loop(decider(first=lambda text: schedule("charge", 1, text)))
+    assert other(("order", "1"), input="x").result == "ok"
 
 
 def test_cases_compare_the_text(other: Runner, stubs: Stubs) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy.errors import ConfigurationError
-from flowy_sim import Simulation
+from flowy_sim import RandomChoice, Simulation
 from flowy_sim.testing import RecordedCall, Run, Runner, Stubs
 from tests.support.bakery import Bake, Bread, Heat, Knead
 
@@ -162,6 +165,51 @@ def test_input_that_flowy_did_not_write_is_the_one_argument() -> None:
     [call] = fetch(client, "shop", execution).calls()
     assert isinstance(call, RecordedCall)
     assert (call.args, call.result) == (("photo.jpg",), "done")
+
+
+@workflow("village fair", 1, "fairs", execution_start_to_close=86_400)
+class Fair(Workflow):
+    knead = ActivityProxy(Knead)
+    heat = ActivityProxy(Heat)
+
+    def run(self, first: str, left: int) -> None:
+        self.sleep(7)
+        for call in (self.knead, self.heat) if first == "knead" else (self.heat, self.knead):
+            call(left).result()
+        if left > 1:
+            self.restart(first, left - 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["knead", "heat"]), st.integers(1, 3)), max_size=3),
+    st.lists(st.sampled_from([0, 5, 7]), min_size=2, max_size=2),
+    st.integers(0, 99),
+)
+def test_calls_of_several_executions_and_runs_overlap_as_they_were_made(
+    started: list[tuple[str, int]], takes: list[int], seed: int
+) -> None:
+    runner = Runner(Simulation(schedule=RandomChoice(seed)))
+    runner.stubs(Knead, result="dough", takes=takes[0])
+    runner.stubs(Heat, result=220, takes=takes[1])
+    open_ones = [runner.start(Fair, *each) for each in started]
+    found = [call for each in open_ones for r in runner.finish(each).runs for call in r.calls()]
+    for one, other in product(found, found):
+        assert one._started
+        assert one._ended
+        assert other._started
+        assert one.before(other) == (one._ended.order < other._started.order)
+        assert one.overlaps(other) == other.overlaps(one)
+        assert one.overlaps(other) == (not one.before(other) and not other.before(one))
+
+
+def test_a_run_has_its_own_events_and_calls_and_knows_the_runs_before_it(runner: Runner) -> None:
+    runner.stubs(Knead, result="dough")
+    runner.stubs(Heat, result=220)
+    run = runner(Fair, "heat", 3)
+    assert [len(each.calls(Heat)) for each in run.runs] == [1, 1, 1]
+    assert [len(each.history.find("ActivityTaskScheduled")) for each in run.runs] == [2, 2, 2]
+    assert run.runs == (*run.earlier, run)
 
 
 def test_histories_are_searched_by_type_and_attributes(bread: Run) -> None:

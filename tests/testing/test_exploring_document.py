@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from flowy_sim._cli import cli
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "exploring.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 MESSAGE = re.findall(r"<!-- what the test above says -->\n```text\n(.*?)```", DOCUMENT, re.DOTALL)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
 from flowy._workers.loop import Backoff
 from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
+from flowy_sim._clients.in_process import Reply
 from flowy_sim.explore import explore
 from flowy_sim.explore._choices import DeviatingSchedule, Deviation
 from flowy_sim.faults import (
@@ -22,8 +25,10 @@ from flowy_sim.faults import (
     ClockJumps,
     DeciderDies,
     Deploy,
+    FaultTarget,
     HeartbeatLate,
     InjectedFault,
+    Killed,
     NetworkError,
     ReplyLost,
     Restart,
@@ -31,6 +36,7 @@ from flowy_sim.faults import (
     TaskLate,
     Termination,
     Throttled,
+    WorkerCall,
     WorkerDies,
     WorkerDiesLate,
     WorkFails,
@@ -172,6 +178,69 @@ def test_a_restart_loses_the_tasks_that_workers_hold() -> None:
     run, accidents = struck(Restart(), number=5, takes=45)
     assert accidents == ["all workers are restarted"]
     assert "ActivityTaskTimedOut" in causes(run)
+
+
+@dataclass(frozen=True)
+class DiesAtHeartbeat(InjectedFault):
+    title = "the worker dies at a heartbeat"
+    operations = ("RecordActivityTaskHeartbeat",)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        raise Killed(self.title)
+
+
+def test_a_worker_can_die_at_a_heartbeat_of_a_stub_and_is_replaced() -> None:
+    run, accidents = struck(DiesAtHeartbeat(), takes=50)
+    assert accidents == ["worker 1 (pick-1): the worker dies at a heartbeat"]
+    assert causes(run).count("ActivityTaskTimedOut") == 1
+    assert (run.result, run.simulated_seconds) == ("one lamp", 30 + 50)
+
+
+def test_heartbeats_go_on_while_an_answer_is_late() -> None:
+    run, _ = struck(AnswerLate(seconds=5), 2, takes=50)
+    assert (run.result, run.simulated_seconds) == ("one lamp", 55)
+    run, _ = struck(AnswerLate(), 2, takes=50)
+    [timed_out] = run.history.find("ActivityTaskTimedOut").attributes()
+    assert (timed_out["timeoutType"], run.simulated_seconds) == ("START_TO_CLOSE", 60 + 50)
+
+
+class OwnError(Exception):
+    """What an author's code raises in place of the client's errors."""
+
+
+@pytest.mark.parametrize("chained", [True, False])
+def test_an_injected_error_that_the_code_translates_is_not_blamed_on_the_test(
+    chained: bool,
+) -> None:
+    def decide(client: Any) -> None:
+        try:
+            task = client.poll_for_decision_task(
+                domain="simulated", taskList={"name": "deliveries"}
+            )
+            if task.get("taskToken"):
+                client.respond_decision_task_completed(
+                    taskToken=task["taskToken"],
+                    decisions=[{"decisionType": "CompleteWorkflowExecution"}],
+                )
+        except (ClientError, EndpointConnectionError) as error:
+            if chained:
+                raise OwnError("the service") from error
+            raise OwnError("the service") from None
+
+    def it_completes(runner: Runner) -> None:
+        runner.simulation.client().register_workflow_type(
+            domain=runner.domain,
+            name="plain",
+            version="1",
+            defaultTaskList={"name": "deliveries"},
+            defaultExecutionStartToCloseTimeout="600",
+            defaultTaskStartToCloseTimeout="60",
+            defaultChildPolicy="TERMINATE",
+        )
+        runner.loop(decide)
+        assert runner(("plain", "1")).status == "COMPLETED"
+
+    assert explore(it_completes, faults=[Throttled(), NetworkError()]).complete
 
 
 def test_new_code_continues_what_old_code_began() -> None:

@@ -35,6 +35,7 @@ def test_boto3_needs_neither_region_nor_credentials(
     assert boto3.client("swf").list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
 
 
+@pytest.mark.slow
 def test_boto3_is_imported_only_if_it_is_used(village: pytest.Pytester) -> None:
     village.makepyfile(
         """

@@ -14,103 +14,27 @@ from typing import Any
 import boto3
 import pytest
 
-import flowy
 from flowy_sim import Simulation, mock_swf
 from flowy_sim.explore import explore
 from flowy_sim.faults import DeciderDies, WorkerDies
-from flowy_sim.testing import BlockedLoopError, Run, Runner, StuckError, _watchdog
+from flowy_sim.testing import BlockedLoopError, Runner, StuckError, _watchdog
+from tests.support.poll_loops import (
+    DOMAIN,
+    Client,
+    complete,
+    decider,
+    done,
+    poll,
+    register,
+    run,
+    schedule,
+    start,
+    work,
+)
 
-DOMAIN = "simulated"
 MADE_AT_IMPORT = boto3.client(
     "swf", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
 )
-Client = Any
-
-
-def complete(result: str = "") -> dict[str, Any]:
-    return {
-        "decisionType": "CompleteWorkflowExecution",
-        "completeWorkflowExecutionDecisionAttributes": {"result": result},
-    }
-
-
-def schedule(name: str, task_list: str) -> dict[str, Any]:
-    timeouts = ("scheduleToClose", "scheduleToStart", "heartbeat")
-    return {
-        "decisionType": "ScheduleActivityTask",
-        "scheduleActivityTaskDecisionAttributes": {
-            "activityId": name,
-            "activityType": {"name": "step", "version": "1"},
-            "taskList": {"name": task_list},
-            "startToCloseTimeout": "600",
-            **{f"{each}Timeout": "NONE" for each in timeouts},
-        },
-    }
-
-
-def register(client: Client) -> None:
-    client.register_workflow_type(domain=DOMAIN, name="order", version="1")
-    client.register_activity_type(domain=DOMAIN, name="step", version="1")
-
-
-def start(client: Client) -> flowy.Execution:
-    reply = client.start_workflow_execution(
-        domain=DOMAIN,
-        workflowId="order-1",
-        workflowType={"name": "order", "version": "1"},
-        taskList={"name": "decisions"},
-        childPolicy="TERMINATE",
-        executionStartToCloseTimeout="86400",
-        taskStartToCloseTimeout="10",
-    )
-    return flowy.Execution("order-1", reply["runId"])
-
-
-def done(task: dict[str, Any]) -> list[str]:
-    events = task["events"]
-    ends = [
-        e["activityTaskCompletedEventAttributes"]
-        for e in events
-        if "Completed" in e["eventType"] and e["eventType"].startswith("Activity")
-    ]
-    opened = [events[each["scheduledEventId"] - 1] for each in ends]
-    return [e["activityTaskScheduledEventAttributes"]["activityId"] for e in opened]
-
-
-def decider(*steps: tuple[str, str]) -> Callable[[Client], None]:
-    """An endless decider that schedules one step after the other."""
-
-    def main(client: Client) -> None:
-        while True:
-            task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
-            if not task.get("taskToken"):
-                continue
-            left = steps[len(done(task)) :]
-            decisions = [schedule(*left[0])] if left else [complete('"done"')]
-            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
-
-    return main
-
-
-def poll(client: Client, name: str) -> dict[str, Any]:
-    task: dict[str, Any] = client.poll_for_activity_task(domain=DOMAIN, taskList={"name": name})
-    return task
-
-
-def work(client: Client, name: str) -> bool:
-    task = poll(client, name)
-    if task.get("taskToken"):
-        client.respond_activity_task_completed(taskToken=task["taskToken"], result=name)
-    return bool(task.get("taskToken"))
-
-
-def run(*loops: Any, simulation: Simulation | None = None) -> Run:
-    runner = Runner(simulation or Simulation())
-    for loop in loops:
-        runner.loop(loop)
-    client = runner.simulation.client()
-    register(client)
-    return runner.finish(start(client))
 
 
 def made_inside() -> None:
@@ -388,6 +312,53 @@ def test_a_wait_that_still_takes_real_time_is_logged(caplog: pytest.LogCaptureFi
 
     run(decider(("a", "work")), worker)
     assert re.search(r"test_poll_loops.py:\d+ waits in real time for up to 0.00\d* s", caplog.text)
+
+
+def test_a_wait_that_blocks_all_loops_is_logged_before_it_is_an_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watchdog, "_NOTICED", 4)
+    lock = threading.Lock()
+    lock.acquire()
+
+    def worker(client: Client) -> None:
+        lock.acquire(timeout=0.5)
+        while True:
+            work(client, "work")
+
+    run(decider(("a", "work")), worker)
+    assert re.search(r"test_poll_loops.py:\d+ waits in real time", caplog.text)
+
+
+def test_a_thread_of_a_loop_sleeps_in_simulated_time() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            threading.Thread(target=answer_later, args=(client, task["taskToken"])).start()
+
+    def answer_later(client: Client, token: str) -> None:
+        client.record_activity_task_heartbeat(taskToken=token)
+        time.sleep(100)
+        client.respond_activity_task_completed(taskToken=token)
+
+    began = time.monotonic()
+    assert run(decider(("a", "work")), worker).simulated_seconds == 100
+    assert time.monotonic() - began < 10
+
+
+def test_sleeps_of_loops_can_be_real() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            time.sleep(0.01)
+            threading.Event().wait(0.01)
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    runner = Runner(Simulation(), virtual_sleep=False)
+    runner.loop(decider(("a", "work")))
+    runner.loop(worker)
+    register(runner.simulation.client())
+    assert runner.finish(start(runner.simulation.client())).simulated_seconds == 0
 
 
 def test_states_are_equal_only_if_loops_have_received_the_same() -> None:

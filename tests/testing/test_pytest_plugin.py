@@ -140,6 +140,7 @@ def test_bread(swf_run, swf_stub):
     assert "knead-1" in report
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_is_shown_the_picture_in_ascii(
     village: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,7 +264,8 @@ def test_a_wrong_marker_is_refused(village: pytest.Pytester, marker: str, wrong:
     assert (
         "@pytest.mark.swf takes keywords seed, start, latency, limits, patience, empty_poll_token, "
         "activities, "
-        "workflows, workers, task_lists, most_restarts, freeze, payloads, strict, golden, "
+        "workflows, workers, task_lists, most_restarts, times_out, freeze, payloads, "
+        "virtual_sleep, strict, golden, "
         "ignore, any_order, explore, "
         f"not {wrong}"
     ) in str(result.stdout)

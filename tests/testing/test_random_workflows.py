@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def test_the_same_seed_gives_the_same_bytes(
     assert as_bytes(once.history) == as_bytes(again.history)
 
 
+@pytest.mark.slow
 @settings(max_examples=2)
 @given(st.lists(st.tuples(workflows(), SEEDS), min_size=20, max_size=20))
 def test_the_same_seed_gives_the_same_bytes_with_another_hash_seed(

@@ -35,7 +35,8 @@ def test_a_workflow_that_restarts_is_followed_to_its_end() -> None:
     run = runner.run(Countdown, 3)
     assert (run.status, run.result) == ("COMPLETED", "lift-off")
     assert [each.status for each in run.earlier] == ["CONTINUED_AS_NEW"] * 3
-    assert [call.args for call in run.calls("look")] == [(3,), (2,), (1,), (0,)]
+    looks = [call for each in run.runs for call in each.calls("look")]
+    assert [call.args for call in looks] == [(3,), (2,), (1,), (0,)]
     assert 184 <= run.simulated_seconds < 185
     assert len(runner.runs) == 4
 

@@ -50,6 +50,42 @@ def test_skipped(swf_stub):
     assert "Failed: the stub" not in text
 
 
+def test_an_action_that_was_never_called_fails_the_test(village: pytest.Pytester) -> None:
+    text = report(
+        village,
+        """
+def ring(): ...
+
+@pytest.mark.swf(explore={"runs": 5})
+def test_explored(swf_run, swf_stub):
+    swf_stub(Knead, result="dough", takes=10)
+    swf_run.after(5, ring)
+    swf_run.after(99999, ring)
+    swf_run(Bread, 500)
+
+def test_plain(swf_run, swf_stub):
+    swf_stub(Knead, result="dough", takes=10)
+    swf_run.after(5, ring)
+    swf_run.after(99999, lambda: None)
+    swf_run(Bread, 500)
+
+@pytest.mark.swf(strict=False)
+def test_lenient(swf_run, swf_stub):
+    swf_run.after(99999, ring)
+    swf_run(Bread, 500)
+
+def test_called(swf_run, swf_stub):
+    swf_run.after(0, ring)
+    swf_run.advance(7)
+    swf_run(Bread, 500)
+""",
+        passed=2,
+        failed=2,
+    )
+    assert "\nthe action of after(99999, ring) was never called: the test ended before\n" in text
+    assert "\nthe action of after(99999, test_plain.<locals>.<lambda>) was never called" in text
+
+
 def test_a_failing_test_names_stubs_that_are_probably_misspelt(village: pytest.Pytester) -> None:
     text = report(
         village,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from dataclasses import dataclass
@@ -44,6 +45,37 @@ class Restless(Workflow):
 def test_a_stub_has_a_result(runner: Runner, stubs: Stubs) -> None:
     stubs(Nap, result=15)
     assert runner.run(Siesta).result == 15
+
+
+@activity("remind", 1, "sofa", start_to_close=60)
+class Remind(Activity):
+    def run(self, day: datetime.date, *others: datetime.date, at: datetime.time) -> str:
+        raise NotImplementedError
+
+
+@activity("remind function", 1, "sofa", start_to_close=60)
+def remind_function(day: datetime.date, *others: datetime.date, at: datetime.time) -> str:
+    raise NotImplementedError
+
+
+@workflow("reminders", 1, "orders")
+class Reminders(Workflow):
+    remind = ActivityProxy(Remind)
+    by_function = ActivityProxy(remind_function)
+
+    def run(self) -> Any:
+        days, at = [datetime.date(2024, 2, 29)] * 2, datetime.time(7, 30)
+        return [self.remind(*days, at=at).result(), self.by_function(*days, at=at).result()]
+
+
+def test_the_function_of_a_stub_receives_values_as_the_type_hints_say(runner: Runner) -> None:
+    def show(*days: datetime.date, at: datetime.time) -> str:
+        return repr((days, at))
+
+    runner.stubs(Remind, function=show)
+    runner.stubs(remind_function, function=show)
+    days, at = (datetime.date(2024, 2, 29),) * 2, datetime.time(7, 30)
+    assert runner(Reminders).result == [repr((days, at))] * 2
 
 
 def test_a_stub_without_anything_returns_none(runner: Runner, stubs: Stubs) -> None:

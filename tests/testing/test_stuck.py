@@ -10,7 +10,7 @@ import pytest
 from flowy import Activity, ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Latency, Simulation
 from flowy_sim._events.waits import Workers, waits
-from flowy_sim.testing import Run, Runner, Stubs, StuckError, run
+from flowy_sim.testing import Runner, Stubs, StuckError, run
 from flowy_sim.testing._runner import DOMAIN
 from tests.support.bakery import Bread, Heat, Knead
 
@@ -182,7 +182,7 @@ def test_a_decision_task_that_is_held_is_named() -> None:
     )["runId"]
     request = {"domain": DOMAIN, "execution": {"workflowId": "order", "runId": run_id}}
     history = client.get_workflow_execution_history(**request)["events"]
-    [wait] = waits(Run("order", run_id, history).history, NOBODY)
+    [wait] = waits(history, NOBODY)
     assert wait.sentence.endswith("; no worker polls any list")
     client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "orders"})
     history = client.get_workflow_execution_history(**request)["events"]
@@ -216,6 +216,37 @@ class Patient(Workflow):
 def test_a_signal_that_is_never_sent_is_named() -> None:
     with pytest.raises(StuckError, match="- it waits for the signal 'approval', which has not"):
         run(Simulation(), Approval)
+
+
+@workflow("named approval", 1, "approvals", execution_start_to_close=86_400)
+class NamedApproval(Workflow):
+    nap = ActivityProxy("nap", 1, task_list="naps", start_to_close=60)
+
+    def run(self) -> Any:
+        self.nap(self.workflow_id).result()
+        self.sleep(9)
+        return self.signal("approval").result()
+
+
+def test_a_signal_is_named_although_decisions_depend_on_the_workflow_id() -> None:
+    runner = Runner(Simulation())
+    runner.stubs("nap", 1, result=None)
+    assert "- it waits for the signal 'approval', which has" in stuck(runner, NamedApproval)
+
+
+def test_an_open_execution_lasts_until_now_and_not_until_its_last_event() -> None:
+    runner = Runner(Simulation())
+    runner.stubs("nap", 1, result=None)
+    runner.after(100, lambda: None)
+    message = stuck(runner, NamedApproval)
+    assert "and named approval 1 (named approval-1) is open after 1 min 40 s:" in message
+
+
+def test_a_workflow_may_end_by_its_time_out_if_the_test_says_so() -> None:
+    runner = Runner(Simulation(), times_out=True)
+    runner.stubs("nap", 1, result=None)
+    run = runner.run(NamedApproval)
+    assert (run.status, run.simulated_seconds) == ("TIMED_OUT", 86_400)
 
 
 def test_children_that_wait_for_each_other_say_for_what() -> None:

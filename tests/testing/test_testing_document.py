@@ -15,6 +15,8 @@ from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     "testing.md",

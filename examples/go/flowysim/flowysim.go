@@ -41,6 +41,34 @@ type Clock struct {
 	Next *time.Time `json:"next"`
 }
 
+// Stub answers an activity, a workflow or a Lambda function, so that a test needs no worker.
+type Stub struct {
+	// One of these is the name of what is stubbed; a Lambda function has no version.
+	Activity string `json:"activity,omitempty"`
+	Workflow string `json:"workflow,omitempty"`
+	Lambda   string `json:"lambda,omitempty"`
+	Version  string `json:"version,omitempty"`
+	// Answer is the answer to the first call, and Then are those to further calls. The last one is
+	// repeated.
+	Answer
+	Then []Answer `json:"then,omitempty"`
+}
+
+// Answer is one answer of a stub: a result, the reason of a failure, or a time-out.
+type Answer struct {
+	Result  any    `json:"result,omitempty"`
+	Error   string `json:"error,omitempty"`
+	Timeout string `json:"timeout,omitempty"`
+	// Takes is the number of simulated seconds until the answer.
+	Takes float64 `json:"takes,omitempty"`
+}
+
+// Call is a call of a stub.
+type Call struct {
+	Activity, Workflow, Lambda, Input string
+	At                                time.Time
+}
+
 // New returns a simulation, which is deleted when the test ends.
 func New(t testing.TB) *Simulation {
 	t.Helper()
@@ -79,6 +107,28 @@ func (s *Simulation) Clock() Clock {
 func (s *Simulation) Advance(duration time.Duration) {
 	s.t.Helper()
 	s.control(http.MethodPost, "/clock/advance", map[string]any{"seconds": duration.Seconds()}, nil)
+}
+
+// After makes a call of Amazon SWF after some simulated time.
+func (s *Simulation) After(duration time.Duration, operation string, parameters map[string]any) {
+	s.t.Helper()
+	s.control(http.MethodPost, "/after", map[string]any{
+		"seconds": duration.Seconds(), "operation": operation, "parameters": parameters,
+	}, nil)
+}
+
+// Stub adds a stub, or replaces the one of the same type.
+func (s *Simulation) Stub(stub Stub) {
+	s.t.Helper()
+	s.control(http.MethodPost, "/stubs", stub, nil)
+}
+
+// Calls returns the calls of stubs, the oldest first.
+func (s *Simulation) Calls() []Call {
+	s.t.Helper()
+	var answer struct{ Calls []Call }
+	s.control(http.MethodGet, "/stubs/calls", nil, &answer)
+	return answer.Calls
 }
 
 // Settle waits until nothing will happen any more without a call from outside, and fails the test

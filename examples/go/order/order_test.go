@@ -33,6 +33,41 @@ func TestAnOrderIsShippedADayAfterItsPayment(t *testing.T) {
 	}
 }
 
+func TestAnOrderFailsIfItsCardIsRefused(t *testing.T) {
+	simulation := flowysim.New(t)
+	client := startOrder(t, simulation)
+	simulation.Stub(flowysim.Stub{
+		Activity: "charge", Version: "1", Answer: flowysim.Answer{Error: "the card was refused"},
+	})
+	inBackground(t, func() error { return order.Decide(t.Context(), client) })
+
+	simulation.Settle(30 * time.Second)
+
+	if closed := closedOrder(t, client); closed.CloseStatus != types.CloseStatusFailed {
+		t.Errorf("the order is %s", closed.CloseStatus)
+	}
+}
+
+func TestAnOrderThatIsWithdrawnWithinADayIsNotShipped(t *testing.T) {
+	simulation := flowysim.New(t)
+	client := startOrder(t, simulation)
+	for _, name := range []string{"charge", "ship"} {
+		simulation.Stub(flowysim.Stub{Activity: name, Version: "1"})
+	}
+	simulation.After(23*time.Hour, "TerminateWorkflowExecution",
+		map[string]any{"domain": order.Domain, "workflowId": "order-1"})
+	inBackground(t, func() error { return order.Decide(t.Context(), client) })
+
+	simulation.Settle(30 * time.Second)
+
+	if closed := closedOrder(t, client); closed.CloseStatus != types.CloseStatusTerminated {
+		t.Errorf("the order is %s", closed.CloseStatus)
+	}
+	if calls := simulation.Calls(); len(calls) != 1 || calls[0].Activity != "charge" {
+		t.Errorf("the calls were %v", calls)
+	}
+}
+
 func TestAnOrderThatNoWorkerTakesTimesOut(t *testing.T) {
 	simulation := flowysim.New(t)
 	client := startOrder(t, simulation)

@@ -77,9 +77,7 @@ public final class FlowySim implements ParameterResolver {
     /** An Amazon SWF in memory that no other test class uses. */
     public static final class Simulation implements AutoCloseable {
         private static final ObjectMapper JSON = new ObjectMapper();
-        // The server speaks HTTP/1.1, so the client need not offer to upgrade to HTTP/2.
-        private static final HttpClient HTTP =
-                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+        private static final HttpClient HTTP = HttpClient.newHttpClient();
 
         /** Its address, for any other client. */
         public final URI endpoint;
@@ -116,6 +114,33 @@ public final class FlowySim implements ParameterResolver {
         /** Lets simulated time pass. */
         public void advance(Duration duration) {
             control("POST", "/clock/advance", Map.of("seconds", duration.toMillis() / 1000.0));
+        }
+
+        /** Makes a call of Amazon SWF after some simulated time. */
+        public void after(Duration duration, String operation, Map<String, Object> parameters) {
+            double seconds = duration.toMillis() / 1000.0;
+            control(
+                    "POST",
+                    "/after",
+                    Map.of("seconds", seconds, "operation", operation, "parameters", parameters));
+        }
+
+        /**
+         * Adds a stub of an activity, a workflow or a Lambda function, so that a test needs no
+         * worker.
+         *
+         * @param stub what is stubbed and the answer, such as {@code Map.of("activity", "ship",
+         *     "version", "1", "result", "shipped", "takes", 60)}
+         */
+        public void stub(Map<String, Object> stub) {
+            control("POST", "/stubs", stub);
+        }
+
+        /** Returns the calls of stubs with their input, the oldest first. */
+        public List<JsonNode> calls() {
+            List<JsonNode> calls = new ArrayList<>();
+            control("GET", "/stubs/calls", Map.of()).get("calls").forEach(calls::add);
+            return calls;
         }
 
         /**

@@ -1,9 +1,11 @@
-"""Sleep in simulated time, for poll loops only.
+"""Sleep in simulated time, for poll loops and for threads that call a simulation.
 
 While it is active, every module's reference to `time.sleep` is replaced, because ``from time import
 sleep`` keeps one of its own. The replacement really sleeps unless it is called by code that sleeps
 virtually. freezegun finds references in the same way. `threading.Event.wait` and
-`threading.Condition.wait` with a timeout are replaced, too.
+`threading.Condition.wait` with a timeout are replaced, too; they release their locks by the methods
+that any lock has for a condition. asyncio follows through the clock of its event loops; see
+`flowy_sim._simulation.event_loop_time`.
 
 Code of the standard library that waits again and again until a real clock has reached an instant,
 such as `queue.Queue.get`, still waits in real time: virtual waits would never end it. That is
@@ -12,23 +14,30 @@ logged.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from types import FrameType
 from typing import Any, Protocol
 
 from flowy._safe_text import safe_logger
+from flowy_sim._simulation.event_loop_time import IdleSleeper, simulated_time
 
 really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
+_really_run_forever = asyncio.BaseEventLoop.run_forever
 
-logger = safe_logger("flowy_sim.testing")
+_LOOK = 0.005
+"""Real seconds between two looks whether a real wait is over."""
+
+logger = safe_logger("flowy_sim")
 
 
-class Sleeper(Protocol):
+class Sleeper(IdleSleeper, Protocol):
     """Code that may sleep virtually."""
 
     def sleeps(self) -> bool:
@@ -41,31 +50,33 @@ class Sleeper(Protocol):
 
 
 class _Sleepers:
-    """The sleepers of each thread, and the references that are replaced for them."""
+    """The code that may sleep virtually, and the references that are replaced for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._active: list[tuple[int, Sleeper]] = []
+        self._active: list[Sleeper] = []
         self._seen: set[tuple[str, int]] = set()
         self._references: list[tuple[dict[str, Any], str]] = []
 
-    def enter(self, sleeper: Sleeper) -> tuple[int, Sleeper]:
-        entry = threading.get_ident(), sleeper
+    def enter(self, sleeper: Sleeper) -> None:
         with self._lock:
             self._find_references()
             for names, name in self._references:
                 if names.get(name) is really_sleep:
                     names[name] = _sleep
-            self._active.append(entry)
+            self._active.append(sleeper)
             threading.Condition.wait = _wait  # type: ignore[method-assign]
-        return entry
+            asyncio.BaseEventLoop.run_forever = _run_forever  # type: ignore[method-assign]
 
-    def leave(self, entry: tuple[int, Sleeper]) -> None:
+    def leave(self, sleeper: Sleeper) -> None:
         with self._lock:
-            self._active.remove(entry)
+            self._active.remove(sleeper)
             if self._active:
                 return
             threading.Condition.wait = _really_wait  # type: ignore[method-assign]
+            asyncio.BaseEventLoop.run_forever = (  # type: ignore[method-assign]
+                _really_run_forever
+            )
             self._find_references()
             for names, name in self._references:
                 if names.get(name) is _sleep:
@@ -73,9 +84,8 @@ class _Sleepers:
 
     def running(self) -> Sleeper | None:
         """Return the sleeper of the code that runs; None if it really sleeps."""
-        own = threading.get_ident()
-        for thread, sleeper in reversed(self._active):
-            if thread == own and sleeper.sleeps():
+        for sleeper in reversed(self._active):
+            if sleeper.sleeps():
                 return sleeper
         return None
 
@@ -105,6 +115,14 @@ def _sleep(seconds: float, /) -> None:
         sleeper.sleep(seconds)
 
 
+def _run_forever(self: asyncio.BaseEventLoop) -> None:
+    sleeper = _sleepers.running()
+    if sleeper is not None:
+        sleeper.adopt(self)
+    with simulated_time(self, _sleepers.running):
+        _really_run_forever(self)
+
+
 def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     sleeper = None if timeout is None or timeout <= 0 else _sleepers.running()
     if timeout is None or sleeper is None:
@@ -112,9 +130,7 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     caller = sys._getframe(1)
     is_event = caller.f_code is threading.Event.wait.__code__
     if caller.f_globals.get("__name__") in _REAL_TIME and not is_event:
-        while caller.f_back is not None and caller.f_globals.get("__name__") in _REAL_TIME:
-            caller = caller.f_back
-        where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        where = place_of_wait(caller)
         logger.warning("%s waits in real time for up to %g seconds", where, timeout)
         return _really_wait(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
@@ -122,6 +138,21 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
 
 _REAL_TIME = frozenset({"threading", "queue"})
 """Modules that wait again until a real clock has reached an instant."""
+
+
+def place_of_wait(frame: FrameType) -> str:
+    """Return the file and line of the code that waits; empty if it waits without a timeout.
+
+    Args:
+        frame: where its thread is now.
+    """
+    caller: FrameType | None = frame
+    while caller is not None and caller.f_globals.get("__name__") in _REAL_TIME:
+        if caller.f_locals.get("timeout", 0) is None:
+            return ""
+        caller = caller.f_back
+    caller = caller or frame
+    return f"{caller.f_code.co_filename}:{caller.f_lineno}"
 
 
 def _wait_virtually(condition: Any, timeout: float, sleeper: Sleeper) -> bool:
@@ -146,15 +177,27 @@ def _wait_virtually(condition: Any, timeout: float, sleeper: Sleeper) -> bool:
             condition._waiters.remove(waiter)
 
 
+def really_wait(seconds: float, woken: Callable[[], bool] | None = None) -> None:
+    """Wait in real time, or until `woken` returns that it is over."""
+    if woken is None:
+        really_sleep(seconds)
+        return
+    until = time.monotonic() + seconds
+    while not woken() and time.monotonic() < until:
+        really_sleep(_LOOK)
+
+
 @contextmanager
 def virtual_sleep(sleeper: Sleeper) -> Iterator[None]:
-    """Let code of this thread sleep virtually in `time.sleep`, however it was imported.
+    """Let code sleep virtually, however it has imported `time.sleep`.
 
     Args:
-        sleeper: decides for each sleep of this thread whether it is virtual.
+        sleeper: decides for each sleep, in any thread, whether it is virtual.
     """
-    entry = _sleepers.enter(sleeper)
+    loop = asyncio._get_running_loop()
+    _sleepers.enter(sleeper)
     try:
-        yield
+        with simulated_time(loop, _sleepers.running) if loop else nullcontext():
+            yield
     finally:
-        _sleepers.leave(entry)
+        _sleepers.leave(sleeper)

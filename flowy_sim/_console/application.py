@@ -1,0 +1,339 @@
+"""The console as a web application: its routes, errors, and what all pages have in common."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
+from importlib import resources
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from flowy_sim._console import execution, executions, task_lists
+from flowy_sim._console.access import Access, LoginNeededError
+from flowy_sim._console.drawn import Drawer
+from flowy_sim._console.executions import Elsewhere
+from flowy_sim._console.renderer import render
+from flowy_sim._console.served import ServedSources
+from flowy_sim._console.source import Place, Source, SourceError
+from flowy_sim._console.stream import Streams
+from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
+from flowy_sim._server.guard import ForbiddenError, Guard
+from flowy_sim._server.http import read_body
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulations import Simulations
+
+Gather = Callable[[Visit], Awaitable[dict[str, Any]]]
+
+_PAGES = ("execution", "task-lists")
+"""The paths of the pages besides the list of executions."""
+
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "assets"))
+"""Where the files are that pages load; the style sheet of reports is one of them."""
+
+
+class Sources(Protocol):
+    """Finds sources."""
+
+    def find(self, place: Place) -> Source | None:
+        """Return the source of a place, with defaults for what is empty in it.
+
+        None if there is no such simulation.
+
+        Raises:
+            SourceError: there is no such region or domain.
+        """
+        ...
+
+
+class Console:
+    """The pages of a server; see `flowy_sim._server.application.Pages`.
+
+    Args:
+        sources: what the pages show.
+        settings: how the server is set up.
+        streams: sends changes to pages; None if pages have to look for them.
+    """
+
+    def __init__(
+        self, sources: Sources, settings: ServerSettings, streams: Streams | None = None
+    ) -> None:
+        self._sources = sources
+        self._settings = settings
+        self._streams = streams
+        self._drawer = Drawer()
+        self._access: Access
+
+    def application(self, guard: Guard) -> ASGIApp:
+        """Return the application that answers browsers."""
+        self._access = Access(self._settings, guard)
+        routes = []
+        draw = partial(execution.execution, drawer=self._drawer)
+        for start in ("", "/{simulation}"):
+            routes += [
+                Route(f"{start}/", self._page(executions.executions, executions.TEMPLATE, 0)),
+                Route(f"{start}/{PAGES}/execution", self._page(draw, execution.TEMPLATE)),
+                Route(
+                    f"{start}/{PAGES}/task-lists",
+                    self._page(task_lists.task_lists, task_lists.TEMPLATE),
+                ),
+                Route(f"{start}/{PAGES}/data", self._text(execution.data)),
+                Route(f"{start}/{PAGES}/history", self._text(execution.history)),
+                Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
+                Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
+                Route(f"{start}/{PAGES}/stream", self._stream),
+            ]
+        routes.append(Route("/{simulation}", _with_slash))
+        return Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
+
+    def close(self) -> None:
+        """End the streams, and the process that draws."""
+        self._drawer.close()
+        if self._streams is not None:
+            self._streams.close()
+
+    async def _stream(self, request: Request) -> Response:
+        query = query_of(request)
+        try:
+            if self._streams is None:
+                raise HTTPException(404)
+            self._access.check(request, self._place(request, query).account)
+        except (LoginNeededError, ForbiddenError) as error:
+            return PlainTextResponse(str(error) or "Log in first.", 403)
+        account = self._access.account_of(request)
+        last_id = request.headers.get("last-event-id", "")
+        return StreamingResponse(
+            self._streams.follow(account, last_id),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    def _page(
+        self, gather: Gather, template: str, depth: int = 1
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests for a page.
+
+        Args:
+            gather: returns what the page shows.
+            template: the name of its template.
+            depth: the number of folders between the page and the simulation's URL.
+        """
+
+        async def answer(request: Request) -> Response:
+            query = query_of(request)
+            place = self._place(request, query)
+            try:
+                self._access.check(request, place.account)
+                source = self._sources.find(place)
+                if source is None:
+                    return await self._unknown_simulation(request, place, depth)
+                visit = self._visit(request, source, query, depth)
+                return await self._shown(visit, gather, template)
+            except LoginNeededError:
+                return self._login_page(request, depth)
+            except Elsewhere as elsewhere:
+                return RedirectResponse(elsewhere.url, 303)
+            except ForbiddenError as error:
+                return _refusal(403, str(error), depth)
+            except SourceError as error:
+                source = self._sources.find(Place(place.simulation, place.account))
+                if source is None:
+                    return _refusal(404, str(error), depth)
+                visit = self._visit(request, source, {}, depth)
+                return await self._error_page(visit, error)
+
+        return answer
+
+    def _text(
+        self, gather: Callable[[Visit, Drawer], Awaitable[str]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests for JSON about an execution.
+
+        Args:
+            gather: returns the JSON.
+        """
+
+        async def answer(request: Request) -> Response:
+            query = query_of(request)
+            place = self._place(request, query)
+            try:
+                self._access.check(request, place.account)
+                source = self._sources.find(place)
+                if source is None:
+                    return _failure(404, f"There is no simulation {place.simulation!r} yet.")
+                visit = self._visit(request, source, query, 1)
+                headers = {"Cache-Control": "no-store"}
+                if query.get("download"):
+                    headers["Content-Disposition"] = 'attachment; filename="history.json"'
+                text = await gather(visit, self._drawer)
+                return Response(text, media_type="application/json", headers=headers)
+            except (LoginNeededError, ForbiddenError) as error:
+                return _failure(403, str(error) or "Log in first.")
+            except SourceError as error:
+                return _failure(_status(error), str(error), error.code)
+
+        return answer
+
+    async def _shown(self, visit: Visit, gather: Gather, template: str) -> Response:
+        """Return a page, or the error of its source where its content would be."""
+        try:
+            content = await gather(visit)
+        except SourceError as error:
+            return await self._error_page(visit, error)
+        return await self._rendered(visit, template, content)
+
+    async def _error_page(self, visit: Visit, error: SourceError) -> Response:
+        content = {"message": str(error), "code": error.code}
+        return await self._rendered(visit, "error.html", content, _status(error))
+
+    async def _rendered(
+        self, visit: Visit, template: str, content: dict[str, Any], status: int = 200
+    ) -> Response:
+        session = self._access.session(visit.request)
+        is_new = not session
+        session = session or secrets.token_urlsafe(32)
+        text = render(
+            template,
+            {
+                **content,
+                "visit": visit,
+                "link": visit.link,
+                "here": visit.here,
+                "place": visit.source.place,
+                "places": await visit.source.places(),
+                "clock": visit.source.clock(),
+                "live": "stream" if self._streams is not None else "poll",
+                "can_act": visit.source.can_act,
+                "unknown": visit.source.unknown,
+                "action_token": self._access.action_token(session),
+                "current": template.removesuffix(".html"),
+            },
+        )
+        response = HTMLResponse(text, status, {"Cache-Control": "no-store"})
+        if is_new:
+            self._access.set_cookie(visit.request, response, session)
+        return response
+
+    def _place(self, request: Request, query: dict[str, str]) -> Place:
+        account = query.get("account") or self._access.account_of(request)
+        return Place(
+            request.path_params.get("simulation", ""),
+            account or self._settings.account,
+            query.get("region", ""),
+            query.get("domain", ""),
+        )
+
+    def _visit(self, request: Request, source: Source, query: dict[str, str], depth: int) -> Visit:
+        defaults = Place("", self._settings.account, self._settings.region, "")
+        return Visit(request, source, query, defaults, depth)
+
+    async def _unknown_simulation(self, request: Request, place: Place, depth: int) -> Response:
+        sentence = (
+            f"There is no simulation {place.simulation!r} yet. It begins with the first call of "
+            "an SWF client to its URL."
+        )
+        return _refusal(404, sentence, depth, home="../" * (depth + 1))
+
+    # Credentials
+
+    def _login_page(self, request: Request, depth: int, message: str = "") -> Response:
+        here = "." if depth == 0 else ".."
+        query = request.url.query
+        to = request.url.path.rpartition("/")[2] if depth else ""
+        context = {
+            "here": here,
+            "message": message,
+            "has_keys": bool(self._settings.secrets),
+            "has_token": bool(self._settings.control_token),
+            "query": encoded({"page": to, "query": query}),
+        }
+        return HTMLResponse(render("login.html", context), 403 if message else 401)
+
+    async def _log_in(self, request: Request) -> Response:
+        try:
+            form = await _form(request)
+            session = self._access.log_in(
+                form.get("token", ""), form.get("key", ""), form.get("secret", "")
+            )
+        except ForbiddenError as error:
+            return self._login_page(request, 1, str(error))
+        to = query_of(request)
+        page = to.get("page", "")
+        path = f"../{PAGES}/{page}" if page in _PAGES else "../"
+        query = f"?{to['query']}" if "query" in to else ""
+        response = RedirectResponse(path + query, 303)
+        self._access.set_cookie(request, response, session)
+        return response
+
+
+def console(simulations: Simulations, settings: ServerSettings) -> Console:
+    """Return the console of a server; see `flowy_sim._server.server.MakePages`."""
+    return Console(ServedSources(simulations, settings.account), settings, Streams(simulations))
+
+
+async def _form(request: Request) -> dict[str, str]:
+    from urllib.parse import parse_qsl
+
+    body = await read_body(request.receive)
+    return dict(parse_qsl(body.decode("utf-8", "replace")))
+
+
+async def _with_slash(request: Request) -> Response:
+    name = request.path_params["simulation"]
+    query = request.url.query
+    return RedirectResponse(f"{name}/" + (f"?{query}" if query else ""), 307)
+
+
+async def _asset(request: Request) -> Response:
+    found = asset(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404)
+    body, media_type = found
+    return Response(body, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+
+@cache
+def asset(name: str) -> tuple[bytes, str] | None:
+    """Return a file that pages load, and its media type; None if there is none of that name."""
+    kind = name.rpartition(".")[2]
+    if kind not in _TYPES or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        return None
+    for package, folder in _ASSETS:
+        file = resources.files(package) / folder / name
+        if file.is_file():
+            return file.read_bytes(), _TYPES[kind]
+    return None
+
+
+async def _no_page(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    depth = 1 if f"/{PAGES}/" in request.url.path else 0
+    return _refusal(status, f"There is no page {request.url.path}.", depth)
+
+
+def _status(error: SourceError) -> int:
+    return 404 if error.code == "UnknownResourceFault" else 400
+
+
+def _failure(status: int, sentence: str, code: str = "") -> Response:
+    return JSONResponse({"error": sentence, "code": code}, status)
+
+
+def _refusal(status: int, sentence: str, depth: int, home: str = "") -> Response:
+    here = "." if depth == 0 else ".."
+    context = {"here": here, "sentence": sentence, "home": home or f"{here}/"}
+    return HTMLResponse(render("refused.html", context), status)

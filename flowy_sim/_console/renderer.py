@@ -1,0 +1,96 @@
+"""Rendering: templates, and how values from outside are shown in them.
+
+Everything in a history is data: templates escape it and make control characters visible. `harmless`
+also cuts it in the middle, for what is shown in a line.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from flowy._safe_text import safe_lines, safe_text
+from flowy_sim._report.layout import duration
+from flowy_sim._report.page import environment as report_environment
+from flowy_sim._report.picture import MARKS
+from flowy_sim._simulation.clock import from_milliseconds
+
+STATES = {
+    "OPEN": "open",
+    "COMPLETED": "done",
+    "CONTINUED_AS_NEW": "done",
+    "FAILED": "failed",
+    "TERMINATED": "failed",
+    "TIMED_OUT": "late",
+    "CANCELED": "canceled",
+}
+"""The state of each status, of which each has a colour, as in timelines."""
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """Return a page.
+
+    Args:
+        template: the name of its template.
+        context: what it shows, as plain data.
+    """
+    return environment().get_template(template).render(context)
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates of the console, and of reports, whose parts it uses."""
+    made = report_environment("flowy_sim._console")
+    made.finalize = _shown
+    made.filters.update(
+        whole=safe_text,
+        duration=duration,
+        instant=instant,
+        iso=iso,
+        words=lambda status: status.replace("_", " ").lower(),
+        state=STATES.__getitem__,
+        mark=lambda status: MARKS[STATES[status]],
+    )
+    return made
+
+
+def _shown(value: Any) -> Any:
+    """Return what a template shows, made harmless even where it does not ask for that."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return value if value.isascii() and value.isprintable() else safe_lines(value)
+
+
+def instant(milliseconds: int) -> str:
+    """Return an instant in UTC for a reader.
+
+    >>> instant(1704067200000), instant(1704067200120)
+    ('2024-01-01 00:00:00', '2024-01-01 00:00:00.120')
+    """
+    moment = from_milliseconds(milliseconds)
+    fraction = f".{milliseconds % 1000:03}" if milliseconds % 1000 else ""
+    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}"
+
+
+def iso(milliseconds: int) -> str:
+    """Return an instant in UTC for a program."""
+    moment = from_milliseconds(milliseconds).astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> int | None:
+    """Return the milliseconds since 1970 of an instant that a person entered, in UTC by default.
+
+    Raises:
+        ValueError: it is not an instant.
+    """
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,520 @@
+"""Timelines as SVG: bands of rows, each drawn with one path for each state.
+
+The coordinates run from 0 to `WIDTH`, and the picture is stretched to the width that the page has:
+lines keep their thickness. In a band, all pieces in the same state are one path, because a browser
+takes ten times as long for a node per piece. Marks at the ends of bars are texts at a percentage of
+the width, which stretching does not distort; most bars have none, for they completed.
+
+Many equal siblings, such as 340 calls of one activity, are a group: one row with a bar that shows
+how many of them worked when, which opens to show each of them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from flowy._safe_text import safe_text
+from flowy_sim._events.schema import (
+    CANCELED,
+    CHILD,
+    COMPLETED,
+    CONTINUED,
+    DECISIONS,
+    FAILED,
+    HAPPENED,
+    INSTANT,
+    OPEN,
+    REQUEST,
+    TERMINATED,
+    TIMED_OUT,
+    TIMER,
+)
+from flowy_sim._events.spans import Row, Span, Timeline
+from flowy_sim._report.layout import STEPS, duration
+from flowy_sim._report.scale import WIDTH, Scale, folds
+
+ROW_HEIGHT = 24
+BAND_ROWS = 100
+LABEL = 200
+"""The maximum number of characters of an ID or a name."""
+_GROUP_ROWS = 20
+"""The maximum number of equal siblings that are not a group."""
+_LEAST = 4
+"""The length below which a bar is drawn as a point, so that it is seen at any width."""
+_TICKS = 6
+_MINIMAP_ROWS = 30
+_MINIMAP_HEIGHT = 64
+_LABELLED_FOLDS = 8
+"""The maximum number of folds whose labels fit."""
+_BINS = 200
+_WITHOUT_START = (TIMER, REQUEST, INSTANT)
+
+STATES = {
+    COMPLETED: "done",
+    CONTINUED: "done",
+    FAILED: "failed",
+    TERMINATED: "failed",
+    TIMED_OUT: "late",
+    CANCELED: "canceled",
+    OPEN: "open",
+    HAPPENED: "open",
+}
+"""The state of each outcome, of which each has a colour."""
+MARKS = {"done": "✓", "failed": "✕", "late": "!", "canceled": "⊘", "open": "▸"}
+"""What repeats a state's colour."""
+
+
+class Tick(NamedTuple):
+    """A mark of the axis.
+
+    Attributes:
+        at: its place, from 0 to 100 percent.
+        label: the time since the first event, or the number of the event.
+    """
+
+    at: float
+    label: str
+
+
+class Strip(NamedTuple):
+    """A strip that shows a fold: its place and width, and its true length in words."""
+
+    at: float
+    width: float
+    label: str
+
+    @property
+    def middle(self) -> float:
+        """The middle of it, from 0 to 100 percent."""
+        return round((self.at + self.width / 2) * 100 / WIDTH, 2)
+
+
+class Piece(NamedTuple):
+    """A line of a row: its class, such as ``work failed``, and its begin and end."""
+
+    kind: str
+    begin: int
+    end: int
+
+
+class Cap(NamedTuple):
+    """A mark at the end of a bar: when, and one of `STATES`."""
+
+    at: int
+    state: str
+
+
+class DrawnCap(NamedTuple):
+    """A mark in a band: its place from 0 to 100 percent, the middle of its row, and its text."""
+
+    at: float
+    y: float
+    state: str
+    text: str
+
+
+@dataclass(slots=True)
+class DrawnRow:
+    """A row of the picture.
+
+    Attributes:
+        label: what to call it.
+        event_id: its first event.
+        kind: the kind of what it shows.
+        state: one of `STATES`.
+        note: its outcome, number of attempts and duration.
+        spoken: the same in full, for screen readers.
+        is_over: whether it is something that ended.
+        begins: the events that began its attempts, or all events of an instant.
+        pieces: its lines.
+        caps: the marks at the ends of its bars.
+        child: workflow ID and run ID of the execution that it shows, if it is a child.
+    """
+
+    label: str
+    event_id: int
+    kind: str
+    state: str
+    note: str
+    spoken: str
+    is_over: bool
+    begins: list[int]
+    pieces: list[Piece]
+    caps: list[Cap]
+    child: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Band:
+    """Up to `BAND_ROWS` rows.
+
+    Attributes:
+        rows: its rows.
+        paths: the data of a path by its class, such as ``work failed``.
+        caps: the marks in it.
+    """
+
+    rows: Sequence[DrawnRow] = ()
+    paths: dict[str, str] = field(default_factory=dict)
+    caps: list[DrawnCap] = field(default_factory=list)
+
+    @property
+    def height(self) -> int:
+        """Its height in pixels."""
+        return len(self.rows) * ROW_HEIGHT
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its height is that of most bands, which style sheets know."""
+        return len(self.rows) == BAND_ROWS
+
+
+@dataclass(slots=True)
+class Group:
+    """Equal siblings, as one row that opens.
+
+    Attributes:
+        label: what they are, and how many.
+        note: how many of them did not complete.
+        state: one of `STATES`, the worst of theirs.
+        summary: the row that shows how many worked when.
+        bands: the siblings.
+    """
+
+    label: str
+    note: str
+    state: str
+    summary: Band
+    bands: list[Band]
+
+
+class Picture:
+    """The picture of a timeline.
+
+    Args:
+        timeline: what ran when.
+        now: the current time of an open execution in milliseconds since the epoch, which the
+            picture ends with; None if it ends with the last event.
+
+    Attributes:
+        length: its length in milliseconds, or in events if no time passes.
+        folds: the idle times that are folded.
+        sections: bands of rows and groups, from top to bottom.
+        ticks: the marks of its axis.
+        axis: what the axis shows: ``time`` or ``event``.
+    """
+
+    def __init__(self, timeline: Timeline, now: int | None = None) -> None:
+        self._timeline = timeline
+        self._at, self.length, self.axis = _moments(timeline, now)
+        self.folds = folds(timeline, self.length) if self.axis == "time" else []
+        self._scale = Scale(self.length, self.folds)
+        self.ticks = list(self._ticks())
+        self._groups = _grouped(timeline.rows)
+        self.rows = [self._row(row) for row in timeline.rows]
+        self.sections = list(self._sections())
+
+    @property
+    def bands(self) -> list[Band]:
+        """All bands, also those of groups."""
+        return [
+            band
+            for section in self.sections
+            for band in (section.bands if isinstance(section, Group) else [section])
+        ]
+
+    @property
+    def height(self) -> int:
+        """Its height in pixels with all groups closed."""
+        bands = (each.summary if isinstance(each, Group) else each for each in self.sections)
+        return sum(band.height for band in bands)
+
+    @property
+    def minimap(self) -> dict[str, str] | None:
+        """All rows as lines of a small picture by their state, if the timeline is long."""
+        if len(self.rows) <= _MINIMAP_ROWS:
+            return None
+        place = self._scale.place
+        paths: dict[str, list[str]] = defaultdict(list)
+        for index, row in enumerate(self.rows):
+            y = (index + 0.5) * _MINIMAP_HEIGHT / len(self.rows)
+            for kind, begin, end in row.pieces:
+                if not kind.startswith("wait"):
+                    left = place(begin)
+                    length = max(place(end) - left, _LEAST)
+                    paths[kind.split()[-1]].append(f"M{left:g} {y:.2f}h{length:g}")
+        return {state: "".join(lines) for state, lines in paths.items()}
+
+    @property
+    def strips(self) -> list[Strip]:
+        """What shows each fold."""
+        place, is_labelled = self._scale.place, len(self.folds) <= _LABELLED_FOLDS
+        return [
+            Strip(
+                place(fold.begin),
+                round(place(fold.end) - place(fold.begin), 1),
+                f"≈ {duration(fold.length)}" if is_labelled else "",
+            )
+            for fold in self.folds
+        ]
+
+    def data(self) -> dict[str, Any]:
+        """Return what scripts need to draw it again, such as after zooming."""
+        return {
+            "start": self._timeline.times[self._timeline.events[0]] if self.axis == "time" else 0,
+            "length": self.length,
+            "axis": self.axis,
+            "folds": [list(fold) for fold in self.folds],
+            "decisions": [
+                span.started
+                for row in self._timeline.rows
+                for span in row.spans
+                if span.kind == DECISIONS and span.started
+            ],
+            "failures": [problem.event_id for problem in self._timeline.problems],
+            "events": [[event_id, self._at[event_id]] for event_id in self._timeline.events],
+            "rows": [
+                {
+                    "label": safe_text(row.label, LABEL),
+                    "event": row.event_id,
+                    "kind": row.kind,
+                    "state": row.state,
+                    "note": row.note,
+                    "spoken": row.spoken,
+                    "over": row.is_over,
+                    "group": group,
+                    "begins": row.begins,
+                    "pieces": row.pieces,
+                    "caps": row.caps,
+                    **({"child": row.child} if row.child else {}),
+                }
+                for row, group in zip(self.rows, self._groups, strict=True)
+            ],
+        }
+
+    def _sections(self) -> Iterator[Band | Group]:
+        """Yield groups where their first row would be, and other rows in bands."""
+        members: dict[str, list[DrawnRow]] = defaultdict(list)
+        for row, group in zip(self.rows, self._groups, strict=True):
+            if group:
+                members[group].append(row)
+        waiting: list[DrawnRow] = []
+        for row, group in zip(self.rows, self._groups, strict=True):
+            if not group:
+                waiting.append(row)
+            elif group in members:
+                yield from self._bands(waiting)
+                waiting = []
+                yield self._group(group, members.pop(group))
+        yield from self._bands(waiting)
+
+    def _bands(self, rows: Sequence[DrawnRow]) -> Iterator[Band]:
+        for first in range(0, len(rows), BAND_ROWS):
+            yield self._band(rows[first : first + BAND_ROWS])
+
+    def _band(self, rows: Sequence[DrawnRow]) -> Band:
+        band = Band(rows)
+        place = self._scale.place
+        paths: dict[str, list[str]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            y = index * ROW_HEIGHT + ROW_HEIGHT / 2
+            for kind, begin, end in row.pieces:
+                left, right = place(begin), place(end)
+                if right - left < _LEAST and not kind.startswith(("wait", "point")):
+                    left, kind = right, f"point {kind.split()[-1]}"  # noqa: PLW2901
+                if left < right or kind.startswith("point"):
+                    paths[kind].append(_line(left, right, y))
+            band.caps += [
+                DrawnCap(round(place(cap.at) * 100 / WIDTH, 2), y, cap.state, MARKS[cap.state])
+                for cap in row.caps
+            ]
+        band.paths = {kind: "".join(pieces) for kind, pieces in sorted(paths.items())}
+        return band
+
+    def _group(self, name: str, rows: list[DrawnRow]) -> Group:
+        counts: dict[str, int] = defaultdict(int)
+        for row in rows:
+            counts[row.state] += 1
+        worst = next(
+            state for state in ("failed", "late", "canceled", "open", "done") if counts[state]
+        )
+        words = {"failed": "failed", "late": "timed out", "canceled": "canceled", "open": "open"}
+        notes = [f"{counts[state]:,} {word}" for state, word in words.items() if counts[state]]
+        note = " · ".join(notes) or "✓ all completed"
+        label = f"{name} ×{len(rows):,}"
+        summary = Band(
+            [DrawnRow(label, rows[0].event_id, "group", worst, note, note, True, [], [], [])]
+        )
+        summary.paths = self._density(rows)
+        return Group(label, note, worst, summary, list(self._bands(rows)))
+
+    def _density(self, rows: Iterable[DrawnRow]) -> dict[str, str]:
+        """Return an area that is as high as many rows work, and a point for each that failed."""
+        place = self._scale.place
+        changes = [0] * (_BINS + 2)
+        points = []
+        for row in rows:
+            for kind, begin, end in row.pieces:
+                if kind.startswith(("work", "child", "sleep")):
+                    first, last = (int(place(at) * _BINS / WIDTH) for at in (begin, end))
+                    changes[first] += 1
+                    changes[last + 1] -= 1
+            points += [
+                _line(place(cap.at), place(cap.at), 12) for cap in row.caps if cap.state == "failed"
+            ]
+        counts, working = [], 0
+        for change in changes[:-1]:
+            working += change
+            counts.append(working)
+        step, most = WIDTH / _BINS, max(*counts, 1)
+        area = "".join(
+            f"V{ROW_HEIGHT - 3 - 18 * count / most:.1f}H{min((index + 1) * step, WIDTH):g}"
+            for index, count in enumerate(counts)
+        )
+        paths = {"density": f"M0 {ROW_HEIGHT - 3}{area}V{ROW_HEIGHT - 3}Z"}
+        return paths | ({"point failed": "".join(points)} if points else {})
+
+    def _row(self, row: Row) -> DrawnRow:
+        last = row.spans[-1]
+        state = "open" if row.kind == DECISIONS else STATES[row.outcome]
+        child = None
+        if row.kind == CHILD and row.execution is not None:
+            child = row.execution
+        return DrawnRow(
+            row.label,
+            row.spans[0].begun,
+            row.kind,
+            state,
+            self._note(row, state),
+            self._spoken(row),
+            last.ended is not None and row.kind not in (DECISIONS, INSTANT),
+            [span.begun for span in row.spans],
+            [piece for span in row.spans for piece in self._pieces(span, row)],
+            [cap for span in row.spans for cap in self._caps(span, row)],
+            child,
+        )
+
+    def _end(self, span: Span) -> int:
+        return self.length if span.ended is None else self._at[span.ended]
+
+    def _pieces(self, span: Span, row: Row) -> Iterator[Piece]:
+        state, end = _state(span, row), self._end(span)
+        if span.kind == INSTANT or (span.kind == DECISIONS and span.ended):
+            yield Piece(f"point {state}", end, end)
+            return
+        begun = self._at[span.begun]
+        started = begun if span.kind in _WITHOUT_START else end
+        if span.started is not None:
+            started = max(begun, self._at[span.started])
+        if begun < started:
+            yield Piece("wait", begun, started)
+        if span.started is not None or span.kind in _WITHOUT_START or span.outcome != OPEN:
+            thickness = {TIMER: "sleep", CHILD: "child"}.get(span.kind, "work")
+            yield Piece(f"{thickness} {state}", started, end)
+
+    def _caps(self, span: Span, row: Row) -> Iterator[Cap]:
+        state = _state(span, row)
+        if state != "done" and row.kind not in (DECISIONS, INSTANT) and span.kind == row.kind:
+            yield Cap(self._end(span), state)
+
+    def _note(self, row: Row, state: str) -> str:
+        if row.kind == DECISIONS:
+            bad = sum(span.outcome not in (COMPLETED, OPEN) for span in row.spans)
+            words = [f"{len(row.spans)}"] + [f"{bad} not completed"] * bool(bad)
+        elif row.kind == INSTANT:
+            words = [row.outcome] * bool(row.outcome) + [f"×{len(row.spans)}"] * (
+                len(row.spans) > 1
+            )
+        else:
+            # The mark of an open bar is right beside its note.
+            words = [row.outcome if state == "open" else f"{MARKS[state]} {row.outcome}"]
+            words += [f"try {row.attempts}"] * (row.attempts > 1)
+            if self.axis == "time":
+                words.append(duration(self._end(row.spans[-1]) - self._at[row.spans[0].begun]))
+        return " · ".join(words)
+
+    def _spoken(self, row: Row) -> str:
+        if row.kind in (DECISIONS, INSTANT):
+            return self._note(row, "open").replace(" · ", ", ") or "happened"
+        words = [f"attempt {row.attempts}"] * (row.attempts > 1) + [row.outcome]
+        if self.axis == "time":
+            waited = worked = 0
+            for span in row.spans:
+                for kind, begin, end in self._pieces(span, row):
+                    if kind == "wait" or span.kind != row.kind:
+                        waited += end - begin
+                    else:
+                        worked += end - begin
+            lasted = "lasted" if row.kind in (TIMER, REQUEST) else "worked"
+            words += [f"waited {duration(waited)}"] * bool(waited)
+            words += [f"{lasted} {duration(worked)}"] * bool(worked)
+        return ", ".join(words)
+
+    def _ticks(self) -> Iterator[Tick]:
+        if not self._timeline.events:
+            return
+        shown = self.length - sum(fold.length for fold in self.folds)
+        steps = STEPS[bisect_left(STEPS, shown / _TICKS) :]
+        step = steps[0] if steps else max(shown, 1)
+        labels = [strip.middle for strip in self.strips if strip.label]
+        free, at = 0.0, 0
+        while at <= self.length:
+            place = self._scale.place(at) * 100 / WIDTH
+            # A label has to fit behind the one before and in front of the right edge.
+            hidden = any(middle - 8 < place < middle + 4 for middle in labels)
+            if free <= place <= 95 and not hidden and not self._scale.folds_around(at):
+                label = duration(at) if self.axis == "time" else str(self._timeline.events[0] + at)
+                yield Tick(round(place, 2), label)
+                free = place + 5
+            skipped = next(
+                (fold.end for fold in self.folds if fold.begin < at + step < fold.end), at
+            )
+            at = max(at + step, -(-skipped // step) * step)
+
+
+def _line(begin: float, end: float, y: float) -> str:
+    """Return the path of a line, which is upright for a point: its width is not stretched."""
+    if begin == end:
+        return f"M{begin:g} {y - 7:g}v14"
+    return f"M{begin:g} {y:g}H{end:g}"
+
+
+def _state(span: Span, row: Row) -> str:
+    if span.kind != row.kind:
+        return "delay"
+    if row.kind == DECISIONS and span.outcome == COMPLETED:
+        return "open"
+    return STATES[span.outcome]
+
+
+def _moments(timeline: Timeline, now: int | None) -> tuple[Mapping[int, int], int, str]:
+    """Return when each event was, the length of the picture, and what its axis shows."""
+    if timeline.times:
+        first, last = timeline.times[timeline.events[0]], timeline.times[timeline.events[-1]]
+        length = max(last, now or 0) - first
+        if length:
+            return {each: time - first for each, time in timeline.times.items()}, length, "time"
+    at = {event_id: index for index, event_id in enumerate(timeline.events)}
+    return at, max(len(at) - 1, 1), "event"
+
+
+def _grouped(rows: Sequence[Row]) -> list[str]:
+    """Return the group of each row; empty for none."""
+    names = [_group_name(row) for row in rows]
+    counts: dict[str, int] = defaultdict(int)
+    for name in names:
+        counts[name] += 1
+    return [name if name and counts[name] > _GROUP_ROWS else "" for name in names]
+
+
+def _group_name(row: Row) -> str:
+    """Return what equal siblings have in common; empty for rows that are never grouped."""
+    if row.kind in (DECISIONS, INSTANT):
+        return ""
+    if isinstance(row.type, Mapping):
+        return safe_text(row.type["name"], LABEL)
+    return {TIMER: "timers", CHILD: "children", REQUEST: "requests"}.get(row.kind, row.label)

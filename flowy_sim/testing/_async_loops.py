@@ -1,0 +1,78 @@
+"""Poll loops that are coroutines: one worker runs all of them, in one event loop.
+
+They are one process: if a fault kills it, all of them are started again. What they run by
+`asyncio.to_thread` takes part; see `flowy_sim.testing._coroutines`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from flowy_sim.testing._coroutines import AsyncClient
+from flowy_sim.testing._loops import POLLED, PollingCode, has_parameter, made
+from flowy_sim.testing._worker_pool import WorkerClient
+
+
+class AsyncLoops:
+    """The poll loops of a runner that are coroutines.
+
+    Args:
+        client: the client of all workers.
+        deployed: the code that has replaced other code, by its name.
+    """
+
+    def __init__(self, client: WorkerClient, deployed: Mapping[str, PollingCode]) -> None:
+        self._worker_client = client
+        self._client: Any = AsyncClient(client)
+        self._deployed = deployed
+        self._codes: dict[str, PollingCode] = {}
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._failed: asyncio.Future[None] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, name: str, code: PollingCode) -> None:
+        """Add a loop, also while the others run."""
+        self._codes[name] = code
+        if self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(self._start, name)
+
+    async def main(self) -> None:
+        """Run all loops, until one fails."""
+        self._event_loop = asyncio.get_running_loop()
+        self._failed = self._event_loop.create_future()
+        for name in self._codes:
+            self._start(name)
+        try:
+            await self._failed
+        except Exception:
+            self._event_loop = None
+            raise
+
+    def _start(self, name: str) -> None:
+        task = asyncio.ensure_future(self._repeat(self._deployed.get(name, self._codes[name])))
+        task.add_done_callback(self._end)
+        self._tasks[name] = task
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _repeat(self, code: PollingCode) -> None:
+        """Call code again and again, if it returns."""
+        code = made(code, self._client)
+        while True:
+            polled: set[Any] = set()
+            POLLED.set(polled)
+            result: Any = code(self._client) if has_parameter(code) else code()
+            result = await result if inspect.iscoroutine(result) else result
+            await asyncio.sleep(0)
+            if callable(result) and not polled:
+                code = result  # It was a function that makes the code.
+            elif not polled:
+                loop = self._worker_client.loop
+                assert loop is not None
+                await loop.poll_in_event_loop(None)

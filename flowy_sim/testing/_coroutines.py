@@ -1,0 +1,131 @@
+"""What poll loops need that are coroutines: a client, event loops, functions in other threads.
+
+`asyncio.to_thread` and ``run_in_executor`` would run a function that polls in another thread,
+which does not take turns. Here it runs in a greenlet, a *strand*, in the thread of the event loop:
+where it polls or sleeps, the event loop goes on. SQLAlchemy's asyncio extension works in this way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Any
+
+from flowy_sim._clients.in_process import OPERATIONS, Reply
+
+_LOOK = 0.05
+"""Simulated seconds between two looks of a strand that waits for an event."""
+
+
+def is_async(code: object) -> bool:
+    """Return whether code is a coroutine function, or a class whose instances are."""
+    called = getattr(code, "__call__", None)  # noqa: B004 - it may be a coroutine function.
+    return inspect.iscoroutinefunction(code) or inspect.iscoroutinefunction(called)
+
+
+class AsyncClient:
+    """A client whose methods are coroutines, like those of aiobotocore.
+
+    Args:
+        client: makes the calls.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            return getattr(self._client, name)
+        return self._method(operation)
+
+    def _method(self, operation: str) -> Callable[..., Any]:
+        async def call(**arguments: Any) -> Reply:
+            reply: Reply = await self._client.call_in_event_loop(operation, arguments)
+            return reply
+
+        return call
+
+
+@contextmanager
+def no_running_event_loop() -> Iterator[None]:
+    """Leave the running event loop of this thread, for a while."""
+    running = asyncio._get_running_loop()
+    hooks = sys.get_asyncgen_hooks()
+    asyncio._set_running_loop(None)
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(running)
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def run_in_event_loop(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine in an event loop of its own.
+
+    Unlike `asyncio.run`, this runs nothing more when the coroutine fails or is abandoned.
+    """
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(coroutine)
+    loop.close()
+
+
+def run_in_coroutines(loop: Any) -> None:
+    """Let the default executor of an event loop run functions in strands."""
+    executed = loop.run_in_executor
+
+    def run_in_executor(executor: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+        if executor is not None:
+            return executed(executor, function, *arguments)
+        return loop.create_task(_run_in_strand(function, arguments))
+
+    loop.run_in_executor = run_in_executor
+
+
+async def _run_in_strand(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    from greenlet import greenlet
+
+    strand = greenlet(function)
+    strand.gr_context = copy_context()
+    strand.awaits = True  # type: ignore[attr-defined]
+    result = strand.switch(*arguments)
+    while not strand.dead:
+        try:
+            await result
+        except BaseException as error:
+            result = strand.throw(error)
+        else:
+            result = strand.switch()
+    return result
+
+
+def runs_in_strand() -> bool:
+    """Return whether the code that runs is a strand."""
+    from greenlet import getcurrent
+
+    return getattr(getcurrent(), "awaits", False)
+
+
+def await_in_strand(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Let the event loop go on until a coroutine has ended."""
+    from greenlet import getcurrent
+
+    parent = getcurrent().parent
+    assert parent is not None
+    parent.switch(coroutine)
+
+
+async def sleep_in_event_loop(seconds: float, woken: Callable[[], bool] | None) -> None:
+    """Sleep in an event loop, until `woken` returns that it is over."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not (woken is not None and woken()):
+        left = until - loop.time()
+        if left <= 0:
+            return
+        await asyncio.sleep(left if woken is None else min(left, _LOOK))

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flowy_sim._server.endpoint import Endpoint
+from flowy_sim._server.guard import CONTENT_SECURITY_POLICY
+from flowy_sim._server.server import serving
+from flowy_sim._server.settings import ServerSettings
+from tests.support.console_pages import VIRTUAL, Browser, console_server
+from tests.support.console_shop import Shop
+from tests.support.hostile_text import WORST, problems_of
+
+PAGES = ["", "_console/task-lists", "_console/execution?workflow=order-1"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_the_policy_and_loads_only_files_of_the_server(
+    endpoint: Endpoint, browser: Browser, path: str
+) -> None:
+    Shop(endpoint.client()).start("order-1")
+    page = browser.open(path)
+    assert page.status == 200
+    assert page.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    loaded = page.values("script", "src") + page.values("link", "href")
+    assert loaded
+    for target in loaded:
+        status, _, _ = browser.ask(
+            "GET", f"{path.partition('?')[0]}/../{target}" if path else target
+        )
+        assert status == 200, target
+    assert not [name for _, name, _ in page.attributes if name.startswith("on") or name == "style"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_all_links_are_relative_so_that_a_prefix_does_not_break_them(
+    endpoint: Endpoint, browser: Browser, path: str
+) -> None:
+    Shop(endpoint.client()).start("order-1")
+    page = browser.open(path)
+    targets = [value for _, name, value in page.attributes if name in ("href", "src", "action")]
+    assert all(target.startswith((".", "?", "#")) for target in targets), targets
+
+
+def test_programs_that_do_not_accept_html_see_no_page(endpoint: Endpoint) -> None:
+    status, headers, _ = Browser(endpoint).ask("GET", "", Accept="application/json")
+    assert (status, headers["content-type"]) == (404, "application/json")
+
+
+def test_a_server_without_a_console_shows_no_page() -> None:
+    with serving() as endpoint:
+        assert Browser(endpoint).ask("GET", "")[0] == 404
+        assert Browser(endpoint).ask("GET", "_console/task-lists")[0] == 404
+
+
+def test_a_page_lets_no_simulation_begin(endpoint: Endpoint) -> None:
+    unknown = endpoint.named("never-begun")
+    page = Browser(unknown).open()
+    assert page.status == 404
+    assert "There is no simulation 'never-begun' yet" in page.text
+    _, _, listed = Browser(endpoint).ask("GET", "/_flowy/simulations")
+    assert b"never-begun" not in listed
+
+
+def test_the_name_of_a_simulation_without_a_slash_leads_to_its_page(endpoint: Endpoint) -> None:
+    status, headers, _ = Browser(endpoint).ask("GET", endpoint.url)
+    name = endpoint.url.rpartition("/")[2]
+    assert (status, headers["location"]) == (307, f"{name}/")
+
+
+def test_pages_switch_between_the_domains_of_all_simulations(
+    served_console: Endpoint, browser: Browser, endpoint: Endpoint
+) -> None:
+    Shop(endpoint.client()).start("order-1")
+    other = served_console.named("other-suite")
+    other.client().register_domain(name="books", workflowExecutionRetentionPeriodInDays="7")
+    try:
+        target = browser.open().links["other-suite / books"]
+        page = browser.open(target)
+    finally:
+        other.remove()
+    assert page.status == 200
+    assert "Executions of books" in page.source
+
+
+def test_an_unknown_domain_is_an_error_in_the_words_of_the_service(browser: Browser) -> None:
+    page = browser.open(domain="nowhere")
+    assert page.status == 404
+    assert "UnknownResourceFault" in page.text
+    assert "Unknown domain: nowhere" in page.text
+
+
+@pytest.mark.parametrize("hostile", [WORST, "x" * 256, "<script>alert(1)</script>", "\"'>&"])
+def test_hostile_ids_are_shown_harmlessly_and_their_links_lead_back(
+    endpoint: Endpoint, browser: Browser, hostile: str
+) -> None:
+    Shop(endpoint.client()).start(hostile, tagList=[hostile])
+    page = browser.open()
+    assert problems_of(page.source) == []
+    assert "<script>alert" not in page.source
+    target = next(value for value in page.links.values() if "/execution?" in value)
+    found = browser.open(target)
+    assert found.status == 200
+    assert problems_of(found.source) == []
+    assert len(browser.open(domain="shop", tag=hostile).values("tr", "data-run")) == 1
+
+
+class TestCredentials:
+    SETTINGS = ServerSettings(
+        simulation=VIRTUAL,
+        secrets={"mine": "secret", "theirs": "other"},
+        accounts={"theirs": "111122223333"},
+        control_token="open sesame",
+    )
+
+    @pytest.fixture
+    def locked(self) -> Iterator[Browser]:
+        with console_server(self.SETTINGS) as endpoint:
+            yield Browser(endpoint)
+
+    def test_pages_need_a_login_and_assets_do_not(self, locked: Browser) -> None:
+        page = locked.open("_console/task-lists")
+        assert page.status == 401
+        assert "Control token" in page.text
+        assert locked.ask("GET", "_console/assets/console.css")[0] == 200
+
+    @pytest.mark.parametrize("form", ["token=open+sesame", "key=mine&secret=secret"])
+    def test_credentials_are_exchanged_for_a_strict_cookie(
+        self, locked: Browser, form: str
+    ) -> None:
+        action = locked.open("_console/task-lists").values("form", "action")[0]
+        status, headers, _ = locked.ask("POST", f"_console/{action}", form.encode())
+        assert status == 303
+        cookie = headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        page = locked.open(f"_console/{headers['location']}")
+        assert page.status == 200
+        assert "Task lists" in page.source
+
+    @pytest.mark.parametrize("form", ["token=no", "key=mine&secret=no", "key=no&secret=secret", ""])
+    def test_wrong_credentials_are_refused(self, locked: Browser, form: str) -> None:
+        status, headers, _ = locked.ask("POST", "_console/login", form.encode())
+        assert status == 403
+        assert "set-cookie" not in headers
+        assert locked.open().status == 401
+
+    def test_a_key_opens_its_own_account_only(self, locked: Browser) -> None:
+        locked.ask("POST", "_console/login", b"key=theirs&secret=other")
+        assert locked.open().status == 200
+        assert locked.open(account="111122223333").status == 200
+        assert locked.open(account="123456789012").status == 403

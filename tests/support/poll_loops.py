@@ -1,0 +1,99 @@
+"""A decider and workers that poll by themselves, and how to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flowy
+from flowy_sim import Simulation
+from flowy_sim.testing import Run, Runner
+
+DOMAIN = "simulated"
+Client = Any
+
+
+def complete(result: str = "") -> dict[str, Any]:
+    return {
+        "decisionType": "CompleteWorkflowExecution",
+        "completeWorkflowExecutionDecisionAttributes": {"result": result},
+    }
+
+
+def schedule(name: str, task_list: str) -> dict[str, Any]:
+    timeouts = ("scheduleToClose", "scheduleToStart", "heartbeat")
+    return {
+        "decisionType": "ScheduleActivityTask",
+        "scheduleActivityTaskDecisionAttributes": {
+            "activityId": name,
+            "activityType": {"name": "step", "version": "1"},
+            "taskList": {"name": task_list},
+            "startToCloseTimeout": "600",
+            **{f"{each}Timeout": "NONE" for each in timeouts},
+        },
+    }
+
+
+def register(client: Client) -> None:
+    client.register_workflow_type(domain=DOMAIN, name="order", version="1")
+    client.register_activity_type(domain=DOMAIN, name="step", version="1")
+
+
+def start(client: Client) -> flowy.Execution:
+    reply = client.start_workflow_execution(
+        domain=DOMAIN,
+        workflowId="order-1",
+        workflowType={"name": "order", "version": "1"},
+        taskList={"name": "decisions"},
+        childPolicy="TERMINATE",
+        executionStartToCloseTimeout="86400",
+        taskStartToCloseTimeout="10",
+    )
+    return flowy.Execution("order-1", reply["runId"])
+
+
+def done(task: dict[str, Any]) -> list[str]:
+    events = task["events"]
+    ends = [
+        e["activityTaskCompletedEventAttributes"]
+        for e in events
+        if "Completed" in e["eventType"] and e["eventType"].startswith("Activity")
+    ]
+    opened = [events[each["scheduledEventId"] - 1] for each in ends]
+    return [e["activityTaskScheduledEventAttributes"]["activityId"] for e in opened]
+
+
+def decider(*steps: tuple[str, str]) -> Callable[[Client], None]:
+    """An endless decider that schedules one step after the other."""
+
+    def main(client: Client) -> None:
+        while True:
+            task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+            if not task.get("taskToken"):
+                continue
+            left = steps[len(done(task)) :]
+            decisions = [schedule(*left[0])] if left else [complete('"done"')]
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+
+    return main
+
+
+def poll(client: Client, name: str) -> dict[str, Any]:
+    task: dict[str, Any] = client.poll_for_activity_task(domain=DOMAIN, taskList={"name": name})
+    return task
+
+
+def work(client: Client, name: str) -> bool:
+    task = poll(client, name)
+    if task.get("taskToken"):
+        client.respond_activity_task_completed(taskToken=task["taskToken"], result=name)
+    return bool(task.get("taskToken"))
+
+
+def run(*loops: Any, simulation: Simulation | None = None) -> Run:
+    runner = Runner(simulation or Simulation())
+    for loop in loops:
+        runner.loop(loop)
+    client = runner.simulation.client()
+    register(client)
+    return runner.finish(start(client))
