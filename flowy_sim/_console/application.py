@@ -204,7 +204,7 @@ class Console:
             query = query_of(request)
             place = self._place(request, query)
             try:
-                body = await read_body(read_headers(request.scope), request.receive)
+                body = await read_body(request.receive)
                 self._access.check_action(request, place.account, body)
                 source = self._sources.find(place)
                 if source is None:
@@ -214,8 +214,6 @@ class Console:
                 return JSONResponse(await answer(visit, name, _fields(body)))
             except (LoginNeededError, ForbiddenError) as error:
                 return _failure(403, str(error) or "Log in first.")
-            except BodyTooLargeError:
-                return _failure(413, "The form is too large.")
             except SourceError as error:
                 return _failure(_status(error), str(error), error.code)
 
