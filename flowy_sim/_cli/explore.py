@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from inspect import isfunction, signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,7 @@ class ExploreOptions:
     activities: tuple[str, ...]
     deciders: tuple[str, ...]
     loop_workers: tuple[str, ...]
+    setups: tuple[str, ...]
     starts: str | None
     text: str | None
     task_list: str | None
@@ -76,7 +78,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @options.activities
 @program.options
 @click.option(
-    "--domain", default="simulated", show_default=True, help="Domain in which everything runs."
+    "--domain", default=program.DOMAIN, show_default=True, help="Domain in which everything runs."
 )
 @click.option(
     "--invariants",
@@ -253,6 +255,7 @@ class _Subject(NamedTuple):
 
 def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     """Return the test or the workflow that the arguments name."""
+    from flowy._cli import parse_argument
     from flowy_sim._cli.targets import find, found_at
     from flowy_sim.explore import WorkflowTest
 
@@ -266,11 +269,14 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         return _Subject(
             loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
         )
-    if timed or options.cancel:
-        raise click.UsageError("@SECONDS and --cancel need --decider.")
+    cancel = None if options.cancel is None else program.read_cancel(options.cancel)
     function = found_at(words[0]) if words else None
     if isfunction(function):
         _check_test(function, words)
+        if timed or cancel is not None:
+            raise click.UsageError(
+                "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
+            )
         activities = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
@@ -282,6 +288,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         target.activities,
         options.real,
         options.completes,
+        partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
@@ -294,6 +301,7 @@ def _program(
     return program.program(
         options.deciders,
         options.loop_workers,
+        options.setups,
         options.starts,
         options.text,
         options.task_list,
@@ -374,10 +382,11 @@ def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices:
     line += [f"--activities={name}" for name in options.activities]
     line += [f"--decider={name}" for name in options.deciders]
     line += [f"--worker={name}" for name in options.loop_workers]
+    line += [f"--setup={name}" for name in options.setups]
     one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
     one |= {"cancel": options.cancel}
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
-    if options.domain != "simulated":
+    if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
     line += [f"--invariants={name}" for name in options.invariants]
     line += [f"--fault={name}" for name in options.faults]

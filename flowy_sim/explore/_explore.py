@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from flowy import _checks
+from flowy._client import Execution
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
@@ -300,6 +301,8 @@ class WorkflowTest:
         activities: classes among which its activities are looked up.
         real: whether the activities found do their work; otherwise they are stubbed.
         completes: whether it must also complete, whatever goes wrong.
+        started: called with the runner and the execution when it has started, for example to send
+            a signal later; see `Runner.after`.
 
     Attributes:
         workflows: the workflow, its children, and theirs.
@@ -315,11 +318,13 @@ class WorkflowTest:
         activities: Iterable[type[Activity]] = (),
         real: bool = False,
         completes: bool = False,
+        started: Callable[[Runner, Execution], object] | None = None,
     ) -> None:
         self.__name__ = workflow.__name__
         self._workflow = workflow
         self._arguments = list(arguments)
         self._completes = completes
+        self._started = started
         self.workflows = _family(workflow, workflows)
         called = activities_of(self.workflows)
         known = {(each.flowy_type.name, each.flowy_type.version): each for each in activities}
@@ -331,7 +336,10 @@ class WorkflowTest:
     def __call__(self, runner: Runner) -> None:
         """Run the workflow to its end."""
         self._stubs.add_to(runner.stubs)
-        run = runner(self._workflow, *self._arguments)
+        execution = runner.start(self._workflow, *self._arguments)
+        if self._started is not None:
+            self._started(runner, execution)
+        run = runner.finish(execution)
         if self._completes:
             assert run.status == COMPLETED, run.describe()
 
