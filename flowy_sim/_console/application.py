@@ -33,7 +33,7 @@ from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._server.guard import ForbiddenError, Guard
-from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
+from flowy_sim._server.http import read_body
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
@@ -210,7 +210,7 @@ class Console:
             query = query_of(request)
             place = self._place(request, query)
             try:
-                body = await read_body(read_headers(request.scope), request.receive)
+                body = await read_body(request.receive)
                 self._access.check_action(request, place.account, body)
                 source = self._sources.find(place, request.is_disconnected)
                 if source is None:
@@ -220,8 +220,6 @@ class Console:
                 return JSONResponse(await answer(visit, name, _fields(body)))
             except (LoginNeededError, ForbiddenError) as error:
                 return _failure(403, str(error) or "Log in first.")
-            except BodyTooLargeError:
-                return _failure(413, "The form is too large.")
             except SourceError as error:
                 return _failure(_status(error), str(error), error.code)
 
@@ -313,8 +311,8 @@ class Console:
             session = self._access.log_in(
                 form.get("token", ""), form.get("key", ""), form.get("secret", "")
             )
-        except (ForbiddenError, BodyTooLargeError) as error:
-            return self._login_page(request, 1, str(error) or "The form is too large.")
+        except ForbiddenError as error:
+            return self._login_page(request, 1, str(error))
         to = query_of(request)
         page = to.get("page", "")
         path = f"../{PAGES}/{page}" if page in _PAGES else "../"
@@ -357,7 +355,7 @@ def _fields(body: bytes) -> dict[str, str]:
 async def _form(request: Request) -> dict[str, str]:
     from urllib.parse import parse_qsl
 
-    body = await read_body(read_headers(request.scope), request.receive)
+    body = await read_body(request.receive)
     return dict(parse_qsl(body.decode("utf-8", "replace")))
 
 
