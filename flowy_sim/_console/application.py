@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
@@ -22,7 +23,7 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from flowy_sim._console import execution, executions, task_lists
+from flowy_sim._console import actions, execution, executions, task_lists
 from flowy_sim._console.access import Access, LoginNeededError
 from flowy_sim._console.drawn import Drawer
 from flowy_sim._console.executions import Elsewhere
@@ -96,6 +97,8 @@ class Console:
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
                 Route(f"{start}/{PAGES}/stream", self._stream),
+                Route(f"{start}/{PAGES}/act/{{name}}", self._action(_acted), methods=["POST"]),
+                Route(f"{start}/{PAGES}/copy/{{name}}", self._action(_copied), methods=["POST"]),
             ]
         routes.append(Route("/{simulation}", _with_slash))
         return Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
@@ -187,6 +190,36 @@ class Console:
                 return _failure(_status(error), str(error), error.code)
 
         return answer
+
+    def _action(
+        self, answer: Callable[[Visit, str, dict[str, str]], Awaitable[dict[str, Any]]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests to act, which forms of pages send.
+
+        Args:
+            answer: acts, given the name of the action and the fields of its form.
+        """
+
+        async def handle(request: Request) -> Response:
+            query = query_of(request)
+            place = self._place(request, query)
+            try:
+                body = await read_body(read_headers(request.scope), request.receive)
+                self._access.check_action(request, place.account, body)
+                source = self._sources.find(place)
+                if source is None:
+                    return _failure(404, f"There is no simulation {place.simulation!r} yet.")
+                visit = self._visit(request, source, query, 1)
+                name = request.path_params["name"]
+                return JSONResponse(await answer(visit, name, _fields(body)))
+            except (LoginNeededError, ForbiddenError) as error:
+                return _failure(403, str(error) or "Log in first.")
+            except BodyTooLargeError:
+                return _failure(413, "The form is too large.")
+            except SourceError as error:
+                return _failure(_status(error), str(error), error.code)
+
+        return handle
 
     async def _shown(self, visit: Visit, gather: Gather, template: str) -> Response:
         """Return a page, or the error of its source where its content would be."""
@@ -283,6 +316,24 @@ class Console:
 def console(simulations: Simulations, settings: ServerSettings) -> Console:
     """Return the console of a server; see `flowy_sim._server.server.MakePages`."""
     return Console(ServedSources(simulations, settings.account), settings, Streams(simulations))
+
+
+async def _acted(visit: Visit, name: str, fields: dict[str, str]) -> dict[str, Any]:
+    return (await actions.act(visit, name, fields))._asdict()
+
+
+async def _copied(visit: Visit, name: str, fields: dict[str, str]) -> dict[str, Any]:
+    return (await actions.copied(visit, name, fields))._asdict()
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    try:
+        fields = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict) or not all(isinstance(each, str) for each in fields.values()):
+        raise SourceError("The body is not a JSON object of strings.")
+    return fields
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from flowy_sim._console.search import Search
+from flowy_sim._console.served_clock import MOVES, clock_of
 from flowy_sim._console.source import (
     OPEN,
     PAGE,
@@ -30,18 +31,17 @@ from flowy_sim._console.source import (
     SourceError,
     TaskListRow,
 )
-from flowy_sim._engine import queues
+from flowy_sim._engine import queues, tokens
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.queues import Effect
+from flowy_sim._engine.tokens import TaskToken
 from flowy_sim._events.waits import Workers
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList
-from flowy_sim._simulation.settings import REAL, rate_of
 from flowy_sim._storage.journal import JournalError
 
 _SLICE = 500
@@ -51,27 +51,8 @@ _EXAMINED = 20_000
 _COUNTED = 2_000
 """The number of executions that may be counted one by one."""
 
-_EFFECTS = {
-    "timer": "timer {0} fires",
-    "zero timer": "timer {0} fires",
-    "activity task time-out": "activity {0} times out",
-    "decision task time-out": "a decision task times out",
-    "execution time-out": "the execution times out",
-    "lambda time-out": "Lambda function {0} times out",
-    "activity cancel": "activity {0} is canceled",
-    "external request": "a request to another execution arrives",
-    "external confirmation": "a request to another execution is confirmed",
-    "child start": "child {0} starts",
-    "child started": "the start of child {0} is reported",
-    "child close": "the close of child {0} is reported",
-    "child policy": "the child policy is applied to {0}",
-    "lambda start": "Lambda function {0} starts",
-    "lambda close": "Lambda function {0} ends",
-}
-"""What each kind of effect does, in words."""
 _KINDS = {queues.DECISION: "decision", queues.ACTIVITY: "activity"}
 _KIND_OF = {POLL_OF[kind]: name for kind, name in _KINDS.items()}
-_NAMES = ("timerId", "activityId", "workflowId", "id")
 
 
 class ServedSource:
@@ -86,6 +67,7 @@ class ServedSource:
     """
 
     unknown: Sequence[str] = ()
+    endpoint: str | None = None
 
     def __init__(
         self,
@@ -228,6 +210,26 @@ class ServedSource:
         """Return the task lists of the domain on which a task waits, or which somebody polls."""
         return [] if self.domain is None else _task_lists(self.simulation, self.domain)
 
+    async def task_token(self, workflow_id: str, run_id: str, activity_id: str) -> str:
+        """Return the token of an activity task that a worker has."""
+        execution = self.execution(workflow_id, run_id)
+        task = execution.activities.get(activity_id)
+        if task is None or not task.is_held:
+            raise SourceError(f"No worker has an activity task {activity_id!r}.")
+        token = TaskToken(
+            tokens.ACTIVITY, task.opened_id, task.started_id, 0, execution.run_id, workflow_id
+        )
+        return execution.engine.tokens.write(token)
+
+    async def move(self, how: str, seconds: float) -> str:
+        """Move the clock of the simulation."""
+        try:
+            sentence = await MOVES[how](self.simulation, seconds)
+            await self.simulation.journal.durable()
+        except (ValueError, JournalError) as error:
+            raise SourceError(str(error)) from error
+        return sentence
+
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a call of Amazon SWF."""
         try:
@@ -271,33 +273,6 @@ class ServedSources:
         return ServedSource(
             self.simulations, simulation, engine, _domain(engine, place.domain), self._can_act
         )
-
-
-def clock_of(simulation: ServedSimulation) -> Clock:
-    """Return the clock of a simulation, and what happens next."""
-    mode = simulation.clock.mode
-    rate = 1.0 if mode == REAL else rate_of(mode)
-    pending = [
-        (effect[0], engine.region, effect[1])
-        for engine in simulation.engines
-        if (effect := engine.effects.peek()) is not None
-    ]
-    if not pending:
-        return Clock(simulation.clock.milliseconds, mode, rate)
-    at, _, first = min(pending, key=lambda each: each[:2])
-    return Clock(simulation.clock.milliseconds, mode, rate, at, in_words(first))
-
-
-def in_words(effect: Effect) -> str:
-    """Return what an effect does, in words."""
-    about = effect.arguments[0]
-    execution = about if isinstance(about, Execution) else about.execution
-    name = ""
-    if not isinstance(about, Execution):
-        opened = execution.attributes(about.opened_id)
-        name = next((str(opened[each]) for each in _NAMES if each in opened), "")
-    what = _EFFECTS.get(effect.kind, effect.kind).replace("{0}", name)
-    return f"{what} ({execution.workflow_id})"
 
 
 def row_of(execution: Any) -> ExecutionRow:

@@ -247,10 +247,13 @@ class Source(Protocol):
         place: what it is about, with nothing left empty but what does not exist.
         can_act: whether it accepts calls that change something.
         unknown: sentences about what cannot be known here.
+        endpoint: the URL that SWF clients call, or empty for Amazon SWF itself; None if it is the
+            URL of the page.
     """
 
     place: Place
     can_act: bool
+    endpoint: str | None
     unknown: Sequence[str]
 
     def clock(self) -> Clock:
@@ -324,6 +327,26 @@ class Source(Protocol):
 
         Raises:
             SourceError: there is no such execution, or its history cannot be read.
+        """
+        ...
+
+    async def task_token(self, workflow_id: str, run_id: str, activity_id: str) -> str:
+        """Return the token of an activity task that a worker has.
+
+        Raises:
+            SourceError: no worker has it.
+        """
+        ...
+
+    async def move(self, how: str, seconds: float) -> str:
+        """Move the clock; return what has happened, as a sentence.
+
+        Args:
+            how: one of `flowy_sim._console.actions.MOVES`.
+            seconds: by how much, to advance it.
+
+        Raises:
+            SourceError: it cannot be moved like this.
         """
         ...
 

@@ -33,7 +33,15 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
+from flowy_sim.testing._run import (
+    EventFeed,
+    EventListener,
+    Run,
+    StuckError,
+    fetch,
+    history,
+    open_executions,
+)
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
@@ -52,6 +60,8 @@ _START_OPTIONS = frozenset(
     for name, each in signature(start).parameters.items()
     if each.kind is Parameter.KEYWORD_ONLY
 )
+
+_MOST_STARTED_AGAIN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -495,6 +505,10 @@ class Runner:
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)
             ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
+        if self.scheduler.fault_injector.end():
+            for again in open_executions(self._client, self._domain, _MOST_STARTED_AGAIN):
+                if again.workflow_id == execution.workflow_id:
+                    self._finish_run(again)
         return ended
 
     def _finish_run(self, execution: Execution) -> Run:

@@ -180,7 +180,7 @@ function connected(is) {
   if (shown.textContent !== text) shown.textContent = text;
 }
 
-function problem(sentence) {
+export function problem(sentence) {
   const shown = document.getElementById("problem");
   shown.hidden = !sentence;
   shown.textContent = sentence && `This page could not be brought up to date: ${sentence}`;
