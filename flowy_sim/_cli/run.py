@@ -28,6 +28,7 @@ Examples:
   flowy-sim run
   flowy-sim run https://example.com/photo.jpg 200
   flowy-sim run shop.orders:Order 42 '{"gift": true}' --history order.json
+  flowy-sim run shop.orders:Order 42 --stub 'charge:1=result:"paid"'
   flowy-sim run shop.orders:Order 42 --aws --region eu-west-1 --domain shop
   flowy-sim run --decider shop:decide --worker shop:work --start order:1 --input 42
   flowy-sim run shop.orders:Refund -- -5    arguments that begin with a dash
@@ -52,6 +53,7 @@ _MAYBE_A_SIGNAL = ("waits for the signal", "nothing is scheduled")
 _WHERE_ACTIVITIES_ARE = (
     "Activities are looked up in the workflow's package; add modules with --activities MODULE."
 )
+_HOW_TO_STUB = "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class RunOptions:
     text: str | None
     task_list: str | None
     signals: tuple[str, ...]
+    stubs: tuple[str, ...]
     cancel: str | None
     as_json: bool
     history: Path | None
@@ -90,9 +93,11 @@ class RunOptions:
             raise click.UsageError(
                 "--aws and --endpoint-url both name a service; give one of them."
             )
-        if (self.remote or self.realtime) and (self.deciders or self.signals or self.cancel):
+        if (self.remote or self.realtime) and (
+            self.deciders or self.signals or self.stubs or self.cancel
+        ):
             raise click.UsageError(
-                "--decider, --signal and --cancel are for simulated time; leave "
+                "--decider, --stub, --signal and --cancel are for simulated time; leave "
                 f"{service if self.remote else '--realtime'} out."
             )
         if self.remote and self.realtime:
@@ -122,6 +127,15 @@ class RunOptions:
     multiple=True,
     help="Signal to send after simulated seconds, at once by default. VALUE is JSON, or else text; "
     "with --decider it is text.",
+)
+@click.option(
+    "--stub",
+    "stubs",
+    metavar="STUB",
+    multiple=True,
+    help="Stub that answers for an activity, a child workflow or a Lambda function: "
+    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
+    "a file with definitions. Can be given several times.",
 )
 @options.as_json
 @click.option(
@@ -247,6 +261,7 @@ class _Run:
         self._loops = loops
         self._options = options
         self._report = report
+        self._definitions = _definitions(options)
 
     def perform(self) -> int:
         """Run the workflow, report on it, and return the exit status."""
@@ -270,22 +285,30 @@ class _Run:
     def _simulate(self, on_event: EventListener) -> Run:
         from flowy._cli import parse_argument
         from flowy_sim._clients.simulation import Simulation
-        from flowy_sim.testing import Runner
+        from flowy_sim._server.stub_definitions import add_stub
+        from flowy_sim.testing import Runner, Stubs
 
         target, options = self._target, self._options
         simulation = Simulation(seed=options.seed or 0)
+        stubs = target.stubs if target is not None and target.stubs else Stubs()
+        for definition in self._definitions:
+            add_stub(stubs, definition)
         if target is None:
             assert self._loops is not None
             return self._loops(
                 Runner(
-                    simulation, workers=options.workers, on_event=on_event, domain=options.domain
+                    simulation,
+                    stubs=stubs,
+                    workers=options.workers,
+                    on_event=on_event,
+                    domain=options.domain,
                 )
             )
         runner = Runner(
             simulation,
             activities=target.activities,
             workflows=target.workflows,
-            stubs=target.stubs,
+            stubs=stubs,
             workers=options.workers,
             on_event=on_event,
         )
@@ -315,7 +338,7 @@ class _Run:
     def _hint(self, explanation: str) -> str:
         """Return what to do about an execution that waits for something that will not come."""
         if self._target is not None and self._target.missing:
-            return f"\n{_WHERE_ACTIVITIES_ARE}"
+            return f"\n{_WHERE_ACTIVITIES_ARE}\n{_HOW_TO_STUB}"
         if self._options.realtime or not any(words in explanation for words in _MAYBE_A_SIGNAL):
             return ""
         return f"\n{_HOW_TO_SIGNAL}"
@@ -330,6 +353,22 @@ class _Run:
         else:
             with RunProgress(self._report.console()) as progress:
                 yield progress.update
+
+
+def _definitions(options: RunOptions) -> list[dict[str, Any]]:
+    """Return the definitions of stubs.
+
+    Raises:
+        click.UsageError: one is wrong.
+    """
+    if not options.stubs:
+        return []
+    from flowy_sim._server.stub_definitions import read_stubs
+
+    try:
+        return [each for stub in options.stubs for each in read_stubs(stub)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _service(options: RunOptions) -> SwfService | None:

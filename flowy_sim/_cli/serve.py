@@ -24,7 +24,8 @@ _EXAMPLE = """\b
 Example:
   flowy-sim serve --clock virtual
   AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
-  flowy-sim serve --clock virtual -- npm test"""
+  flowy-sim serve --clock virtual -- npm test
+  flowy-sim serve --stub 'charge:1=result:"paid"' --stub stubs.json"""
 
 
 def _clocks(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
@@ -139,6 +140,15 @@ class _FromEnvironment(click.Command):
     type=click.Choice(["still", "real"]),
     help="How time passes on a virtual clock while a client holds a task: not at all, or in real "
     "time.",
+)
+@click.option(
+    "--stub",
+    "stubs",
+    multiple=True,
+    metavar="STUB",
+    help="Stub that answers for an activity, a child workflow or a Lambda function: "
+    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
+    "a file with definitions. Can be given several times.",
 )
 @click.option(
     "--lambda",
@@ -288,13 +298,14 @@ def _settings(
     keys: Path | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    stubs: tuple[str, ...],
     functions: tuple[str, ...],
     lambda_takes: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings
-    from flowy_sim._server.stub_definitions import read_lambdas
+    from flowy_sim._server.stub_definitions import read_lambdas, read_stubs
     from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -311,7 +322,10 @@ def _settings(
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
         return ServerSettings(
             simulation=simulation,
-            stubs=read_lambdas(functions, lambda_takes),
+            stubs=(
+                *(each for stub in stubs for each in read_stubs(stub)),
+                *read_lambdas(functions, lambda_takes),
+            ),
             secrets=secrets,
             accounts=accounts,
             hosts=allow_host,
