@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flowy_sim._cli.targets import Target
     from flowy_sim.testing._run import EventListener, Run
 
+_DOMAIN = "flowy_tutorial"
+
 LIVE_WORKERS = 2
 """The number of workers on each task list in real time by default."""
 
@@ -63,6 +65,7 @@ class RunOptions:
     activities: tuple[str, ...]
     deciders: tuple[str, ...]
     loop_workers: tuple[str, ...]
+    setups: tuple[str, ...]
     starts: str | None
     text: str | None
     task_list: str | None
@@ -78,7 +81,7 @@ class RunOptions:
     realtime: bool
     endpoint_url: str | None
     aws: bool
-    domain: str
+    domain: str | None
     region: str | None
     verbose: bool
 
@@ -163,9 +166,8 @@ class RunOptions:
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
 @click.option(
     "--domain",
-    default="flowy_tutorial",
-    show_default=True,
-    help="Domain at the service, or of --decider.",
+    help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
+    f"{program.DOMAIN}]",
 )
 @click.option("--region", help="AWS region, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
@@ -232,6 +234,7 @@ def _program(options: RunOptions) -> program.Program | None:
     return program.program(
         options.deciders,
         options.loop_workers,
+        options.setups,
         options.starts,
         options.text,
         options.task_list,
@@ -295,15 +298,15 @@ class _Run:
             add_stub(stubs, definition)
         if target is None:
             assert self._loops is not None
-            return self._loops(
-                Runner(
-                    simulation,
-                    stubs=stubs,
-                    workers=options.workers,
-                    on_event=on_event,
-                    domain=options.domain,
-                )
+            runner = Runner(
+                simulation,
+                stubs=stubs,
+                workers=options.workers,
+                on_event=on_event,
+                domain=options.domain or program.DOMAIN,
             )
+            with _errors_of_loops():
+                return self._loops(runner)
         runner = Runner(
             simulation,
             activities=target.activities,
@@ -355,6 +358,25 @@ class _Run:
                 yield progress.update
 
 
+@contextmanager
+def _errors_of_loops() -> Iterator[None]:
+    """End the program with the place of an error in a decider or worker, and a message."""
+    from botocore import __path__ as botocore
+
+    from flowy.errors import FlowyError
+    from flowy_sim import __path__ as simulator
+    from flowy_sim._cli.targets import where
+    from flowy_sim.testing import StuckError
+
+    try:
+        yield
+    except (FlowyError, StuckError):
+        raise
+    except Exception as error:
+        click.echo(where(error, *botocore, *simulator), err=True, nl=False)
+        raise click.ClickException(f"a decider or worker fails: {type(error).__name__}") from error
+
+
 def _definitions(options: RunOptions) -> list[dict[str, Any]]:
     """Return the definitions of stubs.
 
@@ -376,9 +398,9 @@ def _service(options: RunOptions) -> SwfService | None:
     from flowy_sim._cli.live import amazon, in_real_time, service_at
 
     if options.aws:
-        return amazon(options.region, options.domain)
+        return amazon(options.region, options.domain or _DOMAIN)
     if options.endpoint_url is not None:
-        return service_at(options.endpoint_url, options.region, options.domain)
+        return service_at(options.endpoint_url, options.region, options.domain or _DOMAIN)
     return in_real_time(options.seed or 0) if options.realtime else None
 
 
@@ -388,8 +410,9 @@ def _farewell(run: Run, options: RunOptions) -> str:
     workflow_id = safe_text(run.workflow_id)
     if not options.remote:
         return f"Interrupted while {workflow_id} was open."
+    domain = options.domain or _DOMAIN
     return (
         f"Interrupted. The execution {workflow_id} (run {run.run_id}) continues in the domain "
-        f"{options.domain}; to end it: aws swf terminate-workflow-execution "
-        f"--domain {options.domain} --workflow-id {workflow_id}"
+        f"{domain}; to end it: aws swf terminate-workflow-execution "
+        f"--domain {domain} --workflow-id {workflow_id}"
     )

@@ -6,17 +6,23 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
+from time import perf_counter
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from flowy_sim._engine.model import operation_names
+from flowy_sim._server.auth import scope_service
+from flowy_sim._server.http import PREFIX, HttpRequest
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.regions import POLLS
 
 OK = "OK"
 UNKNOWN = "unknown"
+CONTROL = "control"
+#: Number of characters of what a client has sent that a line shows.
+MOST_SHOWN = 200
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
@@ -30,11 +36,14 @@ class AccessLogEntry(NamedTuple):
             known.
         operation: such as ``StartWorkflowExecution``; empty if it was refused before.
         status: of the response.
-        outcome: ``OK`` or the code of the fault.
-        milliseconds: real time from its head to the response.
+        outcome: ``OK``, the code of the fault, or the status.
+        milliseconds: real time from its beginning to the response.
         bytes_in, bytes_out: the sizes of the bodies.
         client: the address it came from.
         program: its ``User-Agent``.
+        method, path: what was requested; at most `MOST_SHOWN` characters, as of what follows.
+        target: the header that names the operation, as it came.
+        service: the service in the scope of its credential; empty if it is not signed.
     """
 
     request_id: str
@@ -49,6 +58,35 @@ class AccessLogEntry(NamedTuple):
     bytes_out: int
     client: str
     program: str
+    method: str
+    path: str
+    target: str
+    service: str
+
+
+def entry_of(
+    request: HttpRequest, operation: str, outcome: str, status: int, bytes_out: int
+) -> AccessLogEntry:
+    """Return the entry of a request, as far as it is known without carrying it out."""
+    headers = request.headers
+    return AccessLogEntry(
+        "",
+        "",
+        "",
+        "",
+        operation,
+        status,
+        outcome,
+        round((perf_counter() - request.began) * 1000, 3),
+        len(request.body),
+        bytes_out,
+        request.client,
+        request.program[:MOST_SHOWN],
+        request.method,
+        request.path[:MOST_SHOWN],
+        headers.get("x-amz-target", "")[:MOST_SHOWN],
+        scope_service(headers.get("authorization", ""))[:MOST_SHOWN],
+    )
 
 
 class AccessLog:
@@ -96,13 +134,21 @@ class Metrics:
             buckets=_SECONDS,
         )
 
-    def __call__(self, entry: AccessLogEntry) -> None:
-        operation = entry.operation
+        self._counters = cache(self._requests.labels)
+
+    def count(self, request: HttpRequest, operation: str, outcome: str) -> None:
+        """Count a request that is answered.
+
+        Args:
+            request: the request.
+            operation: its name, if it is known; empty otherwise.
+            outcome: ``OK``, the code of the fault, or the status.
+        """
         # Clients could invent any number of names, and each would be a time series.
-        known = operation if operation in operation_names() else UNKNOWN
-        self._requests.labels(known, entry.outcome).inc()
+        known = operation or (CONTROL if PREFIX in request.path else UNKNOWN)
+        self._counters(known, outcome).inc()
         seconds = self._poll_seconds if operation in POLLS else self._seconds
-        seconds.observe(entry.milliseconds / 1000)
+        seconds.observe(perf_counter() - request.began)
 
     def collect(self) -> Iterator[Metric]:
         """Yield how full the server is, for prometheus_client."""

@@ -47,6 +47,7 @@ from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._possible import raised, signal_hint, signal_inputs
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._stub_dispatch import StubbedActivity
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -316,6 +317,7 @@ class Scheduler:
             worker.run_once()
         except BaseException as error:
             if not self._kills_worker(error):
+                self._note_other_domain(error)
                 raise
             self._replace(pool, name, error)
             return
@@ -336,6 +338,15 @@ class Scheduler:
         if client.task is not None:
             self._decide_again(client.task)
 
+    def _note_other_domain(self, error: BaseException) -> None:
+        """Say what to do about a poll in a domain that does not exist."""
+        polls = getattr(error, "operation_name", None) in POLLS
+        if polls and isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault":
+            error.add_note(
+                f"executions run in the domain {self.domain!r} here; for code that polls another "
+                "one, use @pytest.mark.swf(domain=…), Runner(domain=…) or --domain"
+            )
+
     def _log_effects(self, name: str, worker: PollingWorker) -> None:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
@@ -347,7 +358,8 @@ class Scheduler:
     def _kills_worker(self, error: BaseException) -> bool:
         """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
-        return is_injected(error) or (late and bool(self.worker_client.polled))
+        is_answer = getattr(error, "operation_name", None) not in POLLS
+        return is_injected(error) or (late and is_answer and bool(self.worker_client.polled))
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
@@ -415,8 +427,11 @@ class Scheduler:
         named = (call.task or {}).get("activityType")
         if named is not None and self.registry is not None:
             cls = self.registry.activities.get((named["name"], named["version"]))
-            if cls is not None:
-                found = raised(cls.run, cls)  # type: ignore[arg-type]  # Classes are hashable.
+            owner: Any = cls
+            if cls is not None and issubclass(cls, StubbedActivity):
+                owner = cls.stub.cls
+            if owner is not None:
+                found = raised(owner.run, owner)
         names = found or ("RuntimeError",)
         return f"{names[self.choose('error', len(names))]}: {INJECTED}"
 

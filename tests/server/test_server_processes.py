@@ -125,7 +125,9 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
         assert [poller.receive().status for poller in pollers] == [200] * 20
         _, errors = server.communicate(timeout=20)
         assert server.returncode == 0
-    logged = [json.loads(line) for line in errors.splitlines()]
+    everything = [json.loads(line) for line in errors.splitlines()]
+    logged = [entry for entry in everything if "/_flowy" not in entry["path"]]
+    assert {entry["path"] for entry in everything} == {"/", "/_flowy"}
     assert [entry["operation"] for entry in logged[:4]] == [
         "RegisterDomain",
         "RegisterWorkflowType",
@@ -148,7 +150,13 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
         "bytes_out",
         "client",
         "program",
+        "method",
+        "path",
+        "target",
+        "service",
     }
+    assert logged[3]["target"] == "SimpleWorkflowService.Nothing"
+    assert logged[3]["service"] == "swf"
 
 
 def test_metrics_count_calls_and_what_is_open(real: Endpoint, program: Make) -> None:
