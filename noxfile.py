@@ -26,6 +26,7 @@ OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
 OLDER_FLOWY = "flowy==0.4.1"
+OLDER_PYTHON = "python3.9"  # On newer ones, flowy 0.4.1 fails.
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
 CONTAINER_FILES = {
     "compose-spec": "compose.yaml",
@@ -43,7 +44,8 @@ def show_pyenv_versions() -> None:
     if "PYENV_VERSION" in os.environ or shutil.which("pyenv") is None:
         return
     listed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
-    wanted = [v for v in listed.stdout.split() if v.rpartition(".")[0] in PYTHONS]
+    known = [*PYTHONS, OLDER_PYTHON.removeprefix("python")]
+    wanted = [v for v in listed.stdout.split() if v.rpartition(".")[0] in known]
     current = [v for v in wanted if v.startswith(THIS_PYTHON)]
     if wanted:
         os.environ["PYENV_VERSION"] = ":".join(current + [v for v in wanted if v not in current])
@@ -171,13 +173,11 @@ def clients(session: nox.Session) -> None:
     """Run the tests with clients in Python, JavaScript, Java and Go, and the examples."""
     session.install(EVERYTHING, *group("test"), *group("deciders"))
     folder = pathlib.Path(session.virtualenv.location, "clients")
-    for name in ("awscli", "older-flowy"):
-        session.run_install("uv", "venv", "--quiet", "--allow-existing", str(folder / name))
-        python = ("--python", str(folder / name))
-        session.run_install("uv", "pip", "install", "--quiet", *python, *group(name))
-        if name == "older-flowy":
-            alone = ("--no-deps", OLDER_FLOWY)
-            session.run_install("uv", "pip", "install", "--quiet", *python, *alone)
+    install_alone(session, folder / "awscli", THIS_PYTHON, *group("awscli"))
+    if has(session, OLDER_PYTHON):
+        older = folder / "older-flowy"
+        install_alone(session, older, OLDER_PYTHON, *group("older-flowy"))
+        install_alone(session, older, OLDER_PYTHON, "--no-deps", OLDER_FLOWY)
     has_node = has(session, "node", "npm")
     has_java = has(session, "java", "mvn")
     has_go = has(session, "go")
@@ -193,6 +193,11 @@ def clients(session: nox.Session) -> None:
             session.run_install("go", "build", "-o", f"{folder / 'go'}/", "./...", external=True)
     found = {"FLOWY_CLIENTS": str(folder)}
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
+    # It allows only some versions of botocore.
+    alone = folder / "aiobotocore"
+    install_alone(session, alone, THIS_PYTHON, EVERYTHING, *group("test"), *group("aiobotocore"))
+    python = str(next(alone.glob("*/python*")))
+    session.run(python, "-m", "pytest", "tests/clients/test_aiobotocore.py", external=True)
     if has_node:
         with session.chdir("examples/typescript"):
             session.run("npm", "install", *NPM_OPTIONS, external=True)
@@ -203,6 +208,13 @@ def clients(session: nox.Session) -> None:
     if has_go:
         with session.chdir("examples/go"):
             session.run("go", "test", "-count=1", "./...", external=True)
+
+
+def install_alone(session: nox.Session, folder: pathlib.Path, python: str, *what: str) -> None:
+    """Install packages into an environment of their own."""
+    environment = ("--quiet", "--allow-existing", "--python", python, str(folder))
+    session.run_install("uv", "venv", *environment)
+    session.run_install("uv", "pip", "install", "--quiet", "--python", str(folder), *what)
 
 
 def has(session: nox.Session, *commands: str) -> bool:

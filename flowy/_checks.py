@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from inspect import iscoroutinefunction
+from math import ceil
 from typing import TypeVar
 
 from flowy._payloads.text import length
@@ -53,6 +55,31 @@ def whole_number(name: str, value: object, least: int = 0, most: int = LONGEST) 
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
     raise ConfigurationError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def seconds(name: str, value: object, least: int = 0, most: int = LONGEST) -> int:
+    """Check a time, and return its whole seconds.
+
+    Args:
+        name: what it is, in the message.
+        value: a number without a fraction, or a timedelta, which is rounded up.
+        least: the minimum.
+        most: the maximum.
+
+    Raises:
+        ConfigurationError: it is neither, or out of range.
+    """
+    __tracebackhide__ = True
+    whole = value
+    if isinstance(value, timedelta):
+        whole = ceil(value / timedelta(seconds=1))
+    elif isinstance(value, float) and value.is_integer():
+        whole = int(value)
+    if isinstance(whole, int) and not isinstance(whole, bool) and least <= whole <= most:
+        return whole
+    raise ConfigurationError(
+        f"{name} must be whole seconds from {least} to {most}, or a timedelta, not {value!r}"
+    )
 
 
 def number(name: str, value: object, least: float = 0, most: float = float("inf")) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 from flowy import _checks, options
 from flowy._client import Execution, SwfClient, fault_code
 from flowy._decider.history import attributes_of
+from flowy._determinism.code_check import check
 from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError, StartError
 from flowy.executions import CLOSED_AS
@@ -50,8 +52,8 @@ def start(
     *args: object,
     workflow_id: str | None = None,
     task_list: str | Default = Default.REGISTERED,
-    execution_start_to_close: int | Default = Default.REGISTERED,
-    task_start_to_close: int | Default | None = Default.REGISTERED,
+    execution_start_to_close: int | float | timedelta | Default = Default.REGISTERED,
+    task_start_to_close: int | float | timedelta | Default | None = Default.REGISTERED,
     child_policy: str | Default = Default.REGISTERED,
     tags: Iterable[str] | Default = Default.REGISTERED,
     priority: int | Default = Default.REGISTERED,
@@ -68,8 +70,8 @@ def start(
         *args: the arguments of ``run``.
         workflow_id: an id that no open execution of the domain has; a random one by default.
         task_list: the task list of its decision tasks.
-        execution_start_to_close: the maximum duration, in seconds.
-        task_start_to_close: the maximum time for one decision, in seconds; None for no limit.
+        execution_start_to_close: the maximum duration, in seconds or as a timedelta.
+        task_start_to_close: the maximum time for one decision, in the same form; None for no limit.
         child_policy: what happens to its open children when it ends: ``TERMINATE``,
             ``REQUEST_CANCEL`` or ``ABANDON``.
         tags: at most five texts by which it can be listed.
@@ -83,7 +85,8 @@ def start(
 
     Raises:
         ConfigurationError: an option is wrong, or ``run`` does not accept these arguments.
-        SerializationError: an argument cannot be sent.
+        SerializationError: an argument cannot be sent, or does not match its type hint.
+        UnrepeatableError: the code of the class reads a clock or uses randomness directly.
         StartError: the service refuses, because the type or the domain is unknown, or because an
             execution with this id is open.
 
@@ -93,6 +96,8 @@ def start(
     name, version = _name_and_version(workflow)
     if isinstance(workflow, type):
         _check_arguments(workflow, args, kwargs)
+        if workflow.flowy_type.guard:
+            check(workflow)
     if workflow_id is None:
         workflow_id = f"{name}-{uuid4()}"
     given = {
@@ -104,8 +109,13 @@ def start(
         "priority": priority,
         "lambda_role": lambda_role,
     }
-    raw = args[0] if len(args) == 1 and isinstance(args[0], RawInput) else None
-    text = payloads.encode_input(f"{name} {version}", args, kwargs) if raw is None else raw.text
+    label = f"{name} {version}"
+    if len(args) == 1 and isinstance(args[0], RawInput):
+        text = args[0].text
+    else:
+        text = payloads.encode_input(label, args, kwargs)
+        if isinstance(workflow, type):
+            payloads.decode_input(label, text, workflow)  # As its worker will.
     request = {
         "domain": _checks.text("domain", domain),
         "workflowId": _checks.text("workflow_id", workflow_id),

@@ -27,6 +27,7 @@ import time
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FunctionType
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -268,20 +269,20 @@ def activity(
     name: str,
     version: str | int | float,
     task_list: str,
-    heartbeat: int | None = None,
-    schedule_to_close: int | None = None,
-    schedule_to_start: int | None = None,
-    start_to_close: int | None = 300,
+    heartbeat: int | float | timedelta | None = None,
+    schedule_to_close: int | float | timedelta | None = None,
+    schedule_to_start: int | float | timedelta | None = None,
+    start_to_close: int | float | timedelta | None = 300,
     retry: int | Retry = 1,
-    delay: int | Default = Default.REGISTERED,
+    delay: int | float | timedelta | Default = Default.REGISTERED,
     error_handling: bool = False,
     priority: int | Default = Default.REGISTERED,
     automatic_heartbeat: bool = False,
 ) -> Callable[[F], F]:
     """Declare a subclass of `Activity`, or a function, as an activity type of Amazon SWF.
 
-    Time-outs are whole seconds, or None for no limit. They become the registered defaults of the
-    type, which cannot be changed without a new version; a proxy can override them.
+    Time-outs are whole seconds, a timedelta, or None for no limit. They become the registered
+    defaults of the type, which cannot be changed without a new version; a proxy can override them.
 
     Args:
         name: the type's name, 1 to 256 characters.
@@ -292,7 +293,7 @@ def activity(
         schedule_to_start: the maximum time that an attempt waits for a worker.
         start_to_close: the maximum time that an attempt may run.
         retry: the total number of attempts if one fails or times out, or a `Retry`.
-        delay: seconds between two attempts, if ``retry`` is a number.
+        delay: seconds, or a timedelta, between two attempts, if ``retry`` is a number.
         error_handling: whether ``.result()`` raises an error in the workflow, which may handle it;
             otherwise an error fails the workflow at once.
         priority: the priority of its tasks on the task list; higher numbers come first.
@@ -341,6 +342,31 @@ def activity(
     return decorate
 
 
+_AT_CHECKPOINTS: list[Callable[[str], object]] = []
+"""What is called at each checkpoint with its name: the simulator, in tests."""
+
+
+def checkpoint(name: str) -> None:
+    """Mark a point in the work of an activity at which its worker may die.
+
+    It does nothing in production. When a test is explored, the fault
+    `flowy_sim.faults.WorkerDiesMidway` can strike there, as it can at heartbeats.
+
+    Args:
+        name: what lies before and after it; reports show it.
+
+    Example:
+        ::
+
+            def run(self, order: str, amount: int) -> None:
+                debit(order, amount)
+                flowy.checkpoint("between debit and credit")
+                credit(order, amount)
+    """
+    for each in _AT_CHECKPOINTS:
+        each(name)
+
+
 def activity_class(target: Any) -> Any:
     """Return the class of an activity that may be a function under `activity`.
 
@@ -355,14 +381,14 @@ def activity_class(target: Any) -> Any:
     )
 
 
-def _interval(heartbeat: int | None, automatic: bool) -> float | None:
+def _interval(heartbeat: int | float | timedelta | None, automatic: bool) -> float | None:
     if not _checks.truth("automatic_heartbeat", automatic):
         return None
     if not heartbeat:
         raise ConfigurationError(
             "automatic_heartbeat needs a heartbeat time-out; set one, such as heartbeat=60"
         )
-    return automatic_interval(heartbeat)
+    return automatic_interval(_checks.seconds("heartbeat", heartbeat))
 
 
 def automatic_interval(heartbeat: int) -> float:

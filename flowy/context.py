@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack, overload
 from uuid import UUID
@@ -69,12 +68,12 @@ class WorkflowContext:
         """Return the current time in UTC: the start time of the current decision task."""
         return self._deciding.turns.current.instant
 
-    def sleep(self, seconds: int | timedelta) -> None:
+    def sleep(self, seconds: int | float | timedelta) -> None:
         """Wait, by a timer of Amazon SWF: a day costs no more than a second.
 
         Args:
-            seconds: a whole number of seconds, up to 99,999,999; or a timedelta, which is rounded
-                up to whole seconds, and to 0 if it is negative.
+            seconds: a whole number of seconds, up to 99,999,999, as an int or float; or a
+                timedelta, which is rounded up to whole seconds, and to 0 if it is negative.
 
         Raises:
             ConfigurationError: it is not such a number.
@@ -85,7 +84,7 @@ class WorkflowContext:
         """
         self.timer(seconds).result()
 
-    def timer(self, seconds: int | timedelta) -> Result[None]:
+    def timer(self, seconds: int | float | timedelta) -> Result[None]:
         """Start a timer, to wait for it together with other results.
 
         Args:
@@ -329,7 +328,7 @@ class WorkflowContext:
         return self._decider
 
 
-def _whole_seconds(seconds: int | timedelta) -> int:
+def _whole_seconds(seconds: int | float | timedelta) -> int:
     if isinstance(seconds, timedelta):
-        seconds = max(ceil(seconds / timedelta(seconds=1)), 0)
-    return _checks.whole_number("the seconds of a timer", seconds)
+        seconds = max(seconds, timedelta())
+    return _checks.seconds("the time of a timer", seconds)

@@ -1,6 +1,7 @@
 """Options of activities and workflows, and how Amazon SWF spells them.
 
-A time-out is a whole number of seconds, or None for no limit.
+A time is a whole number of seconds, as an int or float, or a timedelta, which is rounded up to
+whole seconds. A time-out can also be None for no limit.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
-from flowy._checks import names, text, truth, whole_number
+from flowy._checks import names, seconds, text, truth, whole_number
 from flowy.errors import ConfigurationError
 from flowy.retry import NO_RETRY, Retry
 
@@ -34,24 +36,24 @@ class CallOverrides(TypedDict, total=False):
     task_list: str
     priority: int
     retry: int | Retry
-    delay: int
+    delay: int | float | timedelta
     error_handling: bool
 
 
 class ActivityOverrides(CallOverrides, total=False):
     """Options of an activity that override its registered defaults."""
 
-    heartbeat: int | None
-    schedule_to_close: int | None
-    schedule_to_start: int | None
-    start_to_close: int | None
+    heartbeat: int | float | timedelta | None
+    schedule_to_close: int | float | timedelta | None
+    schedule_to_start: int | float | timedelta | None
+    start_to_close: int | float | timedelta | None
 
 
 class ChildrenOverrides(CallOverrides, total=False):
     """Options of child workflows that may be shared by several."""
 
-    execution_start_to_close: int
-    task_start_to_close: int | None
+    execution_start_to_close: int | float | timedelta
+    task_start_to_close: int | float | timedelta | None
     child_policy: str
     tags: Iterable[str]
     lambda_role: str
@@ -66,9 +68,9 @@ class WorkflowOverrides(ChildrenOverrides, total=False):
 class LambdaOverrides(TypedDict, total=False):
     """Options of a Lambda function."""
 
-    start_to_close: int
+    start_to_close: int | float | timedelta
     retry: int | Retry
-    delay: int
+    delay: int | float | timedelta
     error_handling: bool
 
 
@@ -94,7 +96,7 @@ def retry_policy(value: object, delay: object = Default.REGISTERED) -> Retry:
             )
         return value
     attempts = whole_number("retry, the number of attempts,", value, least=1)
-    return Retry(attempts, whole_number("delay, in seconds,", delay) if given else 0)
+    return Retry(attempts, seconds("delay", delay) if given else 0)
 
 
 def _priority(name: str, value: object) -> str:
@@ -102,15 +104,15 @@ def _priority(name: str, value: object) -> str:
 
 
 def _time_out(name: str, value: object) -> str:
-    return "NONE" if value is None else str(whole_number(f"{name}, in seconds,", value))
+    return "NONE" if value is None else str(seconds(name, value))
 
 
 def _execution_time_out(name: str, value: object) -> str:
-    return str(whole_number(f"{name}, in seconds,", value, least=1, most=YEAR))
+    return str(seconds(name, value, least=1, most=YEAR))
 
 
 def _lambda_time_out(name: str, value: object) -> str:
-    return str(whole_number(f"{name} of a Lambda function, in seconds,", value, 1, 900))
+    return str(seconds(f"{name} of a Lambda function", value, 1, 900))
 
 
 def _task_list(name: str, value: object) -> dict[str, str]:
@@ -207,23 +209,24 @@ class CallOptions(NamedTuple):
         settings = self.settings
         _refuse_unknown(options, (*settings, *_own_options(settings)))
         wire = {name: value for name, value in options.items() if name in settings}
-        self._check_heartbeat(options.get("heartbeat"))
+        written = members(settings, wire)
+        self._check_heartbeat(written.get("heartbeatTimeout", "NONE"))
         workflow_id = options.get("workflow_id", self.workflow_id)
         return CallOptions(
             settings,
-            {**self.members, **members(settings, wire)},
+            {**self.members, **written},
             _retry_over(self.retry, options),
             truth("error_handling", options.get("error_handling", self.error_handling)),
             None if workflow_id is None else text("workflow_id", workflow_id),
             self.automatic_heartbeat,
         )
 
-    def _check_heartbeat(self, seconds: object) -> None:
+    def _check_heartbeat(self, timeout: str) -> None:
         """Refuse a time-out that ends before the first automatic heartbeat."""
         every = self.automatic_heartbeat
-        if every is not None and isinstance(seconds, int | float) and seconds <= every:
+        if every is not None and timeout != "NONE" and int(timeout) <= every:
             raise ConfigurationError(
-                f"heartbeat={seconds} is too short: every call would time out, because the class "
+                f"heartbeat={timeout} is too short: every call would time out, because the class "
                 f"declares automatic heartbeats every {every:g} seconds; give more than that, or "
                 "declare a shorter heartbeat in @activity"
             )
@@ -261,7 +264,7 @@ def _retry_over(retry: Retry, options: Mapping[str, object]) -> Retry:
     if "retry" in options:
         return retry_policy(options["retry"], options.get("delay", Default.REGISTERED))
     if "delay" in options:
-        return replace(retry, delay=whole_number("delay, in seconds,", options["delay"]))
+        return replace(retry, delay=seconds("delay", options["delay"]))
     return retry
 
 

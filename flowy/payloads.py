@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flowy._payloads.hints import NO_HINTS, hints_of
+from flowy._payloads.hints import NO_HINTS, Mismatch, hints_of
 from flowy._payloads.serializers import Converter, Encode, Json, Serializer, escaped
 from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
 from flowy._payloads.text import DATA_LIMIT, error_message, length
@@ -31,9 +31,13 @@ class Payloads:
             as it returns them.
         store: where values go that are too long for Amazon SWF: a folder, ``s3://bucket/prefix``,
             or an object with the two methods of `Store`. None to refuse such values.
+        strict: whether JSON values are checked against the type hints of ``run`` where nothing has
+            to be converted, too: a text is no ``int``. As in JSON, an int fits ``float``, and a
+            list any hint of several items.
 
     Attributes:
         serializer: the serializer.
+        strict: whether values are checked.
         encode: turns a value of any length into text.
 
     Raises:
@@ -47,10 +51,12 @@ class Payloads:
         self,
         serializer: Serializer | None = None,
         store: Store | str | os.PathLike[str] | None = None,
+        strict: bool = True,
     ) -> None:
         self.serializer: Serializer = Json() if serializer is None else serializer
         self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
         self.encode: Encode = self.serializer.dumps
+        self.strict = strict and isinstance(self.serializer, Json)
         self._language = str(self.serializer) if serializer is None else type(serializer).__name__
 
     def encode_input(
@@ -190,9 +196,9 @@ class Payloads:
         try:
             match self.serializer.loads(text):
                 case [list() | tuple() as args, dict() as kwargs]:
-                    return *_hinted(owner, list(args), kwargs, hinted), []
+                    return *self._hinted(owner, list(args), kwargs, hinted), []
                 case [list() | tuple() as args, dict() as kwargs, list() | tuple() as signals]:
-                    return *_hinted(owner, list(args), kwargs, hinted), list(signals)
+                    return *self._hinted(owner, list(args), kwargs, hinted), list(signals)
         except SerializationError:
             raise
         except Exception:
@@ -218,7 +224,8 @@ class Payloads:
             SerializationError: it cannot be read, or does not match the type hint.
         """
         what = f"the result of {owner}"
-        return self.decode_value(what, text, None if hinted is None else hints_of(hinted).result)
+        convert = None if hinted is None else hints_of(hinted, self.strict).result
+        return self.decode_value(what, text, convert)
 
     def decode_value(self, what: str, text: str | None, convert: Converter | None = None) -> Any:
         """Read a single value; no text is read as None.
@@ -243,7 +250,30 @@ class Payloads:
             raise SerializationError(
                 f"{what} is not {self._language}: {error_message(error)}: {text[:80]!r}"
             ) from error
-        return value if convert is None else _converted(what, value, convert)
+        # None is also what nothing is read as, such as the result of a stub without an answer.
+        return value if convert is None or value is None else _converted(what, value, convert)
+
+    def _hinted(
+        self, owner: object, args: list[Any], kwargs: dict[str, Any], hinted: type | None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Convert arguments according to the type hints of ``run``."""
+        if hinted is None:
+            return args, kwargs
+        hints = hints_of(hinted, self.strict)
+        if hints is NO_HINTS:
+            return args, kwargs
+        for index, value in enumerate(args):
+            name, convert = "", hints.rest
+            if index < len(hints.positional):
+                name, convert = hints.positional[index]
+            if convert is not None:
+                named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
+                args[index] = _converted(named, value, convert, name)
+        for name, value in kwargs.items():
+            convert = hints.named.get(name, hints.others)
+            if convert is not None:
+                kwargs[name] = _converted(f"argument {name!r} of {owner}", value, convert, name)
+        return args, kwargs
 
     def _kept(self, store: Store, what: str, text: str) -> str:
         # Escaped, so that a value has the same reference as in histories of earlier versions.
@@ -272,32 +302,14 @@ class Payloads:
         )
 
 
-def _hinted(
-    owner: object, args: list[Any], kwargs: dict[str, Any], hinted: type | None
-) -> tuple[list[Any], dict[str, Any]]:
-    """Convert arguments according to the type hints of ``run``."""
-    if hinted is None:
-        return args, kwargs
-    hints = hints_of(hinted)
-    if hints is NO_HINTS:
-        return args, kwargs
-    for index, value in enumerate(args):
-        name, convert = "", hints.rest
-        if index < len(hints.positional):
-            name, convert = hints.positional[index]
-        if convert is not None:
-            named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
-            args[index] = _converted(named, value, convert)
-    for name, value in kwargs.items():
-        convert = hints.named.get(name, hints.others)
-        if convert is not None:
-            kwargs[name] = _converted(f"argument {name!r} of {owner}", value, convert)
-    return args, kwargs
-
-
-def _converted(what: str, value: Any, convert: Converter) -> Any:
+def _converted(what: str, value: Any, convert: Converter, name: str = "") -> Any:
     try:
         return convert(value)
+    except Mismatch as mismatch:
+        place = f"{name}{mismatch.path}".removeprefix(".") if mismatch.path else ""
+        raise SerializationError(
+            f"{what} does not match its type hint: {place}{place and ': '}{mismatch}"
+        ) from mismatch.__cause__
     except (Exception, SystemExit) as error:
         raise SerializationError(
             f"{what} does not match its type hint: {type(error).__name__}: {error_message(error)}"

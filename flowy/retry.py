@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
-from flowy._checks import LONGEST, number, whole_number
+from flowy._checks import LONGEST, number, seconds, whole_number
 from flowy.errors import ConfigurationError
 
 
@@ -16,9 +17,10 @@ class Retry:
 
     Args:
         attempts: the total number of attempts, at least 1.
-        delay: seconds between the first two attempts, by a timer of Amazon SWF; 0 for no delay.
+        delay: seconds, or a timedelta, between the first two attempts, by a timer of Amazon SWF; 0
+            for no delay.
         backoff: the factor by which each delay is longer than the previous one; 1 for equal delays.
-        longest: the longest delay, in seconds; None for no limit.
+        longest: the longest delay, in the same form; None for no limit.
         jitter: the random share of each delay, from 0 to 1: the delay is shortened by up to that
             share. The randomness is the workflow's own, so a replay repeats it.
         on: what is retried: exceptions by class or class name, time-outs by name, such as
@@ -35,19 +37,20 @@ class Retry:
     """
 
     attempts: int = 3
-    delay: int = 0
+    delay: int | float | timedelta = 0
     backoff: float = 1
-    longest: int | None = None
+    longest: int | float | timedelta | None = None
     jitter: float = 0
     on: Iterable[type[BaseException] | str] | None = None
     unless: Iterable[type[BaseException] | str] = ()
 
     def __post_init__(self) -> None:
         whole_number("attempts of a retry", self.attempts, least=1)
-        whole_number("delay of a retry, in seconds,", self.delay)
+        object.__setattr__(self, "delay", seconds("delay of a retry", self.delay))
         number("backoff of a retry", self.backoff, least=1)
         if self.longest is not None:
-            whole_number("longest delay of a retry, in seconds,", self.longest, least=1)
+            longest = seconds("longest delay of a retry", self.longest, least=1)
+            object.__setattr__(self, "longest", longest)
         number("jitter of a retry", self.jitter, most=1)
         if self.on is not None:
             object.__setattr__(self, "on", _error_names("on", self.on))
@@ -69,14 +72,14 @@ class Retry:
             attempt: the number of the attempt, from 1.
             random: returns the source of randomness; called only if there is a jitter.
         """
-        longest = LONGEST if self.longest is None else self.longest
+        longest = LONGEST if self.longest is None else seconds("longest", self.longest)
         try:
-            seconds = min(self.delay * self.backoff ** (attempt - 1), longest)
+            delay = min(seconds("delay", self.delay) * self.backoff ** (attempt - 1), longest)
         except OverflowError:
-            seconds = longest
-        if self.jitter and seconds:
-            seconds *= 1 - self.jitter * random().random()
-        return round(seconds)
+            delay = longest
+        if self.jitter and delay:
+            delay *= 1 - self.jitter * random().random()
+        return round(delay)
 
 
 def _error_names(name: str, errors: object) -> frozenset[str]:

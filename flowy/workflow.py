@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from inspect import getattr_static
 from typing import Any, ClassVar, TypeVar
 
@@ -66,13 +67,13 @@ def workflow(
     name: str,
     version: str | int | float,
     task_list: str,
-    execution_start_to_close: int = 86_400,
-    task_start_to_close: int | None = 60,
+    execution_start_to_close: int | float | timedelta = 86_400,
+    task_start_to_close: int | float | timedelta | None = 60,
     child_policy: str = "TERMINATE",
     priority: int | Default = Default.REGISTERED,
     lambda_role: str | Default = Default.REGISTERED,
     retry: int | Retry = 1,
-    delay: int | Default = Default.REGISTERED,
+    delay: int | float | timedelta | Default = Default.REGISTERED,
     error_handling: bool = False,
     guard: bool = True,
 ) -> Callable[[type[W]], type[W]]:
@@ -85,16 +86,17 @@ def workflow(
         name: the type's name, 1 to 256 characters.
         version: the type's version, a number or text.
         task_list: the task list on which workers wait for its decision tasks.
-        execution_start_to_close: the maximum duration of an execution, in seconds; at most a year.
-        task_start_to_close: the maximum time for one decision, in seconds, after which the service
-            hands the decision task to another worker; None for no limit.
+        execution_start_to_close: the maximum duration of an execution, in seconds or as a
+            timedelta; at most a year.
+        task_start_to_close: the maximum time for one decision, in the same form, after which the
+            service hands the decision task to another worker; None for no limit.
         child_policy: what happens to open children when an execution ends: ``TERMINATE``,
             ``REQUEST_CANCEL`` or ``ABANDON``.
         priority: the priority of its decision tasks on the task list; higher numbers come first.
         lambda_role: the IAM role with which it may call Lambda functions.
         retry: as a child of another workflow: the total number of attempts if it fails or times
             out, or a `flowy.Retry`.
-        delay: as a child: seconds between two attempts, if ``retry`` is a number.
+        delay: as a child: seconds, or a timedelta, between two attempts, if ``retry`` is a number.
         error_handling: as a child: whether ``.result()`` raises an error in the parent, which may
             handle it; otherwise an error fails the parent at once.
         guard: whether clocks, randomness, sleep, files, connections and processes in ``run`` are

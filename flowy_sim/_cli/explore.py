@@ -6,21 +6,21 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from inspect import isfunction, signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from flowy_sim._cli import options, program
+from flowy_sim._cli import exploration_report, options, program
 
 if TYPE_CHECKING:
-    from flowy_sim.explore import Exploration
+    from concurrent.futures import Executor
+
     from flowy_sim.explore._attempt import Test
     from flowy_sim.faults import InjectedFault
-
-_MOST_ENDINGS = 10
 
 _EXAMPLES = """\b
 Examples:
@@ -29,6 +29,8 @@ Examples:
   flowy-sim explore shop.orders:Order 42 --signal approve --fault cancel-request
   flowy-sim explore --decider shop:decide --worker shop:work --start order:1 --input 42
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
+  flowy-sim explore shop.orders:Order 42 --shard 3/16 --json > shard-3.json
+  flowy-sim explore --merge shard-*.json
 
 The exit status is 0 if no failure was found, 1 if one was, and 2 for wrong options."""
 
@@ -40,6 +42,7 @@ class ExploreOptions:
     activities: tuple[str, ...]
     deciders: tuple[str, ...]
     loop_workers: tuple[str, ...]
+    setups: tuple[str, ...]
     starts: str | None
     text: str | None
     task_list: str | None
@@ -55,6 +58,11 @@ class ExploreOptions:
     runs: int
     seconds: float
     processes: int
+    executor: str | None
+    shard: str | None
+    merge: bool
+    story: str
+    must_happen: bool
     seed: int
     choices: str | None
     as_json: bool
@@ -72,7 +80,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @options.activities
 @program.options
 @click.option(
-    "--domain", default="simulated", show_default=True, help="Domain in which everything runs."
+    "--domain", default=program.DOMAIN, show_default=True, help="Domain in which everything runs."
 )
 @click.option(
     "--invariants",
@@ -120,6 +128,34 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     "--processes", "Number of processes; 0 for one on each core.", least=0, default=1
 )
 @click.option(
+    "--executor",
+    metavar="MODULE:FUNCTION",
+    help="Function that returns a concurrent.futures.Executor, whose workers explore. --processes "
+    "is then the number of workers to keep busy.",
+)
+@click.option(
+    "--shard",
+    metavar="K/N",
+    help="Part of the space to explore, such as 3/16, to share the work among several jobs.",
+)
+@click.option(
+    "--merge",
+    is_flag=True,
+    help="Merge the reports of shards, which --json has written. The arguments are their files.",
+)
+@click.option(
+    "--story",
+    type=click.Choice(["short", "full"]),
+    default="short",
+    show_default=True,
+    help="How much to tell of the run that fails.",
+)
+@click.option(
+    "--must-happen",
+    is_flag=True,
+    help="Report a failure if a condition of Runner.sometimes was true in no run.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the samples of a large space."
 )
 @click.option("--choices", help="Choices of the only run to make, from the report of a failure.")
@@ -154,6 +190,8 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     if "help" in options.faults:
         click.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in BY_NAME.items()))
         return 0
+    if options.merge:
+        return exploration_report.merge(words, options.as_json)
     output = sys.stdout
     # With --json, what the user's code prints must not be in the output.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
@@ -163,7 +201,10 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
         console = Console(stderr=True)
-        with ExplorationProgress(console, options.runs, options.seconds) as progress:
+        with (
+            _executor(options.executor) as executor,
+            ExplorationProgress(console, options.runs, options.seconds) as progress,
+        ):
             found = find(
                 subject.test,
                 faults=faults,
@@ -172,6 +213,9 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 runs=options.runs,
                 seconds=options.seconds,
                 processes=options.processes or None,
+                executor=executor,
+                shard=options.shard,
+                full_story=options.story == "full",
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeating_command(words, options, written),
@@ -179,9 +223,32 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 workers=options.workers,
                 **subject.runner,
             )
-    report = _as_json(found) if options.as_json else safe_lines("\n".join(_report(found, options)))
+    if options.as_json:
+        report = json.dumps(exploration_report.as_data(found, options.shard), indent=2)
+    else:
+        is_one_run = options.choices is not None
+        report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
     click.echo(report, file=output)
-    return 0 if found.failure is None else 1
+    failed = found.failure is not None or (options.must_happen and found.never_met)
+    return 1 if failed else 0
+
+
+@contextmanager
+def _executor(name: str | None) -> Iterator[Executor | None]:
+    """Make the executor that a function returns, and shut it down at the end."""
+    from flowy_sim._cli.targets import found_at
+
+    if name is None:
+        yield None
+        return
+    make = found_at(name)
+    if not callable(make):
+        raise click.UsageError(
+            f"--executor names {make!r}, which cannot be called; name a function that returns a "
+            "concurrent.futures.Executor."
+        )
+    with make() as executor:
+        yield executor
 
 
 class _Subject(NamedTuple):
@@ -204,6 +271,7 @@ class _Subject(NamedTuple):
 
 def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     """Return the test or the workflow that the arguments name."""
+    from flowy._cli import parse_argument
     from flowy_sim._cli.targets import find, found_at
     from flowy_sim.explore import WorkflowTest
 
@@ -217,11 +285,14 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         return _Subject(
             loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
         )
-    if timed or options.cancel:
-        raise click.UsageError("@SECONDS and --cancel need --decider.")
+    cancel = None if options.cancel is None else program.read_cancel(options.cancel)
     function = found_at(words[0]) if words else None
     if isfunction(function):
         _check_test(function, words)
+        if timed or cancel is not None:
+            raise click.UsageError(
+                "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
+            )
         activities = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
@@ -233,6 +304,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         target.activities,
         options.real,
         options.completes,
+        partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
@@ -245,6 +317,7 @@ def _program(
     return program.program(
         options.deciders,
         options.loop_workers,
+        options.setups,
         options.starts,
         options.text,
         options.task_list,
@@ -317,47 +390,6 @@ def _introduction(subject: _Subject, faults: list[InjectedFault], options: Explo
     return "\n".join(lines)
 
 
-def _report(found: Exploration, options: ExploreOptions) -> Iterator[str]:
-    yield ""
-    if found.failure is not None:
-        yield str(found.failure)
-        if options.choices is None:
-            yield f"found in {found}"
-        return
-    yield "No failure." if options.choices is not None else f"No failure in {found}."
-    if found.unreached:
-        yield f"Note: {found.describe_unreached()}."
-    yield ""
-    yield "How executions ended:"
-    for ending, count in found.endings.most_common(_MOST_ENDINGS):
-        yield f"{count:>8,}  {ending}"
-    if len(found.endings) > _MOST_ENDINGS:
-        yield f"          and in {len(found.endings) - _MOST_ENDINGS} other ways"
-
-
-def _as_json(found: Exploration) -> str:
-    failure = found.failure
-    return json.dumps(
-        {
-            "runs": found.runs,
-            "states": found.states,
-            "seconds": round(found.seconds, 3),
-            "runs_per_second": round(found.runs_per_second),
-            "share": found.share,
-            "complete": found.complete,
-            "endings": found.endings,
-            "failure": failure
-            and {
-                "error": f"{type(failure.error).__name__}: {failure.error}",
-                "story": failure.story,
-                "repeat": failure.repeat,
-                "repeats": failure.repeatable,
-            },
-        },
-        indent=2,
-    )
-
-
 def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:
     """Return the command that makes one run again."""
     from flowy_sim.testing._runner import MOST_FAULTS
@@ -366,10 +398,11 @@ def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices:
     line += [f"--activities={name}" for name in options.activities]
     line += [f"--decider={name}" for name in options.deciders]
     line += [f"--worker={name}" for name in options.loop_workers]
+    line += [f"--setup={name}" for name in options.setups]
     one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
     one |= {"cancel": options.cancel}
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
-    if options.domain != "simulated":
+    if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
     line += [f"--invariants={name}" for name in options.invariants]
     line += [f"--fault={name}" for name in options.faults]

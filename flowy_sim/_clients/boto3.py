@@ -68,16 +68,30 @@ class Responder:
         if self._wire:
             return self._over_the_wire(client, operation_model, request)
         request_id = self._simulation.request_id()
-        status = 200
         try:
-            members = json.loads(request["body"])
-            parsed = self._call(client, operation_model.name, members)
-            parsed["ResponseMetadata"] = metadata(request_id)
+            parsed = self._call(client, operation_model.name, json.loads(request["body"]))
         except Fault as fault:
-            status = 400
-            parsed = parsed_fault(fault, request_id)
-        headers = parsed["ResponseMetadata"]["HTTPHeaders"]
-        return _response(request["url"], status, headers, b""), parsed
+            return _refusal(request, fault, request_id)
+        return _reply(request, parsed, request_id)
+
+    async def make_request_in_event_loop(
+        self, client: Any, operation_model: Any, request: dict[str, Any], context: Any = None
+    ) -> tuple[AWSResponse, dict[str, Any]]:
+        """Return HTTP response and parsed reply, as aiobotocore's method ``_make_request`` does.
+
+        A poll suspends only the coroutine. Arguments are those of `make_request`.
+        """
+        request_id = self._simulation.request_id()
+        try:
+            parsed = await self._simulation.threads.call_in_event_loop(
+                operation_model.name,
+                json.loads(request["body"]),
+                client.meta.region_name,
+                self._poll_seconds,
+            )
+        except Fault as fault:
+            return _refusal(request, fault, request_id)
+        return _reply(request, parsed, request_id)
 
     def _over_the_wire(
         self, client: Any, operation_model: Any, request: dict[str, Any]
@@ -142,6 +156,22 @@ def boto3_client(
 @cache
 def _session() -> boto3.Session:
     return boto3.Session()
+
+
+def _reply(
+    request: dict[str, Any], parsed: dict[str, Any], request_id: str
+) -> tuple[AWSResponse, dict[str, Any]]:
+    parsed["ResponseMetadata"] = metadata(request_id)
+    headers = parsed["ResponseMetadata"]["HTTPHeaders"]
+    return _response(request["url"], 200, headers, b""), parsed
+
+
+def _refusal(
+    request: dict[str, Any], fault: Fault, request_id: str
+) -> tuple[AWSResponse, dict[str, Any]]:
+    parsed = parsed_fault(fault, request_id)
+    headers = parsed["ResponseMetadata"]["HTTPHeaders"]
+    return _response(request["url"], 400, headers, b""), parsed
 
 
 def _response(url: str, status: int, headers: Any, body: bytes) -> AWSResponse:

@@ -118,6 +118,29 @@ class Client(_AnyClient):  # type: ignore[misc]
             service_model().operation_model(operation),
         )
 
+    @property
+    def waiter_names(self) -> list[str]:
+        """The waiters of the service: there are none."""
+        return []
+
+    def get_waiter(self, waiter_name: str) -> Any:
+        """Refuse to return a waiter, as boto3 does.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"Waiter does not exist: {waiter_name}")
+
+    def generate_presigned_url(self, *arguments: Any, **keywords: Any) -> str:
+        """Refuse to return the URL of a call.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "a simulation in this process has no URL; serve it with swf_endpoint or flowy-sim serve"
+        )
+
     def close(self) -> None:
         """Do nothing: there is no connection to close."""
 

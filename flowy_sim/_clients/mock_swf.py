@@ -1,10 +1,11 @@
-"""`mock_swf` answers every boto3 client of Amazon SWF in the process."""
+"""`mock_swf` answers every boto3 and aiobotocore client of Amazon SWF in the process."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -13,6 +14,7 @@ from botocore.session import Session
 
 from flowy_sim._clients.boto3 import CREDENTIALS, Responder
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager
@@ -26,12 +28,20 @@ def mock_swf(simulation: Function) -> Function: ...
 
 @overload
 def mock_swf(
-    simulation: Simulation | None = None, wire: bool = False, poll_seconds: float = 60
+    simulation: Simulation | None = None,
+    wire: bool = False,
+    poll_seconds: float = 60,
+    virtual_sleep: bool = False,
 ) -> _GeneratorContextManager[Simulation]: ...
 
 
-def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 60) -> Any:
-    """Answer every boto3 SWF client of this process from a simulation, for a while.
+def mock_swf(
+    simulation: Any = None,
+    wire: bool = False,
+    poll_seconds: float = 60,
+    virtual_sleep: bool = False,
+) -> Any:
+    """Answer every boto3 and aiobotocore SWF client of this process from a simulation, for a while.
 
     Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
     created before it or within it. Other services are not affected, so it works inside moto's
@@ -40,8 +50,12 @@ def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 6
 
     Args:
         simulation: the simulation that answers; a new one each time by default.
-        wire: whether every byte of request and response is really made and parsed.
+        wire: whether every byte of request and response is really made and parsed. Clients of
+            aiobotocore are always answered before that.
         poll_seconds: for how many simulated seconds polls wait for a task.
+        virtual_sleep: whether threads that have called the simulation sleep in simulated time: in
+            `time.sleep`, however it was imported, in the waits with a timeout of
+            `threading.Event` and `threading.Condition`, and in event loops of asyncio.
 
     Example:
         >>> import boto3
@@ -51,14 +65,17 @@ def mock_swf(simulation: Any = None, wire: bool = False, poll_seconds: float = 6
         []
     """
     if callable(simulation):
-        return _mocked(None, wire, poll_seconds)(simulation)
-    return _mocked(simulation, wire, poll_seconds)
+        return _mocked(None, wire, poll_seconds, virtual_sleep)(simulation)
+    return _mocked(simulation, wire, poll_seconds, virtual_sleep)
 
 
 @contextmanager
-def _mocked(simulation: Simulation | None, wire: bool, poll_seconds: float) -> Iterator[Simulation]:
+def _mocked(
+    simulation: Simulation | None, wire: bool, poll_seconds: float, virtual_sleep: bool
+) -> Iterator[Simulation]:
     answering = Simulation() if simulation is None else simulation
-    with mocked_by(Responder(answering, wire, poll_seconds)):
+    sleeps = threads_sleep_virtually(answering.threads) if virtual_sleep else nullcontext()
+    with mocked_by(Responder(answering, wire, poll_seconds)), sleeps:
         yield answering
 
 
@@ -83,25 +100,33 @@ class _Mocks:
     def __init__(self) -> None:
         self._lock = Lock()
         self._entered: list[tuple[int, Responder]] = []
-        self._real: tuple[Any, Any] = (None, None)
+        self._replaced: list[tuple[Any, str, Any]] = []
 
     def enter(self, responder: Responder) -> None:
-        clients: Any = BaseClient
-        sessions: Any = Session
         with self._lock:
             if not self._entered:
-                self._real = clients._make_request, sessions.create_client
-                clients._make_request = self._maker(clients._make_request)
-                sessions.create_client = self._creator(sessions.create_client)
+                self._replace(BaseClient, "_make_request", self._maker)
+                self._replace(Session, "create_client", self._creator)
+                if find_spec("aiobotocore"):
+                    from aiobotocore.client import AioBaseClient
+                    from aiobotocore.session import AioSession
+
+                    self._replace(AioBaseClient, "_make_request", self._async_maker)
+                    self._replace(AioSession, "create_client", self._creator)
             self._entered.append((threading.get_ident(), responder))
 
     def leave(self, responder: Responder) -> None:
-        clients: Any = BaseClient
-        sessions: Any = Session
         with self._lock:
             self._entered = [entry for entry in self._entered if entry[1] is not responder]
             if not self._entered:
-                clients._make_request, sessions.create_client = self._real
+                for owner, name, real in self._replaced:
+                    setattr(owner, name, real)
+                self._replaced.clear()
+
+    def _replace(self, owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:
+        real = getattr(owner, name)
+        self._replaced.append((owner, name, real))
+        setattr(owner, name, replacement(real))
 
     def _answering(self, client: Any = None) -> Responder | None:
         entered = self._entered
@@ -120,6 +145,18 @@ class _Mocks:
                 if responder is not None:
                     return responder.make_request(client, operation_model, *arguments)
             return make_request(client, operation_model, *arguments)
+
+        return make_request_here
+
+    def _async_maker(self, make_request: Any) -> Any:
+        async def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
+            if operation_model.service_model.service_name == "swf":
+                responder = self._answering(client)
+                if responder is not None:
+                    return await responder.make_request_in_event_loop(
+                        client, operation_model, *arguments
+                    )
+            return await make_request(client, operation_model, *arguments)
 
         return make_request_here
 

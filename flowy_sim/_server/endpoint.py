@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,7 +82,7 @@ class Endpoint:
         """The current instant of its clock, in UTC."""
         return datetime.fromisoformat(self.ask("GET", "/clock")["now"])
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; what falls due on the way happens, each at its own instant.
 
         Raises:

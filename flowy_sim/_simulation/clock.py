@@ -42,7 +42,7 @@ class Clock(Protocol):
         """The current instant in milliseconds since the epoch."""
         ...
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; everything due on the way happens at its own instant."""
         ...
 
@@ -125,7 +125,7 @@ class VirtualClock(_Owned):
         """The current instant in milliseconds since the epoch."""
         return self._milliseconds
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; everything due on the way happens at its own instant.
 
         Raises:
@@ -183,7 +183,7 @@ class ScaledClock(_Owned):
         passed = (self._real_seconds() - self._started) * self._rate
         return self._milliseconds_at_start + int(passed * 1000)
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Put the clock forward; everything due on the way happens at its own instant.
 
         Raises:
@@ -222,7 +222,7 @@ class RealClock(_Owned):
         self._latest = max(self._latest, int(self._real_seconds() * 1000))
         return self._latest
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Refuse: real time cannot be moved.
 
         Raises:
@@ -274,20 +274,26 @@ def parse_instant(instant: datetime | str) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
-def later(instant: int, seconds: float) -> int:
+def later(instant: int, time: float | timedelta) -> int:
     """Return the instant a number of seconds after another, both in milliseconds.
 
     Raises:
-        ValueError: `seconds` is not a number of at least 0, or is too large for a datetime.
+        ValueError: `time` is not a number of at least 0, or is too large for a datetime.
     """
+    seconds: float = in_seconds(time)
     if not _is_number(seconds) or not seconds >= 0:
         raise ValueError(
             f"Time cannot pass by {seconds!r} seconds: it runs forwards only; "
-            "give a number of at least 0."
+            "give a number of at least 0, or a timedelta."
         )
     if seconds * 1000 > _LATEST - instant:
         raise ValueError(f"Time cannot pass by {seconds!r} seconds: that is after the year 9999.")
     return instant + round(seconds * 1000)
+
+
+def in_seconds(time: Any) -> Any:
+    """Return a time in seconds; what is no timedelta is returned as it is."""
+    return time.total_seconds() if isinstance(time, timedelta) else time
 
 
 def is_duration(value: object) -> bool:

@@ -70,6 +70,11 @@ def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterato
         selector.select = really_select
 
 
+def follows_simulation(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether an event loop follows simulated time, where its code sleeps virtually."""
+    return isinstance(getattr(loop.time, "__self__", None), _LoopClock)
+
+
 class _LoopClock:
     """The time of an event loop: real until it first sleeps virtually, then simulated."""
 

@@ -39,6 +39,8 @@ PATIENCE = 5.0
 SHORT = 1.0
 #: Tasks that may be held before those that are over are removed.
 _MANY = 1_000
+#: Task lists of a poller that are remembered; beyond that, the one polled first is forgotten.
+MOST_LISTS = 1_000
 
 
 class Holder(Protocol):
@@ -56,6 +58,10 @@ class Holder(Protocol):
         """Note that it has just finished its task."""
         ...
 
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time."""
+        ...
+
 
 class Poller:
     """A client that polls.
@@ -67,9 +73,10 @@ class Poller:
             waits; None where that cannot be determined.
 
     Attributes:
-        polled: the lists it has polled.
+        polled: the lists it has polled, at most `MOST_LISTS`.
         last_call: when it last made a call, or received the answer to a poll, in real seconds.
         waiting: the number of its polls that wait.
+        sleeping: whether it sleeps in simulated time.
         empties: how often in a row polls of a list ended empty, with nothing else done in between.
         released: for which waiting task, from which poll, after how many changes it was last
             answered early (see `flowy_sim._simulation.time_skipping`).
@@ -89,6 +96,7 @@ class Poller:
         "last_call",
         "polled",
         "released",
+        "sleeping",
         "tasks",
         "waiting",
     )
@@ -101,9 +109,10 @@ class Poller:
         self._name = name
         self.alive = alive
         self.computes = computes or _unknown
-        self.polled: set[TaskList] = set()
+        self.polled: dict[TaskList, None] = {}
         self.last_call = -inf
         self.waiting = 0
+        self.sleeping = False
         self.empties: dict[TaskList, int] = {}
         self.released: dict[tuple[TaskList, TaskList], int] = {}
         self.idle_since = 0
@@ -124,6 +133,10 @@ class Poller:
     def seen(self, now: float) -> None:
         """Note that it has just finished its task."""
         self.last_call = now
+
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time."""
+        return self.sleeping
 
     def as_holder(self) -> Holder:
         """Return the holder of a task that this poller receives now."""
@@ -211,7 +224,9 @@ class Presence:
             poller.empties.clear()
         if found or task_list not in poller.polled:
             self.last_call = poller.last_call
-        poller.polled.add(task_list)
+        if task_list not in poller.polled and len(poller.polled) >= MOST_LISTS:
+            self._forget_list(poller, next(iter(poller.polled)))
+        poller.polled[task_list] = None
         pollers = self._pollers.setdefault(task_list, {})
         pollers[poller] = None
         if len(pollers) > self._many_pollers:
@@ -241,6 +256,12 @@ class Presence:
         self.works(poller)
         self.last_call = poller.last_call
         poller.idle_answers.clear()
+
+    def sleeps(self, poller: Poller, is_asleep: bool) -> None:
+        """Note that a poller sleeps in simulated time, or has woken up."""
+        poller.sleeping = is_asleep
+        if not is_asleep:
+            self.works(poller)
 
     def works(self, poller: Poller) -> None:
         """Note that a poller is busy."""
@@ -289,13 +310,19 @@ class Presence:
     # What time waits for
 
     def is_task_held(self) -> bool:
-        """Return whether a task is held; warn from time to time that it is."""
-        while self._held:
+        """Return whether a task is held; warn from time to time that it is.
+
+        One whose holder sleeps in simulated time does not count: time has to pass for it.
+        """
+        held = None
+        while self._held and held is None:
             held = self._check(next(iter(self._held)))
-            if held is not None:
-                self._warn_of(held)
-                return True
-        return False
+        if held is not None and held.holder.is_asleep():
+            held = next((each for each in self.held() if not each.holder.is_asleep()), None)
+        if held is None:
+            return False
+        self._warn_of(held)
+        return True
 
     def busy(self) -> float | None:
         """Return for how many real seconds to wait for a busy poller; None if there is none.
@@ -338,7 +365,7 @@ class Presence:
         """
         until = -inf
         for poller in self._pollers_of(task_list):
-            if not poller.waiting:
+            if not (poller.waiting or poller.is_asleep()):
                 until = max(until, poller.last_call + self.patience)
         return until
 
@@ -366,6 +393,28 @@ class Presence:
         for poller in list(pollers):
             if not poller.alive() and poller.last_call <= silent:
                 del pollers[poller]
+        if not pollers:
+            self._pollers.pop(task_list, None)
+
+    def forget(self, poller: Poller) -> None:
+        """Forget a poller that makes no more calls."""
+        for task_list in list(poller.polled):
+            self._forget_list(poller, task_list)
+        self._busy.pop(poller, None)
+
+    def _forget_list(self, poller: Poller, task_list: TaskList) -> None:
+        """Forget that a poller has polled a list."""
+        poller.polled.pop(task_list, None)
+        poller.empties.pop(task_list, None)
+        poller.idle_answers.pop(task_list, None)
+        poller.released = {
+            turn: change for turn, change in poller.released.items() if task_list not in turn
+        }
+        pollers = self._pollers.get(task_list)
+        if pollers is not None:
+            pollers.pop(poller, None)
+            if not pollers:
+                del self._pollers[task_list]
 
     def polled_lists(self) -> dict[TaskList, list[Poller]]:
         """Return the pollers of each list that may poll it again: they are there, or just were."""
@@ -398,7 +447,7 @@ class Presence:
         return (poller for poller in self._pollers.get(task_list, ()) if poller.can_come())
 
     def _forget_ended(self) -> None:
-        for poller in [poller for poller in self._busy if not poller.alive()]:
+        for poller in [each for each in self._busy if each.is_asleep() or not each.alive()]:
             del self._busy[poller]
 
     def _check(self, key: TaskKey) -> HeldTask | None:

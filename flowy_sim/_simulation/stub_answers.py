@@ -7,16 +7,17 @@ import math
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Self
 
 from flowy import _checks
-from flowy._payloads.hints import hints_of
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim._engine.life_cycles import ActivityTask
 from flowy_sim._events.schema import TIMEOUTS
+from flowy_sim._simulation.clock import in_seconds
 
 NOTHING: Any = object()
 
@@ -50,6 +51,7 @@ class Answer:
         heartbeat: simulated seconds between two heartbeats; None for no heartbeats.
         constant: whether the function has no effects and always does the same.
         timeout: the type of the time-out that closes the task; empty if it is answered.
+        any_result: whether the result may be any value of the declared type instead.
     """
 
     function: Callable[..., Any]
@@ -57,6 +59,7 @@ class Answer:
     heartbeat: float | None = None
     constant: bool = False
     timeout: str = ""
+    any_result: bool = False
 
 
 class Answers:
@@ -68,8 +71,9 @@ class Answers:
         cls: its class, whose type hints results are checked against; None if there is none.
     """
 
-    def __init__(self, label: str, kind: str, cls: Any = None) -> None:
+    def __init__(self, label: str, kind: str, cls: Any = None, payloads: Payloads = PLAIN) -> None:
         self.label = label
+        self.payloads = payloads
         self.kind = kind
         self.cls: type[Activity | Workflow] | None = cls
         self._answers: list[Answer] = []
@@ -82,8 +86,9 @@ class Answers:
         error: Exception | None = None,
         function: Callable[..., Any] | None = None,
         timeout: str | None = None,
-        takes: float = 0,
-        heartbeat: float | None = None,
+        takes: float | timedelta = 0,
+        heartbeat: float | timedelta | None = None,
+        any_result: bool = False,
     ) -> Self:
         """Add the answer to the next call. The last answer is repeated for all further calls.
 
@@ -98,12 +103,15 @@ class Answers:
                 ``SCHEDULE_TO_START`` (no worker takes it), ``SCHEDULE_TO_CLOSE``,
                 ``START_TO_CLOSE`` or ``HEARTBEAT``. Child workflows and Lambda functions only
                 have ``START_TO_CLOSE``.
-            takes: simulated seconds until the answer, whole ones for a child workflow;
-                ``math.inf`` for a worker that dies and never answers. If a time-out of the task
-                is shorter, the task times out.
-            heartbeat: simulated seconds between two heartbeats until the answer; None for none,
-                or for those that the worker sends on its own. A heartbeat that returns that the
-                activity's cancellation was requested ends it as canceled.
+            takes: simulated seconds, or a timedelta, until the answer; whole seconds for a child
+                workflow; ``math.inf`` for a worker that dies and never answers. If a time-out of
+                the task is shorter, the task times out.
+            heartbeat: simulated seconds, or a timedelta, between two heartbeats until the answer;
+                None for none, or for those that the worker sends on its own. A heartbeat that
+                returns that the activity's cancellation was requested ends it as canceled.
+            any_result: whether a test that is explored also tries other results: those that the
+                type hint of the return value allows, such as each member of an enum, None, or an
+                empty list.
 
         Returns:
             The stub or case itself, to add more answers.
@@ -113,6 +121,7 @@ class Answers:
             SerializationError: the result cannot be sent as JSON, or contradicts the type hint.
         """
         __tracebackhide__ = True
+        takes = _seconds(f"takes of the stub of {self.label}", in_seconds(takes), zero=True)
         given = {"result": result is not NOTHING, "error": error is not None}
         given |= {"function": function is not None, "timeout": timeout is not None}
         if sum(given.values()) > 1:
@@ -137,12 +146,15 @@ class Answers:
         self._answers.append(
             Answer(
                 self._function(None if result is NOTHING else result, error, function),
-                _seconds(f"takes of the stub of {self.label}", takes, zero=True),
+                takes,
                 None
                 if heartbeat is None
-                else _seconds(f"heartbeat of the stub of {self.label}", heartbeat, zero=False),
+                else _seconds(
+                    f"heartbeat of the stub of {self.label}", in_seconds(heartbeat), zero=False
+                ),
                 constant=function is None,
                 timeout="" if timeout is None else self._time_out(timeout),
+                any_result=self._any_result(any_result),
             )
         )
         return self
@@ -169,6 +181,17 @@ class Answers:
         """Whether it has answered a call."""
         return self._given > 0
 
+    def _any_result(self, any_result: object) -> bool:
+        __tracebackhide__ = True
+        if _checks.truth(f"any_result of the stub of {self.label}", any_result) and (
+            self.cls is None or self.kind != ACTIVITY
+        ):
+            raise ConfigurationError(
+                f"the stub of {self.label} cannot have any result: only the stub of the class or "
+                "function of an activity has a type hint that says what is possible"
+            )
+        return bool(any_result)
+
     def _time_out(self, timeout: object) -> str:
         __tracebackhide__ = True
         known = tuple(TIMEOUTS) if self.kind == ACTIVITY else (_START_TO_CLOSE,)
@@ -187,9 +210,9 @@ class Answers:
         if error is None:
             owner = f"the stub of {self.label}"
             try:
-                text = PLAIN.encode_result(owner, result)
-                if result is not None and self.cls is not None and hints_of(self.cls).result:
-                    PLAIN.decode_result(owner, text, self.cls)
+                text = self.payloads.encode_result(owner, result)
+                if self.cls is not None:
+                    self.payloads.decode_result(owner, text, self.cls)
             except SerializationError as unsent:
                 raise unsent.with_traceback(None) from None
             return lambda *args, **kwargs: result

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
 from flowy import _checks, options
 from flowy.activity import ActivityType, activity_class
 from flowy.errors import ConfigurationError
+from flowy.payloads import PLAIN, Payloads
 from flowy.retry import Retry
 from flowy.workflow import WorkflowType
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION, Answer, Answers
@@ -40,8 +42,9 @@ class AnswerOptions(TypedDict, total=False):
     error: Exception | None
     function: Callable[..., Any] | None
     timeout: str | None
-    takes: float
-    heartbeat: float | None
+    takes: float | timedelta
+    heartbeat: float | timedelta | None
+    any_result: bool
 
 
 class StubCase(Answers):
@@ -49,7 +52,7 @@ class StubCase(Answers):
 
     def __init__(self, stub: Stub, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         __tracebackhide__ = True
-        super().__init__(stub.label, stub.kind, stub.cls)
+        super().__init__(stub.label, stub.kind, stub.cls, stub.payloads)
         self._stub = stub
         self.expected = stub.named(args, kwargs, partly=True)
 
@@ -79,8 +82,15 @@ class Stub(Answers):
         cls: its class; None if only the name was given.
     """
 
-    def __init__(self, kind: str, name: str, version: str = "", cls: Any = None) -> None:
-        super().__init__(f"{name} {version}".rstrip(), kind, cls)
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        version: str = "",
+        cls: Any = None,
+        payloads: Payloads = PLAIN,
+    ) -> None:
+        super().__init__(f"{name} {version}".rstrip(), kind, cls, payloads)
         self.name = name
         self.version = version
         self._cases: list[StubCase] = []
@@ -179,6 +189,10 @@ class Stubs:
     Calling it adds a stub, in place of an older one of the same type:
     ``stubs(Resize, result="small.jpg", takes=40)``.
 
+    Args:
+        payloads: how results are sent; the same as that of the runner. A result has to match the
+            type hint of the class, unless ``Payloads(strict=False)`` is given.
+
     Example:
         An activity that fails twice and then returns, each time after 40 simulated seconds::
 
@@ -189,7 +203,8 @@ class Stubs:
             Runner(simulation, stubs=stubs).run(ImageCategorization, "photo.jpg")
     """
 
-    def __init__(self) -> None:
+    def __init__(self, payloads: Payloads = PLAIN) -> None:
+        self._payloads = payloads
         self._stubs: dict[tuple[str, NameAndVersion], Stub] = {}
 
     def __call__(
@@ -212,7 +227,7 @@ class Stubs:
             SerializationError: the result cannot be sent as JSON.
         """
         __tracebackhide__ = True
-        return self._add(_stub(what, version), answer)
+        return self._add(_stub(what, version, self._payloads), answer)
 
     def child(self, name: str, version: str | int | float, **answer: Unpack[AnswerOptions]) -> Stub:
         """Stub a child workflow of which only the name is known.
@@ -223,7 +238,8 @@ class Stubs:
             **answer: the first answer; see `Stub.then`.
         """
         name = _checks.text("the name of a workflow", name)
-        return self._add(Stub(CHILD, name, _checks.version_text(version)), answer)
+        stub = Stub(CHILD, name, _checks.version_text(version), payloads=self._payloads)
+        return self._add(stub, answer)
 
     def lambda_function(self, name: str, **answer: Unpack[AnswerOptions]) -> Stub:
         """Stub a Lambda function. The stub's function is called with the decoded payload.
@@ -302,7 +318,7 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
     return shown.replace(parameters=list(shown.parameters.values())[1:])
 
 
-def _stub(what: Any, version: str | int | float | None) -> Stub:
+def _stub(what: Any, version: str | int | float | None, payloads: Payloads) -> Stub:
     __tracebackhide__ = True
     if isinstance(what, str):
         name = _checks.text("the name of an activity", what)
@@ -311,7 +327,7 @@ def _stub(what: Any, version: str | int | float | None) -> Stub:
                 f"the stub of {name!r} needs a version: stub({name!r}, 1, …); or give the "
                 "activity's class"
             )
-        return Stub(ACTIVITY, name, _checks.version_text(version))
+        return Stub(ACTIVITY, name, _checks.version_text(version), payloads=payloads)
     cls = activity_class(what)
     declared = getattr(cls, "flowy_type", None)
     if not isinstance(declared, ActivityType | WorkflowType):
@@ -324,4 +340,4 @@ def _stub(what: Any, version: str | int | float | None) -> Stub:
             f"the stub of the class {cls.__name__} takes its version from the class; leave "
             f"{version!r} out, or give a result as result={version!r}"
         )
-    return Stub(declared.kind, declared.name, declared.version, cls)
+    return Stub(declared.kind, declared.name, declared.version, cls, payloads)

@@ -58,10 +58,12 @@ from math import inf
 from typing import Any, Protocol
 
 from flowy._safe_text import safe_logger
+from flowy_sim._engine.engine import first
 from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
-from flowy_sim._simulation.clock import Clock
+from flowy_sim._engine.queues import TimerQueue
+from flowy_sim._simulation.clock import Clock, later
 from flowy_sim._simulation.polls import Poll, Polls
-from flowy_sim._simulation.presence import LOOK, Presence
+from flowy_sim._simulation.presence import LOOK, Poller, Presence
 from flowy_sim._simulation.regions import POLLS, TaskList
 
 _log = safe_logger("flowy_sim")
@@ -69,8 +71,6 @@ _log = safe_logger("flowy_sim")
 #: Operations that change nothing, by the beginnings of their names.
 QUERIES = ("Count", "Describe", "Get", "List")
 HEARTBEAT = "RecordActivityTaskHeartbeat"
-#: Operations that cannot make a task, by the beginnings of their names.
-CHANGING_NOTHING = (*QUERIES, HEARTBEAT)
 #: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
 IN_VAIN = 10_000
 #: Real seconds for which the polls of threads wait while no effect is pending.
@@ -85,6 +85,25 @@ class EndlessLoopError(RuntimeError):
     """A loop polls, and nothing will ever happen that it could find or wait for."""
 
     __module__ = "flowy_sim"
+
+
+class Sleep:
+    """A client that sleeps in simulated time.
+
+    Args:
+        poller: the client.
+
+    Attributes:
+        poller: as given.
+        is_over: whether its time is over.
+        wake: called when it is; set by whatever waits for that.
+    """
+
+    def __init__(self, poller: Poller) -> None:
+        self.poller = poller
+        self.is_over = False
+        self.key = 0
+        self.wake: Callable[[], object] = _nothing_waits
 
 
 class TimedService(Protocol):
@@ -145,6 +164,8 @@ class TimeSkipping:
         self._waiting_since: dict[TaskList, float] = {}
         self._passed_by: set[TaskList] = set()
         self._real_pace_since: float | None = None
+        self._sleeps: dict[Sleep, None] = {}
+        self._ends_of_sleeps = TimerQueue(first)
 
     @property
     def changes(self) -> int:
@@ -158,7 +179,7 @@ class TimeSkipping:
 
         The ends of polls do not count. None if nothing will happen before the next call.
         """
-        return self._service.next_instant()
+        return _earliest(self._service.next_instant(), self._ends_of_sleeps.next_instant())
 
     def skip(self, until: int | None = None) -> bool:
         """Let time pass until the next thing happens, whatever clients are doing.
@@ -197,7 +218,9 @@ class TimeSkipping:
         """Note a call that was carried out; hand out the tasks that it has made."""
         if operation in POLLS:
             self._changes += bool(reply.get("taskToken"))
-        elif not operation.startswith(CHANGING_NOTHING):
+        elif operation.startswith(QUERIES):
+            return
+        elif operation != HEARTBEAT:
             self._changes += 1
             if self._polls:
                 self._polls.serve(self._clock.milliseconds)
@@ -212,6 +235,29 @@ class TimeSkipping:
         """Let a poll wait."""
         self._polls.add(poll, self._clock.runs)
         self.settle_soon()
+
+    @property
+    def sleeps(self) -> Iterable[Sleep]:
+        """The sleeps that are not over."""
+        return self._sleeps
+
+    def begin_sleep(self, poller: Poller, seconds: float) -> Sleep:
+        """Let a client sleep; infinitely long if it is to be woken otherwise."""
+        begun = Sleep(poller)
+        self._sleeps[begun] = None
+        if seconds < inf:
+            end = later(self._clock.milliseconds, seconds)
+            begun.key = self._ends_of_sleeps.set(end, "end of a sleep", begun)
+        self._presence.sleeps(poller, True)
+        self.settle_soon()
+        return begun
+
+    def end_sleep(self, sleep: Sleep) -> None:
+        """Let a client sleep no longer, whether its time is over or not."""
+        if sleep in self._sleeps:
+            del self._sleeps[sleep]
+            self._ends_of_sleeps.cancel(sleep.key)
+            self._presence.sleeps(sleep.poller, False)
 
     def advance_to(self, instant: int) -> None:
         """Let everything happen up to an instant, because the clock was moved.
@@ -347,9 +393,14 @@ class TimeSkipping:
         return count < IDLE_ANSWERS
 
     def _jump(self) -> float | None:
-        """Let time pass until the next thing happens, or return how long to wait for that."""
-        instant = self._service.next_instant()
-        is_last = instant is None or instant == self._service.next_instant(TIME_OUTS)
+        """Let time pass until the next thing happens, or return how long to wait for that.
+
+        The end of a sleep comes before a time-out at the same instant, and holds it up.
+        """
+        happens, wakes = self._service.next_instant(), self._ends_of_sleeps.next_instant()
+        instant = _earliest(happens, wakes)
+        is_last = instant != wakes and happens == self._service.next_instant(TIME_OUTS)
+        is_last = is_last or instant is None
         if is_last and instant is not None:
             left = self._presence.last_call + self._presence.patience - self._presence.now()
             if left > 0 and self._others_can_call():
@@ -360,7 +411,8 @@ class TimeSkipping:
             return None
         if instant is None:
             return self._end_idle_polls()
-        self._pass_by()
+        if not self._sleeps:  # A client that wakes up may come for them.
+            self._pass_by()
         self._reach(instant)
         return None
 
@@ -404,16 +456,18 @@ class TimeSkipping:
             self._service.run_until(instant)
             self._presence.warn_of_short_time_outs(tasks)
             self._polls.serve(instant)
+        while (end := self._ends_of_sleeps.next_instant()) is not None and end <= instant:
+            (sleep,) = self._ends_of_sleeps.pop(end).arguments
+            sleep.is_over = True
+            self.end_sleep(sleep)
+            sleep.wake()
         if self._clock.runs:
             self._polls.end(instant)
 
     def _next_event(self) -> int | None:
         """Return when something will next happen, or a poll end if the clock runs."""
-        happening = self._service.next_instant()
         end = self._polls.next_end() if self._clock.runs else None
-        if happening is None or end is None:
-            return end if happening is None else happening
-        return min(happening, end)
+        return _earliest(self.next_instant(), end)
 
     def _refuse_endless_loop(self) -> None:
         """Raise an error if the only thread has polled many times without finding a task."""
@@ -425,6 +479,10 @@ class TimeSkipping:
                     "is no other thread to start one, so this loop would never end. Let it end "
                     "when its work is done; in a test, give it to swf_run.loop."
                 )
+
+
+def _earliest(*instants: int | None) -> int | None:
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def _nothing_waits() -> None:

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import FrameType
 from typing import Any, Protocol
 
 from flowy._safe_text import safe_logger
@@ -29,6 +30,9 @@ really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
 _really_run_forever = asyncio.BaseEventLoop.run_forever
+
+_LOOK = 0.005
+"""Real seconds between two looks whether a real wait is over."""
 
 logger = safe_logger("flowy_sim")
 
@@ -126,9 +130,7 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     caller = sys._getframe(1)
     is_event = caller.f_code is threading.Event.wait.__code__
     if caller.f_globals.get("__name__") in _REAL_TIME and not is_event:
-        while caller.f_back is not None and caller.f_globals.get("__name__") in _REAL_TIME:
-            caller = caller.f_back
-        where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        where = place_of_wait(caller)
         logger.warning("%s waits in real time for up to %g seconds", where, timeout)
         return _really_wait(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
@@ -136,6 +138,21 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
 
 _REAL_TIME = frozenset({"threading", "queue"})
 """Modules that wait again until a real clock has reached an instant."""
+
+
+def place_of_wait(frame: FrameType) -> str:
+    """Return the file and line of the code that waits; empty if it waits without a timeout.
+
+    Args:
+        frame: where its thread is now.
+    """
+    caller: FrameType | None = frame
+    while caller is not None and caller.f_globals.get("__name__") in _REAL_TIME:
+        if caller.f_locals.get("timeout", 0) is None:
+            return ""
+        caller = caller.f_back
+    caller = caller or frame
+    return f"{caller.f_code.co_filename}:{caller.f_lineno}"
 
 
 def _wait_virtually(condition: Any, timeout: float, sleeper: Sleeper) -> bool:
@@ -158,6 +175,16 @@ def _wait_virtually(condition: Any, timeout: float, sleeper: Sleeper) -> bool:
         condition._acquire_restore(saved)
         if not notified:
             condition._waiters.remove(waiter)
+
+
+def really_wait(seconds: float, woken: Callable[[], bool] | None = None) -> None:
+    """Wait in real time, or until `woken` returns that it is over."""
+    if woken is None:
+        really_sleep(seconds)
+        return
+    until = time.monotonic() + seconds
+    while not woken() and time.monotonic() < until:
+        really_sleep(_LOOK)
 
 
 @contextmanager

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
+from flowy_sim._simulation.event_loop_time import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
+from flowy_sim._simulation.time_skipping import Sleep
+
+_really_wait = threading.Condition.wait
+"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
 
 
 class ThreadPoller(Poller):
     """A thread; if it polls repeatedly, it has dropped its task or passed it on."""
 
-    __slots__ = ("thread",)
+    __slots__ = ("__weakref__", "thread")
 
     drops_task = True
 
@@ -26,30 +32,63 @@ class ThreadPoller(Poller):
         super().__init__(f"thread {thread.name!r}", thread.is_alive, at_work)
 
 
+class TaskPoller(Poller):
+    """A coroutine; what applies to threads applies to it, too.
+
+    Args:
+        task: the task that runs it.
+        thread: the thread of its event loop.
+    """
+
+    __slots__ = ("_thread", "thread")
+
+    drops_task = True
+
+    def __init__(self, task: asyncio.Task[object], thread: ThreadPoller) -> None:
+        self.thread = thread.thread
+        self._thread = thread
+        super().__init__(f"task {task.get_name()!r}", lambda: not task.done(), thread.computes)
+
+    def is_asleep(self) -> bool:
+        """Return whether its event loop waits in simulated time."""
+        return self._thread.sleeping
+
+
 class Threads:
-    """The threads that call a simulation; each is a poller.
+    """The threads that call a simulation, and the coroutines in them; each is a poller.
 
     Of all threads that wait, the one that came first watches: it alone wakes up from time to time
     to see whether time may pass (the leader/follower pattern: no thread of the simulation has to
-    run, and a hundred waiting threads do not all wake up).
+    run, and a hundred waiting threads do not all wake up). A coroutine watches if no thread does.
 
     Args:
         host: the simulation.
         lock: held while it is used.
 
     Attributes:
+        host, lock: as given.
         intercept: called first with each call, without the lock: operation, members and region. It
             returns the reply, or None to let the call be carried out; set by a test runner.
+        intercept_in_event_loop: the same for calls of coroutines.
+        sleep_virtually: whether threads sleep in simulated time.
     """
 
     def __init__(self, host: Host, lock: threading.RLock) -> None:
-        self._host = host
-        self._lock = lock
+        self.host = host
+        self.lock = lock
         self._local = threading.local()
-        self._watching: Poll | None = None
+        self._waiting: dict[Poll | Sleep, None] = {}
+        self._waiting_tasks: dict[Poll, None] = {}
+        self._watching: Poll | Sleep | None = None
+        self.sleep_virtually = False
+        self._tasks: WeakKeyDictionary[asyncio.Task[object], TaskPoller] = WeakKeyDictionary()
         self.intercept: Callable[[str, Reply, str], Reply | None] | None = None
+        self.intercept_in_event_loop: (
+            Callable[[str, Reply, str], Awaitable[Reply | None]] | None
+        ) = None
         # Threads that were not started by one that has called. The machine does not tell which
         # thread has started another, but these were there before the simulation.
+        self._callers: WeakSet[ThreadPoller] = WeakSet()
         self._strangers = WeakSet(threading.enumerate())
         self._strangers.discard(threading.current_thread())
         host.time_skipping.settle_soon = self._wake_watcher
@@ -70,16 +109,15 @@ class Threads:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
-        with self._lock:
-            poller = self._current()
-            answer = self._host.call(poller, operation, request, region, poll_seconds)
+        with self.lock:
+            poller = self.current()
+            answer = self.host.call(poller, operation, request, region, poll_seconds)
             return self._wait(answer) if isinstance(answer, Poll) else answer
 
     def others_can_call(self) -> bool:
         """Return whether a thread may make a call that is not inside a poll."""
-        waiting = {
-            poll.poller.thread for poll in self._host.polls if isinstance(poll.poller, ThreadPoller)
-        }
+        pollers = [each.poller for each in (*self.host.polls, *self.host.time_skipping.sleeps)]
+        waiting = {each.thread for each in pollers if isinstance(each, ThreadPoller)}
         return any(
             thread not in waiting and thread not in self._strangers
             for thread in threading.enumerate()
@@ -105,51 +143,151 @@ class Threads:
 
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""
-        condition = threading.Condition(self._lock)
+        condition = threading.Condition(self.lock)
         poll.wake = condition.notify
+        self._waiting[poll] = None
         try:
-            self._watch(poll, condition)
+            while True:
+                pause = self.watch(poll)
+                if poll.is_answered:
+                    return poll.result()
+                _really_wait(condition, pause)
         except BaseException:
-            self._host.presence.drop(poll.poller)
-            self._host.presence.works(poll.poller)
+            self._drop(poll)
             raise
         finally:
-            self._host.leave(poll)
-            self._hand_over_watch(poll)
-        return poll.result()
+            del self._waiting[poll]
+            self._leave(poll)
 
-    def _watch(self, poll: Poll, condition: threading.Condition) -> None:
-        polls = self._host.polls
-        while True:
-            pause = self._host.time_skipping.settle()
-            if poll.is_answered:
-                return
-            watches = polls.first() is poll
-            if watches:
-                self._watching = poll
-            condition.wait(pause if watches else None)
+    def _drop(self, poll: Poll) -> None:
+        """Note that a poll ends because of an error in its thread."""
+        self.host.presence.drop(poll.poller)
+        self.host.presence.works(poll.poller)
 
-    def _hand_over_watch(self, poll: Poll) -> None:
+    def _leave(self, poll: Poll) -> None:
+        self.host.leave(poll)
+        self._hand_over_watch(poll)
+
+    # Coroutines
+
+    async def call_in_event_loop(
+        self, operation: str, request: Reply, region: str, poll_seconds: float
+    ) -> Reply:
+        """Carry out a call of the current coroutine; arguments and errors as of `call`."""
+        if self.intercept_in_event_loop is not None:
+            reply = await self.intercept_in_event_loop(operation, request, region)
+            if reply is not None:
+                return reply
+        with self.lock:
+            poller = self._current_task()
+            answer = self.host.call(poller, operation, request, region, poll_seconds)
+        return await self._await(answer) if isinstance(answer, Poll) else answer
+
+    async def _await(self, poll: Poll) -> Reply:
+        """Suspend the coroutine until a poll is answered."""
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        poll.wake = wake
+        self._waiting_tasks[poll] = None
+        try:
+            while True:
+                changed.clear()
+                with self.lock:
+                    pause = self.watch(poll)
+                    if poll.is_answered:
+                        return poll.result()
+                if self.sleep_virtually and follows_simulation(loop):
+                    pause = None  # The event loop watches where it sleeps.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), pause)
+        except BaseException:
+            with self.lock:
+                self._drop(poll)
+            raise
+        finally:
+            with self.lock:
+                del self._waiting_tasks[poll]
+                self._leave(poll)
+
+    # Sleeps
+
+    def begin_sleep(self, seconds: float, wake: Callable[[], object]) -> Sleep:
+        """Let the current thread sleep in simulated time; the lock must be held.
+
+        Args:
+            seconds: the number of seconds; infinity if it is to be woken otherwise.
+            wake: called when the time is over, and when the thread is to call `watch`.
+        """
+        sleep = self.host.time_skipping.begin_sleep(self.current(), seconds)
+        sleep.wake = wake
+        self._waiting[sleep] = None
+        return sleep
+
+    def end_sleep(self, sleep: Sleep) -> None:
+        """Let the current thread sleep no longer; the lock must be held."""
+        self.host.time_skipping.end_sleep(sleep)
+        del self._waiting[sleep]
+        self._hand_over_watch(sleep)
+
+    # The watch
+
+    def watch(self, waiting: Poll | Sleep) -> float | None:
+        """Let time pass if it may; the lock must be held.
+
+        Returns:
+            After how many real seconds to do so again; None if another thread watches.
+        """
+        pause = self.host.time_skipping.settle()
+        if self._first() is not waiting:
+            return None
+        self._watching = waiting
+        return pause
+
+    def _first(self) -> Poll | Sleep | None:
+        return next(iter(self._waiting), None) or next(iter(self._waiting_tasks), None)
+
+    def _hand_over_watch(self, waiting: Poll | Sleep) -> None:
         """Let another thread watch, if the one that leaves did so, or was about to."""
-        if self._watching is poll:
+        if self._watching is waiting:
             self._watching = None
-        following = self._host.polls.first()
+        following = self._first()
         if following is not None and self._watching is None:
             following.wake()
 
     def _wake_watcher(self) -> None:
         """Wake the thread that waits for the next instant: it may have changed."""
-        if self._host.clock.runs:
-            watcher = self._host.polls.first()
+        if self.host.clock.runs:
+            watcher = self._first()
             if watcher is not None:
                 watcher.wake()
 
-    def _current(self) -> Poller:
+    def awake(self) -> list[ThreadPoller]:
+        """Return the threads that have called, and neither poll nor sleep."""
+        return [each for each in self._callers if not (each.waiting or each.sleeping)]
+
+    def has_called(self) -> bool:
+        """Return whether the current thread has called the simulation."""
+        return hasattr(self._local, "poller")
+
+    def _current_task(self) -> TaskPoller:
+        task = asyncio.current_task()
+        assert task is not None
+        if task not in self._tasks:
+            self._tasks[task] = TaskPoller(task, self.current())
+        return self._tasks[task]
+
+    def current(self) -> ThreadPoller:
+        """Return the current thread as a poller."""
         try:
-            poller: Poller = self._local.poller
+            poller: ThreadPoller = self._local.poller
         except AttributeError:
             thread = threading.current_thread()
             poller = self._local.poller = ThreadPoller(thread)
+            self._callers.add(poller)
             self._strangers.discard(thread)
         return poller
 

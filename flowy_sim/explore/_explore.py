@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
-import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
 from flowy import _checks
+from flowy._client import Execution
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
-from flowy_sim.explore._explorer import Explorer, OnProgress
+from flowy_sim.explore._distribution import (
+    begin_shard,
+    explore_with_executor,
+    parse_shard,
+    pickled,
+)
+from flowy_sim.explore._explorer import Explorer, OnProgress, undisturbed
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, FoundError, Observations
 from flowy_sim.faults._fault import InjectedFault, checked_faults
@@ -79,12 +84,16 @@ def find(
     runs: int = RUNS,
     seconds: float = SECONDS,
     processes: int | None = 1,
+    executor: Executor | None = None,
+    shard: str | None = None,
     simulation: Simulation | None = None,
     seed: int | None = None,
     choices: str | None = None,
     repeat: Callable[[str], str] | None = None,
     observations: Observations | None = None,
     on_progress: OnProgress | None = None,
+    must_happen: bool = False,
+    full_story: bool = False,
     **others: Any,
 ) -> Exploration:
     """Run a test in many orders and under many faults, and report how it fails.
@@ -99,6 +108,12 @@ def find(
         seconds: the maximum number of seconds.
         processes: the number of processes; None for one on each core. Only one is used where
             processes cannot be forked, or where other threads run.
+        executor: a `concurrent.futures.Executor` whose workers explore, on this machine or on
+            others; ``processes`` is then the number of workers to keep busy. The test and what is
+            given to it must be importable by the workers.
+        shard: which part of the space to explore, such as ``3/16`` for the third of sixteen, so
+            that several jobs can share the work. All shards together explore all of it, if none of
+            them reaches a limit.
         simulation: a simulation that the simulations of all runs are made like: with its seed,
             region, account, limits and latency, and starting at its current time.
         seed: the seed of all simulations and of the random samples of a large space; by default
@@ -109,6 +124,8 @@ def find(
         observations: where to record what all runs have used and met.
         on_progress: called a few times a second with the number of runs, the number of states, and
             the share of the space so far.
+        must_happen: whether to fail if a condition of `Runner.sometimes` was true in no run.
+        full_story: whether the story of a failure has all its lines.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (activities,
             workflows, workers, freeze, …).
@@ -117,40 +134,41 @@ def find(
         The report of the exploration, with the failure if the test fails.
 
     Raises:
+        AssertionError: with `must_happen`, a condition was true in no run.
         ConfigurationError: an option does not exist or is wrong.
     """
     __tracebackhide__ = True
     _checks.function("what is explored", test)
-    _check_each({"runs": runs, "seconds": seconds, "processes": processes})
+    _check_each({"runs": runs, "seconds": seconds, "processes": processes, "executor": executor})
+    part = None if shard is None else parse_shard(shard)
     if simulation is not None:
         others = {**_like(simulation), **others}
     others["seed"] = others.get("seed", 0) if seed is None else seed
     setup = make_setup(faults=faults, most_faults=most_faults, invariants=invariants, **others)
     repeat = repeat or partial(_call, test)
-    explorer = Explorer(test, setup, others["seed"], repeat, observations, on_progress)
-    with _undisturbed():
+    explorer = Explorer(test, setup, others["seed"], repeat, observations, on_progress, full_story)
+    with undisturbed():
         if choices is not None:
             return explorer.repeat(parse_choices(choices))
-        if processes != 1 and (cores := usable_cores()) > 1:
-            return explore_in_processes(explorer, processes or cores, runs, seconds)
-        return explorer.explore(runs, seconds)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Silence the log of workers that meet faults; the explorer collects the garbage itself."""
-    logger = logging.getLogger("flowy")
-    level, collects = logger.level, gc.isenabled()
-    logger.setLevel(logging.CRITICAL + 1)
-    gc.disable()
-    gc.freeze()  # Objects that exist now are not garbage of runs, and scanning them takes long.
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        logger.setLevel(level)
-        if collects:
-            gc.enable()
+        begun = None if part is None else begin_shard(explorer, part, runs, seconds)
+        if begun is not None and begun.failure is not None:
+            return begun
+        if executor is not None:
+            subject = pickled(test, setup, observations)
+            found = explore_with_executor(
+                explorer, subject, others["seed"], executor, processes, runs, seconds
+            )
+        elif processes != 1 and (cores := usable_cores()) > 1:
+            found = explore_in_processes(explorer, processes or cores, runs, seconds)
+        else:
+            found = explorer.explore(runs, seconds)
+    if begun is not None and part is not None and part.number > 1:
+        found = found.since(begun)  # What all shards begin with is counted by the first one.
+    if must_happen and found.failure is None and part is None and found.never_met:
+        raise AssertionError(
+            f"this was true in none of {found.runs:,} runs: {'; '.join(found.never_met)}"
+        )
+    return found
 
 
 def _call(test: Test, written: str) -> str:
@@ -248,7 +266,16 @@ def _check_processes(given: object) -> None:
         _checks.whole_number("processes", given, least=1)
 
 
-_LIMITS = ("runs", "seconds", "processes")
+def _check_executor(given: object) -> None:
+    __tracebackhide__ = True
+    if given is not None and not callable(getattr(given, "submit", None)):
+        raise ConfigurationError(
+            f"executor must be a concurrent.futures.Executor, which has a method submit; {given!r} "
+            "has none"
+        )
+
+
+_LIMITS = ("runs", "seconds", "processes", "executor", "shard", "must_happen", "full_story")
 
 
 """The options that are about the exploration and not about each run."""
@@ -261,6 +288,10 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "runs": partial(_checks.whole_number, "runs", least=1),
     "seconds": partial(_checks.number, "seconds"),
     "processes": _check_processes,
+    "executor": _check_executor,
+    "shard": parse_shard,
+    "must_happen": partial(_checks.truth, "must_happen"),
+    "full_story": partial(_checks.truth, "full_story"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
 
@@ -282,6 +313,8 @@ class WorkflowTest:
         activities: classes among which its activities are looked up.
         real: whether the activities found do their work; otherwise they are stubbed.
         completes: whether it must also complete, whatever goes wrong.
+        started: called with the runner and the execution when it has started, for example to send
+            a signal later; see `Runner.after`.
 
     Attributes:
         workflows: the workflow, its children, and theirs.
@@ -297,11 +330,13 @@ class WorkflowTest:
         activities: Iterable[type[Activity]] = (),
         real: bool = False,
         completes: bool = False,
+        started: Callable[[Runner, Execution], object] | None = None,
     ) -> None:
         self.__name__ = workflow.__name__
         self._workflow = workflow
         self._arguments = list(arguments)
         self._completes = completes
+        self._started = started
         self.workflows = _family(workflow, workflows)
         called = activities_of(self.workflows)
         known = {(each.flowy_type.name, each.flowy_type.version): each for each in activities}
@@ -313,7 +348,10 @@ class WorkflowTest:
     def __call__(self, runner: Runner) -> None:
         """Run the workflow to its end."""
         self._stubs.add_to(runner.stubs)
-        run = runner(self._workflow, *self._arguments)
+        execution = runner.start(self._workflow, *self._arguments)
+        if self._started is not None:
+            self._started(runner, execution)
+        run = runner.finish(execution)
         if self._completes:
             assert run.status == COMPLETED, run.describe()
 

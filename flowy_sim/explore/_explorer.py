@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import logging
+import marshal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from flowy_sim._engine.execution import Execution
@@ -65,12 +69,14 @@ class Explorer:
         repeat: returns the command that repeats a failure, given its choices.
         observations: where all runs are recorded; None for nowhere.
         on_progress: called a few times a second; None for never.
+        full_story: whether the story of a failure has all its lines.
 
     Attributes:
         search: what to try next.
         states: fingerprints of the states that were seen.
         runs: the number of runs.
         endings: how executions ended, and how many of them.
+        struck, met: as in `Exploration`.
     """
 
     def __init__(
@@ -81,16 +87,21 @@ class Explorer:
         repeat: Callable[[str], str],
         observations: Observations | None = None,
         on_progress: OnProgress | None = None,
+        full_story: bool = False,
     ) -> None:
-        self.search = Search(seed, {fault.describe() for fault in setup.faults})
+        self._faults = {fault.describe() for fault in setup.faults}
+        self.search = Search(seed, self._faults)
         self.states: set[int] = set()
         self.runs = 0
         self.endings: Counter[str] = Counter()
+        self.struck: Counter[str] = Counter()
+        self.met: Counter[str] = Counter()
         self.observations = observations
         self.on_progress = on_progress
         self._test = test
         self._setup = setup
         self._repeat = repeat
+        self._full_story = full_story
 
     def explore(self, runs: int, seconds: float, most_untried: int = 0) -> Exploration:
         """Make runs until one fails, all have been made, or a limit is reached.
@@ -119,8 +130,12 @@ class Explorer:
             time.perf_counter() - began,
             self.search.covered,
             not self.search and failure is None,
-            self.endings,
+            self.endings.copy(),
             failure,
+            (),
+            self._setup.space,
+            self.struck.copy(),
+            self.met.copy(),
         )
 
     def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
@@ -155,7 +170,7 @@ class Explorer:
         return Failure(
             attempt.error or error,
             choices,
-            tuple(story.lines()),
+            tuple(story.lines(attempt.error or error, self._full_story)),
             command,
             repeatable=attempt.error is not None,
         )
@@ -170,6 +185,9 @@ class Explorer:
 
     def _record(self, attempt: Attempt) -> None:
         self.endings.update(map(_ending, attempt.runner.runs))
+        made = attempt.schedule.made
+        self.struck.update({kind for kind, _, index in made if index and kind in self._faults})
+        self.met.update(attempt.runner.conditions)
         if self.observations is not None:
             self.observations.add(attempt.runner)
 
@@ -218,6 +236,23 @@ def _ending(run: Run) -> str:
     return f"{run.type} {run.status}: {result}"[:_WIDTH].removesuffix(": ")
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Silence the log of workers that meet faults; the explorer collects the garbage itself."""
+    logger = logging.getLogger("flowy")
+    level, collects = logger.level, gc.isenabled()
+    logger.setLevel(logging.CRITICAL + 1)
+    gc.disable()
+    gc.freeze()  # Objects that exist now are not garbage of runs, and scanning them takes long.
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        logger.setLevel(level)
+        if collects:
+            gc.enable()
+
+
 def _collect_garbage(everything: bool) -> None:
     """Collect what runs have left. What was there before is frozen, to be skipped each time."""
     if everything:
@@ -236,6 +271,9 @@ def _collect_garbage(everything: bool) -> None:
 # count, so orders that differ only in these are explored once.
 #
 # Model checkers such as SPIN and TLC prune states in the same way.
+#
+# The same state has the same fingerprint in every process, whatever its hash seed, so processes can
+# tell each other which states they have seen.
 
 _MASK = (1 << 64) - 1
 
@@ -274,17 +312,17 @@ class Fingerprints:
         runner = self._runner
         engine, scheduler = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sum(hash((at, due.kind)) for at, due in engine.effects) & _MASK
+        deadlines = sum(stable_hash((at, due.kind)) for at, due in engine.effects) & _MASK
         plans = sum(
-            hash((at, kind, _about(runner, about)))
+            stable_hash((at, kind, _about(runner, about)))
             for at, kind, about in scheduler.delayed_calls.entries()
         )
         late = sum(
-            hash((polled, _task(runner, task)))
+            stable_hash((polled, _task(runner, task)))
             for polled, tasks in scheduler.worker_client.late.items()
             for task in tasks
         )
-        return hash(
+        return stable_hash(
             (
                 runner.simulation.clock.milliseconds,
                 executions,
@@ -296,8 +334,8 @@ class Fingerprints:
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
-                tuple(map(id, scheduler.deployed.values())),
-                tuple(map(id, scheduler.deployed_loops.values())),
+                tuple(map(_code, scheduler.deployed.values())),
+                tuple(map(_code, scheduler.deployed_loops.values())),
             )
         )
 
@@ -306,9 +344,26 @@ class Fingerprints:
         for event in execution.stored(read):
             if event[TYPE] not in _IGNORED:
                 parts = tuple(extract(execution, event) for extract in _extracts(event[TYPE]))
-                digest = hash((digest, event[TIME], event[TYPE], parts))
+                digest = stable_hash((digest, event[TIME], event[TYPE], parts))
         self._read[execution.run_id] = len(execution), digest
-        return hash((execution.workflow_id, digest, frozenset(_open(execution))))
+        opened = sum(map(stable_hash, _open(execution))) & _MASK
+        return stable_hash((execution.workflow_id, digest, opened))
+
+
+def stable_hash(value: Any) -> int:
+    """Return a hash of plain data that does not depend on the process."""
+    try:
+        data = marshal.dumps(value, 2)  # Later versions tell whether two parts are one object.
+    except ValueError:
+        data = repr(value).encode(errors="backslashreplace")
+    return int.from_bytes(blake2b(data, digest_size=8).digest())
+
+
+def _code(deployed: Any) -> object:
+    """Return what identifies deployed code; code that cannot be imported exists here only."""
+    name = getattr(deployed, "__qualname__", None)
+    importable = name is not None and "<" not in name
+    return (deployed.__module__, name) if importable else (name, id(deployed))
 
 
 def _open(execution: Execution) -> Iterator[tuple[object, ...]]:

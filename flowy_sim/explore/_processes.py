@@ -22,7 +22,7 @@ from flowy_sim.explore._story import headline
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-_ALTERNATIVES_EACH = 16
+ALTERNATIVES_EACH = 16
 """Alternatives for each process that must be known before the frontier is split."""
 
 
@@ -34,21 +34,25 @@ class ProgressReport(NamedTuple):
     share: float
 
 
-class FinalReport(NamedTuple):
-    """What one process has explored.
+class PartReport(NamedTuple):
+    """What has been explored of a part of the frontier.
 
     Attributes:
-        runs, states, share, complete, endings: as in `Exploration`, of this process alone.
+        runs, share, endings, struck, met: as in `Exploration`, of this part alone.
+        states: the fingerprints of the states that were seen first in it.
+        untried: the alternatives that are left.
         observations: the rows of its `Observations`; None if nothing is observed.
         choices: the choices of a run that failed; None if none did.
         error: the error of that run, in one line.
     """
 
     runs: int
-    states: int
+    states: set[int]
     share: float
-    complete: bool
     endings: Counter[str]
+    struck: Counter[str]
+    met: Counter[str]
+    untried: list[Alternative]
     observations: Any
     choices: tuple[Deviation, ...] | None
     error: str
@@ -79,14 +83,62 @@ def explore_in_processes(
         seconds: the maximum number of seconds.
     """
     began = time.perf_counter()
-    found = explorer.explore(runs, seconds, most_untried=_ALTERNATIVES_EACH * processes)
+    found = explorer.explore(runs, seconds, most_untried=ALTERNATIVES_EACH * processes)
     if found.failure is not None or found.complete:
         return found
     parts = explorer.search.split(processes)
     each = max(1, (runs - found.runs) // processes)
     before = ProgressReport(found.runs, found.states, found.share)
     reports = list(_reports(explorer, before, parts, each, seconds - found.seconds))
+    return combined(explorer, found, reports, began)
+
+
+def explore_part(
+    explorer: Explorer, part: Sequence[Alternative], runs: int, seconds: float
+) -> PartReport:
+    """Explore a part of the frontier.
+
+    Args:
+        explorer: an explorer; it reports on its own progress only.
+        part: the alternatives to begin with.
+        runs: the maximum number of runs.
+        seconds: the maximum number of seconds.
+    """
+    known, made, covered = set(explorer.states), explorer.runs, explorer.search.covered
+    explorer.search.replace(part)
+    for counted in (explorer.endings, explorer.struck, explorer.met):
+        counted.clear()
+    if explorer.observations is not None:
+        explorer.observations = explorer.observations.empty_copy()
+    found = explorer.explore(runs, seconds)
+    failure, observations = found.failure, explorer.observations
+    return PartReport(
+        found.runs - made,
+        explorer.states - known,
+        found.share - covered,
+        found.endings,
+        found.struck,
+        found.met,
+        explorer.search.split(1)[0],
+        None if observations is None else observations.rows(),
+        None if failure is None else failure.choices,
+        "" if failure is None else headline(failure.error),
+    )
+
+
+def combined(
+    explorer: Explorer, found: Exploration, reports: Sequence[PartReport], began: float
+) -> Exploration:
+    """Return the report of an exploration whose frontier was explored in parts.
+
+    Args:
+        explorer: the explorer that found the frontier; a failure is repeated with it.
+        found: its report.
+        reports: those of the parts.
+        began: when the exploration began.
+    """
     for report in reports:
+        explorer.states |= report.states
         if explorer.observations is not None:
             explorer.observations.merge(report.observations)
     failures = (
@@ -97,13 +149,25 @@ def explore_in_processes(
     failure = next(failures, None)
     return Exploration(
         found.runs + sum(report.runs for report in reports),
-        found.states + sum(report.states for report in reports),
+        len(explorer.states),
         time.perf_counter() - began,
         found.share + sum(report.share for report in reports),
-        failure is None and all(report.complete for report in reports),
-        sum((report.endings for report in reports), found.endings),
+        failure is None and not any(report.untried for report in reports),
+        _added(found.endings, (report.endings for report in reports)),
         failure,
+        (),
+        found.space,
+        _added(found.struck, (report.struck for report in reports)),
+        _added(found.met, (report.met for report in reports)),
     )
+
+
+def _added(first: Counter[str], others: Iterable[Counter[str]]) -> Counter[str]:
+    """Return the sum of counters, with the zeros that they hold."""
+    total = first.copy()
+    for each in others:
+        total.update(each)
+    return total
 
 
 def _reports(
@@ -112,7 +176,7 @@ def _reports(
     parts: Sequence[Sequence[Alternative]],
     runs: int,
     seconds: float,
-) -> Iterator[FinalReport]:
+) -> Iterator[PartReport]:
     """Let a process explore each part; yield their reports, up to the first failure."""
     context = multiprocessing.get_context("fork")
     working: dict[Any, Any] = {}
@@ -143,9 +207,9 @@ def _reports(
             process.join()
 
 
-def _receive(receiver: Connection, process: BaseProcess) -> FinalReport | ProgressReport:
+def _receive(receiver: Connection, process: BaseProcess) -> PartReport | ProgressReport:
     try:
-        report: FinalReport | ProgressReport = receiver.recv()
+        report: PartReport | ProgressReport = receiver.recv()
     except EOFError:
         process.join()
         raise RuntimeError(
@@ -182,26 +246,9 @@ def _work(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles it and ends this process.
     states, made, covered = len(explorer.states), explorer.runs, explorer.search.covered
-    explorer.search.replace(part)
-    explorer.endings.clear()
-    if explorer.observations is not None:
-        explorer.observations = explorer.observations.empty_copy()
     if explorer.on_progress is not None:
         explorer.on_progress = lambda *so_far: sender.send(
             ProgressReport(so_far[0] - made, so_far[1] - states, so_far[2] - covered)
         )
-    found = explorer.explore(runs, seconds)
-    failure, observations = found.failure, explorer.observations
-    sender.send(
-        FinalReport(
-            found.runs - made,
-            found.states - states,
-            found.share - covered,
-            found.complete,
-            found.endings,
-            None if observations is None else observations.rows(),
-            None if failure is None else failure.choices,
-            "" if failure is None else headline(failure.error),
-        )
-    )
+    sender.send(explore_part(explorer, part, runs, seconds))
     sender.close()

@@ -16,6 +16,7 @@ import pytest
 from flowy_sim.pytest_plugin._marker import (
     RUNNER,
     SIMULATION,
+    SLEEP,
     marked_options,
     marker_errors_refused,
     refuse,
@@ -65,11 +66,15 @@ def swf_client(swf: Simulation) -> Client:
 
 
 @pytest.fixture
-def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def swf_boto3(
+    request: pytest.FixtureRequest, swf: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
     """The module boto3, whose SWF clients call the simulation while the test runs.
 
     For code that makes its own clients. Neither a region nor credentials are needed, and no SWF
     client reaches AWS. Clients of other services are not changed, so that moto can answer them.
+    With ``@pytest.mark.swf(virtual_sleep=True)``, threads that have called the simulation sleep in
+    simulated time.
     """
     import boto3
 
@@ -77,7 +82,7 @@ def swf_boto3(swf: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modu
 
     if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
         monkeypatch.setenv("AWS_DEFAULT_REGION", swf.region)
-    with mock_swf(swf):
+    with mock_swf(swf, **marked_options(request.node, SLEEP)):
         yield boto3
 
 
@@ -91,7 +96,7 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
     """
     from flowy_sim._simulation.stubs import Stubs
 
-    stubs = request.node.stash[STUBBED] = Stubs()
+    stubs = request.node.stash[STUBBED] = Stubs(**marked_options(request.node, ("payloads",)))
     return stubs
 
 
@@ -113,7 +118,7 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     """Runs a workflow to its end: ``swf_run(ImageCategorization, "photo.jpg", 150)``.
 
     It returns a `flowy_sim.testing.Run`, with the status and the result. ``@pytest.mark.swf(
-    activities=…, workflows=…, workers=…, freeze=…)`` sets the arguments of
+    activities=…, workflows=…, domain=…, workers=…, freeze=…)`` sets the arguments of
     `flowy_sim.testing.Runner`. If the test fails, its report shows what ran when.
     """
     from flowy_sim.testing import Runner

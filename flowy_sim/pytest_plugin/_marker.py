@@ -9,19 +9,22 @@ from typing import Any, NoReturn
 import pytest
 
 SIMULATION = ("seed", "start", "latency", "limits", "patience", "empty_poll_token")
+SLEEP = ("virtual_sleep",)
 RUNNER = (
     "activities",
     "workflows",
+    "domain",
     "workers",
     "task_lists",
     "most_restarts",
     "times_out",
     "freeze",
     "payloads",
+    *SLEEP,
 )
 CHECKS = ("strict", "golden")
 TOLERANCE = ("ignore", "any_order")
-_SWITCHES = (*CHECKS, "freeze", "times_out", "any_order")
+_SWITCHES = (*CHECKS, *SLEEP, "freeze", "times_out", "any_order")
 KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, *TOLERANCE, "explore")
 
 

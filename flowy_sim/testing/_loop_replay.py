@@ -7,6 +7,7 @@ answer to its polls. What it decides is compared with the decisions that the his
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from flowy._determinism.differences import Difference
 from flowy.errors import HistoryError, NonDeterminismError
 from flowy_sim._clients.in_process import Client, Reply, metadata, request
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.model import service_model
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import EVENTS, attributes_of
@@ -53,8 +55,11 @@ _DEFAULTS = frozenset(
 )
 """The members of a decision for which the type, or the execution, can have a default."""
 
-_NO_EFFECT = ("RegisterDomain", "RegisterActivityType", "RegisterWorkflowType")
-"""Calls that are answered as if they had been made before."""
+_REGISTER = ("RegisterDomain", "RegisterActivityType", "RegisterWorkflowType")
+"""Calls that always succeed, as if they had been made only once."""
+
+_ON_TYPES = re.compile("(Describe|List|Deprecate|Undeprecate)(Domain|WorkflowType|ActivityType)s?")
+"""Calls that are answered from what the decider has registered."""
 
 
 class _ReplayIsOver(BaseException):
@@ -202,6 +207,7 @@ class _Replay:
         self._tolerance = tolerance
         self._same_list = same_list
         self._tasks = list(_tasks(self._events))
+        self._types = Simulation()
         self._next = 0
         self._current: _Task | None = None
         self._idle = 0
@@ -247,13 +253,28 @@ class _Replay:
             case "GetWorkflowExecutionHistory" if self._current is not None:
                 reply = self._events_page(members, 1, self._current.started_id)
                 return {name: reply[name] for name in reply if name in ("events", "nextPageToken")}
-            case operation if operation in _NO_EFFECT:
-                return {}
+            case operation if operation in _REGISTER or _ON_TYPES.fullmatch(operation):
+                with suppress(Fault):
+                    return self._call_on_types(operation, members)
+                if operation in _REGISTER:
+                    return {}
         self._refused = self._refused or HistoryError(
             f"the decider calls {operation}, which a history does not answer; make the call "
             "outside of the decider, or pass what it returns to the decider"
         )
         raise self._refused
+
+    def _call_on_types(self, operation: str, members: Reply) -> Reply:
+        """Carry out a call on domains and types in a simulation that holds nothing else.
+
+        Raises:
+            Fault: it is refused, for example because a type was not registered by the decider.
+        """
+        with suppress(Fault):
+            domain = {"name": members.get("domain"), "workflowExecutionRetentionPeriodInDays": "1"}
+            if domain["name"] is not None:
+                self._types.call("RegisterDomain", domain)
+        return self._types.call(operation, members)
 
     def _holds(self, token: str) -> bool:
         return self._current is not None and token == self._token(self._current)

@@ -83,7 +83,7 @@ class LoopWorker:
 
     Args:
         code: the code, or a class or a function that makes it.
-        client: the client that it is called with, if it has a parameter.
+        client: the client of all workers.
         lists: the lists that this code has polled so far, in this or in another worker.
 
     Attributes:
@@ -92,7 +92,8 @@ class LoopWorker:
     """
 
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
-        self._code = made(code, client)
+        self._own_client = client.client_of_loop()
+        self._code = made(code, self._own_client)
         self._keeps_state = self._code is not code
         self._client = client
         self._lists = lists
@@ -270,7 +271,7 @@ class LoopWorker:
 
     def _run(self) -> None:
         takes_client = has_parameter(self._code)
-        client = AsyncClient(self._client) if is_async(self._code) else self._client
+        client = AsyncClient(self._client) if is_async(self._code) else self._own_client
         made: Any = self._code(client) if takes_client else self._code()
         if inspect.iscoroutine(made):
             run_in_event_loop(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
+from flowy_sim._simulation.clock import in_seconds
 from flowy_sim._simulation.stub_answers import stub_payloads
 from flowy_sim._simulation.stubs import Stubs, UnexpectedCallError
 from flowy_sim.faults._fault import InjectedFault, checked_faults
@@ -31,7 +33,15 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
+from flowy_sim.testing._run import (
+    EventFeed,
+    EventListener,
+    Run,
+    StuckError,
+    fetch,
+    history,
+    open_executions,
+)
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
@@ -50,6 +60,8 @@ _START_OPTIONS = frozenset(
     for name, each in signature(start).parameters.items()
     if each.kind is Parameter.KEYWORD_ONLY
 )
+
+_MOST_STARTED_AGAIN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -103,6 +115,8 @@ class Runner:
         times_out: whether an execution may end by its own time-out. Otherwise, one for which
             nothing but that will happen is stuck.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        virtual_sleep: whether code that polls with its own loop, and the threads that it starts,
+            sleep in simulated time. Event loops of asyncio always do in such code.
         payloads: encodes and decodes arguments and results. By default they are JSON, and no
             longer than the service allows.
         on_event: called with the workflow ID and the event for each event in the history of an
@@ -115,6 +129,7 @@ class Runner:
     Attributes:
         simulation, stubs, payloads: as given.
         runs: the executions that were run, in order, including those that got stuck.
+        conditions: whether each condition of `sometimes` was true at least once.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -134,6 +149,7 @@ class Runner:
         most_restarts: int = MOST_RESTARTS,
         times_out: bool = False,
         freeze: bool = False,
+        virtual_sleep: bool = True,
         payloads: Payloads = PLAIN,
         on_event: EventListener | None = None,
         faults: Iterable[InjectedFault] = (),
@@ -143,6 +159,7 @@ class Runner:
     ) -> None:
         _check_types(simulation, payloads)
         self.runs: list[Run] = []
+        self.conditions: dict[str, bool] = {}
         self.simulation = simulation
         self._domain = domain
         self._registered = False
@@ -163,6 +180,7 @@ class Runner:
             on_fault or _ignore,
         )
         worker_client = self.scheduler.worker_client
+        worker_client.virtual_sleep = virtual_sleep
         self.stub_dispatch = StubDispatch(
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )
@@ -217,6 +235,22 @@ class Runner:
         __tracebackhide__ = True
         self._invariants.add(check)
         return check
+
+    def sometimes(self, condition: object, name: str) -> None:
+        """Note whether something interesting has happened; for explored tests.
+
+        Exploring reports the conditions that were true in no run, because a test that never gets
+        there shows little. With ``must_happen=True`` they fail the test.
+
+        Args:
+            condition: whether it has happened, here and now.
+            name: what has happened, such as ``"a compensation ran"``.
+
+        Example:
+            ``swf_run.sometimes(run.calls(Refund), "a refund was made")``
+        """
+        name = text("the name of a condition", name)
+        self.conditions[name] = self.conditions.get(name, False) or bool(condition)
 
     def watch(self, look: Callable[[], object]) -> None:
         """Let exploration watch state outside of the simulation.
@@ -420,11 +454,11 @@ class Runner:
         )
         self._event_feed.publish()
 
-    def after(self, seconds: float, action: Callable[[], object]) -> None:
+    def after(self, seconds: float | timedelta, action: Callable[[], object]) -> None:
         """Call a function after some simulated time.
 
         Args:
-            seconds: the number of seconds from now.
+            seconds: the number of seconds from now, or a timedelta.
             action: called between two turns: sends a signal, say, or completes a task. One that
                 is never called, because the workflow ends before, fails a test of the fixture
                 ``swf_run`` or an explored one, as an unused stub does.
@@ -433,16 +467,16 @@ class Runner:
             ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
         """
         __tracebackhide__ = True
-        number("the seconds after which an action is called", seconds)
+        seconds = number("the seconds after which an action is called", in_seconds(seconds))
         self.scheduler.delayed_calls.add_action(seconds, function("an action", action))
 
-    def advance(self, seconds: float = 0) -> None:
+    def advance(self, seconds: float | timedelta = 0) -> None:
         """Do all work that can be done now, and let simulated time pass.
 
         For tests that check or do something while an execution is open.
 
         Args:
-            seconds: the number of seconds to pass.
+            seconds: the number of seconds to pass, or a timedelta.
 
         Raises:
             FlowyError: a decider fails.
@@ -457,7 +491,7 @@ class Runner:
         """
         __tracebackhide__ = True
         reached: list[bool] = []
-        number("the seconds to pass", seconds)
+        seconds = number("the seconds to pass", in_seconds(seconds))
         self._register_domain()
         self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
@@ -489,6 +523,10 @@ class Runner:
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)
             ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
+        if self.scheduler.fault_injector.end():
+            for again in open_executions(self._client, self._domain, _MOST_STARTED_AGAIN):
+                if again.workflow_id == execution.workflow_id:
+                    self._finish_run(again)
         return ended
 
     def _finish_run(self, execution: Execution) -> Run:

@@ -10,13 +10,15 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
+from flowy.payloads import PLAIN
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
@@ -25,8 +27,10 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
 from flowy_sim._simulation.stubs import STUBS_LIST
+from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.faults._fault import (
+    INJECTED,
     FaultInjector,
     InjectedFault,
     Killed,
@@ -37,10 +41,13 @@ from flowy_sim.faults._fault import (
 from flowy_sim.testing._async_loops import AsyncLoops
 from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._function_faults import StrikableFunctions
 from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
+from flowy_sim.testing._possible import raised, signal_hint, signal_inputs
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._stub_dispatch import StubbedActivity
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -52,7 +59,7 @@ _LOOK = 0.005
 """Real seconds between two looks for calls of threads that poll loops have started."""
 
 _GRACE = 4
-"""The number of looks for which such a thread counts as busy although it does not compute."""
+"""The number of looks in a row for which such a thread is busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -107,6 +114,9 @@ class Scheduler:
         self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
         self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
         self.worker_client.fault_injector = self.fault_injector
+        if self.fault_injector.strikes_functions:
+            functions = StrikableFunctions(simulation.lambdas, self.fault_injector)
+            simulation.engine().lambdas = functions
         self.worker_client.wake_after = self.delayed_calls.add_sleep
         self.worker_client.cancel_sleep = self.delayed_calls.cancel_sleep
         self.suspended: SuspendedExecutions = ReplayingDeciders()
@@ -160,7 +170,9 @@ class Scheduler:
 
     def _add_loop_pool(self, current: Callable[[], PollingCode], role: str) -> None:
         self._loop_pools.append(LoopPool(current, self.worker_client, role))
-        self.simulation.threads.intercept = self.worker_client.intercept
+        threads = self.simulation.threads
+        threads.intercept = self.worker_client.intercept
+        threads.intercept_in_event_loop = self.worker_client.intercept_in_event_loop
 
     def discard_loops(self) -> None:
         """Never let poll loops go on, so that they can be freed."""
@@ -175,8 +187,10 @@ class Scheduler:
             return
         from flowy_sim._clients.mock_swf import mock_swf
 
-        client = self.worker_client
-        with mock_swf(self.simulation), virtual_sleep(client), client.watchdog.watching():
+        client, threads = self.worker_client, self.simulation.threads
+        runner = threading.current_thread()
+        sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
+        with mock_swf(self.simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
             yield
 
     @property
@@ -287,9 +301,10 @@ class Scheduler:
             return False
         time_skipping = self.simulation.host.time_skipping
         changes, looks = time_skipping.changes, 0
-        while looks < _GRACE or self.simulation.threads.another_computes():
+        while looks < _GRACE:
             really_sleep(_LOOK)
-            looks += 1
+            # A thread that waits for the interpreter's lock does not seem to compute.
+            looks = 0 if self.simulation.threads.another_computes() else looks + 1
             if time_skipping.changes != changes:
                 return True
         return False
@@ -302,6 +317,7 @@ class Scheduler:
             worker.run_once()
         except BaseException as error:
             if not self._kills_worker(error):
+                self._note_other_domain(error)
                 raise
             self._replace(pool, name, error)
             return
@@ -322,6 +338,15 @@ class Scheduler:
         if client.task is not None:
             self._decide_again(client.task)
 
+    def _note_other_domain(self, error: BaseException) -> None:
+        """Say what to do about a poll in a domain that does not exist."""
+        polls = getattr(error, "operation_name", None) in POLLS
+        if polls and isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault":
+            error.add_note(
+                f"executions run in the domain {self.domain!r} here; for code that polls another "
+                "one, use @pytest.mark.swf(domain=…), Runner(domain=…) or --domain"
+            )
+
     def _log_effects(self, name: str, worker: PollingWorker) -> None:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
@@ -333,7 +358,8 @@ class Scheduler:
     def _kills_worker(self, error: BaseException) -> bool:
         """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
-        return is_injected(error) or (late and bool(self.worker_client.polled))
+        is_answer = getattr(error, "operation_name", None) not in POLLS
+        return is_injected(error) or (late and is_answer and bool(self.worker_client.polled))
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
@@ -390,6 +416,47 @@ class Scheduler:
             names.append("heartbeatTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
         return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
+
+    def choose(self, kind: str, count: int) -> int:
+        """Choose one of several possibilities."""
+        return self._choose(kind, count) if count > 1 else 0
+
+    def failure_reason(self, call: WorkerCall) -> str:
+        """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        found: tuple[str, ...] = ()
+        named = (call.task or {}).get("activityType")
+        if named is not None and self.registry is not None:
+            cls = self.registry.activities.get((named["name"], named["version"]))
+            owner: Any = cls
+            if cls is not None and issubclass(cls, StubbedActivity):
+                owner = cls.stub.cls
+            if owner is not None:
+                found = raised(owner.run, owner)
+        names = found or ("RuntimeError",)
+        return f"{names[self.choose('error', len(names))]}: {INJECTED}"
+
+    def received_signals(self) -> list[tuple[str, str, str | None]]:
+        """Return the signals of open executions: the workflow ID, the name and the input."""
+        return [
+            (each.workflow_id, attributes["signalName"], attributes.get("input"))
+            for each in self.simulation.engine().executions.values()
+            if each.is_open and each.domain.name == self.domain
+            for event_id in range(1, len(each) + 1)
+            if each.event_type(event_id) == "WorkflowExecutionSignaled"
+            for attributes in [each.attributes(event_id)]
+        ]
+
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+        """Return inputs that a signal can have, by the type that the workflow gives it."""
+        hint, payloads = Any, PLAIN
+        for each in self.simulation.engine().executions.values():
+            if each.is_open and each.workflow_id == workflow_id and self.registry is not None:
+                key = each.workflow_type
+                workflow = self.deployed.get(key) or self.registry.workflows.get(key)
+                payloads = self.registry.payloads
+                if workflow is not None:
+                    hint = signal_hint(workflow.run, name)
+        return signal_inputs(hint, payloads)
 
     def open_executions(self, workflow_id: str | None) -> list[str]:
         """Return the workflow IDs of the oldest open executions, or only the given one."""

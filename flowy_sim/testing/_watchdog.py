@@ -13,12 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from flowy._safe_text import safe_logger
+from flowy_sim._simulation.virtual_sleep import place_of_wait
 from flowy_sim._simulation.waiters import computes
 
 BLOCKED_SECONDS = 10.0
 """Real seconds after which code that waits, and does not compute, counts as blocked."""
 
 _LOOK = 0.05
+_NOTICED = 20
+"""The number of looks after which such a wait is logged."""
+
+_log = safe_logger("flowy_sim")
 _SIGNAL: signal.Signals | None = getattr(signal, "SIGURG", None)
 """A signal that is ignored by default, so that one that comes late does no harm."""
 
@@ -80,6 +86,11 @@ class Watchdog:
             looks += 1
             if not self._inside or section != self._section or computes(main.native_id):
                 section, looks = self._section, 0
+            elif looks == _NOTICED:
+                frame = sys._current_frames().get(main.ident or 0)
+                where = place_of_wait(frame) if frame is not None else ""
+                if where:
+                    _log.warning("%s waits in real time", where)
             elif looks * _LOOK > BLOCKED_SECONDS and main.ident is not None:
                 looks = 0
                 signal.pthread_kill(main.ident, number)

@@ -17,9 +17,11 @@ from flowy._client import fault_code
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.tokens import DECISION
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
-from flowy_sim.faults._fault import HEARTBEAT, FaultInjector, WorkerCall
+from flowy_sim._simulation.virtual_sleep import really_wait
+from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
 from flowy_sim.testing._watchdog import Watchdog
 
 PolledList = tuple[str, str]
@@ -99,6 +101,7 @@ class WorkerClient(Client):
         fault_injector: injects faults into calls.
         assign_answers: called with a decision task and the request that answers it; returns the
             request to send, or None to send nothing.
+        virtual_sleep: whether poll loops sleep in simulated time.
         worker: the name of the worker that takes its turn; empty between turns.
         loop: the poll loop whose turn it is; None if it is that of another worker.
         watchdog: watches the turns of poll loops.
@@ -111,6 +114,7 @@ class WorkerClient(Client):
         received: the tasks that these polls returned.
     """
 
+    virtual_sleep = True
     fault_injector: FaultInjector
     assign_answers: Callable[[Reply, Reply], Reply | None]
     wake_after: Callable[[float], tuple[int, int]]
@@ -169,6 +173,23 @@ class WorkerClient(Client):
                 raise
         self._on_answer()
 
+    def checkpoint(self, name: str) -> None:
+        """Let a fault strike at a checkpoint in the code of an activity."""
+        if not self.worker or threading.get_ident() != self._thread:
+            return
+        call = WorkerCall(self.worker, CHECKPOINT, {"name": name}, dict, self._current_task)
+        if self.loop is None:
+            self.fault_injector.checkpoint(call)
+            return
+        try:
+            self.fault_injector.checkpoint(call)
+        except BaseException as error:  # No handler of the loop must see it.
+            killed: BaseException | None = error
+        else:
+            killed = None
+        if killed is not None:
+            self.loop.die(killed)
+
     def cancellation(self, held: HeldAnswer) -> HeldAnswer:
         """Return the answer that a task was canceled, to be sent at once instead of another."""
         operation = "RespondActivityTaskCanceled"
@@ -208,11 +229,20 @@ class WorkerClient(Client):
         Raises:
             Fault: the call is refused.
         """
-        own = self.loop is not None and not self._is_calling and region == self._region
-        if not own or threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread:
+            self._assign_in_thread(operation, request, region)
+        return self._intercept(self._call, operation, request, region)
+
+    def _is_own(self, region: str) -> bool:
+        return self.sleeps() and region == self._region
+
+    def _intercept(
+        self, call: Callable[[str, Reply], Reply], operation: str, request: Reply, region: str
+    ) -> Reply | None:
+        if not self._is_own(region):
             return None
         try:
-            reply = self._call(operation, request)
+            reply = call(operation, request)
         except ClientError as error:
             if getattr(error, "injected", False):
                 raise
@@ -220,15 +250,46 @@ class WorkerClient(Client):
             raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
 
+    async def intercept_in_event_loop(
+        self, operation: str, request: Reply, region: str
+    ) -> Reply | None:
+        """Make a call of a coroutine, as `intercept` does, but suspend only that while it polls."""
+        if self._is_own(region) and _is_poll(operation, request):
+            assert self.loop is not None
+            await self.loop.poll_in_event_loop(self._polled_list(operation, request))
+        return self._intercept(self._call_now, operation, request, region)
+
+    def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
+        """Let stubs answer what a thread that a poll loop has started is about to decide.
+
+        Raises:
+            Fault: the task token is wrong.
+        """
+        if operation != "RespondDecisionTaskCompleted" or region != self._region:
+            return
+        token = request["taskToken"]
+        run_id = self._simulation.engine().tokens.read(token, DECISION).run_id
+        task = {"taskToken": token, "workflowExecution": {"runId": run_id}}
+        assigned = self.assign_answers(task, request)
+        # With an unexpected call the test fails; until then, nothing happens.
+        request["decisions"] = [] if assigned is None else assigned["decisions"]
+
+    def client_of_loop(self) -> Client:
+        """Return a client for a poll loop, which may change it; its calls are intercepted."""
+        return self._simulation.client()
+
     def sleeps(self) -> bool:
         """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
         own = self.loop is not None and not self._is_calling
         return own and threading.get_ident() == self._thread
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
-        """Let the poll loop sleep in simulated time, or until `woken` returns that it is over."""
+        """Let the poll loop sleep, or wait until `woken` returns that it is over."""
         assert self.loop is not None
-        self.loop.sleep(seconds, woken)
+        if self.virtual_sleep:
+            self.loop.sleep(seconds, woken)
+        else:
+            really_wait(seconds, woken)
 
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Let the poll loop wait until something happens in its event loop."""
@@ -305,7 +366,7 @@ class WorkerClient(Client):
         if _is_poll(operation, arguments):
             return self._poll(call)
         if not operation.startswith("Respond"):
-            return self.fault_injector.call(call) if operation == HEARTBEAT else send()
+            return self.fault_injector.call(call)
         if self._answer is not None and self._answer.takes:
             self.held = HeldAnswer(call, self._answer.takes, self._answer.heartbeat)
             self.task = None

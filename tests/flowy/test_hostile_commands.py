@@ -82,7 +82,8 @@ def flowy(service: object, *arguments: str) -> Result:
     patch.setattr(common, "connect", lambda *_: service)
     try:
         name, *others = arguments
-        return CliRunner().invoke(cli, [name, "--domain", "shop", *others])
+        runner = CliRunner(env={"COLUMNS": None})
+        return runner.invoke(cli, [name, "--domain", "shop", *others])
     finally:
         patch.undo()
 

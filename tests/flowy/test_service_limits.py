@@ -44,8 +44,8 @@ class Measuring:
 
 @activity("one", 1, "numbers")
 class One(Activity):
-    def run(self, number: int) -> int:
-        return number
+    def run(self, value: Any) -> Any:
+        return value
 
 
 def carried_out(cls: Any, *others: Any, limits: Limits | None = None) -> tuple[Any, Measuring]:

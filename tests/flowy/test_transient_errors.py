@@ -250,9 +250,15 @@ def test_a_heartbeat_with_an_empty_reply_counts_as_lost(
 ) -> None:
     client: Any = Once(simulated, "record_activity_task_heartbeat", dict)
     worker = ActivityWorker(client, DOMAIN, "numbers", [Double])
-    heard = worker._heartbeat({"taskToken": "t", "activityId": "double-1"}, "double 1", None)
+    task = {
+        "taskToken": "t",
+        "activityId": "double-1",
+        "activityType": {"name": "double", "version": "1"},
+        "workflowExecution": {"workflowId": "one", "runId": "r"},
+    }
+    heard = worker._heartbeat(task, None)
     assert not heard.missed
-    assert "double 1: a heartbeat was lost" in caplog.text
+    assert "one: double-1 (double 1): a heartbeat was lost" in caplog.text
 
 
 def test_a_worker_that_starts_before_the_service_waits_for_it(

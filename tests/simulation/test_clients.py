@@ -269,3 +269,22 @@ def test_a_heartbeat_is_answered(any_client: Any) -> None:
 
 def test_a_client_can_be_closed(any_client: Any) -> None:
     any_client.close()
+
+
+def test_it_has_every_member_of_a_boto3_client_and_can_be_changed() -> None:
+    client, boto = Simulation().client(), Simulation().boto3_client()
+    names = [name for name in dir(boto) if not name.startswith("_")]
+    assert [name for name in names if not hasattr(client, name)] == []
+    for name in boto.meta.method_to_api_mapping:  # Some libraries wrap the methods of a client.
+        setattr(client, name, getattr(client, name))
+
+
+def test_there_are_no_waiters(any_client: Any) -> None:
+    assert any_client.waiter_names == []
+    with pytest.raises(ValueError, match="Waiter does not exist: closed"):
+        any_client.get_waiter("closed")
+
+
+def test_a_client_in_process_has_no_url() -> None:
+    with pytest.raises(NotImplementedError, match="has no URL"):
+        Simulation().client().generate_presigned_url("list_domains")

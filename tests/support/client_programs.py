@@ -9,6 +9,7 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,11 @@ needs_javascript = _needs(
 )
 needs_go = _needs("Go", GO.exists())
 needs_java = _needs("a JDK or Maven", shutil.which("java") is not None and JAVA.exists())
+
+
+def needs_module(name: str) -> pytest.MarkDecorator:
+    """Skip tests that use a module which is not installed."""
+    return _needs(name, find_spec(name) is not None)
 
 
 class Programs:
@@ -86,6 +92,13 @@ class Programs:
             assert process.poll() is None, f"it ended early: {process.communicate()}"
             process.terminate()
             _end_of(process)
+
+    @contextmanager
+    def killed_after(self, *command: str | Path, **environment: str) -> Iterator[None]:
+        """Run a program during the block, and kill it then: it may wait for a poll to end."""
+        with self._started(command, environment) as process:
+            yield
+            assert process.poll() is None, f"it ended early: {process.communicate()}"
 
     @contextmanager
     def _started(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from flowy import ActivityProxy, Workflow, workflow
 from flowy.errors import ConfigurationError, StartError
@@ -174,6 +179,35 @@ def test_the_domain_is_registered_when_it_is_first_read() -> None:
     assert client.describe_domain(name=runner.domain)["domainInfo"]["name"] == "shop"
 
 
+def test_code_may_poll_another_domain(stubs: Stubs) -> None:
+    runner = Runner(Simulation(), stubs=stubs, domain="shop")
+    register(runner.simulation.client(), runner.domain)
+    runner.loop(decider(domain="shop"))
+    assert runner(("order", "1"), input="42").result == 42
+
+
+def test_a_poll_in_a_domain_that_does_not_exist_fails(other: Runner) -> None:
+    other.loop(decider(domain="shop"))
+    with pytest.raises(ClientError, match="Unknown domain: shop") as raised:
+        other(("order", "1"), input="42")
+    assert "executions run in the domain 'simulated'" in raised.value.__notes__[0]
+
+
+def test_a_list_in_another_domain_is_named(other: Runner) -> None:
+    class Stubborn(Decider):
+        domain = "shop"
+
+        def __call__(self, client: Any) -> None:
+            while True:
+                with suppress(ClientError):
+                    super().__call__(client)
+                time.sleep(1)
+
+    other.loop(Stubborn)
+    with pytest.raises(StuckError, match="only 'deciders of the domain shop'"):
+        other(("order", "1"), input="42")
+
+
 def test_a_signal_carries_text_as_it_is(other: Runner) -> None:
     other.loop(decider(waits=True))
     execution = other.start(("order", "1"), input="x")
@@ -281,6 +315,58 @@ def test_answers_of_stubs_are_plain_text(
     stubs("charge", "1", **answer)
     other.loop(decider(first=lambda text: schedule("charge", 1, text)))
     assert other(("order", "1"), input="x").raw_result == expected
+
+
+def in_a_thread(call: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        threads.submit(call).result()
+
+
+def test_stubs_answer_what_a_thread_of_the_decider_schedules(other: Runner, stubs: Stubs) -> None:
+    class Threaded(Decider):
+        first = staticmethod(lambda text: schedule("charge", 1, text))
+
+        def __call__(self, client: Any) -> None:
+            respond = client.respond_decision_task_completed
+            client.respond_decision_task_completed = lambda **request: in_a_thread(
+                lambda: respond(**request)
+            )
+            super().__call__(client)
+            client.respond_decision_task_completed = respond
+
+    stubs("charge", "1", function=lambda card: f"{card} is charged")
+    other.loop(Threaded)
+    assert other(("order", "1"), input="card 7").result == "card 7 is charged"
+
+
+def test_an_unexpected_call_of_a_thread_fails_the_test(other: Runner, stubs: Stubs) -> None:
+    class Threaded(Decider):
+        def __call__(self, client: Any) -> None:
+            task = client.poll_for_decision_task(
+                domain=self.domain, taskList={"name": self.list_name}
+            )
+            if task.get("taskToken"):
+                decision = schedule("charge", 1, "card 8")
+                answer = {"taskToken": task["taskToken"], "decisions": [decision]}
+                in_a_thread(lambda: client.respond_decision_task_completed(**answer))
+
+    stubs("charge", "1").when("card 7").then(result="ok")
+    other.loop(Threaded)
+    with pytest.raises(UnexpectedCallError, match="card 8"):
+        other(("order", "1"), input="x")
+
+
+def test_a_loop_that_changes_its_client_changes_it_for_no_other(
+    other: Runner, stubs: Stubs
+) -> None:
+    def wrapper(client: Any) -> None:
+        client.respond_decision_task_completed = client.respond_activity_task_completed = None
+        client.poll_for_activity_task(domain="simulated", taskList={"name": "nothing"})
+
+    stubs("charge", "1", result="ok")
+    other.loop(wrapper)
+    other.loop(decider(first=lambda text: schedule("charge", 1, text)))
+    assert other(("order", "1"), input="x").result == "ok"
 
 
 def test_cases_compare_the_text(other: Runner, stubs: Stubs) -> None:

@@ -258,6 +258,34 @@ def test_a_call_that_a_history_does_not_answer_is_named(run: Run) -> None:
         replayed(decide, run)
 
 
+def test_a_decider_may_look_at_what_it_has_registered(shop: dict[str, Any], run: Run) -> None:
+    found = []
+
+    def main(client: Any) -> None:
+        named = {"domain": "d", "name": "order", "version": "1"}
+        for _ in range(2):  # As if the processes before had not registered it.
+            client.register_workflow_type(**named, defaultTaskList={"name": "l"})
+        listed = client.list_workflow_types(domain="d", registrationStatus="REGISTERED")
+        found.extend(info["workflowType"]["name"] for info in listed["typeInfos"])
+        assert (
+            client.list_activity_types(domain="d", registrationStatus="REGISTERED")["typeInfos"]
+            == []
+        )
+        while True:
+            shop["decide"](client)
+
+    assert replayed(main, run)
+    assert found == ["order"]
+
+
+def test_a_type_that_only_another_program_registers_is_not_known(run: Run) -> None:
+    def decide(client: Any) -> None:
+        client.describe_activity_type(domain="d", activityType={"name": "pack", "version": "1"})
+
+    with pytest.raises(HistoryError, match="calls DescribeActivityType"):
+        replayed(decide, run)
+
+
 def test_a_worker_is_not_a_decider(shop: dict[str, Any], run: Run) -> None:
     assert not replayed(shop["worker"], run)
 

@@ -26,10 +26,9 @@ tokens: list[str] = []
 
 
 @activity("approve", 1, "approvals", start_to_close=None)
-def approve(context: ActivityContext, text: str) -> str:
+def approve(context: ActivityContext, text: str) -> object:
     tokens.append(context.token)
-    later: str = LATER
-    return later
+    return LATER
 
 
 @activity("write", 1, "approvals")

@@ -314,6 +314,53 @@ def test_a_wait_that_still_takes_real_time_is_logged(caplog: pytest.LogCaptureFi
     assert re.search(r"test_poll_loops.py:\d+ waits in real time for up to 0.00\d* s", caplog.text)
 
 
+def test_a_wait_that_blocks_all_loops_is_logged_before_it_is_an_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watchdog, "_NOTICED", 4)
+    lock = threading.Lock()
+    lock.acquire()
+
+    def worker(client: Client) -> None:
+        lock.acquire(timeout=0.5)
+        while True:
+            work(client, "work")
+
+    run(decider(("a", "work")), worker)
+    assert re.search(r"test_poll_loops.py:\d+ waits in real time", caplog.text)
+
+
+def test_a_thread_of_a_loop_sleeps_in_simulated_time() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            threading.Thread(target=answer_later, args=(client, task["taskToken"])).start()
+
+    def answer_later(client: Client, token: str) -> None:
+        client.record_activity_task_heartbeat(taskToken=token)
+        time.sleep(100)
+        client.respond_activity_task_completed(taskToken=token)
+
+    began = time.monotonic()
+    assert run(decider(("a", "work")), worker).simulated_seconds == 100
+    assert time.monotonic() - began < 10
+
+
+def test_sleeps_of_loops_can_be_real() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            time.sleep(0.01)
+            threading.Event().wait(0.01)
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    runner = Runner(Simulation(), virtual_sleep=False)
+    runner.loop(decider(("a", "work")))
+    runner.loop(worker)
+    register(runner.simulation.client())
+    assert runner.finish(start(runner.simulation.client())).simulated_seconds == 0
+
+
 def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
     def state(*extra: Any) -> int:
         runner = Runner(Simulation())

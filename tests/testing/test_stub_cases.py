@@ -29,7 +29,7 @@ from tests.support.outcomes import outcome
     schedule_to_close=100,
 )
 class Paint(Activity):
-    def run(self, color: str, coats: int = 1, *, dried: bool = False) -> str:
+    def run(self, color: str, coats: int = 1, *, dried: bool = False) -> object:
         raise NotImplementedError
 
 
@@ -289,7 +289,7 @@ def test_automatic_heartbeats_are_sent_while_a_stub_takes_time(
     runner: Runner, stubs: Stubs
 ) -> None:
     @activity("watch", 1, "studio", heartbeat=30, automatic_heartbeat=True)
-    def watching() -> None:
+    def watching() -> str:
         raise NotImplementedError
 
     @workflow("night", 1, "studio")
@@ -376,7 +376,7 @@ def test_stubs_that_were_never_used_are_reported(runner: Runner, stubs: Stubs) -
 
 
 def test_a_stub_that_another_one_replaces_needs_no_use(runner: Runner, stubs: Stubs) -> None:
-    stubs(Knead, result=1)
+    stubs(Knead, result="flour")
     stubs(Knead, result="dough")
     runner.run(Bread, 500)
     assert unused(runner) == []

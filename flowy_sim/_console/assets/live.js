@@ -176,11 +176,11 @@ function connected(is) {
   const shown = document.getElementById("connection");
   shown.hidden = false;
   shown.classList.toggle("lost", !is);
-  const text = is ? "live" : "not connected";
+  const text = !is ? "not connected" : page.live === "poll" ? "looks every 5 s" : "live";
   if (shown.textContent !== text) shown.textContent = text;
 }
 
-function problem(sentence) {
+export function problem(sentence) {
   const shown = document.getElementById("problem");
   shown.hidden = !sentence;
   shown.textContent = sentence && `This page could not be brought up to date: ${sentence}`;

@@ -1,0 +1,141 @@
+"""Threads that sleep in simulated time, because they have called a simulation."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from flowy._safe_text import safe_logger
+from flowy_sim._simulation.time_skipping import Sleep
+from flowy_sim._simulation.virtual_sleep import place_of_wait, virtual_sleep
+from flowy_sim._simulation.waiters import Threads, computes
+
+_really_wait = threading.Condition.wait
+"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
+
+_LOOK = 0.005
+"""Real seconds between two looks of a thread that sleeps until something wakes it."""
+
+_WATCH = 0.05
+_MANY = 20
+"""The number of looks after which a thread that waits, and does not compute, waits in real time."""
+
+_log = safe_logger("flowy_sim")
+
+
+class SleepingThreads:
+    """The threads of a simulation, as code that sleeps virtually.
+
+    Args:
+        threads: the threads that call the simulation.
+        runner: a thread that moves the time itself, and does not sleep; None if there is none.
+    """
+
+    def __init__(self, threads: Threads, runner: threading.Thread | None = None) -> None:
+        self._threads = threads
+        self._runner = runner
+        self._lock = threads.lock
+
+    def sleeps(self) -> bool:
+        """Return whether the code that runs sleeps virtually."""
+        return self._threads.has_called() and threading.current_thread() is not self._runner
+
+    def now(self) -> int:
+        """Return the simulated time in milliseconds since 1970."""
+        return self._threads.host.clock.milliseconds
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do nothing: an event loop runs in this thread as in any other."""
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Sleep for some seconds, or until `woken` returns that it is over."""
+        with self._lock:
+            condition = threading.Condition(self._lock)
+            sleep = self._threads.begin_sleep(seconds, condition.notify)
+            try:
+                while not (woken is not None and woken()):
+                    pause = self._watch(sleep)
+                    if sleep.is_over:
+                        break
+                    if woken is not None:
+                        pause = _LOOK if pause is None else min(pause, _LOOK)
+                    _really_wait(condition, pause)
+            finally:
+                self._threads.end_sleep(sleep)
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Sleep until something happens in the event loop of this thread."""
+        if seconds <= 0:
+            return
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, _do_nothing)
+        with self._lock:
+            sleep = self._threads.begin_sleep(seconds, wake)
+        try:
+            while True:
+                with self._lock:
+                    pause = self._watch(sleep)
+                    if sleep.is_over:
+                        return
+                if wait(pause):
+                    return
+        finally:
+            with self._lock:
+                self._threads.end_sleep(sleep)
+
+    def _watch(self, sleep: Sleep) -> float | None:
+        return self._threads.watch(sleep) if self._runner is None else None
+
+
+@contextmanager
+def threads_sleep_virtually(
+    threads: Threads, runner: threading.Thread | None = None
+) -> Iterator[None]:
+    """Let the threads that have called a simulation sleep in simulated time, for a while.
+
+    Args:
+        threads: the threads that call the simulation.
+        runner: a thread that moves the time itself, and does not sleep; None if there is none.
+    """
+    ended = threading.Event()
+    watcher = threading.Thread(
+        target=_watch_real_waits, args=(threads, runner, ended), name="flowy_sim sleep", daemon=True
+    )
+    threads.ignore(watcher)
+    watcher.start()
+    threads.sleep_virtually = True
+    try:
+        with virtual_sleep(SleepingThreads(threads, runner)):
+            yield
+    finally:
+        threads.sleep_virtually = False
+        ended.set()
+        watcher.join()
+
+
+def _watch_real_waits(
+    threads: Threads, runner: threading.Thread | None, ended: threading.Event
+) -> None:
+    """Log where threads that sleep virtually wait in real time."""
+    seen: dict[int, tuple[object, int]] = {}
+    logged: set[str] = set()
+    while not ended.wait(_WATCH):
+        frames = sys._current_frames()
+        for poller in threads.awake():
+            frame = frames.get(poller.thread.ident or 0)
+            if frame is None or computes(poller.thread.native_id) or poller.thread is runner:
+                continue
+            place = id(frame), frame.f_lasti
+            before, looks = seen.get(id(poller), (None, 0))
+            seen[id(poller)] = place, looks + 1 if before == place else 0
+            where = place_of_wait(frame) if looks == _MANY else ""
+            if where and where not in logged:
+                logged.add(where)
+                _log.warning("%s waits in real time at %s", poller, where)
+
+
+def _do_nothing() -> None:
+    """Wake up an event loop."""

@@ -1,0 +1,217 @@
+"""Threads that have called a simulation sleep in simulated time, if that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from time import sleep as pause
+from typing import Any
+
+import boto3
+import pytest
+
+from flowy_sim import ScaledClock, Simulation, mock_swf
+from flowy_sim._simulation import thread_sleep
+from tests.support.shop import (
+    decide_once,
+    event_types,
+    is_open,
+    poll_for_activity,
+    register,
+    start,
+)
+
+Client = Any
+
+
+def work_slowly(client: Client, rest: Callable[[], object]) -> None:
+    """Work on a task, and rest while holding it."""
+    task = poll_for_activity(client)
+    if task.get("taskToken"):
+        rest()
+        client.respond_activity_task_completed(taskToken=task["taskToken"], result=task["input"])
+
+
+def seconds_of(simulation: Simulation, run_id: str) -> float:
+    found = simulation.engine().executions[run_id]
+    assert found.closed_at is not None
+    return (found.closed_at - found.started_at) / 1000
+
+
+def run_order(simulation: Simulation, rest: Callable[[], object], steps: int = 2) -> float:
+    """Run an order with a decider in a thread; return the simulated seconds that it took."""
+    client = boto3.client("swf")
+    register(client)
+    run_id = start(client, steps=steps)
+    over = threading.Event()
+
+    def decide() -> None:
+        while is_open(client, run_id):
+            decide_once(client)
+
+    def work() -> None:
+        while not over.is_set():
+            work_slowly(client, rest)
+
+    decider = threading.Thread(target=decide)
+    worker = threading.Thread(target=work)
+    decider.start()
+    worker.start()
+    decider.join()
+    over.set()
+    worker.join()
+    assert event_types(client, run_id)["WorkflowExecutionCompleted"] == 1
+    return seconds_of(simulation, run_id)
+
+
+RESTS = {
+    "time.sleep": lambda: time.sleep(20),
+    "sleep imported by name": lambda: pause(20),
+    "Event.wait": lambda: threading.Event().wait(20),
+    "Condition.wait": lambda: wait_for_a_condition(20),
+    "asyncio.sleep": lambda: asyncio.run(asyncio.sleep(20)),
+    "asyncio.wait_for": lambda: asyncio.run(wait_in_vain(20)),
+}
+
+
+def wait_for_a_condition(seconds: float) -> None:
+    condition = threading.Condition()
+    with condition, condition:  # Its lock can be acquired twice.
+        assert not condition.wait(seconds)
+
+
+async def wait_in_vain(seconds: float) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), seconds)
+
+
+@pytest.mark.parametrize("rest", RESTS.values(), ids=RESTS)
+def test_a_thread_sleeps_in_simulated_time_while_it_holds_a_task(rest: Any) -> None:
+    began = time.monotonic()
+    with mock_swf(virtual_sleep=True) as simulation:
+        assert run_order(simulation, rest) == pytest.approx(40, abs=1)
+    assert time.monotonic() - began < 30
+
+
+def test_a_loop_that_sleeps_between_polls_finishes_its_order() -> None:
+    with mock_swf(virtual_sleep=True) as simulation:
+        client = boto3.client("swf")
+        register(client)
+        run_id = start(client, steps=1)
+        while is_open(client, run_id):
+            decide_once(client)
+            work_slowly(client, lambda: None)
+            time.sleep(3600)
+        assert seconds_of(simulation, run_id) < 3 * 3600
+
+
+def test_a_thread_can_be_woken_by_another() -> None:
+    woken: list[bool] = []
+    with mock_swf(virtual_sleep=True) as simulation:
+        client = boto3.client("swf")
+        register(client)
+        event = threading.Event()
+        started = simulation.clock.milliseconds
+
+        def wake() -> None:
+            client.list_domains(registrationStatus="REGISTERED")
+            time.sleep(7)
+            event.set()
+
+        thread = threading.Thread(target=wake)
+        thread.start()
+        woken.append(event.wait(3600))
+        thread.join()
+        assert simulation.clock.milliseconds - started < 3_600_000
+    assert woken == [True]
+
+
+def test_only_threads_that_have_called_sleep_virtually() -> None:
+    real: list[float] = []
+
+    def stranger() -> None:
+        began = time.monotonic()
+        time.sleep(0.05)
+        threading.Event().wait(0.05)
+        asyncio.run(asyncio.sleep(0.05))
+        real.append(time.monotonic() - began)
+
+    with mock_swf(virtual_sleep=True) as simulation:
+        register(boto3.client("swf"))
+        before = simulation.clock.milliseconds
+        thread = threading.Thread(target=stranger)
+        thread.start()
+        thread.join()
+        assert simulation.clock.milliseconds == before
+    assert real[0] >= 0.15
+
+
+def test_sleeps_are_real_unless_it_is_asked_for() -> None:
+    with mock_swf() as simulation:
+        register(boto3.client("swf"))
+        before = simulation.clock.milliseconds
+        time.sleep(0.01)
+        assert simulation.clock.milliseconds == before
+
+
+def test_everything_is_restored_afterwards() -> None:
+    was = time.sleep, threading.Condition.wait, asyncio.BaseEventLoop.run_forever, pause
+    with mock_swf(virtual_sleep=True):
+        register(boto3.client("swf"))
+        time.sleep(1000)
+    assert was == (time.sleep, threading.Condition.wait, asyncio.BaseEventLoop.run_forever, pause)
+    assert pause is time.sleep
+    assert not [each for each in threading.enumerate() if each.name.startswith("flowy_sim")]
+
+
+def test_sleeps_follow_a_scaled_clock() -> None:
+    simulation = Simulation(clock=ScaledClock(3600))
+    began = time.monotonic()
+    with mock_swf(simulation, virtual_sleep=True):
+        register(boto3.client("swf"))
+        before = simulation.clock.milliseconds
+        time.sleep(60)
+        assert simulation.clock.milliseconds >= before + 60_000
+    assert time.monotonic() - began < 30
+
+
+def test_an_event_loop_that_runs_already_follows_too() -> None:
+    async def main() -> float:
+        with mock_swf(virtual_sleep=True) as simulation:
+            register(boto3.client("swf"))
+            before = simulation.clock.milliseconds
+            async with asyncio.timeout(7200):
+                await asyncio.sleep(3600)
+            return (simulation.clock.milliseconds - before) / 1000
+
+    assert asyncio.run(main()) == pytest.approx(3600, abs=1)
+
+
+def test_a_wait_that_takes_real_time_is_logged_with_its_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_sleep, "_MANY", 4)
+    caplog.set_level(logging.WARNING)
+    lock = threading.Lock()
+    lock.acquire()
+    with mock_swf(virtual_sleep=True):
+        register(boto3.client("swf"))
+        lock.acquire(timeout=0.5)
+        with pytest.raises(queue.Empty):
+            queue.Queue[int]().get(timeout=0.01)
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("'MainThread' waits in real time at" in each for each in lines), lines
+    assert all("test_virtual_sleep.py:" in each for each in lines if "real time" in each)
+    assert len([each for each in lines if "real time" in each]) == 2
+
+
+@pytest.mark.swf(virtual_sleep=True)
+def test_the_marker_applies_to_the_fixture(swf: Any, swf_boto3: Any) -> None:
+    register(swf_boto3.client("swf"))
+    before = swf.clock.milliseconds
+    time.sleep(86_400)
+    assert swf.clock.milliseconds >= before + 86_400_000
