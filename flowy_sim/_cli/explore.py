@@ -61,6 +61,8 @@ class ExploreOptions:
     executor: str | None
     shard: str | None
     merge: bool
+    story: str
+    must_happen: bool
     seed: int
     choices: str | None
     as_json: bool
@@ -142,6 +144,18 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     help="Merge the reports of shards, which --json has written. The arguments are their files.",
 )
 @click.option(
+    "--story",
+    type=click.Choice(["short", "full"]),
+    default="short",
+    show_default=True,
+    help="How much to tell of the run that fails.",
+)
+@click.option(
+    "--must-happen",
+    is_flag=True,
+    help="Report a failure if a condition of Runner.sometimes was true in no run.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the samples of a large space."
 )
 @click.option("--choices", help="Choices of the only run to make, from the report of a failure.")
@@ -201,6 +215,7 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 processes=options.processes or None,
                 executor=executor,
                 shard=options.shard,
+                full_story=options.story == "full",
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeating_command(words, options, written),
@@ -214,7 +229,8 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         is_one_run = options.choices is not None
         report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
     click.echo(report, file=output)
-    return 0 if found.failure is None else 1
+    failed = found.failure is not None or (options.must_happen and found.never_met)
+    return 1 if failed else 0
 
 
 @contextmanager

@@ -187,6 +187,13 @@ class _FromEnvironment(click.Command):
     "--allow-origin", multiple=True, metavar="URL", help="Origin of web pages that may call."
 )
 @click.option(
+    "--request-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Number of seconds after which a request that is not complete is given up.",
+)
+@click.option(
     "--max-connections",
     default=10_000,
     show_default=True,
@@ -241,7 +248,13 @@ def serve(
         from flowy_sim._console.application import console
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
-        from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
+        from flowy_sim._server.server import (
+            Server,
+            listen,
+            new_event_loop,
+            serving_in_thread,
+            url_of,
+        )
         from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
@@ -273,8 +286,8 @@ def serve(
     )
     try:
         if not command:
-            with collecting_rarely():
-                asyncio.run(server.serve(lambda: _greet(url_of(listener), host)))
+            with collecting_rarely(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(server.serve(lambda: _greet(url_of(listener), host)))
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment

@@ -154,6 +154,13 @@ class Engines:
         """
         return self.of(region).call(operation, request, instant)
 
+    def empty_reply(self, region: str, operation: str) -> dict[str, Any]:
+        """Return the reply to a poll that finds no task."""
+        ids = {"startedEventId": 0}
+        if operation == DECISION_POLL:
+            ids["previousStartedEventId"] = 0
+        return {**self.of(region).no_task, **ids}
+
     @property
     def in_function(self) -> bool:
         """Whether a Lambda function is being called."""

@@ -97,9 +97,13 @@ BY_NAME: dict[str, type[InjectedFault]] = {
 }
 """The faults that need no arguments, by their names on the command line: ``worker-dies``."""
 
+KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, Signal)
+"""All faults that are ready to use."""
+
 __all__ = [
     "BY_NAME",
     "EVERYDAY",
+    "KINDS",
     "ActivityFails",
     "AnswerLate",
     "AnswerLost",

@@ -129,6 +129,7 @@ class Runner:
     Attributes:
         simulation, stubs, payloads: as given.
         runs: the executions that were run, in order, including those that got stuck.
+        conditions: whether each condition of `sometimes` was true at least once.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -158,6 +159,7 @@ class Runner:
     ) -> None:
         _check_types(simulation, payloads)
         self.runs: list[Run] = []
+        self.conditions: dict[str, bool] = {}
         self.simulation = simulation
         self._domain = domain
         self._registered = False
@@ -233,6 +235,22 @@ class Runner:
         __tracebackhide__ = True
         self._invariants.add(check)
         return check
+
+    def sometimes(self, condition: object, name: str) -> None:
+        """Note whether something interesting has happened; for explored tests.
+
+        Exploring reports the conditions that were true in no run, because a test that never gets
+        there shows little. With ``must_happen=True`` they fail the test.
+
+        Args:
+            condition: whether it has happened, here and now.
+            name: what has happened, such as ``"a compensation ran"``.
+
+        Example:
+            ``swf_run.sometimes(run.calls(Refund), "a refund was made")``
+        """
+        name = text("the name of a condition", name)
+        self.conditions[name] = self.conditions.get(name, False) or bool(condition)
 
     def watch(self, look: Callable[[], object]) -> None:
         """Let exploration watch state outside of the simulation.

@@ -47,6 +47,7 @@ from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
 from flowy_sim.testing._possible import raised, signal_hint, signal_inputs
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._stub_dispatch import StubbedActivity
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -426,8 +427,11 @@ class Scheduler:
         named = (call.task or {}).get("activityType")
         if named is not None and self.registry is not None:
             cls = self.registry.activities.get((named["name"], named["version"]))
-            if cls is not None:
-                found = raised(cls.run, cls)  # type: ignore[arg-type]  # Classes are hashable.
+            owner: Any = cls
+            if cls is not None and issubclass(cls, StubbedActivity):
+                owner = cls.stub.cls
+            if owner is not None:
+                found = raised(owner.run, owner)
         names = found or ("RuntimeError",)
         return f"{names[self.choose('error', len(names))]}: {INJECTED}"
 
