@@ -29,7 +29,7 @@ from flowy_sim._console.drawn import Drawer
 from flowy_sim._console.executions import Elsewhere
 from flowy_sim._console.renderer import render
 from flowy_sim._console.served import ServedSources
-from flowy_sim._console.source import Place, Source, SourceError
+from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._server.guard import ForbiddenError, Guard
@@ -50,10 +50,14 @@ _ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "assets"))
 class Sources(Protocol):
     """Finds sources."""
 
-    def find(self, place: Place) -> Source | None:
+    def find(self, place: Place, is_gone: IsGone) -> Source | None:
         """Return the source of a place, with defaults for what is empty in it.
 
         None if there is no such simulation.
+
+        Args:
+            place: what a page is about.
+            is_gone: returns whether the browser waits for the page no longer.
 
         Raises:
             SourceError: there is no such region or domain.
@@ -141,7 +145,7 @@ class Console:
             place = self._place(request, query)
             try:
                 self._access.check(request, place.account)
-                source = self._sources.find(place)
+                source = self._sources.find(place, request.is_disconnected)
                 if source is None:
                     return await self._unknown_simulation(request, place, depth)
                 visit = self._visit(request, source, query, depth)
@@ -153,7 +157,9 @@ class Console:
             except ForbiddenError as error:
                 return _refusal(403, str(error), depth)
             except SourceError as error:
-                source = self._sources.find(Place(place.simulation, place.account))
+                source = self._sources.find(
+                    Place(place.simulation, place.account), request.is_disconnected
+                )
                 if source is None:
                     return _refusal(404, str(error), depth)
                 visit = self._visit(request, source, {}, depth)
@@ -175,7 +181,7 @@ class Console:
             place = self._place(request, query)
             try:
                 self._access.check(request, place.account)
-                source = self._sources.find(place)
+                source = self._sources.find(place, request.is_disconnected)
                 if source is None:
                     return _failure(404, f"There is no simulation {place.simulation!r} yet.")
                 visit = self._visit(request, source, query, 1)
@@ -206,7 +212,7 @@ class Console:
             try:
                 body = await read_body(request.receive)
                 self._access.check_action(request, place.account, body)
-                source = self._sources.find(place)
+                source = self._sources.find(place, request.is_disconnected)
                 if source is None:
                     return _failure(404, f"There is no simulation {place.simulation!r} yet.")
                 visit = self._visit(request, source, query, 1)
@@ -245,7 +251,7 @@ class Console:
                 "link": visit.link,
                 "here": visit.here,
                 "place": visit.source.place,
-                "places": await visit.source.places(),
+                "places": await self._places(visit),
                 "clock": visit.source.clock(),
                 "live": "stream" if self._streams is not None else "poll",
                 "can_act": visit.source.can_act,
@@ -258,6 +264,11 @@ class Console:
         if is_new:
             self._access.set_cookie(visit.request, response, session)
         return response
+
+    async def _places(self, visit: Visit) -> list[Place]:
+        """Return the places that a browser may see."""
+        account = self._access.account_of(visit.request)
+        return [each for each in await visit.source.places() if account in ("", each.account)]
 
     def _place(self, request: Request, query: dict[str, str]) -> Place:
         account = query.get("account") or self._access.account_of(request)
@@ -311,9 +322,16 @@ class Console:
         return response
 
 
-def console(simulations: Simulations, settings: ServerSettings) -> Console:
-    """Return the console of a server; see `flowy_sim._server.server.MakePages`."""
-    return Console(ServedSources(simulations, settings.account), settings, Streams(simulations))
+def console(simulations: Simulations, settings: ServerSettings, *, can_act: bool = True) -> Console:
+    """Return the console of a server; see `flowy_sim._server.server.MakePages`.
+
+    Args:
+        simulations: what it shows.
+        settings: how the server is set up.
+        can_act: whether pages may change something.
+    """
+    sources = ServedSources(simulations, settings.account, can_act)
+    return Console(sources, settings, Streams(simulations))
 
 
 async def _acted(visit: Visit, name: str, fields: dict[str, str]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ async def executions(visit: Visit) -> dict[str, Any]:
     """
     wanted = filter_of(dict(visit.query))
     exactly = False
-    if wanted.text:
+    if wanted.text and not visit.source.is_costly:
         found = await visit.source.find_run(wanted.text)
         if found is not None:
             raise Elsewhere(visit.link("execution", workflow=found.workflow_id, run=found.run_id))

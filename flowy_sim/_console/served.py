@@ -25,6 +25,7 @@ from flowy_sim._console.source import (
     Filter,
     Heartbeat,
     HeldRow,
+    IsGone,
     Place,
     PollerRow,
     Recorded,
@@ -48,6 +49,7 @@ _SLICE = 500
 """The number of executions or events that are read before calls are answered again."""
 _EXAMINED = 20_000
 """The number of executions that a search for a text examines for one page."""
+_FILE = "A file does not say which workers poll."
 _COUNTED = 2_000
 """The number of executions that may be counted one by one."""
 
@@ -66,8 +68,8 @@ class ServedSource:
         can_act: whether pages may change something.
     """
 
-    unknown: Sequence[str] = ()
     endpoint: str | None = None
+    is_costly = False
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class ServedSource:
         self.engine = engine
         self.domain = domain
         self.can_act = can_act
+        self.unknown: Sequence[str] = () if can_act else (_FILE,)
         self.place = Place(
             simulation.name,
             simulation.account,
@@ -94,13 +97,8 @@ class ServedSource:
         return clock_of(self.simulation)
 
     async def places(self) -> list[Place]:
-        """Return the domains of all simulations of the account."""
-        return [
-            place
-            for simulation in self._simulations
-            if simulation.account == self.simulation.account
-            for place in _places(simulation)
-        ]
+        """Return the domains of all simulations."""
+        return [place for simulation in self._simulations for place in _places(simulation)]
 
     async def types(self) -> list[tuple[str, str]]:
         """Return the names and versions of the registered workflow types."""
@@ -170,6 +168,8 @@ class ServedSource:
 
     def workers(self) -> Workers:
         """Return the lists that are polled; which types are implemented is unknown."""
+        if not self.can_act:
+            return Workers(None, None, ())
         lists: dict[str, list[str]] = {DECISION_POLL: [], ACTIVITY_POLL: []}
         for task_list in self.simulation.presence.polled_lists():
             if task_list.domain == self.place.domain and task_list.region == self.place.region:
@@ -208,7 +208,13 @@ class ServedSource:
 
     async def task_lists(self) -> list[TaskListRow]:
         """Return the task lists of the domain on which a task waits, or which somebody polls."""
-        return [] if self.domain is None else _task_lists(self.simulation, self.domain)
+        if self.domain is None:
+            return []
+        rows = _task_lists(self.simulation, self.domain)
+        if not self.can_act:
+            for row in rows:
+                row.pollers = None
+        return rows
 
     async def task_token(self, workflow_id: str, run_id: str, activity_id: str) -> str:
         """Return the token of an activity task that a worker has."""
@@ -254,7 +260,7 @@ class ServedSources:
         self._account = account
         self._can_act = can_act
 
-    def find(self, place: Place) -> ServedSource | None:
+    def find(self, place: Place, is_gone: IsGone) -> ServedSource | None:
         """Return the source of a place, with defaults for what is empty in it.
 
         By default it shows the domain with most executions. None if there is no such simulation;

@@ -176,7 +176,7 @@ function connected(is) {
   const shown = document.getElementById("connection");
   shown.hidden = false;
   shown.classList.toggle("lost", !is);
-  const text = is ? "live" : "not connected";
+  const text = !is ? "not connected" : page.live === "poll" ? "looks every 5 s" : "live";
   if (shown.textContent !== text) shown.textContent = text;
 }
 
