@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from time import perf_counter
@@ -13,10 +13,13 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from flowy_sim._engine.queues import ACTIVITY, DECISION
 from flowy_sim._server.auth import scope_service
 from flowy_sim._server.http import PREFIX, HttpRequest
+from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.regions import POLLS
+from flowy_sim._simulation.stubs import STUBS_LIST, UNTAKEN_LIST
 
 OK = "OK"
 UNKNOWN = "unknown"
@@ -24,6 +27,7 @@ CONTROL = "control"
 #: Number of characters of what a client has sent that a line shows.
 MOST_SHOWN = 200
 
+_PLACE = ("simulation", "account", "region", "domain")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
@@ -165,6 +169,32 @@ class Metrics:
         }
         for name, (text, value) in figures.items():
             yield GaugeMetricFamily(f"flowy_sim_{name}", text, value)
+        yield from self._work(simulations)
+
+    @staticmethod
+    def _work(simulations: Iterable[ServedSimulation]) -> Iterator[Metric]:
+        """Yield how many executions are open, and how many tasks wait on each task list."""
+        executions = GaugeMetricFamily(
+            "flowy_sim_open_executions", "Open executions.", labels=_PLACE
+        )
+        backlog = GaugeMetricFamily(
+            "flowy_sim_waiting_tasks",
+            "Tasks that wait on a task list for a worker.",
+            labels=(*_PLACE, "kind", "task_list"),
+        )
+        for simulation in simulations:
+            for engine in simulation.engines:
+                for name, domain in engine.domains.items():
+                    place = simulation.name, simulation.account, engine.region, name
+                    executions.add_metric(place, len(domain.open_executions))
+                    for kind, label in ((DECISION, "decision"), (ACTIVITY, "activity")):
+                        lists = domain.task_lists(kind)
+                        for task_list in lists.names():
+                            if task_list not in (STUBS_LIST, UNTAKEN_LIST):
+                                labels = (*place, label, task_list)
+                                backlog.add_metric(labels, lists.count(task_list))
+        yield executions
+        yield backlog
 
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

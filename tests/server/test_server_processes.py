@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -177,3 +178,18 @@ def test_metrics_count_calls_and_what_is_open(real: Endpoint, program: Make) -> 
     assert float(figures["flowy_sim_connections"]) >= 2
     assert float(figures["flowy_sim_simulations"]) >= 1
     assert float(figures["flowy_sim_request_seconds_count"]) >= 4
+
+
+def test_metrics_tell_open_executions_and_the_backlog_of_each_list(
+    real: Endpoint, program: Make
+) -> None:
+    caller = program(real)
+    caller.prepare()
+    for number in range(2):
+        caller.start(f"waiting-{number}")
+    caller.connection.request("GET", "/_flowy/metrics")
+    text = caller.receive().body.decode()
+    place = r'account="\d+",domain="shop",'
+    assert re.search(rf"flowy_sim_open_executions\{{{place}.*\}} [2-9]", text)
+    waiting = rf'flowy_sim_waiting_tasks\{{{place}kind="decision",.*task_list="decisions"\}} [2-9]'
+    assert re.search(waiting, text), text
