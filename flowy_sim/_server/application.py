@@ -22,7 +22,7 @@ from flowy_sim._server.calls import CallHandler
 from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
 from flowy_sim._server.guard import ANY, ForbiddenError, Guard, with_page_headers
-from flowy_sim._server.http import HttpRequest, text_response
+from flowy_sim._server.http import PREFIX, HttpRequest, text_response
 from flowy_sim._server.metrics import OK, AccessLogEntry, Metrics, entry_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
@@ -99,6 +99,8 @@ class Application:
             self._guard.check(request.client, request.headers)
             if _simulation_called(request) is not None:
                 self._calls.judge(request)
+            elif PREFIX in request.path:
+                self._guard.judge_control(request.headers)
         except ForbiddenError as error:
             return _forbidden(str(error))
         except Fault as fault:
@@ -123,7 +125,7 @@ class Application:
 
     def refused(self, request: HttpRequest, response: Response) -> None:
         """Note that a request was refused before `answer` was called."""
-        self.observe(request, "", str(response.status), response.status, len(response.body))
+        self.observe(request, "", _outcome_of(response), response.status, len(response.body))
 
     def observe(
         self,
@@ -199,6 +201,14 @@ def _with_origins(application: ASGIApp, settings: ServerSettings) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=_EXPOSED,
     )
+
+
+def _outcome_of(refusal: Response) -> str:
+    """Return the code of the fault in a response; its status if it has none."""
+    try:
+        return str(json.loads(refusal.body)["__type"]).rpartition("#")[2]
+    except (ValueError, LookupError, TypeError):
+        return str(refusal.status)
 
 
 async def _not_found(request: Request, error: Exception) -> JSONResponse:

@@ -200,9 +200,9 @@ class Authenticator:
         return found
 
     def _verify(self, request: SignedRequest, found: Authorization) -> None:
-        claimed = request.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
-        if claimed not in ("UNSIGNED-PAYLOAD", hashlib.sha256(request.body).hexdigest()):
-            raise _mismatch()
+        claimed = request.headers.get("x-amz-content-sha256")
+        if claimed not in (None, hashlib.sha256(request.body).hexdigest()):
+            raise _mismatch()  # Also for UNSIGNED-PAYLOAD, with which anyone could change the body.
         expected = signature(request, found, self._settings.secrets[found.access_key])
         if "host" not in found.signed or not hmac.compare_digest(
             expected, found.signature.encode("latin-1")
