@@ -335,6 +335,7 @@ class Fingerprints:
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
                 tuple(map(_code, scheduler.deployed.values())),
+                scheduler.disturbed_at if runner.ends_within is not None else None,
                 tuple(map(_code, scheduler.deployed_loops.values())),
             )
         )
