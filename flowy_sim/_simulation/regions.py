@@ -154,6 +154,10 @@ class Engines:
         """
         return self.of(region).call(operation, request, instant)
 
+    def duration_of_call(self, region: str) -> int:
+        """Return how many milliseconds the next call of a client takes; none in a function."""
+        return 0 if self.in_function else self.of(region).duration_of_call()
+
     @property
     def in_function(self) -> bool:
         """Whether a Lambda function is being called."""

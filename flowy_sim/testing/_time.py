@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -282,6 +283,8 @@ class TurnLoop:
             yield
             return
         self._is_active = True
+        threads = self._simulation.threads
+        before, threads.runner = threads.runner, threading.current_thread()
         frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
         try:
             with self._scheduler.loop_environment(), frozen as follow:
@@ -289,6 +292,7 @@ class TurnLoop:
                 yield
         finally:
             self._is_active = False
+            threads.runner = before
 
 
 @contextmanager
