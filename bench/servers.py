@@ -57,6 +57,11 @@ def moto_server() -> AbstractContextManager[Served]:
     return _running("moto.server")
 
 
+def bare_uvicorn() -> AbstractContextManager[Served]:
+    """Run uvicorn with an application that answers every request with the same body."""
+    return _running("bench.bare")
+
+
 @contextmanager
 def _running(module: str, *arguments: str) -> Iterator[Served]:
     port = _free_port()

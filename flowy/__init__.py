@@ -44,7 +44,7 @@ from flowy._logs import ExecutionFilter, WorkflowLogger
 from flowy._start import Outcome, outcome, start
 from flowy._workers.loop import Worker, run_workers
 from flowy._workers.registration import ScanResult, scan
-from flowy.activity import LATER, Activity, ActivityContext, activity
+from flowy.activity import LATER, Activity, ActivityContext, activity, checkpoint
 from flowy.context import WorkflowContext
 from flowy.errors import (
     ActivityCanceled,
@@ -119,6 +119,7 @@ __all__ = [
     "WorkflowWorker",
     "activity",
     "async_completion",
+    "checkpoint",
     "connect",
     "decide",
     "errors",

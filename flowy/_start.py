@@ -12,6 +12,7 @@ from uuid import uuid4
 from flowy import _checks, options
 from flowy._client import Execution, SwfClient, fault_code
 from flowy._decider.history import attributes_of
+from flowy._determinism.code_check import check
 from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError, StartError
 from flowy.executions import CLOSED_AS
@@ -85,6 +86,7 @@ def start(
     Raises:
         ConfigurationError: an option is wrong, or ``run`` does not accept these arguments.
         SerializationError: an argument cannot be sent, or does not match its type hint.
+        UnrepeatableError: the code of the class reads a clock or uses randomness directly.
         StartError: the service refuses, because the type or the domain is unknown, or because an
             execution with this id is open.
 
@@ -94,6 +96,8 @@ def start(
     name, version = _name_and_version(workflow)
     if isinstance(workflow, type):
         _check_arguments(workflow, args, kwargs)
+        if workflow.flowy_type.guard:
+            check(workflow)
     if workflow_id is None:
         workflow_id = f"{name}-{uuid4()}"
     given = {

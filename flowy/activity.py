@@ -342,6 +342,31 @@ def activity(
     return decorate
 
 
+_AT_CHECKPOINTS: list[Callable[[str], object]] = []
+"""What is called at each checkpoint with its name: the simulator, in tests."""
+
+
+def checkpoint(name: str) -> None:
+    """Mark a point in the work of an activity at which its worker may die.
+
+    It does nothing in production. When a test is explored, the fault
+    `flowy_sim.faults.WorkerDiesMidway` can strike there, as it can at heartbeats.
+
+    Args:
+        name: what lies before and after it; reports show it.
+
+    Example:
+        ::
+
+            def run(self, order: str, amount: int) -> None:
+                debit(order, amount)
+                flowy.checkpoint("between debit and credit")
+                credit(order, amount)
+    """
+    for each in _AT_CHECKPOINTS:
+        each(name)
+
+
 def activity_class(target: Any) -> Any:
     """Return the class of an activity that may be a function under `activity`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from flowy._call_sites import CallSite
 from flowy.errors import ConfigurationError, TaskCanceled, TaskError
@@ -20,6 +20,11 @@ else:
 
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
 
 
 class Call:
@@ -207,14 +212,37 @@ def wait(*results: Result[Any]) -> None:
         call.decider.wait_for_any((call,))
 
 
-def gather(*results: Result[T]) -> list[T]:
+@overload
+def gather(a: Result[A], b: Result[B], /) -> tuple[A, B]: ...
+
+
+@overload
+def gather(a: Result[A], b: Result[B], c: Result[C], /) -> tuple[A, B, C]: ...
+
+
+@overload
+def gather(a: Result[A], b: Result[B], c: Result[C], d: Result[D], /) -> tuple[A, B, C, D]: ...
+
+
+@overload
+def gather(
+    a: Result[A], b: Result[B], c: Result[C], d: Result[D], e: Result[E], /
+) -> tuple[A, B, C, D, E]: ...
+
+
+@overload
+def gather(*results: Result[T]) -> list[T]: ...
+
+
+def gather(*results: Result[Any]) -> Any:
     """Wait for the values of all results.
 
     Args:
         *results: results of calls in ``run``.
 
     Returns:
-        The values, in the order of the arguments.
+        The values, in the order of the arguments: a list. As with ``asyncio.gather``, type checkers
+        see a tuple if the number of arguments is known, so that each value has its own type.
 
     Raises:
         TaskError: once all have ended, the error of the first argument that ended with one.
@@ -224,6 +252,24 @@ def gather(*results: Result[T]) -> list[T]:
     """
     wait(*results)
     return [result.result() for result in results]
+
+
+@overload
+def first(a: Result[A], b: Result[B], /) -> Result[A] | Result[B]: ...
+
+
+@overload
+def first(a: Result[A], b: Result[B], c: Result[C], /) -> Result[A] | Result[B] | Result[C]: ...
+
+
+@overload
+def first(
+    a: Result[A], b: Result[B], c: Result[C], d: Result[D], /
+) -> Result[A] | Result[B] | Result[C] | Result[D]: ...
+
+
+@overload
+def first(*results: Result[T]) -> Result[T]: ...
 
 
 def first(*results: Result[Any]) -> Result[Any]:
@@ -251,7 +297,27 @@ def first(*results: Result[Any]) -> Result[Any]:
     )
 
 
-def finish_order(*results: Result[T]) -> Iterator[Result[T]]:
+@overload
+def finish_order(a: Result[A], b: Result[B], /) -> Iterator[Result[A] | Result[B]]: ...
+
+
+@overload
+def finish_order(
+    a: Result[A], b: Result[B], c: Result[C], /
+) -> Iterator[Result[A] | Result[B] | Result[C]]: ...
+
+
+@overload
+def finish_order(
+    a: Result[A], b: Result[B], c: Result[C], d: Result[D], /
+) -> Iterator[Result[A] | Result[B] | Result[C] | Result[D]]: ...
+
+
+@overload
+def finish_order(*results: Result[T]) -> Iterator[Result[T]]: ...
+
+
+def finish_order(*results: Result[Any]) -> Iterator[Result[Any]]:
     """Yield results in the order in which they end, each as soon as it has ended.
 
     Args:

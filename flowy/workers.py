@@ -221,10 +221,10 @@ class WorkflowWorker(Worker):
     """Works on decision tasks.
 
     If the code of a workflow makes other decisions than its history records, the task is not
-    answered: it times out and is scheduled again, until a worker with the right code takes it. If
-        the
-    worker does not know the type of an execution, it fails the execution; so all workers on a task
-    list must know all its types.
+    answered: it times out and is scheduled again, until a worker with the right code takes it. The
+    same holds for tasks of a workflow whose code is not repeatable. If the worker does not know the
+    type of an execution, it fails the execution; so all workers on a task list must know all its
+    types.
 
     Args:
         client: an SWF client.
@@ -241,7 +241,8 @@ class WorkflowWorker(Worker):
 
     Raises:
         ConfigurationError: an argument is wrong.
-        UnrepeatableError: the code of a workflow reads a clock or uses randomness directly.
+        UnrepeatableError: the code of each of the workflows reads a clock or uses randomness
+            directly. If only some do, they are logged, and keep no other from being run.
 
     Example:
         ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
@@ -263,9 +264,11 @@ class WorkflowWorker(Worker):
     ) -> None:
         super().__init__(client, domain, task_list, identity, payloads, wait)
         self._workflows = by_type(WorkflowType, workflows)
-        for cls in self._workflows.values():
-            if cls.flowy_type.guard:
-                check(cls)
+        self._unrepeatable = _unrepeatable(self._workflows.values())
+        if len(self._unrepeatable) == len(self._workflows):
+            raise next(iter(self._unrepeatable.values()))
+        for cls, error in self._unrepeatable.items():
+            logger.error("the workflow %s cannot be run: %s", cls.flowy_type, error)
         if not isinstance(suspended, SuspendedExecutions):
             suspended = SuspendedExecutions(suspended)
         self._suspended = suspended
@@ -275,7 +278,7 @@ class WorkflowWorker(Worker):
     @property
     def types(self) -> list[Type]:
         """The types that this worker works on."""
-        return [cls.flowy_type for cls in self._workflows.values()]
+        return [cls.flowy_type for cls in self._workflows.values() if cls not in self._unrepeatable]
 
     def run_once(self) -> bool:
         """Poll once, and decide and answer if there is a task.
@@ -317,6 +320,8 @@ class WorkflowWorker(Worker):
             unknown = self._unknown(f"{named['name']} {named['version']}")
             logger.error("%s: %s", _execution(task).workflow_id, unknown)
             return [fail_workflow(*reason_and_details(unknown))]
+        if cls in self._unrepeatable:
+            raise self._unrepeatable[cls]
         execution, events = _execution(task), self._events(task)
         if not self._suspended.limit:
             return decide(cls, events, self._payloads, execution)
@@ -353,6 +358,20 @@ class WorkflowWorker(Worker):
             events += page["events"]
             request["nextPageToken"] = page.get("nextPageToken")
         return events[:last]
+
+
+def _unrepeatable(
+    workflows: Iterable[type[Workflow]],
+) -> dict[type[Workflow], UnrepeatableError]:
+    """Return the workflows whose code is not repeatable, and why."""
+    found = {}
+    for cls in workflows:
+        if cls.flowy_type.guard:
+            try:
+                check(cls)
+            except UnrepeatableError as error:
+                found[cls] = error
+    return found
 
 
 def _place(task: Reply) -> str:

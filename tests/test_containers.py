@@ -74,9 +74,15 @@ def healthy(variables: dict[str, str]) -> bool:
     return subprocess.run(command, env=variables, check=False, capture_output=True).returncode == 0
 
 
-def test_the_services_of_compose_work_together(tmp_path: Path) -> None:
+def test_the_services_of_compose_work_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
-    variables = environment(image_variables(), SERVER["environment"], port=port)
+    assert SERVER["environment"]["FLOWY_SIM_CONTROL_TOKEN"].startswith(
+        "${FLOWY_SIM_CONTROL_TOKEN:?"
+    )
+    token = {"FLOWY_SIM_CONTROL_TOKEN": "secret"}
+    variables = environment(image_variables(), SERVER["environment"], token, port=port)
     command = [*json.loads(instruction("ENTRYPOINT")), *json.loads(instruction("CMD"))]
     assert not healthy(variables)
     with running(command, env=variables, cwd=tmp_path, stdout=subprocess.PIPE) as server:
@@ -92,8 +98,11 @@ def test_the_services_of_compose_work_together(tmp_path: Path) -> None:
             assert worker.stderr is not None
             polling = [worker.stderr.readline() for _ in range(2)]
             assert all("INFO" in line for line in polling), polling
-            start = ["flowy", "start", "flowy.tutorial.workflows:ImageCategorization"]
+            start = ["flowy", "start", "flowy.tutorial:ImageCategorization"]
             subprocess.run([*start, str(SAMPLE), "150"], env=variables, check=True)
+            with pytest.raises(Exception, match="need the server's token"):
+                Endpoint(url).settle(30)
+            monkeypatch.setenv("FLOWY_SIM_CONTROL_TOKEN", "secret")
             endpoint = Endpoint(url)
             endpoint.settle(30)
             closed = endpoint.client().list_closed_workflow_executions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from flowy._cli import cli as flowy
+from flowy_sim import Latency, Limits
 from flowy_sim._cli import cli as flowy_sim
 from flowy_sim._cli.serve import serve
 from flowy_sim.pytest_plugin import _marker
@@ -97,6 +99,21 @@ def test_every_variable_and_option_is_on_the_page_about_configuration() -> None:
         re.findall(r"`(--[\w-]+)`", page)
     )
     assert all(f"`{keyword}`" in page for keyword in _marker.KEYWORDS)
+
+
+def test_every_quota_and_latency_is_on_the_page_about_configuration() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for field in dataclasses.fields(Limits):
+        default = field.default if isinstance(field.default, bool) else f"{field.default:,}"
+        assert re.search(rf"\| `{field.name}` \| `?{default}`? \|", page), field.name
+    presets = {name for name, value in vars(Latency).items() if isinstance(value, Latency)}
+    assert presets == set(re.findall(r"`Latency\.([A-Z]+)` \| `", page))
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)[1:]
+    assert words == sorted(words, key=str.casefold)
 
 
 def test_every_option_of_the_plugin_is_on_the_page_about_configuration(

@@ -25,7 +25,7 @@ Meaning = Callable[[ast.expr], object]
 _HARMLESS = (sorted, set, frozenset, len, any, all, sum)
 """What gives the same, in whatever order its argument comes."""
 
-_ORDERED = (list, tuple, iter, enumerate, zip, map, filter, max, min, reversed, collections.deque)
+_ORDERED = (list, tuple, iter, enumerate, zip, map, filter, reversed, collections.deque)
 """What depends on the order of its arguments, or passes it on."""
 
 _MAKE_SETS = frozenset(
@@ -92,7 +92,7 @@ def _goes_through(node: ast.AST, meaning: Meaning) -> Iterator[ast.expr]:
             yield from node.args[:1]
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop" and not node.args:
             yield node.func.value
-        elif target in (*_ORDERED, str, repr):
+        elif target in (*_ORDERED, str, repr) or (target in (max, min) and node.keywords):
             yield from node.args
 
 

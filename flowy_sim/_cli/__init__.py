@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from flowy_sim._cli.console import console
 from flowy_sim._cli.explore import explore
 from flowy_sim._cli.history import history
 from flowy_sim._cli.import_ import import_
@@ -52,6 +53,7 @@ Examples:
   flowy-sim replay shop hists/    does the current code make the same decisions?
   flowy-sim verify history.json   does the simulator write the same history?
   flowy-sim serve                 an endpoint for clients in any language
+  flowy-sim console --db swf.db   what is in a file of 'serve', in a browser
   flowy-sim snapshot --db swf.db  everything in a file, or a part of it"""
 
 
@@ -72,6 +74,7 @@ def cli() -> None:
     sys.path.insert(0, os.getcwd())
 
 
+cli.add_command(console)
 cli.add_command(explore)
 cli.add_command(history)
 cli.add_command(import_)

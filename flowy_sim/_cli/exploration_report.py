@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from flowy_sim.explore import Exploration
 
 _MOST_ENDINGS = 10
+_WIDTH = 80
 
 Report = Mapping[str, Any]
 """The report of an exploration as data; see `as_data`."""
@@ -35,6 +37,9 @@ def lines(found: Exploration, is_one_run: bool) -> Iterator[str]:
     yield "No failure." if is_one_run else f"No failure in {found}."
     if found.unreached:
         yield f"Note: {found.describe_unreached()}."
+    if not is_one_run:
+        for note in found.notes():
+            yield from wrap(note, _WIDTH, subsequent_indent="    ")
     yield from _endings(found.endings)
 
 
@@ -55,6 +60,9 @@ def as_data(found: Exploration, shard: str | None) -> Report:
         "complete": found.complete,
         "shard": shard,
         "endings": found.endings,
+        "struck": found.struck,
+        "never_struck": found.never_struck,
+        "conditions": found.met,
         "failure": failure
         and {
             "error": f"{type(failure.error).__name__}: {failure.error}",

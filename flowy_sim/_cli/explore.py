@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from inspect import isfunction, signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,7 @@ class ExploreOptions:
     activities: tuple[str, ...]
     deciders: tuple[str, ...]
     loop_workers: tuple[str, ...]
+    setups: tuple[str, ...]
     starts: str | None
     text: str | None
     task_list: str | None
@@ -59,6 +61,8 @@ class ExploreOptions:
     executor: str | None
     shard: str | None
     merge: bool
+    story: str
+    must_happen: bool
     seed: int
     choices: str | None
     as_json: bool
@@ -76,7 +80,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @options.activities
 @program.options
 @click.option(
-    "--domain", default="simulated", show_default=True, help="Domain in which everything runs."
+    "--domain", default=program.DOMAIN, show_default=True, help="Domain in which everything runs."
 )
 @click.option(
     "--invariants",
@@ -140,6 +144,18 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     help="Merge the reports of shards, which --json has written. The arguments are their files.",
 )
 @click.option(
+    "--story",
+    type=click.Choice(["short", "full"]),
+    default="short",
+    show_default=True,
+    help="How much to tell of the run that fails.",
+)
+@click.option(
+    "--must-happen",
+    is_flag=True,
+    help="Report a failure if a condition of Runner.sometimes was true in no run.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the samples of a large space."
 )
 @click.option("--choices", help="Choices of the only run to make, from the report of a failure.")
@@ -199,6 +215,7 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 processes=options.processes or None,
                 executor=executor,
                 shard=options.shard,
+                full_story=options.story == "full",
                 seed=options.seed,
                 choices=options.choices,
                 repeat=lambda written: _repeating_command(words, options, written),
@@ -212,7 +229,8 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         is_one_run = options.choices is not None
         report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
     click.echo(report, file=output)
-    return 0 if found.failure is None else 1
+    failed = found.failure is not None or (options.must_happen and found.never_met)
+    return 1 if failed else 0
 
 
 @contextmanager
@@ -253,6 +271,7 @@ class _Subject(NamedTuple):
 
 def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     """Return the test or the workflow that the arguments name."""
+    from flowy._cli import parse_argument
     from flowy_sim._cli.targets import find, found_at
     from flowy_sim.explore import WorkflowTest
 
@@ -266,11 +285,14 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         return _Subject(
             loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
         )
-    if timed or options.cancel:
-        raise click.UsageError("@SECONDS and --cancel need --decider.")
+    cancel = None if options.cancel is None else program.read_cancel(options.cancel)
     function = found_at(words[0]) if words else None
     if isfunction(function):
         _check_test(function, words)
+        if timed or cancel is not None:
+            raise click.UsageError(
+                "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
+            )
         activities = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
         return _Subject(words[0], function, invariants, {"activities": activities}, [])
@@ -282,6 +304,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         target.activities,
         options.real,
         options.completes,
+        partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
@@ -294,6 +317,7 @@ def _program(
     return program.program(
         options.deciders,
         options.loop_workers,
+        options.setups,
         options.starts,
         options.text,
         options.task_list,
@@ -374,10 +398,11 @@ def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices:
     line += [f"--activities={name}" for name in options.activities]
     line += [f"--decider={name}" for name in options.deciders]
     line += [f"--worker={name}" for name in options.loop_workers]
+    line += [f"--setup={name}" for name in options.setups]
     one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
     one |= {"cancel": options.cancel}
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
-    if options.domain != "simulated":
+    if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
     line += [f"--invariants={name}" for name in options.invariants]
     line += [f"--fault={name}" for name in options.faults]

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from flowy._client import Execution
     from flowy_sim.testing import Run, Runner
 
+DOMAIN = "simulated"
+"""The domain in which everything runs by default."""
+
 _AT = re.compile(r"(.+)@([0-9]+(?:\.[0-9]+)?)", re.DOTALL)
+
+_WRONG_SECONDS = re.compile(r"@(-[0-9.]+|[0-9.]+(e[0-9]+|ms|s|sec|m|min|h|d))$")
 
 
 class SignalAt(NamedTuple):
@@ -39,7 +44,15 @@ def read_signal(written: str) -> SignalAt:
     SignalAt(name='approve', text='by Ann', seconds=60.0)
     >>> read_signal("mail=ann@example.org")
     SignalAt(name='mail', text='ann@example.org', seconds=None)
+
+    Raises:
+        click.UsageError: it ends with seconds in another form, such as ``@60s``.
     """
+    wrong = _WRONG_SECONDS.search(written)
+    if wrong is not None:
+        raise click.UsageError(
+            f"--signal takes a number of seconds, such as @60, not {wrong[0]!r}."
+        )
     timed = _AT.fullmatch(written)
     rest = written if timed is None else timed[1]
     name, equals, text = rest.partition("=")
@@ -81,6 +94,13 @@ _OPTIONS = [
         help="Worker that polls by itself; can be given several times.",
     ),
     click.option(
+        "--setup",
+        "setups",
+        metavar="MODULE:NAME",
+        multiple=True,
+        help="Function to call first with a client, to register types; can be given several times.",
+    ),
+    click.option(
         "--start",
         "starts",
         metavar="NAME:VERSION",
@@ -105,6 +125,7 @@ class Program:
 
     Attributes:
         deciders, workers: the code that polls by itself.
+        setups: functions that are called before, with a client.
         type: the name and version of the workflow.
         text: its input.
         task_list: the task list of its decision tasks; None for that of its type.
@@ -115,6 +136,7 @@ class Program:
 
     deciders: tuple[Any, ...]
     workers: tuple[Any, ...]
+    setups: tuple[Any, ...]
     type: tuple[str, str]
     text: str | None
     task_list: str | None
@@ -128,10 +150,29 @@ class Program:
 
     def __call__(self, runner: Runner) -> Run:
         """Run the workflow to its end."""
+        from flowy._client import fault_code
+        from flowy.errors import StartError
+        from flowy_sim._clients.mock_swf import mock_swf
+        from flowy_sim.testing._loops import has_parameter
+
         for code in (*self.deciders, *self.workers):
             runner.loop(code)
+        client = runner.simulation.client()
+        with mock_swf(runner.simulation):
+            for setup in self.setups:
+                setup(*([client] if has_parameter(setup) else []))
         given = {} if self.task_list is None else {"task_list": self.task_list}
-        execution = runner.start(self.type, input=self.text, **given)
+        try:
+            execution = runner.start(self.type, input=self.text, **given)
+        except StartError as error:
+            cause = error.__cause__
+            if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
+                raise
+            raise StartError(
+                f"{' '.join(self.type)} is not registered in the domain {runner.domain!r}; let the "
+                "decider register it before it polls, or name a function that does so: "
+                "--setup MODULE:NAME"
+            ) from error
         send_later(runner, execution, self.signals, self.cancel)
         run = runner.finish(execution)
         assert not self.completes or run.status == "COMPLETED", run.describe()
@@ -172,6 +213,7 @@ def _if_open(send: Callable[[], None]) -> None:
 def program(
     deciders: Iterable[str],
     loop_workers: Iterable[str],
+    setups: Iterable[str],
     starts: str | None,
     text: str | None,
     task_list: str | None,
@@ -188,9 +230,9 @@ def program(
 
     found = tuple(map(polling_code, deciders))
     if not found:
-        if starts or text is not None or task_list or tuple(loop_workers):
+        if starts or text is not None or task_list or tuple(loop_workers) or tuple(setups):
             raise click.UsageError(
-                "--worker, --start, --input and --task-list need --decider MODULE:NAME."
+                "--worker, --setup, --start, --input and --task-list need --decider MODULE:NAME."
             )
         return None
     name, colon, version = (starts or "").rpartition(":")
@@ -199,6 +241,7 @@ def program(
     return Program(
         found,
         tuple(map(polling_code, loop_workers)),
+        tuple(map(polling_code, setups)),
         (name, version),
         text,
         task_list,

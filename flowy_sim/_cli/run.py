@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flowy_sim._cli.targets import Target
     from flowy_sim.testing._run import EventListener, Run
 
+_DOMAIN = "flowy_tutorial"
+
 LIVE_WORKERS = 2
 """The number of workers on each task list in real time by default."""
 
@@ -28,6 +30,7 @@ Examples:
   flowy-sim run
   flowy-sim run https://example.com/photo.jpg 200
   flowy-sim run shop.orders:Order 42 '{"gift": true}' --history order.json
+  flowy-sim run shop.orders:Order 42 --stub 'charge:1=result:"paid"'
   flowy-sim run shop.orders:Order 42 --aws --region eu-west-1 --domain shop
   flowy-sim run --decider shop:decide --worker shop:work --start order:1 --input 42
   flowy-sim run shop.orders:Refund -- -5    arguments that begin with a dash
@@ -52,6 +55,7 @@ _MAYBE_A_SIGNAL = ("waits for the signal", "nothing is scheduled")
 _WHERE_ACTIVITIES_ARE = (
     "Activities are looked up in the workflow's package; add modules with --activities MODULE."
 )
+_HOW_TO_STUB = "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +65,12 @@ class RunOptions:
     activities: tuple[str, ...]
     deciders: tuple[str, ...]
     loop_workers: tuple[str, ...]
+    setups: tuple[str, ...]
     starts: str | None
     text: str | None
     task_list: str | None
     signals: tuple[str, ...]
+    stubs: tuple[str, ...]
     cancel: str | None
     as_json: bool
     history: Path | None
@@ -75,7 +81,7 @@ class RunOptions:
     realtime: bool
     endpoint_url: str | None
     aws: bool
-    domain: str
+    domain: str | None
     region: str | None
     verbose: bool
 
@@ -90,9 +96,11 @@ class RunOptions:
             raise click.UsageError(
                 "--aws and --endpoint-url both name a service; give one of them."
             )
-        if (self.remote or self.realtime) and (self.deciders or self.signals or self.cancel):
+        if (self.remote or self.realtime) and (
+            self.deciders or self.signals or self.stubs or self.cancel
+        ):
             raise click.UsageError(
-                "--decider, --signal and --cancel are for simulated time; leave "
+                "--decider, --stub, --signal and --cancel are for simulated time; leave "
                 f"{service if self.remote else '--realtime'} out."
             )
         if self.remote and self.realtime:
@@ -123,6 +131,15 @@ class RunOptions:
     help="Signal to send after simulated seconds, at once by default. VALUE is JSON, or else text; "
     "with --decider it is text.",
 )
+@click.option(
+    "--stub",
+    "stubs",
+    metavar="STUB",
+    multiple=True,
+    help="Stub that answers for an activity, a child workflow or a Lambda function: "
+    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
+    "a file with definitions. Can be given several times.",
+)
 @options.as_json
 @click.option(
     "--history",
@@ -149,9 +166,8 @@ class RunOptions:
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
 @click.option(
     "--domain",
-    default="flowy_tutorial",
-    show_default=True,
-    help="Domain at the service, or of --decider.",
+    help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
+    f"{program.DOMAIN}]",
 )
 @click.option("--region", help="AWS region, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
@@ -218,6 +234,7 @@ def _program(options: RunOptions) -> program.Program | None:
     return program.program(
         options.deciders,
         options.loop_workers,
+        options.setups,
         options.starts,
         options.text,
         options.task_list,
@@ -247,6 +264,7 @@ class _Run:
         self._loops = loops
         self._options = options
         self._report = report
+        self._definitions = _definitions(options)
 
     def perform(self) -> int:
         """Run the workflow, report on it, and return the exit status."""
@@ -270,22 +288,30 @@ class _Run:
     def _simulate(self, on_event: EventListener) -> Run:
         from flowy._cli import parse_argument
         from flowy_sim._clients.simulation import Simulation
-        from flowy_sim.testing import Runner
+        from flowy_sim._server.stub_definitions import add_stub
+        from flowy_sim.testing import Runner, Stubs
 
         target, options = self._target, self._options
         simulation = Simulation(seed=options.seed or 0)
+        stubs = target.stubs if target is not None and target.stubs else Stubs()
+        for definition in self._definitions:
+            add_stub(stubs, definition)
         if target is None:
             assert self._loops is not None
-            return self._loops(
-                Runner(
-                    simulation, workers=options.workers, on_event=on_event, domain=options.domain
-                )
+            runner = Runner(
+                simulation,
+                stubs=stubs,
+                workers=options.workers,
+                on_event=on_event,
+                domain=options.domain or program.DOMAIN,
             )
+            with _errors_of_loops():
+                return self._loops(runner)
         runner = Runner(
             simulation,
             activities=target.activities,
             workflows=target.workflows,
-            stubs=target.stubs,
+            stubs=stubs,
             workers=options.workers,
             on_event=on_event,
         )
@@ -315,7 +341,7 @@ class _Run:
     def _hint(self, explanation: str) -> str:
         """Return what to do about an execution that waits for something that will not come."""
         if self._target is not None and self._target.missing:
-            return f"\n{_WHERE_ACTIVITIES_ARE}"
+            return f"\n{_WHERE_ACTIVITIES_ARE}\n{_HOW_TO_STUB}"
         if self._options.realtime or not any(words in explanation for words in _MAYBE_A_SIGNAL):
             return ""
         return f"\n{_HOW_TO_SIGNAL}"
@@ -332,14 +358,49 @@ class _Run:
                 yield progress.update
 
 
+@contextmanager
+def _errors_of_loops() -> Iterator[None]:
+    """End the program with the place of an error in a decider or worker, and a message."""
+    from botocore import __path__ as botocore
+
+    from flowy.errors import FlowyError
+    from flowy_sim import __path__ as simulator
+    from flowy_sim._cli.targets import where
+    from flowy_sim.testing import StuckError
+
+    try:
+        yield
+    except (FlowyError, StuckError):
+        raise
+    except Exception as error:
+        click.echo(where(error, *botocore, *simulator), err=True, nl=False)
+        raise click.ClickException(f"a decider or worker fails: {type(error).__name__}") from error
+
+
+def _definitions(options: RunOptions) -> list[dict[str, Any]]:
+    """Return the definitions of stubs.
+
+    Raises:
+        click.UsageError: one is wrong.
+    """
+    if not options.stubs:
+        return []
+    from flowy_sim._server.stub_definitions import read_stubs
+
+    try:
+        return [each for stub in options.stubs for each in read_stubs(stub)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _service(options: RunOptions) -> SwfService | None:
     """Return where the workflow runs; None for a simulation in virtual time."""
     from flowy_sim._cli.live import amazon, in_real_time, service_at
 
     if options.aws:
-        return amazon(options.region, options.domain)
+        return amazon(options.region, options.domain or _DOMAIN)
     if options.endpoint_url is not None:
-        return service_at(options.endpoint_url, options.region, options.domain)
+        return service_at(options.endpoint_url, options.region, options.domain or _DOMAIN)
     return in_real_time(options.seed or 0) if options.realtime else None
 
 
@@ -349,8 +410,9 @@ def _farewell(run: Run, options: RunOptions) -> str:
     workflow_id = safe_text(run.workflow_id)
     if not options.remote:
         return f"Interrupted while {workflow_id} was open."
+    domain = options.domain or _DOMAIN
     return (
         f"Interrupted. The execution {workflow_id} (run {run.run_id}) continues in the domain "
-        f"{options.domain}; to end it: aws swf terminate-workflow-execution "
-        f"--domain {options.domain} --workflow-id {workflow_id}"
+        f"{domain}; to end it: aws swf terminate-workflow-execution "
+        f"--domain {domain} --workflow-id {workflow_id}"
     )

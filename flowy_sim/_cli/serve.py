@@ -24,7 +24,8 @@ _EXAMPLE = """\b
 Example:
   flowy-sim serve --clock virtual
   AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
-  flowy-sim serve --clock virtual -- npm test"""
+  flowy-sim serve --clock virtual -- npm test
+  flowy-sim serve --stub 'charge:1=result:"paid"' --stub stubs.json"""
 
 
 def _clocks(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
@@ -141,6 +142,15 @@ class _FromEnvironment(click.Command):
     "time.",
 )
 @click.option(
+    "--stub",
+    "stubs",
+    multiple=True,
+    metavar="STUB",
+    help="Stub that answers for an activity, a child workflow or a Lambda function: "
+    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
+    "a file with definitions. Can be given several times.",
+)
+@click.option(
     "--lambda",
     "functions",
     multiple=True,
@@ -175,6 +185,13 @@ class _FromEnvironment(click.Command):
 )
 @click.option(
     "--allow-origin", multiple=True, metavar="URL", help="Origin of web pages that may call."
+)
+@click.option(
+    "--request-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Number of seconds after which a request that is not complete is given up.",
 )
 @click.option(
     "--max-connections",
@@ -231,7 +248,13 @@ def serve(
         from flowy_sim._console.application import console
         from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
-        from flowy_sim._server.server import Server, listen, serving_in_thread, url_of
+        from flowy_sim._server.server import (
+            Server,
+            listen,
+            new_event_loop,
+            serving_in_thread,
+            url_of,
+        )
         from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
@@ -263,8 +286,8 @@ def serve(
     )
     try:
         if not command:
-            with collecting_rarely():
-                asyncio.run(server.serve(lambda: _greet(url_of(listener), host)))
+            with collecting_rarely(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(server.serve(lambda: _greet(url_of(listener), host)))
             return
         with serving_in_thread(server):
             there = Endpoint(url_of(listener)).environment
@@ -288,13 +311,14 @@ def _settings(
     keys: Path | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    stubs: tuple[str, ...],
     functions: tuple[str, ...],
     lambda_takes: tuple[str, ...],
     **others: Any,
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings
-    from flowy_sim._server.stub_definitions import read_lambdas
+    from flowy_sim._server.stub_definitions import read_lambdas, read_stubs
     from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -311,7 +335,10 @@ def _settings(
         secrets, accounts = ({}, {}) if keys is None else read_keys(keys)
         return ServerSettings(
             simulation=simulation,
-            stubs=read_lambdas(functions, lambda_takes),
+            stubs=(
+                *(each for stub in stubs for each in read_stubs(stub)),
+                *read_lambdas(functions, lambda_takes),
+            ),
             secrets=secrets,
             accounts=accounts,
             hosts=allow_host,

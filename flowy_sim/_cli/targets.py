@@ -202,7 +202,7 @@ def _imports(name: str) -> Iterator[None]:
                 raise click.ClickException(str(error)) from error
             raise _MissingModule(name, cause.name) from error
         if cause is not None:
-            click.echo(_where(cause), err=True, nl=False)
+            click.echo(where(cause, registration.__file__), err=True, nl=False)
         raise click.ClickException(str(error)) from error
     except SystemExit as error:
         raise click.ClickException(
@@ -211,12 +211,18 @@ def _imports(name: str) -> Iterator[None]:
         ) from error
 
 
-def _where(error: BaseException) -> str:
-    """Return the end of a traceback, without the frames of the import system."""
+def where(error: BaseException, *machinery: str) -> str:
+    """Return the end of a traceback, without the frames of the import system and of libraries.
+
+    Args:
+        error: what was raised.
+        machinery: parts of the names of further files whose frames are left out.
+    """
+    left_out = ("importlib", *machinery)
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != registration.__file__
+        if not any(part in frame.filename for part in left_out)
     ]
     return "".join(
         [*traceback.format_list(frames[-_FRAMES:]), *traceback.format_exception_only(error)]

@@ -179,12 +179,14 @@ class Simulation:
             domain: the domain's name, of the simulation's region.
 
         Returns:
-            ``PollForDecisionTask`` or ``PollForActivityTask``, and the list's name, of each.
+            ``PollForDecisionTask`` or ``PollForActivityTask``, and the list's name, of each; none
+            if the domain is not registered.
         """
         with self._lock:
             if self.clock.runs:
                 self.host.engines.run_until(self.host.time_skipping.present())
-            found = self.engine().lists_with_tasks(domain)
+            engine = self.engine()
+            found = engine.lists_with_tasks(domain) if domain in engine.domains else ()
             return {(POLL_OF[kind], name) for kind, _, name in found}
 
     def engine(self) -> Engine:

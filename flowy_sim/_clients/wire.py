@@ -69,7 +69,11 @@ def read_body(body: bytes) -> dict[str, Any]:
     {'name': 'shop'}
     """
     try:
-        members = json.loads(body, parse_constant=_refuse_constant)
+        # JSON in another encoding than UTF-8 has a byte-order mark, or zero bytes.
+        if body[:1] in b"\xef\xfe\xff" or b"\0" in body[:4]:
+            members = json.loads(body, parse_constant=_refuse_constant)
+        else:
+            members = _read(body.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         raise SerializationException from None
     if not isinstance(members, dict):
@@ -140,7 +144,9 @@ def spelled(value: Any) -> str:
         return f"[{','.join(map(spelled, value))}]"
     if kind is datetime:
         return spelled_instant(value)
-    return json.dumps(value)
+    if kind is bool:
+        return "true" if value else "false"
+    return str(value) if kind is int else json.dumps(value)
 
 
 def spelled_instant(instant: datetime) -> str:
@@ -172,3 +178,6 @@ def _response(status: int, body: bytes, request_id: str, headers: Mapping[str, s
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_read = json.JSONDecoder(parse_constant=_refuse_constant).decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
@@ -22,17 +23,17 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from flowy_sim._console import execution, executions, task_lists
+from flowy_sim._console import actions, execution, executions, task_lists
 from flowy_sim._console.access import Access, LoginNeededError
 from flowy_sim._console.drawn import Drawer
 from flowy_sim._console.executions import Elsewhere
 from flowy_sim._console.renderer import render
 from flowy_sim._console.served import ServedSources
-from flowy_sim._console.source import Place, Source, SourceError
+from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._server.guard import ForbiddenError, Guard
-from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
+from flowy_sim._server.http import read_body
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
@@ -49,10 +50,14 @@ _ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "assets"))
 class Sources(Protocol):
     """Finds sources."""
 
-    def find(self, place: Place) -> Source | None:
+    def find(self, place: Place, is_gone: IsGone) -> Source | None:
         """Return the source of a place, with defaults for what is empty in it.
 
         None if there is no such simulation.
+
+        Args:
+            place: what a page is about.
+            is_gone: returns whether the browser waits for the page no longer.
 
         Raises:
             SourceError: there is no such region or domain.
@@ -92,10 +97,13 @@ class Console:
                     self._page(task_lists.task_lists, task_lists.TEMPLATE),
                 ),
                 Route(f"{start}/{PAGES}/data", self._text(execution.data)),
+                Route(f"{start}/{PAGES}/stamp", self._text(_stamp)),
                 Route(f"{start}/{PAGES}/history", self._text(execution.history)),
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
                 Route(f"{start}/{PAGES}/stream", self._stream),
+                Route(f"{start}/{PAGES}/act/{{name}}", self._action(_acted), methods=["POST"]),
+                Route(f"{start}/{PAGES}/copy/{{name}}", self._action(_copied), methods=["POST"]),
             ]
         routes.append(Route("/{simulation}", _with_slash))
         return Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
@@ -138,7 +146,7 @@ class Console:
             place = self._place(request, query)
             try:
                 self._access.check(request, place.account)
-                source = self._sources.find(place)
+                source = self._sources.find(place, request.is_disconnected)
                 if source is None:
                     return await self._unknown_simulation(request, place, depth)
                 visit = self._visit(request, source, query, depth)
@@ -150,7 +158,9 @@ class Console:
             except ForbiddenError as error:
                 return _refusal(403, str(error), depth)
             except SourceError as error:
-                source = self._sources.find(Place(place.simulation, place.account))
+                source = self._sources.find(
+                    Place(place.simulation, place.account), request.is_disconnected
+                )
                 if source is None:
                     return _refusal(404, str(error), depth)
                 visit = self._visit(request, source, {}, depth)
@@ -172,7 +182,7 @@ class Console:
             place = self._place(request, query)
             try:
                 self._access.check(request, place.account)
-                source = self._sources.find(place)
+                source = self._sources.find(place, request.is_disconnected)
                 if source is None:
                     return _failure(404, f"There is no simulation {place.simulation!r} yet.")
                 visit = self._visit(request, source, query, 1)
@@ -188,16 +198,46 @@ class Console:
 
         return answer
 
+    def _action(
+        self, answer: Callable[[Visit, str, dict[str, str]], Awaitable[dict[str, Any]]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests to act, which forms of pages send.
+
+        Args:
+            answer: acts, given the name of the action and the fields of its form.
+        """
+
+        async def handle(request: Request) -> Response:
+            query = query_of(request)
+            place = self._place(request, query)
+            try:
+                body = await read_body(request.receive)
+                self._access.check_action(request, place.account, body)
+                source = self._sources.find(place, request.is_disconnected)
+                if source is None:
+                    return _failure(404, f"There is no simulation {place.simulation!r} yet.")
+                visit = self._visit(request, source, query, 1)
+                name = request.path_params["name"]
+                return JSONResponse(await answer(visit, name, _fields(body)))
+            except (LoginNeededError, ForbiddenError) as error:
+                return _failure(403, str(error) or "Log in first.")
+            except SourceError as error:
+                return _failure(_status(error), str(error), error.code)
+
+        return handle
+
     async def _shown(self, visit: Visit, gather: Gather, template: str) -> Response:
         """Return a page, or the error of its source where its content would be."""
+        # What changes from here on, the page may not show yet.
+        stamp = visit.source.stamp()
         try:
             content = await gather(visit)
         except SourceError as error:
             return await self._error_page(visit, error)
-        return await self._rendered(visit, template, content)
+        return await self._rendered(visit, template, {**content, "stamp": stamp})
 
     async def _error_page(self, visit: Visit, error: SourceError) -> Response:
-        content = {"message": str(error), "code": error.code}
+        content = {"message": str(error), "code": error.code, "stamp": ""}
         return await self._rendered(visit, "error.html", content, _status(error))
 
     async def _rendered(
@@ -214,7 +254,7 @@ class Console:
                 "link": visit.link,
                 "here": visit.here,
                 "place": visit.source.place,
-                "places": await visit.source.places(),
+                "places": await self._places(visit),
                 "clock": visit.source.clock(),
                 "live": "stream" if self._streams is not None else "poll",
                 "can_act": visit.source.can_act,
@@ -227,6 +267,11 @@ class Console:
         if is_new:
             self._access.set_cookie(visit.request, response, session)
         return response
+
+    async def _places(self, visit: Visit) -> list[Place]:
+        """Return the places that a browser may see."""
+        account = self._access.account_of(visit.request)
+        return [each for each in await visit.source.places() if account in ("", each.account)]
 
     def _place(self, request: Request, query: dict[str, str]) -> Place:
         account = query.get("account") or self._access.account_of(request)
@@ -269,8 +314,8 @@ class Console:
             session = self._access.log_in(
                 form.get("token", ""), form.get("key", ""), form.get("secret", "")
             )
-        except (ForbiddenError, BodyTooLargeError) as error:
-            return self._login_page(request, 1, str(error) or "The form is too large.")
+        except ForbiddenError as error:
+            return self._login_page(request, 1, str(error))
         to = query_of(request)
         page = to.get("page", "")
         path = f"../{PAGES}/{page}" if page in _PAGES else "../"
@@ -280,15 +325,44 @@ class Console:
         return response
 
 
-def console(simulations: Simulations, settings: ServerSettings) -> Console:
-    """Return the console of a server; see `flowy_sim._server.server.MakePages`."""
-    return Console(ServedSources(simulations, settings.account), settings, Streams(simulations))
+def console(simulations: Simulations, settings: ServerSettings, *, can_act: bool = True) -> Console:
+    """Return the console of a server; see `flowy_sim._server.server.MakePages`.
+
+    Args:
+        simulations: what it shows.
+        settings: how the server is set up.
+        can_act: whether pages may change something.
+    """
+    sources = ServedSources(simulations, settings.account, can_act)
+    return Console(sources, settings, Streams(simulations))
+
+
+async def _stamp(visit: Visit, drawer: Drawer) -> str:
+    return json.dumps(visit.source.stamp())
+
+
+async def _acted(visit: Visit, name: str, fields: dict[str, str]) -> dict[str, Any]:
+    return (await actions.act(visit, name, fields))._asdict()
+
+
+async def _copied(visit: Visit, name: str, fields: dict[str, str]) -> dict[str, Any]:
+    return (await actions.copied(visit, name, fields))._asdict()
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    try:
+        fields = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict) or not all(isinstance(each, str) for each in fields.values()):
+        raise SourceError("The body is not a JSON object of strings.")
+    return fields
 
 
 async def _form(request: Request) -> dict[str, str]:
     from urllib.parse import parse_qsl
 
-    body = await read_body(read_headers(request.scope), request.receive)
+    body = await read_body(request.receive)
     return dict(parse_qsl(body.decode("utf-8", "replace")))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flowy_sim._console.commands import copies
 from flowy_sim._console.drawn import Drawer, Job, draw_data, draw_history
 from flowy_sim._console.source import OPEN, ExecutionRow, SourceError
 from flowy_sim._console.visit import Visit
@@ -23,7 +24,8 @@ async def execution(visit: Visit, drawer: Drawer) -> dict[str, Any]:
     """
     row, job = await _asked_for(visit)
     drawn = await drawer.draw(job)
-    runs = [each for each in await visit.source.runs(row.workflow_id) if each.run_id != row.run_id]
+    found = [] if visit.source.is_costly else await visit.source.runs(row.workflow_id)
+    runs = [each for each in found if each.run_id != row.run_id]
     return {
         "row": row,
         "is_open": row.status == OPEN,
@@ -33,7 +35,19 @@ async def execution(visit: Visit, drawer: Drawer) -> dict[str, Any]:
         "more_runs": len(runs[_RUNS:]),
         "heartbeats": await visit.source.heartbeats(row.workflow_id, row.run_id),
         "now": job.now,
+        "calls": [
+            copies(title, operation, _named(visit, row), visit.target)
+            for title, operation in (
+                ("Describe the execution", "DescribeWorkflowExecution"),
+                ("Get its history", "GetWorkflowExecutionHistory"),
+            )
+        ],
     }
+
+
+def _named(visit: Visit, row: ExecutionRow) -> dict[str, Any]:
+    execution = {"workflowId": row.workflow_id, "runId": row.run_id}
+    return {"domain": visit.source.place.domain, "execution": execution}
 
 
 async def data(visit: Visit, drawer: Drawer) -> str:

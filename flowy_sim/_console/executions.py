@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from flowy_sim._console.commands import Copies, copies
 from flowy_sim._console.renderer import parse_iso
-from flowy_sim._console.source import STATUSES, Filter, SourceError
+from flowy_sim._console.source import OPEN, STATUSES, Filter, SourceError
 from flowy_sim._console.visit import Visit
+from flowy_sim._simulation.clock import from_milliseconds
 
 TEMPLATE = "executions.html"
 
@@ -71,7 +74,7 @@ async def executions(visit: Visit) -> dict[str, Any]:
     """
     wanted = filter_of(dict(visit.query))
     exactly = False
-    if wanted.text:
+    if wanted.text and not visit.source.is_costly:
         found = await visit.source.find_run(wanted.text)
         if found is not None:
             raise Elsewhere(visit.link("execution", workflow=found.workflow_id, run=found.run_id))
@@ -93,4 +96,29 @@ async def executions(visit: Visit) -> dict[str, Any]:
         "next_url": "" if page.end is None else visit.link(**{**kept, "before": page.end}),
         "first_url": visit.link(**without_page) if wanted.before is not None else "",
         "now": visit.source.clock().now,
+        "calls": list(_calls(visit, wanted)),
     }
+
+
+def _calls(visit: Visit, wanted: Filter) -> Iterator[Copies]:
+    """Yield what lists the same executions with Amazon SWF, which can filter by one thing only."""
+    request: dict[str, Any] = {"domain": visit.source.place.domain}
+    first = from_milliseconds(wanted.started_from or 0)
+    request["startTimeFilter"] = {"oldestDate": first}
+    if wanted.started_to is not None:
+        request["startTimeFilter"]["latestDate"] = from_milliseconds(wanted.started_to)
+    if wanted.workflow_id or wanted.text:
+        request["executionFilter"] = {"workflowId": wanted.workflow_id or wanted.text}
+    elif wanted.type_name:
+        version = {"version": wanted.type_version} if wanted.type_version else {}
+        request["typeFilter"] = {"name": wanted.type_name, **version}
+    elif wanted.tag:
+        request["tagFilter"] = {"tag": wanted.tag}
+    if wanted.status in ("", OPEN) and wanted.closed_from is None and wanted.closed_to is None:
+        yield copies("List open executions", "ListOpenWorkflowExecutions", request, visit.target)
+    if wanted.status != OPEN:
+        if wanted.status and not {"executionFilter", "typeFilter", "tagFilter"} & request.keys():
+            request = {**request, "closeStatusFilter": {"status": wanted.status}}
+        yield copies(
+            "List closed executions", "ListClosedWorkflowExecutions", request, visit.target
+        )

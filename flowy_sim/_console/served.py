@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from flowy_sim._console.search import Search
+from flowy_sim._console.served_clock import MOVES, clock_of
 from flowy_sim._console.source import (
     OPEN,
     PAGE,
@@ -24,54 +25,37 @@ from flowy_sim._console.source import (
     Filter,
     Heartbeat,
     HeldRow,
+    IsGone,
     Place,
     PollerRow,
     Recorded,
     SourceError,
     TaskListRow,
 )
-from flowy_sim._engine import queues
+from flowy_sim._console.stream import stamp
+from flowy_sim._engine import queues, tokens
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.queues import Effect
+from flowy_sim._engine.tokens import TaskToken
 from flowy_sim._events.waits import Workers
 from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList
-from flowy_sim._simulation.settings import REAL, rate_of
 from flowy_sim._storage.journal import JournalError
 
 _SLICE = 500
 """The number of executions or events that are read before calls are answered again."""
 _EXAMINED = 20_000
 """The number of executions that a search for a text examines for one page."""
+_FILE = "A file does not say which workers poll."
 _COUNTED = 2_000
 """The number of executions that may be counted one by one."""
 
-_EFFECTS = {
-    "timer": "timer {0} fires",
-    "zero timer": "timer {0} fires",
-    "activity task time-out": "activity {0} times out",
-    "decision task time-out": "a decision task times out",
-    "execution time-out": "the execution times out",
-    "lambda time-out": "Lambda function {0} times out",
-    "activity cancel": "activity {0} is canceled",
-    "external request": "a request to another execution arrives",
-    "external confirmation": "a request to another execution is confirmed",
-    "child start": "child {0} starts",
-    "child started": "the start of child {0} is reported",
-    "child close": "the close of child {0} is reported",
-    "child policy": "the child policy is applied to {0}",
-    "lambda start": "Lambda function {0} starts",
-    "lambda close": "Lambda function {0} ends",
-}
-"""What each kind of effect does, in words."""
 _KINDS = {queues.DECISION: "decision", queues.ACTIVITY: "activity"}
 _KIND_OF = {POLL_OF[kind]: name for kind, name in _KINDS.items()}
-_NAMES = ("timerId", "activityId", "workflowId", "id")
 
 
 class ServedSource:
@@ -85,7 +69,8 @@ class ServedSource:
         can_act: whether pages may change something.
     """
 
-    unknown: Sequence[str] = ()
+    endpoint: str | None = None
+    is_costly = False
 
     def __init__(
         self,
@@ -99,6 +84,7 @@ class ServedSource:
         self.engine = engine
         self.domain = domain
         self.can_act = can_act
+        self.unknown: Sequence[str] = () if can_act else (_FILE,)
         self.place = Place(
             simulation.name,
             simulation.account,
@@ -111,14 +97,13 @@ class ServedSource:
         """Return the clock of the simulation."""
         return clock_of(self.simulation)
 
+    def stamp(self) -> str:
+        """Return a text that differs once something may have changed in the simulation."""
+        return "-".join(map(str, stamp(self.simulation)))
+
     async def places(self) -> list[Place]:
-        """Return the domains of all simulations of the account."""
-        return [
-            place
-            for simulation in self._simulations
-            if simulation.account == self.simulation.account
-            for place in _places(simulation)
-        ]
+        """Return the domains of all simulations."""
+        return [place for simulation in self._simulations for place in _places(simulation)]
 
     async def types(self) -> list[tuple[str, str]]:
         """Return the names and versions of the registered workflow types."""
@@ -188,6 +173,8 @@ class ServedSource:
 
     def workers(self) -> Workers:
         """Return the lists that are polled; which types are implemented is unknown."""
+        if not self.can_act:
+            return Workers(None, None, ())
         lists: dict[str, list[str]] = {DECISION_POLL: [], ACTIVITY_POLL: []}
         for task_list in self.simulation.presence.polled_lists():
             if task_list.domain == self.place.domain and task_list.region == self.place.region:
@@ -226,7 +213,33 @@ class ServedSource:
 
     async def task_lists(self) -> list[TaskListRow]:
         """Return the task lists of the domain on which a task waits, or which somebody polls."""
-        return [] if self.domain is None else _task_lists(self.simulation, self.domain)
+        if self.domain is None:
+            return []
+        rows = _task_lists(self.simulation, self.domain)
+        if not self.can_act:
+            for row in rows:
+                row.pollers = None
+        return rows
+
+    async def task_token(self, workflow_id: str, run_id: str, activity_id: str) -> str:
+        """Return the token of an activity task that a worker has."""
+        execution = self.execution(workflow_id, run_id)
+        task = execution.activities.get(activity_id)
+        if task is None or not task.is_held:
+            raise SourceError(f"No worker has an activity task {activity_id!r}.")
+        token = TaskToken(
+            tokens.ACTIVITY, task.opened_id, task.started_id, 0, execution.run_id, workflow_id
+        )
+        return execution.engine.tokens.write(token)
+
+    async def move(self, how: str, seconds: float) -> str:
+        """Move the clock of the simulation."""
+        try:
+            sentence = await MOVES[how](self.simulation, seconds)
+            await self.simulation.journal.durable()
+        except (ValueError, JournalError) as error:
+            raise SourceError(str(error)) from error
+        return sentence
 
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a call of Amazon SWF."""
@@ -252,7 +265,7 @@ class ServedSources:
         self._account = account
         self._can_act = can_act
 
-    def find(self, place: Place) -> ServedSource | None:
+    def find(self, place: Place, is_gone: IsGone) -> ServedSource | None:
         """Return the source of a place, with defaults for what is empty in it.
 
         By default it shows the domain with most executions. None if there is no such simulation;
@@ -271,33 +284,6 @@ class ServedSources:
         return ServedSource(
             self.simulations, simulation, engine, _domain(engine, place.domain), self._can_act
         )
-
-
-def clock_of(simulation: ServedSimulation) -> Clock:
-    """Return the clock of a simulation, and what happens next."""
-    mode = simulation.clock.mode
-    rate = 1.0 if mode == REAL else rate_of(mode)
-    pending = [
-        (effect[0], engine.region, effect[1])
-        for engine in simulation.engines
-        if (effect := engine.effects.peek()) is not None
-    ]
-    if not pending:
-        return Clock(simulation.clock.milliseconds, mode, rate)
-    at, _, first = min(pending, key=lambda each: each[:2])
-    return Clock(simulation.clock.milliseconds, mode, rate, at, in_words(first))
-
-
-def in_words(effect: Effect) -> str:
-    """Return what an effect does, in words."""
-    about = effect.arguments[0]
-    execution = about if isinstance(about, Execution) else about.execution
-    name = ""
-    if not isinstance(about, Execution):
-        opened = execution.attributes(about.opened_id)
-        name = next((str(opened[each]) for each in _NAMES if each in opened), "")
-    what = _EFFECTS.get(effect.kind, effect.kind).replace("{0}", name)
-    return f"{what} ({execution.workflow_id})"
 
 
 def row_of(execution: Any) -> ExecutionRow:

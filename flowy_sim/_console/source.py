@@ -6,7 +6,7 @@ scans more than a page needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +29,7 @@ PAGE = 100
 """The maximum number of executions on a page."""
 
 Event = dict[str, Any]
+IsGone = Callable[[], Awaitable[bool]]
 
 
 class SourceError(Exception):
@@ -195,7 +196,7 @@ class TaskListRow:
         backlog: the number of tasks that wait.
         oldest: since when the one has waited that has waited longest, in milliseconds since 1970;
             None if none waits.
-        pollers: who polls it.
+        pollers: who polls it; None if that is unknown.
         held: the tasks of it that were handed out, at most `PAGE`.
         held_count: their number.
     """
@@ -204,14 +205,14 @@ class TaskListRow:
     name: str
     backlog: int = 0
     oldest: int | None = None
-    pollers: list[PollerRow] = field(default_factory=list)
+    pollers: list[PollerRow] | None = field(default_factory=list)
     held: list[HeldRow] = field(default_factory=list)
     held_count: int = 0
 
     @property
     def is_stuck(self) -> bool:
         """Whether tasks wait for which no worker polls."""
-        return bool(self.backlog) and not self.pollers
+        return bool(self.backlog) and self.pollers == []
 
 
 class Heartbeat(NamedTuple):
@@ -243,18 +244,30 @@ class Recorded(NamedTuple):
 class Source(Protocol):
     """Executions of one domain, and what is around them.
 
+    Simulations answer everything at once. Amazon SWF answers only its own operations, each as a
+    request that counts.
+
     Attributes:
         place: what it is about, with nothing left empty but what does not exist.
         can_act: whether it accepts calls that change something.
+        is_costly: whether each question takes a request that counts.
         unknown: sentences about what cannot be known here.
+        endpoint: the URL that SWF clients call, or empty for Amazon SWF itself; None if it is the
+            URL of the page.
     """
 
     place: Place
     can_act: bool
+    is_costly: bool
+    endpoint: str | None
     unknown: Sequence[str]
 
     def clock(self) -> Clock:
         """Return its clock."""
+        ...
+
+    def stamp(self) -> str:
+        """Return a text that differs once something may have changed; empty if that is unknown."""
         ...
 
     async def places(self) -> list[Place]:
@@ -324,6 +337,26 @@ class Source(Protocol):
 
         Raises:
             SourceError: there is no such execution, or its history cannot be read.
+        """
+        ...
+
+    async def task_token(self, workflow_id: str, run_id: str, activity_id: str) -> str:
+        """Return the token of an activity task that a worker has.
+
+        Raises:
+            SourceError: no worker has it.
+        """
+        ...
+
+    async def move(self, how: str, seconds: float) -> str:
+        """Move the clock; return what has happened, as a sentence.
+
+        Args:
+            how: one of `flowy_sim._console.actions.MOVES`.
+            seconds: by how much, to advance it.
+
+        Raises:
+            SourceError: it cannot be moved like this.
         """
         ...
 

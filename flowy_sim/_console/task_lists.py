@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowy_sim._console.commands import copies
 from flowy_sim._console.visit import Visit
 
 TEMPLATE = "task-lists.html"
+
+_COPIED = 10
+"""The number of task lists that can be copied as commands."""
 
 
 async def task_lists(visit: Visit) -> dict[str, Any]:
@@ -15,4 +19,17 @@ async def task_lists(visit: Visit) -> dict[str, Any]:
     Raises:
         SourceError: the lists cannot be read.
     """
-    return {"lists": await visit.source.task_lists(), "now": visit.source.clock().now}
+    lists = await visit.source.task_lists()
+    return {
+        "lists": lists,
+        "now": visit.source.clock().now,
+        "calls": [
+            copies(
+                f"Count the {each.kind} tasks of {each.name}",
+                f"CountPending{each.kind.capitalize()}Tasks",
+                {"domain": visit.source.place.domain, "taskList": {"name": each.name}},
+                visit.target,
+            )
+            for each in lists[:_COPIED]
+        ],
+    }

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 
+from flowy_sim._console.commands import Target
 from flowy_sim._console.source import Place, Source
 
 PAGES = "_console"
@@ -81,6 +82,12 @@ class Visit:
         """The URL that SWF clients call, as this request reached the server."""
         name = self.source.place.simulation
         return f"{self.request.url.scheme}://{self.request.url.netloc}" + (f"/{name}" * bool(name))
+
+    @property
+    def target(self) -> Target:
+        """Where commands go that do what the page does."""
+        endpoint = self.source.endpoint
+        return Target(self.endpoint if endpoint is None else endpoint, self.source.place.region)
 
 
 def encoded(query: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from flowy_sim._report.scale import WIDTH
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 SCRIPTS = (
     *("scale.js", "drawing.js", "address.js", "details.js", "keys.js"),
@@ -158,6 +159,7 @@ class RunView:
         self.picture = Picture(timeline, now if is_open else None)
         self.payloads = _payloads(events, is_open=is_open)
         rows, self._whole = event_rows(events, timeline)
+        self.events_cut = sum(row.is_cut for row in rows)
         self.chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
 
     def data(self) -> dict[str, Any]:
@@ -226,6 +228,7 @@ def environment(*packages: str) -> Environment:
     )
     environment.filters["harmless"] = lambda text: safe_text(text, LABEL)
     environment.filters["harmless_lines"] = safe_lines
+    environment.filters["text"] = _text
     environment.filters["digest"] = _digest
     return environment
 
@@ -241,6 +244,16 @@ def _joined_scripts() -> str:
     """Return all modules as one, because a module in a page cannot import another."""
     joined = "".join(map(asset, SCRIPTS))
     return re.sub(r"^import .*;\n|^export ", "", joined, flags=re.MULTILINE)
+
+
+def _text(text: str) -> Markup:
+    """Escape what is the content of an element, in which quotes are harmless.
+
+    JSON is full of them: pages of 10,000 events are a tenth smaller if they stay as they are.
+    """
+    from markupsafe import Markup
+
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - It is escaped.
 
 
 def _digest(text: str) -> str:

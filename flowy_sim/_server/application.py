@@ -1,11 +1,11 @@
-"""The ASGI application: it checks requests, and routes them to Amazon SWF or to the control API."""
+"""The application: it judges requests, and routes them to Amazon SWF or to the control API."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,25 +15,29 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from flowy_sim._clients.wire import Response
+from flowy_sim._engine.faults import Fault
+from flowy_sim._server.asgi import AsgiCycle
 from flowy_sim._server.auth import Authenticator
-from flowy_sim._server.calls import CallHandler, Observe
+from flowy_sim._server.calls import CallHandler
+from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
-from flowy_sim._server.guard import ForbiddenError, Guard, with_page_headers
-from flowy_sim._server.http import HeadTooLargeError, Receive, Scope, Send, read_headers, respond
-from flowy_sim._server.metrics import Metrics
+from flowy_sim._server.guard import ANY, ForbiddenError, Guard, with_page_headers
+from flowy_sim._server.http import PREFIX, HttpRequest, text_response
+from flowy_sim._server.metrics import OK, AccessLogEntry, Metrics, entry_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
 #: The paths to which SWF clients post: the root, or the name of a simulation. Those that send CBOR
 #: add a path of their own.
-_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?(?:service/[^/]+/operation/[^/]+)?")
+Observe = Callable[[AccessLogEntry], object]
 
+_CALLS = re.compile(r"/(?:([A-Za-z0-9][A-Za-z0-9._-]{0,63})/?)?(?:service/[^/]+/operation/[^/]+)?")
 #: Part of the paths of everything that belongs to pages, apart from the first page itself, which is
 #: at the root or at the name of a simulation, for programs that accept HTML.
 _PAGES = "/_console/"
 _HTML = "text/html"
-
-_HEAD_TOO_LARGE = Response(431, {"Content-Length": "0", "Connection": "close"}, b"")
+#: The headers of replies that web pages may read.
+_EXPOSED = ["x-amzn-RequestId", "x-amzn-ErrorType"]
 
 
 class Pages(Protocol):
@@ -59,7 +63,7 @@ class Application:
         simulations: the simulations.
         settings: how the server is set up.
         metrics: counts requests.
-        observers: called for every call once it is answered, as `metrics` is.
+        observers: called for every request once it is answered.
         is_ready: returns whether the server accepts calls.
         pages: answers browsers; None if there are no pages for them.
     """
@@ -73,40 +77,120 @@ class Application:
         is_ready: Callable[[], bool],
         pages: Pages | None = None,
     ) -> None:
+        self._settings = settings
         self._guard = Guard(settings)
         self._pages = None if pages is None else with_page_headers(pages.application(self._guard))
-        seed = settings.simulation.seed
-        self._calls = CallHandler(simulations, Authenticator(settings), seed, (metrics, *observers))
+        self._metrics = metrics
+        self._observers: tuple[Observe, ...] = tuple(observers)
+        self._calls = CallHandler(
+            simulations, Authenticator(settings), settings.simulation.seed, self.observe
+        )
         control = Control(simulations, settings, self._guard, metrics, is_ready)
-        self._control = with_page_headers(
-            Starlette(routes=control.routes(), exception_handlers={HTTPException: _not_found})
+        self._control = _with_origins(
+            with_page_headers(
+                Starlette(routes=control.routes(), exception_handlers={HTTPException: _not_found})
+            ),
+            settings,
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+    def judge(self, request: HttpRequest) -> Response | None:
+        """Return why a request is refused, judging by its head; None if it is not."""
         try:
-            headers = read_headers(scope)
-            self._guard.check((scope.get("client") or ("",))[0], headers)
-        except HeadTooLargeError:
-            await respond(send, _HEAD_TOO_LARGE)
-            return
+            self._guard.check(request.client, request.headers)
+            if _simulation_called(request) is not None:
+                self._calls.judge(request)
+            elif PREFIX in request.path:
+                self._guard.judge_control(request.headers)
         except ForbiddenError as error:
-            await respond(send, _refusal(str(error)))
-            return
-        found = _CALLS.fullmatch(scope["path"])
-        if found is not None and scope["method"] == "POST":
-            await self._calls.answer(found[1] or "", headers, scope, receive, send)
-        elif self._pages is not None and (
-            _PAGES in scope["path"] or (found is not None and _HTML in headers.get("accept", ""))
-        ):
-            await self._pages(scope, receive, send)
-        else:
-            await self._control(scope, receive, send)
+            return _forbidden(str(error))
+        except Fault as fault:
+            return self._shown(request, self._calls.refusal(request, fault))
+        return None
+
+    def too_large(self, request: HttpRequest) -> Response:
+        """Return the response to a request whose body is too large."""
+        return self._calls.too_large(request)
+
+    def answer(self, request: HttpRequest, connection: Connection) -> Response | Later:
+        """Return the response to a complete request, or what returns it later."""
+        simulation = _simulation_called(request)
+        if simulation is None:
+            return self._answer_control(request, connection)
+        answer = self._calls.answer(simulation, request, connection)
+        if "origin" not in request.headers:
+            return answer
+        if isinstance(answer, Response):
+            return self._shown(request, answer)
+        return self._shown_later(request, answer)
+
+    def refused(self, request: HttpRequest, response: Response) -> None:
+        """Note that a request was refused before `answer` was called."""
+        self.observe(request, "", _outcome_of(response), response.status, len(response.body))
+
+    def observe(
+        self,
+        request: HttpRequest,
+        operation: str,
+        outcome: str,
+        status: int,
+        bytes_out: int,
+        **known: Any,
+    ) -> None:
+        """Count and log a request that is answered.
+
+        Args:
+            request: the request.
+            operation: its name, if it is known; empty otherwise.
+            outcome: ``OK``, the code of the fault, or the status.
+            status: the status of the response.
+            bytes_out: the size of its body.
+            known: what else is known, as fields of the entry.
+        """
+        self._metrics.count(request, operation, outcome)
+        if self._observers:
+            entry = entry_of(request, operation, outcome, status, bytes_out)
+            for observe in self._observers:
+                observe(entry._replace(**known))
+
+    async def _answer_control(
+        self, request: HttpRequest, connection: Connection
+    ) -> Response | None:
+        cycle = AsgiCycle(request, connection)
+        is_page = self._pages is not None and (
+            _PAGES in request.path
+            or (_HTML in request.headers.get("accept", "") and bool(_CALLS.fullmatch(request.path)))
+        )
+        pages = self._pages if is_page else None
+        response = await cycle.run(pages or self._control)
+        outcome = OK if cycle.status == 200 else str(cycle.status)
+        self.observe(request, "", outcome, cycle.status, cycle.bytes_out)
+        return response
+
+    def _shown(self, request: HttpRequest, response: Response) -> Response:
+        """Let a web page read the response to a call, if its origin is allowed."""
+        origin, allowed = request.headers.get("origin"), self._settings.origins
+        if origin is not None and (ANY in allowed or origin in allowed):
+            response.headers["Access-Control-Allow-Origin"] = ANY if ANY in allowed else origin
+            response.headers["Access-Control-Expose-Headers"] = ", ".join(_EXPOSED)
+            response.headers["Vary"] = "Origin"
+        return response
+
+    async def _shown_later(self, request: HttpRequest, answer: Later) -> Response | None:
+        response = await answer
+        return None if response is None else self._shown(request, response)
 
 
-def with_origins(
-    application: Application, settings: ServerSettings
-) -> Application | CORSMiddleware:
+def _simulation_called(request: HttpRequest) -> str | None:
+    """Return the name of the simulation that a request calls; None if it is not such a call."""
+    if request.method != "POST":
+        return None
+    if request.path == "/":
+        return ""
+    found = _CALLS.fullmatch(request.path)
+    return None if found is None else found[1] or ""
+
+
+def _with_origins(application: ASGIApp, settings: ServerSettings) -> ASGIApp:
     """Return an application that answers the web pages that the settings allow."""
     if not settings.origins:
         return application
@@ -115,8 +199,16 @@ def with_origins(
         allow_origins=settings.origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-amzn-RequestId", "x-amzn-ErrorType"],
+        expose_headers=_EXPOSED,
     )
+
+
+def _outcome_of(refusal: Response) -> str:
+    """Return the code of the fault in a response; its status if it has none."""
+    try:
+        return str(json.loads(refusal.body)["__type"]).rpartition("#")[2]
+    except (ValueError, LookupError, TypeError):
+        return str(refusal.status)
 
 
 async def _not_found(request: Request, error: Exception) -> JSONResponse:
@@ -129,9 +221,7 @@ async def _not_found(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": sentence}, status_code=status)
 
 
-def _refusal(sentence: str) -> Response:
-    body = json.dumps(
-        {"__type": "com.amazon.coral.service#AccessDeniedException", "message": sentence}
-    ).encode()
-    headers = {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(body))}
-    return Response(403, headers, body)
+def _forbidden(sentence: str) -> Response:
+    name = "com.amazon.coral.service#AccessDeniedException"
+    body = json.dumps({"__type": name, "message": sentence})
+    return text_response(403, body, "application/x-amz-json-1.0")

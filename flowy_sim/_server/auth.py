@@ -39,6 +39,10 @@ _NAMED_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _DATE = "%Y%m%dT%H%M%SZ"
 
 
+#: Headers that have to be signed if a request has them.
+_SIGNED = ("x-amz-target",)
+
+
 _NEEDED = ("Credential", "SignedHeaders", "Signature")
 
 
@@ -137,6 +141,16 @@ class Authenticator:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
 
+    def judge(self, headers: Mapping[str, str]) -> None:
+        """Check what the head of a request says about its signature: all but the signature itself.
+
+        Raises:
+            Fault: keys are configured, and the request is not signed with one of them, for this
+                service and at this time; or what names the operation is not signed.
+        """
+        if self._settings.secrets:
+            self._judged(headers)
+
     def identify(self, request: SignedRequest) -> Identity:
         """Return the identity of the caller.
 
@@ -146,14 +160,13 @@ class Authenticator:
         """
         settings = self._settings
         header = request.headers.get("authorization", "")
-        if not header.startswith(ALGORITHM):
-            if settings.secrets:
-                # Assumption: missing-token: as sister services of the same framework answer.
-                raise MissingAuthenticationTokenException("Request is missing Authentication Token")
-            return Identity(settings.account, settings.region, "")
-        found = read_authorization(header)
         if settings.secrets:
+            found = self._judged(request.headers)
             self._verify(request, found)
+        elif header.startswith(ALGORITHM):
+            found = read_authorization(header)
+        else:
+            return Identity(settings.account, settings.region, "")
         # boto 2 takes the region from the host name, such as "localhost" or "0" of 127.0.0.1.
         region = found.region if _NAMED_REGION.fullmatch(found.region) else settings.region
         return Identity(self._account(found.access_key), region, found.access_key)
@@ -164,21 +177,44 @@ class Authenticator:
             return account
         return access_key if _ACCOUNT.fullmatch(access_key) else self._settings.account
 
-    def _verify(self, request: SignedRequest, found: Authorization) -> None:
-        secret = self._settings.secrets.get(found.access_key)
-        if secret is None:
+    def _judged(self, headers: Mapping[str, str]) -> Authorization:
+        """Return the parsed Authorization header, if all that needs no body is right."""
+        header = headers.get("authorization", "")
+        if not header.startswith(ALGORITHM):
+            # Assumption: missing-token: as sister services of the same framework answer.
+            raise MissingAuthenticationTokenException("Request is missing Authentication Token")
+        found = read_authorization(header)
+        if found.access_key not in self._settings.secrets:
             raise UnrecognizedClientException(
                 "The security token included in the request is invalid."
             )
         _check_scope(found)
-        _check_date(request.headers.get("x-amz-date", ""), found)
-        claimed = request.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
-        if claimed not in ("UNSIGNED-PAYLOAD", hashlib.sha256(request.body).hexdigest()):
-            raise _mismatch()
+        _check_date(headers.get("x-amz-date", ""), found)
+        for name in _SIGNED:
+            if name in headers and name not in found.signed:
+                # Otherwise whoever sees a request could send it again as another operation.
+                # Assumption: unsigned-target: as sister services of the same framework answer.
+                raise InvalidSignatureException(
+                    f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
+                )
+        return found
+
+    def _verify(self, request: SignedRequest, found: Authorization) -> None:
+        claimed = request.headers.get("x-amz-content-sha256")
+        if claimed not in (None, hashlib.sha256(request.body).hexdigest()):
+            raise _mismatch()  # Also for UNSIGNED-PAYLOAD, with which anyone could change the body.
+        expected = signature(request, found, self._settings.secrets[found.access_key])
         if "host" not in found.signed or not hmac.compare_digest(
-            signature(request, found, secret), found.signature.encode()
+            expected, found.signature.encode("latin-1")
         ):
             raise _mismatch()
+
+
+#: An Authorization header as all common SDKs write it.
+_USUAL = re.compile(
+    rf"{ALGORITHM} Credential=([^/,=]+)/([^/,=]+)/([a-z0-9-]{{1,32}})/([^/,=]+)/([^/,=]+), ?"
+    r"SignedHeaders=([^,=]+), ?Signature=([^,= ]+)"
+)
 
 
 def read_authorization(header: str) -> Authorization:
@@ -187,6 +223,10 @@ def read_authorization(header: str) -> Authorization:
     Raises:
         IncompleteSignatureException: it cannot be parsed.
     """
+    usual = _USUAL.fullmatch(header)
+    if usual is not None:
+        key, day, place, whose, end, names, given = usual.groups()
+        return Authorization(key, day, place, whose, end, names.split(";"), given)
     parameters = {}
     for part in header.removeprefix(ALGORITHM).split(","):
         name, equals, value = part.strip().partition("=")
@@ -219,6 +259,16 @@ def read_authorization(header: str) -> Authorization:
     return Authorization(
         access_key, date, region, service, terminator, signed, parameters["Signature"]
     )
+
+
+def scope_service(header: str) -> str:
+    """Return the service in the credential scope of an Authorization header; empty if none is.
+
+    >>> scope_service("AWS4-HMAC-SHA256 Credential=KEY/20240101/us-east-1/s3/aws4_request, ...")
+    's3'
+    """
+    parts = header.partition("Credential=")[2].partition(",")[0].split("/")
+    return parts[-2] if len(parts) >= 5 else ""
 
 
 def signature(request: SignedRequest, found: Authorization, secret: str) -> bytes:

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable, Iterable
-from time import perf_counter
+from collections.abc import Callable
 from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._clients import wire
+from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.tokens import request_ids
 from flowy_sim._server.auth import Authenticator, Identity, SignedRequest
-from flowy_sim._server.connections import ClientIdentity, Connection
-from flowy_sim._server.http import (
-    BodyTooLargeError,
-    DisconnectedError,
-    Receive,
-    RequestEntityTooLargeException,
-    Scope,
-    Send,
-    read_body,
-    respond,
-)
-from flowy_sim._server.metrics import OK, AccessLogEntry
+from flowy_sim._server.connections import ClientIdentity, Connection, Later
+from flowy_sim._server.http import HttpRequest, RequestEntityTooLargeException
+from flowy_sim._server.metrics import OK
+from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
+from flowy_sim._simulation.polls import Poll
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._storage.journal import JournalError
-
-Observe = Callable[[AccessLogEntry], object]
 
 _log = safe_logger("flowy_sim")
 _MAX_IDENTITY = 256
@@ -42,84 +33,36 @@ class InternalFailure(Fault):
     namespace = "com.amazon.coral.service"
 
 
-class SwfRequest:
-    """A request to Amazon SWF while it is being answered.
+class Call:
+    """A call while it is being answered.
 
     Attributes:
+        request: the request.
         simulation: the simulation's name, from the path.
-        scope: its ASGI scope.
-        headers: its headers by their names in lower case.
         request_id: a UUID.
-        began: when its head was complete, as `perf_counter` counts.
         operation: such as ``StartWorkflowExecution``; empty until that is known.
         identity: the caller; empty until it is known.
-        bytes_in: the size of its body; 0 until that is known.
+        bytes_in: the size of its body.
     """
 
-    __slots__ = (
-        "began",
-        "bytes_in",
-        "headers",
-        "identity",
-        "operation",
-        "request_id",
-        "scope",
-        "simulation",
-    )
+    __slots__ = ("bytes_in", "identity", "operation", "request", "request_id", "simulation")
 
-    def __init__(
-        self, simulation: str, scope: Scope, headers: dict[str, str], request_id: str
-    ) -> None:
+    def __init__(self, request: HttpRequest, simulation: str, request_id: str) -> None:
+        self.request = request
         self.simulation = simulation
-        self.scope = scope
-        self.headers = headers
         self.request_id = request_id
-        self.began = perf_counter()
         self.operation = ""
         self.identity = _ANONYMOUS
-        self.bytes_in = 0
-
-    @property
-    def program(self) -> str:
-        """The name and version of the calling program or its SDK."""
-        return self.headers.get("user-agent", "").partition(" ")[0]
-
-    @property
-    def client(self) -> str:
-        """The address it comes from."""
-        return str((self.scope.get("client") or ("",))[0])
+        self.bytes_in = len(request.body)
 
     def client_identity(self, members: dict[str, Any]) -> ClientIdentity:
         """Return the identity of the client that polls."""
         identity = members.get("identity")
         if not isinstance(identity, str):
             identity = ""
+        request = self.request
         return ClientIdentity(
-            self.client, self.identity.access_key, self.program, identity[:_MAX_IDENTITY]
-        )
-
-    def release_memory(self) -> None:
-        """Forget what the response does not need: thousands of polls may wait for a long time."""
-        kept = {name: self.headers.get(name, "") for name in ("content-type", "user-agent")}
-        self.headers.clear()
-        self.headers.update(kept)
-        self.scope["headers"].clear()
-
-    def log_entry(self, response: wire.Response, outcome: str) -> AccessLogEntry:
-        """Return what is logged and counted once it is answered."""
-        return AccessLogEntry(
-            self.request_id,
-            self.simulation,
-            self.identity.account,
-            self.identity.region,
-            self.operation,
-            response.status,
-            outcome,
-            round((perf_counter() - self.began) * 1000, 3),
-            self.bytes_in,
-            len(response.body),
-            self.client,
-            self.program,
+            request.client, self.identity.access_key, request.program, identity[:_MAX_IDENTITY]
         )
 
 
@@ -130,7 +73,7 @@ class CallHandler:
         simulations: the simulations.
         authenticator: determines the identity of callers.
         seed: request IDs follow from it.
-        observers: called with an entry for every call once it is answered.
+        observe: called for every call once it is answered; see `Application.observe`.
     """
 
     def __init__(
@@ -138,82 +81,141 @@ class CallHandler:
         simulations: Simulations,
         authenticator: Authenticator,
         seed: int,
-        observers: Iterable[Observe],
+        observe: Callable[..., object],
     ) -> None:
         self._simulations = simulations
         self._authenticator = authenticator
-        self._observers = tuple(observers)
+        self._observe = observe
         self._request_ids = request_ids(seed)
 
-    async def answer(
-        self, simulation: str, headers: dict[str, str], scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Answer a request.
+    def judge(self, request: HttpRequest) -> None:
+        """Refuse a call by its head, before its body is read.
+
+        Raises:
+            Fault: it is not signed with a known key, for this service and at this time.
+        """
+        self._authenticator.judge(request.headers)
+
+    def refusal(self, request: HttpRequest, fault: Fault) -> Response:
+        """Return the response to a call that is refused by its head."""
+        return wire.refusal(fault, next(self._request_ids), request.headers)
+
+    def too_large(self, request: HttpRequest) -> Response:
+        """Return the response to a request whose body is too large."""
+        fault = RequestEntityTooLargeException()
+        return self.refusal(request, fault)._replace(status=413)
+
+    def answer(
+        self, simulation: str, request: HttpRequest, connection: Connection
+    ) -> Response | Later:
+        """Return the response to a call, or what returns it later.
 
         Args:
             simulation: the simulation's name, from the path.
-            headers: the request's headers by their names in lower case.
-            scope: the request's ASGI scope.
-            receive: returns the next part of its body.
-            send: sends the next part of the response.
+            request: the request, complete.
+            connection: where it came from.
         """
-        request = SwfRequest(simulation, scope, headers, next(self._request_ids))
-        outcome = OK
+        call = Call(request, simulation, next(self._request_ids))
         try:
-            reply = await self._reply(request, receive)
-            response = wire.reply(reply, request.request_id, headers)
-        except DisconnectedError:
-            return
-        except BodyTooLargeError:
-            fault = RequestEntityTooLargeException()
-            outcome = fault.code
-            response = wire.refusal(fault, request.request_id, headers)._replace(status=413)
-        except Fault as fault:
-            outcome, response = fault.code, wire.refusal(fault, request.request_id, headers)
-        except CancelledError:
-            # The server stops, and its grace period is over.
-            outcome, response = InternalFailure.__name__, _internal_failure(request)
+            members = self._read(call)
         except Exception as error:
-            outcome = InternalFailure.__name__
-            response = self._failure(request, error)
-        await respond(send, response)
-        for observe in self._observers:
-            observe(request.log_entry(response, outcome))
+            return self._failure(call, error)
+        if call.operation in POLLS:
+            connection.client_identity = call.client_identity(members)
+            request.release_memory()
+            return self._answer_poll(call, members, connection)
+        return self._carry_out(call, members, connection)
 
-    async def _reply(self, request: SwfRequest, receive: Receive) -> dict[str, Any]:
-        body = await read_body(request.headers, receive)
-        request.bytes_in = len(body)
+    def _carry_out(
+        self, call: Call, members: dict[str, Any], connection: Connection
+    ) -> Response | Later:
+        served: ServedSimulation | None = None
+        try:
+            served = self._simulations.of(call.simulation, call.identity.account)
+            answer = served.call(call.operation, members, call.identity.region, connection)
+        except Exception as error:
+            if served is not None:
+                if isinstance(error, Fault):
+                    self._simulations.warn_of(error, members, served, call.identity.region)
+                if not served.journal.is_durable:
+                    return self._answer_later(call, served, error, connection)
+            return self._failure(call, error)
+        if isinstance(answer, Poll) or not served.journal.is_durable:
+            return self._answer_later(call, served, answer, connection)
+        return self._reply(call, answer)
+
+    async def _answer_poll(
+        self, call: Call, members: dict[str, Any], connection: Connection
+    ) -> Response | None:
+        """Poll when the loop comes round: a client that hangs up at once has then been noticed."""
+        answer = self._carry_out(call, members, connection)
+        return answer if isinstance(answer, Response) else await answer
+
+    def _read(self, call: Call) -> dict[str, Any]:
+        """Determine the operation and the caller; return the members."""
+        request = call.request
         wire.check_encoding(request.headers)
         operation = wire.read_target(request.headers)
         if operation not in operation_names():
             raise UnknownOperationException
-        request.operation = operation
-        request.identity = self._identify(request, body)
-        members = wire.read_body(body)
-        del body
-        connection: Connection = request.scope["state"]["connection"]
-        if operation in POLLS:
-            connection.client_identity = request.client_identity(members)
-            request.release_memory()
-        simulation = self._simulations.of(request.simulation, request.identity.account)
-        region = request.identity.region
+        call.operation = operation
+        call.identity = self._authenticator.identify(
+            SignedRequest(request.method, request.target, request.headers, request.body)
+        )
+        return wire.read_body(request.body)
+
+    async def _answer_later(
+        self,
+        call: Call,
+        simulation: ServedSimulation,
+        answer: dict[str, Any] | Poll | Exception,
+        connection: Connection,
+    ) -> Response:
+        """Wait for a poll, and until everything that the answer shows is durable."""
         try:
-            return await simulation.call(operation, members, region, connection)
-        except Fault as fault:
-            self._simulations.warn_of(fault, members, simulation, region)
-            raise
+            try:
+                if isinstance(answer, Poll):
+                    answer = await simulation.wait(answer, connection)
+                elif isinstance(answer, Exception):
+                    raise answer
+            finally:
+                await simulation.journal.durable()
+            return self._reply(call, answer)
+        except CancelledError:
+            # The server stops, and its grace period is over.
+            return self._answered(call, InternalFailure.__name__, _internal_failure(call))
+        except Exception as error:
+            return self._failure(call, error)
 
-    def _identify(self, request: SwfRequest, body: bytes) -> Identity:
-        return self._authenticator.identify(SignedRequest.of(request.scope, request.headers, body))
+    def _reply(self, call: Call, reply: dict[str, Any]) -> Response:
+        return self._answered(call, OK, wire.reply(reply, call.request_id, call.request.headers))
 
-    def _failure(self, request: SwfRequest, error: Exception) -> wire.Response:
+    def _failure(self, call: Call, error: Exception) -> Response:
+        if isinstance(error, Fault):
+            response = wire.refusal(error, call.request_id, call.request.headers)
+            return self._answered(call, error.code, response)
         if isinstance(error, JournalError):
-            _log.error("%s was not made durable: %s", request.operation, error)
+            _log.error("%s was not made durable: %s", call.operation, error)
         else:
-            _log.error("%s failed", request.operation or "A request", exc_info=error)
-        return _internal_failure(request)
+            _log.error("%s failed", call.operation or "A request", exc_info=error)
+        return self._answered(call, InternalFailure.__name__, _internal_failure(call))
+
+    def _answered(self, call: Call, outcome: str, response: Response) -> Response:
+        self._observe(
+            call.request,
+            call.operation,
+            outcome,
+            response.status,
+            len(response.body),
+            request_id=call.request_id,
+            simulation=call.simulation,
+            account=call.identity.account,
+            region=call.identity.region,
+            bytes_in=call.bytes_in,
+        )
+        return response
 
 
-def _internal_failure(request: SwfRequest) -> wire.Response:
-    refusal = wire.refusal(InternalFailure(), request.request_id, request.headers)
+def _internal_failure(call: Call) -> Response:
+    refusal = wire.refusal(InternalFailure(), call.request_id, call.request.headers)
     return refusal._replace(status=500)

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.auth import SignedRequest
 from flowy_sim._server.guard import ForbiddenError, Guard
-from flowy_sim._server.http import BodyTooLargeError, read_body, read_headers
+from flowy_sim._server.http import PREFIX, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulation import ServedSimulation
@@ -37,7 +37,6 @@ from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.snapshot import snapshot_of
 
-PREFIX = "/_flowy"
 #: The OpenAPI document that describes it.
 DOCUMENT = Path(__file__).with_name("openapi.json")
 #: The media type of SQLite database files, as registered.
@@ -202,7 +201,7 @@ class Control:
         """
         try:
             headers = read_headers(request.scope)
-            body = await read_body(headers, request.receive)
+            body = await read_body(request.receive)
             if account is None:
                 _, account = self._key(request)
             self._guard.check_control(
@@ -213,8 +212,6 @@ class Control:
             return await answer(body)
         except ForbiddenError as error:
             return _error(403, str(error))
-        except BodyTooLargeError:
-            return _error(413, "The body is too large.")
         except Fault as fault:
             return _error(400, f"{fault.message}.")
         except ValueError as error:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from flowy._safe_text import safe_text
 from flowy_sim._engine.faults import Fault
-from flowy_sim._server.auth import Authenticator, SignedRequest
+from flowy_sim._server.auth import ALGORITHM, Authenticator, SignedRequest
 from flowy_sim._server.http import Receive, Scope, Send
 from flowy_sim._server.settings import ServerSettings
 
@@ -103,6 +103,18 @@ class Guard:
                 "call it with fetch(), which names the page's origin."
             )
 
+    def judge_control(self, headers: Mapping[str, str]) -> None:
+        """Check what the head of a control request says about its signature, if it has one.
+
+        Raises:
+            ForbiddenError: it cannot be accepted, whatever its body is.
+        """
+        if headers.get("authorization", "").startswith(ALGORITHM):
+            try:
+                self._authenticator.judge(headers)
+            except Fault as fault:
+                raise _unsigned(fault) from fault
+
     def check_control(self, peer: str, request: SignedRequest, account: str) -> None:
         """Check a request that controls simulations, such as their clocks.
 
@@ -142,12 +154,7 @@ class Guard:
         try:
             identity = self._authenticator.identify(request)
         except Fault as fault:
-            why = (fault.message or fault.code).rstrip(".")
-            raise ForbiddenError(
-                f"Control requests need a signature ({safe_text(why)}): sign with a key of the "
-                "server, such as with curl --aws-sigv4 aws:amz:us-east-1:swf, or send "
-                "'Authorization: Bearer TOKEN' with the token of --control-token."
-            ) from fault
+            raise _unsigned(fault) from fault
         if account != identity.account:
             whose = f"account {account}" if account else "all accounts"
             raise ForbiddenError(
@@ -159,6 +166,15 @@ class Guard:
         if ANY in self._hosts or host in self._hosts:
             return True
         return host == "localhost" or host.endswith(".localhost") or _is_address(host)
+
+
+def _unsigned(fault: Fault) -> ForbiddenError:
+    why = (fault.message or fault.code).rstrip(".")
+    return ForbiddenError(
+        f"Control requests need a signature ({safe_text(why)}): sign with a key of the server, "
+        "such as with curl --aws-sigv4 aws:amz:us-east-1:swf, or send 'Authorization: Bearer "
+        "TOKEN' with the token of --control-token."
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -1,8 +1,11 @@
-"""HTTP messages over ASGI: reading requests, sending responses."""
+"""HTTP messages: requests, responses as bytes, and what the ASGI application needs of both."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
 from flowy_sim._clients.wire import Response
@@ -12,63 +15,109 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+#: What the paths of the control API, and of pages, begin with.
+PREFIX = "/_flowy"
 #: The maximum size of the head of a request, in bytes.
 MAX_HEAD = 65_536
 #: The maximum size of the body of a request in bytes, as the service's front end counts them.
 MAX_BODY = 1_049_600
 
-
-class HeadTooLargeError(Exception):
-    """The head of a request is too large."""
-
-
-class BodyTooLargeError(Exception):
-    """The body of a request is too large."""
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
 
 
-class DisconnectedError(Exception):
-    """The client closed the connection before its request was complete."""
+#: The headers that the response to a poll and its line in the log need.
+_KEPT = ("authorization", "content-type", "origin", "user-agent", "x-amz-target")
 
 
-def read_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers of a request, by their names in lower case.
+class HttpRequest:
+    """A request, while it arrives and until it is answered.
 
-    Raises:
-        HeadTooLargeError: they are larger than `MAX_HEAD`.
+    Attributes:
+        client: the address it comes from.
+        began: when its first byte came, as `time.perf_counter` counts.
+        method: such as ``POST``.
+        path: the path, with escapes decoded.
+        target: path and query, as received.
+        version: ``1.1`` or ``1.0``.
+        headers: by their names in lower case.
+        body: as much of the body as has come.
+        keeps_alive: whether the connection may stay open after the response.
+        is_complete: whether all of it has come.
+        refusal: the response that it gets whatever else comes; None if there is none.
     """
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
-        raise HeadTooLargeError
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+    __slots__ = (
+        "began",
+        "body",
+        "client",
+        "headers",
+        "is_complete",
+        "keeps_alive",
+        "method",
+        "path",
+        "refusal",
+        "target",
+        "version",
+    )
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.began = time.perf_counter()
+        self.method = ""
+        self.path = ""
+        self.target = ""
+        self.version = "1.1"
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.keeps_alive = True
+        self.is_complete = False
+        self.refusal: Response | None = None
+
+    @property
+    def program(self) -> str:
+        """The name and version of the calling program or its SDK."""
+        return self.headers.get("user-agent", "").partition(" ")[0]
+
+    def release_memory(self) -> None:
+        """Forget what the response does not need: thousands of polls may wait for a long time."""
+        self.body = b""
+        headers = self.headers
+        self.headers = {name: headers[name] for name in _KEPT if name in headers}
 
 
-async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """Return the body of a request.
+def head_of(status: int, headers: Iterable[tuple[str, str]], *, closes: bool) -> bytes:
+    """Return the head of a response.
 
-    Raises:
-        BodyTooLargeError: it is larger than `MAX_BODY`; no more than that was read.
-        DisconnectedError: the client closed the connection before its end.
+    Args:
+        status: its status code.
+        headers: the names and values of its headers.
+        closes: whether the connection is closed after it.
     """
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MAX_BODY:
-        raise BodyTooLargeError
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise DisconnectedError
-        part: bytes = message.get("body", b"")
-        body += part
-        if len(body) > MAX_BODY:
-            raise BodyTooLargeError
-        if not message.get("more_body"):
-            return body
+    lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status}\r\n", _date_line()]
+    for name, value in headers:
+        lines.append(f"{name}: {value}\r\n")
+    lines.append("connection: close\r\n\r\n" if closes else "\r\n")
+    return "".join(lines).encode("latin-1")
 
 
-async def respond(send: Send, response: Response) -> None:
-    """Send a response."""
-    headers = [(name.encode("latin-1"), value.encode()) for name, value in response.headers.items()]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+_dates: dict[int, str] = {}
+
+
+def _date_line() -> str:
+    second = int(time.time())
+    line = _dates.get(second)
+    if line is None:
+        _dates.clear()
+        line = _dates[second] = f"date: {formatdate(second, usegmt=True)}\r\n"
+    return line
+
+
+def text_response(status: int, text: str, kind: str = "text/plain; charset=utf-8") -> Response:
+    """Return a response with a text."""
+    body = text.encode()
+    return Response(status, {"Content-Type": kind, "Content-Length": str(len(body))}, body)
 
 
 class RequestEntityTooLargeException(Fault):
@@ -80,3 +129,14 @@ class RequestEntityTooLargeException(Fault):
         # Assumption: oversized-body: the sentence of another service behind the same front end,
         # as a fault, so that SDKs show it.
         super().__init__(f"HTTP content length exceeded {MAX_BODY} bytes.")
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request to the ASGI application, by their names in lower case."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the body of a request to the ASGI application, which has come completely."""
+    body: bytes = (await receive()).get("body", b"")
+    return body

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
+from time import perf_counter
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from flowy_sim._engine.model import operation_names
+from flowy_sim._engine.queues import ACTIVITY, DECISION
+from flowy_sim._server.auth import scope_service
+from flowy_sim._server.http import PREFIX, HttpRequest
+from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.regions import POLLS
+from flowy_sim._simulation.stubs import STUBS_LIST, UNTAKEN_LIST
 
 OK = "OK"
 UNKNOWN = "unknown"
+CONTROL = "control"
+#: Number of characters of what a client has sent that a line shows.
+MOST_SHOWN = 200
 
+_PLACE = ("simulation", "account", "region", "domain")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
@@ -30,11 +40,14 @@ class AccessLogEntry(NamedTuple):
             known.
         operation: such as ``StartWorkflowExecution``; empty if it was refused before.
         status: of the response.
-        outcome: ``OK`` or the code of the fault.
-        milliseconds: real time from its head to the response.
+        outcome: ``OK``, the code of the fault, or the status.
+        milliseconds: real time from its beginning to the response.
         bytes_in, bytes_out: the sizes of the bodies.
         client: the address it came from.
         program: its ``User-Agent``.
+        method, path: what was requested; at most `MOST_SHOWN` characters, as of what follows.
+        target: the header that names the operation, as it came.
+        service: the service in the scope of its credential; empty if it is not signed.
     """
 
     request_id: str
@@ -49,6 +62,35 @@ class AccessLogEntry(NamedTuple):
     bytes_out: int
     client: str
     program: str
+    method: str
+    path: str
+    target: str
+    service: str
+
+
+def entry_of(
+    request: HttpRequest, operation: str, outcome: str, status: int, bytes_out: int
+) -> AccessLogEntry:
+    """Return the entry of a request, as far as it is known without carrying it out."""
+    headers = request.headers
+    return AccessLogEntry(
+        "",
+        "",
+        "",
+        "",
+        operation,
+        status,
+        outcome,
+        round((perf_counter() - request.began) * 1000, 3),
+        len(request.body),
+        bytes_out,
+        request.client,
+        request.program[:MOST_SHOWN],
+        request.method,
+        request.path[:MOST_SHOWN],
+        headers.get("x-amz-target", "")[:MOST_SHOWN],
+        scope_service(headers.get("authorization", ""))[:MOST_SHOWN],
+    )
 
 
 class AccessLog:
@@ -96,13 +138,21 @@ class Metrics:
             buckets=_SECONDS,
         )
 
-    def __call__(self, entry: AccessLogEntry) -> None:
-        operation = entry.operation
+        self._counters = cache(self._requests.labels)
+
+    def count(self, request: HttpRequest, operation: str, outcome: str) -> None:
+        """Count a request that is answered.
+
+        Args:
+            request: the request.
+            operation: its name, if it is known; empty otherwise.
+            outcome: ``OK``, the code of the fault, or the status.
+        """
         # Clients could invent any number of names, and each would be a time series.
-        known = operation if operation in operation_names() else UNKNOWN
-        self._requests.labels(known, entry.outcome).inc()
+        known = operation or (CONTROL if PREFIX in request.path else UNKNOWN)
+        self._counters(known, outcome).inc()
         seconds = self._poll_seconds if operation in POLLS else self._seconds
-        seconds.observe(entry.milliseconds / 1000)
+        seconds.observe(perf_counter() - request.began)
 
     def collect(self) -> Iterator[Metric]:
         """Yield how full the server is, for prometheus_client."""
@@ -119,6 +169,32 @@ class Metrics:
         }
         for name, (text, value) in figures.items():
             yield GaugeMetricFamily(f"flowy_sim_{name}", text, value)
+        yield from self._work(simulations)
+
+    @staticmethod
+    def _work(simulations: Iterable[ServedSimulation]) -> Iterator[Metric]:
+        """Yield how many executions are open, and how many tasks wait on each task list."""
+        executions = GaugeMetricFamily(
+            "flowy_sim_open_executions", "Open executions.", labels=_PLACE
+        )
+        backlog = GaugeMetricFamily(
+            "flowy_sim_waiting_tasks",
+            "Tasks that wait on a task list for a worker.",
+            labels=(*_PLACE, "kind", "task_list"),
+        )
+        for simulation in simulations:
+            for engine in simulation.engines:
+                for name, domain in engine.domains.items():
+                    place = simulation.name, simulation.account, engine.region, name
+                    executions.add_metric(place, len(domain.open_executions))
+                    for kind, label in ((DECISION, "decision"), (ACTIVITY, "activity")):
+                        lists = domain.task_lists(kind)
+                        for task_list in lists.names():
+                            if task_list not in (STUBS_LIST, UNTAKEN_LIST):
+                                labels = (*place, label, task_list)
+                                backlog.add_metric(labels, lists.count(task_list))
+        yield executions
+        yield backlog
 
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

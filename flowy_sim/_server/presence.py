@@ -12,6 +12,7 @@ end are not expected to stay.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 from flowy_sim._engine.life_cycles import LambdaTask
@@ -23,7 +24,7 @@ from flowy_sim._simulation.regions import HandedOutTask, TaskList
 GONE = 1.0
 #: Programs that end with each call, by the beginnings of their ``User-Agent``.
 ONE_CALL_EACH = ("aws-cli/", "curl/", "Wget/")
-#: Programs that end with each call that are remembered.
+#: Programs that end with each call that are remembered, and closed connections.
 _MANY = 1_000
 
 
@@ -168,6 +169,7 @@ class ConnectionPresence(Presence):
         super().__init__(patience, hold_seconds, real_seconds, name)
         self._by_connection: dict[Connection, ConnectionPoller] = {}
         self._one_call_each: dict[ClientIdentity, ConnectionPoller] = {}
+        self._closed: deque[ConnectionPoller] = deque()
 
     def poller(self, connection: Connection) -> ConnectionPoller:
         """Return the poller that a connection is; a program that ends with each call is one."""
@@ -176,7 +178,8 @@ class ConnectionPresence(Presence):
             poller = self._one_call_each.get(client)
             if poller is None:
                 if len(self._one_call_each) >= _MANY:
-                    self._one_call_each.clear()
+                    first = next(iter(self._one_call_each))
+                    self.forget(self._one_call_each.pop(first))
                 poller = self._one_call_each[client] = ConnectionPoller(connection)
             return poller
         poller = self._by_connection.get(connection)
@@ -185,5 +188,10 @@ class ConnectionPresence(Presence):
         return poller
 
     def left(self, connection: Connection) -> None:
-        """Note that a connection was closed."""
-        self._by_connection.pop(connection, None)
+        """Note that a connection was closed; it is forgotten after the patience, or many others."""
+        poller = self._by_connection.pop(connection, None)
+        if poller is not None:
+            self._closed.append(poller)
+        silent = self.now() - self.patience
+        while self._closed and (len(self._closed) > _MANY or self._closed[0].last_call < silent):
+            self.forget(self._closed.popleft())

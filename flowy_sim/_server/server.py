@@ -20,12 +20,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from typing import Any
 
 import uvicorn
 
-from flowy_sim._server.application import Application, Pages, with_origins
-from flowy_sim._server.calls import Observe
-from flowy_sim._server.connections import Connection
+from flowy_sim._server.application import Application, Observe, Pages
+from flowy_sim._server.connections import Connection, Connections
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.settings import ServerSettings
@@ -34,12 +34,17 @@ from flowy_sim._simulation.clock import DEFAULT_START
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.journal import OpenJournal, open_nothing
 
+_fast_loop: Callable[[], asyncio.AbstractEventLoop] | None
+try:
+    import uvloop
+except ImportError:  # On Windows, for example.
+    _fast_loop = None
+else:
+    _fast_loop = uvloop.new_event_loop
+
 #: The maximum number of connections that wait to be accepted.
 BACKLOG = 4096
 
-
-#: Real seconds after which an idle connection is closed.
-KEEP_ALIVE_SECONDS = 600
 
 #: Makes pages for browsers, given all simulations of a server and how it is set up.
 MakePages = Callable[[Simulations, ServerSettings], Pages]
@@ -76,24 +81,24 @@ class Server:
         self._pages = None if make_pages is None else make_pages(self.simulations, settings)
         self._listener = listener
         self._open_journal = open_journal
-        metrics = Metrics(self.simulations, lambda: len(self._uvicorn.server_state.connections))
+        metrics = Metrics(self.simulations, lambda: len(self._connections.open))
         application = Application(
             self.simulations, settings, metrics, observers, self._is_ready, self._pages
         )
+        self._connections = Connections(
+            application, settings.max_connections, settings.request_seconds
+        )
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                with_origins(application, settings),
-                http=Connection,
+                _no_application,
+                http=_protocol(self._connections),
                 ws="none",
-                loop="asyncio",
+                loop="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
-                server_header=False,
                 backlog=BACKLOG,
-                limit_concurrency=settings.max_connections,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=grace_seconds,
             ),
             self._close,
@@ -110,9 +115,11 @@ class Server:
             try:
                 self.simulations.resume(journal)
                 self._uvicorn.when_started = started
+                self._connections.watch()
                 if not self._uvicorn.should_exit:
                     await self._uvicorn.serve([self._listener])
             finally:
+                self._connections.stop_watching()
                 await journal.close()
 
     def stop(self) -> None:
@@ -127,6 +134,26 @@ class Server:
 
     def _is_ready(self) -> bool:
         return self._uvicorn.started and not self._uvicorn.should_exit
+
+
+async def _no_application(scope: Any, receive: Any, send: Any) -> None:
+    """Answer nothing: `Connection` doesn't call the application of uvicorn's configuration."""
+
+
+def _protocol(shared: Connections) -> type[asyncio.Protocol]:
+    """Return the class that uvicorn calls for each connection.
+
+    This is all that is relied upon of uvicorn beside its public names: which arguments it gives,
+    and that it calls `shutdown` of all connections in the set of its state, and waits for them and
+    for the tasks.
+    """
+
+    class ServedConnection(Connection):
+        def __init__(self, *, server_state: Any, **others: Any) -> None:
+            shared.share(server_state.connections, server_state.tasks)
+            super().__init__(shared)
+
+    return ServedConnection
 
 
 class _Uvicorn(uvicorn.Server):
@@ -230,7 +257,7 @@ def serving_in_thread(server: Server) -> Iterator[None]:
 
     def serve() -> None:
         try:
-            with asyncio.Runner(loop_factory=_Loop) as runner:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(server.serve(started.set))
         except Exception as error:
             problems.append(error)
@@ -248,6 +275,11 @@ def serving_in_thread(server: Server) -> Iterator[None]:
     finally:
         server.stop()
         thread.join(_SECONDS)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop: uvloop's where that is installed, which takes less time."""
+    return _Loop() if _fast_loop is None else _fast_loop()
 
 
 class _Loop(asyncio.SelectorEventLoop):

@@ -39,6 +39,7 @@ class ServerSettings:
         hosts: names under which the server may be called, besides those of this machine;
             ``*`` for any.
         origins: web pages that may call, such as ``http://localhost:3000``; ``*`` for any.
+        request_seconds: real seconds after which a request that is not complete is given up.
         max_connections: the number of connections that may be open.
         max_polls: the number of polls that may wait, of all simulations together.
         max_simulations: the number of simulations.
@@ -60,6 +61,7 @@ class ServerSettings:
     allow_remote: bool = False
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    request_seconds: float = 60
     max_connections: int = 10_000
     max_polls: int = 10_000
     max_simulations: int = 1_000

@@ -176,10 +176,10 @@ class ServedSimulation:
 
     # Calls
 
-    async def call(
+    def call(
         self, operation: str, request: Reply, region: str, connection: Connection
-    ) -> Reply:
-        """Carry out a call; a poll waits for a task.
+    ) -> Reply | Poll:
+        """Carry out a call.
 
         Args:
             operation: such as ``StartWorkflowExecution``.
@@ -188,26 +188,26 @@ class ServedSimulation:
             connection: where it came from; for a poll its `client_identity` is set.
 
         Returns:
-            The reply, when everything that it shows is durable.
+            The reply, or the poll that waits for a task, to give to `wait`. The caller waits until
+            everything that it shows, or that a refusal shows, is durable.
 
         Raises:
-            Fault: the call is refused; the reason is durable.
-            JournalError: the changes that the answer depends on cannot be made durable.
+            Fault: the call is refused.
+            JournalError: nothing can be made durable at present.
         """
-        try:
-            if not is_query(operation):
-                self.journal.check()
-            connection.add_close_callback(self.left)
-            seconds = 0.0 if self._is_closed else self._server.poll_seconds
-            poller = self.presence.poller(connection)
-            answer = self._host.call(poller, operation, request, region, seconds)
-            if isinstance(answer, Poll):
-                return await self._wait(answer, connection)
-            if is_query(operation):
-                self._commit_time_seen()
+        if is_query(operation):
+            answer = self._host.carry_out(operation, request, region)
+            self._commit_time_seen()
             return answer
-        finally:
-            await self.journal.durable()
+        self.journal.check()
+        if operation in POLLS and not connection.is_there():
+            # A task that waits would go with it.
+            return self.engines.empty_reply(region, operation)
+        connection.add_close_callback(self.left)
+        seconds = 0.0 if self._is_closed else self._server.poll_seconds
+        return self._host.call(
+            self.presence.poller(connection), operation, request, region, seconds
+        )
 
     async def carry_out(self, operation: str, request: Reply, region: str) -> Reply:
         """Carry out a call of a person, who is not a client that time waits for.
@@ -232,7 +232,7 @@ class ServedSimulation:
         finally:
             await self.journal.durable()
 
-    async def _wait(self, poll: Poll, connection: Connection) -> Reply:
+    async def wait(self, poll: Poll, connection: Connection) -> Reply:
         """Wait until a poll is answered, or until its connection is closed."""
         self._open_polls.count += 1
         try:

@@ -13,17 +13,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flowy import _checks
-from flowy.errors import ConfigurationError, SerializationError
+from flowy.errors import ConfigurationError, FlowyError, SerializationError
 from flowy_sim._engine.lambda_functions import UNHANDLED, LambdaError
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
-from flowy_sim._simulation.stubs import Stub
+from flowy_sim._simulation.stubs import Stub, Stubs
 
 Members = Mapping[str, Any]
 
@@ -97,8 +98,42 @@ def read_stub(members: Members) -> Stub:
     Raises:
         ValueError: it is wrong; the message says how.
     """
+    stub = Stub(*read_key(members))
+    add_answers(stub.then, members)
+    return stub
+
+
+def add_stub(stubs: Stubs, members: Members) -> None:
+    """Add the stub that a definition describes to those of a runner.
+
+    Raises:
+        ValueError: it is wrong; the message says how.
+    """
+    kind, name, version = read_key(members)
+    if kind == FUNCTION:
+        stub = stubs.lambda_function(name)
+    else:
+        stub = stubs(name, version) if kind == ACTIVITY else stubs.child(name, version)
+
+    def then(error: Exception | None = None, **options: Any) -> None:
+        if isinstance(error, StubFailure) and kind != FUNCTION:
+            error = FlowyError(error.reason)  # Workers send its message as the reason.
+        stub.then(error=error, **options)
+
+    add_answers(then, members)
+
+
+def add_answers(then: Callable[..., object], members: Members) -> None:
+    """Add the answers of a definition to a stub.
+
+    Args:
+        then: that method of the stub.
+        members: the definition.
+
+    Raises:
+        ValueError: it is wrong; the message says how.
+    """
     key = read_key(members)
-    stub = Stub(*key)
     answers = members.get("then", [])
     if not isinstance(answers, list) or not all(isinstance(each, dict) for each in answers):
         raise ValueError(f"then={answers!r}: give a list of objects, the answers to further calls.")
@@ -109,11 +144,10 @@ def read_stub(members: Members) -> Stub:
             raise ValueError(f"A stub has no member {name!r}; it has {', '.join(_ANSWER[:-1])}.")
     try:
         for answer in (first, *answers):
-            stub.then(**_answer(key, answer))
+            then(**_answer(key, answer))
     except (ConfigurationError, SerializationError) as error:
         sentence = str(error)
         raise ValueError(f"{sentence[0].upper()}{sentence[1:]}.") from None
-    return stub
 
 
 def shown(members: Members) -> dict[str, Any]:
@@ -122,6 +156,57 @@ def shown(members: Members) -> dict[str, Any]:
     if function is None:
         return dict(members)
     return {**members, "function": f"{function.__module__}:{function.__qualname__}"}
+
+
+def read_stubs(text: str) -> list[dict[str, Any]]:
+    """Return the definitions that an option gives.
+
+    Args:
+        text: ``NAME:VERSION=ANSWER`` for an activity, a definition as a JSON object, or the name of
+            a file that holds one or a list of them. The answer is ``result:JSON``,
+            ``error:REASON`` or ``timeout``.
+
+    Raises:
+        ValueError: it is none of these, or a definition is wrong.
+
+    >>> read_stubs('resize:1=result:"small.jpg"')
+    [{'activity': 'resize', 'version': '1', 'result': 'small.jpg'}]
+    """
+    if (short := _SHORT.fullmatch(text)) is not None:
+        answer = _short_answer(short[1], short[3])
+        if answer is not None:
+            return [{"activity": short[1], "version": short[2], **answer}]
+    try:
+        read = json.loads(text if text.startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except OSError:
+        raise ValueError(
+            f"{text!r} does not define a stub; write NAME:VERSION=result:JSON, =error:REASON or "
+            "=timeout, a definition as JSON, or the name of a file with definitions."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"The definition of a stub is not JSON: {error}: {text:.80}") from None
+    definitions = read if isinstance(read, list) else [read]
+    for each in definitions:
+        if not isinstance(each, dict) or "function" in each:
+            raise ValueError(f"{each!r:.80} is not the definition of a stub; give an object.")
+        read_stub(each)
+    return definitions
+
+
+_SHORT = re.compile(r"([^={}]+):([^=:{}]+)=(.+)", re.DOTALL)
+
+
+def _short_answer(name: str, what: str) -> dict[str, Any] | None:
+    """Return an answer that is written ``result:JSON``, ``error:REASON`` or ``timeout``."""
+    kind, _, value = what.partition(":")
+    if kind == "result":
+        try:
+            return {"result": json.loads(value)}
+        except ValueError as error:
+            raise ValueError(f"The result of {name!r} is not JSON: {error}: {value}") from None
+    if kind == "error":
+        return {"error": value}
+    return {"timeout": "START_TO_CLOSE"} if what == "timeout" else None
 
 
 def read_lambdas(functions: Iterable[str], takes: Iterable[str]) -> tuple[dict[str, Any], ...]:
@@ -160,22 +245,15 @@ def read_lambda(text: str) -> dict[str, Any]:
     {'lambda': 'resize', 'result': {'size': 64}}
     """
     name, equals, what = text.partition("=")
-    kind, _, value = what.partition(":")
+    kind = what.partition(":")[0]
     definition: dict[str, Any] = {"lambda": name}
     if not name or not equals or not what:
         raise ValueError(
             f"{text!r} does not define a Lambda function; write NAME=module:function, NAME=URL, "
             "NAME=result:JSON, NAME=error:REASON or NAME=timeout."
         )
-    if kind == "result":
-        try:
-            return {**definition, "result": json.loads(value)}
-        except ValueError as error:
-            raise ValueError(f"The result of {name!r} is not JSON: {error}: {value}") from None
-    if kind == "error":
-        return {**definition, "error": value}
-    if what == "timeout":
-        return {**definition, "timeout": "START_TO_CLOSE"}
+    if (answer := _short_answer(name, what)) is not None:
+        return {**definition, **answer}
     if kind in ("http", "https"):
         return {**definition, "url": what}
     try:

@@ -39,6 +39,8 @@ PATIENCE = 5.0
 SHORT = 1.0
 #: Tasks that may be held before those that are over are removed.
 _MANY = 1_000
+#: Task lists of a poller that are remembered; beyond that, the one polled first is forgotten.
+MOST_LISTS = 1_000
 
 
 class Holder(Protocol):
@@ -71,7 +73,7 @@ class Poller:
             waits; None where that cannot be determined.
 
     Attributes:
-        polled: the lists it has polled.
+        polled: the lists it has polled, at most `MOST_LISTS`.
         last_call: when it last made a call, or received the answer to a poll, in real seconds.
         waiting: the number of its polls that wait.
         sleeping: whether it sleeps in simulated time.
@@ -107,7 +109,7 @@ class Poller:
         self._name = name
         self.alive = alive
         self.computes = computes or _unknown
-        self.polled: set[TaskList] = set()
+        self.polled: dict[TaskList, None] = {}
         self.last_call = -inf
         self.waiting = 0
         self.sleeping = False
@@ -222,7 +224,9 @@ class Presence:
             poller.empties.clear()
         if found or task_list not in poller.polled:
             self.last_call = poller.last_call
-        poller.polled.add(task_list)
+        if task_list not in poller.polled and len(poller.polled) >= MOST_LISTS:
+            self._forget_list(poller, next(iter(poller.polled)))
+        poller.polled[task_list] = None
         pollers = self._pollers.setdefault(task_list, {})
         pollers[poller] = None
         if len(pollers) > self._many_pollers:
@@ -389,6 +393,28 @@ class Presence:
         for poller in list(pollers):
             if not poller.alive() and poller.last_call <= silent:
                 del pollers[poller]
+        if not pollers:
+            self._pollers.pop(task_list, None)
+
+    def forget(self, poller: Poller) -> None:
+        """Forget a poller that makes no more calls."""
+        for task_list in list(poller.polled):
+            self._forget_list(poller, task_list)
+        self._busy.pop(poller, None)
+
+    def _forget_list(self, poller: Poller, task_list: TaskList) -> None:
+        """Forget that a poller has polled a list."""
+        poller.polled.pop(task_list, None)
+        poller.empties.pop(task_list, None)
+        poller.idle_answers.pop(task_list, None)
+        poller.released = {
+            turn: change for turn, change in poller.released.items() if task_list not in turn
+        }
+        pollers = self._pollers.get(task_list)
+        if pollers is not None:
+            pollers.pop(poller, None)
+            if not pollers:
+                del self._pollers[task_list]
 
     def polled_lists(self) -> dict[TaskList, list[Poller]]:
         """Return the pollers of each list that may poll it again: they are there, or just were."""

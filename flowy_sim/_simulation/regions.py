@@ -158,6 +158,13 @@ class Engines:
         """Return how many milliseconds the next call of a client takes; none in a function."""
         return 0 if self.in_function else self.of(region).duration_of_call()
 
+    def empty_reply(self, region: str, operation: str) -> dict[str, Any]:
+        """Return the reply to a poll that finds no task."""
+        ids = {"startedEventId": 0}
+        if operation == DECISION_POLL:
+            ids["previousStartedEventId"] = 0
+        return {**self.of(region).no_task, **ids}
+
     @property
     def in_function(self) -> bool:
         """Whether a Lambda function is being called."""

@@ -51,6 +51,7 @@ class Answer:
         heartbeat: simulated seconds between two heartbeats; None for no heartbeats.
         constant: whether the function has no effects and always does the same.
         timeout: the type of the time-out that closes the task; empty if it is answered.
+        any_result: whether the result may be any value of the declared type instead.
     """
 
     function: Callable[..., Any]
@@ -58,6 +59,7 @@ class Answer:
     heartbeat: float | None = None
     constant: bool = False
     timeout: str = ""
+    any_result: bool = False
 
 
 class Answers:
@@ -86,6 +88,7 @@ class Answers:
         timeout: str | None = None,
         takes: float | timedelta = 0,
         heartbeat: float | timedelta | None = None,
+        any_result: bool = False,
     ) -> Self:
         """Add the answer to the next call. The last answer is repeated for all further calls.
 
@@ -106,6 +109,9 @@ class Answers:
             heartbeat: simulated seconds, or a timedelta, between two heartbeats until the answer;
                 None for none, or for those that the worker sends on its own. A heartbeat that
                 returns that the activity's cancellation was requested ends it as canceled.
+            any_result: whether a test that is explored also tries other results: those that the
+                type hint of the return value allows, such as each member of an enum, None, or an
+                empty list.
 
         Returns:
             The stub or case itself, to add more answers.
@@ -148,6 +154,7 @@ class Answers:
                 ),
                 constant=function is None,
                 timeout="" if timeout is None else self._time_out(timeout),
+                any_result=self._any_result(any_result),
             )
         )
         return self
@@ -173,6 +180,17 @@ class Answers:
     def used(self) -> bool:
         """Whether it has answered a call."""
         return self._given > 0
+
+    def _any_result(self, any_result: object) -> bool:
+        __tracebackhide__ = True
+        if _checks.truth(f"any_result of the stub of {self.label}", any_result) and (
+            self.cls is None or self.kind != ACTIVITY
+        ):
+            raise ConfigurationError(
+                f"the stub of {self.label} cannot have any result: only the stub of the class or "
+                "function of an activity has a type hint that says what is possible"
+            )
+        return bool(any_result)
 
     def _time_out(self, timeout: object) -> str:
         __tracebackhide__ = True

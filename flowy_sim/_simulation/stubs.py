@@ -44,6 +44,7 @@ class AnswerOptions(TypedDict, total=False):
     timeout: str | None
     takes: float | timedelta
     heartbeat: float | timedelta | None
+    any_result: bool
 
 
 class StubCase(Answers):

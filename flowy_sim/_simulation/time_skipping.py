@@ -71,8 +71,6 @@ _log = safe_logger("flowy_sim")
 #: Operations that change nothing, by the beginnings of their names.
 QUERIES = ("Count", "Describe", "Get", "List")
 HEARTBEAT = "RecordActivityTaskHeartbeat"
-#: Operations that cannot make a task, by the beginnings of their names.
-CHANGING_NOTHING = (*QUERIES, HEARTBEAT)
 #: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
 IN_VAIN = 10_000
 #: Real seconds for which the polls of threads wait while no effect is pending.
@@ -235,7 +233,9 @@ class TimeSkipping:
             self.take_time(region)
         if is_poll:
             self._changes += bool(reply.get("taskToken"))
-        elif not operation.startswith(CHANGING_NOTHING):
+        elif operation.startswith(QUERIES):
+            return
+        elif operation != HEARTBEAT:
             self._changes += 1
             if self._polls:
                 self._serve(self._clock.milliseconds)
@@ -332,9 +332,9 @@ class TimeSkipping:
         while True:
             self._polls.end(int(self._presence.now() * 1000))
             self.follow()
-            pause = inf if self.is_paused else self._hold_up()
+            pause = self._hold_up()
             if pause is None:
-                pause = self._jump()
+                pause = inf if self.is_paused else self._jump()
             if pause is not None:
                 break
         end = self._polls.next_end()
@@ -344,13 +344,15 @@ class TimeSkipping:
 
     def _hold_up(self) -> float | None:
         """Return for how many real seconds clients hold up time; None if they don't (1 to 3)."""
+        pause = self._presence.busy()
+        if pause is None and any(map(self._release, self._untaken())):
+            pause = self._presence.busy()
+        if self.is_paused:
+            return pause
         if self._presence.is_task_held():
             return self._pass_real_time() if self.is_real_while_held else LOOK
         self._real_pace_since = None
-        pause = self._presence.busy()
-        if pause is not None:
-            return pause
-        return self._wait_for_takers()
+        return self._wait_for_takers() if pause is None else pause
 
     def _pass_real_time(self) -> float:
         """Let as much time pass as has really passed; return when to do so again."""
@@ -369,10 +371,7 @@ class TimeSkipping:
     def _wait_for_takers(self) -> float | None:
         """Return for how many real seconds to wait for clients to take tasks (3)."""
         now, waits_until = self._presence.now(), -inf
-        untaken = self._untaken()
-        for task_list in untaken:
-            if self._release(task_list):
-                return self._presence.busy()
+        for task_list in self._untaken():
             since = self._waiting_since.setdefault(task_list, now)
             until = self._presence.expected_until(task_list)
             if task_list not in self._passed_by and self._others_can_call():

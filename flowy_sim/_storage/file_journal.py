@@ -27,9 +27,16 @@ from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import Engine
+from flowy_sim._simulation.settings import PAUSED
 from flowy_sim._storage import files
 from flowy_sim._storage.files import FileRefusedError, WritableFile
-from flowy_sim._storage.journal import JournalError, OpenJournal, RestoreTarget, SimulationKey
+from flowy_sim._storage.journal import (
+    JournalError,
+    NullJournal,
+    OpenJournal,
+    RestoreTarget,
+    SimulationKey,
+)
 from flowy_sim._storage.restore import read_engines, read_simulations
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
 
@@ -66,6 +73,49 @@ def journal_in(
         return open_file(path, target, expected or {}, url=url, accept_loss=accept_loss)
 
     return open_journal
+
+
+def reading_only(path: Path) -> OpenJournal:
+    """Return what restores the simulations of a server from a file, and keeps nothing.
+
+    Their clocks are paused, and calls that would change something are refused.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileRefusedError: when the server starts, if the file cannot be used.
+    """
+
+    async def open_journal(target: RestoreTarget) -> ReadOnlyJournal:
+        with files.reading(path) as connection, _no_garbage_collection():
+            stored = read_simulations(connection)
+            engines: dict[int, Engine] = {}
+            for each in stored:
+                simulation = target.restore(*each.key, each.settings, each.begun)
+                for region, number in each.engines.items():
+                    engines[number] = simulation.engines.of(region)
+                simulation.catch_up(PAUSED, each.now)
+            read_engines(connection, engines)
+        return ReadOnlyJournal(path)
+
+    return open_journal
+
+
+class ReadOnlyJournal(NullJournal):
+    """Refuses every change.
+
+    Args:
+        path: the file that must not change; None if there is no file.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    def check(self) -> None:
+        """Refuse; see `Journal.check`."""
+        what = "Nothing" if self._path is None else f"{self._path} is only shown, and nothing"
+        raise JournalError(f"{what} can be changed here.")
 
 
 def open_file(

@@ -159,6 +159,11 @@ class SimulationJournal:
         """Remove the simulation; see `Journal.end`."""
         self._wait_for(self.journal.end(self._simulation), now)
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether everything that was committed is known to be durable."""
+        return self._last is DONE
+
     async def durable(self) -> None:
         """Wait until everything that was committed is durable.
 
@@ -168,10 +173,9 @@ class SimulationJournal:
         last = self._last
         try:
             await last
-        except JournalError:
+        finally:
             if self._last is last:
                 self._last = DONE
-            raise
 
     def _wait_for(self, commit: Awaitable[None], now: int) -> None:
         self.changes += 1

@@ -12,6 +12,8 @@ from flowy.errors import ConfigurationError
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
 from flowy_sim.explore._choices import RecordingSchedule
+from flowy_sim.explore._report import Space
+from flowy_sim.faults import KINDS
 from flowy_sim.faults._fault import InjectedFault
 from flowy_sim.testing import Runner
 from flowy_sim.testing._runner import MOST_FAULTS
@@ -49,6 +51,15 @@ class Setup:
     runner: Mapping[str, Any] = field(default_factory=dict)
     invariants: Sequence[Callable[..., object]] = ()
     most_turns: int = 1_000
+
+    @property
+    def space(self) -> Space:
+        """What is to be explored."""
+        given = {type(fault) for fault in self.faults}
+        others = [kind.__name__ for kind in KINDS if kind not in given]
+        return Space(
+            tuple(fault.describe() for fault in self.faults), self.most_faults, tuple(others)
+        )
 
 
 class Attempt:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from flowy import _checks
+from flowy._client import Execution
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
@@ -91,6 +92,8 @@ def find(
     repeat: Callable[[str], str] | None = None,
     observations: Observations | None = None,
     on_progress: OnProgress | None = None,
+    must_happen: bool = False,
+    full_story: bool = False,
     **others: Any,
 ) -> Exploration:
     """Run a test in many orders and under many faults, and report how it fails.
@@ -121,6 +124,8 @@ def find(
         observations: where to record what all runs have used and met.
         on_progress: called a few times a second with the number of runs, the number of states, and
             the share of the space so far.
+        must_happen: whether to fail if a condition of `Runner.sometimes` was true in no run.
+        full_story: whether the story of a failure has all its lines.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (activities,
             workflows, workers, freeze, …).
@@ -129,6 +134,7 @@ def find(
         The report of the exploration, with the failure if the test fails.
 
     Raises:
+        AssertionError: with `must_happen`, a condition was true in no run.
         ConfigurationError: an option does not exist or is wrong.
     """
     __tracebackhide__ = True
@@ -140,7 +146,7 @@ def find(
     others["seed"] = others.get("seed", 0) if seed is None else seed
     setup = make_setup(faults=faults, most_faults=most_faults, invariants=invariants, **others)
     repeat = repeat or partial(_call, test)
-    explorer = Explorer(test, setup, others["seed"], repeat, observations, on_progress)
+    explorer = Explorer(test, setup, others["seed"], repeat, observations, on_progress, full_story)
     with undisturbed():
         if choices is not None:
             return explorer.repeat(parse_choices(choices))
@@ -156,8 +162,13 @@ def find(
             found = explore_in_processes(explorer, processes or cores, runs, seconds)
         else:
             found = explorer.explore(runs, seconds)
-    # What all shards begin with is counted by the first one.
-    return found if begun is None or part is None or part.number == 1 else found.since(begun)
+    if begun is not None and part is not None and part.number > 1:
+        found = found.since(begun)  # What all shards begin with is counted by the first one.
+    if must_happen and found.failure is None and part is None and found.never_met:
+        raise AssertionError(
+            f"this was true in none of {found.runs:,} runs: {'; '.join(found.never_met)}"
+        )
+    return found
 
 
 def _call(test: Test, written: str) -> str:
@@ -264,7 +275,7 @@ def _check_executor(given: object) -> None:
         )
 
 
-_LIMITS = ("runs", "seconds", "processes", "executor", "shard")
+_LIMITS = ("runs", "seconds", "processes", "executor", "shard", "must_happen", "full_story")
 
 
 """The options that are about the exploration and not about each run."""
@@ -279,6 +290,8 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "processes": _check_processes,
     "executor": _check_executor,
     "shard": parse_shard,
+    "must_happen": partial(_checks.truth, "must_happen"),
+    "full_story": partial(_checks.truth, "full_story"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
 
@@ -300,6 +313,8 @@ class WorkflowTest:
         activities: classes among which its activities are looked up.
         real: whether the activities found do their work; otherwise they are stubbed.
         completes: whether it must also complete, whatever goes wrong.
+        started: called with the runner and the execution when it has started, for example to send
+            a signal later; see `Runner.after`.
 
     Attributes:
         workflows: the workflow, its children, and theirs.
@@ -315,11 +330,13 @@ class WorkflowTest:
         activities: Iterable[type[Activity]] = (),
         real: bool = False,
         completes: bool = False,
+        started: Callable[[Runner, Execution], object] | None = None,
     ) -> None:
         self.__name__ = workflow.__name__
         self._workflow = workflow
         self._arguments = list(arguments)
         self._completes = completes
+        self._started = started
         self.workflows = _family(workflow, workflows)
         called = activities_of(self.workflows)
         known = {(each.flowy_type.name, each.flowy_type.version): each for each in activities}
@@ -331,7 +348,10 @@ class WorkflowTest:
     def __call__(self, runner: Runner) -> None:
         """Run the workflow to its end."""
         self._stubs.add_to(runner.stubs)
-        run = runner(self._workflow, *self._arguments)
+        execution = runner.start(self._workflow, *self._arguments)
+        if self._started is not None:
+            self._started(runner, execution)
+        run = runner.finish(execution)
         if self._completes:
             assert run.status == COMPLETED, run.describe()
 

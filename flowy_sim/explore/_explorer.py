@@ -69,12 +69,14 @@ class Explorer:
         repeat: returns the command that repeats a failure, given its choices.
         observations: where all runs are recorded; None for nowhere.
         on_progress: called a few times a second; None for never.
+        full_story: whether the story of a failure has all its lines.
 
     Attributes:
         search: what to try next.
         states: fingerprints of the states that were seen.
         runs: the number of runs.
         endings: how executions ended, and how many of them.
+        struck, met: as in `Exploration`.
     """
 
     def __init__(
@@ -85,16 +87,21 @@ class Explorer:
         repeat: Callable[[str], str],
         observations: Observations | None = None,
         on_progress: OnProgress | None = None,
+        full_story: bool = False,
     ) -> None:
-        self.search = Search(seed, {fault.describe() for fault in setup.faults})
+        self._faults = {fault.describe() for fault in setup.faults}
+        self.search = Search(seed, self._faults)
         self.states: set[int] = set()
         self.runs = 0
         self.endings: Counter[str] = Counter()
+        self.struck: Counter[str] = Counter()
+        self.met: Counter[str] = Counter()
         self.observations = observations
         self.on_progress = on_progress
         self._test = test
         self._setup = setup
         self._repeat = repeat
+        self._full_story = full_story
 
     def explore(self, runs: int, seconds: float, most_untried: int = 0) -> Exploration:
         """Make runs until one fails, all have been made, or a limit is reached.
@@ -125,6 +132,10 @@ class Explorer:
             not self.search and failure is None,
             self.endings.copy(),
             failure,
+            (),
+            self._setup.space,
+            self.struck.copy(),
+            self.met.copy(),
         )
 
     def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
@@ -159,7 +170,7 @@ class Explorer:
         return Failure(
             attempt.error or error,
             choices,
-            tuple(story.lines()),
+            tuple(story.lines(attempt.error or error, self._full_story)),
             command,
             repeatable=attempt.error is not None,
         )
@@ -174,6 +185,9 @@ class Explorer:
 
     def _record(self, attempt: Attempt) -> None:
         self.endings.update(map(_ending, attempt.runner.runs))
+        made = attempt.schedule.made
+        self.struck.update({kind for kind, _, index in made if index and kind in self._faults})
+        self.met.update(attempt.runner.conditions)
         if self.observations is not None:
             self.observations.add(attempt.runner)
 

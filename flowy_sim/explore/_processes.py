@@ -38,7 +38,7 @@ class PartReport(NamedTuple):
     """What has been explored of a part of the frontier.
 
     Attributes:
-        runs, share, endings: as in `Exploration`, of this part alone.
+        runs, share, endings, struck, met: as in `Exploration`, of this part alone.
         states: the fingerprints of the states that were seen first in it.
         untried: the alternatives that are left.
         observations: the rows of its `Observations`; None if nothing is observed.
@@ -50,6 +50,8 @@ class PartReport(NamedTuple):
     states: set[int]
     share: float
     endings: Counter[str]
+    struck: Counter[str]
+    met: Counter[str]
     untried: list[Alternative]
     observations: Any
     choices: tuple[Deviation, ...] | None
@@ -104,7 +106,8 @@ def explore_part(
     """
     known, made, covered = set(explorer.states), explorer.runs, explorer.search.covered
     explorer.search.replace(part)
-    explorer.endings.clear()
+    for counted in (explorer.endings, explorer.struck, explorer.met):
+        counted.clear()
     if explorer.observations is not None:
         explorer.observations = explorer.observations.empty_copy()
     found = explorer.explore(runs, seconds)
@@ -114,6 +117,8 @@ def explore_part(
         explorer.states - known,
         found.share - covered,
         found.endings,
+        found.struck,
+        found.met,
         explorer.search.split(1)[0],
         None if observations is None else observations.rows(),
         None if failure is None else failure.choices,
@@ -148,9 +153,21 @@ def combined(
         time.perf_counter() - began,
         found.share + sum(report.share for report in reports),
         failure is None and not any(report.untried for report in reports),
-        sum((report.endings for report in reports), found.endings),
+        _added(found.endings, (report.endings for report in reports)),
         failure,
+        (),
+        found.space,
+        _added(found.struck, (report.struck for report in reports)),
+        _added(found.met, (report.met for report in reports)),
     )
+
+
+def _added(first: Counter[str], others: Iterable[Counter[str]]) -> Counter[str]:
+    """Return the sum of counters, with the zeros that they hold."""
+    total = first.copy()
+    for each in others:
+        total.update(each)
+    return total
 
 
 def _reports(

@@ -46,6 +46,21 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Space:
+    """What the space of an exploration consists of, apart from orders.
+
+    Attributes:
+        faults: the faults that may strike.
+        most_faults: how many of them may strike in one run.
+        other_faults: the names of the kinds of faults that are not among them.
+    """
+
+    faults: tuple[str, ...] = ()
+    most_faults: int = 0
+    other_faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Exploration:
     """The report of an exploration.
 
@@ -59,6 +74,9 @@ class Exploration:
         endings: how executions ended, and how many of them.
         failure: how the test fails; None if it did not fail.
         unreached: the given choices that the run never reached.
+        space: what was to be explored.
+        struck: in how many runs each fault struck.
+        met: in how many runs each condition of `Runner.sometimes` was true.
     """
 
     runs: int
@@ -69,6 +87,33 @@ class Exploration:
     endings: Counter[str] = field(default_factory=Counter, compare=False)
     failure: Failure | None = None
     unreached: tuple[Deviation, ...] = ()
+    space: Space = Space()
+    struck: Counter[str] = field(default_factory=Counter, compare=False)
+    met: Counter[str] = field(default_factory=Counter, compare=False)
+
+    @property
+    def never_struck(self) -> list[str]:
+        """The faults that have struck in no run."""
+        return [each for each in self.space.faults if not self.struck[each]]
+
+    @property
+    def never_met(self) -> list[str]:
+        """The conditions of `Runner.sometimes` that were true in no run."""
+        return [each for each, count in self.met.items() if not count]
+
+    def notes(self) -> list[str]:
+        """Return what was tried, what was not, and what never happened: a line for each."""
+        orders = "every order of tasks and turns" if self.complete else "orders of tasks and turns"
+        kinds = len(self.space.faults) if self.space.most_faults else 0
+        most = min(self.space.most_faults, kinds)
+        faults = f"at most {_count(most, 'fault')} of {_count(kinds, 'kind')} in a run"
+        notes = {
+            "Tried": [f"{orders}, with {faults if kinds else 'no faults'}"],
+            "Not tried": [*filter(None, [", ".join(self.space.other_faults)]), "other arguments"],
+            "Never struck": self.never_struck if kinds else [],
+            "Never true": self.never_met,
+        }
+        return [f"{name}: {'; '.join(each)}" for name, each in notes.items() if each]
 
     @property
     def runs_per_second(self) -> float:
@@ -83,6 +128,7 @@ class Exploration:
             states=self.states - earlier.states,
             share=self.share - earlier.share,
             endings=self.endings - earlier.endings,
+            struck=self.struck - earlier.struck,
         )
 
     def describe_unreached(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -17,14 +18,23 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing import Runner
 
 MOST_LINES = 12
-"""The most lines of a failure: the headline, the story, how to repeat it, and one to spare."""
+"""The most lines of a failure: the headline, the story, what it leaves out, how to repeat it, and
+one to spare."""
 
-_MOST_STORY_LINES = MOST_LINES - 3
+_MOST_STORY_LINES = MOST_LINES - 4
 _WIDTH = 100
 _HEADLINE_WIDTH = 400
 
 _ACCIDENT, _TURNING_POINT, _DECISION, _END, _START = 5, 4, 3, 2, 1
 """Weights of lines. If there are too many lines, those with the least weight are left out."""
+
+_SHOW_ALL = "--story full, or pytest --swf-story=full"
+
+_NAMED = 3
+"""What is added to the weight of a line that shares a name with the error."""
+
+_NAME = re.compile(r"[\w.:-]*\d[\w.:-]*|\w+-[\w.:-]+")
+"""The name of an execution, activity or timer, such as ``order-7`` or ``charge-1.2``."""
 
 Attributes = Mapping[str, Any]
 
@@ -67,17 +77,30 @@ class RunStory:
         self.update(runner)
         self._lines.append(StoryLine(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
 
-    def lines(self) -> list[str]:
-        """Return the story, shortened to the lines that matter most."""
+    def lines(self, error: BaseException, full: bool = False) -> list[str]:
+        """Return the story, shortened to the lines that matter most.
+
+        Args:
+            error: what the test failed with. Lines about what it names matter more.
+            full: whether to leave nothing out.
+        """
         lines = list(_without_repeats(self._lines))
-        order = sorted(range(len(lines)), key=lambda i: (-lines[i].weight, -i))
-        story = []
-        for index in sorted(order[:_MOST_STORY_LINES]):
-            line = lines[index]
-            seconds = (line.instant - self._began) / 1000
-            words = safe_text(shorten(line.words, _WIDTH, placeholder=" …"))
-            story.append(f"{seconds:>8g} s  {words}")
-        return story
+        if full or len(lines) <= _MOST_STORY_LINES + 1:
+            return [self._shown(each) for each in lines]
+        named = set(_NAME.findall(str(error)))
+        weights = [
+            each.weight + _NAMED * (not named.isdisjoint(_NAME.findall(each.words)))
+            for each in lines
+        ]
+        order = sorted(range(len(lines)), key=lambda i: (-weights[i], -i))
+        story = [self._shown(lines[index]) for index in sorted(order[:_MOST_STORY_LINES])]
+        left_out = len(lines) - len(story)
+        return [*story, f"{'':>12}… {left_out} lines left out ({_SHOW_ALL})"]
+
+    def _shown(self, line: StoryLine) -> str:
+        seconds = (line.instant - self._began) / 1000
+        words = safe_text(shorten(line.words, _WIDTH, placeholder=" …"))
+        return f"{seconds:>8g} s  {words}"
 
 
 def _without_repeats(lines: list[StoryLine]) -> Iterator[StoryLine]:

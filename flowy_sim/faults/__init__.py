@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 
 from flowy_sim.faults._calls import (
+    ActivityFails,
     AnsweredTwice,
     AnswerLate,
     AnswerLost,
@@ -27,21 +28,31 @@ from flowy_sim.faults._calls import (
     Throttled,
     WorkerDies,
     WorkerDiesLate,
+    WorkerDiesMidway,
     WorkFails,
 )
 from flowy_sim.faults._fault import FaultTarget, InjectedFault, Killed, Moment, WorkerCall
+from flowy_sim.faults._functions import LambdaFails, LambdaSlow, LambdaTimesOut, LambdaTwice
 from flowy_sim.faults._outside import (
     CancelRequest,
     ClockJumps,
     Deploy,
     Restart,
     Signal,
+    SignalTwice,
+    StartedTwice,
     Termination,
 )
 
 EVERYDAY: tuple[InjectedFault, ...] = (
     WorkerDies(),
+    WorkerDiesMidway(),
     WorkerDiesLate(),
+    ActivityFails(),
+    WorkFails(),
+    LambdaFails(),
+    LambdaTimesOut(),
+    LambdaTwice(),
     DeciderDies(),
     AnswerLost(),
     ReplyLost(),
@@ -59,8 +70,14 @@ BY_NAME: dict[str, type[InjectedFault]] = {
     re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower(): kind
     for kind in (
         WorkerDies,
+        WorkerDiesMidway,
         WorkerDiesLate,
+        ActivityFails,
         WorkFails,
+        LambdaFails,
+        LambdaTimesOut,
+        LambdaSlow,
+        LambdaTwice,
         DeciderDies,
         AnswerLost,
         ReplyLost,
@@ -73,14 +90,21 @@ BY_NAME: dict[str, type[InjectedFault]] = {
         ClockJumps,
         Restart,
         CancelRequest,
+        SignalTwice,
+        StartedTwice,
         Termination,
     )
 }
 """The faults that need no arguments, by their names on the command line: ``worker-dies``."""
 
+KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, Signal)
+"""All faults that are ready to use."""
+
 __all__ = [
     "BY_NAME",
     "EVERYDAY",
+    "KINDS",
+    "ActivityFails",
     "AnswerLate",
     "AnswerLost",
     "AnsweredTwice",
@@ -92,11 +116,17 @@ __all__ = [
     "HeartbeatLate",
     "InjectedFault",
     "Killed",
+    "LambdaFails",
+    "LambdaSlow",
+    "LambdaTimesOut",
+    "LambdaTwice",
     "Moment",
     "NetworkError",
     "ReplyLost",
     "Restart",
     "Signal",
+    "SignalTwice",
+    "StartedTwice",
     "TaskLate",
     "Termination",
     "Throttled",
@@ -104,4 +134,5 @@ __all__ = [
     "WorkerCall",
     "WorkerDies",
     "WorkerDiesLate",
+    "WorkerDiesMidway",
 ]

@@ -7,10 +7,11 @@ from typing import Any
 
 from flowy import _checks
 from flowy_sim._clients.in_process import Reply
-from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL
+from flowy_sim._simulation.regions import ACTIVITY_POLL
 from flowy_sim.faults._fault import (
     ACTIVITY_ANSWERS,
     ANSWERS,
+    CHECKPOINT,
     HEARTBEAT,
     INJECTED,
     FaultTarget,
@@ -50,6 +51,23 @@ class WorkerDiesLate(InjectedFault):
 
 
 @dataclass(frozen=True)
+class WorkerDiesMidway(InjectedFault):
+    """A worker dies in the middle of the work: at a heartbeat, or at a `flowy.checkpoint`.
+
+    The code of the activity gets an exception there. It is no `Exception`, but blocks ``finally``
+    and ``except BaseException`` do run.
+    """
+
+    title = "the worker dies in the middle of the work"
+    moment = Moment.MIDWAY
+    operations = (HEARTBEAT, CHECKPOINT)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Kill the worker."""
+        raise Killed(self.title)
+
+
+@dataclass(frozen=True)
 class DeciderDies(InjectedFault):
     """A decider dies between polling and answering."""
 
@@ -61,9 +79,36 @@ class DeciderDies(InjectedFault):
         raise Killed(self.title)
 
 
+# Activities fail
+
+
+@dataclass(frozen=True)
+class ActivityFails(InjectedFault):
+    """An activity fails without having done its work.
+
+    Its error is one that its code can be seen to raise, or a `RuntimeError` if there is none.
+    """
+
+    title = "the activity fails before it does the work"
+    moment = Moment.TASK
+    operations = (ACTIVITY_POLL,)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Answer that the task has failed; the worker gets no task."""
+        assert call.task is not None
+        target.client.respond_activity_task_failed(
+            taskToken=call.task["taskToken"], reason=target.failure_reason(call)
+        )
+        return {"startedEventId": 0, "previousStartedEventId": 0}
+
+
 @dataclass(frozen=True)
 class WorkFails(InjectedFault):
-    """The work is done, but the worker reports a failure."""
+    """The work is done, but the worker reports a failure.
+
+    The error is one that the activity's code can be seen to raise, or a `RuntimeError` if there is
+    none.
+    """
 
     title = "the work is done, but is reported as failed"
     operations = ("RespondActivityTaskCompleted",)
@@ -71,7 +116,8 @@ class WorkFails(InjectedFault):
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Answer that the task has failed."""
         token = call.request["taskToken"]
-        return target.client.respond_activity_task_failed(taskToken=token, reason=INJECTED)
+        reason = target.failure_reason(call)
+        return target.client.respond_activity_task_failed(taskToken=token, reason=reason)
 
 
 # Calls get lost or fail
@@ -94,7 +140,6 @@ class ReplyLost(InjectedFault):
     """The service carries out a call, but its reply is lost, and a polled task with it."""
 
     title = "the call is carried out, but its reply is lost"
-    operations = (DECISION_POLL, ACTIVITY_POLL, ANSWERS, HEARTBEAT)
 
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Make the call and time out."""

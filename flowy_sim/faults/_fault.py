@@ -15,6 +15,9 @@ from flowy_sim._clients.simulation import Simulation
 
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 
+CHECKPOINT = "Checkpoint"
+"""What a call of `flowy.checkpoint` is called among the operations."""
+
 
 ACTIVITY_ANSWERS = "RespondActivityTask"
 
@@ -35,6 +38,9 @@ class Moment(Enum):
     CALL = "a worker is about to make a call"
     TASK = "a worker has just received a task"
     TURN = "between two turns, or when a worker is about to answer a task"
+    MIDWAY = "a worker sends a heartbeat or reaches a checkpoint"
+    FUNCTION = "a Lambda function is called"
+    END = "an execution that the test has started has closed"
 
 
 class FaultTarget(Protocol):
@@ -62,6 +68,25 @@ class FaultTarget(Protocol):
         """Return the workflow IDs of all open executions, or only the given one if it is open."""
         ...
 
+    def choose(self, kind: str, count: int) -> int:
+        """Choose one of several possibilities; see `flowy_sim.Simulation`."""
+        ...
+
+    def failure_reason(self, call: WorkerCall) -> str:
+        """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        ...
+
+    def received_signals(self) -> list[tuple[str, str, str | None]]:
+        """Return the signals of open executions: the workflow ID, the name and the input."""
+        ...
+
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+        """Return inputs that a signal can have, by the type that the workflow gives it.
+
+        Malformed ones are among them.
+        """
+        ...
+
     def restart(self) -> None:
         """Kill all workers and start new ones."""
         ...
@@ -78,7 +103,8 @@ class WorkerCall(NamedTuple):
 
     Attributes:
         worker: the worker's name.
-        operation: the operation, such as ``RespondActivityTaskCompleted``.
+        operation: the operation, such as ``RespondActivityTaskCompleted``. It is ``Checkpoint``
+            at a checkpoint, and the name of the function if a Lambda function is called.
         request: its arguments.
         send: makes the call and returns the reply.
         task: the task that the call is about, as it was polled; None if it is about none.
@@ -127,6 +153,9 @@ class InjectedFault:
     moment: ClassVar[Moment] = Moment.CALL
     operations: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the operations that it can strike; empty for all operations."""
+
+    is_from_outside: ClassVar[bool] = False
+    """Whether it comes from outside: it then also arrives just before something else is due."""
 
     @property
     def eventually(self) -> bool:
@@ -222,11 +251,11 @@ class _Risk:
 
 
 class _RisksOf(dict[str, list[_Risk]]):
-    """The faults that can strike at one moment, by the operation that is called."""
+    """The faults that can strike at some moments, by the operation that is called."""
 
-    def __init__(self, risks: Iterable[_Risk], moment: Moment) -> None:
+    def __init__(self, risks: Iterable[_Risk], *moments: Moment) -> None:
         super().__init__()
-        self._risks = [each for each in risks if each.fault.moment is moment]
+        self._risks = [each for each in risks if each.fault.moment in moments]
 
     def __missing__(self, operation: str) -> list[_Risk]:
         fitting = self[operation] = [
@@ -256,9 +285,13 @@ class FaultInjector:
     ) -> None:
         self._risks = list(map(_Risk, faults))
         self._any_eventually = any(risk.eventually for risk in self._risks)
-        self._at_calls = _RisksOf(self._risks, Moment.CALL)
+        self._at_calls = _RisksOf(self._risks, Moment.CALL, Moment.MIDWAY)
+        self._midway = _RisksOf(self._risks, Moment.MIDWAY)
+        self._at_functions = _RisksOf(self._risks, Moment.FUNCTION)
+        self._at_ends = _RisksOf(self._risks, Moment.END)[""]
         self._at_tasks = _RisksOf(self._risks, Moment.TASK)
         self._at_turns = _RisksOf(self._risks, Moment.TURN)[""]
+        self._from_outside = [risk for risk in self._at_turns if risk.fault.is_from_outside]
         self._most = most if faults else 0
         self._choose = choose
         self._target = target
@@ -292,6 +325,56 @@ class FaultInjector:
                 self._count(risk, call)
                 return risk.fault.strike(self._target, call)
         return call.send()
+
+    def checkpoint(self, call: WorkerCall) -> None:
+        """Let a fault strike in the middle of the work."""
+        self._strike(self._midway[call.operation], call)
+
+    def function(self, call: WorkerCall) -> Reply:
+        """Call a Lambda function, or let a fault strike."""
+        reply = self._strike(self._at_functions[call.operation], call)
+        return call.send() if reply is None else reply
+
+    @property
+    def strikes_functions(self) -> bool:
+        """Whether a fault can strike Lambda functions."""
+        return any(risk.fault.moment is Moment.FUNCTION for risk in self._risks)
+
+    def _strike(self, risks: Iterable[_Risk], call: WorkerCall) -> Reply | None:
+        risk = self._striking(risks) if self._may_strike else None
+        if risk is None:
+            return None
+        self._count(risk, call)
+        return risk.fault.strike(self._target, call)
+
+    def just_before(self, advance: Callable[[], None]) -> bool:
+        """Let something from outside arrive just before something else is due.
+
+        Args:
+            advance: lets time pass until then.
+
+        Returns:
+            Whether anything did.
+        """
+        struck = False
+        for risk in self._from_outside if self._may_strike else ():
+            while self._striking((risk,)):
+                if not struck:
+                    advance()
+                struck = True
+                self._count(risk, None)
+                risk.fault.happen(self._target)
+        return struck
+
+    def end(self) -> bool:
+        """Let faults strike after an execution has closed; return whether one has."""
+        struck = False
+        for risk in self._at_ends if self._may_strike else ():
+            if self._striking((risk,)):
+                struck = True
+                self._count(risk, None)
+                risk.fault.happen(self._target)
+        return struck
 
     def turn(self) -> None:
         """Let faults strike that strike between two turns."""
@@ -328,7 +411,8 @@ def _struck(call: WorkerCall | None) -> str:
     """Name the worker that a fault strikes, and its task."""
     if call is None:
         return ""
+    where = f" at {call.request['name']!r}" if call.operation == CHECKPOINT else ""
     if call.task is None:
-        return f"{call.worker}: "
+        return f"{call.worker}{where}: "
     about = call.task.get("activityId") or call.task["workflowExecution"]["workflowId"]
-    return f"{call.worker} ({about}): "
+    return f"{call.worker} ({about}){where}: "

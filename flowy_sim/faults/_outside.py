@@ -111,6 +111,8 @@ class _FromOutside(_BetweenTurns):
 
     workflow_id: str | None = None
 
+    is_from_outside = True
+
     def can_strike(self, target: FaultTarget) -> bool:
         """Return whether the execution is open."""
         return bool(target.open_executions(self.workflow_id))
@@ -131,6 +133,8 @@ class Signal(_FromOutside):
     Attributes:
         name: the signal's name.
         input: its input, as text; None for no input.
+        any_value: whether it may carry any value, apart from `input`: values of the type that the
+            workflow gives to the signal, and malformed ones.
         eventually: whether it arrives in every run: at the latest when nothing else is left to do.
         workflow_id: the execution's workflow ID; None for the oldest open execution.
     """
@@ -138,6 +142,7 @@ class Signal(_FromOutside):
     name: str = "signal"
     input: str | None = None
     eventually: bool = True
+    any_value: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,13 +156,86 @@ class Signal(_FromOutside):
     def do(self, target: FaultTarget, workflow_id: str) -> None:
         """Send the signal."""
         request: dict[str, Any] = {"workflowId": workflow_id, "signalName": self.name}
-        if self.input is not None:
-            request["input"] = self.input
+        text = self.input
+        if self.any_value:
+            inputs = [text, *target.signal_inputs(workflow_id, self.name)]
+            text = inputs[target.choose(f"the value of {self.name!r}", len(inputs))]
+        if text is not None:
+            request["input"] = text
         target.client.signal_workflow_execution(domain=target.domain, **request)
 
     def describe(self) -> str:
         """Return that the signal arrives, with its name."""
         return f"the signal {self.name!r} arrives"
+
+
+@dataclass(frozen=True)
+class SignalTwice(_FromOutside):
+    """A signal that an execution has received arrives once more, now or later.
+
+    Clients that repeat a call whose reply was lost send a signal twice.
+    """
+
+    title = "a signal arrives once more"
+
+    def can_strike(self, target: FaultTarget) -> bool:
+        """Return whether an open execution has received a signal."""
+        return bool(self._received(target))
+
+    def happen(self, target: FaultTarget) -> None:
+        """Send one of the signals again."""
+        received = self._received(target)
+        workflow_id, name, text = received[target.choose("which signal", len(received))]
+        request = {"workflowId": workflow_id, "signalName": name}
+        if text is not None:
+            request["input"] = text
+        target.client.signal_workflow_execution(domain=target.domain, **request)
+
+    def _received(self, target: FaultTarget) -> list[tuple[str, str, str | None]]:
+        found = dict.fromkeys(target.received_signals())
+        return [each for each in found if self.workflow_id in (None, each[0])]
+
+
+@dataclass(frozen=True)
+class StartedTwice(InjectedFault):
+    """A workflow is started again with the same workflow ID and input, after it has closed.
+
+    A client that repeats a call whose reply was lost starts a workflow twice. While the execution
+    is open, the service refuses that; afterwards it does not.
+    """
+
+    title = "the workflow is started again"
+    moment = Moment.END
+
+    def happen(self, target: FaultTarget) -> None:
+        """Start the execution that was closed last again."""
+        infos = target.client.list_closed_workflow_executions(
+            domain=target.domain,
+            closeTimeFilter={"oldestDate": 0},
+            maximumPageSize=1,
+        )["executionInfos"]
+        events = target.client.get_workflow_execution_history(
+            domain=target.domain, execution=infos[0]["execution"], maximumPageSize=1
+        )["events"]
+        started = events[0]["workflowExecutionStartedEventAttributes"]
+        request = {name: started[name] for name in _START if name in started}
+        target.client.start_workflow_execution(
+            domain=target.domain, workflowId=infos[0]["execution"]["workflowId"], **request
+        )
+
+
+_START = (
+    "childPolicy",
+    "executionStartToCloseTimeout",
+    "input",
+    "lambdaRole",
+    "tagList",
+    "taskList",
+    "taskPriority",
+    "taskStartToCloseTimeout",
+    "workflowType",
+)
+"""The members of a start that its event repeats."""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="make only one run of an explored test, with these choices as printed for a failure",
     )
     group.addoption(
+        "--swf-story",
+        choices=["short", "full"],
+        default="short",
+        help="how much to tell of the run in which an explored test fails",
+    )
+    group.addoption(
         "--swf-record",
         action="store_true",
         help="record the histories of tests marked with @pytest.mark.swf(golden=True) as files",

@@ -108,7 +108,7 @@ def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
         choices=item.config.getoption("--swf-choices"),
         repeat=partial(_repeat_command, item.nodeid),
         observations=observations,
-        **options,
+        **{"full_story": item.config.getoption("--swf-story") == "full", **options},
     )
 
 
@@ -121,7 +121,8 @@ def _report(item: pytest.Function, found: Exploration) -> None:
     if failure is not None:
         failure.error.add_note("\n".join(("", *failure.lines(), f"found in {summary}")))
         raise failure.error
-    item.add_report_section("call", "explored", summary)
+    notes = [] if one_run else found.notes()
+    item.add_report_section("call", "explored", "\n".join([summary, *notes]))
     item.user_properties.append(("explored", summary))
     if found.unreached:
         item.warn(pytest.PytestWarning(found.describe_unreached()))

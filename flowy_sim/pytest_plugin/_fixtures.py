@@ -121,7 +121,7 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     """Runs a workflow to its end: ``swf_run(ImageCategorization, "photo.jpg", 150)``.
 
     It returns a `flowy_sim.testing.Run`, with the status and the result. ``@pytest.mark.swf(
-    activities=…, workflows=…, workers=…, freeze=…)`` sets the arguments of
+    activities=…, workflows=…, domain=…, workers=…, freeze=…)`` sets the arguments of
     `flowy_sim.testing.Runner`. If the test fails, its report shows what ran when.
     """
     from flowy_sim.testing import Runner

@@ -13,6 +13,7 @@ SLEEP = ("virtual_sleep",)
 RUNNER = (
     "activities",
     "workflows",
+    "domain",
     "workers",
     "task_lists",
     "most_restarts",

@@ -2,43 +2,20 @@
 
 They are used where a workflow is run without a test: by ``flowy-sim explore`` and by the strategies
 for Hypothesis. The type is that which the activity's ``run`` is annotated with.
-
->>> simplest_value(list[int]), simplest_value(str | None), simplest_value(tuple[int, str])
-([1], 'text', (1, 'text'))
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from pathlib import PurePath
+from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from flowy.activity import Activity
 from flowy.workflow import Workflow
 from flowy_sim._simulation.stub_answers import ACTIVITY, FUNCTION
 from flowy_sim._simulation.stubs import NameAndVersion, Stubs
+from flowy_sim.testing._possible import simplest_value
 from flowy_sim.testing._registry import functions, implementations, proxies, type_of
-
-_SIMPLEST: dict[type[Any], Callable[[], Any]] = {
-    bool: lambda: True,
-    int: lambda: 1,
-    float: lambda: 1.0,
-    str: lambda: "text",
-    bytes: lambda: b"bytes",
-    datetime: lambda: datetime(2024, 1, 1, tzinfo=UTC),
-    date: lambda: date(2024, 1, 1),
-    time: time,
-    timedelta: lambda: timedelta(seconds=1),
-    Decimal: lambda: Decimal(1),
-    UUID: lambda: UUID(int=1),
-}
 
 
 class DefaultStubs:
@@ -89,40 +66,6 @@ def functions_of(workflows: Iterable[type[Workflow]]) -> list[str]:
 def activities_of(workflows: Iterable[type[Workflow]]) -> list[NameAndVersion]:
     """Return the types of the activities that workflows can call."""
     return list(dict.fromkeys(type_of(each) for cls in workflows for each in proxies(cls)))
-
-
-def simplest_value(hint: Any) -> Any:
-    """Return the simplest value of a type; None if it is not known how to make one."""
-    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return simplest_value(arguments[0])
-    if origin in (typing.Annotated, typing.Final):
-        return simplest_value(arguments[0])
-    if origin is typing.Literal:
-        return arguments[0]
-    if not isinstance(origin, type):
-        return None
-    if issubclass(origin, Mapping) and not typing.is_typeddict(origin):
-        return {simplest_value(arguments[0]): simplest_value(arguments[1])} if arguments else {}
-    if issubclass(origin, tuple) and not hasattr(origin, "_fields"):
-        return tuple(simplest_value(each) for each in arguments if each is not ...)
-    if issubclass(origin, list | set | frozenset):
-        return origin(map(simplest_value, arguments))
-    return _of_class(origin)
-
-
-def _of_class(cls: type[Any]) -> Any:
-    if issubclass(cls, Enum):
-        return next(iter(cls))
-    for base, make in _SIMPLEST.items():
-        if issubclass(cls, base):
-            return make()
-    if issubclass(cls, PurePath):
-        return cls("path")
-    if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or hasattr(cls, "_fields"):
-        hints = typing.get_type_hints(cls)
-        return cls(**{name: simplest_value(hint) for name, hint in hints.items()})
-    return None
 
 
 def _return_hint(activity: type[Activity]) -> Any:

@@ -121,9 +121,10 @@ class DelayedCalls:
         """Return when the next call is due, in milliseconds since 1970; None if there is none."""
         return self._due.next_instant()
 
-    def run_due(self) -> None:
-        """Make the calls that are due by now."""
-        while (instant := self.next_instant()) is not None and instant <= self._clock.milliseconds:
+    def run_due(self, until: int | None = None) -> None:
+        """Make the calls that are due by now, or by a given instant."""
+        latest = self._clock.milliseconds if until is None else until
+        while (instant := self.next_instant()) is not None and instant <= latest:
             kind, (call, *arguments) = self._due.pop(instant)
             if kind in (_DELIVERY, _PAUSE, _SLEEP):
                 call()

@@ -33,7 +33,15 @@ from flowy_sim.testing._registry import (
     module_of,
     workflows_in,
 )
-from flowy_sim.testing._run import EventFeed, EventListener, Run, StuckError, fetch, history
+from flowy_sim.testing._run import (
+    EventFeed,
+    EventListener,
+    Run,
+    StuckError,
+    fetch,
+    history,
+    open_executions,
+)
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
@@ -52,6 +60,8 @@ _START_OPTIONS = frozenset(
     for name, each in signature(start).parameters.items()
     if each.kind is Parameter.KEYWORD_ONLY
 )
+
+_MOST_STARTED_AGAIN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -119,6 +129,7 @@ class Runner:
     Attributes:
         simulation, stubs, payloads: as given.
         runs: the executions that were run, in order, including those that got stuck.
+        conditions: whether each condition of `sometimes` was true at least once.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -148,6 +159,7 @@ class Runner:
     ) -> None:
         _check_types(simulation, payloads)
         self.runs: list[Run] = []
+        self.conditions: dict[str, bool] = {}
         self.simulation = simulation
         self._domain = domain
         self._registered = False
@@ -223,6 +235,22 @@ class Runner:
         __tracebackhide__ = True
         self._invariants.add(check)
         return check
+
+    def sometimes(self, condition: object, name: str) -> None:
+        """Note whether something interesting has happened; for explored tests.
+
+        Exploring reports the conditions that were true in no run, because a test that never gets
+        there shows little. With ``must_happen=True`` they fail the test.
+
+        Args:
+            condition: whether it has happened, here and now.
+            name: what has happened, such as ``"a compensation ran"``.
+
+        Example:
+            ``swf_run.sometimes(run.calls(Refund), "a refund was made")``
+        """
+        name = text("the name of a condition", name)
+        self.conditions[name] = self.conditions.get(name, False) or bool(condition)
 
     def watch(self, look: Callable[[], object]) -> None:
         """Let exploration watch state outside of the simulation.
@@ -495,6 +523,10 @@ class Runner:
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)
             ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
+        if self.scheduler.fault_injector.end():
+            for again in open_executions(self._client, self._domain, _MOST_STARTED_AGAIN):
+                if again.workflow_id == execution.workflow_id:
+                    self._finish_run(again)
         return ended
 
     def _finish_run(self, execution: Execution) -> Run:

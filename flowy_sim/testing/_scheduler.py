@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
+from flowy.payloads import PLAIN
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
@@ -28,6 +30,7 @@ from flowy_sim._simulation.stubs import STUBS_LIST
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import really_sleep, virtual_sleep
 from flowy_sim.faults._fault import (
+    INJECTED,
     FaultInjector,
     InjectedFault,
     Killed,
@@ -38,10 +41,13 @@ from flowy_sim.faults._fault import (
 from flowy_sim.testing._async_loops import AsyncLoops
 from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._function_faults import StrikableFunctions
 from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
+from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._stub_dispatch import StubbedActivity
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
 
 _MOST_OPEN = 5
@@ -108,6 +114,9 @@ class Scheduler:
         self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
         self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
         self.worker_client.fault_injector = self.fault_injector
+        if self.fault_injector.strikes_functions:
+            functions = StrikableFunctions(simulation.lambdas, self.fault_injector)
+            simulation.engine().lambdas = functions
         self.worker_client.wake_after = self.delayed_calls.add_sleep
         self.worker_client.cancel_sleep = self.delayed_calls.cancel_sleep
         self.suspended: SuspendedExecutions = ReplayingDeciders()
@@ -308,6 +317,7 @@ class Scheduler:
             worker.run_once()
         except BaseException as error:
             if not self._kills_worker(error):
+                self._note_other_domain(error)
                 raise
             self._replace(pool, name, error)
             return
@@ -328,6 +338,15 @@ class Scheduler:
         if client.task is not None:
             self._decide_again(client.task)
 
+    def _note_other_domain(self, error: BaseException) -> None:
+        """Say what to do about a poll in a domain that does not exist."""
+        polls = getattr(error, "operation_name", None) in POLLS
+        if polls and isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault":
+            error.add_note(
+                f"executions run in the domain {self.domain!r} here; for code that polls another "
+                "one, use @pytest.mark.swf(domain=…), Runner(domain=…) or --domain"
+            )
+
     def _log_effects(self, name: str, worker: PollingWorker) -> None:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
@@ -339,7 +358,8 @@ class Scheduler:
     def _kills_worker(self, error: BaseException) -> bool:
         """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
-        return is_injected(error) or (late and bool(self.worker_client.polled))
+        is_answer = getattr(error, "operation_name", None) not in POLLS
+        return is_injected(error) or (late and is_answer and bool(self.worker_client.polled))
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
@@ -396,6 +416,47 @@ class Scheduler:
             names.append("heartbeatTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
         return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
+
+    def choose(self, kind: str, count: int) -> int:
+        """Choose one of several possibilities."""
+        return self._choose(kind, count) if count > 1 else 0
+
+    def failure_reason(self, call: WorkerCall) -> str:
+        """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        found: tuple[str, ...] = ()
+        named = (call.task or {}).get("activityType")
+        if named is not None and self.registry is not None:
+            cls = self.registry.activities.get((named["name"], named["version"]))
+            owner: Any = cls
+            if cls is not None and issubclass(cls, StubbedActivity):
+                owner = cls.stub.cls
+            if owner is not None:
+                found = raised(owner.run, owner)
+        names = found or ("RuntimeError",)
+        return f"{names[self.choose('error', len(names))]}: {INJECTED}"
+
+    def received_signals(self) -> list[tuple[str, str, str | None]]:
+        """Return the signals of open executions: the workflow ID, the name and the input."""
+        return [
+            (each.workflow_id, attributes["signalName"], attributes.get("input"))
+            for each in self.simulation.engine().executions.values()
+            if each.is_open and each.domain.name == self.domain
+            for event_id in range(1, len(each) + 1)
+            if each.event_type(event_id) == "WorkflowExecutionSignaled"
+            for attributes in [each.attributes(event_id)]
+        ]
+
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+        """Return inputs that a signal can have, by the type that the workflow gives it."""
+        hint, payloads = Any, PLAIN
+        for each in self.simulation.engine().executions.values():
+            if each.is_open and each.workflow_id == workflow_id and self.registry is not None:
+                key = each.workflow_type
+                workflow = self.deployed.get(key) or self.registry.workflows.get(key)
+                payloads = self.registry.payloads
+                if workflow is not None:
+                    hint = signals(workflow).get(name, Any)
+        return signal_inputs(hint, payloads)
 
     def open_executions(self, workflow_id: str | None) -> list[str]:
         """Return the workflow IDs of the oldest open executions, or only the given one."""

@@ -43,6 +43,7 @@ from flowy_sim._simulation.stubs import (
     Stubs,
     UnexpectedCallError,
 )
+from flowy_sim.testing._possible import return_values
 
 _NEVER_SENT = "a signal that is never sent"
 """A child that never closes waits for it."""
@@ -79,7 +80,7 @@ class StubDispatch:
         use_answer: Callable[[Answer], None],
     ) -> None:
         self.called: dict[str, None] = {}
-        self.answered: list[tuple[str, str]] = []
+        self.answered: list[tuple[str, ...]] = []
         self.error: Exception | None = None
         self.polled: frozenset[tuple[str, str]] = frozenset()
         self.flowys_types: frozenset[NameAndVersion] = frozenset()
@@ -253,8 +254,20 @@ class StubDispatch:
         key = ("", call["workflowId"]) if kind == CHILD else (run_id, call["activityId"])
         if stub.changes:
             self.answered.append(key)
+        if answer.any_result:
+            answer = self._with_any_result(stub, answer, key)
         self._answers[key] = answer
         return decision
+
+    def _with_any_result(self, stub: Stub, answer: Answer, key: tuple[str, str]) -> Answer:
+        """Choose whether an answer has another result, of those that the type hint allows."""
+        values = return_values(None if stub.cls is None else stub.cls.run)
+        index = self._simulation.schedule.choose(f"the result of {stub}", len(values) + 1)
+        if not index:
+            return answer
+        self.answered.append((*key, str(index)))
+        value = values[index - 1]
+        return replace(answer, function=lambda *args, **kwargs: value, constant=True)
 
     def choose_outcome(self, task: Reply) -> None:
         """Choose the outcome of a stubbed child workflow at its first decision task.

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from flowy._client import Execution
 from flowy._installation import install_command
+from flowy.activity import _AT_CHECKPOINTS
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
@@ -147,10 +148,39 @@ class TurnLoop:
         if self._clock.runs:
             skipped = self._wait_for_clock()
         else:
-            skipped = self._simulation.skip_time(delayed_calls.next_instant())
+            skipped = self._arrives_just_before()
+            skipped = skipped or self._simulation.skip_time(delayed_calls.next_instant())
         self._event_feed.publish()
         delayed_calls.run_due()
         return skipped
+
+    def _arrives_just_before(self) -> bool:
+        """Let something happen a millisecond before what is due next, while no worker is looking.
+
+        So it is there first, and yet both can be news in the same decision task: a payment and its
+        deadline, say. That can be something from outside, or a call that is due at that instant.
+
+        Returns:
+            Whether something did; then time has been skipped.
+        """
+        instant = self.next_instant()
+        if instant is None or instant - 1 < self._clock.milliseconds:
+            return False
+        delayed_calls = self._scheduler.delayed_calls
+        both = delayed_calls.next_instant() == instant == self._simulation.next_instant()
+        struck = self._scheduler.fault_injector.just_before(lambda: self._advance_to(instant - 1))
+        if both and self._scheduler.choose("which is first", 2):
+            self._advance_to(instant - 1)
+            delayed_calls.run_due(instant)
+            struck = True
+        while struck and self._clock.milliseconds < instant:
+            self._simulation.skip_time(instant)
+        return struck
+
+    def _advance_to(self, instant: int) -> None:
+        milliseconds = instant - self._clock.milliseconds
+        if milliseconds > 0:
+            self._clock.advance(milliseconds / 1000)
 
     def _wait_for_clock(self) -> bool:
         """Wait until something happens, or another thread or process has made a call.
@@ -285,6 +315,7 @@ class TurnLoop:
         self._is_active = True
         threads = self._simulation.threads
         before, threads.runner = threads.runner, threading.current_thread()
+        _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
         frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
         try:
             with self._scheduler.loop_environment(), frozen as follow:
@@ -293,6 +324,7 @@ class TurnLoop:
         finally:
             self._is_active = False
             threads.runner = before
+            _AT_CHECKPOINTS.pop()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.virtual_sleep import really_wait
-from flowy_sim.faults._fault import HEARTBEAT, FaultInjector, WorkerCall
+from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
 from flowy_sim.testing._watchdog import Watchdog
 
 PolledList = tuple[str, str]
@@ -173,6 +173,23 @@ class WorkerClient(Client):
             if fault_code(error) != "UnknownResourceFault":
                 raise
         self._on_answer()
+
+    def checkpoint(self, name: str) -> None:
+        """Let a fault strike at a checkpoint in the code of an activity."""
+        if not self.worker or threading.get_ident() != self._thread:
+            return
+        call = WorkerCall(self.worker, CHECKPOINT, {"name": name}, dict, self._current_task)
+        if self.loop is None:
+            self.fault_injector.checkpoint(call)
+            return
+        try:
+            self.fault_injector.checkpoint(call)
+        except BaseException as error:  # No handler of the loop must see it.
+            killed: BaseException | None = error
+        else:
+            killed = None
+        if killed is not None:
+            self.loop.die(killed)
 
     def cancellation(self, held: HeldAnswer) -> HeldAnswer:
         """Return the answer that a task was canceled, to be sent at once instead of another."""
@@ -352,7 +369,7 @@ class WorkerClient(Client):
         if _is_poll(operation, arguments):
             return self._poll(call)
         if not operation.startswith("Respond"):
-            return self.fault_injector.call(call) if operation == HEARTBEAT else send()
+            return self.fault_injector.call(call)
         if self._answer is not None and self._answer.takes:
             self.held = HeldAnswer(call, self._answer.takes, self._answer.heartbeat)
             self.task = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from flowy.errors import ConfigurationError
+from flowy_sim._cli.program import read_signal
 from flowy_sim.explore import FoundError, explore
 from flowy_sim.faults import Deploy
 from tests.cli.conftest import Invoke
@@ -64,7 +66,7 @@ KIOSK = textwrap.dedent(
                     "result": signals[0]["signalName"] + " " + signals[0].get("input", "nothing"),
                 },
             }
-        elif "ActivityTaskTimedOut" in types:
+        elif {"ActivityTaskTimedOut", "ActivityTaskFailed"} & set(types):
             decision = {
                 "decisionType": "FailWorkflowExecution",
                 "failWorkflowExecutionDecisionAttributes": {"reason": "not charged"},
@@ -146,6 +148,8 @@ def test_the_cancellation_is_requested_after_some_seconds(invoke: Invoke) -> Non
         (["--decider", "kiosk:decide", *START, "--cancel", "soon"], "--cancel takes @SECONDS"),
         (["shop:Order", "--decider", "kiosk:decide", *START], "not both"),
         (["--decider", "kiosk:decide", *START, "--realtime"], "simulated time"),
+        (["--decider", "kiosk:decide", *START, "--signal", "go@60s"], "not '@60s'"),
+        (["--setup", "kiosk:register"], "need --decider"),
     ],
 )
 def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: str) -> None:
@@ -157,6 +161,90 @@ def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: st
 def test_a_decider_and_a_worker_are_explored(invoke: Invoke) -> None:
     found = invoke(*EXPLORE, *START, "--runs", "200", "--seconds", "20")
     assert (found.exit_code, "No failure" in found.output) == (0, True), found.output
+
+
+def test_mails_are_no_times() -> None:
+    assert read_signal("mail=ann@163.com") == ("mail", "ann@163.com", None)
+
+
+def test_a_function_that_registers_types_is_called_first(invoke: Invoke, tmp_path: Path) -> None:
+    code = KIOSK.replace("    register(client)\n", "")
+    (tmp_path / "stand.py").write_text(code, encoding="utf-8")
+    words = ["--decider", "stand:decide", "--worker", "stand:work", "--domain", "kiosk", *START]
+    found = invoke("run", *words)
+    assert found.exit_code == 1
+    assert "order 1 is not registered in the domain 'kiosk'" in found.output
+    assert "--setup MODULE:NAME" in found.output
+    assert invoke("run", *words, "--setup", "stand:register").output.startswith("paid\n")
+    explored = invoke("explore", *words, "--setup", "stand:register", "--fault", "none")
+    assert "No failure" in explored.output
+
+
+def test_an_error_of_a_decider_is_shown_with_its_place(invoke: Invoke, tmp_path: Path) -> None:
+    code = KIOSK.replace("    started = task", "    nothing = {}['nothing']\n    started = task")
+    (tmp_path / "booth.py").write_text(code, encoding="utf-8")
+    words = ["--decider", "booth:decide", "--domain", "kiosk", *START]
+    found = invoke("run", *words)
+    assert found.exit_code == 1
+    assert "a decider or worker fails: KeyError" in found.stderr
+    assert "booth.py" in found.stderr
+    assert "flowy_sim" not in found.stderr
+
+
+WAITS = """
+import flowy
+from flowy import Workflow, workflow
+
+
+@workflow("waits", 1, "waits")
+class Waits(Workflow):
+    def run(self):
+        answer, late = self.signal("answer"), self.timer(7200)
+        return "late" if flowy.first(answer, late) is late else answer.result()
+
+
+def test(runner):
+    runner(Waits)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "ending"),
+    [
+        (["--signal", 'answer={"by": 1}@60'], 'COMPLETED: {"by": 1}'),
+        (["--signal", "answer=yes@60", "--signal", "answer=no@30"], 'COMPLETED: "no"'),
+        (["--signal", "answer=yes@60", "--cancel", "@30"], "CANCELED"),
+        (["--signal", "answer=yes@7300"], 'COMPLETED: "late"'),
+    ],
+)
+def test_signals_and_cancellations_of_workflows_of_flowy_come_at_their_times(
+    invoke: Invoke, tmp_path: Path, options: list[str], ending: str
+) -> None:
+    (tmp_path / "waiting.py").write_text(WAITS, encoding="utf-8")
+    run = json.loads(invoke("run", "--json", "waiting:Waits", *options).stdout)
+    result = f": {json.dumps(run['result'])}" if run["status"] == "COMPLETED" else ""
+    assert f"{run['status']}{result}" == ending
+    words = ("explore", "--fault", "none", "--json", "waiting:Waits", *options)
+    assert json.loads(invoke(*words).stdout)["endings"].keys() == {f"waits 1 {ending}"}
+
+
+def test_a_failure_with_a_signal_in_time_is_repeated_by_the_command(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    (tmp_path / "waiting.py").write_text(WAITS, encoding="utf-8")
+    words = ["explore", "waiting:Waits", "--completes", "--cancel", "@30", "--fault", "none"]
+    found = invoke(*words)
+    [line] = [each for each in found.output.splitlines() if each.startswith("repeat:")]
+    again = invoke(*shlex.split(line)[2:])
+    assert "CANCELED" in found.output.upper()
+    assert (found.exit_code, again.exit_code) == (1, 1)
+
+
+def test_a_test_sends_its_signals_by_itself(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "waiting.py").write_text(WAITS, encoding="utf-8")
+    found = invoke("explore", "waiting:test", "--cancel", "@30")
+    assert found.exit_code == 2
+    assert "runner.after" in found.stderr
 
 
 def test_a_failure_is_repeated_by_the_command_in_the_report(invoke: Invoke) -> None:

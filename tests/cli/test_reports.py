@@ -29,7 +29,7 @@ from tests.support.hostile_text import WORST, hostile_texts, problems_of
 from tests.support.reported_runs import many, order
 
 VOID = {"meta", "path", "line"}
-OPTIONAL = {"td", "th", "tr", "dt", "dd"}
+OPTIONAL = {"p", "td", "th", "tr", "dt", "dd"}
 
 
 class Page(HTMLParser):

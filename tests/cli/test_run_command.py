@@ -419,3 +419,52 @@ def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write):
     assert "it waits for the signal 'paid', which has not been sent" in result.stdout
     assert "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS.\n" in result.stdout
     assert invoke("run", "shop:Order", "--signal", "paid=42@60").stdout.startswith("42\n")
+
+
+LONE = """
+    from flowy import ActivityProxy, Workflow, workflow
+
+    @workflow("lone", 1, "shop")
+    class Lone(Workflow):
+        charge = ActivityProxy("charge", 1)
+        ship = ActivityProxy("ship", 2)
+
+        def run(self) -> str:
+            return self.charge().result() + self.ship().result()
+    """
+
+
+def test_what_is_elsewhere_can_be_stubbed_and_a_run_without_it_says_so(invoke, write):
+    write("lone.py", LONE)
+    missing = invoke("run", "lone:Lone")
+    assert missing.exit_code == 1
+    assert "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON." in missing.stdout
+
+    write("s.json", '[{"activity": "ship", "version": "2", "result": "sent", "takes": 3600}]')
+    result = invoke("run", "lone:Lone", "--stub", 'charge:1=result:"paid, "', "--stub", "s.json")
+    assert result.stdout.startswith("paid, sent\n")
+    assert "1 h of simulated time passed" in result.stdout
+
+    failed = invoke("run", "lone:Lone", "--stub", "charge:1=error:no money")
+    assert "charge 1 (charge-1) failed: no money" in failed.stdout
+    late = invoke("run", "lone:Lone", "--stub", "charge:1=timeout", "--seed", "1")
+    assert late.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("stub", "sentence"),
+    [
+        ("charge", "'charge' does not define a stub; write NAME:VERSION=result:JSON"),
+        ("charge:1=paid", "'charge:1=paid' does not define a stub"),
+        ("charge:1=result:paid", "The result of 'charge' is not JSON"),
+        ('{"activity": "charge"}', "Give the version of the activity 'charge'"),
+        ('{"activity": 3', "The definition of a stub is not JSON"),
+        ('{"activity": "a", "version": 1, "takes": -1}', "must be a number of seconds, at least 0"),
+    ],
+)
+def test_a_wrong_stub_is_reported_in_one_sentence(invoke, write, stub, sentence):
+    write("lone.py", LONE)
+    for command in (["run", "lone:Lone"], ["serve"]):
+        result = invoke(*command, "--stub", stub)
+        assert result.exit_code == 2
+        assert result.stderr.count(sentence) == 1

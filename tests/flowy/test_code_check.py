@@ -435,6 +435,7 @@ class Innocent:
         table = {each: len(each) for each in table}
         return (
             sorted(known),
+            min(known),
             sorted(each.upper() for each in known),
             sorted(known - {"a"}),
             len(known),

@@ -43,7 +43,8 @@ def done(simulation: Simulation, client: Any) -> Execution:
 
 
 def flowy(command: str, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, [command, "--domain", DOMAIN, *arguments])
+    runner = CliRunner(env={"COLUMNS": None})
+    return runner.invoke(cli, [command, "--domain", DOMAIN, *arguments])
 
 
 def answered(command: str, *arguments: str) -> str:
@@ -184,7 +185,7 @@ def test_the_open_run_is_shown_or_else_the_latest(client: Any, done: Execution) 
 
 def test_a_value_in_a_store_is_shown_where_the_store_is_known(client: Any, tmp_path: Path) -> None:
     payloads = Payloads(store=tmp_path)
-    start(client, DOMAIN, Chain, "x" * 40_000, 2, workflow_id="long", payloads=payloads)
+    start(client, DOMAIN, ("chain", 1), "x" * 40_000, 2, workflow_id="long", payloads=payloads)
     assert "input:       flowy:stored:" in answered("show", "long")
     shown = json.loads(answered("show", "--json", "--store", str(tmp_path), "long"))
     assert shown["input"] == [["x" * 40_000, 2], {}]

@@ -43,7 +43,7 @@ def test_a_timer_may_be_given_as_a_timedelta() -> None:
 @pytest.mark.parametrize("seconds", [1.5, -1, 100_000_000, "5", None, True])
 def test_invalid_seconds_are_refused(seconds: Any) -> None:
     def script(self: Any) -> str:
-        with pytest.raises(ConfigurationError, match="the seconds of a timer must be a whole num"):
+        with pytest.raises(ConfigurationError, match="the time of a timer must be whole seconds"):
             self.sleep(seconds)
         return "refused"
 

@@ -87,7 +87,7 @@ def test_executions_without_an_id_get_different_ones(ready: Any) -> None:
         ((Chain, 1, 2), {"tags": "red"}, "tags must be a list of texts, not 'red'"),
         ((Chain, 1, 2), {"tags": [1]}, "tags must be text"),
         ((Chain, 1, 2), {"tags": ["a", "cdef"] * 3}, "tags can be 5 at most, not 6"),
-        ((Chain, 1, 2), {"execution_start_to_close": None}, "execution_start_to_close, in"),
+        ((Chain, 1, 2), {"execution_start_to_close": None}, "execution_start_to_close must be"),
     ],
 )
 def test_what_is_wrong_is_refused_before_the_service_is_asked(

@@ -512,7 +512,7 @@ def test_several_workers_work_side_by_side_until_a_signal_stops_them_all(
 ) -> None:
     done: list[int] = []
 
-    @workflow("counted", 1, "decisions")
+    @workflow("counted", 1, "decisions", guard=False)
     class Counted(Chain):
         def run(self, number: int, times: int) -> int:
             done.append(super().run(number, times))

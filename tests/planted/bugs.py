@@ -25,6 +25,13 @@ MODULES = (
     "tests.planted.orders",
     "tests.planted.nondeterminism",
     "tests.planted.waiting_workflows",
+    "tests.planted.failing_activities",
+    "tests.planted.any_results",
+    "tests.planted.deaths_midway",
+    "tests.planted.lambda_functions",
+    "tests.planted.failing_calls",
+    "tests.planted.moments",
+    "tests.planted.processes",
 )
 """The modules that hold the bugs, one for each kind."""
 

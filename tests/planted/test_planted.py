@@ -31,5 +31,5 @@ def test_without_the_bug_nothing_is_found(bug: Bug) -> None:
 
 def test_there_are_many_bugs_of_every_kind() -> None:
     kinds = [bug.kind for bug in PLANTED]
-    assert len(PLANTED) >= 40
+    assert len(PLANTED) >= 120
     assert all(kinds.count(kind) >= 4 for kind in kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,7 +126,9 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
         assert [poller.receive().status for poller in pollers] == [200] * 20
         _, errors = server.communicate(timeout=20)
         assert server.returncode == 0
-    logged = [json.loads(line) for line in errors.splitlines()]
+    everything = [json.loads(line) for line in errors.splitlines()]
+    logged = [entry for entry in everything if "/_flowy" not in entry["path"]]
+    assert {entry["path"] for entry in everything} == {"/", "/_flowy"}
     assert [entry["operation"] for entry in logged[:4]] == [
         "RegisterDomain",
         "RegisterWorkflowType",
@@ -148,7 +151,13 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
         "bytes_out",
         "client",
         "program",
+        "method",
+        "path",
+        "target",
+        "service",
     }
+    assert logged[3]["target"] == "SimpleWorkflowService.Nothing"
+    assert logged[3]["service"] == "swf"
 
 
 def test_metrics_count_calls_and_what_is_open(real: Endpoint, program: Make) -> None:
@@ -169,3 +178,18 @@ def test_metrics_count_calls_and_what_is_open(real: Endpoint, program: Make) -> 
     assert float(figures["flowy_sim_connections"]) >= 2
     assert float(figures["flowy_sim_simulations"]) >= 1
     assert float(figures["flowy_sim_request_seconds_count"]) >= 4
+
+
+def test_metrics_tell_open_executions_and_the_backlog_of_each_list(
+    real: Endpoint, program: Make
+) -> None:
+    caller = program(real)
+    caller.prepare()
+    for number in range(2):
+        caller.start(f"waiting-{number}")
+    caller.connection.request("GET", "/_flowy/metrics")
+    text = caller.receive().body.decode()
+    place = r'account="\d+",domain="shop",'
+    assert re.search(rf"flowy_sim_open_executions\{{{place}.*\}} [2-9]", text)
+    waiting = rf'flowy_sim_waiting_tasks\{{{place}kind="decision",.*task_list="decisions"\}} [2-9]'
+    assert re.search(waiting, text), text

@@ -32,7 +32,7 @@ CLIENTS = 50
 #: How the server ends, in turn.
 ENDS = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL] * (4 if "FLOWY_SOAK" in os.environ else 1)
 #: The statuses that a server may answer with.
-STATUSES = {200, 400, 403, 404, 413}
+STATUSES = {200, 400, 403, 404, 413, 503}
 
 
 class Kept:

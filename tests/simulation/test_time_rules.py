@@ -1,7 +1,19 @@
 """The rules of time, for any number of clients that poll, pause, work, start late and die.
 
-Real time is a number that the test advances, so nothing here waits. Effects have no latency, so
-simulated time moves only where a rule lets it.
+Real time is a number that the test advances, so nothing here waits. The rules, by the numbers that
+the checks refer to:
+
+1.  Effects that only wait for their latency happen at once, whatever is held or waiting.
+2.  Timers fire as soon as no client has anything to do, whether or not any client polls.
+3.  An empty poll does not move time. It is answered when it has lasted as long as it may, or for a
+    list that its client could take a task from.
+4.  A task on a list that no client polls holds up time for the patience, once.
+5.  A client that pauses between its polls is there for the patience.
+6.  Time-outs come last, when no client has made a call for the patience.
+7.  While a task is held, time stands still, or passes at the real pace; a task without a sign of
+    life is held for a limited time.
+8.  A simulation begins at the current time: see `tests.server.test_time_over_http`.
+9.  A paused clock moves only when it is told to.
 """
 
 from __future__ import annotations
@@ -9,6 +21,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from math import inf
 from typing import Any
 
@@ -27,6 +40,11 @@ from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, Engines,
 
 PATIENCE = 5.0
 LONGEST_POLL = 12.0
+HOLD_SECONDS = 20.0
+#: What may pass until the clock is looked at again.
+A_MOMENT = 0.5
+#: How late effects are that only follow their cause, in milliseconds.
+LATENCY = Latency(dict.fromkeys(FOLLOWING, (30,)))
 REGION = "us-east-1"
 NEARLY = 1e-6
 WORKFLOW = {"name": "w", "version": "1"}
@@ -41,10 +59,14 @@ LISTS = [
 DECISION_LISTS = LISTS[:4]
 #: Real seconds, among them more than the patience.
 seconds = st.sampled_from([0.05, 1.0, 3.0, 4.8, 7.0])
+#: The same, among them more than the time for which a task is held.
+work = st.sampled_from([0.05, 1.0, 3.0, 4.8, 7.0, 2 * HOLD_SECONDS])
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("timer"), st.sampled_from([0, 1, 60, 86_400])),
         st.tuples(st.just("activity"), st.sampled_from(["x", "y"])),
+        st.tuples(st.just("child"), st.sampled_from(["x", "y"])),
+        st.tuples(st.just("signal"), st.sampled_from(["0", "1"])),
     ),
     max_size=3,
 )
@@ -78,6 +100,7 @@ class Client:
         self.polled_at = 0.0
         self.polled: set[TaskList] = set()
         self.task: dict[str, Any] | None = None
+        self.got_task_at = -inf
         self.last_call = -inf
         self.turn = 0
         self.early: Counter[tuple[int, TaskList]] = Counter()
@@ -87,8 +110,8 @@ class Client:
         self.machine.changes += operation.startswith("Respond")
         self.last_call = self.machine.real
         answer = host.call(self.poller, operation, request, REGION, 60)
-        # Effects that only follow their cause have happened.
-        assert self.machine.engines.next_instant(FOLLOWING) is None
+        if not self.machine.is_paused and operation not in (DECISION_POLL, ACTIVITY_POLL):
+            assert self.machine.engines.next_instant(FOLLOWING) is None  # 1
         return answer
 
     def act(self) -> None:
@@ -104,6 +127,7 @@ class Client:
         task_list = self.lists[self.turn % len(self.lists)]
         self.turn += 1
         self.polled_at = self.machine.real
+        self.machine.polled_at[task_list] = self.machine.real
         if task_list not in self.polled:
             self.machine.last_call = self.machine.real
         answer = self.call(
@@ -131,6 +155,7 @@ class Client:
             self.machine.changes += 1
             self.machine.last_call = self.machine.real
             self.task = reply
+            self.got_task_at = self.machine.real
             self.acts_at = self.machine.real + self.work
         else:
             self.acts_at = self.machine.real + self.pause
@@ -149,20 +174,42 @@ class Client:
 
     @property
     def holds(self) -> bool:
-        return self.is_alive and self.task is not None and self.machine.is_open(self.task)
+        """Whether time has to wait for it (7)."""
+        if not self.is_alive or self.task is None or not self.machine.is_open(self.task):
+            return False
+        return self.machine.real < self.got_task_at + HOLD_SECONDS - NEARLY
 
 
 def next_step(events: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the decision for the first step that is not done."""
     plan = json.loads(events[0]["workflowExecutionStartedEventAttributes"]["input"])
     types = [event["eventType"] for event in events]
-    begun = types.count("TimerStarted") + types.count("ActivityTaskScheduled")
+    begun = sum(each in BEGINNINGS for each in types)
     if begun == len(plan):
         return {"decisionType": "CompleteWorkflowExecution"}
     kind, value = plan[begun]
     if kind == "timer":
         attributes = {"timerId": str(begun), "startToFireTimeout": str(value)}
         return {"decisionType": "StartTimer", "startTimerDecisionAttributes": attributes}
+    if kind == "child":
+        attributes = {
+            "workflowId": f"child of {events[0]['eventTimestamp']} {begun}",
+            "workflowType": WORKFLOW,
+            "taskList": {"name": value},
+            "input": "[]",
+        }
+        return {
+            "decisionType": "StartChildWorkflowExecution",
+            "startChildWorkflowExecutionDecisionAttributes": attributes,
+        }
+    if kind == "signal":
+        return {
+            "decisionType": "SignalExternalWorkflowExecution",
+            "signalExternalWorkflowExecutionDecisionAttributes": {
+                "workflowId": value,
+                "signalName": "hurry",
+            },
+        }
     attributes = {
         "activityId": str(begun),
         "activityType": ACTIVITY,
@@ -172,6 +219,16 @@ def next_step(events: list[dict[str, Any]]) -> dict[str, Any]:
         "decisionType": "ScheduleActivityTask",
         "scheduleActivityTaskDecisionAttributes": attributes,
     }
+
+
+BEGINNINGS = frozenset(
+    {
+        "TimerStarted",
+        "ActivityTaskScheduled",
+        "StartChildWorkflowExecutionInitiated",
+        "SignalExternalWorkflowExecutionInitiated",
+    }
+)
 
 
 class CheckedEngines(Engines):
@@ -193,17 +250,23 @@ class TimeRules(RuleBasedStateMachine):
         self.last_call = -inf
         self.passed_by: set[TaskList] = set()
         self.untaken_since: dict[TaskList, float] = {}
-        self.somebody_died = False
+        self.polled_at: dict[TaskList, float] = {}
+        self.was_lenient = False
+        self.is_paused = False
+        self.stood_still_at = -inf
+        self.is_told_to_move = False
+        self.held_since: tuple[float, int] | None = None
         self.changes = 0
 
-    @initialize(is_served=st.booleans())
-    def begin(self, is_served: bool) -> None:
+    @initialize(is_served=st.booleans(), is_real_while_held=st.booleans())
+    def begin(self, is_served: bool, is_real_while_held: bool) -> None:
         self.is_served = is_served
+        self.is_real_while_held = is_real_while_held
         self.engines = CheckedEngines(
-            lambda region: Engine(region=region, latency=Latency.ZERO, choose=first)
+            lambda region: Engine(region=region, latency=LATENCY, choose=first)
         )
         self.engines.machine = self
-        self.presence = Presence(PATIENCE, real_seconds=lambda: self.real)
+        self.presence = Presence(PATIENCE, HOLD_SECONDS, real_seconds=lambda: self.real)
         polls = Polls(self.engines, self.presence, first, 1000)
         longest = LONGEST_POLL if is_served else inf
         self.clock = VirtualClock()
@@ -211,6 +274,8 @@ class TimeRules(RuleBasedStateMachine):
         self.host = Host(
             self.clock, self.engines, self.presence, polls, self.others_can_call, longest
         )
+        self.host.time_skipping.is_real_while_held = is_real_while_held
+        self.clock.belong_to(nullcontext(), self.host.time_skipping.advance_to)
         self.starter = Poller("the starter", lambda: True)
         for domain in ("one", "two"):
             register(self.engines, domain, self.now)
@@ -218,10 +283,10 @@ class TimeRules(RuleBasedStateMachine):
     # What happens
 
     @rule(
-        lists=st.lists(st.sampled_from(LISTS), min_size=1, max_size=3, unique=True),
+        lists=st.lists(st.sampled_from(LISTS), min_size=1, max_size=4, unique=True),
         delay=seconds,
         pause=seconds.filter(lambda each: each >= 1),
-        work=seconds,
+        work=work,
         loses_interest=st.booleans(),
     )
     @precondition(lambda self: len(self.clients) < 6)
@@ -258,10 +323,24 @@ class TimeRules(RuleBasedStateMachine):
         if number < len(self.clients) and self.clients[number].is_alive:
             client = self.clients[number]
             client.is_alive = False
-            self.somebody_died = True
+            self.was_lenient = True
             if client.poll is not None:
                 self.host.leave(client.poll)
                 client.poll = None
+
+    @rule()
+    @precondition(lambda self: self.is_paused or self.clients)
+    def the_clock_is_paused_or_goes_on(self) -> None:
+        self.is_paused = self.host.time_skipping.is_paused = not self.is_paused
+        self.stood_still_at = self.real
+
+    @rule(by=st.sampled_from([0, 1, 3600]))
+    def the_clock_is_advanced(self, by: float) -> None:
+        self.was_lenient = True
+        self.is_told_to_move = True
+        self.clock.advance(by)
+        self.is_told_to_move = False
+        self.note_untaken()
 
     @rule(passes=st.sampled_from([0.01, 0.2, 1.0, 6.0, 15.0]))
     def real_time_passes(self, passes: float) -> None:
@@ -270,6 +349,7 @@ class TimeRules(RuleBasedStateMachine):
             pause = self.host.time_skipping.settle()
             self.note_untaken()
             self.check_released()
+            self.check_stands_still_for_a_reason()
             acting = min((c.acts_at for c in self.clients if c.is_alive), default=inf)
             again = inf if pause is None else self.real + max(pause, NEARLY)
             self.real = max(self.real, min(end, acting, again))
@@ -287,8 +367,11 @@ class TimeRules(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "host"):
             return
-        if self.somebody_died or any(client.pause >= PATIENCE for client in self.clients):
+        if self.was_lenient or self.is_real_while_held:
             return
+        if any(each.pause >= PATIENCE or each.work >= HOLD_SECONDS for each in self.clients):
+            return
+        self.is_paused = self.host.time_skipping.is_paused = False
         # Where all clients come back in time, and there are enough of them, nothing times out.
         before = self.time_outs()
         for number, task_list in enumerate(LISTS):
@@ -307,19 +390,50 @@ class TimeRules(RuleBasedStateMachine):
     def check_jump(self, instant: int) -> None:
         """Check that time may move to an instant."""
         self.changes += 1
-        moves, self.now = instant > self.now, max(self.now, instant)
-        if not moves:
+        before, self.now = self.now, max(self.now, instant)
+        follows = instant <= (self.engines.next_instant(FOLLOWING) or -1)
+        if self.held_since is not None and (follows or self.is_told_to_move):
+            real, began = self.held_since
+            self.held_since = real, began + self.now - before
+        if self.now == before or follows or self.is_told_to_move:  # 1 and 9
             return
-        assert not [client for client in self.clients if client.holds]
+        assert not self.is_paused  # 9
+        if any(client.holds for client in self.clients):  # 7
+            assert self.is_real_while_held
+            assert self.held_since is not None
+            real, began = self.held_since
+            assert self.now - began <= (self.real - real) * 1000 + NEARLY
+            return
         for task_list in self.untaken():
             for client in self.clients:
                 if client.is_alive and task_list in client.polled and client.poll is None:
-                    assert self.real - client.last_call >= PATIENCE - NEARLY
+                    assert self.real - client.last_call >= PATIENCE - NEARLY  # 5
             if self.others_can_call() and task_list not in self.passed_by:
-                assert self.real - self.untaken_since[task_list] >= PATIENCE - NEARLY
+                assert self.real - self.untaken_since[task_list] >= PATIENCE - NEARLY  # 4
             self.passed_by.add(task_list)
         if instant == self.engines.next_instant(TIME_OUTS) and self.others_can_call():
-            assert self.real - self.last_call >= PATIENCE - NEARLY
+            assert self.real - self.last_call >= PATIENCE - NEARLY  # 6
+
+    def check_stands_still_for_a_reason(self) -> None:
+        """Check that time stands still only as long as a rule lets it: 2, 4, 5, 6 and 7."""
+        following = self.engines.next_instant()
+        if self.is_paused or following is None:
+            return
+        if any(client.holds for client in self.clients) or self.presence.is_task_held():
+            self.stood_still_at = self.real
+            return
+        if self.presence.busy() is not None:
+            return
+        recently = self.real - PATIENCE - A_MOMENT
+        if self.stood_still_at > recently:  # Other tasks are waited for from then on.
+            return
+        for task_list in self.untaken():
+            since = max(self.untaken_since[task_list], self.polled_at.get(task_list, -inf))
+            calls = [c.last_call for c in self.clients if task_list in c.polled]
+            if max([since, *calls]) > recently:
+                return
+        assert following == self.engines.next_instant(TIME_OUTS)
+        assert self.last_call > recently
 
     def check_empty(self, client: Client, poll: Poll) -> None:
         """Check that a poll may be answered empty."""
@@ -347,12 +461,12 @@ class TimeRules(RuleBasedStateMachine):
 
     def check_released(self) -> None:
         """Check that no client waits that could take a task of another list it has polled."""
-        if self.presence.is_task_held() or self.presence.busy() is not None:
+        if self.presence.busy() is not None:
             return
         for task_list, since in self.untaken_since.items():
             for client in self.clients:
                 waits = client.poll is not None and client.polled_at < since
-                assert not (waits and task_list in client.polled)
+                assert not (waits and task_list in client.polled)  # 3
 
     # What is seen
 
@@ -368,6 +482,10 @@ class TimeRules(RuleBasedStateMachine):
     def note_untaken(self) -> None:
         untaken = self.untaken()
         self.untaken_since = {each: self.untaken_since.get(each, self.real) for each in untaken}
+        if not any(client.holds for client in self.clients):
+            self.held_since = None
+        elif self.held_since is None:
+            self.held_since = self.real, self.now
 
     def is_open(self, task: Mapping[str, Any]) -> bool:
         return any(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from flowy import ActivityProxy, Workflow, workflow
 from flowy.errors import ConfigurationError, StartError
@@ -174,6 +177,35 @@ def test_the_domain_is_registered_when_it_is_first_read() -> None:
     client = runner.simulation.client()
     assert client.list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
     assert client.describe_domain(name=runner.domain)["domainInfo"]["name"] == "shop"
+
+
+def test_code_may_poll_another_domain(stubs: Stubs) -> None:
+    runner = Runner(Simulation(), stubs=stubs, domain="shop")
+    register(runner.simulation.client(), runner.domain)
+    runner.loop(decider(domain="shop"))
+    assert runner(("order", "1"), input="42").result == 42
+
+
+def test_a_poll_in_a_domain_that_does_not_exist_fails(other: Runner) -> None:
+    other.loop(decider(domain="shop"))
+    with pytest.raises(ClientError, match="Unknown domain: shop") as raised:
+        other(("order", "1"), input="42")
+    assert "executions run in the domain 'simulated'" in raised.value.__notes__[0]
+
+
+def test_a_list_in_another_domain_is_named(other: Runner) -> None:
+    class Stubborn(Decider):
+        domain = "shop"
+
+        def __call__(self, client: Any) -> None:
+            while True:
+                with suppress(ClientError):
+                    super().__call__(client)
+                time.sleep(1)
+
+    other.loop(Stubborn)
+    with pytest.raises(StuckError, match="only 'deciders of the domain shop'"):
+        other(("order", "1"), input="42")
 
 
 def test_a_signal_carries_text_as_it_is(other: Runner) -> None:

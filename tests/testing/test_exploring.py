@@ -20,7 +20,8 @@ from flowy_sim.explore._processes import usable_cores
 from flowy_sim.explore._story import MOST_LINES
 from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
 from flowy_sim.testing import Run, Runner, Stubs
-from flowy_sim.testing._default_stubs import DefaultStubs, simplest_value
+from flowy_sim.testing._default_stubs import DefaultStubs
+from flowy_sim.testing._possible import simplest_value
 
 
 @dataclass

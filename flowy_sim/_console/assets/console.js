@@ -1,12 +1,14 @@
 // The script of the console's pages. They work without it, except for what changes by itself and
 // for actions.
 
+import { offerActions } from "./actions.js";
 import { followClock } from "./clock.js";
 import { openExecution } from "./execution.js";
-import { follow } from "./live.js";
+import { follow, problem } from "./live.js";
 
 followClock();
-openExecution().finally(follow);
+offerActions();
+openExecution().catch((error) => problem(error.message)).then(follow);
 
 // Menus close when something else is clicked, or with Escape.
 document.addEventListener("click", (event) => closeMenus(event.target));
@@ -27,7 +29,7 @@ document.getElementById("filters")?.addEventListener("change", (event) => {
 
 // Empty fields of a form do not belong in the URL.
 document.addEventListener("submit", (event) => {
-  if (event.target.method !== "get") return;
+  if (event.target.getAttribute("method") !== "get") return;
   for (const field of event.target.elements) {
     if (field.name && !field.value) field.disabled = true;
   }

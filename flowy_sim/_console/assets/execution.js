@@ -4,8 +4,7 @@
 import { readAddress } from "./address.js";
 import { Details } from "./details.js";
 import { Keys } from "./keys.js";
-import { instant, LOCAL } from "./scale.js";
-import { Timeline } from "./timeline.js";
+import { Timeline, writeTimes } from "./timeline.js";
 
 const page = document.body.dataset;
 let timeline = null;
@@ -19,7 +18,6 @@ export async function openExecution() {
   timeline = new Timeline(root, data, {
     details,
     child: ([workflow, run]) => fetched(`?${new URLSearchParams({ ...place(), workflow, run })}`),
-    clock: writeTimes,
   });
   timeline.keys = new Keys(() => timeline);
   timeline.restore(readAddress());
@@ -74,18 +72,5 @@ function addEvents(fresh) {
       link.textContent = row.id.slice(1);
       effects.append(link, " ");
     }
-  }
-}
-
-// Write the times of the table as the timeline does.
-function writeTimes(shown) {
-  const table = document.querySelector(".events");
-  for (const heading of table.querySelectorAll("th:nth-child(2)")) {
-    heading.textContent = { "": "time", utc: "UTC", local: LOCAL }[shown.clock];
-  }
-  table.classList.toggle("clocked", shown.clock !== "");
-  for (const [id, at] of shown.data.events) {
-    const row = document.getElementById(`e${id}`);
-    if (row) row.cells[1].textContent = shown.clock ? instant(shown.clock, shown.data.start + at) : shown.offset(at);
   }
 }

@@ -17,6 +17,7 @@ export function addressOf(state) {
   const made = new URL(location.href);
   const given = isFile ? new URLSearchParams() : made.searchParams;
   for (const name of NAMES) {
+    if (name === "run" && !isFile) continue;
     if (state[name]) given.set(name, state[name]);
     else given.delete(name);
   }

@@ -46,7 +46,12 @@ export class Details {
     if (row) fact("row", element("bdi", { textContent: row.label }), `, ${row.spoken}`);
     if (causes.textContent.trim()) fact("caused by", ...copies(causes));
     if (effects.textContent.trim()) fact("causes", ...copies(effects));
-    const list = members.querySelector("dl")?.cloneNode(true) ?? element("p", { className: "faint", textContent: "It has no other members." });
+    const list = element("div", { className: "members" });
+    const details = members.querySelector("details");
+    const lead = (details?.querySelector("summary") ?? members).textContent.trim();
+    if (timeline.data.payloads?.[id] && !details) list.append(...all(timeline.data.payloads[id]));
+    else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details ?? element("i")).slice(1));
+    else list.append(element("p", { className: "faint", textContent: "It has no other members." }));
     this.body.replaceChildren(facts, list);
     this.panel.hidden = false;
     document.body.classList.add("with-panel");
@@ -58,9 +63,9 @@ export class Details {
     const whole = await this.payload(timeline, id);
     if (!whole) return;
     for (const cut of list.querySelectorAll("pre[data-cut]")) {
-      const value = cut.closest("dd");
-      const name = value.previousElementSibling.textContent;
-      if (name in whole) value.replaceChildren(element("pre", { textContent: whole[name], tabIndex: 0 }));
+      if (!(cut.dataset.of in whole)) continue;
+      cut.textContent = whole[cut.dataset.of];
+      cut.nextElementSibling?.remove();
     }
   }
 
@@ -71,6 +76,10 @@ export class Details {
     this.timeline.select(null);
     this.timeline.focusRow();
   }
+}
+
+function all(members) {
+  return Object.entries(members).flatMap(([name, textContent]) => [element("p", { textContent: name }), element("pre", { textContent })]);
 }
 
 function copies(cell) {

@@ -2,26 +2,12 @@
 import { readAddress } from "./address.js";
 import { Details } from "./details.js";
 import { Keys } from "./keys.js";
-import { instant, LOCAL } from "./scale.js";
 import { Timeline } from "./timeline.js";
 
 async function unpacked(script) {
   const bytes = Uint8Array.from(atob(script.textContent), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).json();
-}
-
-// Write the times of the table as the timeline does.
-function writeTimes(timeline) {
-  const table = document.querySelector(`.events[data-run="${timeline.anchor}"]`);
-  for (const heading of table.querySelectorAll("th:nth-child(2)")) {
-    heading.textContent = { "": "time", utc: "UTC", local: LOCAL }[timeline.clock];
-  }
-  table.classList.toggle("clocked", timeline.clock !== "");
-  for (const [id, at] of timeline.data.events) {
-    document.getElementById(`${timeline.anchor}e${id}`).cells[1].textContent =
-      timeline.clock ? instant(timeline.clock, timeline.data.start + at) : timeline.offset(at);
-  }
 }
 
 async function open() {
@@ -39,7 +25,6 @@ async function open() {
       details,
       child: (execution) => byExecution.get(execution.join("\n")),
       changed: (used) => (current = used),
-      clock: writeTimes,
     });
     timeline.keys = keys;
     timelines.push(timeline);

@@ -112,7 +112,7 @@ export class Timeline {
   setClock(clock) {
     this.clock = this.tools.clock.value = clock;
     this.draw();
-    this.options.clock?.(this);
+    writeTimes(this);
     this.saveSoon();
   }
 
@@ -449,7 +449,7 @@ export class Timeline {
     this.rescale(zoom && [Number(zoom[1]), Number(zoom[2])]);
     this.row = state.row ? Number(state.row) : null;
     this.refresh();
-    if (state.clock) this.options.clock?.(this);
+    if (state.clock) writeTimes(this);
     if (state.at) this.select(Number(state.at));
   }
 
@@ -463,5 +463,18 @@ export class Timeline {
     const copied = await copyText(link);
     writeAddress(this.state);
     this.tools.tell(copied ? "The link is copied." : "The link is in the address bar.");
+  }
+}
+
+// Write the times of the table as the timeline does.
+export function writeTimes(timeline) {
+  const table = document.querySelector(`.events[data-run="${timeline.anchor}"]`);
+  for (const heading of table.querySelectorAll("th:nth-child(2)")) {
+    heading.textContent = { "": "time", utc: "UTC", local: LOCAL }[timeline.clock];
+  }
+  table.classList.toggle("clocked", timeline.clock !== "");
+  for (const [id, at] of timeline.data.events) {
+    const row = document.getElementById(`${timeline.anchor}e${id}`);
+    if (row) row.cells[1].textContent = timeline.time(at);
   }
 }

@@ -33,14 +33,20 @@ class Library(Workflow):
         assert_type(child.signal("add", {"title": source}), Result[None])
         nested = self.shelf(self.resize(source), self.other(child).result())
         again = self.shelf.options(workflow_id="again", execution_start_to_close=60)(source)
-        assert_type(flowy.gather(child, nested, again), list[list[str]])
+        assert_type(flowy.gather(*[child, nested, again]), list[list[str]])
 
         with self.options(priority=3, retry=2, delay=5, tags=["a"], heartbeat=None):
             small = self.resize.options(start_to_close=10, task_list="fast")(source)
         assert_type(small, Result[str])
-        assert_type(flowy.gather(small, small), list[str])
-        for each in flowy.finish_order(small, small):
+        assert_type(flowy.gather(small, child), tuple[str, list[str]])
+        name, books, _ = flowy.gather(small, child, self.timer(5))
+        assert_type((name, books), tuple[str, list[str]])
+        for each in flowy.finish_order(*[small, small]):
             assert_type(each.result(), str)
+        for either in flowy.finish_order(small, child):
+            assert_type(either.result(), str | list[str])
+        assert_type(flowy.first(*[small, small]).result(), str)
+        assert_type(flowy.first(small, child, self.timer(5)).result(), str | list[str] | None)
 
         approved = self.signal("approved", bool)
         assert_type(approved, Result[bool])

@@ -30,7 +30,7 @@ class Library(Workflow):
         with self.options(prio=3):  # refused
             self.resize(source)
         self.sleep("5")  # refused
-        self.timer(1.5)  # refused
+        self.timer("1")  # refused
         self.signal(3)  # refused
         self.patched(3)  # refused
         flowy.wait([self.resize(source)])  # refused

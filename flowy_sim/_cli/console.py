@@ -1,0 +1,148 @@
+"""The command ``flowy-sim console``. What is slow to import is imported when it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from flowy_sim._server.server import MakePages
+    from flowy_sim._storage.journal import Journal, OpenJournal, RestoreTarget
+
+_EXAMPLES = """\b
+Examples:
+  flowy-sim console --db swf.db
+  flowy-sim console --aws --domain shop --region eu-west-1
+  flowy-sim console --aws --domain shop --endpoint-url http://127.0.0.1:4567"""
+
+
+@click.command(epilog=_EXAMPLES, short_help="Show a file, or Amazon SWF itself, in a browser.")
+@click.option(
+    "--db", metavar="FILE", type=click.Path(path_type=Path), help="File of 'serve --db' to show."
+)
+@click.option("--aws", is_flag=True, help="Show Amazon SWF, or the service at --endpoint-url.")
+@click.option("--domain", metavar="NAME", help="Domain to show; required with --aws.")
+@click.option("--region", help="AWS region; by default from the environment.")
+@click.option("--endpoint-url", metavar="URL", help="URL of the service; default: Amazon SWF.")
+@click.option(
+    "--requests-per-second",
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    type=click.FloatRange(0.01, 100),
+    help="Number of requests to the service per second, at most.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=4568,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for a free one.",
+)
+def console(
+    db: Path | None,
+    aws: bool,
+    domain: str | None,
+    region: str | None,
+    endpoint_url: str | None,
+    requests_per_second: float,
+    host: str,
+    port: int,
+) -> None:
+    """Show a file of 'serve --db', or Amazon SWF itself, in a browser; nothing is changed.
+
+    'flowy-sim serve' shows its own simulations at its address. Of a file, the pages show what was
+    in it when the command started. Of Amazon SWF, they show one domain with nothing but its own
+    operations. Requests are few, because the account's rates are shared with production: at most
+    one a second by default, and none while no page is open.
+
+    Only browsers on this machine see the pages.
+    """
+    if (db is None) == (not aws):
+        raise click.UsageError("Give what to show: either --db or --aws.")
+    if aws and not domain:
+        raise click.UsageError("--aws requires --domain.")
+    try:
+        from flowy_sim._server.server import Server, listen, url_of
+        from flowy_sim._server.settings import ServerSettings
+        from flowy_sim._storage.files import FileInUseError, FileRefusedError
+    except ModuleNotFoundError as error:
+        from flowy._installation import install_command
+
+        raise click.ClickException(
+            f"the console needs {error.name}; install it: {install_command('serve')}"
+        ) from error
+    if db is None:
+        open_journal, make_pages = _aws(str(domain), region, endpoint_url, requests_per_second)
+    else:
+        open_journal, make_pages = _file(db)
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        ) from error
+    server = Server(listener, ServerSettings(), open_journal, (), 1, make_pages)
+    # Time does not pass in what is only shown.
+    server.simulations.close()
+
+    def greet() -> None:
+        click.echo(f"Open {url_of(listener)}/ in a browser; Ctrl-C stops the console.")
+
+    try:
+        asyncio.run(server.serve(greet))
+    except FileInUseError as error:
+        raise click.ClickException(_in_use(str(error), db)) from error
+    except FileRefusedError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        listener.close()
+
+
+def _file(db: Path) -> tuple[OpenJournal, MakePages]:
+    from flowy_sim._console.application import console
+    from flowy_sim._storage.file_journal import reading_only
+
+    if not db.exists():
+        raise click.ClickException(f"{db} does not exist; give a file of 'flowy-sim serve --db'")
+    return reading_only(db), partial(console, can_act=False)
+
+
+def _aws(
+    domain: str, region: str | None, endpoint_url: str | None, per_second: float
+) -> tuple[OpenJournal, MakePages]:
+    from botocore.exceptions import BotoCoreError
+
+    from flowy._client import connect
+    from flowy.errors import ConfigurationError
+    from flowy_sim._console.application import Console
+    from flowy_sim._console.aws import AwsSources
+    from flowy_sim._storage.file_journal import ReadOnlyJournal
+
+    try:
+        client = connect(endpoint_url, region)
+    except (BotoCoreError, ConfigurationError) as error:
+        raise click.ClickException(str(error)) from error
+
+    async def open_journal(target: RestoreTarget) -> Journal:
+        return ReadOnlyJournal()
+
+    def make_pages(simulations: Any, settings: Any) -> Console:
+        return Console(AwsSources(client, domain, per_second, endpoint_url or ""), settings)
+
+    return open_journal, make_pages
+
+
+def _in_use(refusal: str, db: Path | None) -> str:
+    """Return why a file is refused, with the address of the server that shows it."""
+    from flowy_sim._storage.progress import Mark
+
+    mark = None if db is None else Mark.read_file(db)
+    if mark is None or not mark.url:
+        return refusal
+    return f"{db} is in use by a server, which shows it itself: open {mark.url}/ in a browser"

@@ -1,0 +1,87 @@
+"""What an exploration reports besides failures: what it tried, and what never happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowy import ConfigurationError
+from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+from flowy.tutorial.workflows import ImageCategorization
+from flowy_sim import Simulation
+from flowy_sim.explore import find
+from flowy_sim.explore._story import MOST_LINES
+from flowy_sim.faults import HeartbeatLate, WorkerDies
+from flowy_sim.testing import Runner
+
+
+def images(runner: Runner) -> None:
+    runner.stubs(Resize, result="small.jpg", takes=40)
+    runner.stubs(PredominantColor, result="blue", takes=15)
+    runner.stubs(RenameImage, result="blue/small.jpg")
+    run = runner(ImageCategorization, "photo.jpg")
+    runner.sometimes(run.status == "FAILED", "the workflow fails")
+    runner.sometimes(len(run.calls(Resize)) > 9, "a photograph is resized ten times")
+
+
+def test_the_report_says_what_was_tried_and_what_was_not() -> None:
+    found = find(images, faults=[WorkerDies(), HeartbeatLate()], most_faults=1)
+    notes = dict(line.split(": ", 1) for line in found.notes())
+    assert notes["Tried"] == (
+        "every order of tasks and turns, with at most 1 fault of 2 kinds in a run"
+    )
+    not_tried = notes["Not tried"].partition(";")[0].split(", ")
+    assert "AnswerLost" in not_tried
+    assert "WorkerDies" not in not_tried
+    assert notes["Never struck"] == "the heartbeat arrives late"
+
+
+def test_without_faults_none_is_said_to_have_missed_its_occasion() -> None:
+    found = find(images)
+    assert found.notes()[0] == "Tried: every order of tasks and turns, with no faults"
+    assert not found.never_struck
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_conditions_that_were_true_in_no_run_are_reported(processes: int) -> None:
+    found = find(images, faults=[WorkerDies()], processes=processes)
+    assert found.met["the workflow fails"] > 0
+    assert found.never_met == ["a photograph is resized ten times"]
+    assert found.notes()[-1] == "Never true: a photograph is resized ten times"
+
+
+def test_a_condition_that_must_happen_fails_the_test_if_it_does_not() -> None:
+    with pytest.raises(AssertionError, match=r"true in none of \d+ runs: a photograph is resized"):
+        find(images, faults=[WorkerDies()], must_happen=True)
+
+
+def test_a_condition_needs_a_name() -> None:
+    with pytest.raises(ConfigurationError, match="the name of a condition"):
+        Runner(Simulation()).sometimes(True, "")
+
+
+def never_ends_well(runner: Runner) -> None:
+    runner.stubs(Resize, result="small.jpg", takes=40)
+    runner.stubs(PredominantColor, result="blue", takes=15)
+    runner.stubs(RenameImage, result="blue/small.jpg")
+    for number in range(4):
+        runner(ImageCategorization, f"{number}.jpg")
+    raise AssertionError("the photograph of imagecateg-2 is blurred")
+
+
+def test_a_story_says_how_many_lines_it_leaves_out_and_shows_all_on_request() -> None:
+    short = find(never_ends_well).failure
+    full = find(never_ends_well, full_story=True).failure
+    assert short is not None
+    assert full is not None
+    assert len(str(short).splitlines()) <= MOST_LINES
+    *kept, left_out = short.story
+    assert f"… {len(full.story) - len(kept)} lines left out (--story full" in left_out
+    assert set(kept) < set(full.story)
+
+
+def test_lines_about_what_the_error_names_are_kept_first() -> None:
+    short = find(never_ends_well).failure
+    full = find(never_ends_well, full_story=True).failure
+    assert short is not None
+    assert full is not None
+    assert {line for line in full.story if "imagecateg-2" in line} < set(short.story)
