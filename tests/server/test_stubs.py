@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from flowy_sim import Simulation
+from flowy_sim import Latency, Simulation
 from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
@@ -324,7 +324,7 @@ def test_a_served_stub_does_what_a_stub_in_process_does(
 
 def in_process(answer: dict[str, Any], decision: dict[str, Any]) -> tuple[Any, float]:
     """Return how the activity ends in a test in process, and when."""
-    simulation, stubs = Simulation(), Stubs()
+    simulation, stubs = Simulation(latency=Latency.ZERO), Stubs()
     stubs(PACK["name"], PACK["version"], **answer)
     found: list[tuple[str, dict[str, Any], float]] = []
     runner = Runner(simulation, workflows=[], activities=[], stubs=stubs, domain=DOMAIN)
