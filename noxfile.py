@@ -236,7 +236,7 @@ def soak_server(session: nox.Session) -> None:
 @nox.session(python=THIS_PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure speed and memory of the simulator and of moto, and print the tables."""
-    session.install(EVERYTHING, *group("bench"))
+    session.install(EVERYTHING, *group("bench"), *group("browser"))
     session.run("python", "-m", "bench", *session.posargs)
 
 

@@ -9,7 +9,7 @@ from statistics import median
 
 import click
 
-from bench import engine, exploration, framework, images, load, long_polls, storage, toolkit
+from bench import engine, exploration, framework, images, load, long_polls, pages, storage, toolkit
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -109,6 +109,12 @@ def kept(quick: bool) -> str:
     return f"Measured on {machine()}.\n\n{storage.costs(quick)}"
 
 
+def reports(quick: bool) -> str:
+    """Return the table of reports in a browser."""
+    rounds = 1 if quick else 5
+    return _in_turn(rounds, pages.pages(rounds, [100, 1_000] if quick else [100, 1_000, 10_000]))
+
+
 def testing(quick: bool) -> str:
     """Return the table of what tests of workflows cost."""
     return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], toolkit.costs(quick))])
@@ -129,6 +135,7 @@ PARTS: dict[str, Callable[[bool], str]] = {
     "polls": polls,
     "durable": durable,
     "kept": kept,
+    "reports": reports,
     "testing": testing,
 }
 
