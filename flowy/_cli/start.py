@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flowy import _checks
 from flowy._cli.common import (
     CHILD_POLICY,
     as_json,
@@ -48,6 +49,7 @@ _CLASS = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 @with_client
 def register_domain(client: SwfClient, name: str, retention: int, in_json: bool) -> None:
     """Register the domain NAME. A domain that exists already is left unchanged."""
+    _checks.text("the name of a domain", name)
     try:
         client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
     except Exception as error:
@@ -159,6 +161,8 @@ def _found(workflow: str, text: str | None) -> Any:
         try:
             return load_workflow(workflow)
         except ConfigurationError as error:
+            if not isinstance(error.__cause__, ModuleNotFoundError):
+                raise
             raise ConfigurationError(
                 f"{error}; to start a type without its code, give NAME:VERSION and --input"
             ) from error

@@ -261,6 +261,28 @@ def test_wrong_words_are_reported(words: tuple[str, ...], status: int, sentence:
     assert (result.exit_code, result.output.count(sentence)) == (status, 1), result.output
 
 
+def test_a_failure_is_told_once(client: Any) -> None:
+    execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
+    task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+    for details, shown in (("Traceback\n  File\nValueError: no money\n", "Traceback"), ("", "")):
+        failure = {"reason": "ValueError: no money", **({"details": details} if details else {})}
+        client.respond_decision_task_completed(
+            taskToken=task["taskToken"],
+            decisions=[
+                {
+                    "decisionType": "FailWorkflowExecution",
+                    "failWorkflowExecutionDecisionAttributes": failure,
+                }
+            ],
+        )
+        output = answered("show", "one")
+        assert output.count("no money") == 1
+        assert shown in output
+        execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
+        task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+    assert execution.run_id in answered("show", "one")
+
+
 def commands() -> Iterator[Any]:
     for group in (cli, flowy_sim_cli):
         assert isinstance(group, click.Group)
