@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = {"width": 1200, "height": 760}
+WIDTH, HEIGHT, TALL = 1200, 760, 1080
 DOMAIN = "shop"
-_COLORS = 128
+_COLORS = 256
 
 Decision = dict[str, Any]
 
@@ -202,11 +202,20 @@ class Camera:
         self._browser = browser
 
     def take(
-        self, name: str, url: str, do: Callable[[Page], None] | None = None, *, dark: bool = False
+        self,
+        name: str,
+        url: str,
+        do: Callable[[Page], None] | None = None,
+        *,
+        height: int = HEIGHT,
+        dark: bool = False,
     ) -> None:
         """Take a picture of a page, after something has been done with it."""
-        scheme = "dark" if dark else "light"
-        page = self._browser.new_page(viewport=SIZE, color_scheme=scheme, timezone_id="UTC")
+        page = self._browser.new_page(
+            viewport={"width": WIDTH, "height": height},
+            color_scheme="dark" if dark else "light",
+            timezone_id="UTC",
+        )
         page.goto(url)
         if "console" in page.evaluate("document.body.className"):
             page.locator("#connection", has_text="live").wait_for()
@@ -253,8 +262,8 @@ def main() -> None:
         runs = order(shop)
         home = f"{endpoint.url}/?domain={DOMAIN}"
         camera.take("console-executions", home)
-        camera.take("console-execution", home, open_order)
-        camera.take("console-execution-dark", home, open_order, dark=True)
+        camera.take("console-execution", home, open_order, height=TALL)
+        camera.take("console-execution-dark", home, open_order, height=TALL, dark=True)
         camera.take("console-task-lists", f"{endpoint.url}/_console/task-lists?domain={DOMAIN}")
         report = Path(folder, "report.html")
         report.write_text(page(failed_first(runs), "Order 1042"), encoding="utf-8")
