@@ -21,6 +21,7 @@ from flowy._cli.common import (
 from flowy._cli.follow import follow
 from flowy._cli.show import show_execution
 from flowy._client import SwfClient, fault_code
+from flowy._safe_text import safe_text
 from flowy._start import RawInput
 from flowy._start import start as start_execution
 from flowy._workers.registration import load_workflow
@@ -141,14 +142,16 @@ def start(
         payloads=payloads,
         **{name: value for name, value in settings.items() if value is not None},
     )
-    if not wait or not in_json:
+    if not wait:
         say(
             in_json,
             {"workflow_id": execution.workflow_id, "run_id": execution.run_id},
             f"workflow id: {execution.workflow_id}",
             f"run id: {execution.run_id}",
         )
-    if wait:
+    else:
+        if not in_json:
+            click.echo(f"Started {safe_text(execution.workflow_id)}.", err=True)
         execution, status = follow(client, domain, execution, quiet=in_json)
         show_execution(client, domain, execution, payloads, in_json=in_json)
         raise click.exceptions.Exit(status)

@@ -170,6 +170,18 @@ def test_following_ends_with_the_status_of_the_outcome(
 
 
 @pytest.mark.usefixtures("followed")
+def test_a_terminal_gets_a_timeline_that_grows(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    start(client, DOMAIN, Paused, "again", workflow_id="one")
+    result = flowy("show", "--follow", "one", columns=80)
+    assert result.exit_code == 0
+    assert "1mpaused 1\x1b" in result.stderr
+    assert "0 s without news; Ctrl-C leaves the execution alone" in result.stderr
+
+
+@pytest.mark.usefixtures("followed")
 def test_following_in_json_shows_only_the_outcome(client: Any) -> None:
     result = flowy("start", "--wait", "--json", "--workflow-id", "one", f"{__name__}:Paused", "x")
     assert (result.exit_code, result.stderr) == (0, "")
