@@ -87,7 +87,8 @@ def test_stories_of_explored_runs_show_none_either(text: str) -> None:
     runner.run(Hostile, text)
     story.update(runner)
     story.add_accident(runner, text)
-    lines = [*story.lines(), headline(ValueError(text))]
+    error = ValueError(text)
+    lines = [*story.lines(error), headline(error)]
     assert not problems_of("".join(lines))
     assert not any("\n" in line for line in lines)
 
