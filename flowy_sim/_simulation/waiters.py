@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,12 @@ from flowy_sim._simulation.time_skipping import Sleep
 
 _really_wait = threading.Condition.wait
 """It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
+
+_FORKED = (
+    "A process that was forked from a test has its own copy of the simulation, so nothing that it "
+    "does is seen. Let the code work on tasks in the process that polls, or serve the simulation "
+    "with swf_endpoint."
+)
 
 
 class ThreadPoller(Poller):
@@ -76,6 +83,7 @@ class Threads:
     def __init__(self, host: Host, lock: threading.RLock) -> None:
         self.host = host
         self.lock = lock
+        self._process = os.getpid()
         self._local = threading.local()
         self._waiting: dict[Poll | Sleep, None] = {}
         self._waiting_tasks: dict[Poll, None] = {}
@@ -104,7 +112,11 @@ class Threads:
 
         Raises:
             Fault: the call is refused.
+            SystemExit: the process was forked from that of the simulation.
         """
+        if os.getpid() != self._process:
+            # Not an exception that code catches and tries again: nobody would see what it does.
+            raise SystemExit(_FORKED)
         if self.intercept is not None:
             reply = self.intercept(operation, request, region)
             if reply is not None:

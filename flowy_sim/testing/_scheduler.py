@@ -44,7 +44,7 @@ from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._function_faults import StrikableFunctions
 from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loops import LoopPool, LoopWorker, PollingCode
-from flowy_sim.testing._possible import raised, signal_hint, signal_inputs
+from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stub_dispatch import StubbedActivity
@@ -455,7 +455,7 @@ class Scheduler:
                 workflow = self.deployed.get(key) or self.registry.workflows.get(key)
                 payloads = self.registry.payloads
                 if workflow is not None:
-                    hint = signal_hint(workflow.run, name)
+                    hint = signals(workflow).get(name, Any)
         return signal_inputs(hint, payloads)
 
     def open_executions(self, workflow_id: str | None) -> list[str]:

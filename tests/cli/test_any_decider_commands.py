@@ -66,7 +66,7 @@ KIOSK = textwrap.dedent(
                     "result": signals[0]["signalName"] + " " + signals[0].get("input", "nothing"),
                 },
             }
-        elif "ActivityTaskTimedOut" in types:
+        elif {"ActivityTaskTimedOut", "ActivityTaskFailed"} & set(types):
             decision = {
                 "decisionType": "FailWorkflowExecution",
                 "failWorkflowExecutionDecisionAttributes": {"reason": "not charged"},

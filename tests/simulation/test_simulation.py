@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -154,3 +155,14 @@ def test_every_public_name_is_there() -> None:
     assert set(flowy_sim.__all__) <= set(dir(flowy_sim))
     with pytest.raises(AttributeError, match="has no attribute 'Simulacrum'"):
         _ = flowy_sim.Simulacrum
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_is_told_that_it_has_its_own_copy(simulation: Simulation) -> None:
+    process = multiprocessing.get_context("fork").Process(
+        target=simulation.client().list_domains, kwargs={"registrationStatus": "REGISTERED"}
+    )
+    process.start()
+    process.join(30)
+    assert process.exitcode == 1
+    simulation.client().list_domains(registrationStatus="REGISTERED")

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowy import ActivityWorker, Execution, WorkflowWorker, activity, executions, outcome, start
+from flowy import (
+    ActivityWorker,
+    Execution,
+    WorkflowWorker,
+    activity,
+    async_completion,
+    executions,
+    outcome,
+    start,
+)
 from flowy.workflow import Workflow, workflow
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
@@ -44,6 +53,35 @@ def run_once(client: SWFClient, domain: str) -> Execution:
     decider.run_once()
     assert outcome(client, domain, execution) == ("COMPLETED", "done", "", "")
     return execution
+
+
+def every_function_takes_it(client: SWFClient, execution: Execution) -> None:
+    """Not called: that mypy accepts it is the test."""
+    executions.describe(client, "shop", execution)
+    executions.history(client, "shop", execution)
+    executions.latest(client, "shop", "order-1")
+    executions.list_executions(client, "shop")
+    executions.request_cancel(client, "shop", "order-1")
+    executions.terminate(client, "shop", "order-1")
+    async_completion.complete(client, "token", "done")
+    async_completion.fail(client, "token", "reason")
+    async_completion.cancel(client, "token")
+    async_completion.heartbeat(client, "token")
+
+
+class Decider:
+    def __init__(self, client: SWFClient) -> None:
+        self.client = client
+
+    def __call__(self) -> None:
+        decide(self.client)
+
+
+def loops_are_typed_for_it(swf_run: Runner, swf: Simulation) -> None:
+    """Not called: that mypy accepts it is the test."""
+    swf_run.loop(decide)
+    swf_run.loop(Decider)
+    Decider(swf.client())
 
 
 def test_our_api_accepts_a_typed_client_and_our_clients_pass_for_one() -> None:
