@@ -162,6 +162,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(python=THIS_PYTHON)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of pages in docs/images, in Chromium, which has to be installed."""
+    session.install("-e", EVERYTHING, *group("browser"))
+    session.run("python", "docs/_screenshots.py")
+
+
+@nox.session(python=THIS_PYTHON)
 def soak(session: nox.Session) -> None:
     """Run the long campaigns of the state machines."""
     session.install(EVERYTHING, *group("test"))
@@ -245,7 +252,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(python=THIS_PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure speed and memory of the simulator and of moto, and print the tables."""
-    session.install(EVERYTHING, *group("bench"))
+    session.install(EVERYTHING, *group("bench"), *group("browser"))
     session.run("python", "-m", "bench", *session.posargs)
 
 
