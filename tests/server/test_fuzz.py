@@ -103,8 +103,8 @@ async def fuzz(seed: str, number: int, counts: Counter[int]) -> None:
             for part in (request[:cut], request[cut:]):
                 if part and not transport.is_closed:
                     connection.data_received(part)
-            while server.connections.tasks and is_valid:
-                await asyncio.sleep(0)
+            if is_valid:
+                await _settled(server)
             content = bytes(transport.written)
             transport.written.clear()
             if not is_valid and b"HEAD" in request:
