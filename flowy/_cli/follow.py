@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,11 +13,18 @@ from flowy._cli.common import console
 from flowy._cli.event_lines import EventLines
 from flowy._client import Execution, SwfClient
 from flowy._decider.history import attributes_of
+from flowy._safe_text import safe_text
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 SECONDS = 1.0
 """The seconds between two requests for new events."""
 
 _CONTINUED = "WorkflowExecutionContinuedAsNew"
+
+_OTHER_LINES = 8
+"""The lines of a terminal that are kept free for other things than rows of the timeline."""
 
 Show = Callable[[Sequence[executions.Event]], None]
 
@@ -32,7 +40,7 @@ def follow_events(
         client: an SWF client.
         domain: the execution's domain.
         execution: its IDs.
-        show: is given the events, as they come.
+        show: is given the new events, again and again; often there are none.
 
     Returns:
         Its IDs, those of its last run, and the exit status: 0 if it completed, else 1.
@@ -43,8 +51,8 @@ def follow_events(
     last = 0
     while True:
         events = executions.history(client, domain, execution, after=last)
+        show(events)
         if events:
-            show(events)
             last, kind = events[-1]["eventId"], events[-1]["eventType"]
             if kind == _CONTINUED:
                 run_id = attributes_of(events[-1])["newExecutionRunId"]
@@ -78,23 +86,46 @@ def follow(
         return follow_events(client, domain, execution, EventLines(screen).show)
     from rich.live import Live
 
-    from flowy_sim._report import timeline
+    try:
+        with Live(console=screen, transient=True, auto_refresh=False) as live:
+            return follow_events(client, domain, execution, _GrowingTimeline(live).show)
+    except KeyboardInterrupt:
+        click.echo(f"The execution {safe_text(execution.workflow_id)} continues.", err=True)
+        raise
 
-    shown: list[executions.Event] = []
-    with Live(console=screen, transient=True, auto_refresh=False) as live:
 
-        def draw(events: Sequence[executions.Event]) -> None:
+class _GrowingTimeline:
+    """A timeline that is drawn again with each request for news, and how long there were none.
+
+    Args:
+        live: where it is drawn.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._events: list[executions.Event] = []
+        self._news_at = time.monotonic()
+
+    def show(self, events: Sequence[executions.Event]) -> None:
+        """Add events, and draw."""
+        from rich.console import Group
+        from rich.text import Text
+
+        from flowy_sim._report import timeline
+        from flowy_sim._report.layout import duration
+
+        if events:
+            self._news_at = time.monotonic()
             if events[0]["eventId"] == 1:
-                shown.clear()
-            shown.extend(events)
-            rows = max(screen.height - 6, 5)
-            ascii_only = screen.options.ascii_only
-            live.update(
-                timeline.rich_text(shown, screen.width, rows=rows, ascii=ascii_only), refresh=True
-            )
-
-        try:
-            return follow_events(client, domain, execution, draw)
-        except KeyboardInterrupt:
-            click.echo(f"The execution {execution.workflow_id} continues.", err=True)
-            raise
+                self._events.clear()  # A new run.
+        self._events.extend(events)
+        screen = self._live.console
+        drawn = timeline.rich_text(
+            self._events,
+            screen.width,
+            rows=max(screen.height - _OTHER_LINES, 1),
+            ascii=screen.options.ascii_only,
+        )
+        quiet = duration(round(time.monotonic() - self._news_at) * 1000)
+        words = f"{quiet} without news; Ctrl-C leaves the execution alone"
+        self._live.update(Group(drawn, "", Text(words, "dim")), refresh=True)

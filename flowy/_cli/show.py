@@ -162,10 +162,17 @@ def _print_facts(
             for name, value in texts.items()
         },
     }
+    if lines.get("details", "").rstrip().endswith(lines.get("reason", "")):
+        lines["details"] = _without_last_line(lines.get("details", ""))
     for name, value in lines.items():
         if value:
             # Lines of a value are indented, so that none looks like the next member.
             click.echo(f"{name + ':':13}{safe_lines(value.rstrip())}".replace("\n", f"\n{'':13}"))
+
+
+def _without_last_line(details: str) -> str:
+    """Leave out the message at the end of a traceback; the reason says the same."""
+    return details.rstrip("\n").rpartition("\n")[0]
 
 
 def _print_timeline(events: list[executions.Event]) -> None:
@@ -174,7 +181,8 @@ def _print_timeline(events: list[executions.Event]) -> None:
     screen = console()
     ascii_only = screen.options.ascii_only
     screen.print()
-    screen.print(timeline.rich_text(events, screen.width, ascii=ascii_only), soft_wrap=True)
+    drawn = timeline.rich_text(events, screen.width, ascii=ascii_only, explain_end=False)
+    screen.print(drawn, soft_wrap=True)
 
 
 def _waits(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flowy import _checks
 from flowy._cli.common import (
     CHILD_POLICY,
     as_json,
@@ -20,6 +21,7 @@ from flowy._cli.common import (
 from flowy._cli.follow import follow
 from flowy._cli.show import show_execution
 from flowy._client import SwfClient, fault_code
+from flowy._safe_text import safe_text
 from flowy._start import RawInput
 from flowy._start import start as start_execution
 from flowy._workers.registration import load_workflow
@@ -48,6 +50,7 @@ _CLASS = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 @with_client
 def register_domain(client: SwfClient, name: str, retention: int, in_json: bool) -> None:
     """Register the domain NAME. A domain that exists already is left unchanged."""
+    _checks.text("the name of a domain", name)
     try:
         client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
     except Exception as error:
@@ -139,14 +142,16 @@ def start(
         payloads=payloads,
         **{name: value for name, value in settings.items() if value is not None},
     )
-    if not wait or not in_json:
+    if not wait:
         say(
             in_json,
             {"workflow_id": execution.workflow_id, "run_id": execution.run_id},
             f"workflow id: {execution.workflow_id}",
             f"run id: {execution.run_id}",
         )
-    if wait:
+    else:
+        if not in_json:
+            click.echo(f"Started {safe_text(execution.workflow_id)}.", err=True)
         execution, status = follow(client, domain, execution, quiet=in_json)
         show_execution(client, domain, execution, payloads, in_json=in_json)
         raise click.exceptions.Exit(status)
@@ -159,6 +164,8 @@ def _found(workflow: str, text: str | None) -> Any:
         try:
             return load_workflow(workflow)
         except ConfigurationError as error:
+            if not isinstance(error.__cause__, ModuleNotFoundError):
+                raise
             raise ConfigurationError(
                 f"{error}; to start a type without its code, give NAME:VERSION and --input"
             ) from error

@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
     Attributes:
         sentence: what has happened.
-        url: the page that shows it, relative to this one; empty for this one.
+        url: the page that shows it, relative to other pages; empty for none.
     """
 
     sentence: str

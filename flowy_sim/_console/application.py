@@ -97,6 +97,7 @@ class Console:
                     self._page(task_lists.task_lists, task_lists.TEMPLATE),
                 ),
                 Route(f"{start}/{PAGES}/data", self._text(execution.data)),
+                Route(f"{start}/{PAGES}/stamp", self._text(_stamp)),
                 Route(f"{start}/{PAGES}/history", self._text(execution.history)),
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
@@ -227,14 +228,16 @@ class Console:
 
     async def _shown(self, visit: Visit, gather: Gather, template: str) -> Response:
         """Return a page, or the error of its source where its content would be."""
+        # What changes from here on, the page may not show yet.
+        stamp = visit.source.stamp()
         try:
             content = await gather(visit)
         except SourceError as error:
             return await self._error_page(visit, error)
-        return await self._rendered(visit, template, content)
+        return await self._rendered(visit, template, {**content, "stamp": stamp})
 
     async def _error_page(self, visit: Visit, error: SourceError) -> Response:
-        content = {"message": str(error), "code": error.code}
+        content = {"message": str(error), "code": error.code, "stamp": ""}
         return await self._rendered(visit, "error.html", content, _status(error))
 
     async def _rendered(
@@ -332,6 +335,10 @@ def console(simulations: Simulations, settings: ServerSettings, *, can_act: bool
     """
     sources = ServedSources(simulations, settings.account, can_act)
     return Console(sources, settings, Streams(simulations))
+
+
+async def _stamp(visit: Visit, drawer: Drawer) -> str:
+    return json.dumps(visit.source.stamp())
 
 
 async def _acted(visit: Visit, name: str, fields: dict[str, str]) -> dict[str, Any]:

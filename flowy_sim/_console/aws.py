@@ -164,6 +164,10 @@ class AwsSource:
         """Return the clock of this machine."""
         return Clock(int(time.time() * 1000), "real", 1.0)
 
+    def stamp(self) -> str:
+        """Return nothing: it is unknown when something changes."""
+        return ""
+
     async def places(self) -> list[Place]:
         """Return this place: others are shown by consoles of their own."""
         return [self.place]

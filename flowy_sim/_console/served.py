@@ -32,6 +32,7 @@ from flowy_sim._console.source import (
     SourceError,
     TaskListRow,
 )
+from flowy_sim._console.stream import stamp
 from flowy_sim._engine import queues, tokens
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
@@ -95,6 +96,10 @@ class ServedSource:
     def clock(self) -> Clock:
         """Return the clock of the simulation."""
         return clock_of(self.simulation)
+
+    def stamp(self) -> str:
+        """Return a text that differs once something may have changed in the simulation."""
+        return "-".join(map(str, stamp(self.simulation)))
 
     async def places(self) -> list[Place]:
         """Return the domains of all simulations."""

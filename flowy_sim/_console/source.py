@@ -266,6 +266,10 @@ class Source(Protocol):
         """Return its clock."""
         ...
 
+    def stamp(self) -> str:
+        """Return a text that differs once something may have changed; empty if that is unknown."""
+        ...
+
     async def places(self) -> list[Place]:
         """Return the other places of the same server, this one included."""
         ...

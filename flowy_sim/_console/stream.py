@@ -118,7 +118,7 @@ class Streams:
         current = list(self._simulations)
         for simulation in current:
             before = self._seen.get(simulation)
-            now = _stamp(simulation)
+            now = stamp(simulation)
             polls = len(simulation.polls)
             if now == before and polls == self._polls.get(simulation):
                 continue
@@ -150,7 +150,7 @@ class Streams:
                     engine.changes.watched = None
 
 
-def _stamp(simulation: ServedSimulation) -> tuple[Any, ...]:
+def stamp(simulation: ServedSimulation) -> tuple[Any, ...]:
     """Return a value that differs once something on a page may have changed."""
     clock = simulation.clock
     return (

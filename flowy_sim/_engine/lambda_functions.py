@@ -155,6 +155,14 @@ def start(task: LambdaTask) -> None:
         _close_later(task, takes, event, attributes)
 
 
+def begin_again(task: LambdaTask) -> None:
+    """Call a `DeferredFunction` again whose outcome was lost, as after a restart."""
+    name = task.opened("name")
+    function = task.execution.engine.lambdas.get(name)
+    if isinstance(function, DeferredFunction):
+        function.begin(task, _context(task, name))
+
+
 def answer(task: LambdaTask, takes: float, event_type: str, attributes: dict[str, Any]) -> None:
     """Give the outcome of a `DeferredFunction`; one that comes too late is ignored.
 

@@ -27,7 +27,10 @@ _MEMBERS = 550_000
 """The number of characters of members in a table, beyond which only failures show theirs."""
 _LEAD = 60
 """The number of characters of the member that is seen at once."""
-_LEADS = ("reason", "cause", "timeoutType", "result", "input", "details", "identity")
+_LEADS = (
+    *("reason", "cause", "timeoutType", "result", "input", "details", "identity"),
+    *("signalName", "activityId", "timerId", "workflowId", "markerName", "taskList"),
+)
 """Which member is seen at once: the first of these, or else the first of the event."""
 _LINE = 72
 _LINKED = 8

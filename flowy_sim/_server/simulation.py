@@ -370,9 +370,11 @@ class ServedSimulation:
         self.journal.journal = journal
         self.clock.resume(self.clock.mode, self.journal.until)
         self._time_skipping.is_paused = self.clock.mode == PAUSED
+        of_stubs = self.engines.stubs.resume(self.engines, self.clock.milliseconds)
         for engine in self.engines:
             for task in all_handed_out(engine):
-                self.presence.hold(task, UnseenHolder("a client from before the restart"))
+                if task.key not in of_stubs:
+                    self.presence.hold(task, UnseenHolder("a client from before the restart"))
         self._loop.settle_soon()
 
     def end(self) -> None:

@@ -164,6 +164,7 @@ class Simulations:
         """
         simulation = self._replace(SimulationKey(name, account), Settings.read(settings))
         simulation.clock.resume(simulation.settings.clock, begun)
+        simulation.engines.stubs.is_active = False
         return simulation
 
     def resume(self, journal: Journal) -> None:

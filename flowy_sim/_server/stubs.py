@@ -11,6 +11,8 @@ The rules are those of stubs in process:
     callers text is sent as it is, nothing as no text, and other values as JSON.
 -   An execution that has begun with a stub ends with it, even if the stub is removed.
 -   The type of a stub need not be registered: this happens when something calls it.
+-   After a restart, stubs that are still defined go on with the activities and functions that they
+    had begun.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_logger
@@ -28,11 +30,11 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault, ThrottlingException
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaContext, LambdaFunction
-from flowy_sim._engine.life_cycles import LambdaTask
+from flowy_sim._engine.life_cycles import ActivityTask, LambdaTask
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._engine.validation import checked
 from flowy_sim._server.stub_definitions import Members, StubFailure, StubKey, read_key, read_stub
-from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, TaskList
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, TaskKey, TaskList
 from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
     CHILD,
@@ -55,6 +57,8 @@ from flowy_sim._simulation.stubs import (
 
 _log = safe_logger("flowy_sim")
 
+#: The identity of a stub in histories.
+IDENTITY = "a stub"
 #: The calls of stubs that are remembered.
 MOST_CALLS = 10_000
 #: The decisions that call something that may be a stub: what, and the member with its type.
@@ -102,6 +106,7 @@ class ServedStubs:
         calls: the latest calls, the oldest first.
         functions: the Lambda functions, as an engine takes them.
         time_outs: the instants of time-outs that no client can prevent.
+        is_active: whether they answer; while a simulation is restored, they must not.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class ServedStubs:
         self.calls: deque[StubCall] = deque(maxlen=MOST_CALLS)
         self.functions: dict[str, DeferredFunction] = {}
         self.time_outs: set[int] = set()
+        self.is_active = True
         self._carry_out = carry_out
         self._engine_of = engine_of
         self._plan = plan
@@ -181,12 +187,12 @@ class ServedStubs:
 
     def serve(self, instant: int) -> None:
         """Take the tasks that wait for stubs, and answer them now or later."""
-        while self._waiting:
+        while self._waiting and self.is_active:
             task_list = next(iter(self._waiting))
             request = {
                 "domain": task_list.domain,
                 "taskList": {"name": task_list.name},
-                "identity": "a stub",
+                "identity": IDENTITY,
             }
             try:
                 task = self._carry_out(task_list.region, task_list.poll, request, instant)
@@ -258,7 +264,44 @@ class ServedStubs:
         self._expect_time_out(task.execution.engine.now, limits)
         return True
 
+    def resume(self, engines: Iterable[Engine], instant: int) -> set[TaskKey]:
+        """Go on, after a restart, with what stubs were doing; return the tasks that they have."""
+        self.is_active = True
+        resumed = set()
+        for engine in engines:
+            entries = engine.effects.entries()
+            answered = {key for _, key, effect in entries if effect.kind == "lambda close"}
+            for execution in list(engine.executions.values()) if self._stubs else ():
+                for call in list(execution.lambda_functions.values()):
+                    if call.started_id and call.effect not in answered:
+                        lambda_functions.begin_again(call)
+                for task in list(execution.activities.values()):
+                    if self._resume_work(execution, task):
+                        resumed.add(TaskKey(execution.run_id, task.started_id))
+        self.serve(instant)
+        return resumed
+
     # Activities
+
+    def _resume_work(self, execution: Execution, task: ActivityTask) -> bool:
+        """Go on with an activity task if it is one of a stub; return whether it is."""
+        key = StubKey(ACTIVITY, *task.opened("activityType"))
+        stub = self._stubs.get(key)
+        started = task.started_id
+        if stub is None or not started or execution.member(started, "identity") != IDENTITY:
+            return False
+        ids = execution.run_id, execution.workflow_id
+        token = tokens.TaskToken(tokens.ACTIVITY, task.opened_id, started, 0, *ids)
+        self._answers[execution.run_id, task.activity_id] = stub.next_answer()
+        handed_out = {
+            "taskToken": execution.engine.tokens.write(token),
+            "workflowExecution": {"workflowId": ids[1], "runId": ids[0]},
+            "activityId": task.activity_id,
+            "activityType": {"name": key.name, "version": key.version},
+            "input": task.opened("input"),
+        }
+        self._work(execution.engine.region, handed_out, execution.time(started))
+        return True
 
     def _work(self, region: str, task: Members, instant: int) -> None:
         """Answer an activity task, now or later."""
@@ -339,7 +382,8 @@ class ServedStubs:
         text = task.opened("input")
         answer = self._choose(self._stubs[key], key, task.execution, text, task.opened("id"))
         if not answer.constant:
-            self._call_function(task, answer, context)
+            if self.is_active:
+                self._call_function(task, answer, context)
             return
         takes = math.inf if answer.timeout else answer.takes
         outcome = lambda_functions.outcome(LambdaFunction(answer.function), text, context)

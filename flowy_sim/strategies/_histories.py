@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from random import getstate, setstate
 from typing import Any
 
 from hypothesis import strategies as st
 
-from flowy.errors import ConfigurationError
+from flowy._client import Execution
+from flowy.errors import ConfigurationError, UnknownExecutionError
+from flowy.payloads import PLAIN
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import Event
-from flowy_sim._simulation.schedule import RandomChoice
-from flowy_sim.faults import EVERYDAY, InjectedFault
+from flowy_sim.faults import EVERYDAY, InjectedFault, Signal
 from flowy_sim.faults._fault import checked_faults
 from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
-from flowy_sim.testing import Runner
+from flowy_sim.testing import Run, Runner, StuckError
 from flowy_sim.testing._default_stubs import DefaultStubs
+from flowy_sim.testing._possible import possible_values, signals
 from flowy_sim.testing._registry import activities_in, families, module_of
 
 Decision = dict[str, Any]
@@ -109,21 +111,101 @@ _CLOSING = st.one_of(
 )
 
 
+_CHOICES = 300
+"""The choices of a run of which some are made otherwise than in the simplest one."""
+
+
+class DrawnSchedule:
+    """Takes the first possibility, except at some choices; so the empty dictionary is simplest.
+
+    Args:
+        taken: the possibilities that are taken, by the number of the choice.
+    """
+
+    def __init__(self, taken: Mapping[int, int]) -> None:
+        self._taken = taken
+        self._made = 0
+
+    def choose(self, kind: str, count: int) -> int:
+        """Return the index that was drawn for this choice, or 0."""
+        index = self._taken.get(self._made, 0)
+        self._made += 1
+        return index % count
+
+
+End = Callable[[Runner, Execution], object]
+"""Lets an execution end that waits for something that never comes."""
+
+
+def finish(runner: Runner, execution: Execution, end: End | None = None) -> Run:
+    """Run an execution to its end, whatever it waits for.
+
+    Args:
+        runner: runs it.
+        execution: its IDs.
+        end: lets it end if it waits; then it is asked to cancel itself, and then it is terminated.
+    """
+    steps: list[End] = [Runner.cancel, _terminate]
+    if end is not None:
+        steps.insert(0, end)
+    for step in steps:
+        try:
+            return runner.finish(execution)
+        except StuckError:
+            with suppress(UnknownExecutionError):
+                step(runner, execution)
+    return runner.finish(execution)
+
+
+def _terminate(runner: Runner, execution: Execution) -> None:
+    runner.simulation.client().terminate_workflow_execution(
+        domain=runner.domain, workflowId=execution.workflow_id
+    )
+
+
+def values_of_signals(workflow: type[Workflow]) -> list[tuple[str, list[str]]]:
+    """Return the signals that a workflow waits for, and the inputs that they can have."""
+    return [
+        (name, [PLAIN.encode_value(name, each) for each in possible_values(hint)])
+        for name, hint in signals(workflow).items()
+    ]
+
+
+def _signals(workflow: type[Workflow]) -> st.SearchStrategy[list[InjectedFault]]:
+    """Generate the signals that arrive: each one that the workflow waits for at least once."""
+    each = [
+        st.builds(
+            Signal,
+            name=st.just(name),
+            input=st.sampled_from(values),
+            most=st.integers(1, 3),
+        )
+        for name, values in values_of_signals(workflow)
+    ]
+    return st.tuples(*each).map(list)
+
+
 def histories(
     workflow: type[Workflow] | None = None,
     *,
     faults: Sequence[InjectedFault] = EVERYDAY,
     to_decide: bool = False,
+    end: End | None = None,
 ) -> st.SearchStrategy[list[Event]]:
     """Generate histories: of a workflow with random inputs, in random orders, under faults.
 
-    Its activities are stubbed, as by ``flowy-sim explore``.
+    Its activities are stubbed, as by ``flowy-sim explore``. It receives the signals that its code
+    waits for, with values of the types that it gives them. A history shrinks to one with few
+    faults, in the simplest order.
 
     Args:
         workflow: its class; by default a new random workflow for each history.
-        faults: the faults that may strike; at least one does in about half of the histories.
+        faults: the faults that may strike; none does in the simplest histories.
         to_decide: whether the history ends with a DecisionTaskStarted that a decider has to answer;
             otherwise it ends where the execution ends.
+        end: called with the runner and the execution if the workflow waits for something that
+            never comes, to let it end: it sends a signal, say. By default, or if that does not
+            help, its cancellation is requested; in the end, it is terminated.
 
     Example:
         ::
@@ -138,7 +220,7 @@ def histories(
     __tracebackhide__ = True
     if workflow is not None and not is_workflow(workflow):
         raise ConfigurationError(f"{workflow!r} isn't a class decorated with @workflow")
-    return _histories(workflow, checked_faults(faults), to_decide)
+    return _histories(workflow, checked_faults(faults), to_decide, end)
 
 
 @st.composite
@@ -147,11 +229,12 @@ def _histories(
     workflow: type[Workflow] | None,
     faults: tuple[InjectedFault, ...],
     to_decide: bool,
+    end: End | None,
 ) -> list[Event]:
-    seed = draw(st.integers(0, 2**32))
-    most = draw(st.integers(0, 2))
-    simulation = Simulation(seed=seed, schedule=RandomChoice(seed))
-    runner = Runner(simulation, faults=faults, most_faults=most)
+    drawn = draw(st.lists(st.tuples(st.integers(0, _CHOICES), st.integers(1, 3)), max_size=6))
+    simulation = Simulation(schedule=DrawnSchedule(dict(drawn)))
+    arriving = [] if workflow is None else draw(_signals(workflow))
+    runner = Runner(simulation, faults=(*faults, *arriving))
     given: tuple[Any, ...] = ()
     named: dict[str, Any] = {}
     if workflow is None:
@@ -164,7 +247,8 @@ def _histories(
         known = activities_in(module_of(workflow))
         DefaultStubs(families([workflow]), known).add_to(runner.stubs)
     with _undisturbed():
-        events = list(runner.run(workflow, *given, **named).history)
+        execution = runner.start(workflow, *given, **named)
+        events = list(finish(runner, execution, end).history)
     if not to_decide:
         return events
     answered = [

@@ -46,6 +46,7 @@ from flowy_sim._events.invariants import check
 from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
 from flowy_sim.faults import EVERYDAY, InjectedFault
+from flowy_sim.strategies._histories import finish, values_of_signals
 from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs
@@ -82,8 +83,8 @@ class SteeredSchedule:
 class WorkflowMachine(RuleBasedStateMachine):
     """Runs executions of a workflow with steps that Hypothesis chooses; to be subclassed.
 
-    A subclass sets `workflow`, and may set the other class attributes and override `set_up` and
-    `ended`. The module's docstring has an example.
+    A subclass sets `workflow`, and may set the other class attributes and override `set_up`, `end`
+    and `ended`. The module's docstring has an example.
 
     Attributes:
         workflow: the workflow's class; required.
@@ -121,6 +122,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             most_faults=self.most_faults,
         )
         self._executions: list[Execution] = []
+        self._inputs = values_of_signals(self.workflow)
         self.set_up()
         activities = activities_in(self.activities or module_of(self.workflow))
         DefaultStubs(families([self.workflow]), activities).add_to(self.runner.stubs)
@@ -138,6 +140,13 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     def ended(self, run: Run) -> None:
         """Assert what must hold for an execution that has ended."""
+
+    def end(self, execution: Execution) -> None:
+        """Let an execution end that waits for something that never comes; called at the end.
+
+        It may send a signal, say. By default, or if that does not help, the cancellation of the
+        execution is requested, and in the end it is terminated.
+        """
 
     def signal(self, name: str, input: str | None = None) -> None:
         """Send a signal to the open execution that was started last, if there is one.
@@ -178,6 +187,13 @@ class WorkflowMachine(RuleBasedStateMachine):
         if instant is not None and instant < min(map(self._times_out, self._open())):
             self.runner.turn_loop.skip_time()
 
+    @precondition(lambda self: self._inputs and self._open())
+    @rule(data=st.data())
+    def send_awaited_signal(self, data: st.DataObject) -> None:
+        """Send a signal that the workflow's code waits for."""
+        name, inputs_ = data.draw(st.sampled_from(self._inputs), label="signal")
+        self.signal(name, data.draw(st.sampled_from(inputs_), label="its input"))
+
     @precondition(lambda self: self._executions and self.faults)
     @rule(data=st.data())
     def inject_fault(self, data: st.DataObject) -> None:
@@ -197,7 +213,9 @@ class WorkflowMachine(RuleBasedStateMachine):
             logging.getLogger("flowy").setLevel(self._logs)
 
     def _finished(self, execution: Execution) -> Run:
-        return self.runner.finish(execution) if execution in self._open() else self._run(execution)
+        if execution not in self._open():
+            return self._run(execution)
+        return finish(self.runner, execution, lambda runner, each: self.end(each))
 
     def _times_out(self, execution: Execution) -> int:
         return parse_instant(times_out_at(self._run(execution).history))

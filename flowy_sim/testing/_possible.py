@@ -23,6 +23,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from flowy._call_sites import is_flowy
 from flowy._determinism.code_check import calls_in, function_of
 from flowy._payloads.hints import converter
 from flowy.errors import SerializationError
@@ -204,24 +205,41 @@ def raised(run: Callable[..., Any], cls: type[Any] | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def signal_hint(run: Callable[..., Any], name: str) -> Any:
-    """Return the type that a workflow gives to a signal: ``self.signal("approval", bool)``."""
-    function = inspect.unwrap(run)
-    variables = {
-        **getattr(function, "__globals__", {}),
-        **inspect.getclosurevars(function).nonlocals,
-    }
-    for node in ast.walk(_tree(function)):
-        match node:
-            case ast.Call(
-                func=ast.Attribute(attr="signal"), args=[ast.Constant(value=found), hint]
-            ):
-                if found == name:
-                    try:
-                        return eval(ast.unparse(hint), variables)  # noqa: S307 - the author's code
-                    except Exception:
-                        return Any
-    return Any
+def signals(workflow: type[Any]) -> dict[str, Any]:
+    """Return the signals that a workflow can be seen to wait for, and their types.
+
+    They are read from its methods, as in ``self.signal("approval", bool)``.
+    """
+    found: dict[str, Any] = {}
+    methods = [
+        each
+        for cls in workflow.__mro__
+        if not is_flowy(cls.__module__)
+        for each in vars(cls).values()
+    ]
+    for method in methods:
+        function = inspect.unwrap(method) if inspect.isfunction(method) else None
+        if function is None:
+            continue
+        variables = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+        for node in ast.walk(_tree(function)):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="signal"), args=[ast.Constant(value=str(name))]
+                ):
+                    found.setdefault(name, Any)
+                case ast.Call(
+                    func=ast.Attribute(attr="signal"), args=[ast.Constant(value=str(name)), hint]
+                ):
+                    found[name] = _evaluated(hint, variables)
+    return found
+
+
+def _evaluated(hint: ast.expr, variables: Mapping[str, Any]) -> Any:
+    try:
+        return eval(ast.unparse(hint), dict(variables))  # noqa: S307 - a type hint of the author
+    except Exception:
+        return Any
 
 
 def signal_inputs(hint: Any, payloads: Payloads) -> list[str]:

@@ -19,6 +19,7 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import DECISION
+from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.virtual_sleep import really_wait
@@ -369,6 +370,8 @@ class WorkerClient(Client):
             return {}, error
         finally:
             self._is_calling = False
+        if not is_query(operation) and (operation not in POLLS or reply.get("taskToken")):
+            self._simulation.host.time_skipping.take_time(self._region)
         loop.answers.append((operation, reply))
         return reply, None
 

@@ -265,7 +265,7 @@ def test_long_payloads_are_whole_in_the_details(show: Open) -> None:
     assert len(page.locator("#e7 pre").first.text_content() or "") == 2_000
     page.goto(page.url + "#e7")
     page.wait_for_function(
-        "() => document.querySelector('.panel pre')?.textContent.length === 32768"
+        "() => document.querySelector('.panel [data-of=details]')?.textContent.length === 32768"
     )
 
 

@@ -195,7 +195,7 @@ def test_seddy_runs_and_replays(seddy_file: Path) -> None:
 def test_an_activity_of_seddy_times_out(seddy_file: Path) -> None:
     runner = Runner(Simulation(empty_poll_token=True), stubs=seddy_stubs(timeout="START_TO_CLOSE"))
     run = run_order(runner, [seddy_decider(seddy_file)], CARD)
-    assert (run.status, run.simulated_seconds) == ("FAILED", 60)
+    assert (run.status, round(run.simulated_seconds)) == ("FAILED", 60)
 
 
 # swf-typed, a library to write deciders and workers with

@@ -170,6 +170,18 @@ def test_following_ends_with_the_status_of_the_outcome(
 
 
 @pytest.mark.usefixtures("followed")
+def test_a_terminal_gets_a_timeline_that_grows(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    start(client, DOMAIN, Paused, "again", workflow_id="one")
+    result = flowy("show", "--follow", "one", columns=80)
+    assert result.exit_code == 0
+    assert "1mpaused 1\x1b" in result.stderr
+    assert "0 s without news; Ctrl-C leaves the execution alone" in result.stderr
+
+
+@pytest.mark.usefixtures("followed")
 def test_following_in_json_shows_only_the_outcome(client: Any) -> None:
     result = flowy("start", "--wait", "--json", "--workflow-id", "one", f"{__name__}:Paused", "x")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -259,6 +271,28 @@ def test_executions_that_are_gone_do_not_keep_the_others_from_being_canceled(cli
 def test_wrong_words_are_reported(words: tuple[str, ...], status: int, sentence: str) -> None:
     result = flowy(*words)
     assert (result.exit_code, result.output.count(sentence)) == (status, 1), result.output
+
+
+def test_a_failure_is_told_once(client: Any) -> None:
+    execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
+    task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+    for details, shown in (("Traceback\n  File\nValueError: no money\n", "Traceback"), ("", "")):
+        failure = {"reason": "ValueError: no money", **({"details": details} if details else {})}
+        client.respond_decision_task_completed(
+            taskToken=task["taskToken"],
+            decisions=[
+                {
+                    "decisionType": "FailWorkflowExecution",
+                    "failWorkflowExecutionDecisionAttributes": failure,
+                }
+            ],
+        )
+        output = answered("show", "one")
+        assert output.count("no money") == 1
+        assert shown in output
+        execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
+        task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+    assert execution.run_id in answered("show", "one")
 
 
 def commands() -> Iterator[Any]:

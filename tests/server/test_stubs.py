@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from flowy_sim import Simulation
+from flowy_sim import Latency, Simulation
 from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.server import serving
+from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.stub_definitions import read_lambdas
 from flowy_sim._simulation.settings import Settings
+from flowy_sim._storage.file_journal import journal_in
 from flowy_sim.testing import Runner, Stubs
 from tests.support.http_clients import (
     ACTIVITIES,
@@ -272,6 +274,7 @@ def test_a_client_learns_what_was_called_with_which_input(
         ({"activity": "", "version": "1"}, "The activity must be text of 1 to 256 characters"),
         ({"lambda": "pack", "version": "1"}, "A Lambda function has no version"),
         ({"lambda": "pack", "takes": -1}, "Takes of the stub of pack must be a number"),
+        ({"lambda": "pack", "takes": "soon"}, "takes='soon': give a number of seconds, or 'never'"),
         ({"lambda": "pack", "timeout": "HEARTBEAT"}, "must be START_TO_CLOSE, not 'HEARTBEAT'"),
         ({"lambda": "pack", "url": "ftp://x"}, "url='ftp://x': give a URL"),
         ({"lambda": "pack", "function": "os:system"}, "Function of the stub of pack must be"),
@@ -321,7 +324,7 @@ def test_a_served_stub_does_what_a_stub_in_process_does(
 
 def in_process(answer: dict[str, Any], decision: dict[str, Any]) -> tuple[Any, float]:
     """Return how the activity ends in a test in process, and when."""
-    simulation, stubs = Simulation(), Stubs()
+    simulation, stubs = Simulation(latency=Latency.ZERO), Stubs()
     stubs(PACK["name"], PACK["version"], **answer)
     found: list[tuple[str, dict[str, Any], float]] = []
     runner = Runner(simulation, workflows=[], activities=[], stubs=stubs, domain=DOMAIN)
@@ -553,3 +556,53 @@ def test_a_function_that_is_defined_wrongly_is_refused(options: list[str], messa
     result = CliRunner().invoke(cli, ["serve", *options, "--", "true"])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_after_a_restart_stubs_go_on_with_what_they_had_begun(
+    tmp_path: Path, program: Make
+) -> None:
+    may_answer = threading.Event()
+
+    def slow(event: dict[str, Any]) -> str:
+        may_answer.wait(30)
+        return "done"
+
+    settings = ServerSettings(
+        simulation=Settings(clock="paused", start="2024-01-01T00:00:00Z"),
+        stubs=(
+            {"activity": "Pack", "version": "1", "result": "packed", "takes": 40},
+            {"workflow": "Shipping", "version": "1", "result": "shipped", "takes": 30},
+            {"lambda": "slow", "function": slow, "takes": 20},
+            {"lambda": "quick", "result": 1, "takes": 60},
+        ),
+    )
+    with kept(tmp_path / "swf.db", settings) as endpoint:
+        decider = program(endpoint)
+        decider.prepare()
+        request = {"domain": DOMAIN, "workflowId": "order-1", "workflowType": ORDER}
+        run_id = decider.call("StartWorkflowExecution", **request, lambdaRole=ROLE)["runId"]
+        decider.decide(pack(), child(), function("slow"), function("quick"))
+        endpoint.advance(10)
+        assert decider.events(run_id).count("LambdaFunctionStarted") == 2
+    may_answer.set()
+    with kept(tmp_path / "swf.db", settings) as endpoint:
+        decider = program(endpoint)
+        wait_until(lambda: not endpoint.describe()["heldTasks"])
+        endpoint.advance(60)
+        execution = {"workflowId": "order-1", "runId": run_id}
+        reply = decider.call("GetWorkflowExecutionHistory", domain=DOMAIN, execution=execution)
+        ended = [
+            (attributes_of(event)["result"], round(event["eventTimestamp"] - START.timestamp()))
+            for event in reply["events"]
+            if event["eventType"].endswith("Completed") and "Decision" not in event["eventType"]
+        ]
+    assert ended == [('"done"', 20), ("shipped", 30), ("packed", 40), ("1", 60)]
+
+
+@contextmanager
+def kept(path: Path, settings: ServerSettings) -> Iterator[Endpoint]:
+    """Serve what is kept in a file."""
+    with closing(listen("127.0.0.1", 0)) as listener:
+        server = Server(listener, settings, journal_in(path, {}))
+        with serving_in_thread(server):
+            yield Endpoint(url_of(listener))

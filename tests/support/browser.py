@@ -49,12 +49,12 @@ class Tabs:
         browser: the browser.
 
     Attributes:
-        complaints: errors that pages wrote to the console or did not catch, and requests to hosts
-            other than the page's own.
+        expected: parts of complaints that are no problem, such as those of a server that is killed.
     """
 
     def __init__(self, browser: Browser) -> None:
-        self.complaints: list[str] = []
+        self.expected: list[str] = []
+        self._complaints: list[str] = []
         self._browser = browser
         self._contexts: list[BrowserContext] = []
 
@@ -95,23 +95,34 @@ class Tabs:
         return page
 
     def watch(self, page: Page, url: str) -> None:
-        """Collect what a page complains about, and its requests to hosts other than the URL's."""
+        """Collect what a page complains about.
+
+        These are errors that it writes to the console or does not catch, and its requests to hosts
+        other than the URL's.
+        """
         own = urlsplit(url)[:2]
-        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("pageerror", lambda error: self._complaints.append(f"error: {error}"))
         page.on(
             "console",
             lambda message: (
                 message.type in ("error", "warning")
-                and self.complaints.append(f"{message.type}: {message.text}")
+                and self._complaints.append(f"{message.type}: {message.text}")
             ),
         )
         page.on(
             "request",
             lambda request: (
                 urlsplit(request.url)[:2] != own
-                and self.complaints.append(f"request: {request.url}")
+                and self._complaints.append(f"request: {request.url}")
             ),
         )
+
+    @property
+    def complaints(self) -> list[str]:
+        """What pages have complained about and no test has expected."""
+        return [
+            each for each in self._complaints if not any(part in each for part in self.expected)
+        ]
 
     def close(self) -> None:
         """Close all pages."""

@@ -19,6 +19,7 @@ from flowy_sim import Simulation, mock_swf
 from flowy_sim.explore import explore
 from flowy_sim.faults import DeciderDies, WorkerDies
 from flowy_sim.testing import BlockedLoopError, Runner, StuckError, _watchdog
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.poll_loops import (
     DOMAIN,
     Client,
@@ -355,7 +356,7 @@ def test_sleeps_of_loops_can_be_real() -> None:
             threading.Event().wait(0.01)
             client.respond_activity_task_completed(taskToken=task["taskToken"])
 
-    runner = Runner(Simulation(), virtual_sleep=False)
+    runner = Runner(Simulation(latency=EXACT_CALLS), virtual_sleep=False)
     runner.loop(decider(("a", "work")))
     runner.loop(worker)
     register(runner.simulation.client())

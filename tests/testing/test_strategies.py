@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from hypothesis import Phase, find, given, settings
+from hypothesis.stateful import run_state_machine_as_test
 
-from flowy import ConfigurationError, Workflow, workflow
+from flowy import ConfigurationError, Execution, Workflow, workflow
 from flowy._decider.decider import decide
 from flowy.payloads import PLAIN
 from flowy.tutorial.workflows import ImageCategorization
@@ -21,13 +22,14 @@ from flowy_sim.strategies import (
     ActivityCall,
     Input,
     Program,
+    WorkflowMachine,
     decisions,
     histories,
     inputs,
     workflows,
 )
 from flowy_sim.strategies._histories import Decision
-from flowy_sim.testing import Runner
+from flowy_sim.testing import Run, Runner
 
 UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
 
@@ -78,6 +80,72 @@ def test_an_argument_with_a_default_is_sometimes_left_out() -> None:
 def test_histories_of_a_workflow_can_be_decided(events: list[Event]) -> None:
     assert events[-1]["eventType"] == "DecisionTaskStarted"
     decide(ImageCategorization, events)
+
+
+LAST = "end-it"
+
+
+@workflow("approval", 1, "approvals", execution_start_to_close=86_400)
+class Approval(Workflow):
+    """It waits for some signals, and at last for one that its code does not name."""
+
+    def run(self, waits_forever: bool = False) -> list[Any]:
+        found: list[Any] = [self.signal("approved", bool).result(), self._size()]
+        if waits_forever:
+            found.append(self.signal(LAST).result())
+        return found
+
+    def _size(self) -> Any:
+        return self.signal("size", Size).result()
+
+
+@settings(deadline=None, max_examples=30)
+@given(histories(Approval))
+def test_histories_of_a_workflow_that_waits_for_signals_end(events: list[Event]) -> None:
+    closed = events[-1]["eventType"]
+    assert closed.startswith("WorkflowExecution")
+    assert closed not in ("WorkflowExecutionSignaled", "WorkflowExecutionTimedOut")
+
+
+def test_a_test_can_let_an_execution_end() -> None:
+    def send(runner: Runner, execution: Execution) -> None:
+        runner.signal(execution, LAST, "now")
+
+    def has_ended(events: list[Event]) -> bool:
+        attributes = events[-1].get("workflowExecutionCompletedEventAttributes", {})
+        return "now" in attributes.get("result", "")
+
+    assert find(
+        histories(Approval, end=send, faults=[]),
+        has_ended,
+        settings=settings(deadline=None, max_examples=100),
+    )
+
+
+def test_histories_shrink_to_the_simplest_one() -> None:
+    def has_failed(events: list[Event]) -> bool:
+        return any(event["eventType"] == "ActivityTaskFailed" for event in events)
+
+    shrunk = settings(deadline=None, max_examples=200)
+    found = find(histories(ImageCategorization), has_failed, settings=shrunk)
+    types = [event["eventType"] for event in found]
+    assert types.count("ActivityTaskFailed") == 1
+    assert "DecisionTaskTimedOut" not in types
+
+
+def test_a_machine_sends_signals_and_ends_what_waits() -> None:
+    class Approvals(WorkflowMachine):
+        workflow = Approval
+        faults = ()
+
+        def ended(self, run: Run) -> None:
+            seen.add(run.status)
+
+    seen: set[str] = set()
+    run_state_machine_as_test(
+        Approvals, settings=settings(deadline=None, max_examples=20, stateful_step_count=8)
+    )
+    assert seen >= {"COMPLETED", "CANCELED"}
 
 
 @settings(max_examples=30)

@@ -102,6 +102,7 @@ async function post(kind, name, body) {
   const answer = await response.json().catch(() => ({ error: `The server answered with status ${response.status}.` }));
   if (!response.ok) throw new Error(answer.code ? `${answer.code}: ${answer.error}` : answer.error);
   if (kind === "act") refresh();
+  if (answer.url) answer.url = new URL(answer.url, new URL(`${page.here}/_console/`, location.href)).href;
   return answer;
 }
 

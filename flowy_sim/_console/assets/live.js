@@ -28,11 +28,20 @@ export function follow() {
     channel.onmessage = ({ data }) => receive(data);
     lead();
     channel.postMessage({ ask: true });
+    catchUp();
   }
   if (lastEvent() && document.querySelector("meta[name=open]")) look();
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && missed) refresh();
   });
+}
+
+// Something may have changed after the server wrote the page and before the page followed changes.
+async function catchUp() {
+  const { account, region, domain } = page;
+  const query = new URLSearchParams(Object.entries({ account, region, domain }).filter(([, value]) => value));
+  const response = await fetch(`${root}_console/stamp?${query}`).catch(() => null);
+  if (page.stamp && response?.ok && (await response.json()) !== page.stamp) changed();
 }
 
 // Of all pages, the one that has the lock opens the stream, and passes on what it says.
@@ -52,13 +61,15 @@ let state = null;
 function open() {
   const query = new URLSearchParams({ account: page.account });
   const stream = new EventSource(`${root}_console/stream?${query}`);
+  // What happened between the stream of another page and this one is missed.
+  let inherits = state !== null;
   const tell = (message) => {
-    if ("connected" in message) state = message;
     channel.postMessage(message);
     receive(message);
   };
   stream.addEventListener("hello", ({ data }) => {
-    tell({ connected: true, missed: JSON.parse(data).missed });
+    tell({ connected: true, missed: inherits || JSON.parse(data).missed });
+    inherits = false;
   });
   stream.addEventListener("message", ({ data }) => tell(JSON.parse(data)));
   stream.addEventListener("error", () => {
@@ -77,6 +88,7 @@ function receive(message) {
   if (message.ask) {
     if (state) channel.postMessage({ ...state, missed: false });
   } else if ("connected" in message) {
+    state = message;
     connected(message.connected);
     if (message.connected && (message.missed || !wasConnected)) changed();
     wasConnected = message.connected;
