@@ -274,6 +274,7 @@ def test_a_client_learns_what_was_called_with_which_input(
         ({"activity": "", "version": "1"}, "The activity must be text of 1 to 256 characters"),
         ({"lambda": "pack", "version": "1"}, "A Lambda function has no version"),
         ({"lambda": "pack", "takes": -1}, "Takes of the stub of pack must be a number"),
+        ({"lambda": "pack", "takes": "soon"}, "takes='soon': give a number of seconds, or 'never'"),
         ({"lambda": "pack", "timeout": "HEARTBEAT"}, "must be START_TO_CLOSE, not 'HEARTBEAT'"),
         ({"lambda": "pack", "url": "ftp://x"}, "url='ftp://x': give a URL"),
         ({"lambda": "pack", "function": "os:system"}, "Function of the stub of pack must be"),
