@@ -57,7 +57,7 @@ def test_what_another_process_sends_wakes_a_runner_on_a_real_clock() -> None:
     runner = Runner(simulation)
     client = simulation.client()
     execution = runner.start(Waits)
-    program = "import sys; sys.stdin.readline(); print('\\"from there\\"', flush=True)"
+    program = "import sys; sys.stdin.readline(); print('\"from there\"', flush=True)"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
