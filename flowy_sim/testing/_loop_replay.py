@@ -204,6 +204,8 @@ def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
 class _NoSleep:
     """The code that is replayed: its sleeps take no real time."""
 
+    can_be_suspended = False
+
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._now = 0
@@ -219,6 +221,10 @@ class _NoSleep:
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Let the time pass."""
         self._now += round(seconds * 1000)
+
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Refuse to be suspended: nothing else would go on."""
+        raise NotImplementedError
 
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Let the time pass until the next timer of an event loop."""
