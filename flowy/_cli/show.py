@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     **examples(
         "flowy show --domain photos lake",
         "flowy show --domain photos lake --follow",
-        "flowy show --domain photos lake --code flowy.tutorial    which signals it waits for",
+        "flowy show --domain shop order-42 --code shop    for which signals it waits",
         "flowy show --domain photos lake --report lake.html",
     ),
 )

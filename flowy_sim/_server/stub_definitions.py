@@ -312,7 +312,8 @@ def _lambda_client(url: str) -> Any:
     # Never the user's own credentials: the URL might be that of AWS.
     caller = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
     config = Config(read_timeout=_MOST_SECONDS, retries={"total_max_attempts": 1})
-    return boto3.client(
+    # A session of its own: several threads may call functions, and share no default session.
+    return boto3.session.Session().client(
         "lambda", endpoint_url=url, region_name="us-east-1", config=config, **caller
     )
 

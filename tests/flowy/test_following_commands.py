@@ -18,6 +18,7 @@ from flowy import ActivityProxy, Execution, Workflow, start, workflow
 from flowy._cli import cli, follow
 from flowy_sim import Simulation, mock_swf
 from flowy_sim._cli import cli as flowy_sim_cli
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.example_workflows import Chain, Double
 from tests.support.worker_loops import DOMAIN, attributes, history, types, workers
 
@@ -42,7 +43,7 @@ class Paused(Workflow):
 
 @pytest.fixture
 def simulation() -> Simulation:
-    return Simulation()
+    return Simulation(latency=EXACT_CALLS)
 
 
 @pytest.fixture
@@ -305,9 +306,9 @@ def commands() -> Iterator[Any]:
 
 @pytest.mark.parametrize("command", list(commands()))
 def test_the_help_of_every_command_has_examples(command: click.Command) -> None:
-    result = CliRunner().invoke(command, ["--help"])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(command, ["--help"])
     assert re.search(r"Examples?:\n    ", result.output)
-    assert max(map(len, result.output.splitlines())) <= 100
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_a_terminal_gets_colours_and_a_file_does_not(
