@@ -162,6 +162,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(python=THIS_PYTHON)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of pages in docs/images, in Chromium, which has to be installed."""
+    session.install("-e", EVERYTHING, *group("browser"))
+    session.run("python", "docs/_screenshots.py")
+
+
+@nox.session(python=THIS_PYTHON)
 def soak(session: nox.Session) -> None:
     """Run the long campaigns of the state machines."""
     session.install(EVERYTHING, *group("test"))
@@ -227,10 +234,19 @@ def has(session: nox.Session, *commands: str) -> bool:
 
 @nox.session(name="soak-server", python=THIS_PYTHON)
 def soak_server(session: nox.Session) -> None:
-    """Let 50 clients call a server that is killed and restarted repeatedly, for 30 s."""
+    """Kill and restart servers under load: for 30 s, and 1,000 times with damage in between."""
     session.install(EVERYTHING, *group("test"))
-    soaks = ("tests/server/test_soak.py", "tests/storage/test_killing.py")
-    session.run("pytest", *soaks, *session.posargs, env={"FLOWY_SOAK": "1"})
+    soaks = ("server/test_soak.py", "storage/test_killing.py", "storage/test_killed_and_damaged.py")
+    files = [f"tests/{each}" for each in soaks]
+    session.run("pytest", "-s", *files, *session.posargs, env={"FLOWY_SOAK": "1"})
+
+
+@nox.session(python=THIS_PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """Send a million requests, whatever they are, to a server in process and over HTTP."""
+    session.install(EVERYTHING, *group("test"))
+    numbers = {"FLOWY_FUZZ": os.environ.get("FLOWY_FUZZ", "600000,400000")}
+    session.run("pytest", "-s", "tests/server/test_fuzz.py", *session.posargs, env=numbers)
 
 
 @nox.session(python=THIS_PYTHON)

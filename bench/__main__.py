@@ -9,7 +9,18 @@ from statistics import median
 
 import click
 
-from bench import engine, exploration, framework, images, load, long_polls, pages, storage, toolkit
+from bench import (
+    console,
+    engine,
+    exploration,
+    framework,
+    images,
+    load,
+    long_polls,
+    pages,
+    storage,
+    toolkit,
+)
 from bench.backends import BACKENDS, CLIENT_OBJECT, MOTO
 from bench.measure import Case, machine, medians, table
 
@@ -115,6 +126,12 @@ def reports(quick: bool) -> str:
     return _in_turn(rounds, pages.pages(rounds, [100, 1_000] if quick else [100, 1_000, 10_000]))
 
 
+def beside_pages(quick: bool) -> str:
+    """Return the table of calls beside pages of the console."""
+    rounds, calls = (1, 100) if quick else (3, 300)
+    return _in_turn(rounds, console.console(rounds, 1_000 if quick else 10_000, calls))
+
+
 def testing(quick: bool) -> str:
     """Return the table of what tests of workflows cost."""
     return "\n\n".join([f"Measured on {machine()}.", table(["", "cost"], toolkit.costs(quick))])
@@ -136,6 +153,7 @@ PARTS: dict[str, Callable[[bool], str]] = {
     "durable": durable,
     "kept": kept,
     "reports": reports,
+    "console": beside_pages,
     "testing": testing,
 }
 

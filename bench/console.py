@@ -1,139 +1,136 @@
-"""The console beside calls: how long calls take while pages of long histories are open."""
+"""Calls to a server while pages of its console are opened, and while they stay open."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import asyncio
+import json
+import multiprocessing
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from statistics import median
+from urllib.parse import urlencode
 
-from bench import servers
+from bench import images, servers
+from bench.connections import connected
+from bench.load import PATIENCE, Figures, figures_of, prepared, signal, start
 from bench.measure import table
+from bench.servers import Served
 
-EVENTS = 10_000
-PAGE = "/_console/execution?workflow=long"
-#: Opens a page again and again, as a browser does with all that it loads.
-_OPEN = """
-import http.client, sys
-port, paths = int(sys.argv[1]), sys.argv[2:]
-connection = http.client.HTTPConnection("127.0.0.1", port)
-while True:
-    for path in paths:
-        connection.request("GET", path, headers={"Accept": "text/html"})
-        connection.getresponse().read()
-"""
-#: Keeps a page open: follows the stream, and fetches what is new after each message, but no more
-#: often than the script of the page does.
-_FOLLOW = """
-import http.client, sys, time
-port, paths = int(sys.argv[1]), sys.argv[2:]
-stream = http.client.HTTPConnection("127.0.0.1", port)
-stream.request("GET", "/_console/stream")
-response = stream.getresponse()
-connection = http.client.HTTPConnection("127.0.0.1", port)
-while line := response.readline():
-    if line.startswith(b"data: {\\"simulation"):
-        begun = time.monotonic()
-        for path in paths:
-            connection.request("GET", path, headers={"Accept": "text/html"})
-            connection.getresponse().read()
-        time.sleep(max(0.15, 2 * (time.monotonic() - begun)))
-"""
+#: The execution that pages show.
+LONG = "signalled-0"
+VISITORS = 4
+#: Real seconds between two updates of a page, at least.
+PAUSE = 0.15
+
+Visit = Callable[[str], None]
 
 
-def delays(calls: int) -> str:
-    """Return the table of how long calls take without pages, and while pages are open.
-
-    Args:
-        calls: the number of calls that are measured in each case.
-    """
-    with servers.flowy_sim("--clock", "paused") as served:
-        swf = _client(served)
-        _fill(swf)
-        data = PAGE.replace("execution?", "data?")
-        cases: dict[str, list[tuple[str, tuple[str, ...]]]] = {
-            "no page": [],
-            "a page of 10,000 events is opened again and again": [(_OPEN, (PAGE, data))],
-            "five such pages are kept open": [
-                (_FOLLOW, (f"{PAGE}&after={EVENTS}", data)) for _ in range(5)
+def console(rounds: int, events: int, calls: int) -> str:
+    """Return the table of calls beside pages of an execution with a number of events."""
+    found = asyncio.run(_measured(rounds, events, calls))
+    rows = [
+        [
+            name,
+            *[
+                f"{median(each.middle for each in figures):.1f} ms, "
+                f"{median(each.most for each in figures):.1f} ms"
+                for figures in of.values()
             ],
-            "the list of executions is opened again and again": [(_OPEN, ("/",))],
-        }
-        rows = []
-        for name, pages in cases.items():
-            with ExitStack() as stack:
-                for script, paths in pages:
-                    stack.enter_context(_beside(script, str(served.port), *paths))
-                time.sleep(2)
-                times = sorted(_times(swf, calls))
-            rows.append([name, *(_milliseconds(times, share) for share in (0.5, 0.99, 1))])
-    return table(["while …", "median", "p99", "longest"], rows)
-
-
-def _times(swf: Any, calls: int) -> Iterator[float]:
-    for number in range(calls):
-        begun = time.perf_counter()
-        swf.signal_workflow_execution(
-            domain="bench", workflowId=f"order-{number % 50}", signalName="hurry"
-        )
-        yield time.perf_counter() - begun
-        time.sleep(0.002)
-
-
-def _milliseconds(times: list[float], share: float) -> str:
-    return f"{times[min(int(len(times) * share), len(times) - 1)] * 1000:.1f} ms"
-
-
-def _fill(swf: Any) -> None:
-    """Make an execution with a long history, and others to be signaled."""
-    swf.register_domain(name="bench", workflowExecutionRetentionPeriodInDays="7")
-    swf.register_workflow_type(
-        domain="bench",
-        name="order",
-        version="1",
-        defaultTaskList={"name": "orders"},
-        defaultExecutionStartToCloseTimeout="86400",
-        defaultTaskStartToCloseTimeout="NONE",
-        defaultChildPolicy="TERMINATE",
-    )
-    order = {"name": "order", "version": "1"}
-    for number in range(50):
-        swf.start_workflow_execution(
-            domain="bench", workflowId=f"order-{number}", workflowType=order
-        )
-    swf.start_workflow_execution(
-        domain="bench", workflowId="long", workflowType=order, taskList={"name": "long"}
-    )
-    timers = [
-        {
-            "decisionType": "RecordMarker",
-            "recordMarkerDecisionAttributes": {"markerName": f"m-{number}", "details": "x" * 80},
-        }
-        for number in range(EVENTS // 10 - 3)
+        ]
+        for name, of in found.items()
     ]
-    for _ in range(10):
-        swf.signal_workflow_execution(domain="bench", workflowId="long", signalName="more")
-        task = swf.poll_for_decision_task(domain="bench", taskList={"name": "long"})
-        swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=timers)
+    return table(["delay of calls, median and 99 of 100", *CALLS], rows)
 
 
-def _client(served: servers.Served) -> Any:
-    from flowy_sim._server.endpoint import Endpoint
+CALLS = {"StartWorkflowExecution": start, "SignalWorkflowExecution": signal}
 
-    return Endpoint(served.url).client()
+
+def _open_pages(url: str) -> None:
+    """Open the page of the execution again and again, with what its scripts fetch."""
+    query = urlencode({"domain": images.DOMAIN, "workflow": LONG})
+    while True:
+        _get(f"{url}/_console/execution?{query}")
+        _get(f"{url}/_console/data?{query}")
+
+
+def _keep_page_open(url: str) -> None:
+    """Follow changes, and fetch what a page fetches after one."""
+    query = urlencode({"domain": images.DOMAIN, "workflow": LONG})
+    last = json.loads(_get(f"{url}/_console/data?{query}"))["events"][-1][0]
+    with urllib.request.urlopen(f"{url}/_console/stream") as stream:
+        for line in stream:
+            if line.startswith(b"data:"):
+                _get(f"{url}/_console/execution?{query}&after={last}")
+                _get(f"{url}/_console/data?{query}")
+                time.sleep(PAUSE)
+
+
+SITUATIONS: dict[str, Visit | None] = {
+    "no page": None,
+    f"{VISITORS} visitors who open pages all the time": _open_pages,
+    f"{VISITORS} pages that stay open": _keep_page_open,
+}
+
+
+async def _measured(rounds: int, events: int, calls: int) -> dict[str, dict[str, list[Figures]]]:
+    found: dict[str, dict[str, list[Figures]]] = {
+        name: {call: [] for call in CALLS} for name in SITUATIONS
+    }
+    ids = count()
+    async with asyncio.timeout(PATIENCE), prepared(servers.flowy_sim) as served:
+        async with connected(served.port, 20) as connections:
+            left = iter(range(events))
+
+            async def lengthen(connection: object) -> None:
+                for _ in left:
+                    await signal(connection, 0)  # type: ignore[arg-type]
+
+            await asyncio.gather(*map(lengthen, connections))
+        for _ in range(rounds):
+            for name, visit in SITUATIONS.items():
+                with _visitors(served, visit):
+                    await asyncio.sleep(3)
+                    for call in CALLS:
+                        found[name][call].append(await _delays(served, call, calls, ids))
+    return found
+
+
+async def _delays(served: Served, name: str, calls: int, ids: Iterator[int]) -> Figures:
+    """Make calls one after the other, a hundred a second at most, as a worker does."""
+    delays = []
+    async with connected(served.port, 1) as (connection,):
+        began, worked = time.perf_counter(), served.processor_seconds()
+        for _ in range(calls):
+            sent = time.perf_counter()
+            await CALLS[name](connection, next(ids))
+            delays.append(time.perf_counter() - sent)
+            await asyncio.sleep(0.01)
+        seconds = time.perf_counter() - began
+        work = (served.processor_seconds() - worked) / calls
+    return figures_of(delays, seconds, work)
 
 
 @contextmanager
-def _beside(script: str, *arguments: str) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments])
+def _visitors(served: Served, visit: Visit | None) -> Iterator[None]:
+    visitors = [
+        multiprocessing.Process(target=visit, args=(served.url,), daemon=True)
+        for _ in range(VISITORS if visit else 0)
+    ]
+    for each in visitors:
+        each.start()
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        for each in visitors:
+            each.terminate()
+            each.join()
 
 
-if __name__ == "__main__":
-    print(delays(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))  # noqa: T201 -- A script.
+def _get(url: str) -> bytes:
+    request = urllib.request.Request(url, headers={"Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        found: bytes = response.read()
+    return found

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from flowy import _checks
 from flowy._payloads.hints import NO_HINTS, Mismatch, hints_of
 from flowy._payloads.serializers import Converter, Encode, Json, Serializer, escaped
 from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
@@ -31,9 +32,9 @@ class Payloads:
             as it returns them.
         store: where values go that are too long for Amazon SWF: a folder, ``s3://bucket/prefix``,
             or an object with the two methods of `Store`. None to refuse such values.
-        strict: whether JSON values are checked against the type hints of ``run`` where nothing has
-            to be converted, too: a text is no ``int``. As in JSON, an int fits ``float``, and a
-            list any hint of several items.
+        strict: whether JSON values are also checked against type hints where nothing has to be
+            converted, so that text is refused where the hint is ``int``. As in JSON, an int fits
+            ``float``, and a list fits ``tuple``.
 
     Attributes:
         serializer: the serializer.
@@ -41,7 +42,7 @@ class Payloads:
         encode: turns a value of any length into text.
 
     Raises:
-        ConfigurationError: the store's location is wrong.
+        ConfigurationError: the store's location is wrong, or ``strict`` is neither True nor False.
 
     Example:
         ``ActivityWorker(…, payloads=Payloads(store="s3://my-bucket/payloads"))``
@@ -56,7 +57,7 @@ class Payloads:
         self.serializer: Serializer = Json() if serializer is None else serializer
         self._store = store_at(store) if isinstance(store, str | os.PathLike) else store
         self.encode: Encode = self.serializer.dumps
-        self.strict = strict and isinstance(self.serializer, Json)
+        self.strict = _checks.truth("strict", strict) and isinstance(self.serializer, Json)
         self._language = str(self.serializer) if serializer is None else type(serializer).__name__
 
     def encode_input(

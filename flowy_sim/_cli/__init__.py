@@ -21,6 +21,7 @@ from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve
 from flowy_sim._cli.snapshot import snapshot
 from flowy_sim._cli.verify import verify
+from flowy_sim._cli.write_test import write_test
 
 
 def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
@@ -84,3 +85,4 @@ cli.add_command(run)
 cli.add_command(serve)
 cli.add_command(snapshot)
 cli.add_command(verify)
+cli.add_command(write_test)

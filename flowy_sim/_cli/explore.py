@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from inspect import isfunction, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -19,6 +20,7 @@ from flowy_sim._cli import exploration_report, options, program
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from flowy_sim.explore import Failure
     from flowy_sim.explore._attempt import Test
     from flowy_sim.faults import InjectedFault
 
@@ -62,6 +64,7 @@ class ExploreOptions:
     shard: str | None
     merge: bool
     story: str
+    test_file: Path | None
     must_happen: bool
     seed: int
     choices: str | None
@@ -151,6 +154,13 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     help="How much to tell of the run that fails.",
 )
 @click.option(
+    "--write-test",
+    "test_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write a test to that repeats the run that fails, without exploring.",
+)
+@click.option(
     "--must-happen",
     is_flag=True,
     help="Report a failure if a condition of Runner.sometimes was true in no run.",
@@ -229,8 +239,46 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         is_one_run = options.choices is not None
         report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
     click.echo(report, file=output)
+    if options.test_file is not None and found.failure is not None:
+        _write_test(found.failure, words, options, options.test_file)
     failed = found.failure is not None or (options.must_happen and found.never_met)
     return 1 if failed else 0
+
+
+def _write_test(
+    failure: Failure, words: tuple[str, ...], options: ExploreOptions, path: Path
+) -> None:
+    """Write a test that repeats the first execution that ended in a failure.
+
+    Raises:
+        click.ClickException: none ended, or its code is not known.
+    """
+    from flowy._workers.registration import scan
+    from flowy.errors import HistoryError
+    from flowy_sim._cli.targets import TUTORIAL
+    from flowy_sim._cli.write_test import decider_target, save_test, workflow_target
+    from flowy_sim._events.schema import attributes_of
+
+    if not failure.histories:
+        raise click.ClickException("No test was written: no execution was started.")
+    history = failure.histories[0]
+    if options.deciders:
+        target = decider_target(options.deciders[0])
+    else:
+        path_of_code = words[0] if words else TUTORIAL
+        started = attributes_of(history.events[0])["workflowType"]
+        module = path_of_code.partition(":")[0]
+        name = [
+            f"{module}:{cls.__name__}"
+            for cls in scan(module).workflows
+            if (cls.flowy_type.name, cls.flowy_type.version) == tuple(started.values())
+        ]
+        target = workflow_target(name[0] if name else path_of_code)
+    try:
+        save_test(history, target, path)
+    except HistoryError as error:
+        raise click.ClickException(f"No test was written: {error}.") from error
+    click.echo(f"Wrote {path}. Run it: pytest {path}", err=True)
 
 
 @contextmanager

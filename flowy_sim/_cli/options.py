@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,31 @@ histories = click.argument(
 )
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+stub = click.option(
+    "--stub",
+    "stubs",
+    metavar="STUB",
+    multiple=True,
+    help="Stub that answers for an activity, a child workflow or a Lambda function: "
+    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
+    "a file with definitions. Can be given several times.",
+)
+
+
+def read_stubs(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the definitions of the stubs that the option gives.
+
+    Raises:
+        click.UsageError: one is wrong.
+    """
+    from flowy_sim._server import stub_definitions
+
+    try:
+        return [each for text in texts for each in stub_definitions.read_stubs(text)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def whole_number(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowy_sim._cli import options, program
+from flowy_sim._cli.options import read_stubs
 from flowy_sim._cli.run_report import RunReport
 
 if TYPE_CHECKING:
@@ -131,15 +132,7 @@ class RunOptions:
     help="Signal to send after simulated seconds, at once by default. VALUE is JSON, or else text; "
     "with --decider it is text.",
 )
-@click.option(
-    "--stub",
-    "stubs",
-    metavar="STUB",
-    multiple=True,
-    help="Stub that answers for an activity, a child workflow or a Lambda function: "
-    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
-    "a file with definitions. Can be given several times.",
-)
+@options.stub
 @options.as_json
 @click.option(
     "--history",
@@ -264,7 +257,7 @@ class _Run:
         self._loops = loops
         self._options = options
         self._report = report
-        self._definitions = _definitions(options)
+        self._definitions = read_stubs(options.stubs)
 
     def perform(self) -> int:
         """Run the workflow, report on it, and return the exit status."""
@@ -375,22 +368,6 @@ def _errors_of_loops() -> Iterator[None]:
     except Exception as error:
         click.echo(where(error, *botocore, *simulator), err=True, nl=False)
         raise click.ClickException(f"a decider or worker fails: {type(error).__name__}") from error
-
-
-def _definitions(options: RunOptions) -> list[dict[str, Any]]:
-    """Return the definitions of stubs.
-
-    Raises:
-        click.UsageError: one is wrong.
-    """
-    if not options.stubs:
-        return []
-    from flowy_sim._server.stub_definitions import read_stubs
-
-    try:
-        return [each for stub in options.stubs for each in read_stubs(stub)]
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _service(options: RunOptions) -> SwfService | None:

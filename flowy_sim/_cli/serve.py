@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from flowy_sim._cli.options import read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 
 if TYPE_CHECKING:
@@ -141,15 +142,7 @@ class _FromEnvironment(click.Command):
     help="How time passes on a virtual clock while a client holds a task: not at all, or in real "
     "time.",
 )
-@click.option(
-    "--stub",
-    "stubs",
-    multiple=True,
-    metavar="STUB",
-    help="Stub that answers for an activity, a child workflow or a Lambda function: "
-    "NAME:VERSION=result:JSON, =error:REASON or =timeout for an activity, a definition as JSON, or "
-    "a file with definitions. Can be given several times.",
-)
+@stub
 @click.option(
     "--lambda",
     "functions",
@@ -318,7 +311,7 @@ def _settings(
 ) -> ServerSettings:
     from flowy_sim._server.auth import read_keys
     from flowy_sim._server.settings import ServerSettings
-    from flowy_sim._server.stub_definitions import read_lambdas, read_stubs
+    from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
     given = {} if start is None else {"start": start}
@@ -336,7 +329,7 @@ def _settings(
         return ServerSettings(
             simulation=simulation,
             stubs=(
-                *(each for stub in stubs for each in read_stubs(stub)),
+                *read_stubs(stubs),
                 *read_lambdas(functions, lambda_takes),
             ),
             secrets=secrets,

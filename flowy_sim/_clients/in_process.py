@@ -71,6 +71,7 @@ class Client(_AnyClient):  # type: ignore[misc]
         simulation: the simulation it calls.
         region: the region whose service it calls.
         poll_seconds: for how many simulated seconds its polls wait for a task.
+        exact: whether its calls take no simulated time.
 
     Raises:
         ValueError: `poll_seconds` is not a number of at least 0.
@@ -83,11 +84,14 @@ class Client(_AnyClient):  # type: ignore[misc]
         'REGISTERED'
     """
 
-    def __init__(self, simulation: Simulation, region: str, poll_seconds: float) -> None:
+    def __init__(
+        self, simulation: Simulation, region: str, poll_seconds: float, exact: bool = False
+    ) -> None:
         self.meta = ClientMeta(region, f"https://swf.{region}.amazonaws.com")
         self._simulation = simulation
         self._region = region
         self._poll_seconds = waiting_time(poll_seconds)
+        self._exact = exact
 
     if TYPE_CHECKING:
 
@@ -149,7 +153,9 @@ class Client(_AnyClient):  # type: ignore[misc]
         members = request(operation, arguments)
         request_id = simulation.request_id()
         try:
-            reply = simulation.threads.call(operation, members, self._region, self._poll_seconds)
+            reply = simulation.threads.call(
+                operation, members, self._region, self._poll_seconds, self._exact
+            )
         except Fault as fault:
             response = parsed_fault(fault, request_id)
             raise exceptions().from_code(fault.code)(response, operation) from None

@@ -193,16 +193,21 @@ class Simulation:
         """Return the engine of the simulation's region, for inspection."""
         return self.host.engines.of(self.region)
 
-    def client(self, region: str | None = None, poll_seconds: float = 60) -> Client:
+    def client(
+        self, region: str | None = None, poll_seconds: float = 60, exact: bool = False
+    ) -> Client:
         """Return an object with the methods of ``boto3.client("swf")``.
 
         Args:
             region: the region whose service it calls; the simulation's by default.
-            poll_seconds: for how many simulated seconds its polls wait for a task.
+            poll_seconds: for how many simulated seconds its polls wait for a task; with 0 it is
+                exact, too.
+            exact: whether its calls take no simulated time. Otherwise each takes a millisecond, or
+                as long as the kind ``call`` of the `Latency`.
         """
         from flowy_sim._clients.in_process import Client
 
-        return Client(self, region or self.region, poll_seconds)
+        return Client(self, region or self.region, poll_seconds, exact)
 
     def boto3_client(self, wire: bool = False, poll_seconds: float = 60, **arguments: Any) -> Any:
         """Return a real boto3 client that this simulation answers.

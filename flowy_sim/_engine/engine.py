@@ -365,6 +365,11 @@ class Engine:
         index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0
         return self.effects.set(max(self.now, due + delays[index]), kind, *arguments)
 
+    def duration_of_call(self) -> int:
+        """Return how many milliseconds the next call of a client takes."""
+        delays = self.latency.delays("call", "", 0, self.now)
+        return delays[self.choose("call", len(delays)) if len(delays) > 1 else 0]
+
     def _terminate_full(self) -> None:
         """Terminate the executions whose histories have reached the limit in this transaction."""
         # Assumption: event-limit: at the end of the transaction that reaches it, so a history can

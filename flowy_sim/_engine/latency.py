@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-#: The kinds of effects. First those that follow their cause in a transaction of their own, then
-#: those that are due at an instant that a request or a decision has set.
+#: What takes time: first the effects that follow their cause in a transaction of their own, then
+#: those that are due at an instant that a request or a decision has set, and the calls of clients.
 KINDS = (
     "zero timer",
     "activity cancel",
@@ -23,6 +23,7 @@ KINDS = (
     "decision task time-out",
     "execution time-out",
     "lambda time-out",
+    "call",
 )
 
 #: The kinds that wait for nothing but their latency. Lambda functions are not among them: they take
@@ -41,11 +42,16 @@ class Latency:
 
     - `Latency.DEFAULT`: a few milliseconds for each effect that follows a call, so that they
       happen in the order that recordings show: timers and signals, then children, then Lambda
-      functions. Timers and time-outs are punctual.
+      functions. Timers and time-outs are punctual. A call takes one millisecond.
     - `Latency.ZERO`: everything happens at the instant of its cause, still in transactions of its
-      own.
+      own. Calls take no time.
     - `Latency.RECORDED`: as measured on the real service: the least, the median and the greatest
       delay of each kind.
+
+    The kind ``call`` is the time that passes until a client has the reply to a call that has
+    changed something, or to a poll that has found a task. So no two events that a client causes are
+    at the same instant. It applies on a virtual clock, and not to clients that are exact; see
+    `flowy_sim.Simulation.client`.
 
     Subclass it to make delays depend on more than the kind.
 
@@ -84,9 +90,9 @@ class Latency:
         Args:
             kind: what is going to happen, such as ``child start``.
             workflow_id: the execution whose event is the cause; for what a child does, the
-                parent.
+                parent; empty for a call.
             event_id: the event that is the cause: the one that scheduled, initiated or started
-                what this is about.
+                what this is about; 0 for a call.
             due: when it would happen without delay, in milliseconds since 1970.
         """
         return self._delays.get(kind, _ON_TIME)
@@ -105,6 +111,7 @@ Latency.DEFAULT = Latency(
         "child policy": (5,),
         "lambda start": (30,),
         "lambda close": (5,),
+        "call": (1,),
     }
 )
 
@@ -127,5 +134,6 @@ Latency.RECORDED = Latency(
         "decision task time-out": (6, 19),
         "execution time-out": (1, 6, 19),
         "lambda time-out": (1, 6, 19),
+        "call": (1,),
     }
 )

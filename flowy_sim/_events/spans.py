@@ -154,7 +154,7 @@ def read(events: Iterable[Mapping[str, Any]]) -> Timeline:
         reader = _TimelineReader()
         for event in listed:
             reader.read(event["eventId"], event["eventType"], attributes_of(event))
-        times = [_milliseconds(event.get("eventTimestamp")) for event in listed]
+        times = [milliseconds(event.get("eventTimestamp")) for event in listed]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"These are not events of a history: {error!r}.") from error
     timeline = reader.timeline
@@ -278,7 +278,7 @@ class _TimelineReader:
         return self._activities.get(numbered[1]) if numbered else None
 
 
-def _milliseconds(timestamp: datetime | float | str | None) -> int | None:
+def milliseconds(timestamp: datetime | float | str | None) -> int | None:
     """Return a time as milliseconds since the epoch; None for no time."""
     if timestamp is None:
         return None

@@ -507,7 +507,8 @@ class Connection(asyncio.Protocol):
             self._closes = True
             self._waiting.clear()
         self._parts.append(head_of(response.status, response.headers.items(), closes=self._closes))
-        self._parts.append(response.body)
+        if request is None or request.method != "HEAD":
+            self._parts.append(response.body)
 
     def _flush(self) -> None:
         """Send everything that was written, in one piece."""

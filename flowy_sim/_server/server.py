@@ -63,6 +63,7 @@ class Server:
 
     Attributes:
         simulations: the simulations.
+        connections: the connections of its clients.
 
     Example:
         ``asyncio.run(Server(listen("127.0.0.1", 4567), ServerSettings()).serve())``
@@ -81,17 +82,17 @@ class Server:
         self._pages = None if make_pages is None else make_pages(self.simulations, settings)
         self._listener = listener
         self._open_journal = open_journal
-        metrics = Metrics(self.simulations, lambda: len(self._connections.open))
+        metrics = Metrics(self.simulations, lambda: len(self.connections.open))
         application = Application(
             self.simulations, settings, metrics, observers, self._is_ready, self._pages
         )
-        self._connections = Connections(
+        self.connections = Connections(
             application, settings.max_connections, settings.request_seconds
         )
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 _no_application,
-                http=_protocol(self._connections),
+                http=_protocol(self.connections),
                 ws="none",
                 loop="none",
                 lifespan="off",
@@ -115,11 +116,11 @@ class Server:
             try:
                 self.simulations.resume(journal)
                 self._uvicorn.when_started = started
-                self._connections.watch()
+                self.connections.watch()
                 if not self._uvicorn.should_exit:
                     await self._uvicorn.serve([self._listener])
             finally:
-                self._connections.stop_watching()
+                self.connections.stop_watching()
                 await journal.close()
 
     def stop(self) -> None:

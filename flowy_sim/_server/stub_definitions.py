@@ -320,7 +320,10 @@ def _lambda_client(url: str) -> Any:
 def _answer(key: StubKey, members: Members) -> dict[str, Any]:
     """Return the options of an answer as `Stub.then` takes them."""
     options = {name: value for name, value in members.items() if name not in ("error", "url")}
-    if members.get("takes") == NEVER:
+    takes = members.get("takes", 0)
+    if isinstance(takes, str):
+        if takes != NEVER:
+            raise ValueError(f"takes={takes!r}: give a number of seconds, or {NEVER!r}.")
         options["takes"] = math.inf
     if "error" in members:
         options["error"] = _failure(members["error"])

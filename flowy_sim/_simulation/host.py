@@ -81,7 +81,13 @@ class Host:
         self._longest_poll = longest_poll
 
     def call(
-        self, poller: Poller, operation: str, request: Reply, region: str, poll_seconds: float
+        self,
+        poller: Poller,
+        operation: str,
+        request: Reply,
+        region: str,
+        poll_seconds: float,
+        exact: bool = False,
     ) -> Reply | Poll:
         """Carry out a call of a client.
 
@@ -92,6 +98,7 @@ class Host:
             region: the region whose service is called.
             poll_seconds: for how many simulated seconds a poll waits for a task, on a clock that
                 runs. With 0 no call of the client moves the clock.
+            exact: whether the call takes no simulated time.
 
         Returns:
             The reply; of a poll that found no task and waits, the poll. It has to be given to
@@ -103,14 +110,22 @@ class Host:
         if is_query(operation):
             return self.carry_out(operation, request, region)
         if is_poll(operation, request):
-            return self._poll(poller, operation, request, region, poll_seconds)
-        reply = self._act(poller, operation, request, region)
+            return self._poll(poller, operation, request, region, poll_seconds, exact)
+        reply = self._act(poller, operation, request, region, exact or poll_seconds == 0)
         if poll_seconds > 0:
             self.time_skipping.follow()
         return reply
 
-    def carry_out(self, operation: str, request: Mapping[str, Any], region: str) -> Reply:
+    def carry_out(
+        self, operation: str, request: Mapping[str, Any], region: str, exact: bool = True
+    ) -> Reply:
         """Carry out a call of any client at this instant; a poll does not wait.
+
+        Args:
+            operation: such as ``StartWorkflowExecution``.
+            request: its members.
+            region: the region whose service is called.
+            exact: whether the call takes no simulated time.
 
         Raises:
             Fault: the call is refused.
@@ -122,25 +137,33 @@ class Host:
             )
         now = self.time_skipping.present()
         reply = self.engines.call(region, operation, request, now)
-        self.time_skipping.called(operation, reply)
+        self.time_skipping.called(operation, reply, None if exact else region)
         return reply
 
     def leave(self, poll: Poll) -> None:
         """Let a poll wait no longer, whether it was answered or not."""
         self.polls.remove(poll)
 
-    def _act(self, poller: Poller, operation: str, request: Reply, region: str) -> Reply:
+    def _act(
+        self, poller: Poller, operation: str, request: Reply, region: str, exact: bool
+    ) -> Reply:
         self.presence.acts(poller)
-        reply = self.carry_out(operation, request, region)
+        reply = self.carry_out(operation, request, region, exact)
         if operation == HEARTBEAT:
             token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
             self.presence.heartbeat(TaskKey(token.run_id, token.started_id))
         return reply
 
     def _poll(
-        self, poller: Poller, operation: str, request: Reply, region: str, seconds: float
+        self,
+        poller: Poller,
+        operation: str,
+        request: Reply,
+        region: str,
+        seconds: float,
+        exact: bool,
     ) -> Reply | Poll:
-        reply = self.carry_out(operation, request, region)
+        reply = self.carry_out(operation, request, region, exact or seconds == 0)
         task_list = TaskList(region, operation, request["domain"], request["taskList"]["name"])
         found = bool(reply.get("taskToken"))
         if seconds > 0 and not found:
@@ -151,11 +174,17 @@ class Host:
             task = handed_out(self.engines.of(region), task_list, reply)
             self.presence.hold(task, poller.as_holder())
         elif seconds > 0:
-            return self._wait(poller, task_list, request, reply, seconds)
+            return self._wait(poller, task_list, request, reply, seconds, exact)
         return reply
 
     def _wait(
-        self, poller: Poller, task_list: TaskList, request: Reply, empty: Reply, seconds: float
+        self,
+        poller: Poller,
+        task_list: TaskList,
+        request: Reply,
+        empty: Reply,
+        seconds: float,
+        exact: bool,
     ) -> Poll:
         poll = Poll(
             poller,
@@ -167,6 +196,7 @@ class Host:
             real_end=inf
             if self._longest_poll == inf
             else self.presence.now() + min(seconds, self._longest_poll),
+            exact=exact,
         )
         self.time_skipping.add(poll)
         return poll

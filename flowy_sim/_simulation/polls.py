@@ -67,9 +67,10 @@ class Poll:
         began: when it began, in milliseconds of simulated time.
         lasts: after how many milliseconds it ends on a clock that runs on its own.
         real_end: when it ends on a clock that does not, in real seconds; infinite for never.
+        exact: whether the answer takes no simulated time.
 
     Attributes:
-        poller, task_list, request, empty, began, lasts, real_end: as given.
+        poller, task_list, request, empty, began, lasts, real_end, exact: as given.
         end: the key of its end; 0 if it has none.
         wake: called when it is answered; set by whatever waits for that.
         reply: the answer; None while it waits.
@@ -80,6 +81,7 @@ class Poll:
         "began",
         "empty",
         "end",
+        "exact",
         "fault",
         "lasts",
         "poller",
@@ -100,6 +102,7 @@ class Poll:
         began: int,
         lasts: int,
         real_end: float = inf,
+        exact: bool = True,
     ) -> None:
         self.poller = poller
         self.task_list = task_list
@@ -108,6 +111,7 @@ class Poll:
         self.began = began
         self.lasts = lasts
         self.real_end = real_end
+        self.exact = exact
         self.wake: Callable[[], None] = _wake_nothing
         self.end = 0
         self.reply: Reply | None = None
@@ -206,15 +210,20 @@ class Polls:
             del self._by_list[poll.task_list]
         self._presence.waits_no_longer(poll.poller)
 
-    def serve(self, instant: int) -> bool:
-        """Hand out tasks that have come to lists on which polls wait; return whether any had."""
-        served = False
+    def serve(self, instant: int) -> Poll | None:
+        """Hand out tasks that have come to lists on which polls wait.
+
+        Returns:
+            The last poll that has received one and takes simulated time; None if there is none.
+        """
+        served = None
         for task_list in list(self._service.drain_arrivals()):
             queue = self._by_list.get(task_list, {})
             while queue and self._service.has_task(task_list):
                 index = self._choose("poll", len(queue)) if len(queue) > 1 else 0
-                self._hand_out(next(islice(queue, index, None)), instant)
-                served = True
+                poll = next(islice(queue, index, None))
+                self._hand_out(poll, instant)
+                served = served if poll.exact else poll
         return served
 
     def end(self, instant: int) -> bool:

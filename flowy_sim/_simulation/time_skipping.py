@@ -117,6 +117,10 @@ class TimedService(Protocol):
         """Let everything happen up to an instant."""
         ...
 
+    def duration_of_call(self, region: str) -> int:
+        """Return how many milliseconds the next call of a client takes."""
+        ...
+
     def lists_with_tasks(self) -> Iterable[TaskList]:
         """Return the lists on which a poll would find a task."""
         ...
@@ -214,17 +218,41 @@ class TimeSkipping:
             self.pass_until(now)
         return now
 
-    def called(self, operation: str, reply: Mapping[str, Any]) -> None:
-        """Note a call that was carried out; hand out the tasks that it has made."""
-        if operation in POLLS:
+    def called(self, operation: str, reply: Mapping[str, Any], region: str | None) -> None:
+        """Note a call that was carried out; hand out the tasks that it has made.
+
+        Args:
+            operation: such as ``StartWorkflowExecution``.
+            reply: its reply.
+            region: the region that was called, if the call takes simulated time. Queries and empty
+                polls take none: time would pass for a client that only looks.
+        """
+        is_poll = operation in POLLS
+        has_changed = bool(reply.get("taskToken")) if is_poll else not operation.startswith(QUERIES)
+        if region is not None and has_changed:
+            self.take_time(region)
+        if is_poll:
             self._changes += bool(reply.get("taskToken"))
         elif operation.startswith(QUERIES):
             return
         elif operation != HEARTBEAT:
             self._changes += 1
             if self._polls:
-                self._polls.serve(self._clock.milliseconds)
+                self._serve(self._clock.milliseconds)
         self.settle_soon()
+
+    def take_time(self, region: str) -> None:
+        """Let the time pass that a call takes, or the answer to a poll, on a virtual clock."""
+        if self._clock.runs or self.is_paused:
+            return
+        instant = self._clock.milliseconds + self._service.duration_of_call(region)
+        self.pass_until(instant)
+        self._clock.reach(instant)
+
+    def _serve(self, instant: int) -> None:
+        served = self._polls.serve(instant)
+        if served is not None:
+            self.take_time(served.task_list.region)
 
     def polled(self, task_list: TaskList) -> None:
         """Note that a list was polled: from now on its tasks are not passed by."""
@@ -455,7 +483,7 @@ class TimeSkipping:
             tasks = self._presence.open_tasks() if times_out else []
             self._service.run_until(instant)
             self._presence.warn_of_short_time_outs(tasks)
-            self._polls.serve(instant)
+            self._serve(instant)
         while (end := self._ends_of_sleeps.next_instant()) is not None and end <= instant:
             (sleep,) = self._ends_of_sleeps.pop(end).arguments
             sleep.is_over = True

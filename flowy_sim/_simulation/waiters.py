@@ -78,6 +78,7 @@ class Threads:
             returns the reply, or None to let the call be carried out; set by a test runner.
         intercept_in_event_loop: the same for calls of coroutines.
         sleep_virtually: whether threads sleep in simulated time.
+        runner: the thread of a test runner while it takes turns; its calls take no simulated time.
     """
 
     def __init__(self, host: Host, lock: threading.RLock) -> None:
@@ -89,6 +90,7 @@ class Threads:
         self._waiting_tasks: dict[Poll, None] = {}
         self._watching: Poll | Sleep | None = None
         self.sleep_virtually = False
+        self.runner: threading.Thread | None = None
         self._tasks: WeakKeyDictionary[asyncio.Task[object], TaskPoller] = WeakKeyDictionary()
         self.intercept: Callable[[str, Reply, str], Reply | None] | None = None
         self.intercept_in_event_loop: (
@@ -101,7 +103,14 @@ class Threads:
         self._strangers.discard(threading.current_thread())
         host.time_skipping.settle_soon = self._wake_watcher
 
-    def call(self, operation: str, request: Reply, region: str, poll_seconds: float) -> Reply:
+    def call(
+        self,
+        operation: str,
+        request: Reply,
+        region: str,
+        poll_seconds: float,
+        exact: bool = False,
+    ) -> Reply:
         """Carry out a call of the current thread; a poll waits for a task.
 
         Args:
@@ -109,6 +118,7 @@ class Threads:
             request: its members.
             region: the region whose service is called.
             poll_seconds: for how many simulated seconds a poll waits.
+            exact: whether the call takes no simulated time.
 
         Raises:
             Fault: the call is refused.
@@ -121,9 +131,10 @@ class Threads:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
+        exact = exact or threading.current_thread() is self.runner
         with self.lock:
             poller = self.current()
-            answer = self.host.call(poller, operation, request, region, poll_seconds)
+            answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
             return self._wait(answer) if isinstance(answer, Poll) else answer
 
     def others_can_call(self) -> bool:
@@ -183,7 +194,12 @@ class Threads:
     # Coroutines
 
     async def call_in_event_loop(
-        self, operation: str, request: Reply, region: str, poll_seconds: float
+        self,
+        operation: str,
+        request: Reply,
+        region: str,
+        poll_seconds: float,
+        exact: bool = False,
     ) -> Reply:
         """Carry out a call of the current coroutine; arguments and errors as of `call`."""
         if self.intercept_in_event_loop is not None:
@@ -192,7 +208,7 @@ class Threads:
                 return reply
         with self.lock:
             poller = self._current_task()
-            answer = self.host.call(poller, operation, request, region, poll_seconds)
+            answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
         return await self._await(answer) if isinstance(answer, Poll) else answer
 
     async def _await(self, poll: Poll) -> Reply:

@@ -111,6 +111,7 @@ class Attempt:
         """
         try:
             test(self.runner)
+            self.runner.check_goals()
             check(self.runner.simulation.engine())
         except PrunedError:
             self.pruned = True

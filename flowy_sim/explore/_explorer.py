@@ -13,6 +13,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
+from flowy._client import Execution as ExecutionIds
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.model import TIME, TYPE, event_types
 from flowy_sim._events.schema import attributes_of
@@ -29,6 +30,7 @@ from flowy_sim.explore._choices import (
 from flowy_sim.explore._report import Exploration, Failure, Observations
 from flowy_sim.explore._story import RunStory
 from flowy_sim.testing import Runner
+from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._worker_pool import HeldAnswer
 
@@ -173,6 +175,10 @@ class Explorer:
             tuple(story.lines(attempt.error or error, self._full_story)),
             command,
             repeatable=attempt.error is not None,
+            histories=tuple(
+                LoadedHistory(run.history, ExecutionIds(run.workflow_id, run.run_id))
+                for run in attempt.runner.runs
+            ),
         )
 
     def _try_next(self) -> Failure | None:
@@ -335,6 +341,7 @@ class Fingerprints:
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
                 tuple(map(_code, scheduler.deployed.values())),
+                scheduler.disturbed_at if runner.ends_within is not None else None,
                 tuple(map(_code, scheduler.deployed_loops.values())),
             )
         )

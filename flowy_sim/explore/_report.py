@@ -10,6 +10,7 @@ from flowy_sim.explore._choices import Deviation, format_choices
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
 from flowy_sim.testing._coverage import Coverage, observe
+from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._stub_usage import StubUsage
 
 _NOT_REPEATABLE = (
@@ -28,6 +29,7 @@ class Failure:
         story: what happened, in a few lines.
         repeat: the command or call that repeats the run.
         repeatable: whether the test failed again with the same choices.
+        histories: the histories of the executions that the test has run.
     """
 
     error: BaseException
@@ -35,6 +37,7 @@ class Failure:
     story: tuple[str, ...]
     repeat: str
     repeatable: bool = True
+    histories: tuple[LoadedHistory, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the story and how to repeat the run."""

@@ -91,6 +91,10 @@ class FaultTarget(Protocol):
         """Kill all workers and start new ones."""
         ...
 
+    def deploy_gradually(self, workflows: Iterable[type[Workflow]]) -> None:
+        """Run old and new deciders side by side; or if they do, choose which of them stay."""
+        ...
+
     def deploy(
         self, workflows: Iterable[type[Workflow]], loops: Mapping[str, Callable[..., object]]
     ) -> None:

@@ -101,6 +101,40 @@ class Deploy(_BetweenTurns):
         return f"{self.title}: {', '.join(names)}"
 
 
+@dataclass(frozen=True)
+class GradualDeploy(_BetweenTurns):
+    """Old and new deciders run side by side for a while; then either the new or the old ones stay.
+
+    While both run, an old decider may get the task of an execution in which a new one has called
+    `patched`. It cannot replay it: its task times out, until a new decider takes it. Don't blame
+    the workflow for that, but the order of the deployment: stop the old deciders before the new
+    code decides, or deploy the call of `patched` first and what depends on it later. For the same
+    reason, the old deciders stay only while no open execution has met a patch.
+
+    Attributes:
+        workflows: the new classes. Each replaces the class that declares the same type.
+        most: how many times it may strike: the first time, new deciders start; the second time,
+            the old or the new ones stop.
+    """
+
+    workflows: tuple[type[Workflow], ...] = ()
+    most: int = field(default=2, kw_only=True)
+
+    title = "old and new deciders overlap"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        by_type(WorkflowType, self.workflows)
+
+    def happen(self, target: FaultTarget) -> None:
+        """Start new deciders beside the old ones, or stop some of them."""
+        target.deploy_gradually(self.workflows)
+
+    def describe(self) -> str:
+        """Return what goes wrong, with the names of the new classes."""
+        return f"{self.title}: {', '.join(each.__qualname__ for each in self.workflows)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _FromOutside(_BetweenTurns):
     """An action on an execution from outside.

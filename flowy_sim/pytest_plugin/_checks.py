@@ -46,6 +46,9 @@ def _check(item: pytest.Item) -> None:
     unused = unused_stubs(item) if options.get("strict", True) and not one_run else ""
     if unused:
         refuse(unused)
+    runner = item.stash.get(RUN_BY, None)
+    if runner is not None and OBSERVED not in item.stash:
+        runner.check_goals()
     if options.get("golden"):
         _check_golden(item, one_run)
 

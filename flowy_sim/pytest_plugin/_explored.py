@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FRESH: dict[str, Callable[[Runner], object]] = {
     "swf": lambda runner: runner.simulation,
-    "swf_client": lambda runner: runner.simulation.client(),
+    "swf_client": lambda runner: runner.simulation.client(exact=True),
     "swf_run": lambda runner: runner,
     "swf_stub": lambda runner: runner.stubs,
 }

@@ -61,8 +61,11 @@ def swf(request: pytest.FixtureRequest) -> Simulation:
 
 @pytest.fixture
 def swf_client(swf: Simulation) -> Client:
-    """A client of the simulation, with the methods of ``boto3.client("swf")``."""
-    return swf.client()
+    """A client of the simulation, with the methods of ``boto3.client("swf")``.
+
+    Its calls take no simulated time.
+    """
+    return swf.client(exact=True)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ class DelayedCalls:
 
     Attributes:
         actions: the actions of the test, and whether each was called.
+        on_action: called before each action of the test.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class DelayedCalls:
         self._client = client
         self._due = TimerQueue(choose)
         self.actions: dict[str, bool] = {}
+        self.on_action: Callable[[], None] = _do_nothing
 
     def clear(self) -> None:
         """Forget the calls of workers. The actions of the test stay."""
@@ -103,6 +105,7 @@ class DelayedCalls:
 
     def _act(self, about: None, key: str, action: Callable[[], object]) -> None:
         self.actions[key] = True
+        self.on_action()
         action()
 
     def add_sleep(self, seconds: float) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from inspect import Parameter, signature
@@ -22,6 +22,7 @@ from flowy_sim._simulation.clock import in_seconds
 from flowy_sim._simulation.stub_answers import stub_payloads
 from flowy_sim._simulation.stubs import Stubs, UnexpectedCallError
 from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.testing._chosen_starts import StartArguments, checked_starts, chosen_arguments
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._loops import PollingCode, check_greenlet
 from flowy_sim.testing._registry import (
@@ -64,6 +65,7 @@ _START_OPTIONS = frozenset(
 _MOST_STARTED_AGAIN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
+T = TypeVar("T")
 
 
 def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: Any) -> Run:
@@ -107,13 +109,20 @@ class Runner:
         stubs: the stubs of activities, child workflows and Lambda functions.
         domain: the domain. It is registered if necessary.
         workers: the number of workers, and of deciders, on each task list; None for as many as
-            there are tasks.
+            there are tasks. Of a tuple, such as ``(None, 1)``, the schedule chooses one, so that
+            exploring finds what starves when there are few workers.
         task_lists: task lists to poll in addition to those that types and proxies name: those that
             workflows choose while they run, and those that executions are started on.
         most_restarts: the number of times that an execution may continue as new while the runner
             follows it.
         times_out: whether an execution may end by its own time-out. Otherwise, one for which
             nothing but that will happen is stuck.
+        ends_within: the number of seconds within which an execution must end once the last fault
+            has struck, and the last action of `after` was called; None for no such limit.
+        arguments: what workflows are also started with, instead of what the test gives: True for
+            values of the type hints of ``run``, or a strategy of Hypothesis or a list of tuples.
+            The schedule chooses.
+        starts: the seconds after which workflows are started; the schedule chooses.
         freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
         virtual_sleep: whether code that polls with its own loop, and the threads that it starts,
             sleep in simulated time. Event loops of asyncio always do in such code.
@@ -144,10 +153,13 @@ class Runner:
         workflows: Sources = (),
         stubs: Stubs | None = None,
         domain: str = DOMAIN,
-        workers: int | None = None,
+        workers: int | tuple[int | None, ...] | None = None,
         task_lists: Iterable[str] = (),
         most_restarts: int = MOST_RESTARTS,
         times_out: bool = False,
+        ends_within: float | None = None,
+        arguments: object = None,
+        starts: Iterable[float] = (),
         freeze: bool = False,
         virtual_sleep: bool = True,
         payloads: Payloads = PLAIN,
@@ -169,10 +181,11 @@ class Runner:
         self._event_feed = EventFeed(self._client, domain, on_event)
         # The next three are not part of the public API; explore, strategies and the pytest plugin
         # use them.
+        size = _number_of_workers(simulation, workers)
         self.scheduler = Scheduler(
             simulation,
             domain,
-            None if workers is None else whole_number("workers", workers, least=1),
+            size,
             checked_faults(faults),
             whole_number("most_faults", most_faults),
             self._task_received,
@@ -184,6 +197,7 @@ class Runner:
         self.stub_dispatch = StubDispatch(
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )
+        self.stub_dispatch.answered.append(("workers", str(size)))
         self._worker_payloads = stub_payloads(payloads, self.stub_dispatch.is_plain)
         worker_client.assign_answers = self.stub_dispatch.assign_answers
         self._task_lists = names("task_lists", task_lists)
@@ -206,6 +220,10 @@ class Runner:
             times_out,
         )
         self._watched: list[Callable[[], object]] = []
+        self._goals: list[Callable[[], object]] = []
+        self.ends_within = None if ends_within is None else number("ends_within", ends_within)
+        self._arguments = arguments
+        self._starts = checked_starts(starts)
         self._started = 0
         self.loops: list[Any] = []
 
@@ -251,6 +269,52 @@ class Runner:
         """
         name = text("the name of a condition", name)
         self.conditions[name] = self.conditions.get(name, False) or bool(condition)
+
+    def eventually(self, check: C) -> C:
+        """State a goal: what must hold when the test has ended, whatever went wrong; a decorator.
+
+        Args:
+            check: asserts the goal, and is named after it. It is called without arguments, at the
+                end of an explored test, or of one with the fixture ``swf_run``.
+
+        Example:
+            ::
+
+                @swf_run.eventually
+                def everything_is_refunded():
+                    assert balance == 0
+        """
+        __tracebackhide__ = True
+        self._goals.append(function("a goal", check))
+        return check
+
+    def check_goals(self) -> None:
+        """Check the goals that were stated by `eventually`.
+
+        Raises:
+            AssertionError: one does not hold.
+        """
+        __tracebackhide__ = True
+        for check in self._goals:
+            check()
+
+    def choose(self, name: str, values: Sequence[T]) -> T:
+        """Choose a value: the first one, or any of them if the test is explored.
+
+        Args:
+            name: what is chosen, in a few words; reports show it.
+            values: the values, the simplest first.
+
+        Example:
+            ``amount = swf_run.choose("the amount", [7, 0, -1])``
+        """
+        __tracebackhide__ = True
+        if not values:
+            raise ConfigurationError(f"there is no value to choose {name} from")
+        index = self.scheduler.choose(text("what is chosen", name), len(values))
+        # What was chosen makes a difference later, so two such states are not the same.
+        self.stub_dispatch.answered.append(("chosen", name, str(index)))
+        return values[index]
 
     def watch(self, look: Callable[[], object]) -> None:
         """Let exploration watch state outside of the simulation.
@@ -367,6 +431,11 @@ class Runner:
             )
         self._workflows[workflow] = None
         self._prepare_workers()
+        if self._arguments is not None:
+            own = {name: kwargs.pop(name) for name in [*kwargs] if name in _START_OPTIONS}
+            given = StartArguments(args, kwargs)
+            args, kwargs = chosen_arguments(self._arguments, workflow.run, given, self.choose)
+            kwargs = {**kwargs, **own}
         return self._start(declared.name, workflow, self._client, *args, **kwargs)
 
     def _start_by_name(
@@ -393,10 +462,14 @@ class Runner:
             pass
         return self._start(name, named, client, **kwargs)
 
-    def _start(self, name: str, workflow: Any, client: Any, *args: Any, **kwargs: Any) -> Execution:
+    def _start(
+        self, name: str, workflow: Any, client: Any, /, *args: Any, **kwargs: Any
+    ) -> Execution:
         __tracebackhide__ = True
         kwargs.setdefault("workflow_id", f"{name}-{self._started + 1}")
         kwargs.setdefault("payloads", self.payloads)
+        if self._starts:
+            self.simulation.clock.advance(self.choose("when it is started", self._starts))
         try:
             execution = start(client, self._domain, workflow, *args, **kwargs)
         except FlowyError as error:
@@ -523,11 +596,26 @@ class Runner:
         while ended.successor is not None and len(ended.earlier) < self._most_restarts:
             later = self._finish_run(ended.successor)
             ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
+        self._check_ends_in_time(ended)
         if self.scheduler.fault_injector.end():
             for again in open_executions(self._client, self._domain, _MOST_STARTED_AGAIN):
                 if again.workflow_id == execution.workflow_id:
                     self._finish_run(again)
         return ended
+
+    def _check_ends_in_time(self, ended: Run) -> None:
+        """Check that an execution ended within the time that the test states."""
+        __tracebackhide__ = True
+        if self.ends_within is None:
+            return
+        closed = ended.history[-1]["eventTimestamp"]
+        since = max(ended.history[0]["eventTimestamp"], self.scheduler.disturbed_at)
+        seconds = (closed - since).total_seconds()
+        if seconds > self.ends_within:
+            raise AssertionError(
+                f"{ended.describe()}: it ended {seconds:g} s after the last disturbance, and must "
+                f"within {self.ends_within:g} s"
+            )
 
     def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
@@ -618,6 +706,19 @@ class Runner:
             self.stub_dispatch.choose_outcome(task)
         self.turn_loop.follow_clock()
         self._event_feed.publish()
+
+
+def _number_of_workers(simulation: Simulation, workers: object) -> int | None:
+    """Return the number of workers, chosen by the schedule if there are several."""
+    __tracebackhide__ = True
+    if isinstance(workers, tuple):
+        numbers = [_number_of_workers(simulation, each) for each in workers]
+        if not numbers:
+            raise ConfigurationError("workers must not be an empty tuple; leave it out, or None")
+        count = len(numbers)
+        index = simulation.schedule.choose("the number of workers", count) if count > 1 else 0
+        return numbers[index]
+    return None if workers is None else whole_number("workers", workers, least=1)
 
 
 def _check_types(simulation: object, payloads: object) -> None:

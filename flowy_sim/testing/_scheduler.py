@@ -11,18 +11,21 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
-from flowy.errors import ConfigurationError
+from flowy.errors import ConfigurationError, NonDeterminismError
 from flowy.payloads import PLAIN
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Workers
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLLS
@@ -48,21 +51,31 @@ from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stub_dispatch import StubbedActivity
-from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
+from flowy_sim.testing._worker_pool import (
+    GRACE,
+    LOOK,
+    PollingWorker,
+    WorkerClient,
+    WorkerPool,
+)
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
 _DEFAULT_TIMEOUT = 3600
 """Seconds after which a task without a time-out counts as lost."""
 
-_LOOK = 0.005
-"""Real seconds between two looks for calls of threads that poll loops have started."""
-
-_GRACE = 4
-"""The number of looks in a row for which such a thread is busy although it does not compute."""
-
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
+
+
+_PATCH = "patched: "
+"""The beginning of the names of markers that `flowy.Workflow.patched` records."""
+
+
+def _has_patch(events: Iterable[Event]) -> bool:
+    """Return whether a history has met a patch."""
+    markers = (each for each in events if each["eventType"] == "MarkerRecorded")
+    return any(attributes_of(each)["markerName"].startswith(_PATCH) for each in markers)
 
 
 class Scheduler:
@@ -88,6 +101,7 @@ class Scheduler:
         suspended: the executions that deciders keep in memory.
         deployed: the classes that have replaced others, by the name and version of their types.
         deployed_loops: the code that polls by itself and has replaced other code, by its name.
+        disturbed_at: when the last fault struck, or the last action of the test was called.
         log: the tasks whose work may have had effects that no history shows, with their workers,
             in order. Unless the test watches these effects, exploring compares them by this.
     """
@@ -112,23 +126,35 @@ class Scheduler:
         self._size = size
         self.worker_client = WorkerClient(simulation, domain, on_task, on_answer)
         self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
-        self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, on_fault)
+        self.disturbed_at = datetime.min.replace(tzinfo=UTC)
+        self.fault_injector = FaultInjector(faults, most_faults, self._choose, self, self._struck)
         self.worker_client.fault_injector = self.fault_injector
         if self.fault_injector.strikes_functions:
             functions = StrikableFunctions(simulation.lambdas, self.fault_injector)
             simulation.engine().lambdas = functions
+        self.delayed_calls.on_action = self.note_disturbance
         self.worker_client.wake_after = self.delayed_calls.add_sleep
         self.worker_client.cancel_sleep = self.delayed_calls.cancel_sleep
         self.suspended: SuspendedExecutions = ReplayingDeciders()
         self._on_fault = on_fault
         self.deployed: dict[tuple[str, str], type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
+        self._newer_pools: list[WorkerPool] = []
         self._loop_pools: list[LoopPool] = []
         self._loop_names: dict[str, bool] = {}
         self._async_loops: AsyncLoops | None = None
         self.deployed_loops: dict[str, PollingCode] = {}
         self._next = 0
+        self._newer: dict[tuple[str, str], type[Workflow]] = {}
         self._thread = threading.get_ident()
+
+    def _struck(self, description: str) -> None:
+        self.note_disturbance()
+        self._on_fault(description)
+
+    def note_disturbance(self) -> None:
+        """Note that a fault has struck, or the test has done something, at this time."""
+        self.disturbed_at = self.simulation.clock.now
 
     # Workers
 
@@ -196,7 +222,7 @@ class Scheduler:
     @property
     def pools(self) -> list[WorkerPool]:
         """All worker pools."""
-        return [*self._flowy_pools, *self._loop_pools]
+        return [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
 
     @property
     def can_call(self) -> frozenset[str]:
@@ -228,8 +254,16 @@ class Scheduler:
         create = self._decider if poll == DECISION_POLL else self._worker
         return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
 
-    def _decider(self, task_list: str, name: str) -> PollingWorker:
-        workflows = {**self._known.workflows, **self.deployed}.values()
+    def _newer_decider(self, task_list: str, name: str) -> PollingWorker:
+        return self._decider(task_list, name, self._newer)
+
+    def _decider(
+        self,
+        task_list: str,
+        name: str,
+        newer: Mapping[tuple[str, str], type[Workflow]] = MappingProxyType({}),
+    ) -> PollingWorker:
+        workflows = {**self._known.workflows, **self.deployed, **newer}.values()
         return WorkflowWorker(
             self.worker_client,
             self.domain,
@@ -274,6 +308,7 @@ class Scheduler:
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
         pools = self.pools
+        changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
         waiting = self.worker_client.waiting()
         order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
         ready = [index for index in order if pools[index].is_ready(waiting)]
@@ -286,28 +321,29 @@ class Scheduler:
                 and pool.is_ready_for_strangers(unknown)
             ]
         if not ready:
-            return self._wait_for_threads() and self.take_turn()
+            return self._wait_for_threads(changes) and self.take_turn()
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
         self._next = (chosen + 1) % len(pools)
         self._run_once(pools[chosen])
         return True
 
-    def _wait_for_threads(self) -> bool:
+    def _wait_for_threads(self, changes: int) -> bool:
         """Wait while threads that poll loops have started compute; return whether one has called.
 
         A thread gets a moment to begin. One that then waits for something does not hold up time.
+
+        Args:
+            changes: the number of changes before the lists of tasks were looked at.
         """
-        if not self._loop_pools or not self.simulation.threads.another_can_call():
-            return False
-        time_skipping = self.simulation.host.time_skipping
-        changes, looks = time_skipping.changes, 0
-        while looks < _GRACE:
-            really_sleep(_LOOK)
-            # A thread that waits for the interpreter's lock does not seem to compute.
-            looks = 0 if self.simulation.threads.another_computes() else looks + 1
+        threads, time_skipping = self.simulation.threads, self.simulation.host.time_skipping
+        looks = 0
+        while self._loop_pools and looks < GRACE and threads.another_can_call():
             if time_skipping.changes != changes:
                 return True
-        return False
+            really_sleep(LOOK)
+            # A thread that waits for the interpreter's lock does not seem to compute.
+            looks = 0 if threads.another_computes() else looks + 1
+        return time_skipping.changes != changes
 
     def _run_once(self, pool: WorkerPool) -> None:
         client = self.worker_client
@@ -336,7 +372,7 @@ class Scheduler:
         if client.refusal is not None:
             raise client.refusal
         if client.task is not None:
-            self._decide_again(client.task)
+            self._decide_again(client.task, pool in self._newer_pools)
 
     def _note_other_domain(self, error: BaseException) -> None:
         """Say what to do about a poll in a domain that does not exist."""
@@ -373,7 +409,7 @@ class Scheduler:
         if self._loop_pools:
             self.log.append((name, "restarted"))
 
-    def _decide_again(self, task: Reply) -> None:
+    def _decide_again(self, task: Reply, is_newer: bool = False) -> None:
         """Raise the error that kept a decider from answering.
 
         The worker has logged it and left the task to other workers. Here there are none: the task
@@ -384,10 +420,18 @@ class Scheduler:
             return
         key = named["name"], named["version"]
         workflow = self.deployed.get(key) or self._known.workflows[key]
+        workflow = (self._newer.get(key) if is_newer else None) or workflow
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
         events = history(self.client, self.domain, execution)[: task["startedEventId"]]
-        decide(workflow, events, self._known.payloads, execution)
+        try:
+            decide(workflow, events, self._known.payloads, execution)
+        except NonDeterminismError:
+            if is_newer or not self._newer_pools or not _has_patch(events):
+                raise
+            # Not the workflow is to blame, but that old deciders still run. Its task times out,
+            # until a new decider takes it.
+            self._on_fault(f"{self.worker_client.worker or 'an old decider'} meets a new patch")
 
     # What faults do
 
@@ -473,6 +517,37 @@ class Scheduler:
             pool.restart()
         if self.worker_client.worker:
             raise Killed("all workers are restarted")
+
+    def deploy_gradually(self, workflows: Iterable[type[Workflow]]) -> None:
+        """Run old and new deciders side by side; or if they do, choose which of them stay.
+
+        The old ones stay only if no open execution has met a patch of the new ones.
+        """
+        if not self._newer_pools:
+            self._newer = {
+                (each.flowy_type.name, each.flowy_type.version): each for each in workflows
+            }
+            self._newer_pools = [
+                WorkerPool(partial(self._newer_decider, name), "new decider", self._size, [polled])
+                for pool in self._flowy_pools
+                for polled in pool.lists
+                for poll, name in [polled]
+                if poll == DECISION_POLL
+            ]
+            return
+        can_go_back = not any(
+            event_type == "MarkerRecorded" and str(name).startswith(_PATCH)
+            for each in self.simulation.engine().executions.values()
+            if each.is_open
+            for event_id in range(1, len(each) + 1)
+            for event_type in [each.event_type(event_id)]
+            for name in [each.attributes(event_id).get("markerName")]
+        )
+        goes_back = self.choose("which deciders stay", 2 if can_go_back else 1)
+        newer, self._newer, self._newer_pools = self._newer, {}, []
+        if not goes_back:
+            self.deployed.update(newer)
+        self.restart()
 
     def deploy(self, workflows: Iterable[type[Workflow]], loops: Mapping[str, PollingCode]) -> None:
         """Restart all workers, with other classes for some types, and other code for some loops.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -312,6 +313,8 @@ class TurnLoop:
             yield
             return
         self._is_active = True
+        threads = self._simulation.threads
+        before, threads.runner = threads.runner, threading.current_thread()
         _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
         frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
         try:
@@ -320,6 +323,7 @@ class TurnLoop:
                 yield
         finally:
             self._is_active = False
+            threads.runner = before
             _AT_CHECKPOINTS.pop()
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import inf
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -18,11 +19,18 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import DECISION
+from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
 from flowy_sim.testing._watchdog import Watchdog
+
+LOOK = 0.005
+"""Real seconds between two looks for what threads do that poll loops have started."""
+
+GRACE = 4
+"""The number of looks for which such a thread counts as busy although it does not compute."""
 
 PolledList = tuple[str, str]
 """A task list: the operation that polls it, and its name."""
@@ -115,6 +123,8 @@ class WorkerClient(Client):
     """
 
     virtual_sleep = True
+    can_be_suspended = True
+
     fault_injector: FaultInjector
     assign_answers: Callable[[Reply, Reply], Reply | None]
     wake_after: Callable[[float], tuple[int, int]]
@@ -291,6 +301,19 @@ class WorkerClient(Client):
         else:
             really_wait(seconds, woken)
 
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Let the poll loop wait, for some simulated time, until `woken` returns that it is over.
+
+        It really waits while its threads compute. Then it is suspended: they wait for other code.
+        """
+        assert self.loop is not None
+        looks = 0
+        while not woken(LOOK):
+            looks = 0 if self._simulation.threads.another_computes() else looks + 1
+            if looks >= GRACE and self.virtual_sleep:
+                self.loop.sleep(seconds, lambda: woken(0))
+                return
+
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Let the poll loop wait until something happens in its event loop."""
         assert self.loop is not None
@@ -347,6 +370,8 @@ class WorkerClient(Client):
             return {}, error
         finally:
             self._is_calling = False
+        if not is_query(operation) and (operation not in POLLS or reply.get("taskToken")):
+            self._simulation.host.time_skipping.take_time(self._region)
         loop.answers.append((operation, reply))
         return reply, None
 

@@ -32,6 +32,7 @@ MODULES = (
     "tests.planted.failing_calls",
     "tests.planted.moments",
     "tests.planted.processes",
+    "tests.planted.on_request",
 )
 """The modules that hold the bugs, one for each kind."""
 

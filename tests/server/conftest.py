@@ -15,7 +15,9 @@ from tests.support.http_clients import Program
 @pytest.fixture(scope="session")
 def virtual_server() -> Iterator[Endpoint]:
     settings = ServerSettings(
-        simulation=Settings(clock="virtual", start="2024-01-01T00:00:00Z", patience=0.3),
+        simulation=Settings(
+            clock="virtual", start="2024-01-01T00:00:00Z", patience=0.3, latency="none"
+        ),
     )
     with serving(settings) as endpoint:
         yield endpoint
@@ -29,7 +31,7 @@ def real_server() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def virtual(virtual_server: Endpoint) -> Iterator[Endpoint]:
-    """A simulation on a virtual clock."""
+    """A simulation on a virtual clock, in which calls take no time."""
     yield from _fresh(virtual_server)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from flowy_sim import Simulation
+from flowy_sim import Latency, Simulation
 from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
@@ -274,6 +274,7 @@ def test_a_client_learns_what_was_called_with_which_input(
         ({"activity": "", "version": "1"}, "The activity must be text of 1 to 256 characters"),
         ({"lambda": "pack", "version": "1"}, "A Lambda function has no version"),
         ({"lambda": "pack", "takes": -1}, "Takes of the stub of pack must be a number"),
+        ({"lambda": "pack", "takes": "soon"}, "takes='soon': give a number of seconds, or 'never'"),
         ({"lambda": "pack", "timeout": "HEARTBEAT"}, "must be START_TO_CLOSE, not 'HEARTBEAT'"),
         ({"lambda": "pack", "url": "ftp://x"}, "url='ftp://x': give a URL"),
         ({"lambda": "pack", "function": "os:system"}, "Function of the stub of pack must be"),
@@ -323,7 +324,7 @@ def test_a_served_stub_does_what_a_stub_in_process_does(
 
 def in_process(answer: dict[str, Any], decision: dict[str, Any]) -> tuple[Any, float]:
     """Return how the activity ends in a test in process, and when."""
-    simulation, stubs = Simulation(), Stubs()
+    simulation, stubs = Simulation(latency=Latency.ZERO), Stubs()
     stubs(PACK["name"], PACK["version"], **answer)
     found: list[tuple[str, dict[str, Any], float]] = []
     runner = Runner(simulation, workflows=[], activities=[], stubs=stubs, domain=DOMAIN)

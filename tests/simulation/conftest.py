@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from flowy_sim import Simulation
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.shop import register
 
 
 @pytest.fixture
 def simulation() -> Simulation:
-    return Simulation()
+    return Simulation(latency=EXACT_CALLS)
 
 
 @pytest.fixture

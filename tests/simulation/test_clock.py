@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flowy_sim import RealClock, ScaledClock, Simulation, VirtualClock
 from flowy_sim._simulation.clock import from_milliseconds, parse_instant
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.shop import activity, event_types, history, poll_for_decision, register, start
 
 
@@ -71,7 +72,7 @@ def test_milliseconds_and_instants_are_the_same(instant: datetime) -> None:
 
 
 def test_what_falls_due_while_time_passes_happens_at_its_own_instant() -> None:
-    simulation = Simulation()
+    simulation = Simulation(latency=EXACT_CALLS)
     client = simulation.client()
     register(client)
     run_id = start(client)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import flowy_sim
 from flowy_sim import Fault, FirstChoice, RandomChoice, Simulation
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.shop import decide_once, history, is_open, register, start, work_once
 
 ROOT = Path(flowy_sim.__file__).parent.parent
@@ -102,7 +103,7 @@ def test_a_call_that_is_refused_raises_the_fault() -> None:
 
 
 def test_each_region_is_a_service_of_its_own_on_the_one_clock() -> None:
-    simulation = Simulation(region="eu-west-1")
+    simulation = Simulation(region="eu-west-1", latency=EXACT_CALLS)
     here, there = simulation.client(), simulation.client(region="us-east-1")
     register(here)
     assert here.meta.region_name == "eu-west-1"

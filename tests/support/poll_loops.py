@@ -8,6 +8,7 @@ from typing import Any
 import flowy
 from flowy_sim import Simulation
 from flowy_sim.testing import Run, Runner
+from tests.support.exact_calls import EXACT_CALLS
 
 DOMAIN = "simulated"
 Client = Any
@@ -91,7 +92,7 @@ def work(client: Client, name: str) -> bool:
 
 
 def run(*loops: Any, simulation: Simulation | None = None) -> Run:
-    runner = Runner(simulation or Simulation())
+    runner = Runner(simulation or Simulation(latency=EXACT_CALLS))
     for loop in loops:
         runner.loop(loop)
     client = runner.simulation.client()

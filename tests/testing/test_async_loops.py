@@ -17,6 +17,7 @@ from flowy_sim import Simulation
 from flowy_sim.explore import explore
 from flowy_sim.faults import DeciderDies, Deploy, WorkerDies
 from flowy_sim.testing import Runner
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.poll_loops import (
     DOMAIN,
     Client,
@@ -189,7 +190,7 @@ def test_an_error_of_a_coroutine_fails_the_test() -> None:
 
 
 def test_a_coroutine_can_be_added_while_others_run() -> None:
-    runner = Runner(Simulation())
+    runner = Runner(Simulation(latency=EXACT_CALLS))
     runner.loop(decide)
     client = runner.simulation.client()
     register(client)

@@ -74,7 +74,7 @@ def test_a_task_for_a_host_that_was_replaced_times_out(returns: bool) -> None:
         start_host(runner, hosts, returns)
         run = runner(Transfer)
         assert run.result in hosts
-        ends.add((run.result, run.simulated_seconds))
+        ends.add((run.result, round(run.simulated_seconds)))
 
     found = explore(a_file_is_stored, faults=[WorkerDies(), Restart()], most_faults=1)
     assert found.complete

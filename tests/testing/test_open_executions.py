@@ -88,7 +88,7 @@ def test_time_passes_and_no_more_than_that(runner: Runner) -> None:
     runner.advance(90)
     clock = runner.simulation.clock
     assert clock.now == Simulation().clock.now.replace(minute=1, second=30)
-    runner.simulation.client().signal_workflow_execution(
+    runner.simulation.client(exact=True).signal_workflow_execution(
         domain=runner.domain, workflowId="signed-1", signalName="signature", input='"me"'
     )
     run = runner.finish(execution)

@@ -94,7 +94,7 @@ def test_a_list_that_no_worker_polls_is_named() -> None:
     runner = Runner(Simulation())
     runner.run(Bread, 500)
     simulation = runner.simulation
-    client = simulation.client()
+    client = simulation.client(exact=True)
     client.start_workflow_execution(
         domain=DOMAIN,
         workflowId="lost",

@@ -60,7 +60,7 @@ def decide(client: Any, *decisions: dict[str, Any]) -> None:
 
 @pytest.fixture
 def client() -> Any:
-    client = Simulation(limits=Limits(page=3)).client()
+    client = Simulation(limits=Limits(page=3)).client(exact=True)
     live(client)
     return client
 

@@ -38,7 +38,8 @@ export class Details {
     const fact = (name, ...values) => facts.append(element("div", {}, element("dt", { textContent: name }), element("dd", {}, ...values)));
     if (timeline.data.axis === "time") {
       const when = timeline.data.start + at;
-      fact("time", timeline.offset(at), element("br"), `${instant("utc", when)} UTC`, element("br"), `${instant("local", when)} ${LOCAL}`);
+      const local = LOCAL === "UTC" ? [] : [element("br"), `${instant("local", when)} ${LOCAL}`];
+      fact("time", timeline.offset(at), element("br"), `${instant("utc", when)} UTC`, ...local);
     } else {
       fact("time", time.textContent || "not known");
     }

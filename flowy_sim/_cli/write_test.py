@@ -1,0 +1,107 @@
+"""The command ``flowy-sim write-test``. What is slow to import is imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from flowy_sim.testing._histories import LoadedHistory
+    from flowy_sim.testing._test_writer import Target
+
+_EXAMPLES = """\b
+Examples:
+  flowy-sim write-test shop.orders:Order order-7.json -o tests/test_order_7.py
+  flowy-sim write-test --decider shop:decide order-7.json -o tests/test_order_7.py
+  flowy history --domain shop order-7 --output order-7.json"""
+
+
+@click.command(epilog=_EXAMPLES, short_help="Write a test that repeats a recorded run.")
+@click.argument("words", metavar="[WORKFLOW] HISTORY", nargs=-1, required=True)
+@click.option(
+    "--decider",
+    metavar="MODULE:NAME",
+    help="Decider that polls by itself, instead of a workflow.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of the test. The history is written beside it, ending in .json.",
+)
+def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> None:
+    """Write a pytest test that repeats the run of which HISTORY is the history.
+
+    WORKFLOW is module:Class. The test contains, as readable code, how each activity, child workflow
+    and Lambda function answered and how long that took, and which signals and cancel requests
+    arrived when. It checks that the run ends in the same way. A second test replays the history.
+
+    An existing file is not overwritten.
+    """
+    from flowy.errors import HistoryError
+    from flowy_sim.testing._histories import load
+
+    if len(words) != (1 if decider else 2):
+        raise click.UsageError("Give a WORKFLOW and one HISTORY; or --decider and one HISTORY.")
+    target = decider_target(decider) if decider else workflow_target(words[0])
+    try:
+        save_test(load(Path(words[-1])), target, output)
+    except HistoryError as error:
+        raise click.ClickException(f"{error}.") from error
+    click.echo(f"Wrote {output}. Run it: pytest {output}")
+
+
+def workflow_target(path: str) -> Target:
+    """Return the workflow that a path ``module:Class`` names.
+
+    Raises:
+        click.ClickException: there is none.
+    """
+    from flowy._workers.registration import load_workflow
+    from flowy.errors import ConfigurationError
+    from flowy_sim.testing._test_writer import Target
+
+    try:
+        cls = load_workflow(path)
+    except (ConfigurationError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    return Target(path.partition(":")[0], cls.__name__, is_workflow=True)
+
+
+def decider_target(path: str) -> Target:
+    """Return the code that polls by itself that a path ``module:name`` names.
+
+    Raises:
+        click.ClickException: there is none.
+    """
+    from flowy_sim._cli.targets import polling_code
+    from flowy_sim.testing._test_writer import Target
+
+    polling_code(path)
+    module, _, name = path.partition(":")
+    return Target(module, name, is_workflow=False)
+
+
+def save_test(history: LoadedHistory, target: Target, path: Path) -> None:
+    """Write a test into a file, and its history beside it.
+
+    Raises:
+        click.ClickException: one of the files exists already, or cannot be written.
+        HistoryError: the execution of the history is still open.
+    """
+    from flowy_sim.testing import _histories, _test_writer
+
+    beside = path.with_suffix(".json")
+    for each in (path, beside):
+        if each.exists():
+            raise click.ClickException(f"{each} exists already; choose another name with --output.")
+    code = _test_writer.write_test(history, target, path)
+    try:
+        path.write_text(code, encoding="utf-8")
+        _histories.save(beside, history.events, history.execution)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
