@@ -28,8 +28,8 @@ _EXAMPLES = """\b
 Examples:
   flowy-sim explore shop.orders:Order 42
   flowy-sim explore shop.orders:Order 42 --completes --fault worker-dies-late
-  flowy-sim explore shop.orders:Order 42 --signal approve --fault cancel-request
-  flowy-sim explore --decider shop:decide --worker shop:work --start order:1 --input 42
+  flowy-sim explore shop:Order 42 --signal approve --fault cancel-request
+  flowy-sim explore --decider shop:decide --worker shop:work --start order:1
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
   flowy-sim explore shop.orders:Order 42 --shard 3/16 --json > shard-3.json
   flowy-sim explore --merge shard-*.json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import replace as dc_replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from flowy_sim.explore._distribution import (
 )
 from flowy_sim.explore._explorer import Explorer, OnProgress, undisturbed
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
-from flowy_sim.explore._report import Exploration, FoundError, Observations
+from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
@@ -94,6 +95,7 @@ def find(
     on_progress: OnProgress | None = None,
     must_happen: bool = False,
     full_story: bool = False,
+    other_processes: bool = True,
     **others: Any,
 ) -> Exploration:
     """Run a test in many orders and under many faults, and report how it fails.
@@ -126,6 +128,9 @@ def find(
             the share of the space so far.
         must_happen: whether to fail if a condition of `Runner.sometimes` was true in no run.
         full_story: whether the story of a failure has all its lines.
+        other_processes: whether to replay some histories in a child process with another hash
+            seed, time zone, locale, environment and working directory, if the workflows can be
+            imported there. That is done once for each workflow.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (activities,
             workflows, workers, freeze, …).
@@ -164,6 +169,9 @@ def find(
             found = explorer.explore(runs, seconds)
     if begun is not None and part is not None and part.number > 1:
         found = found.since(begun)  # What all shards begin with is counted by the first one.
+    if other_processes and found.failure is None and (error := explorer.other_process.replay()):
+        failure = Failure(error, (), (), "replay the history in another process", repeatable=True)
+        found = dc_replace(found, failure=failure, complete=False)
     if must_happen and found.failure is None and part is None and found.never_met:
         raise AssertionError(
             f"this was true in none of {found.runs:,} runs: {'; '.join(found.never_met)}"
@@ -275,7 +283,16 @@ def _check_executor(given: object) -> None:
         )
 
 
-_LIMITS = ("runs", "seconds", "processes", "executor", "shard", "must_happen", "full_story")
+_LIMITS = (
+    "runs",
+    "seconds",
+    "processes",
+    "executor",
+    "shard",
+    "must_happen",
+    "full_story",
+    "other_processes",
+)
 
 
 """The options that are about the exploration and not about each run."""
@@ -292,6 +309,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "shard": parse_shard,
     "must_happen": partial(_checks.truth, "must_happen"),
     "full_story": partial(_checks.truth, "full_story"),
+    "other_processes": partial(_checks.truth, "other_processes"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
 

@@ -27,6 +27,7 @@ from flowy_sim.explore._choices import (
     format_choices,
     shrink,
 )
+from flowy_sim.explore._other_process import OtherProcess
 from flowy_sim.explore._report import Exploration, Failure, Observations
 from flowy_sim.explore._story import RunStory
 from flowy_sim.testing import Runner
@@ -78,6 +79,7 @@ class Explorer:
         states: fingerprints of the states that were seen.
         runs: the number of runs.
         endings: how executions ended, and how many of them.
+        other_process: replays some histories in another process.
         struck, met: as in `Exploration`.
     """
 
@@ -96,6 +98,7 @@ class Explorer:
         self.states: set[int] = set()
         self.runs = 0
         self.endings: Counter[str] = Counter()
+        self.other_process = OtherProcess()
         self.struck: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
         self.observations = observations
@@ -190,6 +193,8 @@ class Explorer:
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
     def _record(self, attempt: Attempt) -> None:
+        if not attempt.pruned and attempt.error is None:
+            self.other_process.add(attempt.runner)
         self.endings.update(map(_ending, attempt.runner.runs))
         made = attempt.schedule.made
         self.struck.update({kind for kind, _, index in made if index and kind in self._faults})

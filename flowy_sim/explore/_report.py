@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flowy.errors import NonDeterminismError
 from flowy_sim.explore._choices import Deviation, format_choices
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
@@ -16,6 +17,13 @@ from flowy_sim.testing._stub_usage import StubUsage
 _NOT_REPEATABLE = (
     "It did not fail when it was run again with the same choices, so the test is not repeatable. "
     "It may use random numbers or real time, or keep state from one run to the next."
+)
+
+
+_KEEPS_STATE = (
+    "It did not fail when it was run again with the same choices. Not the test is to blame, but "
+    "the workflow: its decisions depend on something other than its history, such as a variable "
+    "of a module that keeps its value from one execution to the next."
 )
 
 
@@ -41,8 +49,13 @@ class Failure:
 
     def lines(self) -> list[str]:
         """Return the story and how to repeat the run."""
-        last = f"repeat: {self.repeat}" if self.repeatable else _NOT_REPEATABLE
+        last = f"repeat: {self.repeat}" if self.repeatable else self._why_not()
         return [*self.story, last]
+
+    def _why_not(self) -> str:
+        """Explain why the failure cannot be repeated."""
+        is_workflows = isinstance(self.error, NonDeterminismError)
+        return _KEEPS_STATE if is_workflows else _NOT_REPEATABLE
 
     def __str__(self) -> str:
         return "\n".join((headline(self.error), *self.lines()))
