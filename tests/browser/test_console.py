@@ -18,9 +18,9 @@ import pytest
 
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import listen
-from tests.support.browser import DESK, PHONE, Tabs
+from tests.support.browser import DESK, PHONE, Tabs, violations
 from tests.support.console_pages import console_server
-from tests.support.console_shop import DOMAIN, Shop, charge, timer
+from tests.support.console_shop import DOMAIN, Shop, charge, decision, timer
 from tests.support.hostile_text import WORST, problems_of
 from tests.support.served_file import Served
 
@@ -87,6 +87,12 @@ def signal_(shop: Shop, name: str, workflow_id: str = "order-1") -> None:
 # Live updates
 
 
+def test_a_new_execution_appears_in_the_list_by_itself(shop: Shop, show: Show) -> None:
+    page = show()
+    shop.start("order-1")
+    page.get_by_role("link", name="order-1", exact=True).wait_for()
+
+
 def test_new_events_appear_and_nothing_moves(shop: Shop, show: Show) -> None:
     order(shop)
     for number in range(60):
@@ -143,7 +149,62 @@ def test_the_timeline_of_an_execution_is_used_as_in_reports(shop: Shop, show: Sh
     assert panel.is_visible()
 
 
+def test_children_open_in_place(endpoint: Endpoint, shop: Shop, show: Show) -> None:
+    shop.start("order-1")
+    child = {"workflowType": {"name": "Refund", "version": "2"}, "workflowId": "refund-1"}
+    shop.decide(decision("StartChildWorkflowExecution", **child))
+    endpoint.advance(1)
+    shop.decide()
+    shop.decide(charge("refund-charge"))
+    page = show("order-1")
+    page.get_by_role("button", name="Open child refund-1").click()
+    page.locator(".labels", has_text="refund-charge").wait_for()
+
+
 # Actions
+
+
+def act(page: Page, opens: str, **fields: str) -> None:
+    """Fill in the form of an action and send it."""
+    page.get_by_role("button", name=opens).first.click()
+    dialog = page.get_by_role("dialog")
+    for label, value in fields.items():
+        dialog.get_by_label(label.replace("_", " "), exact=False).first.fill(value)
+    dialog.locator("button.primary, button.dangerous").click()
+
+
+def test_an_execution_is_started(show: Show, shop: Shop, endpoint: Endpoint) -> None:
+    page = show()
+    act(page, "Start", Workflow_type="Purchase", Version="2", Workflow_ID="order-9", Input="[1]")
+    page.get_by_role("heading", name="order-9").wait_for()
+    page.locator(".payloads", has_text="[1]").wait_for()
+
+
+def test_a_signal_is_sent_and_shown(show: Show, shop: Shop) -> None:
+    order(shop)
+    page = show("order-1")
+    act(page, "Signal", Name="approve", Input='{"by": "me"}')
+    page.locator(".labels", has_text="signal approve").wait_for()
+    page.locator(".events", has_text='{"by": "me"}').wait_for()
+
+
+def test_what_cannot_be_undone_is_confirmed_first(show: Show, shop: Shop) -> None:
+    order(shop)
+    page = show("order-1")
+    page.get_by_role("button", name=re.compile("^Terminate")).click()
+    assert "This cannot be undone." in page.get_by_role("dialog").inner_text()
+    page.get_by_role("button", name="Cancel", exact=True).last.click()
+    assert page.locator("#head", has_text="open").is_visible()
+    act(page, "Terminate", Reason="no stock")
+    page.locator("#head", has_text="terminated").wait_for()
+    page.locator("#problems", has_text="no stock").wait_for()
+
+
+def test_a_held_activity_is_answered_by_hand(show: Show, shop: Shop) -> None:
+    order(shop)
+    page = show("order-1")
+    act(page, "Complete", Result='"paid"')
+    page.locator(".events", has_text='result: "paid"').wait_for()
 
 
 def test_time_jumps_to_what_comes_next(show: Show, shop: Shop) -> None:
@@ -154,6 +215,15 @@ def test_time_jumps_to_what_comes_next(show: Show, shop: Shop) -> None:
     page.get_by_role("button", name="Jump").first.click()
     page.locator("#clock", has_text="01:00:00").wait_for()
     page.locator(".events", has_text="TimerFired").wait_for()
+
+
+def test_a_refusal_is_shown_in_the_words_of_the_service(tabs: Tabs, show: Show, shop: Shop) -> None:
+    tabs.expected.append("status of 400")
+    order(shop)
+    page = show()
+    act(page, "Start", Workflow_type="Purchase", Version="2", Workflow_ID="order-1")
+    alert = page.get_by_role("dialog").get_by_role("alert")
+    alert.filter(has_text="WorkflowExecutionAlreadyStartedFault").wait_for()
 
 
 def test_an_action_is_copied_as_a_command(show: Show, shop: Shop) -> None:
@@ -259,6 +329,17 @@ class _Calls:
 
 
 # For everybody
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("path", ["", "task-lists", "order-1"])
+def test_axe_finds_no_violation(shop: Shop, show: Show, path: str, dark: bool) -> None:
+    order(shop)
+    page = show("order-1" if path == "order-1" else "", dark=dark)
+    if path == "task-lists":
+        page.get_by_role("link", name="Task lists").click()
+        live(page)
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
