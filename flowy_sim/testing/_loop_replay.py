@@ -6,17 +6,17 @@ answer to its polls. What it decides is compared with the decisions that the his
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from math import inf
 from typing import Any, NamedTuple
-from unittest import mock
 
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN
@@ -29,6 +29,14 @@ from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.model import service_model
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import EVENTS, attributes_of
+from flowy_sim._simulation.virtual_sleep import virtual_sleep
+from flowy_sim.testing._coroutines import (
+    AsyncClient,
+    is_async,
+    no_running_event_loop,
+    run_in_strands,
+)
+from flowy_sim.testing._killed_loops import abandon
 
 PollingCode = Callable[..., object]
 
@@ -140,7 +148,7 @@ def replay_loop(
 
     Args:
         code: the decider: called with an SWF client if it has a parameter; or a class or function
-            that makes one.
+            that makes one. It may be a coroutine function.
         events: the history.
         execution: its IDs, if they are known.
         tolerance: the differences that do not matter.
@@ -158,28 +166,75 @@ def replay_loop(
     from flowy_sim._clients.mock_swf import mocked_by
 
     replay = _Replay(events, execution, tolerance or Tolerance(), same_list)
-    client = _ReplayClient(replay)
-    thread, sleep = threading.get_ident(), time.sleep
-
-    def no_sleep(seconds: float) -> None:
-        if threading.get_ident() != thread:
-            sleep(seconds)
-
-    answered, still = mocked_by(_responder(replay)), mock.patch("time.sleep", no_sleep)
-    with answered, still, suppress(_ReplayIsOver):
-        run = _made(code, client)
-        while replay.goes_on:
-            run()
-            replay.returned()
+    answered, asleep = mocked_by(_responder(replay)), virtual_sleep(_NoSleep())
+    with no_running_event_loop(), answered, asleep, suppress(_ReplayIsOver):
+        _run(code, _ReplayClient(replay), replay)
     replay.check()
     return replay.presented > 0
 
 
-def _made(code: Any, client: Any) -> Callable[[], object]:
-    """Return a function that runs the code once, or forever; a class is instantiated."""
+def _run(code: Any, client: _ReplayClient, replay: _Replay) -> None:
+    """Run the code until it has got all decision tasks, or forever; a class is instantiated."""
     if isinstance(code, type):
-        code = code(client) if _takes_client(code) else code()
-    return (lambda: code(client)) if _takes_client(code) else code
+        code = _called(code, client)
+    while replay.goes_on:
+        result = _called(code, client)
+        if inspect.iscoroutine(result):
+            result = _awaited(result)
+        if callable(result) and not replay.presented:
+            code = result  # It was a function that makes the code.
+        else:
+            replay.returned()
+
+
+def _called(code: Any, client: _ReplayClient) -> Any:
+    if not _takes_client(code):
+        return code()
+    return code(AsyncClient(client) if is_async(code) else client)
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        abandon([loop])
+
+
+class _NoSleep:
+    """The code that is replayed: its sleeps take no real time."""
+
+    can_be_suspended = False
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._now = 0
+
+    def sleeps(self) -> bool:
+        """Return whether the code that runs is replayed."""
+        return threading.get_ident() == self._thread
+
+    def now(self) -> int:
+        """Return the time in milliseconds."""
+        return self._now
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Let the time pass."""
+        self._now += round(seconds * 1000)
+
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Refuse to be suspended: nothing else would go on."""
+        raise NotImplementedError
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Let the time pass until the next timer of an event loop."""
+        if seconds == inf:
+            raise _ReplayIsOver
+        self.sleep(seconds)
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let functions run in this thread that would run in another."""
+        run_in_strands(loop)
 
 
 def _takes_client(code: Any) -> bool:
@@ -501,6 +556,10 @@ class _ReplayClient(Client):
         reply = self._replay.answer(operation, request(operation, arguments))
         return {**reply, "ResponseMetadata": metadata("replayed")}
 
+    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
+        """Answer a call of a coroutine."""
+        return self._call(operation, arguments)
+
 
 def _responder(replay: _Replay) -> Any:
     """Return what answers the boto3 clients that a replayed decider makes by itself."""
@@ -508,6 +567,9 @@ def _responder(replay: _Replay) -> Any:
 
     class ReplayResponder(Responder):
         def _call(self, client: Any, operation: str, members: Reply) -> Reply:
+            return replay.answer(operation, members)
+
+        async def _call_in_event_loop(self, client: Any, operation: str, members: Reply) -> Reply:
             return replay.answer(operation, members)
 
     return ReplayResponder(Simulation(), wire=False, poll_seconds=0)

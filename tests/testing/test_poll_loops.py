@@ -363,6 +363,52 @@ def test_sleeps_of_loops_can_be_real() -> None:
     assert runner.finish(start(runner.simulation.client())).simulated_seconds == 0
 
 
+def test_loops_in_another_region_take_part() -> None:
+    done_elsewhere: list[str] = []
+    runner = Runner(Simulation())
+
+    def elsewhere() -> None:
+        client = boto3.client("swf", region_name="eu-west-1")
+        while True:
+            task = client.poll_for_decision_task(domain="there", taskList={"name": "decisions"})
+            if task.get("taskToken"):
+                client.respond_decision_task_completed(
+                    taskToken=task["taskToken"], decisions=[complete()]
+                )
+                done_elsewhere.append(task["workflowExecution"]["workflowId"])
+
+    def starter(client: Client) -> None:
+        there = boto3.client("swf", region_name="eu-west-1")
+        there.register_domain(name="there", workflowExecutionRetentionPeriodInDays="1")
+        there.register_workflow_type(domain="there", name="order", version="1")
+        while True:
+            task = poll(client, "work")
+            if task.get("taskToken"):
+                start(there, "there")
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    runner.loop(decider(("a", "work")))
+    runner.loop(starter)
+    runner.loop(elsewhere)
+    client = runner.simulation.client()
+    register(client)
+    execution = start(client)
+    assert runner.finish(execution).result == "done"
+    runner.advance()
+    assert done_elsewhere == ["order-1"]
+
+
+def test_a_loop_that_polls_in_another_region_is_named() -> None:
+    def elsewhere() -> None:
+        client = boto3.client("swf", region_name="eu-west-1")
+        client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+        while True:
+            client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+
+    with pytest.raises(StuckError, match="only 'decisions of the domain simulated in eu-west-1'"):
+        run(elsewhere)
+
+
 def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
     def state(*extra: Any) -> int:
         runner = Runner(Simulation())
