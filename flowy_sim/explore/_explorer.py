@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import marshal
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from flowy_sim.explore._choices import (
     shrink,
 )
 from flowy_sim.explore._other_process import OtherProcess
-from flowy_sim.explore._report import Exploration, Failure, Observations
+from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
 from flowy_sim.testing import Runner
 from flowy_sim.testing._histories import LoadedHistory
@@ -42,6 +43,13 @@ OnProgress = Callable[[int, int, float], None]
 
 
 _WIDTH = 160
+
+
+_NUMBERS = re.compile(r"[\d,]+")
+_MOST_WATCHED = 20
+
+
+"""The number of runs in which it is watched whether executions grow."""
 
 
 _PROGRESS_EVERY = 0.1
@@ -100,6 +108,7 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
         self.notable: dict[str, tuple[Deviation, ...]] = {}
@@ -152,6 +161,7 @@ class Explorer:
             self._setup.space,
             self.struck.copy(),
             self.met.copy(),
+            tuple(self._growth.values()),
         )
 
     def try_choices(self, given: tuple[Deviation, ...]) -> Failure | None:
@@ -213,6 +223,9 @@ class Explorer:
     def _record(self, attempt: Attempt) -> None:
         if not attempt.pruned and attempt.error is None:
             self.other_process.add(attempt.runner)
+            if self.runs <= _MOST_WATCHED:
+                for each in growth(attempt.runner.runs):
+                    self._growth.setdefault(_NUMBERS.sub("", each), each)
         made = attempt.schedule.made
         endings = list(map(_ending, attempt.runner.runs))
         true = [name for name, is_true in attempt.runner.conditions.items() if is_true]
