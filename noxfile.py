@@ -24,7 +24,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4"]
+JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4", "aws-sdk@2"]
 OLDER_FLOWY = "flowy==0.4.1"
 OLDER_PYTHON = "python3.9"  # On newer ones, flowy 0.4.1 fails.
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]

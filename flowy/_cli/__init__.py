@@ -26,7 +26,7 @@ __all__ = ["INTERRUPTED", "cli", "errors_as_messages", "parse_argument"]
     **examples(
         "flowy register-domain photos",
         "flowy worker --domain photos --task-list image_processing flowy.tutorial",
-        "flowy start --domain photos --wait flowy.tutorial:ImageCategorization lake.jpg",
+        "flowy start --domain photos --wait shop.photos:Categorization lake.jpg",
         "flowy list --domain photos --status OPEN",
         "flowy show --domain photos lake",
     ),

@@ -63,8 +63,8 @@ def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
     short_help="List executions, open ones first.",
     **examples(
         "flowy list --domain photos",
-        "flowy list --domain photos --status FAILED --status TIMED_OUT --since 2024-01-31",
-        "flowy list --domain photos --type imagecateg --tag holiday --format csv > photos.csv",
+        "flowy list --domain shop --status FAILED --status TIMED_OUT --limit 20",
+        "flowy list --domain shop --type order --tag gift --format csv > gifts.csv",
         "flowy list --domain photos --json | jq -r .execution.workflowId",
     ),
 )
@@ -72,8 +72,10 @@ def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
     "--status",
     "statuses",
     multiple=True,
+    metavar="STATUS",
     type=click.Choice(("OPEN", "CLOSED", *executions.STATUSES), case_sensitive=False),
-    help="Filter by status; can be given several times.",
+    help="Filter by status: OPEN, CLOSED, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or "
+    "CONTINUED_AS_NEW; can be given several times.",
 )
 @click.option("--type", "type_name", help="Filter by the name of the workflow type.")
 @click.option("--tag", help="Filter by tag.")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     **examples(
         "flowy show --domain photos lake",
         "flowy show --domain photos lake --follow",
-        "flowy show --domain photos lake --code flowy.tutorial    which signals it waits for",
+        "flowy show --domain shop order-42 --code shop    for which signals it waits",
         "flowy show --domain photos lake --report lake.html",
     ),
 )
@@ -127,7 +127,7 @@ def show_execution(
     )
     if in_json:
         described.pop("ResponseMetadata", None)
-        open_ = {"waits": list(map(_wait_text, waits))} if waits else {}
+        open_ = {"waits": [wait.until for wait in waits]} if waits else {}
         click.echo(json_text({**described, **texts, **open_}))
         return
     _print_facts(info, described["openCounts"], events, texts)
@@ -135,7 +135,7 @@ def show_execution(
     if waits:
         click.echo("\nIt waits (times in UTC):")
     for wait in waits:
-        click.echo(f"- {safe_lines(_wait_text(wait))}")
+        click.echo(f"- {safe_lines(wait.until)}")
 
 
 def _print_facts(
@@ -198,12 +198,6 @@ def _waits(
         (cls.flowy_type.name, cls.flowy_type.version): cls for cls in scan(*packages).workflows
     }
     return waits(events, Workers(None, None, (), workflows, payloads), execution)
-
-
-def _wait_text(wait: Wait) -> str:
-    if wait.times_out is None:
-        return wait.sentence
-    return f"{wait.sentence}; it times out at {instant_text(wait.times_out)}"
 
 
 def _write_page(

@@ -70,9 +70,9 @@ def register_domain(client: SwfClient, name: str, retention: int, in_json: bool)
     short_help="Start an execution of a workflow.",
     **examples(
         "flowy start --domain photos flowy.tutorial:ImageCategorization lake.jpg 150",
-        "flowy start --domain photos --wait flowy.tutorial:ImageCategorization lake.jpg",
+        "flowy start --domain shop --wait shop.orders:Order 42",
         "flowy start --domain shop order:1.0 --input '{\"number\": 42}'",
-        "flowy start --domain shop shop.orders:Refund -- -5    arguments that begin with a dash",
+        "flowy start --domain shop shop.orders:Refund -- -5    a negative argument",
     ),
 )
 @click.option("--workflow-id", help="Workflow ID of the execution; random by default.")

@@ -91,7 +91,7 @@ class WorkerSet(NamedTuple):
     short_help="Run activities and workflows until SIGINT or SIGTERM.",
     **examples(
         "flowy worker --domain photos --task-list image_processing flowy.tutorial",
-        "flowy worker --domain shop --task-list cards --activities --processes 4 shop.cards",
+        "flowy worker --domain shop --task-list cards --processes 4 shop.cards",
         "flowy worker --domain shop --task-list decisions --workflows shop.orders",
     ),
 )

@@ -272,6 +272,9 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
                 names.owner(node.func),
                 _LOCAL_TIME if is_local else "",
             )
+        elif isinstance(node, ast.Global):
+            text = f"the global variable {', '.join(node.names)}"
+            yield CallExpression(text, node.lineno + line_before, 0, None, None, "an argument")
         elif isinstance(node, ast.Attribute | ast.Name) and (instead := names.variable(node)):
             text = ast.unparse(node)
             yield CallExpression(text, node.lineno + line_before, 0, None, None, instead)

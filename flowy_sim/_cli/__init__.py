@@ -51,7 +51,7 @@ Examples:
   flowy-sim run photo.jpg         the same with your own photo
   flowy-sim run shop:Order 42     your own workflow
   flowy-sim explore shop:Order 42 which orders and faults break it?
-  flowy-sim replay shop hists/    does the current code make the same decisions?
+  flowy-sim replay shop hists/    does the code make the same decisions?
   flowy-sim verify history.json   does the simulator write the same history?
   flowy-sim serve                 an endpoint for clients in any language
   flowy-sim console --db swf.db   what is in a file of 'serve', in a browser

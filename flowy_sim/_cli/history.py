@@ -10,8 +10,8 @@ import click
 
 _EXAMPLE = """\b
 Examples:
-  flowy-sim history --from-aws --domain shop --status FAILED --since 2024-05-01
-  flowy-sim history --endpoint-url http://127.0.0.1:4567 --domain shop --workflow-id order-1
+  flowy-sim history --from-aws --domain shop --status FAILED --limit 20
+  flowy-sim history --endpoint-url http://127.0.0.1:4567 --domain shop
   flowy-sim verify histories"""
 
 #: Those of `flowy.executions.STATUSES`, which is slow to import, and all closed ones together.
@@ -48,8 +48,10 @@ def _domains(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option("--run-id", metavar="ID", help="Run to record; requires --workflow-id.")
 @click.option(
     "--status",
+    metavar="STATUS",
     type=click.Choice(_STATUSES, case_sensitive=False),
-    help="Filter by status.",
+    help="Filter by status: OPEN, CLOSED, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or "
+    "CONTINUED_AS_NEW.",
 )
 @click.option(
     "--type", "type_name", metavar="NAME", help="Filter by the name of the workflow type."

@@ -33,7 +33,7 @@ Examples:
   flowy-sim run shop.orders:Order 42 '{"gift": true}' --history order.json
   flowy-sim run shop.orders:Order 42 --stub 'charge:1=result:"paid"'
   flowy-sim run shop.orders:Order 42 --aws --region eu-west-1 --domain shop
-  flowy-sim run --decider shop:decide --worker shop:work --start order:1 --input 42
+  flowy-sim run --decider shop:decide --worker shop:work --start order:1
   flowy-sim run shop.orders:Refund -- -5    arguments that begin with a dash
 
 The exit status is 0 only if the execution completed; it is 2 for wrong options."""

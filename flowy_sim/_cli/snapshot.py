@@ -14,7 +14,7 @@ _EXAMPLE = """\b
 Examples:
   flowy-sim snapshot --db swf.db -o everything.db
   flowy-sim snapshot --endpoint-url http://127.0.0.1:4567 -o now.db
-  flowy-sim snapshot --db swf.db --domain shop --workflow-id order-1 > order-1.db"""
+  flowy-sim snapshot --db swf.db --domain shop --workflow-id order-1 > 1.db"""
 
 
 @click.command(epilog=_EXAMPLE, short_help="Copy simulations, or executions, into a file.")

@@ -16,6 +16,7 @@ import click
 
 from flowy._cli import parse_argument
 from flowy._installation import install_command
+from flowy._safe_text import safe_text
 from flowy._workers import registration
 from flowy._workers.registration import load_workflow, scan
 from flowy.activity import Activity
@@ -167,17 +168,18 @@ def _sample() -> str:
 
 def _photograph(word: str) -> str:
     """Return the file or URL of a photo, or raise an error; the user probably meant a workflow."""
+    shown = safe_text(word)
     if word.endswith(".py"):
         raise click.ClickException(
-            f"{word} is a Python file; name the workflow as module:Class, such as "
+            f"{shown} is a Python file; name the workflow as module:Class, such as "
             f"{Path(word).stem}:Order"
         )
     if "://" in word or Path(word).is_file():
         return word
     if Path(word).is_dir():
-        raise click.ClickException(f"{word} is a folder; give one photo")
+        raise click.ClickException(f"{shown} is a folder; give one photo")
     raise click.ClickException(
-        f"{word} is neither a file nor a URL of a photo, nor a workflow in the form module:Class, "
+        f"{shown} is neither a file nor a URL of a photo, nor a workflow in the form module:Class, "
         "such as shop.orders:Order"
     )
 

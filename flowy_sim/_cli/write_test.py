@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   flowy-sim write-test shop.orders:Order order-7.json -o tests/test_order_7.py
-  flowy-sim write-test --decider shop:decide order-7.json -o tests/test_order_7.py
+  flowy-sim write-test --decider shop:decide order-7.json -o test_order_7.py
   flowy history --domain shop order-7 --output order-7.json"""
 
 

@@ -83,11 +83,8 @@ class Responder:
         """
         request_id = self._simulation.request_id()
         try:
-            parsed = await self._simulation.threads.call_in_event_loop(
-                operation_model.name,
-                json.loads(request["body"]),
-                client.meta.region_name,
-                self._poll_seconds,
+            parsed = await self._call_in_event_loop(
+                client, operation_model.name, json.loads(request["body"])
             )
         except Fault as fault:
             return _refusal(request, fault, request_id)
@@ -120,6 +117,12 @@ class Responder:
     def _call(self, client: Any, operation: str, members: dict[str, Any]) -> dict[str, Any]:
         region = client.meta.region_name
         return self._simulation.threads.call(operation, members, region, self._poll_seconds)
+
+    async def _call_in_event_loop(
+        self, client: Any, operation: str, members: dict[str, Any]
+    ) -> dict[str, Any]:
+        threads, region = self._simulation.threads, client.meta.region_name
+        return await threads.call_in_event_loop(operation, members, region, self._poll_seconds)
 
 
 class _SendingEvents:

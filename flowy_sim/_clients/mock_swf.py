@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -46,7 +47,9 @@ def mock_swf(
     Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
     created before it or within it. Other services are not affected, so it works inside moto's
     ``mock_aws`` and around it. If several are nested, the innermost answers. If several threads use
-    one each, each answers the calls of its own thread, and those of clients created there.
+    one each, each answers the calls of its own thread, and those of clients created there. A thread
+    that is still waiting for an answer at the end of the last one is ended, so that it never calls
+    AWS.
 
     Args:
         simulation: the simulation that answers; a new one each time by default.
@@ -143,7 +146,10 @@ class _Mocks:
             if operation_model.service_model.service_name == "swf":
                 responder = self._answering(client)
                 if responder is not None:
-                    return responder.make_request(client, operation_model, *arguments)
+                    answer = responder.make_request(client, operation_model, *arguments)
+                    if self._answering(client) is None:
+                        _end_thread()
+                    return answer
             return make_request(client, operation_model, *arguments)
 
         return make_request_here
@@ -176,6 +182,24 @@ class _Mocks:
             return client
 
         return create_client_here
+
+
+def _end_thread() -> None:
+    """End the current thread, which has waited until after the end: its next call would reach AWS.
+
+    Raises:
+        SystemExit: always.
+    """
+    thread: Any = threading.current_thread()
+    report = thread._invoke_excepthook
+
+    def report_others(*arguments: Any) -> None:
+        # pytest reports this one, too.
+        if not isinstance(sys.exception(), SystemExit):
+            report(*arguments)
+
+    thread._invoke_excepthook = report_others
+    raise SystemExit
 
 
 _BOUND = "_flowy_sim_responder"

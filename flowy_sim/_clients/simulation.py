@@ -172,11 +172,12 @@ class Simulation:
         """
         return self.host.time_skipping.skip(until)
 
-    def lists_with_tasks(self, domain: str) -> set[tuple[str, str]]:
+    def lists_with_tasks(self, domain: str, region: str | None = None) -> set[tuple[str, str]]:
         """Return the task lists on which a poll would find a task now.
 
         Args:
-            domain: the domain's name, of the simulation's region.
+            domain: the domain's name.
+            region: its region; the simulation's by default.
 
         Returns:
             ``PollForDecisionTask`` or ``PollForActivityTask``, and the list's name, of each; none
@@ -185,7 +186,7 @@ class Simulation:
         with self._lock:
             if self.clock.runs:
                 self.host.engines.run_until(self.host.time_skipping.present())
-            engine = self.engine()
+            engine = self.host.engines.of(region or self.region)
             found = engine.lists_with_tasks(domain) if domain in engine.domains else ()
             return {(POLL_OF[kind], name) for kind, _, name in found}
 

@@ -71,6 +71,13 @@ class Wait:
     times_out: datetime | None = None
     event_id: int | None = None
 
+    @property
+    def until(self) -> str:
+        """The sentence, with the instant at which the task times out."""
+        if self.times_out is None:
+            return self.sentence
+        return f"{self.sentence}; it times out at {_instant(self.times_out)}"
+
 
 class OpenRun(Protocol):
     """An open execution, such as a `flowy_sim.testing.Run`."""

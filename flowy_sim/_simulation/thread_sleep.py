@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 
 from flowy._safe_text import safe_logger
 from flowy_sim._simulation.time_skipping import Sleep
@@ -34,6 +35,8 @@ class SleepingThreads:
         threads: the threads that call the simulation.
         runner: a thread that moves the time itself, and does not sleep; None if there is none.
     """
+
+    can_be_suspended = False
 
     def __init__(self, threads: Threads, runner: threading.Thread | None = None) -> None:
         self._threads = threads
@@ -66,6 +69,10 @@ class SleepingThreads:
                     _really_wait(condition, pause)
             finally:
                 self._threads.end_sleep(sleep)
+
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Refuse to be suspended: a thread waits by itself."""
+        raise NotImplementedError
 
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Sleep until something happens in the event loop of this thread."""

@@ -4,7 +4,8 @@ While it is active, every module's reference to `time.sleep` is replaced, becaus
 sleep`` keeps one of its own. The replacement really sleeps unless it is called by code that sleeps
 virtually. freezegun finds references in the same way. `threading.Event.wait` and
 `threading.Condition.wait` with a timeout are replaced, too; they release their locks by the methods
-that any lock has for a condition. asyncio follows through the clock of its event loops; see
+that any lock has for a condition. A poll loop can be suspended, so it also waits without a timeout,
+and joins threads, while others go on. asyncio follows through the clock of its event loops; see
 `flowy_sim._simulation.event_loop_time`.
 
 Code of the standard library that waits again and again until a real clock has reached an instant,
@@ -20,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from math import inf
 from types import FrameType
 from typing import Any, Protocol
 
@@ -29,6 +31,7 @@ from flowy_sim._simulation.event_loop_time import IdleSleeper, simulated_time
 really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
+_really_join = threading.Thread.join
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
@@ -38,7 +41,13 @@ logger = safe_logger("flowy_sim")
 
 
 class Sleeper(IdleSleeper, Protocol):
-    """Code that may sleep virtually."""
+    """Code that may sleep virtually.
+
+    Attributes:
+        can_be_suspended: whether other code in its thread goes on while it waits.
+    """
+
+    can_be_suspended: bool
 
     def sleeps(self) -> bool:
         """Return whether the code that runs sleeps virtually."""
@@ -46,6 +55,15 @@ class Sleeper(IdleSleeper, Protocol):
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""
+        ...
+
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Wait until `woken` returns that it is over; only if it can be suspended.
+
+        Args:
+            woken: is called with the real seconds for which it may wait.
+            seconds: the number of seconds after which to wait no longer.
+        """
         ...
 
 
@@ -66,6 +84,7 @@ class _Sleepers:
                     names[name] = _sleep
             self._active.append(sleeper)
             threading.Condition.wait = _wait  # type: ignore[method-assign]
+            threading.Thread.join = _join  # type: ignore[method-assign]
             asyncio.BaseEventLoop.run_forever = _run_forever  # type: ignore[method-assign]
 
     def leave(self, sleeper: Sleeper) -> None:
@@ -74,6 +93,7 @@ class _Sleepers:
             if self._active:
                 return
             threading.Condition.wait = _really_wait  # type: ignore[method-assign]
+            threading.Thread.join = _really_join  # type: ignore[method-assign]
             asyncio.BaseEventLoop.run_forever = (  # type: ignore[method-assign]
                 _really_run_forever
             )
@@ -124,9 +144,11 @@ def _run_forever(self: asyncio.BaseEventLoop) -> None:
 
 
 def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
-    sleeper = None if timeout is None or timeout <= 0 else _sleepers.running()
-    if timeout is None or sleeper is None:
+    sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
+    if sleeper is None or (timeout is None and not sleeper.can_be_suspended):
         return _really_wait(self, timeout)
+    if timeout is None:
+        return _wait_virtually(self, timeout, sleeper)
     caller = sys._getframe(1)
     is_event = caller.f_code is threading.Event.wait.__code__
     if caller.f_globals.get("__name__") in _REAL_TIME and not is_event:
@@ -134,6 +156,19 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
         logger.warning("%s waits in real time for up to %g seconds", where, timeout)
         return _really_wait(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
+    if sleeper is None or not sleeper.can_be_suspended:
+        _really_join(self, timeout)
+        return
+
+    def woken(seconds: float) -> bool:
+        _really_join(self, seconds)
+        return not self.is_alive()
+
+    sleeper.wait(woken, inf if timeout is None else timeout)
 
 
 _REAL_TIME = frozenset({"threading", "queue"})
@@ -155,21 +190,24 @@ def place_of_wait(frame: FrameType) -> str:
     return f"{caller.f_code.co_filename}:{caller.f_lineno}"
 
 
-def _wait_virtually(condition: Any, timeout: float, sleeper: Sleeper) -> bool:
+def _wait_virtually(condition: Any, timeout: float | None, sleeper: Sleeper) -> bool:
     """Wait as `threading.Condition.wait` does, but sleep virtually meanwhile."""
     waiter = threading.Lock()
     waiter.acquire()
     notified = False
 
-    def woken() -> bool:
+    def woken(seconds: float = 0) -> bool:
         nonlocal notified
-        notified = notified or waiter.acquire(blocking=False)
+        notified = notified or waiter.acquire(timeout=seconds)
         return notified
 
     condition._waiters.append(waiter)
     saved = condition._release_save()
     try:
-        sleeper.sleep(timeout, woken)
+        if timeout is None:
+            sleeper.wait(woken)
+        else:
+            sleeper.sleep(timeout, woken)
         return woken()
     finally:
         condition._acquire_restore(saved)

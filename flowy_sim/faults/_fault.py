@@ -243,15 +243,17 @@ class _Risk:
         name: its description, which names the choice whether it strikes.
         eventually: whether it strikes at the latest when nothing else is left to do.
         left: how many times it may still strike.
+        always: whether it can strike at any time.
     """
 
-    __slots__ = ("eventually", "fault", "left", "name")
+    __slots__ = ("always", "eventually", "fault", "left", "name")
 
     def __init__(self, fault: InjectedFault) -> None:
         self.fault = fault
         self.name = fault.describe()
         self.eventually = fault.eventually
         self.left = fault.most
+        self.always = type(fault).can_strike is InjectedFault.can_strike
 
 
 class _RisksOf(dict[str, list[_Risk]]):
@@ -399,8 +401,10 @@ class FaultInjector:
     def _striking(self, risks: Iterable[_Risk]) -> _Risk | None:
         """Return the first fault that is chosen to strike; None if none is."""
         for risk in risks:
-            possible = risk.left > 0 and (self._most > 0 or risk.eventually)
-            if possible and risk.fault.can_strike(self._target) and self._choose(risk.name, 2) > 0:
+            if risk.left == 0 or (self._most == 0 and not risk.eventually):
+                continue
+            can_strike = risk.always or risk.fault.can_strike(self._target)
+            if can_strike and self._choose(risk.name, 2) > 0:
                 return risk
         return None
 

@@ -108,8 +108,8 @@ class GradualDeploy(_BetweenTurns):
     While both run, an old decider may get the task of an execution in which a new one has called
     `patched`. It cannot replay it: its task times out, until a new decider takes it. Don't blame
     the workflow for that, but the order of the deployment: stop the old deciders before the new
-    code decides, or deploy the call of `patched` first and what depends on it later. For the same
-    reason, the old deciders stay only while no open execution has met a patch.
+    ones start, or give the new code a new version. For the same reason, the old deciders stay only
+    while no open execution has met a patch.
 
     Attributes:
         workflows: the new classes. Each replaces the class that declares the same type.

@@ -75,7 +75,7 @@ def run_in_event_loop(coroutine: Coroutine[Any, Any, object]) -> None:
     loop.close()
 
 
-def run_in_coroutines(loop: Any) -> None:
+def run_in_strands(loop: Any) -> None:
     """Let the default executor of an event loop run functions in strands."""
     executed = loop.run_in_executor
 

@@ -36,8 +36,8 @@ from flowy_sim.testing._coroutines import (
     await_in_strand,
     is_async,
     no_running_event_loop,
-    run_in_coroutines,
     run_in_event_loop,
+    run_in_strands,
     runs_in_strand,
     sleep_in_event_loop,
 )
@@ -249,7 +249,7 @@ class LoopWorker:
         self._event_loops = [each for each in self._event_loops if not each.is_closed()]
         if loop not in self._event_loops:
             self._event_loops.append(loop)
-            run_in_coroutines(loop)
+            run_in_strands(loop)
 
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""

@@ -51,18 +51,18 @@ from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stub_dispatch import StubbedActivity
-from flowy_sim.testing._worker_pool import PollingWorker, WorkerClient, WorkerPool
+from flowy_sim.testing._worker_pool import (
+    GRACE,
+    LOOK,
+    PollingWorker,
+    WorkerClient,
+    WorkerPool,
+)
 
 _MOST_OPEN = 5
 _NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
 _DEFAULT_TIMEOUT = 3600
 """Seconds after which a task without a time-out counts as lost."""
-
-_LOOK = 0.005
-"""Real seconds between two looks for calls of threads that poll loops have started."""
-
-_GRACE = 4
-"""The number of looks in a row for which such a thread is busy although it does not compute."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -308,6 +308,7 @@ class Scheduler:
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
         pools = self.pools
+        changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
         waiting = self.worker_client.waiting()
         order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
         ready = [index for index in order if pools[index].is_ready(waiting)]
@@ -320,28 +321,29 @@ class Scheduler:
                 and pool.is_ready_for_strangers(unknown)
             ]
         if not ready:
-            return self._wait_for_threads() and self.take_turn()
+            return self._wait_for_threads(changes) and self.take_turn()
         chosen = ready[self._choose("turn", len(ready)) if len(ready) > 1 else 0]
         self._next = (chosen + 1) % len(pools)
         self._run_once(pools[chosen])
         return True
 
-    def _wait_for_threads(self) -> bool:
+    def _wait_for_threads(self, changes: int) -> bool:
         """Wait while threads that poll loops have started compute; return whether one has called.
 
         A thread gets a moment to begin. One that then waits for something does not hold up time.
+
+        Args:
+            changes: the number of changes before the lists of tasks were looked at.
         """
-        if not self._loop_pools or not self.simulation.threads.another_can_call():
-            return False
-        time_skipping = self.simulation.host.time_skipping
-        changes, looks = time_skipping.changes, 0
-        while looks < _GRACE:
-            really_sleep(_LOOK)
-            # A thread that waits for the interpreter's lock does not seem to compute.
-            looks = 0 if self.simulation.threads.another_computes() else looks + 1
+        threads, time_skipping = self.simulation.threads, self.simulation.host.time_skipping
+        looks = 0
+        while self._loop_pools and looks < GRACE and threads.another_can_call():
             if time_skipping.changes != changes:
                 return True
-        return False
+            really_sleep(LOOK)
+            # A thread that waits for the interpreter's lock does not seem to compute.
+            looks = 0 if threads.another_computes() else looks + 1
+        return time_skipping.changes != changes
 
     def _run_once(self, pool: WorkerPool) -> None:
         client = self.worker_client

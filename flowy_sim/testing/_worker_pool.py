@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import inf
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from flowy._client import fault_code
@@ -24,6 +26,12 @@ from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
 from flowy_sim.testing._watchdog import Watchdog
+
+LOOK = 0.005
+"""Real seconds between two looks for what threads do that poll loops have started."""
+
+GRACE = 4
+"""The number of looks for which such a thread counts as busy although it does not compute."""
 
 PolledList = tuple[str, str]
 """A task list: the operation that polls it, and its name."""
@@ -116,6 +124,8 @@ class WorkerClient(Client):
     """
 
     virtual_sleep = True
+    can_be_suspended = True
+
     fault_injector: FaultInjector
     assign_answers: Callable[[Reply, Reply], Reply | None]
     wake_after: Callable[[float], tuple[int, int]]
@@ -130,7 +140,7 @@ class WorkerClient(Client):
     ) -> None:
         super().__init__(simulation, simulation.region, poll_seconds=0)
         self._domain = domain
-        self._other_domains: list[str] = []
+        self._elsewhere: dict[_Elsewhere, None] = {}
         self._thread = threading.get_ident()
         self._is_calling = False
         self._tasks: dict[str, Reply] = {}
@@ -215,9 +225,9 @@ class WorkerClient(Client):
     def waiting(self) -> set[PolledList]:
         """Return the lists on which a poll would find a task now."""
         waiting = self._simulation.lists_with_tasks(self._domain)
-        for domain in self._other_domains:
-            found = self._simulation.lists_with_tasks(domain)
-            waiting.update((poll, _in_domain(name, domain)) for poll, name in found)
+        for place in self._elsewhere:
+            found = self._simulation.lists_with_tasks(place.domain, place.region)
+            waiting.update((poll, place.named(name)) for poll, name in found)
         waiting.update(polled for polled, tasks in self.late.items() if tasks)
         return waiting
 
@@ -225,25 +235,22 @@ class WorkerClient(Client):
         """Make a call that a poll loop is about to make with a client of its own.
 
         Returns:
-            The reply; None if no loop makes the call, or makes it in another region.
+            The reply; None if no loop makes the call.
 
         Raises:
             Fault: the call is refused.
         """
         if threading.get_ident() != self._thread:
             self._assign_in_thread(operation, request, region)
-        return self._intercept(self._call, operation, request, region)
-
-    def _is_own(self, region: str) -> bool:
-        return self.sleeps() and region == self._region
+        return self._intercept(self._call_in, operation, request, region)
 
     def _intercept(
-        self, call: Callable[[str, Reply], Reply], operation: str, request: Reply, region: str
+        self, call: Callable[[str, Reply, str], Reply], operation: str, request: Reply, region: str
     ) -> Reply | None:
-        if not self._is_own(region):
+        if not self.sleeps():
             return None
         try:
-            reply = call(operation, request)
+            reply = call(operation, request, region)
         except ClientError as error:
             if getattr(error, "injected", False):
                 raise
@@ -255,9 +262,9 @@ class WorkerClient(Client):
         self, operation: str, request: Reply, region: str
     ) -> Reply | None:
         """Make a call of a coroutine, as `intercept` does, but suspend only that while it polls."""
-        if self._is_own(region) and _is_poll(operation, request):
+        if self.sleeps() and _is_poll(operation, request):
             assert self.loop is not None
-            await self.loop.poll_in_event_loop(self._polled_list(operation, request))
+            await self.loop.poll_in_event_loop(self._polled_list(operation, request, region))
         return self._intercept(self._call_now, operation, request, region)
 
     def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
@@ -292,6 +299,19 @@ class WorkerClient(Client):
         else:
             really_wait(seconds, woken)
 
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Let the poll loop wait, for some simulated time, until `woken` returns that it is over.
+
+        It really waits while its threads compute. Then it is suspended: they wait for other code.
+        """
+        assert self.loop is not None
+        looks = 0
+        while not woken(LOOK):
+            looks = 0 if self._simulation.threads.another_computes() else looks + 1
+            if looks >= GRACE and self.virtual_sleep:
+                self.loop.sleep(seconds, lambda: woken(0))
+                return
+
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Let the poll loop wait until something happens in its event loop."""
         assert self.loop is not None
@@ -310,8 +330,9 @@ class WorkerClient(Client):
         """Make a call of a coroutine of the poll loop; others go on while it polls."""
         assert self.loop is not None
         if _is_poll(operation, arguments):
-            await self.loop.poll_in_event_loop(self._polled_list(operation, arguments))
-        return self._call_now(operation, arguments)
+            polled = self._polled_list(operation, arguments, self._region)
+            await self.loop.poll_in_event_loop(polled)
+        return self._call_now(operation, arguments, self._region)
 
     def _blocked(self, frame: FrameType) -> None:
         if self.loop is not None:
@@ -320,16 +341,19 @@ class WorkerClient(Client):
     def _call(self, operation: str, arguments: Reply) -> Reply:
         if threading.get_ident() != self._thread:
             return super()._call(operation, arguments)
+        return self._call_in(operation, arguments, self._region)
+
+    def _call_in(self, operation: str, arguments: Reply, region: str) -> Reply:
         if self.loop is None:
-            return self._make_call(operation, arguments)
+            return self._make_call(operation, arguments, region)
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
-            self.loop.poll(self._polled_list(operation, arguments))
-        return self._call_now(operation, arguments)
+            self.loop.poll(self._polled_list(operation, arguments, region))
+        return self._call_now(operation, arguments, region)
 
-    def _call_now(self, operation: str, arguments: Reply) -> Reply:
+    def _call_now(self, operation: str, arguments: Reply, region: str) -> Reply:
         assert self.loop is not None
-        reply, error = self._call_for_loop(operation, arguments)
+        reply, error = self._call_for_loop(operation, arguments, region)
         if error is None:
             return reply
         if not isinstance(error, Exception):
@@ -337,23 +361,25 @@ class WorkerClient(Client):
         raise error
 
     def _call_for_loop(
-        self, operation: str, arguments: Reply
+        self, operation: str, arguments: Reply, region: str
     ) -> tuple[Reply, BaseException | None]:
         assert self.loop is not None
         loop, self._is_calling = self.loop, True
         try:
-            reply = self._make_call(operation, arguments)
+            reply = self._make_call(operation, arguments, region)
         except BaseException as error:
             loop.answers.append((operation, type(error).__name__))
             return {}, error
         finally:
             self._is_calling = False
         if not is_query(operation) and (operation not in POLLS or reply.get("taskToken")):
-            self._simulation.host.time_skipping.take_time(self._region)
+            self._simulation.host.time_skipping.take_time(region)
         loop.answers.append((operation, reply))
         return reply, None
 
-    def _make_call(self, operation: str, arguments: Reply) -> Reply:
+    def _make_call(self, operation: str, arguments: Reply, region: str) -> Reply:
+        if region != self._region:
+            return self._call_elsewhere(operation, arguments, region)
         task = self._current_task
         if self.loop is not None:
             # It may have polled other tasks since.
@@ -376,16 +402,24 @@ class WorkerClient(Client):
             return {}
         return self._respond(call)
 
-    def _polled_list(self, operation: str, arguments: Reply) -> PolledList:
-        domain, name = arguments["domain"], arguments["taskList"]["name"]
-        if domain == self._domain:
+    def _call_elsewhere(self, operation: str, arguments: Reply, region: str) -> Reply:
+        """Make a call in another region. Neither faults nor stubs apply there."""
+        client = self._simulation.client(region, poll_seconds=0)
+        reply: Reply = getattr(client, xform_name(operation))(**arguments)
+        if reply.get("taskToken"):
+            self.received.append(reply)
+        return reply
+
+    def _polled_list(self, operation: str, arguments: Reply, region: str) -> PolledList:
+        other = "" if region == self._region else region
+        place, name = _Elsewhere(other, arguments["domain"]), arguments["taskList"]["name"]
+        if place == ("", self._domain):
             return operation, name
-        if domain not in self._other_domains:
-            self._other_domains.append(domain)
-        return operation, _in_domain(name, domain)
+        self._elsewhere[place] = None
+        return operation, place.named(name)
 
     def _poll(self, call: WorkerCall) -> Reply:
-        polled = self._polled_list(call.operation, call.request)
+        polled = self._polled_list(call.operation, call.request, self._region)
         self.polled.append(polled)
         late = self.late.get(polled)
         reply = late.popleft() if late else self.fault_injector.call(call)
@@ -424,8 +458,21 @@ def _is_poll(operation: str, arguments: Reply) -> bool:
     return operation in POLLS and "nextPageToken" not in arguments and is_whole
 
 
-def _in_domain(name: str, domain: str) -> str:
-    return f"{name} of the domain {domain}"
+class _Elsewhere(NamedTuple):
+    """A domain other than the runner's, or one of another region.
+
+    Attributes:
+        region: the region; empty for that of the runner.
+        domain: the name of the domain.
+    """
+
+    region: str
+    domain: str
+
+    def named(self, name: str) -> str:
+        """Return what a task list of that name is called."""
+        where = f" in {self.region}" if self.region else ""
+        return f"{name} of the domain {self.domain}{where}"
 
 
 class WorkerPool:

@@ -87,7 +87,8 @@ def test_stories_of_explored_runs_show_none_either(text: str) -> None:
     runner.run(Hostile, text)
     story.update(runner)
     story.add_accident(runner, text)
-    lines = [*story.lines(), headline(ValueError(text))]
+    error = ValueError(text)
+    lines = [*story.lines(error), headline(error)]
     assert not problems_of("".join(lines))
     assert not any("\n" in line for line in lines)
 
@@ -112,3 +113,10 @@ def test_files_of_histories_show_none_either(invoke: Any, folder: Any, command: 
     result = invoke(command, *words, str(folder))
     assert not problems_of(result.output)
     assert "␛[2Jbad.json" in result.output
+
+
+def test_an_argument_that_names_nothing_is_shown_harmlessly(invoke: Any) -> None:
+    result = invoke("run", "photo\u202e\x1b[2J.jpg")
+    assert result.exit_code == 1
+    assert not problems_of(result.output)
+    assert r"photo\u202e␛[2J.jpg is neither a file" in result.output

@@ -13,6 +13,7 @@ import pytest
 
 from flowy_sim import Simulation, mock_swf
 from flowy_sim.testing import Runner
+from flowy_sim.testing._loop_replay import replay_loop
 from tests.support import shop
 from tests.support.poll_loops import DOMAIN, decider, run
 
@@ -208,3 +209,18 @@ def test_runners_leave_coroutines_of_the_test_alone() -> None:
         return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(main()) < 5
+
+
+def test_a_decider_on_aiobotocore_is_replayed() -> None:
+    with mock_swf() as simulation:
+        asyncio.run(run_order())
+        [execution] = simulation.engine().executions.values()
+        history = simulation.client().get_workflow_execution_history(
+            domain=shop.DOMAIN, execution={"workflowId": "order-1", "runId": execution.run_id}
+        )["events"]
+
+    async def decider() -> None:
+        async with get_session().create_client("swf") as swf:
+            await decide(swf)
+
+    assert replay_loop(decider, history)

@@ -15,6 +15,7 @@ from tests.support.client_programs import (
     Programs,
     needs_aws,
     needs_javascript,
+    needs_javascript_v2,
     needs_simpleflow,
 )
 
@@ -61,6 +62,17 @@ def test_the_aws_cli_connects(at_real: Programs) -> None:
 @needs_javascript
 def test_the_sdk_for_javascript_connects(at_real: Programs) -> None:
     assert at_real.run("node", "-e", example("javascript")) == "no task\n"
+
+
+@needs_javascript_v2
+def test_the_older_sdk_for_javascript_connects(at_real: Programs) -> None:
+    assert at_real.run("node", "-e", example("javascript v2")) == "no task\n"
+
+
+@needs_javascript_v2
+def test_the_older_sdk_for_javascript_ignores_the_address(at_real: Programs) -> None:
+    code = 'console.log(new (require("aws-sdk").SWF)({ region: "us-east-1" }).endpoint.href)'
+    assert at_real.run("node", "-e", code) == "https://swf.us-east-1.amazonaws.com/\n"
 
 
 @needs_simpleflow

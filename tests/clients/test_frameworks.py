@@ -79,8 +79,12 @@ def garcon_flow() -> ModuleType:
     return flow
 
 
-def garcon_loops(flow: Any) -> Loops:
-    from garcon.activity import worker_runner
+def garcon_loops(flow: Any, threads: bool = False) -> Loops:
+    """Return the loops of garcon's decider and worker, which has a thread for each activity.
+
+    Faults don't strike threads, so what these run can be loops as well.
+    """
+    from garcon.activity import ActivityWorker, worker_runner
     from garcon.decider import DeciderWorker
 
     def decide() -> None:
@@ -88,7 +92,8 @@ def garcon_loops(flow: Any) -> Loops:
         while worker.run():
             pass
 
-    # In production, one thread works on each activity.
+    if threads:
+        return [decide, lambda: ActivityWorker(flow).run()]
     return [decide, lambda: worker_runner(flow.pay), lambda: worker_runner(flow.send)]
 
 
@@ -96,8 +101,9 @@ CARD = json.dumps({"card": "card 7"})
 
 
 @needs_module("garcon")
-def test_garcon_runs_and_replays(garcon_flow: Any) -> None:
-    run = run_order(Runner(Simulation()), garcon_loops(garcon_flow), CARD)
+@pytest.mark.parametrize("threads", [False, True])
+def test_garcon_runs_and_replays(garcon_flow: Any, threads: bool) -> None:
+    run = run_order(Runner(Simulation()), garcon_loops(garcon_flow, threads), CARD)
     assert run.status == "COMPLETED"
     assert [call.outcome for call in run.calls("orders_send")] == ["completed"]
     assert run.calls("orders_send")[0].result == {"send.shipped": "card 7 is charged"}

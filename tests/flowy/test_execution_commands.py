@@ -14,13 +14,14 @@ from click.testing import CliRunner, Result
 from flowy import Execution, Payloads, replay, start
 from flowy._cli import cli
 from flowy_sim import Simulation, mock_swf
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.example_workflows import Chain, Double, SumOfDoubles
 from tests.support.worker_loops import DOMAIN, attributes, carried_out, history, types, workers
 
 
 @pytest.fixture
 def simulation() -> Simulation:
-    return Simulation()
+    return Simulation(latency=EXACT_CALLS)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,10 +15,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flowy import ActivityProxy, Execution, Workflow, start, workflow
+from flowy import ActivityProxy, Execution, Workflow, WorkflowWorker, start, workflow
 from flowy._cli import cli, follow
+from flowy.tutorial import ImageCategorization
+from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy_sim import Simulation, mock_swf
 from flowy_sim._cli import cli as flowy_sim_cli
+from tests.support.exact_calls import EXACT_CALLS
 from tests.support.example_workflows import Chain, Double
 from tests.support.worker_loops import DOMAIN, attributes, history, types, workers
 
@@ -42,7 +46,7 @@ class Paused(Workflow):
 
 @pytest.fixture
 def simulation() -> Simulation:
-    return Simulation()
+    return Simulation(latency=EXACT_CALLS)
 
 
 @pytest.fixture
@@ -91,6 +95,20 @@ def test_what_an_open_execution_waits_for_is_shown_with_its_end(client: Any, bot
     ]
     waits = json.loads(answered("show", "--json", "one"))["waits"]
     assert [text.split()[0] for text in waits] == ["activity", "timer"]
+
+
+def test_the_page_about_workers_shows_what_is_shown(client: Any) -> None:
+    workers(client, [Double], [ImageCategorization])
+    for activity in (Resize, PredominantColor, RenameImage):
+        declared = activity.flowy_type
+        client.register_activity_type(
+            domain=DOMAIN, name=declared.name, version=declared.version, **declared.defaults
+        )
+    start(client, DOMAIN, ImageCategorization, "lake.jpg", workflow_id="lake")
+    WorkflowWorker(client, DOMAIN, "image_processing", [ImageCategorization]).run_once()
+    page = (Path(__file__).parents[2] / "docs" / "running.md").read_text(encoding="utf-8")
+    _, shown = answered("show", "lake").split("\n\nIt waits")
+    assert f"```text\nIt waits{shown}```\n" in page
 
 
 def test_a_task_that_a_worker_holds_is_shown_with_the_worker(client: Any, both: Any) -> None:
@@ -305,9 +323,9 @@ def commands() -> Iterator[Any]:
 
 @pytest.mark.parametrize("command", list(commands()))
 def test_the_help_of_every_command_has_examples(command: click.Command) -> None:
-    result = CliRunner().invoke(command, ["--help"])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(command, ["--help"])
     assert re.search(r"Examples?:\n    ", result.output)
-    assert max(map(len, result.output.splitlines())) <= 100
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_a_terminal_gets_colours_and_a_file_does_not(

@@ -42,6 +42,9 @@ needs_javascript = _needs(
     "Node.js or npm",
     shutil.which("node") is not None and (NODE_MODULES / "@aws-sdk" / "client-swf").exists(),
 )
+needs_javascript_v2 = _needs(
+    "Node.js or npm", shutil.which("node") is not None and (NODE_MODULES / "aws-sdk").exists()
+)
 needs_go = _needs("Go", GO.exists())
 needs_java = _needs("a JDK or Maven", shutil.which("java") is not None and JAVA.exists())
 
@@ -68,6 +71,7 @@ class Programs:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
             "NODE_PATH": str(NODE_MODULES),
+            "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE": "1",
             "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
         }

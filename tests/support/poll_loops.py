@@ -40,9 +40,9 @@ def register(client: Client) -> None:
     client.register_activity_type(domain=DOMAIN, name="step", version="1")
 
 
-def start(client: Client) -> flowy.Execution:
+def start(client: Client, domain: str = DOMAIN) -> flowy.Execution:
     reply = client.start_workflow_execution(
-        domain=DOMAIN,
+        domain=domain,
         workflowId="order-1",
         workflowType={"name": "order", "version": "1"},
         taskList={"name": "decisions"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from contextlib import suppress
@@ -18,7 +19,8 @@ from flowy_sim import Simulation
 from flowy_sim._cli import cli as main
 from flowy_sim.testing import Runner, Stubs
 from flowy_sim.testing._histories import save
-from flowy_sim.testing._loop_replay import Tolerance, replay_loop
+from flowy_sim.testing._loop_replay import replay_loop
+from flowy_sim.testing._recorded_decisions import Tolerance
 from flowy_sim.testing._run import Run
 
 SHOP = """
@@ -362,3 +364,91 @@ def test_golden_histories_of_a_decider_are_recorded_and_replayed(
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=2)
     assert "record it again: pytest --swf-record" in str(result.stdout)
+
+
+def test_a_function_that_makes_the_decider_is_replayed(shop: dict[str, Any], run: Run) -> None:
+    made: list[str] = []
+
+    def factory() -> Any:
+        made.append("decider")
+        return lambda client: shop["decide"](client)
+
+    assert replay_loop(factory, run.history)
+    assert made == ["decider"]
+    with pytest.raises(NonDeterminismError):
+        replay_loop(lambda: lambda client: shop["decide"](client, "refund"), run.history)
+
+
+def in_coroutine(shop: dict[str, Any], **changes: Any) -> Any:
+    """The decider as a coroutine: it polls in another thread of the event loop, and sleeps."""
+
+    async def decider() -> None:
+        client = boto3.client("swf", region_name="us-east-1")
+        while True:
+            await asyncio.to_thread(shop["decide"], client, **changes)
+            await asyncio.sleep(1000)
+
+    return decider
+
+
+def with_its_client(shop: dict[str, Any], **changes: Any) -> Any:
+    """The decider as a coroutine that is called with a client."""
+
+    async def decider(client: Any) -> None:
+        task = await client.poll_for_decision_task(
+            domain="simulated", taskList={"name": "deciders"}
+        )
+        sent: dict[str, Any] = {}
+
+        class Once:
+            def poll_for_decision_task(self, **members: Any) -> Any:
+                return task
+
+            def respond_decision_task_completed(self, **members: Any) -> None:
+                sent.update(members)
+
+        shop["decide"](Once(), **changes)
+        async with asyncio.timeout(3600):
+            await client.respond_decision_task_completed(**sent)
+
+    return decider
+
+
+@pytest.mark.parametrize("form", [in_coroutine, with_its_client])
+def test_a_decider_that_is_a_coroutine_is_replayed(
+    form: Any, shop: dict[str, Any], run: Run
+) -> None:
+    began = time.monotonic()
+    assert replay_loop(form(shop), run.history)
+    with pytest.raises(NonDeterminismError, match="refund"):
+        replay_loop(form(shop, first="refund"), run.history)
+    assert time.monotonic() - began < 10
+
+
+def test_an_instance_of_a_class_with_a_coroutine_is_replayed(
+    shop: dict[str, Any], run: Run
+) -> None:
+    class Decider:
+        def __init__(self) -> None:
+            self.decide = with_its_client(shop)
+
+        async def __call__(self, client: Any) -> None:
+            await self.decide(client)
+
+    assert replay_loop(Decider, run.history)
+
+
+def test_a_main_function_that_runs_an_event_loop_is_replayed(
+    shop: dict[str, Any], run: Run
+) -> None:
+    def main() -> None:
+        asyncio.run(in_coroutine(shop)())
+
+    assert replay_loop(main, run.history)
+
+
+def test_a_history_can_be_replayed_in_a_coroutine(shop: dict[str, Any], run: Run) -> None:
+    async def test() -> bool:
+        return replay_loop(in_coroutine(shop), run.history)
+
+    assert asyncio.run(test())

@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 
 from flowy_sim import Simulation, mock_swf
 from flowy_sim.explore import explore
@@ -362,6 +363,52 @@ def test_sleeps_of_loops_can_be_real() -> None:
     assert runner.finish(start(runner.simulation.client())).simulated_seconds == 0
 
 
+def test_loops_in_another_region_take_part() -> None:
+    done_elsewhere: list[str] = []
+    runner = Runner(Simulation())
+
+    def elsewhere() -> None:
+        client = boto3.client("swf", region_name="eu-west-1")
+        while True:
+            task = client.poll_for_decision_task(domain="there", taskList={"name": "decisions"})
+            if task.get("taskToken"):
+                client.respond_decision_task_completed(
+                    taskToken=task["taskToken"], decisions=[complete()]
+                )
+                done_elsewhere.append(task["workflowExecution"]["workflowId"])
+
+    def starter(client: Client) -> None:
+        there = boto3.client("swf", region_name="eu-west-1")
+        there.register_domain(name="there", workflowExecutionRetentionPeriodInDays="1")
+        there.register_workflow_type(domain="there", name="order", version="1")
+        while True:
+            task = poll(client, "work")
+            if task.get("taskToken"):
+                start(there, "there")
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    runner.loop(decider(("a", "work")))
+    runner.loop(starter)
+    runner.loop(elsewhere)
+    client = runner.simulation.client()
+    register(client)
+    execution = start(client)
+    assert runner.finish(execution).result == "done"
+    runner.advance()
+    assert done_elsewhere == ["order-1"]
+
+
+def test_a_loop_that_polls_in_another_region_is_named() -> None:
+    def elsewhere() -> None:
+        client = boto3.client("swf", region_name="eu-west-1")
+        client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+        while True:
+            client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+
+    with pytest.raises(StuckError, match="only 'decisions of the domain simulated in eu-west-1'"):
+        run(elsewhere)
+
+
 def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
     def state(*extra: Any) -> int:
         runner = Runner(Simulation())
@@ -383,3 +430,79 @@ def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
     sleepy = state(lambda client: time.sleep(1))
     assert len({state(), empty, sleepy}) == 3
     assert state() == state()
+
+
+def test_a_loop_may_start_threads_that_poll_forever_and_join_them() -> None:
+    def main() -> None:
+        def poll_forever() -> None:
+            client = boto3.client("swf")
+            while True:
+                work(client, "work")
+
+        threads = [threading.Thread(target=poll_forever, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert run(decider(("a", "work"), ("b", "work")), main).status == "COMPLETED"
+
+
+def test_threads_that_outlive_a_test_never_call_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_calls: list[str] = []
+    started: list[threading.Thread] = []
+
+    def make_request(client: Any, operation: Any, *arguments: Any) -> Any:
+        real_calls.append(operation.name)
+        raise OSError("there is no network")
+
+    monkeypatch.setattr(BaseClient, "_make_request", make_request)
+
+    def main() -> None:
+        client = boto3.client("swf")
+
+        def poll_forever() -> None:
+            while True:
+                with suppress(Exception):
+                    work(client, "work")
+
+        started.append(threading.Thread(target=poll_forever, daemon=True))
+        started[-1].start()
+        started[-1].join()
+
+    assert run(decider(("a", "work")), main).status == "COMPLETED"
+    for thread in started:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert real_calls == []
+
+
+@pytest.mark.parametrize("timeout", [None, 100])
+def test_a_loop_joins_a_thread_that_works_for_a_while(timeout: float | None) -> None:
+    ended: list[bool] = []
+
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            respond = client.respond_activity_task_completed
+            thread = threading.Thread(target=respond, kwargs={"taskToken": task["taskToken"]})
+            thread.start()
+            thread.join(timeout)
+            ended.append(not thread.is_alive())
+
+    found = run(decider(("a", "work")), worker)
+    assert (found.status, found.simulated_seconds, ended) == ("COMPLETED", 0, [True])
+
+
+def test_a_loop_may_wait_without_a_timeout_for_another_loop() -> None:
+    event = threading.Event()
+
+    def worker(client: Client) -> None:
+        event.wait()
+        work(client, "work")
+
+    def waker(client: Client) -> None:
+        work(client, "first")
+        event.set()
+
+    assert run(decider(("a", "first"), ("b", "work")), worker, waker).status == "COMPLETED"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -48,6 +50,33 @@ def test_a_signal_from_another_thread_wakes_a_runner_on_a_real_clock(seconds: in
     began = time.monotonic()
     assert run_and_signal(RealClock(), seconds) == "now"
     assert time.monotonic() - began < 10
+
+
+def test_what_another_process_sends_wakes_a_runner_on_a_real_clock() -> None:
+    simulation = Simulation(clock=RealClock())
+    runner = Runner(simulation)
+    client = simulation.client()
+    execution = runner.start(Waits)
+    program = "import sys; sys.stdin.readline(); print('\"from there\"', flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+
+        def relay() -> None:
+            assert process.stdout is not None
+            client.signal_workflow_execution(
+                domain=runner.domain,
+                workflowId=execution.workflow_id,
+                signalName="go",
+                input=process.stdout.readline().strip(),
+            )
+
+        thread = threading.Thread(target=relay)
+        thread.start()
+        print(file=process.stdin, flush=True)
+        assert runner.finish(execution).result == "from there"
+        thread.join()
 
 
 def test_a_runner_on_a_real_clock_is_stuck_when_no_thread_can_wake_it() -> None:
