@@ -63,6 +63,7 @@ class ExploreOptions:
     executor: str | None
     shard: str | None
     merge: bool
+    corpus: str | None
     story: str
     test_file: Path | None
     must_happen: bool
@@ -140,6 +141,12 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     "--shard",
     metavar="K/N",
     help="Part of the space to explore, such as 3/16, to share the work among several jobs.",
+)
+@click.option(
+    "--corpus",
+    metavar="FOLDER",
+    help="Folder that keeps what is worth trying first and what was not tried, to go on from there "
+    "next time.",
 )
 @click.option(
     "--merge",
@@ -225,6 +232,7 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 processes=options.processes or None,
                 executor=executor,
                 shard=options.shard,
+                corpus=options.corpus,
                 full_story=options.story == "full",
                 seed=options.seed,
                 choices=options.choices,

@@ -74,7 +74,7 @@ def replay(
     from flowy.payloads import Payloads
     from flowy_sim._cli.targets import polling_code
     from flowy_sim.testing._histories import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
-    from flowy_sim.testing._loop_replay import Tolerance
+    from flowy_sim.testing._recorded_decisions import Tolerance
     from flowy_sim.verify._comparison import count
 
     try:

@@ -27,7 +27,7 @@ from flowy_sim._console import actions, execution, executions, task_lists
 from flowy_sim._console.access import Access, LoginNeededError
 from flowy_sim._console.drawn import Drawer
 from flowy_sim._console.executions import Elsewhere
-from flowy_sim._console.renderer import render
+from flowy_sim._console.renderer import render, rendered
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
@@ -246,7 +246,7 @@ class Console:
         session = self._access.session(visit.request)
         is_new = not session
         session = session or secrets.token_urlsafe(32)
-        text = render(
+        text = await rendered(
             template,
             {
                 **content,

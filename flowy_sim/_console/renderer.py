@@ -6,8 +6,10 @@ also cuts it in the middle, for what is shown in a line.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from functools import cache
+from time import perf_counter
 from typing import Any
 
 from jinja2 import Environment
@@ -18,6 +20,9 @@ from flowy_sim._report.layout import duration
 from flowy_sim._report.page import environment as report_environment
 from flowy_sim._report.picture import MARKS
 from flowy_sim._simulation.clock import from_milliseconds
+
+_SLICE = 0.001
+"""The number of seconds for which a page is rendered before calls are answered again."""
 
 STATES = {
     "OPEN": "open",
@@ -39,6 +44,22 @@ def render(template: str, context: dict[str, Any]) -> str:
         context: what it shows, as plain data.
     """
     return environment().get_template(template).render(context)
+
+
+async def rendered(template: str, context: dict[str, Any]) -> str:
+    """Return a page, and let calls be answered in between.
+
+    Args:
+        template: the name of its template.
+        context: what it shows, as data that does not change meanwhile.
+    """
+    parts, until = [], perf_counter() + _SLICE
+    for part in environment().get_template(template).generate(context):
+        parts.append(part)
+        if perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + _SLICE
+    return "".join(parts)
 
 
 @cache

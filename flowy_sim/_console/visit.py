@@ -47,6 +47,7 @@ class Visit:
         self.query = query
         self.here = "." if depth == 0 else "/".join([".."] * depth)
         self._defaults = defaults
+        self._starts: dict[tuple[str, Place], str] = {}
 
     def link(self, page: str = "", place: Place | None = None, /, **members: Any) -> str:
         """Return the relative URL of a page.
@@ -56,19 +57,25 @@ class Visit:
             place: what it is about; by default, what this page is about.
             members: its parameters; those that are empty are left out.
         """
-        own = self.source.place
-        place = place or own
+        place = place or self.source.place
+        start = self._starts.get((page, place)) or self._start(page, place)
+        given = {name: value for name, value in members.items() if value != ""}
+        return start + ("&" * (start[-1] != "?") + encoded(given) if given else "")
+
+    def _start(self, page: str, place: Place) -> str:
+        """Return the URL of a page without its own parameters; lists link to it very often."""
         start = self.here
-        if place.simulation != own.simulation:
+        if place.simulation != self.source.place.simulation:
             start = "/".join(filter(None, (self.root, place.simulation)))
-        path = f"{start}/{PAGES}/{page}" if page else f"{start}/"
         names = {
             "account": place.account if place.account != self._defaults.account else "",
             "region": place.region if place.region != self._defaults.region else "",
             "domain": place.domain,
         }
-        query = {name: value for name, value in {**names, **members}.items() if value != ""}
-        return f"{path}?{encoded(query)}" if query else path
+        path = f"{start}/{PAGES}/{page}" if page else f"{start}/"
+        query = encoded({name: value for name, value in names.items() if value})
+        self._starts[page, place] = url = f"{path}?{query}"
+        return url
 
     @property
     def root(self) -> str:

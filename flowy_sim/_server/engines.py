@@ -11,6 +11,7 @@ from flowy_sim._engine.engine import Engine, first
 from flowy_sim._engine.faults import Fault, LimitExceededFault
 from flowy_sim._engine.latency import TIME_OUTS
 from flowy_sim._engine.life_cycles import LambdaTask
+from flowy_sim._engine.limits import Throttle
 from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._server.stub_definitions import Members
 from flowy_sim._server.stubs import CallFunction, ServedStubs
@@ -48,7 +49,7 @@ class ServedEngines(Engines):
         super().__init__(make)
         self._commit = commit
         self._planned = TimerQueue(first)
-        self.stubs = ServedStubs(self._carry_out, self.of, self.plan, call_function)
+        self.stubs = ServedStubs(self._carry_out_of_stub, self.of, self.plan, call_function)
         for each in stubs:
             self.stubs.add(each)
 
@@ -92,6 +93,17 @@ class ServedEngines(Engines):
         if engine.changes.count != before:
             self._commit(engine)
         return reply
+
+    def _carry_out_of_stub(
+        self, region: str, operation: str, request: Mapping[str, Any], instant: int
+    ) -> dict[str, Any]:
+        """Carry out a call of a stub, which uses nothing of the rates that clients have."""
+        engine = self.of(region)
+        throttle, engine.throttle = engine.throttle, Throttle(enabled=False)
+        try:
+            return self._carry_out(region, operation, request, instant)
+        finally:
+            engine.throttle = throttle
 
     def answer_function(
         self,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flowy import _checks
+from flowy._payloads.text import length
 from flowy.errors import ConfigurationError, FlowyError, SerializationError
 from flowy_sim._engine.lambda_functions import UNHANDLED, LambdaError
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
@@ -35,6 +36,7 @@ _ANSWER = ("result", "error", "timeout", "takes", "heartbeat", "url", "function"
 #: The value of ``takes`` for a worker that never answers.
 NEVER = "never"
 _MOST_REASON = 256
+_MOST_DETAILS = 32_768
 _INVOKE = re.compile(r"(.*)/2015-03-31/functions/([^/]+)/invocations/?")
 #: Real seconds for which a server has to run a Lambda function, at most.
 _MOST_SECONDS = 900
@@ -340,11 +342,11 @@ def _failure(error: object) -> StubFailure:
     if not isinstance(given, dict) or not {"reason"} <= given.keys() <= {"reason", "details"}:
         raise ValueError(f"error={error!r}: give a reason, or an object with reason and details.")
     reason, details = given["reason"], given.get("details", "")
-    if not isinstance(reason, str) or not isinstance(details, str) or len(reason) > _MOST_REASON:
-        raise ValueError(
-            f"error={error!r}: give reason and details as strings; a reason has at most "
-            f"{_MOST_REASON} characters."
-        )
+    for name, text, most in (("reason", reason, _MOST_REASON), ("details", details, _MOST_DETAILS)):
+        if not isinstance(text, str) or length(text) > most:
+            raise ValueError(
+                f"error={str(error)[:200]!r}: give {name} as a string of at most {most} characters."
+            )
     return StubFailure(reason, details)
 
 

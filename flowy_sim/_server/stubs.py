@@ -28,7 +28,7 @@ from flowy.errors import ConfigurationError
 from flowy_sim._engine import lambda_functions, tokens
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.faults import Fault, ThrottlingException
+from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import ActivityTask, LambdaTask
 from flowy_sim._engine.queues import DECISION
@@ -194,11 +194,7 @@ class ServedStubs:
                 "taskList": {"name": task_list.name},
                 "identity": IDENTITY,
             }
-            try:
-                task = self._carry_out(task_list.region, task_list.poll, request, instant)
-            except ThrottlingException:
-                self._plan(instant + 1000, self.serve)
-                return
+            task = self._carry_out(task_list.region, task_list.poll, request, instant)
             if not task.get("taskToken"):
                 del self._waiting[task_list]
             elif task_list.poll == ACTIVITY_POLL:

@@ -417,11 +417,20 @@ class Presence:
                 del self._pollers[task_list]
 
     def polled_lists(self) -> dict[TaskList, list[Poller]]:
-        """Return the pollers of each list that may poll it again: they are there, or just were."""
+        """Return the pollers of each list that may poll it again: they poll, or have just done so.
+
+        So may those that hold a task: they work.
+        """
         recently = self.now() - self.patience
+        holders = {str(held.holder) for held in self.open_tasks()}
         found: dict[TaskList, list[Poller]] = {}
         for task_list, pollers in self._pollers.items():
-            there = [each for each in pollers if each.alive() or each.last_call > recently]
+            there = [
+                each
+                for each in pollers
+                if each.last_call > recently
+                or (each.alive() and (each.waiting or str(each) in holders))
+            ]
             if there:
                 found[task_list] = there
         return found

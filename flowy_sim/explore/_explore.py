@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace as dc_replace
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from flowy import _checks
@@ -17,6 +20,7 @@ from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
+from flowy_sim.explore._corpus import Corpus
 from flowy_sim.explore._distribution import (
     begin_shard,
     explore_with_executor,
@@ -87,6 +91,7 @@ def find(
     processes: int | None = 1,
     executor: Executor | None = None,
     shard: str | None = None,
+    corpus: str | PathLike[str] | None = None,
     simulation: Simulation | None = None,
     seed: int | None = None,
     choices: str | None = None,
@@ -116,6 +121,8 @@ def find(
         shard: which part of the space to explore, such as ``3/16`` for the third of sixteen, so
             that several jobs can share the work. All shards together explore all of it, if none of
             them reaches a limit.
+        corpus: a folder in which explorations of this test keep what is worth trying first, and
+            what they have not tried, so that the next one goes on where this one stopped.
         simulation: a simulation that the simulations of all runs are made like: with its seed,
             region, account, limits and latency, and starting at its current time.
         seed: the seed of all simulations and of the random samples of a large space; by default
@@ -155,10 +162,16 @@ def find(
     with undisturbed():
         if choices is not None:
             return explorer.repeat(parse_choices(choices))
-        begun = None if part is None else begin_shard(explorer, part, runs, seconds)
-        if begun is not None and begun.failure is not None:
-            return begun
-        if executor is not None:
+        kept = None if corpus is None else Corpus(Path(corpus), test, setup, shard)
+        began = time.perf_counter()
+        failure = None if kept is None else kept.resume(explorer)
+        begun = None
+        if failure is None and part is not None and not (kept and kept.is_resumed):
+            begun = begin_shard(explorer, part, runs, seconds)
+            failure = begun.failure
+        if failure is not None:
+            found = explorer.report(began, failure)
+        elif executor is not None:
             subject = pickled(test, setup, observations)
             found = explore_with_executor(
                 explorer, subject, others["seed"], executor, processes, runs, seconds
@@ -167,6 +180,8 @@ def find(
             found = explore_in_processes(explorer, processes or cores, runs, seconds)
         else:
             found = explorer.explore(runs, seconds)
+        if kept is not None:
+            kept.keep(explorer, found.failure)
     if begun is not None and part is not None and part.number > 1:
         found = found.since(begun)  # What all shards begin with is counted by the first one.
     if other_processes and found.failure is None and (error := explorer.other_process.replay()):
@@ -289,6 +304,7 @@ _LIMITS = (
     "processes",
     "executor",
     "shard",
+    "corpus",
     "must_happen",
     "full_story",
     "other_processes",
@@ -307,6 +323,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "processes": _check_processes,
     "executor": _check_executor,
     "shard": parse_shard,
+    "corpus": Path,
     "must_happen": partial(_checks.truth, "must_happen"),
     "full_story": partial(_checks.truth, "full_story"),
     "other_processes": partial(_checks.truth, "other_processes"),

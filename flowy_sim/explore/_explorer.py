@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import marshal
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from flowy_sim.explore._choices import (
     shrink,
 )
 from flowy_sim.explore._other_process import OtherProcess
-from flowy_sim.explore._report import Exploration, Failure, Observations
+from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
 from flowy_sim.testing import Runner
 from flowy_sim.testing._histories import LoadedHistory
@@ -42,6 +43,13 @@ OnProgress = Callable[[int, int, float], None]
 
 
 _WIDTH = 160
+
+
+_NUMBERS = re.compile(r"[\d,]+")
+_MOST_WATCHED = 20
+
+
+"""The number of runs in which it is watched whether executions grow."""
 
 
 _PROGRESS_EVERY = 0.1
@@ -81,6 +89,7 @@ class Explorer:
         endings: how executions ended, and how many of them.
         other_process: replays some histories in another process.
         struck, met: as in `Exploration`.
+        notable: the choices of the first run that ended in each way, or met each condition.
     """
 
     def __init__(
@@ -99,8 +108,10 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
+        self.notable: dict[str, tuple[Deviation, ...]] = {}
         self.observations = observations
         self.on_progress = on_progress
         self._test = test
@@ -129,6 +140,15 @@ class Explorer:
             if self.runs and self.runs % _COLLECT_EVERY == 0:
                 _collect_garbage(everything=self.runs % _COLLECT_ALL_EVERY == 0)
             failure = self._try_next()
+        return self.report(began, failure)
+
+    def report(self, began: float, failure: Failure | None) -> Exploration:
+        """Return the report of what was explored so far.
+
+        Args:
+            began: when it began, by `time.perf_counter`.
+            failure: how the test fails; None if it did not fail.
+        """
         return Exploration(
             self.runs,
             len(self.states),
@@ -141,7 +161,15 @@ class Explorer:
             self._setup.space,
             self.struck.copy(),
             self.met.copy(),
+            tuple(self._growth.values()),
         )
+
+    def try_choices(self, given: tuple[Deviation, ...]) -> Failure | None:
+        """Make one run, with given choices; return how the test fails in it, if it does."""
+        self.runs += 1
+        attempt = Attempt(self._setup, DeviatingSchedule(given)).run(self._test)
+        self._record(attempt)
+        return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
     def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
         """Make one run, with given choices."""
@@ -195,8 +223,16 @@ class Explorer:
     def _record(self, attempt: Attempt) -> None:
         if not attempt.pruned and attempt.error is None:
             self.other_process.add(attempt.runner)
-        self.endings.update(map(_ending, attempt.runner.runs))
+            if self.runs <= _MOST_WATCHED:
+                for each in growth(attempt.runner.runs):
+                    self._growth.setdefault(_NUMBERS.sub("", each), each)
         made = attempt.schedule.made
+        endings = list(map(_ending, attempt.runner.runs))
+        true = [name for name, is_true in attempt.runner.conditions.items() if is_true]
+        for label in (*endings, *true):
+            if label not in self.notable:
+                self.notable[label] = deviations(made)
+        self.endings.update(endings)
         self.struck.update({kind for kind, _, index in made if index and kind in self._faults})
         self.met.update(attempt.runner.conditions)
         if self.observations is not None:

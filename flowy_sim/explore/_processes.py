@@ -40,6 +40,7 @@ class PartReport(NamedTuple):
     Attributes:
         runs, share, endings, struck, met: as in `Exploration`, of this part alone.
         states: the fingerprints of the states that were seen first in it.
+        notable: as in `Explorer`.
         untried: the alternatives that are left.
         observations: the rows of its `Observations`; None if nothing is observed.
         choices: the choices of a run that failed; None if none did.
@@ -52,6 +53,7 @@ class PartReport(NamedTuple):
     endings: Counter[str]
     struck: Counter[str]
     met: Counter[str]
+    notable: dict[str, tuple[Deviation, ...]]
     untried: list[Alternative]
     observations: Any
     choices: tuple[Deviation, ...] | None
@@ -119,6 +121,7 @@ def explore_part(
         found.endings,
         found.struck,
         found.met,
+        explorer.notable,
         explorer.search.split(1)[0],
         None if observations is None else observations.rows(),
         None if failure is None else failure.choices,
@@ -139,6 +142,7 @@ def combined(
     """
     for report in reports:
         explorer.states |= report.states
+        explorer.notable = {**report.notable, **explorer.notable}
         if explorer.observations is not None:
             explorer.observations.merge(report.observations)
     failures = (
@@ -147,12 +151,14 @@ def combined(
         if report.choices is not None
     )
     failure = next(failures, None)
+    explorer.search.replace([each for report in reports for each in report.untried])
+    explorer.search.covered = found.share + sum(report.share for report in reports)
     return Exploration(
         found.runs + sum(report.runs for report in reports),
         len(explorer.states),
         time.perf_counter() - began,
-        found.share + sum(report.share for report in reports),
-        failure is None and not any(report.untried for report in reports),
+        explorer.search.covered,
+        failure is None and not explorer.search,
         _added(found.endings, (report.endings for report in reports)),
         failure,
         (),

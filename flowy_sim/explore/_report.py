@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from flowy.errors import NonDeterminismError
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._choices import Deviation, format_choices
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
 from flowy_sim.testing._coverage import Coverage, observe
 from flowy_sim.testing._histories import LoadedHistory
+from flowy_sim.testing._run import Run
 from flowy_sim.testing._stub_usage import StubUsage
 
 _NOT_REPEATABLE = (
@@ -93,6 +97,8 @@ class Exploration:
         space: what was to be explored.
         struck: in how many runs each fault struck.
         met: in how many runs each condition of `Runner.sometimes` was true.
+        growth: sentences about executions that grow with each signal, or with each run that
+            continues as new, although nothing has failed yet.
     """
 
     runs: int
@@ -106,6 +112,7 @@ class Exploration:
     space: Space = Space()
     struck: Counter[str] = field(default_factory=Counter, compare=False)
     met: Counter[str] = field(default_factory=Counter, compare=False)
+    growth: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def never_struck(self) -> list[str]:
@@ -128,6 +135,7 @@ class Exploration:
             "Not tried": [*filter(None, [", ".join(self.space.other_faults)]), "other arguments"],
             "Never struck": self.never_struck if kinds else [],
             "Never true": self.never_met,
+            "Grows": list(self.growth),
         }
         return [f"{name}: {'; '.join(each)}" for name, each in notes.items() if each]
 
@@ -158,6 +166,40 @@ class Exploration:
         part = "all of the space" if self.complete else f"{self.share:.1%} of the space"
         made = f"{_count(self.runs, 'run')} and {_count(self.states, 'state')}"
         return f"{made} in {self.seconds:.1f} s ({self.runs_per_second:,.0f} runs a second), {part}"
+
+
+_MANY = 3
+"""The number of signals or runs from which on growth is reported."""
+
+
+def growth(runs: Iterable[Run]) -> Iterator[str]:
+    """Yield sentences about executions that grow with each signal or run, and will hit a limit.
+
+    Args:
+        runs: the runs of one test.
+    """
+    chains: dict[str, list[Run]] = {}
+    for run in runs:
+        chains.setdefault(run.workflow_id, []).append(run)
+    for chain in chains.values():
+        last = chain[-1]
+        sizes = [len(attributes_of(each.history[0]).get("input") or "") for each in chain]
+        if len(sizes) > _MANY and all(one < other for one, other in pairwise(sizes)):
+            yield (
+                f"the input of {last.type} grows with each run that continues as new: from "
+                f"{sizes[0]:,} to {sizes[-1]:,} characters in {len(sizes)} runs"
+            )
+        names = Counter(
+            each["signalName"]
+            for each in last.history.find("WorkflowExecutionSignaled").attributes()
+        )
+        for name, count in names.items():
+            if count >= _MANY and len(chain) == 1:
+                events = len(last.history) // count
+                yield (
+                    f"{last.type} writes about {events} events for each signal {name!r}, and "
+                    f"did not continue as new after {count} of them"
+                )
 
 
 class FoundError(AssertionError):

@@ -173,13 +173,19 @@ def _refused(kind: str, attributes: Attributes) -> str:
     return f"{kind.removesuffix('Failed')} ({attributes['cause']})"
 
 
+def _worker(attributes: Attributes) -> str:
+    """Return who took a task. Some frameworks write down their whole process; nobody reads that."""
+    identity = str(attributes.get("identity") or "")
+    return identity if 0 < len(identity) <= _LONGEST_IDENTITY else "a worker"
+
+
 def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
     return phrase.format_map(
         {
             **attributes,
             "execution": execution.workflow_id,
             "scheduled": _scheduled(execution, attributes) if "{scheduled}" in phrase else "",
-            "worker": attributes.get("identity") or "a worker",
+            "worker": _worker(attributes),
             "reason": _reason(attributes),
             "result": _result(attributes),
         }
@@ -205,6 +211,8 @@ def _result(attributes: Attributes) -> str:
     except ValueError:
         return f" = {result}"
 
+
+_LONGEST_IDENTITY = 40
 
 _CLOSING = {
     "COMPLETED": "completes",

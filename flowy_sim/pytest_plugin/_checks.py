@@ -58,7 +58,7 @@ def _check_golden(item: pytest.Item, one_run: bool) -> None:
     __tracebackhide__ = True
     from flowy.errors import HistoryError
     from flowy_sim.pytest_plugin._golden import GoldenError, check
-    from flowy_sim.testing._loop_replay import Tolerance
+    from flowy_sim.testing._recorded_decisions import Tolerance
 
     record = bool(item.config.getoption("--swf-record"))
     runner = _runner_of(item)

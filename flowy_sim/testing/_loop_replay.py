@@ -10,13 +10,11 @@ import asyncio
 import inspect
 import re
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN
@@ -26,9 +24,8 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy_sim._clients.in_process import Client, Reply, metadata, request
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.model import service_model
 from flowy_sim._events.history import Event
-from flowy_sim._events.schema import EVENTS, attributes_of
+from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
 from flowy_sim.testing._coroutines import (
     AsyncClient,
@@ -37,6 +34,16 @@ from flowy_sim.testing._coroutines import (
     run_in_strands,
 )
 from flowy_sim.testing._killed_loops import abandon
+from flowy_sim.testing._recorded_decisions import (
+    Decided,
+    RecordedTask,
+    Tolerance,
+    cause_of,
+    is_same,
+    recorded_tasks,
+    sent_decision,
+    side_by_side,
+)
 
 PollingCode = Callable[..., object]
 
@@ -45,23 +52,6 @@ _MOST_IDLE = 100
 
 _FIRST_EVENTS = 1000
 """The number of events on a page of a decision task, if the decider does not ask for fewer."""
-
-_DEFAULTS = frozenset(
-    {
-        "childPolicy",
-        "executionStartToCloseTimeout",
-        "heartbeatTimeout",
-        "lambdaRole",
-        "scheduleToCloseTimeout",
-        "scheduleToStartTimeout",
-        "startToCloseTimeout",
-        "tagList",
-        "taskList",
-        "taskPriority",
-        "taskStartToCloseTimeout",
-    }
-)
-"""The members of a decision for which the type, or the execution, can have a default."""
 
 _REGISTER = ("RegisterDomain", "RegisterActivityType", "RegisterWorkflowType")
 """Calls that always succeed, as if they had been made only once."""
@@ -72,68 +62,6 @@ _ON_TYPES = re.compile("(Describe|List|Deprecate|Undeprecate)(Domain|WorkflowTyp
 
 class _ReplayIsOver(BaseException):
     """There is no further decision task. It leaves the decider, even if that is an endless loop."""
-
-
-class Decided(NamedTuple):
-    """A decision, as the decider sent it or as an event records it.
-
-    Attributes:
-        event_id: the event that records it; 0 if the decider has just sent it.
-        type: its type, such as ``StartTimer``.
-        attributes: its attributes, as far as they are known.
-        is_complete: whether all attributes are known; only a few are if it was refused.
-    """
-
-    event_id: int
-    type: str
-    attributes: Mapping[str, Any]
-    is_complete: bool = True
-
-    def __str__(self) -> str:
-        """Return the decision with what identifies it."""
-        shown = [f"{name}={value!r}" for name, value in self.attributes.items() if value]
-        return f"{self.type}({', '.join(shown)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """The differences between recorded and new decisions that do not matter.
-
-    Attributes:
-        ignore: members of decisions that may differ, such as ``activityId``, or ``input``.
-        any_order: whether the decisions of one decision task may have another order.
-    """
-
-    ignore: Collection[str] = field(default=())
-    any_order: bool = False
-
-    def __post_init__(self) -> None:
-        if isinstance(self.ignore, str):
-            object.__setattr__(self, "ignore", (self.ignore,))
-        unknown = sorted(set(self.ignore) - _all_members())
-        if unknown:
-            raise ValueError(
-                f"no decision has a member {', '.join(unknown)}; ignore cannot name it"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A decision task of a history.
-
-    Attributes:
-        started_id: its DecisionTaskStarted event, the last one that the decider knows.
-        previous_id: the same of the task that was completed before; 0 if there is none.
-        completed_id: its DecisionTaskCompleted event.
-        task_list: the list that it waited on.
-        recorded: the decisions that were made.
-    """
-
-    started_id: int
-    previous_id: int
-    completed_id: int
-    task_list: str
-    recorded: list[Decided]
 
 
 def replay_loop(
@@ -261,10 +189,10 @@ class _Replay:
         self._execution = execution
         self._tolerance = tolerance
         self._same_list = same_list
-        self._tasks = list(_tasks(self._events))
+        self._tasks = list(recorded_tasks(self._events))
         self._types = Simulation()
         self._next = 0
-        self._current: _Task | None = None
+        self._current: RecordedTask | None = None
         self._idle = 0
         self._refused: HistoryError | None = None
         self._difference: NonDeterminismError | None = None
@@ -335,7 +263,7 @@ class _Replay:
         return self._current is not None and token == self._token(self._current)
 
     @staticmethod
-    def _token(task: _Task) -> str:
+    def _token(task: RecordedTask) -> str:
         return f"replayed decision task {task.started_id}"
 
     def _no_progress(self) -> None:
@@ -399,12 +327,12 @@ class _Replay:
         task = self._current
         assert task is not None
         self._current = None
-        got = [_sent(decision) for decision in decisions]
+        got = [sent_decision(decision) for decision in decisions]
         ignore = self._tolerance.ignore
         rest = list(got)
         for position, there in enumerate(task.recorded):
             candidates = rest if self._tolerance.any_order else rest[:1]
-            here = next((each for each in candidates if _same(there, each, ignore)), None)
+            here = next((each for each in candidates if is_same(there, each, ignore)), None)
             if here is None:
                 self._differ(task, there.event_id, there, rest[0] if rest else None, got, position)
                 return
@@ -415,7 +343,7 @@ class _Replay:
 
     def _differ(
         self,
-        task: _Task,
+        task: RecordedTask,
         event_id: int,
         there: Decided | None,
         here: Decided | None,
@@ -423,7 +351,7 @@ class _Replay:
         position: int = 0,
     ) -> None:
         self._current = None
-        reason, why = _cause(there, here, self._tolerance.ignore)
+        reason, why = cause_of(there, here, self._tolerance.ignore)
         if there is None and here is None:
             reason, why = Reason.REMOVED, "the decider did not answer this decision task"
         self._difference = NonDeterminismError(
@@ -436,103 +364,10 @@ class _Replay:
                 why,
                 "make the recorded decisions for executions that are open; if the difference does "
                 "not matter, ignore the member, or allow any order",
-                _both(task, got),
+                side_by_side(task, got),
             )
         )
         raise _ReplayIsOver
-
-
-def _cause(
-    there: Decided | None, here: Decided | None, ignore: Collection[str]
-) -> tuple[Reason, str]:
-    if there is None:
-        return Reason.ADDED, "the code makes a decision that it did not make before"
-    if here is None:
-        return Reason.REMOVED, "the code no longer makes this decision"
-    if there.type != here.type:
-        return Reason.TYPE, "the code makes another decision in its place"
-    names = ", ".join(_different(there, here, ignore))
-    return Reason.ARGUMENTS, f"the code decides the same with another {names}"
-
-
-def _both(task: _Task, got: Sequence[Decided]) -> str:
-    there = [f"  event {each.event_id}: {each}" for each in task.recorded] or ["  nothing"]
-    here = [f"  {each}" for each in got] or ["  nothing"]
-    return "\n".join([f"the history after event {task.completed_id}:", *there, "the code:", *here])
-
-
-def _same(there: Decided, here: Decided, ignore: Collection[str]) -> bool:
-    return there.type == here.type and not _different(there, here, ignore)
-
-
-def _different(there: Decided, here: Decided, ignore: Collection[str]) -> list[str]:
-    """Return the members in which two decisions of one type differ."""
-    return [
-        name for name in sorted(_members(there.type) - set(ignore)) if not _equal(name, there, here)
-    ]
-
-
-def _equal(name: str, there: Decided, here: Decided) -> bool:
-    old, new = there.attributes.get(name), here.attributes.get(name)
-    if old == new:
-        return True
-    if new is None:
-        return name in _DEFAULTS
-    return old is None and not there.is_complete
-
-
-def _sent(decision: Reply) -> Decided:
-    kind = decision["decisionType"]
-    member = f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
-    return Decided(0, kind, decision.get(member) or {})
-
-
-def _tasks(events: Sequence[Event]) -> Iterator[_Task]:
-    """Yield the decision tasks that were completed."""
-    previous = 0
-    for event in events:
-        if event["eventType"] == "DecisionTaskCompleted":
-            completed = attributes_of(event)
-            started = completed["startedEventId"]
-            scheduled = attributes_of(events[completed["scheduledEventId"] - 1])
-            yield _Task(
-                started,
-                previous,
-                event["eventId"],
-                scheduled["taskList"]["name"],
-                list(_recorded(events, event["eventId"])),
-            )
-            previous = started
-
-
-def _recorded(events: Sequence[Event], completed_id: int) -> Iterator[Decided]:
-    """Yield the decisions that were made with a DecisionTaskCompleted event."""
-    for event in events[completed_id:]:
-        attributes = attributes_of(event)
-        schema = EVENTS[event["eventType"]]
-        if attributes.get("decisionTaskCompletedEventId") != completed_id or not schema.decision:
-            continue
-        if attributes.get("initiatedEventId"):
-            continue  # It reports later what became of another decision.
-        known = {
-            name: attributes[name]
-            for name in sorted(_members(schema.decision))
-            if name in attributes
-        }
-        if event["eventType"] == "WorkflowExecutionContinuedAsNew":
-            known["workflowTypeVersion"] = attributes["workflowType"]["version"]
-        yield Decided(event["eventId"], schema.decision, known, not schema.refuses)
-
-
-@cache
-def _members(decision: str) -> frozenset[str]:
-    return frozenset(service_model().shape_for(f"{decision}DecisionAttributes").members)
-
-
-@cache
-def _all_members() -> frozenset[str]:
-    decisions = {schema.decision for schema in EVENTS.values() if schema.decision}
-    return frozenset().union(*map(_members, decisions))
 
 
 def _timed(event: Mapping[str, Any]) -> Event:

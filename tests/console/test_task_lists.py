@@ -64,3 +64,12 @@ def test_a_poll_that_waits_is_shown(endpoint: Endpoint, browser: Browser, shop: 
 
 def test_an_empty_domain_says_so(browser: Browser) -> None:
     assert "No task waits, and no worker polls." in browser.open(TASK_LISTS).text
+
+
+def test_a_worker_that_has_stopped_polling_is_no_poller(browser: Browser, shop: Shop) -> None:
+    shop.start("order-1")
+    shop.decide()
+    shop.start("order-2")
+    # The connection of the client is open all the time.
+    while "no pollers" not in browser.open(TASK_LISTS).text:
+        pass

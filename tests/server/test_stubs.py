@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from flowy_sim import Latency, Simulation
 from flowy_sim._cli import cli
+from flowy_sim._engine.limits import OPERATION_RATES, Rate
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
 from flowy_sim._server.settings import ServerSettings
@@ -230,6 +231,19 @@ def test_no_worker_gets_a_task_of_a_stub_whatever_its_list(
     assert worker.receive().members["activityId"] == "again"
 
 
+def test_stubs_use_nothing_of_the_rates_that_clients_have(
+    virtual: Endpoint, decider: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for operation in ("PollForActivityTask", "RespondActivityTaskCompleted"):
+        monkeypatch.setitem(OPERATION_RATES, operation, Rate(1, 1))
+    virtual.reset(limits={"throttling": True})
+    decider.prepare()
+    virtual.stub(activity="Pack", version="1", result="packed")
+    run_id = decider.start()
+    decider.decide(*(pack(f"pack-{number}") for number in range(5)))
+    assert decider.events(run_id).count("ActivityTaskCompleted") == 5
+
+
 def test_stubs_are_listed_replaced_and_removed(virtual: Endpoint) -> None:
     first = {"activity": "Pack", "version": "1", "result": "packed"}
     other = {"workflow": "Shipping", "version": "1", "takes": 5}
@@ -283,6 +297,10 @@ def test_a_client_learns_what_was_called_with_which_input(
         ({"activity": "Pack", "version": 1, "then": {}}, "then={}: give a list of objects"),
         ({"activity": "Pack", "version": 1, "error": 7}, "error=7: give a reason"),
         ({"activity": "Pack", "version": 1, "error": "x" * 257}, "at most 256 characters"),
+        (
+            {"activity": "Pack", "version": 1, "error": {"reason": "x", "details": "é" * 32_769}},
+            "give details as a string of at most 32768 characters",
+        ),
         ({"activity": "Pack", "version": 1, "error": "x", "result": 1}, "more than one of"),
     ],
 )

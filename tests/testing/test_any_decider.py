@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from flowy import ActivityProxy, Workflow, workflow
 from flowy.errors import ConfigurationError, StartError
 from flowy_sim import Simulation
+from flowy_sim.explore import FoundError, explore
 from flowy_sim.testing import Runner, Stubs, StuckError, UnexpectedCallError
 from flowy_sim.testing._coverage import Coverage, observe
 
@@ -502,3 +503,97 @@ def test_outcomes_are_counted_whichever_decider_schedules(other: Runner, stubs: 
     report = "\n".join(coverage.report())
     assert "activity charge 1  completed 1, failed 1" in report
     assert "child ship 1       completed 1" in report
+
+
+def call_function(text: str | None) -> dict[str, Any]:
+    attributes = {"id": "rate", "name": "rate", "input": text or "null"}
+    return {
+        "decisionType": "ScheduleLambdaFunction",
+        "scheduleLambdaFunctionDecisionAttributes": attributes,
+    }
+
+
+class CallsFunction(Decider):
+    first = staticmethod(call_function)
+
+    def __call__(self, client: Any) -> None:
+        task = client.poll_for_decision_task(domain=self.domain, taskList={"name": self.list_name})
+        if not task.get("taskToken"):
+            return
+        ended = [e for e in task["events"] if e["eventType"].startswith("LambdaFunction")][2:]
+        started = attributes(task["events"][0])
+        decision = call_function(started["input"])
+        if ended:
+            last = attributes(ended[-1])
+            decision = complete(last.get("result", last.get("reason", last.get("timeoutType"))))
+        client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[decision])
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        ({"function": lambda event: {"rate": event["card"]}, "takes": 3}, {"rate": 7}),
+        ({"error": ValueError("no rate")}, "UnhandledError"),
+        ({"timeout": "START_TO_CLOSE"}, "START_TO_CLOSE"),
+    ],
+)
+def test_a_lambda_function_is_stubbed_for_any_decider(
+    other: Runner, stubs: Stubs, answer: dict[str, Any], result: object
+) -> None:
+    stubs.lambda_function("rate", **answer)
+    other.loop(CallsFunction)
+    run = other(("order", "1"), input='{"card": 7}', lambda_role="arn:aws:iam::123456789012:role/r")
+    assert run.result == result
+    assert len(run.calls("rate")) == 1
+
+
+def test_a_handler_of_aws_lambda_is_called_for_any_decider(other: Runner) -> None:
+    other.simulation.lambdas["rate"] = lambda event, context: [context.function_name, event]
+    other.loop(CallsFunction)
+    run = other(("order", "1"), input="7", lambda_role="arn:aws:iam::123456789012:role/r")
+    assert run.result == ["rate", 7]
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "seconds"),
+    [
+        ({"timeout": "HEARTBEAT"}, "HEARTBEAT", 30),
+        ({"result": "ok", "takes": 100, "heartbeat": 20}, "ok", 100),
+        ({"result": "ok", "takes": 100}, "HEARTBEAT", 30),
+    ],
+)
+def test_a_stub_sends_heartbeats_for_any_decider(
+    other: Runner, stubs: Stubs, answer: dict[str, Any], result: str, seconds: float
+) -> None:
+    defaults = unlimited("workers") | {"defaultTaskHeartbeatTimeout": "30"}
+    other.simulation.client().register_activity_type(
+        domain=other.domain, name="charge", version="1", **defaults
+    )
+    stubs("charge", "1", **answer)
+    other.loop(decider(first=lambda text: schedule("charge", 1, text)))
+    run = other(("order", "1"), input="x")
+    assert (run.result, int(run.simulated_seconds)) == (result, seconds)
+
+
+@pytest.mark.parametrize(("identity", "shown"), [("mailer 7", "mailer 7"), ("x" * 99, "a worker")])
+def test_a_failure_names_a_worker_unless_its_name_is_long(identity: str, shown: str) -> None:
+    def worker(client: Any) -> None:
+        task = client.poll_for_activity_task(
+            domain="simulated", taskList={"name": "workers"}, identity=identity
+        )
+        if task.get("taskToken"):
+            client.respond_activity_task_completed(taskToken=task["taskToken"], result="ok")
+
+    def pays(runner: Runner) -> None:
+        client = runner.simulation.client()
+        register(client, runner.domain)
+        client.register_activity_type(
+            domain=runner.domain, name="charge", version="1", **unlimited("workers")
+        )
+        runner.loop(worker)
+        runner.loop(decider(first=lambda text: schedule("charge", 1, text)))
+        assert runner(("order", "1"), input="x").result != "ok"
+
+    with pytest.raises(FoundError) as raised:
+        explore(pays)
+    assert f"{shown} takes charge-1" in str(raised.value)

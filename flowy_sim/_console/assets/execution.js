@@ -19,7 +19,8 @@ export async function openExecution() {
     details,
     child: ([workflow, run]) => fetched(`?${new URLSearchParams({ ...place(), workflow, run })}`),
   });
-  timeline.keys = new Keys(() => timeline);
+  const jump = () => document.querySelector("[data-do=jump]")?.click();
+  timeline.keys = new Keys(() => timeline, [[".", "let the clock jump to what happens next", jump]]);
   timeline.restore(readAddress());
   timeline.isRestored = true;
   addEventListener("hashchange", () => timeline.restore(readAddress()));

@@ -30,7 +30,7 @@ export function follow() {
     channel.postMessage({ ask: true });
     catchUp();
   }
-  if (lastEvent() && document.querySelector("meta[name=open]")) look();
+  if (polls() || (lastEvent() && document.querySelector("meta[name=open]"))) look();
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && missed) refresh();
   });
@@ -99,12 +99,17 @@ function receive(message) {
 
 function concerns(message) {
   if (message.simulation !== page.simulation || message.account !== page.account) return false;
-  if (!message.changed) return Boolean(document.querySelector('[data-live="polls"]'));
+  if (!message.changed) return polls();
   const shown = document.querySelector("[data-shows]")?.dataset.shows;
   const runs = message.domains[page.domain];
   if (!shown || !runs || Object.keys(runs).length === 0) return true;
   // The page of an execution changes with it and with the clock.
   return shown in runs || document.getElementById("clock").dataset.rate === "0";
+}
+
+// Whether the page shows who polls: that changes while nothing happens, too.
+function polls() {
+  return Boolean(document.querySelector('[data-live="polls"]'));
 }
 
 function changed() {
@@ -119,7 +124,7 @@ function changed() {
 function look() {
   setInterval(() => {
     const runs = Number(document.getElementById("clock").dataset.rate) > 0;
-    if (!document.hidden && (runs || page.live === "poll")) changed();
+    if (!document.hidden && (runs || polls() || page.live === "poll")) changed();
   }, LOOK);
 }
 

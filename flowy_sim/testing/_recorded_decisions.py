@@ -1,0 +1,186 @@
+"""The decisions that a history records, and how they differ from those that code makes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from flowy._determinism.causes import Reason
+from flowy_sim._clients.in_process import Reply
+from flowy_sim._engine.model import service_model
+from flowy_sim._events.history import Event
+from flowy_sim._events.schema import EVENTS, attributes_of
+
+_DEFAULTS = frozenset(
+    {
+        "childPolicy",
+        "executionStartToCloseTimeout",
+        "heartbeatTimeout",
+        "lambdaRole",
+        "scheduleToCloseTimeout",
+        "scheduleToStartTimeout",
+        "startToCloseTimeout",
+        "tagList",
+        "taskList",
+        "taskPriority",
+        "taskStartToCloseTimeout",
+    }
+)
+"""The members of a decision for which the type, or the execution, can have a default."""
+
+
+class Decided(NamedTuple):
+    """A decision, as the decider sent it or as an event records it.
+
+    Attributes:
+        event_id: the event that records it; 0 if the decider has just sent it.
+        type: its type, such as ``StartTimer``.
+        attributes: its attributes, as far as they are known.
+        is_complete: whether all attributes are known; only a few are if it was refused.
+    """
+
+    event_id: int
+    type: str
+    attributes: Mapping[str, Any]
+    is_complete: bool = True
+
+    def __str__(self) -> str:
+        """Return the decision with what identifies it."""
+        shown = [f"{name}={value!r}" for name, value in self.attributes.items() if value]
+        return f"{self.type}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """The differences between recorded and new decisions that do not matter.
+
+    Attributes:
+        ignore: members of decisions that may differ, such as ``activityId``, or ``input``.
+        any_order: whether the decisions of one decision task may have another order.
+    """
+
+    ignore: Collection[str] = field(default=())
+    any_order: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ignore, str):
+            object.__setattr__(self, "ignore", (self.ignore,))
+        unknown = sorted(set(self.ignore) - _all_members())
+        if unknown:
+            raise ValueError(
+                f"no decision has a member {', '.join(unknown)}; ignore cannot name it"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTask:
+    """A decision task of a history.
+
+    Attributes:
+        started_id: its DecisionTaskStarted event, the last one that the decider knows.
+        previous_id: the same of the task that was completed before; 0 if there is none.
+        completed_id: its DecisionTaskCompleted event.
+        task_list: the list that it waited on.
+        recorded: the decisions that were made.
+    """
+
+    started_id: int
+    previous_id: int
+    completed_id: int
+    task_list: str
+    recorded: list[Decided]
+
+
+def cause_of(
+    there: Decided | None, here: Decided | None, ignore: Collection[str]
+) -> tuple[Reason, str]:
+    if there is None:
+        return Reason.ADDED, "the code makes a decision that it did not make before"
+    if here is None:
+        return Reason.REMOVED, "the code no longer makes this decision"
+    if there.type != here.type:
+        return Reason.TYPE, "the code makes another decision in its place"
+    names = ", ".join(_different(there, here, ignore))
+    return Reason.ARGUMENTS, f"the code decides the same with another {names}"
+
+
+def side_by_side(task: RecordedTask, got: Sequence[Decided]) -> str:
+    there = [f"  event {each.event_id}: {each}" for each in task.recorded] or ["  nothing"]
+    here = [f"  {each}" for each in got] or ["  nothing"]
+    return "\n".join([f"the history after event {task.completed_id}:", *there, "the code:", *here])
+
+
+def is_same(there: Decided, here: Decided, ignore: Collection[str]) -> bool:
+    return there.type == here.type and not _different(there, here, ignore)
+
+
+def _different(there: Decided, here: Decided, ignore: Collection[str]) -> list[str]:
+    """Return the members in which two decisions of one type differ."""
+    return [
+        name for name in sorted(_members(there.type) - set(ignore)) if not _equal(name, there, here)
+    ]
+
+
+def _equal(name: str, there: Decided, here: Decided) -> bool:
+    old, new = there.attributes.get(name), here.attributes.get(name)
+    if old == new:
+        return True
+    if new is None:
+        return name in _DEFAULTS
+    return old is None and not there.is_complete
+
+
+def sent_decision(decision: Reply) -> Decided:
+    kind = decision["decisionType"]
+    member = f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+    return Decided(0, kind, decision.get(member) or {})
+
+
+def recorded_tasks(events: Sequence[Event]) -> Iterator[RecordedTask]:
+    """Yield the decision tasks that were completed."""
+    previous = 0
+    for event in events:
+        if event["eventType"] == "DecisionTaskCompleted":
+            completed = attributes_of(event)
+            started = completed["startedEventId"]
+            scheduled = attributes_of(events[completed["scheduledEventId"] - 1])
+            yield RecordedTask(
+                started,
+                previous,
+                event["eventId"],
+                scheduled["taskList"]["name"],
+                list(_recorded(events, event["eventId"])),
+            )
+            previous = started
+
+
+def _recorded(events: Sequence[Event], completed_id: int) -> Iterator[Decided]:
+    """Yield the decisions that were made with a DecisionTaskCompleted event."""
+    for event in events[completed_id:]:
+        attributes = attributes_of(event)
+        schema = EVENTS[event["eventType"]]
+        if attributes.get("decisionTaskCompletedEventId") != completed_id or not schema.decision:
+            continue
+        if attributes.get("initiatedEventId"):
+            continue  # It reports later what became of another decision.
+        known = {
+            name: attributes[name]
+            for name in sorted(_members(schema.decision))
+            if name in attributes
+        }
+        if event["eventType"] == "WorkflowExecutionContinuedAsNew":
+            known["workflowTypeVersion"] = attributes["workflowType"]["version"]
+        yield Decided(event["eventId"], schema.decision, known, not schema.refuses)
+
+
+@cache
+def _members(decision: str) -> frozenset[str]:
+    return frozenset(service_model().shape_for(f"{decision}DecisionAttributes").members)
+
+
+@cache
+def _all_members() -> frozenset[str]:
+    decisions = {schema.decision for schema in EVENTS.values() if schema.decision}
+    return frozenset().union(*map(_members, decisions))
