@@ -14,9 +14,11 @@ from bench import (
     engine,
     exploration,
     framework,
+    hang_ups,
     images,
     load,
     long_polls,
+    overhead,
     pages,
     storage,
     toolkit,
@@ -52,6 +54,17 @@ def calls(quick: bool) -> str:
     """Return the table of single calls to a server."""
     rounds = 1 if quick else 7
     return _in_turn(rounds, load.calls(rounds, 400 if quick else 1_000))
+
+
+def overheads(quick: bool) -> str:
+    """Return the table of what calls cost beyond HTTP."""
+    rounds = 1 if quick else 5
+    return _in_turn(rounds, overhead.overhead(rounds, 2_000 if quick else 10_000))
+
+
+def left(quick: bool) -> str:
+    """Return the table of what a server keeps of clients that have gone."""
+    return f"Measured on {machine()}.\n\n{hang_ups.hang_ups(5_000 if quick else 200_000)}"
 
 
 def durable(quick: bool) -> str:
@@ -149,7 +162,9 @@ PARTS: dict[str, Callable[[bool], str]] = {
     "explored": explored,
     "served": served,
     "calls": calls,
+    "overheads": overheads,
     "polls": polls,
+    "left": left,
     "durable": durable,
     "kept": kept,
     "reports": reports,

@@ -29,5 +29,11 @@ async def answer(
 
 if __name__ == "__main__":
     uvicorn.run(
-        answer, port=int(sys.argv[-1]), log_config=None, access_log=False, lifespan="off", ws="none"
+        answer,
+        port=int(sys.argv[-1]),
+        loop="asyncio" if "asyncio" in sys.argv else "auto",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
     )

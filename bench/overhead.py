@@ -35,20 +35,22 @@ def overhead(rounds: int, number: int) -> str:
 
 
 async def _overhead(rounds: int, number: int) -> str:
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in CALLS}
+    found: dict[str, list[list[float]]] = {name: [] for name in CALLS}
     ids = count()
     async with contextlib.AsyncExitStack() as stack:
         ours = await stack.enter_async_context(prepared(servers.flowy_sim))
-        bare = stack.enter_context(servers.bare_uvicorn())
+        bare = [stack.enter_context(servers.bare_uvicorn(loop)) for loop in ("asyncio", "auto")]
         for _ in range(rounds):
             for name, call in CALLS.items():
                 works = [
                     (await _timed(served, CLIENTS, number, call, ids)).work
-                    for served in (bare, ours)
+                    for served in (ours, *bare)
                 ]
-                found[name].append((works[0], works[1]))
+                found[name].append(works)
     rows = []
     for name, each in found.items():
-        least, most = (median(works) for works in zip(*each, strict=True))
-        rows.append([name, f"{least:.0f} µs", f"{most:.0f} µs", f"{most / least:.2f}"])
-    return table(["processor time a call", "bare uvicorn", "flowy-sim serve", "ratio"], rows)
+        mine, *others = (median(works) for works in zip(*each, strict=True))
+        shown = [f"{other:.0f} µs, {mine / other:.2f} times that" for other in others]
+        rows.append([name, f"{mine:.0f} µs", *shown])
+    head = ["flowy-sim serve", "bare uvicorn on asyncio", "bare uvicorn on uvloop"]
+    return table(["processor time a call", *head], rows)

@@ -57,9 +57,13 @@ def moto_server() -> AbstractContextManager[Served]:
     return _running("moto.server")
 
 
-def bare_uvicorn() -> AbstractContextManager[Served]:
-    """Run uvicorn with an application that answers every request with the same body."""
-    return _running("bench.bare")
+def bare_uvicorn(loop: str) -> AbstractContextManager[Served]:
+    """Run uvicorn with an application that answers every request with the same body.
+
+    Args:
+        loop: ``asyncio``, or ``auto`` for uvloop's event loop.
+    """
+    return _running("bench.bare", loop)
 
 
 @contextmanager

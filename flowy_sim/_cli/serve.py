@@ -81,7 +81,7 @@ class _FromEnvironment(click.Command):
     default="default",
     show_default=True,
     type=click.Choice(["default", "none", "recorded"]),
-    help="Delays of effects that follow a call.",
+    help="Delays of effects that follow a call, and of calls on a virtual clock.",
 )
 @click.option(
     "--db",

@@ -373,9 +373,6 @@ class EventLoop:
         if self._is_due or self._is_stopped:
             return
         self._is_due = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         asyncio.get_running_loop().call_soon(self._settle)
 
     def stop(self) -> None:
@@ -389,6 +386,16 @@ class EventLoop:
         if self._is_stopped:
             return
         pause = self._time_skipping.settle()
-        if pause is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(min(pause, _DAY), self._settle)
+        if pause is None:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + min(pause, _DAY)
+        if self._timer is not None:
+            if self._timer.when() <= at:
+                return  # That is soon enough, and costs nothing.
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self._settle()
