@@ -60,7 +60,7 @@ def test_the_commands_shown_are_accepted(line: str) -> None:
 def events() -> list[dict[str, Any]]:
     """The history of an execution whose activities take two, three and one seconds."""
     simulation = Simulation()
-    swf = simulation.client()
+    swf = simulation.client(exact=True)
     swf.register_domain(name="flowy_tutorial", workflowExecutionRetentionPeriodInDays="7")
     found = flowy.scan("flowy.tutorial")
     decider = flowy.WorkflowWorker(swf, "flowy_tutorial", "image_processing", found.workflows)
