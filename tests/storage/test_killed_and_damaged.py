@@ -157,7 +157,11 @@ def one_file(folder: Path, random: Random, rounds: int, outcomes: Counter[str]) 
         refusal = ""
         with served(path) as said:
             if said.startswith("http"):
-                check(said, history)
+                try:
+                    check(said, history)
+                except AssertionError as error:
+                    error.add_note(f"in round {number} after {how or 'no damage'}")
+                    raise
                 outcomes["complete" if not how else f"complete after {how}"] += 1
             else:
                 refusal = said
