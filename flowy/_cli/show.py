@@ -119,19 +119,20 @@ def show_execution(
     """
     described = executions.describe(client, domain, execution)
     events = executions.history(client, domain, execution)
-    if report is not None:
-        _write_page(report, events, execution, redact=redact)
     texts, info = _texts(events, payloads), described["executionInfo"]
     waits = (
         _waits(events, execution, payloads, packages) if info["executionStatus"] == "OPEN" else []
     )
+    awaited = list(dict.fromkeys(wait.signal for wait in waits if wait.signal))
+    if report is not None:
+        _write_page(report, events, execution, awaited, redact=redact)
     if in_json:
         described.pop("ResponseMetadata", None)
         open_ = {"waits": [wait.until for wait in waits]} if waits else {}
         click.echo(json_text({**described, **texts, **open_}))
         return
     _print_facts(info, described["openCounts"], events, texts)
-    _print_timeline(events)
+    _print_timeline(events, awaited)
     if waits:
         click.echo("\nIt waits (times in UTC):")
     for wait in waits:
@@ -175,13 +176,15 @@ def _without_last_line(details: str) -> str:
     return details.rstrip("\n").rpartition("\n")[0]
 
 
-def _print_timeline(events: list[executions.Event]) -> None:
+def _print_timeline(events: list[executions.Event], awaited: list[str]) -> None:
     from flowy_sim._report import timeline
 
     screen = console()
     ascii_only = screen.options.ascii_only
     screen.print()
-    drawn = timeline.rich_text(events, screen.width, ascii=ascii_only, explain_end=False)
+    drawn = timeline.rich_text(
+        events, screen.width, ascii=ascii_only, explain_end=False, awaited=awaited
+    )
     screen.print(drawn, soft_wrap=True)
 
 
@@ -201,11 +204,16 @@ def _waits(
 
 
 def _write_page(
-    path: Path, events: list[executions.Event], execution: Execution, *, redact: bool
+    path: Path,
+    events: list[executions.Event],
+    execution: Execution,
+    awaited: list[str],
+    *,
+    redact: bool,
 ) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
-    runs = [ReportedRun(events, *execution)]
+    runs = [ReportedRun(events, *execution, awaited=awaited)]
     text = page(runs, f"Execution {execution.workflow_id}", redact=redact)
     try:
         path.write_text(text, encoding="utf-8")

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +22,7 @@ from flowy_sim._cli.targets import Target
 from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import History
-from flowy_sim._events.waits import Workers, explain, times_out_at, waits_of
+from flowy_sim._events.waits import Workers, explain, signals_of, times_out_at, waits_of
 from flowy_sim._simulation.clock import RealClock, parse_instant
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._run import OPEN, EventListener, Run, StuckError, history
@@ -271,5 +271,7 @@ class LiveWorkflow:
             registry.workflows,
             registry.payloads,
         )
-        if not any(wait.ends for wait in waits_of(run, workers)):
-            raise StuckError(explain(run, (), workers, simulation.clock.now), run)
+        found = waits_of(run, workers)
+        if not any(wait.ends for wait in found):
+            message = explain(run, (), workers, simulation.clock.now)
+            raise StuckError(message, replace(run, awaited=signals_of(found)))

@@ -115,7 +115,7 @@ def _write_page(path: Path, run: Run, *, redact: bool) -> None:
     from flowy_sim._report.page import ReportedRun, page
 
     runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
-    runs.append(ReportedRun(run.history, run.workflow_id, run.run_id))
+    runs.append(ReportedRun(run.history, run.workflow_id, run.run_id, awaited=run.awaited))
     text = page(runs, f"{run.type} {run.workflow_id}", redact=redact)
     path.write_text(text, encoding="utf-8")
 
@@ -149,7 +149,11 @@ def _print_run(
         _print_line(console, shown, "dim")
     console.print()
     drawn = timeline.rich_text(
-        run.history, console.width, ascii=console.options.ascii_only, explain_end=False
+        run.history,
+        console.width,
+        ascii=console.options.ascii_only,
+        explain_end=False,
+        awaited=run.awaited,
     )
     console.print(drawn, soft_wrap=True)
     console.print()

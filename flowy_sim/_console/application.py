@@ -255,6 +255,7 @@ class Console:
                 "here": visit.here,
                 "place": visit.source.place,
                 "places": await self._places(visit),
+                "unnamed": visit.source.unnamed,
                 "clock": visit.source.clock(),
                 "live": "stream" if self._streams is not None else "poll",
                 "can_act": visit.source.can_act,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
@@ -156,6 +157,7 @@ class AwsSource:
     ) -> None:
         self.place = place
         self.endpoint: str | None = endpoint
+        self.unnamed = urlsplit(endpoint).netloc or f"Amazon SWF in {place.region}"
         self._requests = requests
         self._seen = seen
         self._is_gone = is_gone

@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -19,10 +20,12 @@ from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
+from flowy._client import Execution
+from flowy.executions import CLOSED_AS
 from flowy_sim._console.renderer import environment
-from flowy_sim._console.source import Event, Recorded
+from flowy_sim._console.source import Event, Heartbeat, Recorded
 from flowy_sim._events.schema import attributes_of
-from flowy_sim._events.waits import Wait, Workers, times_out_at, waits
+from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
 from flowy_sim._report.page import ReportedRun, RunView
 from flowy_sim._report.scale import WIDTH
 
@@ -70,6 +73,7 @@ class Job(NamedTuple):
         workflow_id, run_id: its execution.
         now: the current time in milliseconds since 1970.
         workers: the workers that poll for tasks.
+        heartbeats: the last heartbeats of open activities by activity ID.
         after: the last event that the page has; 0 if it has none.
     """
 
@@ -78,7 +82,28 @@ class Job(NamedTuple):
     run_id: str
     now: int
     workers: Workers
+    heartbeats: Mapping[str, Heartbeat]
     after: int = 0
+
+    def read(self) -> tuple[list[Event], list[Wait], RunView]:
+        """Return the events, what the execution waits for, and what a page shows of it."""
+        events = self.recorded.history()
+        is_open = bool(events) and events[-1]["eventType"] not in CLOSED_AS
+        execution = Execution(self.workflow_id, self.run_id)
+        found = waits(events, self.workers, execution) if is_open else []
+        scheduled = {
+            attributes_of(event)["activityId"]: int(event["eventId"])
+            for event in events
+            if event["eventType"] == "ActivityTaskScheduled"
+        }
+        run = ReportedRun(events, *execution, awaited=signals_of(found))
+        # A heartbeat may be newer than the history.
+        beats = {
+            scheduled[activity_id]: beat.at
+            for activity_id, beat in self.heartbeats.items()
+            if activity_id in scheduled
+        }
+        return events, found, RunView(run, now=self.now, heartbeats=beats)
 
 
 @dataclass(slots=True)
@@ -106,11 +131,9 @@ class Drawn:
 
 def draw(job: Job) -> Drawn:
     """Draw an execution."""
-    events = job.recorded.history()
-    run = RunView(ReportedRun(events, job.workflow_id, job.run_id), now=job.now)
+    events, found, run = job.read()
     drawn = Drawn(run.facts, last=int(events[-1]["eventId"]) if events else 0)
     if run.outcome == "open":
-        found = waits(events, job.workers)
         drawn.waits = [_wait_row(each, events) for each in found[:_WAITS]]
         drawn.more_waits = len(found) - len(drawn.waits)
         drawn.times_out = _milliseconds(times_out_at(events))
@@ -132,7 +155,7 @@ _PARTS = ("problems", "timeline", "payloads", "events")
 
 def draw_data(job: Job) -> str:
     """Return what the scripts of an execution's page need, as JSON."""
-    run = RunView(ReportedRun(job.recorded.history(), job.workflow_id, job.run_id), now=job.now)
+    _, _, run = job.read()
     return json.dumps(run.data(), separators=(",", ":"))
 
 

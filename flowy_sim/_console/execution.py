@@ -33,7 +33,7 @@ async def execution(visit: Visit, drawer: Drawer) -> dict[str, Any]:
         "is_part": bool(job.after),
         "runs": runs[:_RUNS],
         "more_runs": len(runs[_RUNS:]),
-        "heartbeats": await visit.source.heartbeats(row.workflow_id, row.run_id),
+        "heartbeats": job.heartbeats,
         "now": job.now,
         "calls": [
             copies(title, operation, _named(visit, row), visit.target)
@@ -88,5 +88,6 @@ async def _asked_for(visit: Visit) -> tuple[ExecutionRow, Job]:
         row.run_id,
         now,
         source.workers(),
+        await source.heartbeats(row.workflow_id, row.run_id) if row.closed is None else {},
         int(after) if after.isdecimal() else 0,
     )

@@ -70,6 +70,7 @@ class ServedSource:
     """
 
     endpoint: str | None = None
+    unnamed = "default"
     is_costly = False
 
     def __init__(

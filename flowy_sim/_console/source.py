@@ -249,6 +249,7 @@ class Source(Protocol):
 
     Attributes:
         place: what it is about, with nothing left empty but what does not exist.
+        unnamed: what to call a simulation without a name.
         can_act: whether it accepts calls that change something.
         is_costly: whether each question takes a request that counts.
         unknown: sentences about what cannot be known here.
@@ -257,6 +258,7 @@ class Source(Protocol):
     """
 
     place: Place
+    unnamed: str
     can_act: bool
     is_costly: bool
     endpoint: str | None

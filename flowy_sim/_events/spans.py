@@ -44,6 +44,8 @@ class Span:
             have no such event.
         ended: the event that ended it; None while it is open.
         outcome: how it ended.
+
+    An instant has happened when it begins, so one that has not ended is awaited.
     """
 
     kind: str
@@ -51,6 +53,11 @@ class Span:
     started: int | None = None
     ended: int | None = None
     outcome: str = OPEN
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is an instant that has not happened yet."""
+        return self.kind == INSTANT and self.ended is None
 
 
 @dataclass(slots=True)
@@ -139,11 +146,12 @@ class Timeline:
         return self.times[self.events[-1]] - self.times[self.events[0]] if self.times else 0
 
 
-def read(events: Iterable[Mapping[str, Any]]) -> Timeline:
+def read(events: Iterable[Mapping[str, Any]], awaited: Iterable[str] = ()) -> Timeline:
     """Read the timeline of a history.
 
     Args:
         events: wire events in any order, all or some of an execution's.
+        awaited: the names of signals that it waits for, which no history tells.
 
     Raises:
         ValueError: these are not events of a history.
@@ -159,6 +167,9 @@ def read(events: Iterable[Mapping[str, Any]]) -> Timeline:
         raise ValueError(f"These are not events of a history: {error!r}.") from error
     timeline = reader.timeline
     timeline.events = [event["eventId"] for event in listed]
+    for name in awaited:
+        last = timeline.events[-1]
+        timeline.rows.append(Row(INSTANT, f"{name}?", spans=[Span(INSTANT, last)]))
     latest = 0
     for event_id, time in zip(timeline.events, times, strict=True):
         if time is None:

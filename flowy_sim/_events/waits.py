@@ -63,6 +63,7 @@ class Wait:
         at: when it will end, if that is known.
         times_out: when a task times out, unless it ends earlier; None if it has no such time-out.
         event_id: the event that opened what it waits for; None if it is nothing in the history.
+        signal: the name of the signal that it is; empty if it is something else.
     """
 
     sentence: str
@@ -70,6 +71,7 @@ class Wait:
     at: datetime | None = None
     times_out: datetime | None = None
     event_id: int | None = None
+    signal: str = ""
 
     @property
     def until(self) -> str:
@@ -110,7 +112,7 @@ def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNK
         execution: its IDs, on which its decisions may depend.
     """
     found = [
-        Wait(f"it waits for {signal}, which has not been sent")
+        Wait(f"it waits for the signal {signal!r}, which has not been sent", signal=signal)
         for signal in _awaited_signals(history, workers, execution)
     ]
     for row in spans.read(history).rows:
@@ -156,6 +158,11 @@ def explain(run: OpenRun, others: Iterable[OpenRun], workers: Workers, now: date
 def waits_of(run: OpenRun, workers: Workers) -> list[Wait]:
     """Return what a run waits for; see `waits`."""
     return waits(run.history, workers, Execution(run.workflow_id, run.run_id))
+
+
+def signals_of(found: Iterable[Wait]) -> tuple[str, ...]:
+    """Return the names of the signals among what an execution waits for."""
+    return tuple(dict.fromkeys(wait.signal for wait in found if wait.signal))
 
 
 def times_out_at(history: Sequence[Event]) -> datetime:
@@ -261,7 +268,7 @@ class _WatchedDecider(Decider):
 
 
 def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Execution) -> list[str]:
-    """Return the signals that a workflow waits for, found by replaying it.
+    """Return the names of the signals that a workflow waits for, found by replaying it.
 
     Only the workflow's code knows them. It can be replayed only up to its last decision.
     """
@@ -276,7 +283,7 @@ def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Exec
     except FlowyError:
         return []
     waited = [call for call in decider.waited if isinstance(call, SignalCall) and not call.done]
-    return [call.failure(TaskError).type for call in waited]
+    return [call.failure(TaskError).task_id for call in waited]
 
 
 def _decision(

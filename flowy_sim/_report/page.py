@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy._safe_text import safe_lines, safe_text
@@ -49,6 +50,7 @@ class ReportedRun(NamedTuple):
         story: lines about it.
         source: where it comes from, such as the name of a file.
         verdict: ``passed`` or ``failed``, of a test.
+        awaited: the names of signals that it waits for, which no history tells.
     """
 
     events: Sequence[Mapping[str, Any]]
@@ -58,6 +60,7 @@ class ReportedRun(NamedTuple):
     story: Sequence[str] = ()
     source: str = ""
     verdict: str = ""
+    awaited: Sequence[str] = ()
 
 
 def page(
@@ -129,11 +132,18 @@ class RunView:
         run: the run.
         anchor: what the anchors of the run begin with, if there are several on the page.
         now: the current time of an open execution, in milliseconds since the epoch.
+        heartbeats: the last heartbeats of its activities; see `Picture`.
     """
 
-    def __init__(self, run: ReportedRun, anchor: str = "", now: int | None = None) -> None:
+    def __init__(
+        self,
+        run: ReportedRun,
+        anchor: str = "",
+        now: int | None = None,
+        heartbeats: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         events = sorted(run.events, key=lambda event: int(event["eventId"]))
-        timeline = read(events)
+        timeline = read(events, run.awaited)
         is_open = timeline.outcome == OPEN
         self.anchor = anchor
         self.execution = (run.workflow_id, run.run_id)
@@ -156,7 +166,7 @@ class RunView:
         self.relatives: list[tuple[str, str, str]] = []
         self.story = [safe_text(line) for line in run.story]
         self.problems = timeline.problems
-        self.picture = Picture(timeline, now if is_open else None)
+        self.picture = Picture(timeline, now if is_open else None, heartbeats)
         self.payloads = _payloads(events, is_open=is_open)
         rows, self._whole = event_rows(events, timeline)
         self.events_cut = sum(row.is_cut for row in rows)

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_text
@@ -64,8 +65,15 @@ STATES = {
     HAPPENED: "open",
 }
 """The state of each outcome, of which each has a colour."""
-MARKS = {"done": "✓", "failed": "✕", "late": "!", "canceled": "⊘", "open": "▸"}
-"""What repeats a state's colour."""
+MARKS = {
+    "done": "✓",
+    "failed": "✕",
+    "late": "!",
+    "canceled": "⊘",
+    "open": "▸",
+    "awaited": "◇",
+}
+"""What repeats a state's colour; and the mark of a signal that has not arrived."""
 
 
 class Tick(NamedTuple):
@@ -102,7 +110,7 @@ class Piece(NamedTuple):
 
 
 class Cap(NamedTuple):
-    """A mark at the end of a bar: when, and one of `STATES`."""
+    """A mark at the end of a bar: when, and one of `MARKS`."""
 
     at: int
     state: str
@@ -199,6 +207,8 @@ class Picture:
         timeline: what ran when.
         now: the current time of an open execution in milliseconds since the epoch, which the
             picture ends with; None if it ends with the last event.
+        heartbeats: when each activity that a worker has sent its last heartbeat, in milliseconds
+            since the epoch, by the event that scheduled it.
 
     Attributes:
         length: its length in milliseconds, or in events if no time passes.
@@ -208,9 +218,18 @@ class Picture:
         axis: what the axis shows: ``time`` or ``event``.
     """
 
-    def __init__(self, timeline: Timeline, now: int | None = None) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        now: int | None = None,
+        heartbeats: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         self._timeline = timeline
         self._at, self.length, self.axis = _moments(timeline, now)
+        self._beats: dict[int, int] = {}
+        if self.axis == "time":
+            first = timeline.times[timeline.events[0]]
+            self._beats = {each: time - first for each, time in heartbeats.items()}
         self.folds = folds(timeline, self.length) if self.axis == "time" else []
         self._scale = Scale(self.length, self.folds)
         self.ticks = list(self._ticks())
@@ -332,7 +351,7 @@ class Picture:
                 DrawnCap(round(place(cap.at) * 100 / WIDTH, 2), y, cap.state, MARKS[cap.state])
                 for cap in row.caps
             ]
-        band.paths = {kind: "".join(pieces) for kind, pieces in sorted(paths.items())}
+        band.paths = {kind: "".join(pieces) for kind, pieces in paths.items()}
         return band
 
     def _group(self, name: str, rows: list[DrawnRow]) -> Group:
@@ -403,6 +422,8 @@ class Picture:
 
     def _pieces(self, span: Span, row: Row) -> Iterator[Piece]:
         state, end = _state(span, row), self._end(span)
+        if span.is_awaited:
+            return
         if span.kind == INSTANT or (span.kind == DECISIONS and span.ended):
             yield Piece(f"point {state}", end, end)
             return
@@ -415,16 +436,22 @@ class Picture:
         if span.started is not None or span.kind in _WITHOUT_START or span.outcome != OPEN:
             thickness = {TIMER: "sleep", CHILD: "child"}.get(span.kind, "work")
             yield Piece(f"{thickness} {state}", started, end)
+        if span.begun in self._beats:
+            yield Piece("point beat", self._beats[span.begun], self._beats[span.begun])
 
     def _caps(self, span: Span, row: Row) -> Iterator[Cap]:
         state = _state(span, row)
-        if state != "done" and row.kind not in (DECISIONS, INSTANT) and span.kind == row.kind:
+        if span.is_awaited:
+            yield Cap(self._end(span), "awaited")
+        elif state != "done" and row.kind not in (DECISIONS, INSTANT) and span.kind == row.kind:
             yield Cap(self._end(span), state)
 
     def _note(self, row: Row, state: str) -> str:
         if row.kind == DECISIONS:
             bad = sum(span.outcome not in (COMPLETED, OPEN) for span in row.spans)
             words = [f"{len(row.spans)}"] + [f"{bad} not completed"] * bool(bad)
+        elif row.spans[-1].is_awaited:
+            words = ["awaited"]
         elif row.kind == INSTANT:
             words = [row.outcome] * bool(row.outcome) + [f"×{len(row.spans)}"] * (
                 len(row.spans) > 1
@@ -452,6 +479,9 @@ class Picture:
             lasted = "lasted" if row.kind in (TIMER, REQUEST) else "worked"
             words += [f"waited {duration(waited)}"] * bool(waited)
             words += [f"{lasted} {duration(worked)}"] * bool(worked)
+            beat = self._beats.get(row.spans[-1].begun)
+            if beat is not None:
+                words.append(f"last heartbeat at {duration(beat)}")
         return ", ".join(words)
 
     def _ticks(self) -> Iterator[Tick]:

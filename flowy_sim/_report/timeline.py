@@ -84,6 +84,8 @@ class Glyphs:
     """The character at the end of a bar, by outcome."""
     ellipsis: str
     point: str
+    awaited: str
+    """The character of a signal that has not arrived."""
     ascii: bool = False
 
 
@@ -94,6 +96,7 @@ UNICODE = Glyphs(
     marks={FAILED: "✗", TERMINATED: "✗", TIMED_OUT: "!", CANCELED: "○", OPEN: "▸"},
     ellipsis="…",
     point="·",
+    awaited="◇",
 )
 ASCII = Glyphs(
     wait=".",
@@ -102,6 +105,7 @@ ASCII = Glyphs(
     marks={FAILED: "x", TERMINATED: "x", TIMED_OUT: "!", CANCELED: "o", OPEN: ">"},
     ellipsis="~",
     point="-",
+    awaited="?",
     ascii=True,
 )
 
@@ -128,7 +132,14 @@ class _Texts:
     length: str
 
 
-def text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = False) -> str:
+def text(
+    events: Events,
+    width: int = 80,
+    *,
+    rows: int = ROWS,
+    ascii: bool = False,
+    awaited: Iterable[str] = (),
+) -> str:
     """Draw a history as plain text.
 
     Args:
@@ -137,6 +148,7 @@ def text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = Fal
         width: number of columns; no line is longer.
         rows: greatest number of rows; if there are more, the first and last ones are drawn.
         ascii: whether to draw with ASCII characters only.
+        awaited: the names of signals that it waits for, which no history tells.
 
     Returns:
         The lines, without a newline at the end.
@@ -144,7 +156,7 @@ def text(events: Events, width: int = 80, *, rows: int = ROWS, ascii: bool = Fal
     Raises:
         ValueError: one of the events has no ``eventId`` or ``eventType``.
     """
-    lines = _draw(read(events), width, rows, ASCII if ascii else UNICODE)
+    lines = _draw(read(events, awaited), width, rows, ASCII if ascii else UNICODE)
     return "\n".join("".join(piece for piece, _ in line) for line in lines)
 
 
@@ -155,6 +167,7 @@ def rich_text(
     rows: int = ROWS,
     ascii: bool = False,
     explain_end: bool = True,
+    awaited: Iterable[str] = (),
 ) -> Text:
     """Draw a history in color, for a ``rich.console.Console``.
 
@@ -164,6 +177,7 @@ def rich_text(
         rows: greatest number of rows.
         ascii: whether to draw with ASCII characters only.
         explain_end: whether to say below the picture why the execution itself failed.
+        awaited: as for `text`.
 
     Returns:
         The lines.
@@ -173,7 +187,7 @@ def rich_text(
     """
     from rich.text import Text
 
-    history = read(events)
+    history = read(events, awaited)
     if not explain_end:
         history.problems = [each for each in history.problems if each.what != THE_EXECUTION]
     lines = _draw(history, width, rows, ASCII if ascii else UNICODE)
@@ -208,12 +222,13 @@ def _chosen(rows: list[Row], most: int) -> tuple[list[Row], int]:
 def _texts(row: Row, timeline: Timeline, glyphs: Glyphs) -> _Texts:
     first, last = row.spans[0].begun, row.spans[-1].ended or timeline.events[-1]
     ids = f"{first}" if first == last else f"{first}-{last}"
+    has_ids = row.kind != DECISIONS and not row.spans[-1].is_awaited
     instant = row.kind in (DECISIONS, INSTANT)
     passes = timeline.milliseconds and not instant
     return _Texts(
         row,
         label=one_line(row.label, glyphs.ascii),
-        ids="" if row.kind == DECISIONS else ids,
+        ids=ids if has_ids else "",
         note=_note(row),
         length=duration(timeline.times[last] - timeline.times[first]) if passes else "",
     )
@@ -224,6 +239,8 @@ def _note(row: Row) -> str:
         others = [span.outcome for span in row.spans if span.outcome != COMPLETED]
         counted = (f"{others.count(outcome)} {outcome}" for outcome in dict.fromkeys(others))
         return ", ".join([str(len(row.spans)), *counted])
+    if row.spans[-1].is_awaited:
+        return "awaited"
     if row.attempts == 1:
         return row.outcome
     count = f"{row.attempts} times" if row.kind == INSTANT else f"try {row.attempts}"
@@ -311,6 +328,9 @@ def _paint(cells: list[Piece], span: Span, row_kind: str, axis: Axis, glyphs: Gl
     """Draw a span: first waiting, then work, then the mark of its outcome."""
     begun = axis.columns[span.begun]
     end = axis.columns[span.ended] if span.ended else len(cells) - 1
+    if span.is_awaited:
+        cells[end] = (glyphs.awaited, _style(span, row_kind))
+        return
     if begun < end and cells[begun][0] in glyphs.marks.values():
         begun += 1  # The attempt before ended there.
     taken = begun if span.kind in _WITHOUT_START else end

@@ -169,7 +169,7 @@ class Host:
         if seconds > 0 and not found:
             self.polls.check_limit(task_list)
         self.presence.polls(poller, task_list, found)
-        self.time_skipping.polled(task_list)
+        self.time_skipping.waiting_tasks.polled(task_list)
         if found:
             task = handed_out(self.engines.of(region), task_list, reply)
             self.presence.hold(task, poller.as_holder())

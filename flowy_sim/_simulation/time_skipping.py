@@ -18,28 +18,9 @@ task or an activity task                a call for the patience (4)
 
 1.  While a task is held (see `presence`) time stands still, or passes at the real pace.
 2.  A client that has just made a call is taken to be busy for a moment.
-3.  A task that waits on a list on which no poll waits holds up time while a client may come for it:
-
-    -   A client that has polled the list before, and is now inside a poll of another list, would
-        come if that poll were answered. So the poll is answered, empty, at once; but only once
-        after every change in the simulation, because that client may not poll the list any more.
-    -   A client that has polled the list before counts as present until it has been silent for the
-        patience. It may sleep between its polls.
-    -   A list without such a client may belong to one that is still starting. The task waits for
-        the patience; but only once, whatever polls come and go meanwhile, until the list is polled.
-
-    Then the task is passed by, and a warning says why. No client is waited for that cannot come:
-    a thread that has ended, or that is inside another poll; and in one process only threads that
-    have called the simulation, or that were started since it was made, can come at all. So a test
-    with one thread never waits.
-4.  Queries, and polls that are merely sent again, do not count as calls. In one process, polls are
-    then answered, empty, before the time-out, twice for each list after every change and every call
-    of their thread. So a loop that polls several lists in turn has a round in which it finds
-    nothing, and may do something else: send a heartbeat or a signal.
-
-A client that polls several lists in turn may be about to poll a list for the first time. So before
-a task is passed by, polls are answered, empty, for lists that their clients have never polled; but
-only once, and over HTTP only before a time-out.
+3.  A task on a list on which no poll waits is waited for while a client may come for it (see
+    `waiting_tasks`).
+4.  Queries, and polls that are merely sent again, do not count as calls.
 
 A poll that finds nothing does not move time. It is answered, empty, when it has lasted for its real
 time (over HTTP), or when no effect is pending (in one process: at once if there is no
@@ -57,7 +38,6 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, Protocol
 
-from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import first
 from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
 from flowy_sim._engine.queues import TimerQueue
@@ -65,8 +45,7 @@ from flowy_sim._simulation.clock import Clock, later
 from flowy_sim._simulation.polls import Poll, Polls
 from flowy_sim._simulation.presence import LOOK, Poller, Presence
 from flowy_sim._simulation.regions import POLLS, TaskList
-
-_log = safe_logger("flowy_sim")
+from flowy_sim._simulation.waiting_tasks import CHECK, WaitingTasks
 
 #: Operations that change nothing, by the beginnings of their names.
 QUERIES = ("Count", "Describe", "Get", "List")
@@ -75,10 +54,6 @@ HEARTBEAT = "RecordActivityTaskHeartbeat"
 IN_VAIN = 10_000
 #: Real seconds for which the polls of threads wait while no effect is pending.
 IDLE = 0.01
-#: Empty answers to polls of a list before a time-out, in one process.
-IDLE_ANSWERS = 2
-#: Real seconds after which a client that may come is checked again: it may have ended meanwhile.
-_CHECK = 5 * LOOK
 
 
 class EndlessLoopError(RuntimeError):
@@ -142,6 +117,7 @@ class TimeSkipping:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_paused: whether the clock moves only on request.
         is_real_while_held: whether time passes at the real pace while a task is held.
+        waiting_tasks: the tasks that wait for a client.
     """
 
     def __init__(
@@ -157,6 +133,9 @@ class TimeSkipping:
         self.settle_soon: Callable[[], None] = _nothing_waits
         self.is_paused = False
         self.is_real_while_held = False
+        self.waiting_tasks = WaitingTasks(
+            service.lists_with_tasks, presence, polls, others_can_call
+        )
         self._clock = clock
         self._service = service
         self._presence = presence
@@ -165,8 +144,6 @@ class TimeSkipping:
         self._ends_idle_polls = ends_idle_polls
         self._why_empty = why_empty
         self._changes = 1
-        self._waiting_since: dict[TaskList, float] = {}
-        self._passed_by: set[TaskList] = set()
         self._real_pace_since: float | None = None
         self._sleeps: dict[Sleep, None] = {}
         self._ends_of_sleeps = TimerQueue(first)
@@ -254,11 +231,6 @@ class TimeSkipping:
         if served is not None:
             self.take_time(served.task_list.region)
 
-    def polled(self, task_list: TaskList) -> None:
-        """Note that a list was polled: from now on its tasks are not passed by."""
-        self._waiting_since.pop(task_list, None)
-        self._passed_by.discard(task_list)
-
     def add(self, poll: Poll) -> None:
         """Let a poll wait."""
         self._polls.add(poll, self._clock.runs)
@@ -345,14 +317,14 @@ class TimeSkipping:
     def _hold_up(self) -> float | None:
         """Return for how many real seconds clients hold up time; None if they don't (1 to 3)."""
         pause = self._presence.busy()
-        if pause is None and any(map(self._release, self._untaken())):
+        if pause is None and self.waiting_tasks.release(self._changes):
             pause = self._presence.busy()
         if self.is_paused:
             return pause
         if self._presence.is_task_held():
             return self._pass_real_time() if self.is_real_while_held else LOOK
         self._real_pace_since = None
-        return self._wait_for_takers() if pause is None else pause
+        return self.waiting_tasks.hold_up() if pause is None else pause
 
     def _pass_real_time(self) -> float:
         """Let as much time pass as has really passed; return when to do so again."""
@@ -368,58 +340,6 @@ class TimeSkipping:
         until = LOOK if following is None else (following - instant) / 1000
         return min(LOOK, max(until, 0.001))
 
-    def _wait_for_takers(self) -> float | None:
-        """Return for how many real seconds to wait for clients to take tasks (3)."""
-        now, waits_until = self._presence.now(), -inf
-        for task_list in self._untaken():
-            since = self._waiting_since.setdefault(task_list, now)
-            until = self._presence.expected_until(task_list)
-            if task_list not in self._passed_by and self._others_can_call():
-                until = max(until, since + self._presence.patience)
-            waits_until = max(waits_until, until)
-        return min(waits_until - now, _CHECK) if waits_until > now else None
-
-    def _untaken(self) -> list[TaskList]:
-        lists = self._service.lists_with_tasks()
-        return [each for each in lists if not self._polls.waits_on(each)]
-
-    def _release(self, task_list: TaskList) -> bool:
-        """Answer the poll of a client that may then take a task from a list; return whether."""
-        for poll in self._polls:
-            released, turn = poll.poller.released, (task_list, poll.task_list)
-            if task_list in poll.poller.polled and released.get(turn) != self._changes:
-                released[turn] = self._changes
-                self._polls.answer_empty(poll)
-                return True
-        return False
-
-    def _release_strangers(self) -> bool:
-        """Do the same for lists that the clients have never polled, only once."""
-        for task_list in self._untaken():
-            for poll in self._polls:
-                released, turn = poll.poller.released, (task_list, poll.task_list)
-                if task_list not in poll.poller.polled and turn not in released:
-                    released[turn] = 0
-                    self._polls.answer_empty(poll)
-                    return True
-        return False
-
-    def _release_all(self) -> bool:
-        """Answer the polls of clients that may have something else to do; return whether any."""
-        released = [poll for poll in self._polls if self._may_be_released(poll)]
-        for poll in released:
-            self._polls.answer_empty(poll)
-        return bool(released)
-
-    def _may_be_released(self, poll: Poll) -> bool:
-        poller = poll.poller
-        if poller.idle_since != self._changes:
-            poller.idle_since = self._changes
-            poller.idle_answers.clear()
-        count = poller.idle_answers.get(poll.task_list, 0)
-        poller.idle_answers[poll.task_list] = count + 1
-        return count < IDLE_ANSWERS
-
     def _jump(self) -> float | None:
         """Let time pass until the next thing happens, or return how long to wait for that.
 
@@ -432,15 +352,15 @@ class TimeSkipping:
         if is_last and instant is not None:
             left = self._presence.last_call + self._presence.patience - self._presence.now()
             if left > 0 and self._others_can_call():
-                return min(left, _CHECK)
-            if self._ends_idle_polls and self._release_all():
+                return min(left, CHECK)
+            if self._ends_idle_polls and self.waiting_tasks.release_all(self._changes):
                 return None
-        if (is_last or self._ends_idle_polls) and self._release_strangers():
+        if (is_last or self._ends_idle_polls) and self.waiting_tasks.release_strangers():
             return None
         if instant is None:
             return self._end_idle_polls()
         if not self._sleeps:  # A client that wakes up may come for them.
-            self._pass_by()
+            self.waiting_tasks.pass_by()
         self._reach(instant)
         return None
 
@@ -455,23 +375,6 @@ class TimeSkipping:
         for poll in list(self._polls):
             self._polls.end_early(poll)
         return None
-
-    def _pass_by(self) -> None:
-        """Warn of the tasks that time passes by."""
-        now = self._presence.now()
-        for task_list in self._untaken():
-            if task_list in self._passed_by:
-                continue
-            self._passed_by.add(task_list)
-            waited = now - self._waiting_since.pop(task_list, now)
-            _log.warning(
-                "%s passes by a task on the %s, after waiting for %.0f real seconds: %s.",
-                self._presence.time_of_simulation,
-                task_list,
-                waited,
-                self._presence.why_absent(task_list),
-            )
-            self._presence.forget_silent(task_list)
 
     def _reach(self, instant: int) -> None:
         """Let happen what is due at the next instant at which something is."""

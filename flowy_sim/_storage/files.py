@@ -1,7 +1,8 @@
-"""Database files: created, read, opened for writing, or refused.
+"""Database files: created, read, or refused.
 
 A file that cannot be used is refused before anything in it is changed: it is read through a
-connection that cannot write, and opened for writing only after all of it has been understood.
+connection that cannot write, and opened for writing (see `flowy_sim._storage.writable_file`) only
+after all of it has been understood.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
@@ -20,15 +21,8 @@ from sqlite3 import Connection
 from flowy._safe_text import safe_logger
 from flowy_sim._engine.model import event_types
 from flowy_sim._storage import schema
-from flowy_sim._storage.progress import (
-    Progress,
-    log_of,
-    loss,
-    lost_file,
-    set_aside_log,
-)
+from flowy_sim._storage.progress import log_of, loss, lost_file, set_aside_log
 from flowy_sim._storage.schema import Row, encode
-from flowy_sim._storage.unit_of_work import UnitOfWork
 
 try:
     import fcntl
@@ -51,13 +45,6 @@ DAMAGE = (
 _MAGIC = b"SQLite format 3\0"
 _JSON_EXPORT = b'{"format": "flowy-sim export"'
 _HEADER_LENGTH = 100
-#: Size of the write-ahead log beyond which it is copied to the file.
-_LOG_BYTES = 16 * 1024 * 1024
-_CACHE_KIB = 32 * 1024
-#: Number of pages that a file must have before it is compacted.
-_COMPACTED_PAGES = 1_000
-#: Real seconds to wait for a process that only reads the file.
-_PATIENCE = 1.0
 
 #: Modification time and size of a file and of its log; None for one that is missing or empty.
 Signature = tuple[tuple[int, int] | None, ...]
@@ -179,142 +166,9 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
             _check_loss(path, loss(path, connection), accept_loss)
             yield connection
     except sqlite3.Error as error:
-        raise _refused(said, error) from error
+        raise refused(said, error) from error
     except DAMAGE as error:
         raise _damaged(said, error) from error
-
-
-@contextmanager
-def writing(path: Path, seen: Signature) -> Iterator[WritableFile]:
-    """Open a file for writing and close it; see `WritableFile`.
-
-    Raises:
-        FileRefusedError: it cannot be opened or written.
-    """
-    file = WritableFile(path, seen)
-    try:
-        yield file
-    except (sqlite3.Error, OSError) as error:
-        raise _refused(path, error) from error
-    finally:
-        file.close()
-
-
-class WritableFile:
-    """A file that has been read, opened for this process alone. Its transactions are durable.
-
-    Any thread may use it, one at a time.
-
-    Args:
-        path: the file.
-        seen: what `signature` returned before it was read.
-        url: of the server that opens it, if one does; other programs find it there.
-
-    Attributes:
-        connection: to the file.
-
-    Raises:
-        FileRefusedError: it is in use, has changed since it was read, or cannot be written.
-    """
-
-    def __init__(self, path: Path, seen: Signature, url: str = "") -> None:
-        self._path = path
-        self._log = log_of(path)
-        try:
-            self.connection = _lock(path, seen)
-            try:
-                _write_model(self.connection)
-                self._progress = Progress(path, self.connection, url)
-                _compact(self.connection)
-            except BaseException:
-                self.connection.close()
-                raise
-        except (sqlite3.Error, OSError) as error:
-            raise _refused(path, error) from error
-
-    def write(self, unit: UnitOfWork) -> None:
-        """Write a unit of work in one transaction, which is durable afterwards.
-
-        Raises:
-            sqlite3.Error: it cannot be written, and nothing has been.
-            OSError: it is written, but how far the file has got cannot be recorded.
-        """
-        unit.put("about", *self._progress.next(unit.changes))
-        unit.write(self.connection)
-        self._progress.reached(unit.changes)
-        if self._log.stat().st_size > _LOG_BYTES:
-            # Everything is durable already. On a full disk, the next transaction tries again.
-            with suppress(sqlite3.Error, OSError):
-                self._progress.empty_log()
-
-    def check(self) -> None:
-        """See whether the file can be written.
-
-        Raises:
-            sqlite3.Error, OSError: it cannot.
-        """
-        connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            schema.put(connection, "about", list(schema.read(connection, "about")))
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        self._progress.rewrite()
-
-    def close(self) -> None:
-        """Close the file; only the file itself is left, unless it cannot be written."""
-        try:
-            self._progress.finish()
-            finished = True
-        except (sqlite3.Error, OSError) as error:
-            _log.error("%s cannot be closed in good order: %s", self._path, error)
-            finished = False
-        # Processes that only read the file create it. While the file is locked, none of them uses
-        # it.
-        with suppress(OSError):
-            self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
-        self.connection.close()
-        self._progress.close(finished=finished)
-
-
-def _lock(path: Path, seen: Signature) -> Connection:
-    """Open a file that has not changed since it was read, and lock it."""
-    connection = sqlite3.connect(
-        path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
-    )
-    try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("BEGIN EXCLUSIVE")
-        if signature(path) != seen:
-            raise FileRefusedError(
-                f"{path} is in use: it has just been changed by another process; stop that one, or "
-                "give another file."
-            )
-        connection.execute("ROLLBACK")
-        # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
-        # calls are answered. Because the file is locked before the log is first used, SQLite needs
-        # no shared memory with other processes. Only `Progress` empties the log.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _compact(connection: Connection) -> None:
-    """Return the space of deleted rows to the disk, if it is more than half of the file."""
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-    if pages >= _COMPACTED_PAGES and free > pages / 2:
-        # Without enough space for that on the disk the file stays as it is.
-        with suppress(sqlite3.OperationalError):
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def signature(path: Path) -> Signature:
@@ -426,7 +280,8 @@ def _check_model(said: str, connection: Connection) -> None:
                     )
 
 
-def _write_model(connection: Connection) -> None:
+def write_model(connection: Connection) -> None:
+    """Write which events the installed service model knows, unless the file says so."""
     row: Row = ("model", encode(_model()))
     if row not in schema.read(connection, "about"):
         connection.execute("BEGIN")
@@ -446,7 +301,8 @@ def _check_loss(path: Path, missing: str, accept_loss: bool) -> None:
     _log.warning("%s. The loss is accepted.", missing)
 
 
-def _refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedError:
+def refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedError:
+    """Return why a file cannot be used after an error."""
     if isinstance(error, OSError):
         return FileRefusedError(
             f"{path} cannot be opened ({error}); make the file and its folder writable."

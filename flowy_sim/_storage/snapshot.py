@@ -29,6 +29,7 @@ from flowy_sim._storage.restore import LoadedSimulation, load
 from flowy_sim._storage.schema import domain_state, encode, execution_of
 from flowy_sim._storage.unit_of_work import ExecutionRow, Ids, UnitOfWork
 from flowy_sim._storage.verification import verify_engine, verify_simulation
+from flowy_sim._storage.writable_file import writing
 
 
 class Selection(NamedTuple):
@@ -372,7 +373,7 @@ def _add(path: Path, arriving: list[LoadedSimulation]) -> Imported:
             lost_tokens += _merge(unit, each, contents, beside, path)
         executions += (execution for content in contents for execution in content.executions)
     unit.changes = len(executions)
-    with files.writing(path, seen) as file:
+    with writing(path, seen) as file:
         file.write(unit)
     return Imported(len(arriving), len(executions), sum(map(len, executions)), lost_tokens)
 

@@ -49,6 +49,7 @@ def pytest_runtest_makereport(
                 "workflow_id": run.workflow_id,
                 "run_id": run.run_id,
                 "events": run.history,
+                "awaited": run.awaited,
             }
             for run in runner.runs
         )
@@ -115,6 +116,7 @@ def _write(config: pytest.Config) -> None:
             title=part["test"],
             story=[part["story"]],
             verdict="failed" if part["failed"] else "passed",
+            awaited=part["awaited"],
         )
         for part in shown
     ]

@@ -74,6 +74,7 @@ class Run:
         payloads: decodes its arguments and results.
         earlier: the runs before it that continued as new, oldest first.
         can_call: the names of everything that it could call; empty if they are not known.
+        awaited: the names of the signals that it waits for, if it got stuck.
     """
 
     workflow_id: str
@@ -84,6 +85,7 @@ class Run:
     can_call: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     _written: Sequence[str] = field(default=(), repr=False, compare=False)
     _now: datetime | None = field(default=None, repr=False, compare=False)
+    awaited: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -203,7 +205,7 @@ class Run:
             width: the number of columns.
             ascii: whether to use ASCII characters only.
         """
-        return timeline.text(self.history, width, ascii=ascii)
+        return timeline.text(self.history, width, ascii=ascii, awaited=self.awaited)
 
     def picture(self) -> str:
         """Return the timeline in the characters that the terminal can show."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
 from itertools import islice
@@ -17,7 +18,7 @@ from flowy.activity import _AT_CHECKPOINTS
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
-from flowy_sim._events.waits import explain, waits_of
+from flowy_sim._events.waits import explain, signals_of, waits_of
 from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
@@ -250,8 +251,8 @@ class TurnLoop:
         )
         found = [wait for each in (run, *others) for wait in waits_of(each, workers)]
         if not any(wait.ends for wait in found):
-            now = self._clock.now
-            raise StuckError(explain(run, others[:_MOST_EXPLAINED], workers, now), run)
+            message = explain(run, others[:_MOST_EXPLAINED], workers, self._clock.now)
+            raise StuckError(message, replace(run, awaited=signals_of(waits_of(run, workers))))
 
     def _check_not_rescheduling(self, execution: Execution) -> None:
         """Check that a decider does not schedule tasks again and again that no worker takes.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -402,7 +403,7 @@ def test_a_failure_is_told_once(invoke, write):
     assert "flowy/" not in output
 
 
-def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write):
+def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write, tmp_path):
     write(
         "shop.py",
         """
@@ -414,9 +415,13 @@ def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write):
                 return self.signal("paid").result()
         """,
     )
-    result = invoke("run", "shop:Order")
+    result = invoke("run", "shop:Order", "--report", str(tmp_path / "run.html"))
     assert result.exit_code == 1
     assert "it waits for the signal 'paid', which has not been sent" in result.stdout
+    assert re.search(r"^paid\? .* ◇  awaited$", result.stdout, re.MULTILINE)
+    page = (tmp_path / "run.html").read_text("utf-8")
+    assert "<bdi>paid?</bdi><i>, awaited</i>" in page
+    assert re.search(r'<text class="awaited" x="100.0%".*>◇</text>', page)
     assert "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS.\n" in result.stdout
     assert invoke("run", "shop:Order", "--signal", "paid=42@60").stdout.startswith("42\n")
 

@@ -35,6 +35,22 @@ def test_activities_are_bars_over_time_with_their_waiting_and_their_outcome():
         resize-2   6-10  ·················━━━━━━━━━━━━━  completed  10 s""")
 
 
+def test_a_signal_that_is_awaited_is_an_open_mark_at_the_present():
+    history = History().decide(0).timer(0, "remind")
+    history.add(4, "WorkflowExecutionSignaled", signalName="hurry").decide(4)
+
+    assert timeline.text(history.events, width=64, awaited=["approve"]) == dedent("""\
+        photo 7 · open · 4 s · 9 events
+
+                           0 s    1 s     2 s    3 s     4 s
+        decisions          ▪                             ▪  2
+        timer remind  5-9  ──────────────────────────────▸  open     4 s
+        signal hurry    6                                ◆
+        approve?                                         ◇  awaited""")
+    in_ascii = timeline.text(history.events, ascii=True, awaited=["approve"])
+    assert in_ascii.splitlines()[-1].split() == ["approve?", "?", "awaited"]
+
+
 def test_what_happened_at_one_instant_is_drawn_in_the_order_of_events():
     history = History().decide(0).schedule(0, "resize-1").schedule(0, "resize-2")
     history.start(0, "resize-1").end(0, "resize-1").start(0, "resize-2").end(0, "resize-2")

@@ -293,5 +293,5 @@ def _cli_members(operation: str, words: list[str]) -> dict[str, Any]:
             members.update(json.loads(value))
         elif option in names:
             assert not value.startswith(("file://", "-")), value
-            members[names[option]] = json.loads(value) if value.startswith("{") else value
+            members[names[option]] = json.loads(value) if option == "--execution" else value
     return members

@@ -57,7 +57,10 @@ def test_a_heartbeat_is_shown_with_its_details(
     endpoint.advance(60)
     shop.client.record_activity_task_heartbeat(taskToken=token, details="half")
     endpoint.advance(5)
-    assert "last heartbeat 5 s ago: half" in shown(browser, "order-1").text
+    page = shown(browser, "order-1")
+    assert "last heartbeat 5 s ago: half" in page.text
+    assert "open, worked 1 min 5 s, last heartbeat at 1 min" in page.text
+    assert "point beat" in page.values("path", "class")
 
 
 def test_an_unpolled_list_is_named_in_the_words_of_the_stuck_detector(

@@ -134,6 +134,7 @@ class TestAmazonSwf:
             page = shown.open(path)
             assert page.status == 200
             assert "Amazon SWF does not tell" in page.text
+            assert "default" not in page.text
             assert "Terminate" not in page.text
             assert "Jump" not in page.text
         queries = {

@@ -87,6 +87,7 @@ def test_what_an_open_execution_waits_for_is_shown_with_its_end(client: Any, bot
     assert "times out:   2024-01-01 02:00:00.000 UTC\n" in shown
     assert "open:        1 activity task, 1 timer\n" in shown
     assert "paused 1 · open" in shown
+    assert re.search(r"^go\? .* ◇  awaited$", shown, re.MULTILINE)
     assert shown.split("It waits (times in UTC):\n")[1].splitlines() == [
         "- it waits for the signal 'go', which has not been sent",
         "- activity double 1 (double-1) has been on the list 'numbers' since 2024-01-01 00:00:00; "

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowy_sim._storage import files, schema
+from flowy_sim._storage import files, schema, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, decision
@@ -323,7 +323,7 @@ def test_a_file_that_is_mostly_empty_is_made_smaller_when_it_is_opened(
     large = path.stat().st_size
     before = opened(path)
     assert path.stat().st_size == large
-    monkeypatch.setattr(files, "_COMPACTED_PAGES", 100)
+    monkeypatch.setattr(writable_file, "_COMPACTED_PAGES", 100)
 
     assert opened(path) == before
     assert path.stat().st_size < large / 10

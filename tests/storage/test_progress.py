@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowy_sim._storage import files, progress
+from flowy_sim._storage import progress, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN
@@ -62,7 +62,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[State]]
     folder = tmp_path_factory.mktemp("copies")
     with pytest.MonkeyPatch.context() as patch:
         # The log is copied to the database between the moments.
-        patch.setattr(files, "_LOG_BYTES", 220_000)
+        patch.setattr(writable_file, "_LOG_BYTES", 220_000)
         return folder, asyncio.run(_live(folder))
 
 

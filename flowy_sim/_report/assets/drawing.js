@@ -5,7 +5,7 @@ export const ROW = 24;
 const BAND = 100;
 const LEAST = 4;
 const BINS = 200;
-const MARKS = { done: "✓", failed: "✕", late: "!", canceled: "⊘", open: "▸" };
+const MARKS = { done: "✓", failed: "✕", late: "!", canceled: "⊘", open: "▸", awaited: "◇" };
 const SVG = "http://www.w3.org/2000/svg";
 
 // An element with properties (attributes, where their names hold a dash) and children.

@@ -1,0 +1,161 @@
+"""Files opened for writing: by one process at a time, each transaction durable once written.
+
+A file is opened only after it has been read and understood, if it has not changed since; then it is
+locked until it is closed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from sqlite3 import Connection
+
+from flowy._safe_text import safe_logger
+from flowy_sim._storage import files, schema
+from flowy_sim._storage.progress import Progress, log_of
+from flowy_sim._storage.unit_of_work import UnitOfWork
+
+_log = safe_logger("flowy_sim")
+
+#: Size of the write-ahead log beyond which it is copied to the file.
+_LOG_BYTES = 16 * 1024 * 1024
+_CACHE_KIB = 32 * 1024
+#: Number of pages that a file must have before it is compacted.
+_COMPACTED_PAGES = 1_000
+#: Real seconds to wait for a process that only reads the file.
+_PATIENCE = 1.0
+
+
+@contextmanager
+def writing(path: Path, seen: files.Signature) -> Iterator[WritableFile]:
+    """Open a file for writing and close it; see `WritableFile`.
+
+    Raises:
+        FileRefusedError: it cannot be opened or written.
+    """
+    file = WritableFile(path, seen)
+    try:
+        yield file
+    except (sqlite3.Error, OSError) as error:
+        raise files.refused(path, error) from error
+    finally:
+        file.close()
+
+
+class WritableFile:
+    """A file that has been read, opened for this process alone. Its transactions are durable.
+
+    Any thread may use it, one at a time.
+
+    Args:
+        path: the file.
+        seen: what `files.signature` returned before it was read.
+        url: of the server that opens it, if one does; other programs find it there.
+
+    Attributes:
+        connection: to the file.
+
+    Raises:
+        FileRefusedError: it is in use, has changed since it was read, or cannot be written.
+    """
+
+    def __init__(self, path: Path, seen: files.Signature, url: str = "") -> None:
+        self._path = path
+        self._log = log_of(path)
+        try:
+            self.connection = _lock(path, seen)
+            try:
+                files.write_model(self.connection)
+                self._progress = Progress(path, self.connection, url)
+                _compact(self.connection)
+            except BaseException:
+                self.connection.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise files.refused(path, error) from error
+
+    def write(self, unit: UnitOfWork) -> None:
+        """Write a unit of work in one transaction, which is durable afterwards.
+
+        Raises:
+            sqlite3.Error: it cannot be written, and nothing has been.
+            OSError: it is written, but how far the file has got cannot be recorded.
+        """
+        unit.put("about", *self._progress.next(unit.changes))
+        unit.write(self.connection)
+        self._progress.reached(unit.changes)
+        if self._log.stat().st_size > _LOG_BYTES:
+            # Everything is durable already. On a full disk, the next transaction tries again.
+            with suppress(sqlite3.Error, OSError):
+                self._progress.empty_log()
+
+    def check(self) -> None:
+        """See whether the file can be written.
+
+        Raises:
+            sqlite3.Error, OSError: it cannot.
+        """
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            schema.put(connection, "about", list(schema.read(connection, "about")))
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        self._progress.rewrite()
+
+    def close(self) -> None:
+        """Close the file; only the file itself is left, unless it cannot be written."""
+        try:
+            self._progress.finish()
+            finished = True
+        except (sqlite3.Error, OSError) as error:
+            _log.error("%s cannot be closed in good order: %s", self._path, error)
+            finished = False
+        # Processes that only read the file create it. While the file is locked, none of them uses
+        # it.
+        with suppress(OSError):
+            self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
+        self.connection.close()
+        self._progress.close(finished=finished)
+
+
+def _lock(path: Path, seen: files.Signature) -> Connection:
+    """Open a file that has not changed since it was read, and lock it."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        if files.signature(path) != seen:
+            raise files.FileRefusedError(
+                f"{path} is in use: it has just been changed by another process; stop that one, or "
+                "give another file."
+            )
+        connection.execute("ROLLBACK")
+        # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
+        # calls are answered. Because the file is locked before the log is first used, SQLite needs
+        # no shared memory with other processes. Only `Progress` empties the log.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _compact(connection: Connection) -> None:
+    """Return the space of deleted rows to the disk, if it is more than half of the file."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    if pages >= _COMPACTED_PAGES and free > pages / 2:
+        # Without enough space for that on the disk the file stays as it is.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
