@@ -291,7 +291,9 @@ class Presence:
         several = list(dict.fromkeys(reasons))
         if len(several) > 3:
             several[3:] = [f"and {len(several) - 3} others"]
-        return "; ".join(several) or "no client has polled it"
+        return "; ".join(several) or (
+            "no client has polled it; start a worker that does, or stub the types that it serves"
+        )
 
     def forget_silent(self, task_list: TaskList) -> None:
         """Forget the pollers of a list that have ended, or can only be recognized by calling."""
