@@ -50,6 +50,7 @@ class Crew:
         suspended: the executions that deciders keep in memory.
         deployed: the classes that have replaced others, by the name and version of their types.
         deployed_loops: the code that polls by itself and has replaced other code, by its name.
+        has_redeployed: whether deciders may have run other classes than those of the registry.
         log: the tasks whose work may have had effects that no history shows, with their workers,
             in order. Unless the test watches these effects, exploring compares them by this.
     """
@@ -65,6 +66,7 @@ class Crew:
         self.suspended: SuspendedExecutions = ReplayingDeciders()
         self.deployed: dict[NameAndVersion, type[Workflow]] = {}
         self.deployed_loops: dict[str, PollingCode] = {}
+        self.has_redeployed = False
         self.log: list[tuple[object, ...]] = []
         self._newer: dict[NameAndVersion, type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
@@ -213,6 +215,7 @@ class Crew:
 
     def add_newer(self, workflows: Iterable[type[Workflow]]) -> None:
         """Start deciders that run other classes for some types, beside those that there are."""
+        self.has_redeployed = True
         self._newer = {(each.flowy_type.name, each.flowy_type.version): each for each in workflows}
         self._newer_pools = [
             WorkerPool(partial(self._newer_decider, name), "new decider", self._size, [polled])
@@ -247,6 +250,7 @@ class Crew:
                 )
         self.deployed_loops.update(loops)
         for workflow in workflows:
+            self.has_redeployed = True
             declared = workflow.flowy_type
             self.deployed[declared.name, declared.version] = workflow
 

@@ -13,6 +13,7 @@ import pytest
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.explore import find
 from flowy_sim.explore._other_process import OtherProcessError, forget_replayed
+from flowy_sim.faults import GradualDeploy
 from flowy_sim.testing import Runner
 
 BANKS = {"ours": 1, "theirs": 2}
@@ -44,6 +45,13 @@ def purchase(cls: Any) -> Any:
 @purchase
 class Sound(Purchase):
     pass
+
+
+@purchase
+class Patched(Purchase):
+    def run(self) -> str:
+        self.patched("another bank")
+        return super().run()
 
 
 @purchase
@@ -103,6 +111,14 @@ def test_a_workflow_that_depends_on_the_process_is_found(cls: type[Workflow]) ->
 
 def test_a_workflow_that_depends_on_its_history_alone_is_not_blamed() -> None:
     assert explored(Sound) is None
+
+
+def test_a_workflow_is_not_blamed_for_what_newer_deciders_have_recorded() -> None:
+    def it_is_charged(runner: Runner) -> None:
+        runner.stubs(Charge, result="paid", takes=5)
+        runner(Sound)
+
+    assert find(it_is_charged, faults=[GradualDeploy((Patched,))], runs=40).failure is None
 
 
 def test_code_that_another_process_cannot_import_is_not_tried() -> None:
