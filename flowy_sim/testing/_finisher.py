@@ -95,7 +95,7 @@ class Finisher:
 
     def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
-        if self._scheduler.registry is None:
+        if self._scheduler.crew.registry is None:
             self._workforce.prepare()
         try:
             self._turn_loop.run_until_closed(execution)
@@ -106,7 +106,7 @@ class Finisher:
             self.runs.append(self._fetch(execution))
             raise
         finally:
-            self._scheduler.suspended.clear()
+            self._scheduler.crew.suspended.clear()
             self._event_feed.remove(execution)
         ended = self._fetch(execution)
         self.runs.append(ended)
@@ -118,10 +118,10 @@ class Finisher:
 
     def _unanswered_task(self, ended: Run) -> str:
         """Return a sentence about a task that timed out because no worker implements its type."""
-        scheduler, registry = self._scheduler, self._scheduler.registry
+        crew, registry = self._scheduler.crew, self._scheduler.crew.registry
         if registry is None:
             return ""
-        polled = scheduler.polled_for_activities()
+        polled = crew.polled_for_activities()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(
@@ -135,6 +135,6 @@ class Finisher:
     def _fetch(self, execution: Execution) -> Run:
         # What other code than flowy's can call is not known.
         known = self._stub_dispatch.is_flowys(execution.run_id)
-        can_call = self._scheduler.can_call if known else frozenset[str]()
+        can_call = self._scheduler.crew.can_call if known else frozenset[str]()
         written = self._written
         return fetch(self._client, self._domain, execution, self._payloads, can_call, written)

@@ -21,7 +21,8 @@ from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._chosen_starts import checked_starts
 from flowy_sim.testing._finisher import Finisher
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._loops import PollingCode, check_greenlet
+from flowy_sim.testing._loop_pool import check_greenlet
+from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._registry import Sources, activities_in, workflows_in
 from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler
@@ -326,7 +327,7 @@ class Runner:
         """Return the state outside of the simulation, to be compared."""
         if self._watched:
             return tuple(repr(look()) for look in self._watched)
-        return tuple(self.scheduler.log)
+        return tuple(self.scheduler.crew.log)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -365,7 +366,9 @@ class Runner:
         self._workforce.register_domain()
         self.stub_dispatch.has_loops = True
         self.loops.append(code)
-        self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
+        self.scheduler.crew.add_loop(
+            code, name or str(getattr(code, "__name__", type(code).__name__))
+        )
 
     def run(self, workflow: type[Workflow] | NameAndVersion, *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.

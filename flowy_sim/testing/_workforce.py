@@ -79,7 +79,7 @@ class Workforce:
             self._payloads,
         )
         registry.register(is_new)
-        self._scheduler.set_registry(registry, self._task_lists)
+        self._scheduler.crew.set_registry(registry, self._task_lists)
 
     def register_domain(self) -> bool:
         """Register the domain, if necessary; return whether it was."""
