@@ -341,7 +341,7 @@ def _task_lists(simulation: ServedSimulation, domain: Domain) -> list[TaskListRo
             row(_KIND_OF[task_list.poll], task_list.name).pollers = _grouped(
                 simulation, task_list, pollers
             )
-    for held in presence.open_tasks():
+    for held in presence.held_tasks.open():
         task = held.task
         if task.engine.domains.get(domain.name) is domain and task.task_list.domain == domain.name:
             found = row(_KIND_OF[task.task_list.poll], task.task_list.name)

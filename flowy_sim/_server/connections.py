@@ -1,11 +1,10 @@
 """Connections: HTTP/1.1 over TCP, and what is known about a client while its request waits.
 
-uvicorn runs the server, and httptools parses requests. The protocol between them is our own: a
-simulation needs more of a connection than ASGI offers.
+uvicorn runs the server, and `request_reader` reads requests. The protocol between them is our own:
+a simulation needs more of a connection than ASGI offers.
 
 - A client that has hung up is noticed at once, so that no task is handed out to it.
-- A request is judged by its head, before its body is read; a request that is not finished in time
-  is given up; and all bodies that are being read count against one total.
+- A request that is not finished in time is given up.
 - Calls that need not wait are answered at once, without an asyncio task for each, and everything
   that is answered together is sent in one piece.
 - Nothing of a connection stays when it is closed: it has no timer of its own, and leaves no cycles
@@ -15,75 +14,31 @@ simulation needs more of a connection than ASGI offers.
 from __future__ import annotations
 
 import asyncio
-import json
 import select
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import unquote
-
-import httptools
 
 from flowy._safe_text import safe_logger
 from flowy_sim._clients.wire import Response
-from flowy_sim._server.http import MAX_BODY, MAX_HEAD, HttpRequest, head_of, text_response
+from flowy_sim._server.http import MAX_BODY, HttpRequest, head_of, text_response, unavailable
+from flowy_sim._server.request_reader import Bodies, Judging, RequestReader
 
 _log = safe_logger("flowy_sim")
 
 #: Real seconds after which an idle connection is closed.
 KEEP_ALIVE_SECONDS = 600.0
-#: Bytes of all bodies together that may be in memory while they are read.
-MAX_BODIES = 256 * 1024 * 1024
 #: Bytes that a client may still send after its request was refused.
 MAX_DISCARDED = 8 * MAX_BODY
 #: Number of requests of a connection that may wait for their answers before no more are read.
 _MANY = 100
-#: More bytes than ever come at once.
-_MUCH = 1 << 30
-_JSON = "application/x-amz-json-1.0"
-
-
-def _unavailable(message: str) -> Response:
-    name = "com.amazon.coral.availability#ServiceUnavailableException"
-    return text_response(503, json.dumps({"__type": name, "message": message}), _JSON)
-
-
-_TOO_MANY_CONNECTIONS = _unavailable(
+_TOO_MANY_CONNECTIONS = unavailable(
     "The server has as many connections open as it accepts; close some, or start it with a "
     "greater --max-connections."
 )
-_TOO_MANY_BODIES = _unavailable(
-    f"The requests that are being sent to the server exceed {MAX_BODIES} bytes together; try again."
-)
 _TOO_LATE = text_response(408, "The request was not complete in time; see --request-seconds.")
-_STOPS = _unavailable("The server stops; the request was not carried out.")
-_NO_PROXY = text_response(400, "This server is not a proxy; it does not support CONNECT.")
-_MALFORMED = text_response(400, "The request is not valid HTTP.")
-_HEAD_TOO_LARGE = Response(431, {"Content-Length": "0"}, b"")
-
-
-#: How clients spell the names of headers, and how they are looked up.
-_NAMES = {
-    spelled.encode(): name
-    for name in (
-        "accept",
-        "accept-encoding",
-        "amz-sdk-invocation-id",
-        "amz-sdk-request",
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "user-agent",
-        "x-amz-content-sha256",
-        "x-amz-date",
-        "x-amz-target",
-        "x-amz-user-agent",
-    )
-    for spelled in (name, name.title())
-}
+_STOPS = unavailable("The server stops; the request was not carried out.")
 
 
 class ClientIdentity(NamedTuple):
@@ -109,16 +64,8 @@ class ClientIdentity(NamedTuple):
 Later = Coroutine[Any, Any, Response | None]
 
 
-class Answering(Protocol):
+class Answering(Judging, Protocol):
     """What answers the requests of connections."""
-
-    def judge(self, request: HttpRequest) -> Response | None:
-        """Return why a request is refused, judging by its head; None if it is not."""
-        ...
-
-    def too_large(self, request: HttpRequest) -> Response:
-        """Return the response to a request whose body is too large."""
-        ...
 
     def answer(self, request: HttpRequest, connection: Connection) -> Response | Later:
         """Return the response to a complete request, or what returns it later."""
@@ -141,7 +88,7 @@ class Connections:
         answering, most: as given.
         open: those that are open.
         unfinished: those with an unfinished request, and when it began, in the order of that.
-        body_bytes: the size of all bodies that are being read.
+        bodies: all bodies that are being read.
         tasks: the requests that wait.
     """
 
@@ -150,7 +97,7 @@ class Connections:
         self.most = most
         self.open: set[Any] = set()
         self.unfinished: dict[Connection, float] = {}
-        self.body_bytes = 0
+        self.bodies = Bodies()
         self.tasks: set[asyncio.Task[Any]] = set()
         self._request_seconds = request_seconds
         self._timer: asyncio.TimerHandle | None = None
@@ -203,16 +150,9 @@ class Connection(asyncio.Protocol):
         self.hung_up = False
         self.wake: Callable[[], None] | None = None
         self._close_callbacks: set[Callable[[Connection], None]] = set()
-        self._parser: Any = None
-        self._host = ""
         self._last = 0.0
-        self._head_size = 0
-        self._unfinished_head = 0
         self._discarded = 0
-        self._declined = b""
-        self._in_head = False
-        self._url = b""
-        self._request: HttpRequest | None = None
+        self._reader: RequestReader = None  # type: ignore[assignment]
         self._waiting: deque[HttpRequest] = deque()
         self._task: asyncio.Task[Any] | None = None
         self._parts: list[bytes] = []
@@ -243,57 +183,45 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless the limit of connections is reached."""
         self.transport = transport  # type: ignore[assignment]
-        if len(self.shared.open) >= self.shared.most:
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if isinstance(peer, tuple) else ""
+        shared = self.shared
+        self._reader = RequestReader(host, shared.answering, shared.bodies, self._waiting)
+        if len(shared.open) >= shared.most:
             self._closes = True
+            self._reader.stop()
             self._write(_TOO_MANY_CONNECTIONS, None)
             self._flush()
             transport.close()
             return
-        self.shared.open.add(self)
-        peer = transport.get_extra_info("peername")
-        self._host = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._parser = httptools.HttpRequestParser(self)
+        shared.open.add(self)
         self._last = asyncio.get_running_loop().time()
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, and answer the requests that are complete."""
         self._last = asyncio.get_running_loop().time()
-        if self._parser is None or self._closes:
+        reader = self._reader
+        if not reader.is_reading or self._closes:
             self._discarded += len(data)
             if self._discarded > MAX_DISCARDED:
                 self.transport.abort()
             return
-        self._unfinished_head += len(data)
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
-            self._refuse(_MALFORMED)
-        else:
-            if self._in_head and self._unfinished_head > MAX_HEAD:
-                self._refuse(_HEAD_TOO_LARGE)
-            elif self._request is not None and self._request.refusal is not None:
-                # Its body is not there yet, and is not waited for.
-                self._refuse(self._request.refusal)
-        self._unfinished_head = max(0, self._unfinished_head) if self._in_head else 0
+        before = reader.request
+        refusal = reader.feed(data, is_idle=self._task is None)
+        if reader.request is not before:
+            self.shared.unfinished.pop(self, None)
+            if reader.request is not None:
+                self.shared.unfinished[self] = self._last
+        if reader.invites_body:
+            self._parts.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if refusal is not None:
+            self._refuse(refusal)
         self._answer_waiting()
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Another protocol is offered, such as HTTP/2. To decline it, the request is parsed
-            # again without that offer: the parser has taken its body for the other protocol.
-            head, self._declined = self._declined, b""
-            if not head:
-                self._parser = None
-                return
-            self._parser = httptools.HttpRequestParser(self)
-            self._feed(head + data[upgrade.args[0] :])
 
     def eof_received(self) -> bool:
         """Note that the other side has closed the connection; answer what it has asked before."""
         self.hung_up = True
-        self._finish_request()
+        self._drop_request()
         if self._lost is not None:
             self._lost.set()
         self._wake()
@@ -305,8 +233,8 @@ class Connection(asyncio.Protocol):
         self.hung_up = self.hung_up or exc is not None
         self._closes = True
         self.shared.open.discard(self)
-        self._finish_request()
-        self._parser = None
+        self._drop_request()
+        self._reader.stop()
         self._waiting.clear()
         self._parts.clear()
         for event in (self._writable, self._lost):
@@ -331,7 +259,7 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Close the connection as soon as everything is answered; called by uvicorn."""
-        if self._request is not None:
+        if self._reader.request is not None:
             self._refuse(_STOPS)
             self._answer_waiting()
         self._closes = True
@@ -342,7 +270,7 @@ class Connection(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Give up the request that is not finished, or whose rest is discarded."""
-        if self._parser is None:
+        if not self._reader.is_reading:
             self.shared.unfinished.pop(self, None)
             self.transport.abort()
             return
@@ -351,112 +279,23 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self, since: float) -> None:
         """Close the connection if nothing has happened on it since an instant of the loop."""
-        if self._last < since and not (self._task or self._waiting or self._request):
+        if self._last < since and not (self._task or self._waiting or self._reader.request):
             self.transport.close()
-
-    # Called by the parser
-
-    def on_message_begin(self) -> None:
-        """Begin the head of a request."""
-        self._in_head = True
-        self._head_size = 0
-        self._url = b""
-        self._request = HttpRequest(self._host)
-        self.shared.unfinished[self] = self._last
-
-    def on_url(self, url: bytes) -> None:
-        """Add to the target of a request."""
-        self._url += url
-        self._head_size += len(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header."""
-        assert self._request is not None
-        self._head_size += len(name) + len(value)
-        known = _NAMES.get(name) or name.decode("latin-1").lower()
-        self._request.headers[known] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        """Judge a request by its head."""
-        self._in_head = False
-        request, parser = self._request, self._parser
-        assert request is not None
-        request.method = parser.get_method().decode("latin-1")
-        if parser.should_upgrade():
-            self._decline(request)
-            return
-        request.version = parser.get_http_version()
-        request.keeps_alive = parser.should_keep_alive()
-        request.target = self._url.decode("latin-1")
-        request.path = _path_of(self._url)
-        headers = request.headers
-        length = headers.get("content-length", "0")
-        if self._head_size > MAX_HEAD:
-            request.refusal = _HEAD_TOO_LARGE
-        elif not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
-            request.refusal = self.shared.answering.too_large(request)
-        else:
-            request.refusal = self.shared.answering.judge(request)
-        if (
-            request.refusal is None
-            and headers.get("expect", "").lower() == "100-continue"
-            and not (self._task or self._waiting)
-        ):
-            self._parts.append(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _decline(self, request: HttpRequest) -> None:
-        """Prepare to parse a request again, without the offer of another protocol."""
-        if request.method == "CONNECT":
-            request.refusal, request.keeps_alive = _NO_PROXY, False
-            return
-        lines = [f"{request.method} {self._url.decode('latin-1')} HTTP/1.1"]
-        for name, value in request.headers.items():
-            if name not in ("connection", "http2-settings", "upgrade"):
-                lines.append(f"{name}: {value}")
-        self._declined = "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-    def on_body(self, body: bytes) -> None:
-        """Add to the body of a request."""
-        request, shared = self._request, self.shared
-        assert request is not None
-        if request.refusal is not None:
-            return
-        request.body += body
-        shared.body_bytes += len(body)
-        if len(request.body) > MAX_BODY:
-            request.refusal = shared.answering.too_large(request)
-        elif shared.body_bytes > MAX_BODIES:
-            request.refusal = _TOO_MANY_BODIES
-
-    def on_message_complete(self) -> None:
-        """Let a request wait for its answer."""
-        request = self._request
-        assert request is not None
-        if self._declined and request.refusal is None:
-            return
-        request.is_complete = True
-        # What follows in the same data is not counted.
-        self._unfinished_head = -_MUCH
-        self._finish_request()
-        self._waiting.append(request)
-
-    def _finish_request(self) -> None:
-        """Note that the request is not being read any more."""
-        request, self._request = self._request, None
-        self.shared.unfinished.pop(self, None)
-        if request is not None:
-            self.shared.body_bytes -= len(request.body)
 
     # Answers
 
     def _refuse(self, response: Response) -> None:
         """Answer a request that is not complete, and read no more."""
-        request = self._request or HttpRequest(self._host)
-        self._finish_request()
+        request = self._drop_request() or HttpRequest(self._reader.host)
         request.refusal, request.keeps_alive = response, False
         request.body = b""
         self._waiting.append(request)
-        self._parser = None
+        self._reader.stop()
+
+    def _drop_request(self) -> HttpRequest | None:
+        """Return the request that is not finished, if there is one; it isn't read any further."""
+        self.shared.unfinished.pop(self, None)
+        return self._reader.drop_request()
 
     def _answer_waiting(self) -> None:
         """Answer the requests that wait, one after the other, until one has to wait longer."""
@@ -530,7 +369,7 @@ class Connection(asyncio.Protocol):
         if not (self._closes or self.hung_up) or self._task or self._waiting:
             return
         self._flush()
-        if self._parser is None and not self.hung_up and self.transport.can_write_eof():
+        if not self._reader.is_reading and not self.hung_up and self.transport.can_write_eof():
             # Something was left unread. To close now would reset the connection, and the client
             # might never see the response; what it still sends is discarded.
             if self not in self.shared.unfinished:
@@ -559,18 +398,6 @@ class Connection(asyncio.Protocol):
             if not self.is_open:
                 self._lost.set()
         await self._lost.wait()
-
-
-def _path_of(url: bytes) -> str:
-    """Return the path of a request's target, with escapes decoded."""
-    if url == b"/":
-        return "/"
-    try:
-        path: bytes = httptools.parse_url(url).path or b""
-    except httptools.HttpParserError:
-        path = url.partition(b"?")[0]
-    text = path.decode("latin-1")
-    return unquote(text) if "%" in text else text
 
 
 def _has_hung_up(connected: socket.socket) -> bool:

@@ -234,7 +234,7 @@ def describe(simulation: ServedSimulation) -> Members:
         "changes": simulation.journal.changes,
         "waitingPolls": len(simulation.polls),
         "heldTasks": [
-            f"{each.holder} holds the {each.task}" for each in simulation.presence.held()
+            f"{each.holder} holds the {each.task}" for each in simulation.presence.held_tasks.all()
         ],
     }
 

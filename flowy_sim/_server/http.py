@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from email.utils import formatdate
@@ -21,6 +22,7 @@ PREFIX = "/_flowy"
 MAX_HEAD = 65_536
 #: The maximum size of the body of a request in bytes, as the service's front end counts them.
 MAX_BODY = 1_049_600
+_JSON = "application/x-amz-json-1.0"
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
@@ -118,6 +120,12 @@ def text_response(status: int, text: str, kind: str = "text/plain; charset=utf-8
     """Return a response with a text."""
     body = text.encode()
     return Response(status, {"Content-Type": kind, "Content-Length": str(len(body))}, body)
+
+
+def unavailable(message: str) -> Response:
+    """Return the response of a service that cannot carry out a request now."""
+    name = "com.amazon.coral.availability#ServiceUnavailableException"
+    return text_response(503, json.dumps({"__type": name, "message": message}), _JSON)
 
 
 class RequestEntityTooLargeException(Fault):

@@ -17,7 +17,8 @@ from collections.abc import Callable
 
 from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._server.connections import ClientIdentity, Connection
-from flowy_sim._simulation.presence import Holder, Poller, Presence
+from flowy_sim._simulation.held_tasks import Holder
+from flowy_sim._simulation.presence import Poller, Presence
 from flowy_sim._simulation.regions import HandedOutTask, TaskList
 
 #: Real seconds after which a program whose last connection was closed is gone.

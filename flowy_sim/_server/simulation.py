@@ -333,7 +333,7 @@ class ServedSimulation:
 
         def returned(event_type: str, attributes: dict[str, Any]) -> None:
             if not self._is_closed:
-                self.presence.release(call.key)
+                self.presence.held_tasks.release(call.key)
                 now = self._time_skipping.present()
                 self.engines.answer_function(task, now, answer.takes, event_type, attributes)
                 self._loop.settle_soon()
@@ -346,7 +346,7 @@ class ServedSimulation:
 
         On a paused clock nothing does.
         """
-        if self.presence.held():
+        if self.presence.held_tasks.all():
             return False
         return self.clock.mode == PAUSED or self._time_skipping.next_instant() is None
 

@@ -4,11 +4,7 @@ The rules are those of stubs in process:
 
 -   The answer is chosen when a task is scheduled, so answers follow the order of the calls.
 -   Tasks of a stubbed type wait on a list of their own, whatever list they were scheduled on, and
-    no worker gets them. A stub takes them at once.
--   A stub answers after the time that its answer takes. If a time-out of the task is shorter, the
-    task times out. No client could prevent that, so it does not wait for the patience.
--   A caller that encodes arguments as flowy does gets results as flowy encodes them. For all other
-    callers text is sent as it is, nothing as no text, and other values as JSON.
+    no worker gets them. A stub takes them at once, and answers them (see `stub_worker`).
 -   An execution that has begun with a stub ends with it, even if the stub is removed.
 -   The type of a stub need not be registered: this happens when something calls it.
 -   After a restart, stubs that are still defined go on with the activities and functions that they
@@ -17,7 +13,6 @@ The rules are those of stubs in process:
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +28,8 @@ from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaContext, 
 from flowy_sim._engine.life_cycles import ActivityTask, LambdaTask
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._engine.validation import checked
-from flowy_sim._server.stub_definitions import Members, StubFailure, StubKey, read_key, read_stub
+from flowy_sim._server.stub_definitions import Members, StubKey, read_key, read_stub
+from flowy_sim._server.stub_worker import IDENTITY, CarryOut, StubWorker, attributes_member
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, TaskKey, TaskList
 from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
@@ -42,10 +38,7 @@ from flowy_sim._simulation.stub_answers import (
     NEVER_TAKEN,
     Answer,
     limits_before_start,
-    limits_of,
-    plain_text,
     time_out_first,
-    timed,
 )
 from flowy_sim._simulation.stubs import (
     STUBS_LIST,
@@ -57,8 +50,6 @@ from flowy_sim._simulation.stubs import (
 
 _log = safe_logger("flowy_sim")
 
-#: The identity of a stub in histories.
-IDENTITY = "a stub"
 #: The calls of stubs that are remembered.
 MOST_CALLS = 10_000
 #: The decisions that call something that may be a stub: what, and the member with its type.
@@ -67,9 +58,7 @@ _CALLS = {
     "StartChildWorkflowExecution": (CHILD, "workflowType"),
 }
 _REGISTER = {ACTIVITY: "RegisterActivityType", CHILD: "RegisterWorkflowType"}
-_TIMER = "takes"
 
-CarryOut = Callable[[str, str, Mapping[str, Any], int], dict[str, Any]]
 CallFunction = Callable[[LambdaTask, Answer, LambdaContext], None]
 
 
@@ -122,7 +111,7 @@ class ServedStubs:
         self.is_active = True
         self._carry_out = carry_out
         self._engine_of = engine_of
-        self._plan = plan
+        self._worker = StubWorker(carry_out, engine_of, plan, self.time_outs)
         self._call_function = call_function
         self._stubs: dict[StubKey, Stub] = {}
         self._definitions: dict[StubKey, Members] = {}
@@ -198,9 +187,19 @@ class ServedStubs:
             if not task.get("taskToken"):
                 del self._waiting[task_list]
             elif task_list.poll == ACTIVITY_POLL:
-                self._work(task_list.region, task, instant)
+                place = task["workflowExecution"]["runId"], task["activityId"]
+                answer = self._answers.pop(place)
+                self._worker.work(task_list.region, task, answer, instant)
             else:
                 self._decide(task_list.region, task, instant)
+
+    def _decide(self, region: str, task: Members, instant: int) -> None:
+        """Answer a decision task; an execution keeps its answer until it closes."""
+        run_id = task["workflowExecution"]["runId"]
+        execution = self._engine_of(region).executions[run_id]
+        self._worker.decide(execution, task["taskToken"], self._answers[run_id, ""], instant)
+        if not execution.is_open:
+            del self._answers[run_id, ""]
 
     def register_called(
         self, region: str, operation: str, request: Mapping[str, Any], instant: int
@@ -220,7 +219,7 @@ class ServedStubs:
         for decision in decisions:
             kind, member = _CALLS.get(decision["decisionType"], ("", ""))
             if kind:
-                named = _attributes(decision)[member]
+                named = decision[attributes_member(decision["decisionType"])][member]
                 key = StubKey(kind, named["name"], named["version"])
                 self._register(region, execution.domain.name, key, instant)
 
@@ -257,7 +256,7 @@ class ServedStubs:
             time_out_first(stub.label, NEVER_TAKEN, limits)
         except ConfigurationError:
             return False
-        self._expect_time_out(task.execution.engine.now, limits)
+        self._worker.expect_time_out(task.execution.engine.now, limits)
         return True
 
     def resume(self, engines: Iterable[Engine], instant: int) -> set[TaskKey]:
@@ -277,8 +276,6 @@ class ServedStubs:
         self.serve(instant)
         return resumed
 
-    # Activities
-
     def _resume_work(self, execution: Execution, task: ActivityTask) -> bool:
         """Go on with an activity task if it is one of a stub; return whether it is."""
         key = StubKey(ACTIVITY, *task.opened("activityType"))
@@ -288,7 +285,6 @@ class ServedStubs:
             return False
         ids = execution.run_id, execution.workflow_id
         token = tokens.TaskToken(tokens.ACTIVITY, task.opened_id, started, 0, *ids)
-        self._answers[execution.run_id, task.activity_id] = stub.next_answer()
         handed_out = {
             "taskToken": execution.engine.tokens.write(token),
             "workflowExecution": {"workflowId": ids[1], "runId": ids[0]},
@@ -296,79 +292,9 @@ class ServedStubs:
             "activityType": {"name": key.name, "version": key.version},
             "input": task.opened("input"),
         }
-        self._work(execution.engine.region, handed_out, execution.time(started))
+        region, instant = execution.engine.region, execution.time(started)
+        self._worker.work(region, handed_out, stub.next_answer(), instant)
         return True
-
-    def _work(self, region: str, task: Members, instant: int) -> None:
-        """Answer an activity task, now or later."""
-        ids, activity_id = task["workflowExecution"], task["activityId"]
-        answer = self._answers.pop((ids["runId"], activity_id))
-        open_task = self._engine_of(region).executions[ids["runId"]].activities[activity_id]
-        named = task["activityType"]
-        label = f"{named['name']} {named['version']}"
-        limits = limits_of(open_task, instant)
-        try:
-            answer = timed(answer, None, label, limits)
-        except ConfigurationError as error:
-            _log.warning("The activity task %r of %r fails: %s", activity_id, ids, error)
-            answer = Answer(_failing(StubFailure("the stub cannot answer", str(error))))
-        work = _Work(region, task["taskToken"], task.get("input"), answer, instant)
-        if answer.heartbeat is not None:
-            limits["HEARTBEAT"] = math.inf
-            self._plan(work.next_beat, lambda at: self._beat(work, at))
-        if answer.takes >= min(limits.values()):
-            self._expect_time_out(instant, limits)
-        if answer.takes == 0:
-            self._finish(work, instant)
-        elif work.end is not None:
-            self._plan(work.end, lambda at: self._finish(work, at))
-
-    def _finish(self, work: _Work, instant: int) -> None:
-        """Answer an activity task, unless it is over."""
-        try:
-            result = _encoded(work.answer.function(), work.input)
-        except StubFailure as failure:
-            self._respond(work, "Failed", instant, **failure.members)
-        else:
-            self._respond(work, "Completed", instant, result=result)
-
-    def _respond(self, work: _Work, how: str, instant: int, **members: str) -> bool:
-        request = {"taskToken": work.token, **members}
-        try:
-            self._carry_out(work.region, f"RespondActivityTask{how}", request, instant)
-        except Fault:  # It is over: it timed out, or its execution has closed.
-            return False
-        return True
-
-    def _beat(self, work: _Work, instant: int) -> None:
-        """Send a heartbeat, and plan the next one; end the task if it was asked to cancel."""
-        request = {"taskToken": work.token}
-        try:
-            reply = self._carry_out(work.region, "RecordActivityTaskHeartbeat", request, instant)
-        except Fault:  # It is over.
-            return
-        if reply.get("cancelRequested"):
-            self._respond(work, "Canceled", instant)
-            return
-        work.next_beat += work.pause
-        if work.end is None or work.next_beat < work.end:
-            self._plan(work.next_beat, lambda at: self._beat(work, at))
-
-    # Workflows
-
-    def _decide(self, region: str, task: Members, instant: int) -> None:
-        """Answer a decision task of a stubbed workflow."""
-        run_id = task["workflowExecution"]["runId"]
-        execution = self._engine_of(region).executions[run_id]
-        answer = self._answers[run_id, ""]
-        decisions = _decisions(execution, answer)
-        request = {"taskToken": task["taskToken"], "decisions": decisions}
-        self._carry_out(region, "RespondDecisionTaskCompleted", request, instant)
-        seconds = execution.started("executionStartToCloseTimeout")
-        if not execution.is_open:
-            del self._answers[run_id, ""]
-        elif answer.timeout or answer.takes >= int(seconds):
-            self.time_outs.add(execution.started_at + int(seconds) * 1000)
 
     # Lambda functions
 
@@ -384,82 +310,3 @@ class ServedStubs:
         takes = math.inf if answer.timeout else answer.takes
         outcome = lambda_functions.outcome(LambdaFunction(answer.function), text, context)
         lambda_functions.answer(task, takes, *outcome)
-
-    def _expect_time_out(self, instant: int, limits: Mapping[str, float]) -> None:
-        """Note when a task of a stub will time out."""
-        first = min(limits.values())
-        if not math.isinf(first):
-            self.time_outs.add(instant + round(first * 1000))
-
-
-class _Work:
-    """An activity task that a stub has taken.
-
-    Attributes:
-        region, token, input, answer: of the task.
-        end: when it is answered, in milliseconds since 1970; None for never.
-        pause: milliseconds between two heartbeats.
-        next_beat: when the next one is due.
-    """
-
-    def __init__(
-        self, region: str, token: str, text: str | None, answer: Answer, instant: int
-    ) -> None:
-        self.region = region
-        self.token = token
-        self.input = text
-        self.answer = answer
-        endless = math.isinf(answer.takes)
-        self.end = None if endless else instant + round(answer.takes * 1000)
-        self.pause = max(1, round((answer.heartbeat or 0) * 1000))
-        self.next_beat = instant + self.pause
-
-
-def _decisions(execution: Execution, answer: Answer) -> list[dict[str, Any]]:
-    """Return what a stubbed workflow decides."""
-    events = [execution.event_type(each) for each in range(1, len(execution) + 1)]
-    takes = math.inf if answer.timeout else answer.takes
-    if takes and "TimerFired" not in events:
-        if "WorkflowExecutionCancelRequested" in events:
-            return [{"decisionType": "CancelWorkflowExecution"}]
-        if math.isinf(takes) or "TimerStarted" in events:
-            return []
-        return [_decision("StartTimer", timerId=_TIMER, startToFireTimeout=f"{takes:.0f}")]
-    try:
-        result = _encoded(answer.function(), execution.started("input"))
-    except StubFailure as failure:
-        return [_decision("FailWorkflowExecution", **failure.members)]
-    return [_decision("CompleteWorkflowExecution", result=result)]
-
-
-def _decision(kind: str, **attributes: str) -> dict[str, Any]:
-    return {"decisionType": kind, _attributes_member(kind): attributes}
-
-
-def _attributes(decision: Members) -> Any:
-    return decision[_attributes_member(decision["decisionType"])]
-
-
-def _attributes_member(kind: str) -> str:
-    return f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
-
-
-def _encoded(value: object, text: str | None) -> str:
-    """Return a result as text, encoded as its caller's arguments are.
-
-    >>> _encoded("small.jpg", '[["a.jpg"], {}]'), _encoded("small.jpg", "a.jpg")
-    ('"small.jpg"', 'small.jpg')
-    """
-    try:
-        arguments = json.loads(text or "")
-    except ValueError:
-        return plain_text(value)
-    by_flowy = isinstance(arguments, list) and list(map(type, arguments)) == [list, dict]
-    return json.dumps(value) if by_flowy else plain_text(value)
-
-
-def _failing(failure: StubFailure) -> Callable[..., Any]:
-    def fail() -> Any:
-        raise failure
-
-    return fail

@@ -151,7 +151,7 @@ class Host:
         reply = self.carry_out(operation, request, region, exact)
         if operation == HEARTBEAT:
             token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
-            self.presence.heartbeat(TaskKey(token.run_id, token.started_id))
+            self.presence.held_tasks.heartbeat(TaskKey(token.run_id, token.started_id))
         return reply
 
     def _poll(

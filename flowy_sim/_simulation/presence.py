@@ -3,25 +3,18 @@
 A poller is a client that polls or changes something: a thread, a connection. It *waits* while it is
 inside a poll that has found no task. Otherwise it is between two calls: *busy* for a moment, while
 it may be about to make the next call, and *present* until it has been silent for the patience.
-Queries say nothing about what a client is doing, so they do not count.
-
-A task that was handed out is *held* until it is over (answered, timed out, or its execution
-closed), until its holder has gone, or until there has been no sign of life of the task for a long
-time: neither an answer nor a heartbeat. A thread that polls again has dropped its task, or has
-passed it on.
+Queries say nothing about what a client is doing, so they do not count. `held_tasks` is about the
+tasks that pollers hold.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from math import inf
-from typing import Protocol
 
-from flowy._safe_text import safe_logger
+from flowy_sim._simulation.held_tasks import HeldTask, HeldTasks, Holder
 from flowy_sim._simulation.regions import HandedOutTask, TaskKey, TaskList
-
-_log = safe_logger("flowy_sim")
 
 #: Real seconds after which a held task, or an absent poller, is checked again.
 LOOK = 0.05
@@ -31,36 +24,10 @@ GRACE = 0.1
 COMPUTING = 1.0
 #: Busy pollers among which nothing looks for those that cannot make calls any more.
 FEW = 64
-#: Real seconds without a sign of life before the first warning that a task is held.
-WARNING = 5.0
 #: Real seconds for which a poller may be silent, unless a simulation has its own patience.
 PATIENCE = 5.0
-#: Real seconds in which few clients can answer a task, for a warning when it times out.
-SHORT = 1.0
-#: Tasks that may be held before those that are over are removed.
-_MANY = 1_000
 #: Task lists of a poller that are remembered; beyond that, the one polled first is forgotten.
 MOST_LISTS = 1_000
-
-
-class Holder(Protocol):
-    """What holds a task; its text is what a message calls it."""
-
-    def gone(self, now: float) -> str:
-        """Return why it will not answer any more; empty while it may.
-
-        Args:
-            now: the real time, in seconds.
-        """
-        ...
-
-    def seen(self, now: float) -> None:
-        """Note that it has just finished its task."""
-        ...
-
-    def is_asleep(self) -> bool:
-        """Return whether it sleeps in simulated time."""
-        ...
 
 
 class Poller:
@@ -143,28 +110,6 @@ class Poller:
         return self
 
 
-class HeldTask:
-    """A task that is held.
-
-    Attributes:
-        task: the task.
-        holder: what holds it.
-        sign: when there was last a sign of life, in real seconds.
-        warning: the real seconds without a sign of life after which the next warning is due.
-    """
-
-    __slots__ = ("holder", "sign", "task", "warning")
-
-    def __init__(self, task: HandedOutTask, holder: Holder, now: float) -> None:
-        self.task = task
-        self.holder = holder
-        self.sign = now
-        self.warning = WARNING
-
-    def __str__(self) -> str:
-        return f"{self.holder} holds the {self.task.in_full}"
-
-
 class Presence:
     """The pollers of a simulation, and the tasks they hold.
 
@@ -179,6 +124,7 @@ class Presence:
         quiet: for how many real seconds no poller has done anything, while something watched.
         last_call: when a client last made a call, in real seconds. Queries, and empty polls of a
             list that the same poller has polled before, are not counted.
+        held_tasks: the tasks that they hold.
     """
 
     def __init__(
@@ -192,7 +138,7 @@ class Presence:
         self.name = name
         self.quiet = 0.0
         self.last_call = -inf
-        self._hold_seconds = hold_seconds
+        self.held_tasks = HeldTasks(hold_seconds, real_seconds, self.time_of_simulation)
         self._real_seconds = real_seconds
         self._watched_at = real_seconds()
         self._watched_again_after = 0.0
@@ -200,9 +146,7 @@ class Presence:
         self._computed = 0.0
         self._busy: dict[Poller, None] = {}
         self._pollers: dict[TaskList, dict[Poller, None]] = {}
-        self._held: dict[TaskKey, HeldTask] = {}
         self._many_busy = self._many_pollers = FEW
-        self._many_held = _MANY
 
     def now(self) -> float:
         """Return the real time, in seconds."""
@@ -276,53 +220,16 @@ class Presence:
 
     def hold(self, task: HandedOutTask, holder: Holder) -> None:
         """Note that a task is held."""
-        key = task.key
-        self._held[key] = held = HeldTask(task, holder, self.now())
+        held = self.held_tasks.add(task, holder)
         if isinstance(holder, Poller):
-            holder.tasks[key] = held
-        if len(self._held) > self._many_held:
-            self._held = {key: held for key, held in self._held.items() if held.task.is_open()}
-            self._many_held = _MANY + 2 * len(self._held)
-
-    def heartbeat(self, key: TaskKey) -> None:
-        """Note a sign of life of a task that is held."""
-        held = self._held.get(key)
-        if held is not None:
-            held.sign = self.now()
-            held.warning = WARNING
-
-    def release(self, key: TaskKey) -> None:
-        """Note that a task is no longer held."""
-        self._held.pop(key, None)
+            holder.tasks[task.key] = held
 
     def drop(self, poller: Poller) -> None:
         """Note that a poller does not work on its tasks any more."""
-        for key, held in poller.tasks.items():
-            if self._held.get(key) is held:
-                del self._held[key]
+        self.held_tasks.drop(poller.tasks)
         poller.tasks.clear()
 
-    def held(self) -> list[HeldTask]:
-        """Return the tasks that are held."""
-        checked = [self._check(key) for key in list(self._held)]
-        return [held for held in checked if held is not None]
-
     # What time waits for
-
-    def is_task_held(self) -> bool:
-        """Return whether a task is held; warn from time to time that it is.
-
-        One whose holder sleeps in simulated time does not count: time has to pass for it.
-        """
-        held = None
-        while self._held and held is None:
-            held = self._check(next(iter(self._held)))
-        if held is not None and held.holder.is_asleep():
-            held = next((each for each in self.held() if not each.holder.is_asleep()), None)
-        if held is None:
-            return False
-        self._warn_of(held)
-        return True
 
     def busy(self) -> float | None:
         """Return for how many real seconds to wait for a busy poller; None if there is none.
@@ -384,7 +291,9 @@ class Presence:
         several = list(dict.fromkeys(reasons))
         if len(several) > 3:
             several[3:] = [f"and {len(several) - 3} others"]
-        return "; ".join(several) or "no client has polled it"
+        return "; ".join(several) or (
+            "no client has polled it; start a worker that does, or stub the types that it serves"
+        )
 
     def forget_silent(self, task_list: TaskList) -> None:
         """Forget the pollers of a list that have ended, or can only be recognized by calling."""
@@ -422,7 +331,7 @@ class Presence:
         So may those that hold a task: they work.
         """
         recently = self.now() - self.patience
-        holders = {str(held.holder) for held in self.open_tasks()}
+        holders = {str(held.holder) for held in self.held_tasks.open()}
         found: dict[TaskList, list[Poller]] = {}
         for task_list, pollers in self._pollers.items():
             there = [
@@ -435,61 +344,12 @@ class Presence:
                 found[task_list] = there
         return found
 
-    def open_tasks(self) -> list[HeldTask]:
-        """Return the tasks that were handed out and are not over."""
-        return [held for held in self._held.values() if held.task.is_open()]
-
-    def warn_of_short_time_outs(self, tasks: Iterable[HeldTask]) -> None:
-        """Warn of those tasks that are over now, if no client could have answered in time."""
-        for held in tasks:
-            real = self.now() - held.sign
-            if real < SHORT and not held.task.is_open():
-                _log.warning(
-                    "%s: the %s has timed out %.2f real seconds after its last sign of "
-                    "life; slow down the clock, or give it a longer time-out.",
-                    self.time_of_simulation,
-                    held.task.in_full,
-                    real,
-                )
-
     def _pollers_of(self, task_list: TaskList) -> Iterator[Poller]:
         return (poller for poller in self._pollers.get(task_list, ()) if poller.can_come())
 
     def _forget_ended(self) -> None:
         for poller in [each for each in self._busy if each.is_asleep() or not each.alive()]:
             del self._busy[poller]
-
-    def _check(self, key: TaskKey) -> HeldTask | None:
-        """Return a task, unless it is not held any more."""
-        held = self._held[key]
-        now = self.now()
-        if not held.task.is_open():
-            del self._held[key]
-            held.holder.seen(now)
-            return None
-        reason = held.holder.gone(now)
-        if not reason and now >= held.sign + self._hold_seconds:
-            reason = f"has given no sign of life for {self._hold_seconds:g} real seconds"
-        if not reason:
-            return held
-        del self._held[key]
-        _log.warning("%s and %s; %s no longer waits for it.", held, reason, self._time_in_sentence)
-        return None
-
-    @property
-    def _time_in_sentence(self) -> str:
-        return self.time_of_simulation[0].lower() + self.time_of_simulation[1:]
-
-    def _warn_of(self, held: HeldTask) -> None:
-        still = self.now() - held.sign
-        if still >= held.warning:
-            held.warning *= 2
-            _log.warning(
-                "%s has stood still for %.0f real seconds, because %s.",
-                self.time_of_simulation,
-                still,
-                held,
-            )
 
 
 def _unknown() -> bool:

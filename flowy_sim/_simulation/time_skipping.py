@@ -16,7 +16,7 @@ a time-out of an execution, a decision  last of all: when, besides, no client th
 task or an activity task                a call for the patience (4)
 ======================================  =========================================================
 
-1.  While a task is held (see `presence`) time stands still, or passes at the real pace.
+1.  While a task is held (see `held_tasks`) time stands still, or passes at the real pace.
 2.  A client that has just made a call is taken to be busy for a moment.
 3.  A task on a list on which no poll waits is waited for while a client may come for it (see
     `waiting_tasks`).
@@ -321,7 +321,7 @@ class TimeSkipping:
             pause = self._presence.busy()
         if self.is_paused:
             return pause
-        if self._presence.is_task_held():
+        if self._presence.held_tasks.is_any_held():
             return self._pass_real_time() if self.is_real_while_held else LOOK
         self._real_pace_since = None
         return self.waiting_tasks.hold_up() if pause is None else pause
@@ -383,9 +383,9 @@ class TimeSkipping:
         if happening is not None and happening <= instant:
             self._changes += 1
             times_out = self._clock.runs and happening == self._service.next_instant(TIME_OUTS)
-            tasks = self._presence.open_tasks() if times_out else []
+            tasks = self._presence.held_tasks.open() if times_out else []
             self._service.run_until(instant)
-            self._presence.warn_of_short_time_outs(tasks)
+            self._presence.held_tasks.warn_of_short_time_outs(tasks)
             self._serve(instant)
         while (end := self._ends_of_sleeps.next_instant()) is not None and end <= instant:
             (sleep,) = self._ends_of_sleeps.pop(end).arguments

@@ -349,7 +349,8 @@ class EventLoop:
 
     def __init__(self, host: Host) -> None:
         self._time_skipping = host.time_skipping
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._is_due = False
         self._is_stopped = False
         host.time_skipping.settle_soon = self.settle_soon
@@ -391,10 +392,11 @@ class EventLoop:
         loop = asyncio.get_running_loop()
         at = loop.time() + min(pause, _DAY)
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._timer_at <= at:
                 return  # That is soon enough, and costs nothing.
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._timed)
+        # The handle itself need not know when: uvloop makes an ordinary one if that is now.
+        self._timer, self._timer_at = loop.call_at(at, self._timed), at
 
     def _timed(self) -> None:
         self._timer = None

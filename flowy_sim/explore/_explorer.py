@@ -34,7 +34,7 @@ from flowy_sim.explore._story import RunStory
 from flowy_sim.testing import Runner
 from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
-from flowy_sim.testing._worker_pool import HeldAnswer
+from flowy_sim.testing._worker_client import HeldAnswer
 
 OnProgress = Callable[[int, int, float], None]
 
@@ -377,13 +377,15 @@ class Fingerprints:
                 plans & _MASK,
                 late & _MASK,
                 scheduler.fault_injector.left,
-                tuple((pool.has_idle, len(pool.lists), pool.answers) for pool in scheduler.pools),
+                tuple(
+                    (pool.has_idle, len(pool.lists), pool.answers) for pool in scheduler.crew.pools
+                ),
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
-                tuple(map(_code, scheduler.deployed.values())),
+                tuple(map(_code, scheduler.crew.deployed.values())),
                 scheduler.disturbed_at if runner.ends_within is not None else None,
-                tuple(map(_code, scheduler.deployed_loops.values())),
+                tuple(map(_code, scheduler.crew.deployed_loops.values())),
             )
         )
 

@@ -56,7 +56,7 @@ def check(
     if record:
         golden.record(runner.runs)
         return
-    known = runner.scheduler.registry
+    known = runner.scheduler.crew.registry
     workflows = {} if known is None else known.workflows
     golden.replay(workflows, runner.payloads, runner.loops, tolerance)
 

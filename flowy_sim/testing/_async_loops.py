@@ -13,7 +13,7 @@ from typing import Any
 
 from flowy_sim.testing._coroutines import AsyncClient
 from flowy_sim.testing._loops import POLLED, PollingCode, has_parameter, made
-from flowy_sim.testing._worker_pool import WorkerClient
+from flowy_sim.testing._worker_client import WorkerClient
 
 
 class AsyncLoops:

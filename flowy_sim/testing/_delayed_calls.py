@@ -15,7 +15,7 @@ from flowy._client import fault_code
 from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._simulation.clock import Clock, later
 from flowy_sim.faults._fault import is_injected
-from flowy_sim.testing._worker_pool import HeldAnswer, WorkerClient
+from flowy_sim.testing._worker_client import HeldAnswer, WorkerClient
 
 _ANSWER, _HEARTBEAT, _DELIVERY, _ACTION = "answer", "heartbeat", "delivery", "action"
 _PAUSE, _SLEEP = "pause", "sleep"

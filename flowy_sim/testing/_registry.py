@@ -19,7 +19,13 @@ from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._events.waits import MISSING_LIST
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD
 from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion, bare_activity, bare_workflow
-from flowy_sim.testing._stub_dispatch import StubbedWorkflow, StubDispatch
+from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._stubbed_types import (
+    StubbedWorkflow,
+    stub_functions,
+    stubbed_activity,
+    stubbed_workflow,
+)
 
 logger = safe_logger("flowy_sim.testing")
 
@@ -190,14 +196,14 @@ class Registry:
             assert isinstance(declared, ActivityType)
             if stub.cls is None and key not in self.activities and key not in called:
                 self._only_named[ACTIVITY, key] = declared
-            self.activities[key] = stub_dispatch.activity(stub, declared)
+            self.activities[key] = stubbed_activity(stub_dispatch, stub, declared)
         for key, stub in stub_dispatch.stubs.all(CHILD).items():
             started = self._workflow_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(started, WorkflowType)
             if stub.cls is None and key not in self.workflows and key not in begun:
                 self._only_named[CHILD, key] = started
-            self.workflows[key] = stub_dispatch.child(started)
-        stub_dispatch.replace_functions()
+            self.workflows[key] = stubbed_workflow(stub_dispatch, started)
+        stub_functions(stub_dispatch)
         stub_dispatch.unregistered = dict(self._only_named)
         stub_dispatch.polled = self.polled
         stub_dispatch.flowys_types = frozenset(

@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 from flowy import executions
 from flowy._checks import function, names, number, text, whole_number
-from flowy._client import Execution, fault_code
-from flowy._start import NameAndVersion, start
-from flowy.errors import ConfigurationError, FlowyError, StartError
+from flowy._client import Execution
+from flowy._start import NameAndVersion
+from flowy.errors import ConfigurationError
 from flowy.payloads import PLAIN, Payloads
-from flowy.workflow import Workflow, WorkflowType
+from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
-from flowy_sim._events.history import History
-from flowy_sim._events.waits import missing_activity, missing_child, missing_function
 from flowy_sim._simulation.clock import in_seconds
 from flowy_sim._simulation.stub_answers import stub_payloads
-from flowy_sim._simulation.stubs import Stubs, UnexpectedCallError
+from flowy_sim._simulation.stubs import Stubs
 from flowy_sim.faults._fault import InjectedFault, checked_faults
-from flowy_sim.testing._chosen_starts import StartArguments, checked_starts, chosen_arguments
+from flowy_sim.testing._chosen_starts import checked_starts
+from flowy_sim.testing._finisher import Finisher
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._loops import PollingCode, check_greenlet
-from flowy_sim.testing._registry import (
-    Registry,
-    Sources,
-    activities_in,
-    families,
-    implementations,
-    module_of,
-    workflows_in,
-)
-from flowy_sim.testing._run import (
-    EventFeed,
-    EventListener,
-    Run,
-    StuckError,
-    fetch,
-    history,
-    open_executions,
-)
+from flowy_sim.testing._loop_pool import check_greenlet
+from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._registry import Sources, activities_in, workflows_in
+from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._starter import Starter
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._workforce import Workforce, number_of_workers
 
 DOMAIN = "simulated"
 """The domain in which workflows run by default."""
@@ -55,14 +39,6 @@ MOST_RESTARTS = 100
 
 MOST_FAULTS = 2
 """How many faults strike in a run at most by default."""
-
-_START_OPTIONS = frozenset(
-    name
-    for name, each in signature(start).parameters.items()
-    if each.kind is Parameter.KEYWORD_ONLY
-)
-
-_MOST_STARTED_AGAIN = 1000
 
 C = TypeVar("C", bound=Callable[..., object])
 T = TypeVar("T")
@@ -170,18 +146,16 @@ class Runner:
         on_fault: Callable[[str], None] | None = None,
     ) -> None:
         _check_types(simulation, payloads)
-        self.runs: list[Run] = []
         self.conditions: dict[str, bool] = {}
         self.simulation = simulation
         self._domain = domain
-        self._registered = False
         self.stubs = Stubs() if stubs is None else stubs
         self.payloads = payloads
         self._client = simulation.client(poll_seconds=0)
         self._event_feed = EventFeed(self._client, domain, on_event)
         # The next three are not part of the public API; explore, strategies and the pytest plugin
         # use them.
-        size = _number_of_workers(simulation, workers)
+        size = number_of_workers(simulation, workers)
         self.scheduler = Scheduler(
             simulation,
             domain,
@@ -198,16 +172,17 @@ class Runner:
             simulation, domain, self.stubs, payloads, worker_client.use_answer
         )
         self.stub_dispatch.answered.append(("workers", str(size)))
-        self._worker_payloads = stub_payloads(payloads, self.stub_dispatch.is_plain)
         worker_client.assign_answers = self.stub_dispatch.assign_answers
-        self._task_lists = names("task_lists", task_lists)
-        self._most_restarts = whole_number("most_restarts", most_restarts)
-        self._activities = None if activities is None else activities_in(activities)
-        self._workflows = dict.fromkeys(workflows_in(workflows))
-        engine = simulation.engine()
-        if engine.written is None:
-            engine.written = []
-        self._written = engine.written
+        task_lists = names("task_lists", task_lists)
+        most_restarts = whole_number("most_restarts", most_restarts)
+        self._workforce = Workforce(
+            self.scheduler,
+            self.stub_dispatch,
+            stub_payloads(payloads, self.stub_dispatch.is_plain),
+            None if activities is None else activities_in(activities),
+            workflows_in(workflows),
+            task_lists,
+        )
         self._invariants = Invariants(simulation, self._client, domain, payloads)
         self.turn_loop = TurnLoop(
             self.scheduler,
@@ -216,21 +191,40 @@ class Runner:
             self._invariants,
             freeze,
             on_turn,
-            self._most_restarts,
+            most_restarts,
             times_out,
         )
         self._watched: list[Callable[[], object]] = []
         self._goals: list[Callable[[], object]] = []
         self.ends_within = None if ends_within is None else number("ends_within", ends_within)
-        self._arguments = arguments
-        self._starts = checked_starts(starts)
-        self._started = 0
+        self._starter = Starter(
+            simulation,
+            domain,
+            payloads,
+            self._workforce,
+            self.turn_loop,
+            self._event_feed,
+            self.choose,
+            arguments,
+            checked_starts(starts),
+        )
+        self._finisher = Finisher(
+            self.scheduler,
+            self.stub_dispatch,
+            self._workforce,
+            self.turn_loop,
+            self._event_feed,
+            payloads,
+            most_restarts,
+            self.ends_within,
+        )
+        self.runs = self._finisher.runs
         self.loops: list[Any] = []
 
     @property
     def domain(self) -> str:
         """The domain, which is registered when this is first read."""
-        self._register_domain()
+        self._workforce.register_domain()
         return self._domain
 
     def invariant(self, check: C) -> C:
@@ -333,12 +327,12 @@ class Runner:
         """Return the state outside of the simulation, to be compared."""
         if self._watched:
             return tuple(repr(look()) for look in self._watched)
-        return tuple(self.scheduler.log)
+        return tuple(self.scheduler.crew.log)
 
     @property
     def progress(self) -> tuple[int, int]:
         """The number of executions started here, and the number of those that were run."""
-        return self._started, len(self.runs)
+        return self._starter.started, len(self.runs)
 
     def loop(self, code: PollingCode, name: str | None = None) -> None:
         """Add code that polls with its own loop: a decider or worker that does not use flowy.
@@ -369,10 +363,12 @@ class Runner:
                 f"code that polls with its own loop is a function, not {code!r}"
             )
         check_greenlet()
-        self._register_domain()
+        self._workforce.register_domain()
         self.stub_dispatch.has_loops = True
         self.loops.append(code)
-        self.scheduler.add_loop(code, name or str(getattr(code, "__name__", type(code).__name__)))
+        self.scheduler.crew.add_loop(
+            code, name or str(getattr(code, "__name__", type(code).__name__))
+        )
 
     def run(self, workflow: type[Workflow] | NameAndVersion, *args: Any, **kwargs: Any) -> Run:
         """Start a workflow and run it to its end.
@@ -421,63 +417,7 @@ class Runner:
             FlowyError: the workflow cannot be started.
         """
         __tracebackhide__ = True
-        if isinstance(workflow, tuple):
-            return self._start_by_name(workflow, args, kwargs)
-        declared = getattr(workflow, "flowy_type", None)
-        if not isinstance(declared, WorkflowType):
-            raise ConfigurationError(
-                f"{workflow!r} is not a class decorated with @workflow, and not a name and a "
-                'version either, such as ("order", "1")'
-            )
-        self._workflows[workflow] = None
-        self._prepare_workers()
-        if self._arguments is not None:
-            own = {name: kwargs.pop(name) for name in [*kwargs] if name in _START_OPTIONS}
-            given = StartArguments(args, kwargs)
-            args, kwargs = chosen_arguments(self._arguments, workflow.run, given, self.choose)
-            kwargs = {**kwargs, **own}
-        return self._start(declared.name, workflow, self._client, *args, **kwargs)
-
-    def _start_by_name(
-        self, named: NameAndVersion, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Execution:
-        __tracebackhide__ = True
-        client = _TextInput(self._client, kwargs.pop("input", None))
-        name = text("the name of a workflow", named[0])
-        unknown = sorted(kwargs.keys() - _START_OPTIONS)
-        if args or unknown:
-            raise ConfigurationError(
-                f"a workflow that is started by its name takes its input as input='…', and the "
-                f"options {', '.join(sorted(_START_OPTIONS))}; not "
-                f"{', '.join([*map(repr, args), *unknown])}"
-            )
-        self._prepare_workers()
-        try:
-            return self._start(name, named, client, **kwargs)
-        except StartError as error:
-            cause = error.__cause__
-            if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
-                raise
-        while self.turn_loop.take_turn():
-            pass
-        return self._start(name, named, client, **kwargs)
-
-    def _start(
-        self, name: str, workflow: Any, client: Any, /, *args: Any, **kwargs: Any
-    ) -> Execution:
-        __tracebackhide__ = True
-        kwargs.setdefault("workflow_id", f"{name}-{self._started + 1}")
-        kwargs.setdefault("payloads", self.payloads)
-        if self._starts:
-            self.simulation.clock.advance(self.choose("when it is started", self._starts))
-        try:
-            execution = start(client, self._domain, workflow, *args, **kwargs)
-        except FlowyError as error:
-            # The message says it all; a test's report should not show the code that raised it.
-            raise error.with_traceback(None) from error.__cause__
-        self._started += 1
-        self._event_feed.add(execution)
-        return execution
+        return self._starter.start(workflow, args, kwargs)
 
     def signal(self, execution: Execution, name: str, value: object = None) -> None:
         """Send a signal to an open execution. It is received when the execution runs on.
@@ -565,7 +505,7 @@ class Runner:
         __tracebackhide__ = True
         reached: list[bool] = []
         seconds = number("the seconds to pass", in_seconds(seconds))
-        self._register_domain()
+        self._workforce.register_domain()
         self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
             while True:
@@ -592,111 +532,7 @@ class Runner:
         """
         __tracebackhide__ = True
         _check_execution("finish", execution)
-        ended = self._finish_run(execution)
-        while ended.successor is not None and len(ended.earlier) < self._most_restarts:
-            later = self._finish_run(ended.successor)
-            ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
-        self._check_ends_in_time(ended)
-        if self.scheduler.fault_injector.end():
-            for again in open_executions(self._client, self._domain, _MOST_STARTED_AGAIN):
-                if again.workflow_id == execution.workflow_id:
-                    self._finish_run(again)
-        return ended
-
-    def _check_ends_in_time(self, ended: Run) -> None:
-        """Check that an execution ended within the time that the test states."""
-        __tracebackhide__ = True
-        if self.ends_within is None:
-            return
-        closed = ended.history[-1]["eventTimestamp"]
-        since = max(ended.history[0]["eventTimestamp"], self.scheduler.disturbed_at)
-        seconds = (closed - since).total_seconds()
-        if seconds > self.ends_within:
-            raise AssertionError(
-                f"{ended.describe()}: it ended {seconds:g} s after the last disturbance, and must "
-                f"within {self.ends_within:g} s"
-            )
-
-    def _finish_run(self, execution: Execution) -> Run:
-        __tracebackhide__ = True
-        if self.scheduler.registry is None:
-            self._prepare_workers()
-        try:
-            self.turn_loop.run_until_closed(execution)
-        except StuckError as stuck:
-            self.runs.append(stuck.run)
-            raise
-        except Exception:
-            self.runs.append(self._fetch(execution))
-            raise
-        finally:
-            self.scheduler.suspended.clear()
-            self._event_feed.remove(execution)
-        ended = self._fetch(execution)
-        self.runs.append(ended)
-        unanswered = missing_function(ended.history, list(self.simulation.lambdas))
-        unanswered = unanswered or self._unanswered_task(ended)
-        if unanswered:
-            raise UnexpectedCallError(unanswered)
-        return ended
-
-    def _unanswered_task(self, ended: Run) -> str:
-        """Return a sentence about a task that timed out because no worker implements its type."""
-        scheduler, registry = self.scheduler, self.scheduler.registry
-        if registry is None:
-            return ""
-        polled = scheduler.polled_for_activities()
-        return missing_activity(
-            ended.history, registry.missing, registry.activities, polled
-        ) or missing_child(
-            ended.history, registry.missing_children, registry.workflows, self._history_of
-        )
-
-    def _history_of(self, ids: Mapping[str, str]) -> History:
-        execution = Execution(ids["workflowId"], ids["runId"])
-        return history(self._client, self.domain, execution)
-
-    def _fetch(self, execution: Execution) -> Run:
-        # What other code than flowy's can call is not known.
-        known = self.stub_dispatch.is_flowys(execution.run_id)
-        can_call = self.scheduler.can_call if known else frozenset[str]()
-        written = self._written
-        return fetch(self._client, self._domain, execution, self.payloads, can_call, written)
-
-    def _prepare_workers(self) -> None:
-        """Register all types, and start workers on their task lists."""
-        is_new = self._register_domain()
-        workflows = families(self._workflows)
-        activities = self._activities
-        if activities is None:
-            modules = dict.fromkeys(map(module_of, workflows))
-            named = implementations(workflows)
-            activities = list(dict.fromkeys([*activities_in(modules), *named]))
-        registry = Registry(
-            self._client,
-            self._domain,
-            workflows,
-            activities,
-            self.stub_dispatch,
-            self._worker_payloads,
-        )
-        registry.register(is_new)
-        self.scheduler.set_registry(registry, self._task_lists)
-
-    def _register_domain(self) -> bool:
-        """Register the domain, if necessary; return whether it was."""
-        if self._registered:
-            return False
-        self._registered = True
-        try:
-            self._client.register_domain(
-                name=self._domain, workflowExecutionRetentionPeriodInDays="90"
-            )
-        except Exception as error:
-            if fault_code(error) != "DomainAlreadyExistsFault":
-                raise
-            return False
-        return True
+        return self._finisher.finish(execution)
 
     def _task_received(self) -> None:
         task = self.scheduler.worker_client.task
@@ -706,19 +542,6 @@ class Runner:
             self.stub_dispatch.choose_outcome(task)
         self.turn_loop.follow_clock()
         self._event_feed.publish()
-
-
-def _number_of_workers(simulation: Simulation, workers: object) -> int | None:
-    """Return the number of workers, chosen by the schedule if there are several."""
-    __tracebackhide__ = True
-    if isinstance(workers, tuple):
-        numbers = [_number_of_workers(simulation, each) for each in workers]
-        if not numbers:
-            raise ConfigurationError("workers must not be an empty tuple; leave it out, or None")
-        count = len(numbers)
-        index = simulation.schedule.choose("the number of workers", count) if count > 1 else 0
-        return numbers[index]
-    return None if workers is None else whole_number("workers", workers, least=1)
 
 
 def _check_types(simulation: object, payloads: object) -> None:
@@ -738,24 +561,6 @@ def _check_execution(method: str, execution: object) -> None:
             f"{method} takes an Execution(workflow_id, run_id), as start returns it, not "
             f"{execution!r}"
         )
-
-
-class _TextInput:
-    """A client that starts an execution with an input that flowy does not encode."""
-
-    def __init__(self, client: Any, text: str | None) -> None:
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"input must be text, not {text!r}; use json.dumps(…)")
-        self._client = client
-        self._text = text
-
-    def start_workflow_execution(self, **request: Any) -> dict[str, Any]:
-        """Start an execution with the text as its input."""
-        del request["input"]
-        if self._text is not None:
-            request["input"] = self._text
-        started: dict[str, Any] = self._client.start_workflow_execution(**request)
-        return started
 
 
 class _PlainText:

@@ -10,23 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from flowy._client import fault_code
-from flowy.activity import Activity, ActivityContext, ActivityType
+from flowy.activity import ActivityContext, ActivityType
 from flowy.errors import ConfigurationError, SerializationError
 from flowy.payloads import Payloads
-from flowy.workflow import Workflow, WorkflowType
+from flowy.workflow import WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
-from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._events.schema import TIMEOUTS, attributes_of
 from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
     CHILD,
-    FUNCTION,
     NEVER_TAKEN,
     Answer,
     limits_before_start,
@@ -45,9 +42,6 @@ from flowy_sim._simulation.stubs import (
 )
 from flowy_sim.testing._possible import return_values
 
-_NEVER_SENT = "a signal that is never sent"
-"""A child that never closes waits for it."""
-
 
 class StubDispatch:
     """Chooses the answers of stubs.
@@ -60,7 +54,7 @@ class StubDispatch:
         use_answer: called with the answer to the current task, which then takes its time.
 
     Attributes:
-        stubs: as given.
+        simulation, stubs: as given.
         called: what was scheduled, such as ``resize 1``, or ``child thumbnails 1``.
         answered: the calls that got an answer of a stub with different answers, in order.
         error: the first error that the test must fail with; None if there is none.
@@ -90,7 +84,7 @@ class StubDispatch:
         self._untaken: set[tuple[str, str]] = set()
         engine = simulation.engine()
         self._route_before, engine.route = engine.route, self.route
-        self._simulation = simulation
+        self.simulation = simulation
         self._client: Client = simulation.client(poll_seconds=0)
         self._domain = domain
         self.stubs = stubs
@@ -99,38 +93,6 @@ class StubDispatch:
         self._answers: dict[tuple[str, str], Answer] = {}
         self._outcomes: dict[str, ChildOutcome] = {}
         self._assigned: tuple[str, list[Reply]] = ("", [])
-
-    def activity(self, stub: Stub, declared: ActivityType) -> type[Activity]:
-        """Return an activity class that gives the answers of a stub.
-
-        Args:
-            stub: the stub.
-            declared: the type to register.
-        """
-        every = declared.automatic_heartbeat
-        if every is not None:  # While an answer is held, delayed calls send the heartbeats.
-            declared = replace(declared, automatic_heartbeat=None)
-        return type(
-            "StubbedActivity",
-            (StubbedActivity,),
-            {
-                "flowy_type": declared,
-                "stub": stub,
-                "stub_dispatch": self,
-                "every": every,
-                "run": _run_like(None if stub.cls is None else stub.cls.run),
-            },
-        )
-
-    def child(self, declared: WorkflowType) -> type[Workflow]:
-        """Return a workflow class that gives the answers of the stub of a type."""
-        members = {"flowy_type": declared, "stub_dispatch": self}
-        return type("StubbedWorkflow", (StubbedWorkflow,), members)
-
-    def replace_functions(self) -> None:
-        """Replace the stubbed Lambda functions of the simulation."""
-        for stub in self.stubs.all(FUNCTION).values():
-            self._simulation.lambdas[stub.name] = StubbedLambda(self, stub)
 
     def begin_task(self, task: Reply) -> None:
         """Note the task that a worker has received."""
@@ -171,7 +133,7 @@ class StubDispatch:
 
     def _flowy_called(self, kind: str, run_id: str) -> bool:
         """Return whether flowy's own decider called an activity or child, or a test started it."""
-        execution = self._simulation.engine().executions.get(run_id)
+        execution = self.simulation.engine().executions.get(run_id)
         if execution is None:
             return True
         if kind == CHILD:
@@ -197,7 +159,7 @@ class StubDispatch:
 
     def is_flowys(self, run_id: str) -> bool:
         """Return whether an execution is of a workflow that flowy's own deciders run."""
-        execution = self._simulation.engine().executions.get(run_id)
+        execution = self.simulation.engine().executions.get(run_id)
         return execution is not None and execution.started("workflowType") in self.flowys_types
 
     def fail(self, error: Exception) -> None:
@@ -262,7 +224,7 @@ class StubDispatch:
     def _with_any_result(self, stub: Stub, answer: Answer, key: tuple[str, str]) -> Answer:
         """Choose whether an answer has another result, of those that the type hint allows."""
         values = return_values(None if stub.cls is None else stub.cls.run)
-        index = self._simulation.schedule.choose(f"the result of {stub}", len(values) + 1)
+        index = self.simulation.schedule.choose(f"the result of {stub}", len(values) + 1)
         if not index:
             return answer
         self.answered.append((*key, str(index)))
@@ -340,10 +302,10 @@ class StubDispatch:
 
     def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
         """Return an answer with its time and heartbeats, as its time-out needs them."""
-        execution = self._simulation.engine().executions[context.run_id]
+        execution = self.simulation.engine().executions[context.run_id]
         task = execution.activities.get(context.activity_id)
         # A late worker may work on a task that is over.
-        limits = {} if task is None else limits_of(task, self._simulation.clock.milliseconds)
+        limits = {} if task is None else limits_of(task, self.simulation.clock.milliseconds)
         if answer.timeout and task is None:
             return replace(answer, takes=math.inf, timeout="")
         return timed(answer, every, context.type, limits)
@@ -372,67 +334,6 @@ class ChildOutcome(NamedTuple):
     takes: float
     value: Any = None
     error: Exception | None = None
-
-
-class StubbedActivity(Activity):
-    """An activity that gives the answers of a stub."""
-
-    stub: ClassVar[Stub]
-    stub_dispatch: ClassVar[StubDispatch]
-    every: ClassVar[float | None]
-
-
-class StubbedWorkflow(Workflow):
-    """A workflow that gives the answers of a stub."""
-
-    stub_dispatch: ClassVar[StubDispatch]
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Take the time of the answer, and return or raise it."""
-        __tracebackhide__ = True
-        takes, value, error = self.stub_dispatch.outcome(self.run_id)
-        if math.isinf(takes):
-            self.signal(_NEVER_SENT).result()
-        if takes:
-            self.sleep(int(takes))
-        if error is not None:
-            raise error.with_traceback(None)
-        return value
-
-
-class StubbedLambda(LambdaFunction):
-    """A Lambda function that gives the answers of a stub."""
-
-    def __init__(self, stub_dispatch: StubDispatch, stub: Stub) -> None:
-        super().__init__(self._call)
-        self._stub_dispatch = stub_dispatch
-        self._stub = stub
-
-    def _call(self, payload: Any) -> Any:
-        try:
-            answer = self._stub.answer_to((payload,), {})
-        except UnexpectedCallError as error:
-            self._stub_dispatch.fail(error)
-            raise
-        self.takes = math.inf if answer.timeout else answer.takes
-        return answer.function(payload)
-
-
-@cache
-def _run_like(original: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Return a method ``run`` that gives a stub's answers, with the type hints of the original."""
-
-    def run(self: StubbedActivity, *args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        answer = self.stub_dispatch.answer(self.stub, self.every, self.context, args, kwargs)
-        return answer.function(*args, **kwargs)
-
-    if original is not None:
-        run.__wrapped__ = original  # type: ignore[attr-defined]
-        run.__annotations__ = original.__annotations__
-        if hasattr(original, "__signature__"):  # That of an activity that is a function.
-            run.__signature__ = original.__signature__  # type: ignore[attr-defined]
-    return run
 
 
 _KINDS = {"ScheduleActivityTask": ACTIVITY, "StartChildWorkflowExecution": CHILD}

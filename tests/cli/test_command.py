@@ -100,7 +100,7 @@ def test_a_terminal_gets_progress_and_colours():
     os.close(master)
 
     assert "\x1b[32m✓\x1b[0m resize-1".encode() in shown
-    assert b"3 done" in shown
+    assert b"4 done" in shown
     assert b"\x1b[1;32mFiled as " in shown
 
 

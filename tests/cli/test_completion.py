@@ -43,6 +43,7 @@ def test_commands_and_options_are_completed() -> None:
 def test_the_names_of_faults_are_completed() -> None:
     assert completed("flowy_sim", "flowy-sim explore --fault worker") == [
         "worker-dies",
+        "worker-dies-midway",
         "worker-dies-late",
     ]
     assert completed("flowy_sim", "flowy-sim explore --fault no") == ["none"]

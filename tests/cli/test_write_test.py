@@ -150,7 +150,7 @@ def test_the_test_of_a_decider_on_boto3_names_no_class(
     write("--decider", "tests.support.shop:decide_once", "history.json", "-o", "test_order_1.py")
     code = (pytester.path / "test_order_1.py").read_text()
     assert "swf_run.loop(decide_once)" in code
-    assert 'swf_stub("pack", "1", result="1").then(' in code
+    assert 'swf_stub("pack", "1", result="1"' in code
 
 
 def test_the_failure_that_exploring_finds_is_written_as_a_test(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 
-from flowy_sim._server import connections
+from flowy_sim._server import request_reader
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.http import MAX_BODY, HttpRequest
@@ -151,7 +151,7 @@ def test_an_unfinished_request_is_given_up(program: Make) -> None:
 def test_all_bodies_count_against_one_total(
     real: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_BODIES", 3 * MAX_BODY)
+    monkeypatch.setattr(request_reader, "MAX_BODIES", 3 * MAX_BODY)
     head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {MAX_BODY}\r\n\r\n".encode()
     held = [opened(real) for _ in range(4)]
     for each in held:

@@ -116,7 +116,7 @@ def test_the_warning_that_time_stands_still_names_simulation_domain_and_list(
     task_list = TaskList("us-east-1", "PollForDecisionTask", "shop", "decisions")
     task: Any = Held(TaskKey("run", 3), task_list)
     presence.hold(task, Poller("worker-1", lambda: True))
-    assert presence.is_task_held()
+    assert presence.held_tasks.is_any_held()
     assert caplog.messages == [
         "Simulated time of 'suite-a' has stood still for 6 real seconds, because worker-1 holds "
         "the decision task of 'order-1' from decision task list 'decisions' of domain 'shop'."

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flowy_sim import Limits, Simulation
-from flowy_sim._simulation import presence
+from flowy_sim._simulation import held_tasks, presence
 from tests.support.shop import (
     ACTIVITY,
     COMPLETE,
@@ -256,7 +256,7 @@ def test_a_warning_names_who_holds_up_time(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(presence, "WARNING", 0.0)
+    monkeypatch.setattr(held_tasks, "WARNING", 0.0)
     start(client, steps=1)
     decide_once(client)
     decide_once(client)

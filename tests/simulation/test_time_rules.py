@@ -419,7 +419,7 @@ class TimeRules(RuleBasedStateMachine):
         following = self.engines.next_instant()
         if self.is_paused or following is None:
             return
-        if any(client.holds for client in self.clients) or self.presence.is_task_held():
+        if any(client.holds for client in self.clients) or self.presence.held_tasks.is_any_held():
             self.stood_still_at = self.real
             return
         if self.presence.busy() is not None:
@@ -491,7 +491,7 @@ class TimeRules(RuleBasedStateMachine):
         return any(
             held.task.run_id == task["workflowExecution"]["runId"]
             and held.task.started_id == task["startedEventId"]
-            for held in self.presence.open_tasks()
+            for held in self.presence.held_tasks.open()
         )
 
     def events(self, run: tuple[str, dict[str, str]]) -> list[str]:

@@ -75,6 +75,12 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the content of a file and of what belongs to it; empty if there is none."""
+    files = {ending: beside(path, ending) for ending in ENDINGS}
+    return {ending: file.read_bytes() if file.exists() else b"" for ending, file in files.items()}
+
+
 def copy(path: Path, folder: Path) -> Path:
     """Copy a file and what belongs to it."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -110,9 +116,17 @@ class Damage:
         elif how == "lose":
             file.unlink()
         elif how.startswith("exchange") and self.earlier is not None:
+            before = contents(path)
             for ending in self._random.sample(ENDINGS, 2 if how.endswith("two") else 1):
                 if beside(self.earlier, ending).exists():
                     shutil.copyfile(beside(self.earlier, ending), beside(path, ending))
+            if contents(path) == contents(self.earlier):
+                # All files of an earlier moment are a good backup, which nothing can tell from
+                # files to which nothing has happened since.
+                for ending, content in before.items():
+                    if content:
+                        beside(path, ending).write_bytes(content)
+                return ""
         else:
             return ""
         return how

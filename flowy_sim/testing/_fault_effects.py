@@ -1,0 +1,175 @@
+"""What faults do to the deciders and workers of a runner, and to the service that they call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from flowy._client import Execution
+from flowy.payloads import PLAIN
+from flowy.workflow import Workflow
+from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._events.schema import attributes_of
+from flowy_sim._simulation.regions import POLLS
+from flowy_sim.faults._fault import INJECTED, Killed, WorkerCall
+from flowy_sim.testing._crew import Crew
+from flowy_sim.testing._delayed_calls import DelayedCalls
+from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._possible import raised, signal_inputs, signals
+from flowy_sim.testing._run import history, open_executions
+from flowy_sim.testing._stubbed_types import StubbedActivity
+from flowy_sim.testing._worker_client import WorkerClient
+
+PATCH = "patched: "
+"""The beginning of the names of markers that `flowy.Workflow.patched` records."""
+
+_MOST_OPEN = 5
+_NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
+_DEFAULT_TIMEOUT = 3600
+"""Seconds after which a task without a time-out counts as lost."""
+
+
+class FaultEffects:
+    """The target of faults.
+
+    Args:
+        simulation: the service.
+        domain: the domain of the executions.
+        client: a client whose calls no fault strikes.
+        worker_client: the client of the workers.
+        delayed_calls: the calls that workers make later.
+        crew: the deciders and workers.
+        choose: chooses one of several possibilities, or the only one.
+
+    Attributes:
+        simulation, domain, client: as given.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        domain: str,
+        client: Client,
+        worker_client: WorkerClient,
+        delayed_calls: DelayedCalls,
+        crew: Crew,
+        choose: Callable[[str, int], int],
+    ) -> None:
+        self.simulation = simulation
+        self.domain = domain
+        self.client = client
+        self._worker_client = worker_client
+        self._delayed_calls = delayed_calls
+        self._crew = crew
+        self._choose = choose
+
+    def put_off(self, call: WorkerCall, seconds: float) -> Reply:
+        """Deliver a task, or send an answer, later."""
+        if call.operation not in POLLS:
+            self._worker_client.delay_answer(call, seconds)
+            return {}
+        task = call.task or {}
+        polled = call.operation, call.request["taskList"]["name"]
+        late = self._worker_client.late.setdefault(polled, deque())
+        self._delayed_calls.add_delivery(seconds, task, lambda: late.append(task))
+        return dict(_NO_TASK)
+
+    def seconds_until_timeout(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which the task of a call has timed out for sure."""
+        task = call.task
+        if task is None:
+            return _DEFAULT_TIMEOUT
+        ids = task["workflowExecution"]
+        events = history(self.client, self.domain, Execution(ids["workflowId"], ids["runId"]))
+        started = attributes_of(events[task["startedEventId"] - 1])
+        scheduled = attributes_of(events[started["scheduledEventId"] - 1])
+        names = ["startToCloseTimeout", "scheduleToCloseTimeout"]
+        if self._worker_client.heartbeat is None:
+            names.append("heartbeatTimeout")
+        limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
+        return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
+
+    def choose(self, kind: str, count: int) -> int:
+        """Choose one of several possibilities."""
+        return self._choose(kind, count)
+
+    def failure_reason(self, call: WorkerCall) -> str:
+        """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        found: tuple[str, ...] = ()
+        named, registry = (call.task or {}).get("activityType"), self._crew.registry
+        if named is not None and registry is not None:
+            cls = registry.activities.get((named["name"], named["version"]))
+            owner: Any = cls
+            if cls is not None and issubclass(cls, StubbedActivity):
+                owner = cls.stub.cls
+            if owner is not None:
+                found = raised(owner.run, owner)
+        names = found or ("RuntimeError",)
+        return f"{names[self.choose('error', len(names))]}: {INJECTED}"
+
+    def received_signals(self) -> list[tuple[str, str, str | None]]:
+        """Return the signals of open executions: the workflow ID, the name and the input."""
+        return [
+            (each.workflow_id, attributes["signalName"], attributes.get("input"))
+            for each in self.simulation.engine().executions.values()
+            if each.is_open and each.domain.name == self.domain
+            for event_id in range(1, len(each) + 1)
+            if each.event_type(event_id) == "WorkflowExecutionSignaled"
+            for attributes in [each.attributes(event_id)]
+        ]
+
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+        """Return inputs that a signal can have, by the type that the workflow gives it."""
+        hint, payloads, registry = Any, PLAIN, self._crew.registry
+        for each in self.simulation.engine().executions.values():
+            if each.is_open and each.workflow_id == workflow_id and registry is not None:
+                key = each.workflow_type
+                workflow = self._crew.deployed.get(key) or registry.workflows.get(key)
+                payloads = registry.payloads
+                if workflow is not None:
+                    hint = signals(workflow).get(name, Any)
+        return signal_inputs(hint, payloads)
+
+    def open_executions(self, workflow_id: str | None) -> list[str]:
+        """Return the workflow IDs of the oldest open executions, or only the given one."""
+        found = open_executions(self.client, self.domain, _MOST_OPEN)
+        return [each.workflow_id for each in found if workflow_id in (None, each.workflow_id)]
+
+    def restart(self) -> None:
+        """Kill all workers and start new ones."""
+        self._delayed_calls.clear()
+        self._worker_client.late.clear()
+        self._crew.restart()
+        if self._worker_client.worker:
+            raise Killed("all workers are restarted")
+
+    def deploy_gradually(self, workflows: Iterable[type[Workflow]]) -> None:
+        """Run old and new deciders side by side; or if they do, choose which of them stay.
+
+        The old ones stay only if no open execution has met a patch of the new ones.
+        """
+        if not self._crew.has_newer:
+            self._crew.add_newer(workflows)
+            return
+        can_go_back = not any(
+            event_type == "MarkerRecorded" and str(name).startswith(PATCH)
+            for each in self.simulation.engine().executions.values()
+            if each.is_open
+            for event_id in range(1, len(each) + 1)
+            for event_type in [each.event_type(event_id)]
+            for name in [each.attributes(event_id).get("markerName")]
+        )
+        goes_back = self.choose("which deciders stay", 2 if can_go_back else 1)
+        self._crew.end_side_by_side(newer_stay=not goes_back)
+        self.restart()
+
+    def deploy(self, workflows: Iterable[type[Workflow]], loops: Mapping[str, PollingCode]) -> None:
+        """Restart all workers, with other classes for some types, and other code for some loops.
+
+        Raises:
+            ConfigurationError: there is no loop of a name.
+        """
+        self._crew.deploy(workflows, loops)
+        self.restart()

@@ -1,0 +1,140 @@
+"""A finisher of executions: it runs them to their end, and checks how they have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flowy._client import Execution
+from flowy.payloads import Payloads
+from flowy_sim._events.history import History
+from flowy_sim._events.waits import missing_activity, missing_child, missing_function
+from flowy_sim._simulation.stubs import UnexpectedCallError
+from flowy_sim.testing._run import EventFeed, Run, StuckError, fetch, history, open_executions
+from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._workforce import Workforce
+
+_MOST_STARTED_AGAIN = 1000
+
+
+class Finisher:
+    """Runs executions to their end.
+
+    Args:
+        scheduler: gives turns to deciders and workers.
+        stub_dispatch: knows which executions flowy's own deciders run.
+        workforce: is prepared if nothing has been started yet.
+        turn_loop: gives turns, and skips time.
+        event_feed: publishes the events of executions until they have ended.
+        payloads: decodes results.
+        most_restarts: the number of times that an execution is followed as it continues as new.
+        ends_within: the number of seconds within which an execution must end once the last
+            disturbance is over; None for no such limit.
+
+    Attributes:
+        runs: the executions that were run, in order, including those that got stuck.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        stub_dispatch: StubDispatch,
+        workforce: Workforce,
+        turn_loop: TurnLoop,
+        event_feed: EventFeed,
+        payloads: Payloads,
+        most_restarts: int,
+        ends_within: float | None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._client = scheduler.client
+        self._domain = scheduler.domain
+        self._simulation = scheduler.simulation
+        self._stub_dispatch = stub_dispatch
+        self._workforce = workforce
+        self._turn_loop = turn_loop
+        self._event_feed = event_feed
+        self._payloads = payloads
+        self._most_restarts = most_restarts
+        self._ends_within = ends_within
+        engine = self._simulation.engine()
+        if engine.written is None:
+            engine.written = []
+        self._written = engine.written
+        self.runs: list[Run] = []
+
+    def finish(self, execution: Execution) -> Run:
+        """Run an open execution to its end; see `flowy_sim.testing.Runner.finish`."""
+        __tracebackhide__ = True
+        ended = self._finish_run(execution)
+        while ended.successor is not None and len(ended.earlier) < self._most_restarts:
+            later = self._finish_run(ended.successor)
+            ended = replace(later, earlier=(*ended.earlier, replace(ended, earlier=())))
+        self._check_ends_in_time(ended)
+        if self._scheduler.fault_injector.end():
+            for again in open_executions(self._client, self._domain, _MOST_STARTED_AGAIN):
+                if again.workflow_id == execution.workflow_id:
+                    self._finish_run(again)
+        return ended
+
+    def _check_ends_in_time(self, ended: Run) -> None:
+        """Check that an execution ended within the time that the test states."""
+        __tracebackhide__ = True
+        if self._ends_within is None:
+            return
+        closed = ended.history[-1]["eventTimestamp"]
+        since = max(ended.history[0]["eventTimestamp"], self._scheduler.disturbed_at)
+        seconds = (closed - since).total_seconds()
+        if seconds > self._ends_within:
+            raise AssertionError(
+                f"{ended.describe()}: it ended {seconds:g} s after the last disturbance, and must "
+                f"within {self._ends_within:g} s"
+            )
+
+    def _finish_run(self, execution: Execution) -> Run:
+        __tracebackhide__ = True
+        if self._scheduler.crew.registry is None:
+            self._workforce.prepare()
+        try:
+            self._turn_loop.run_until_closed(execution)
+        except StuckError as stuck:
+            self.runs.append(stuck.run)
+            raise
+        except Exception:
+            self.runs.append(self._fetch(execution))
+            raise
+        finally:
+            self._scheduler.crew.suspended.clear()
+            self._event_feed.remove(execution)
+        ended = self._fetch(execution)
+        self.runs.append(ended)
+        unanswered = missing_function(ended.history, list(self._simulation.lambdas))
+        unanswered = unanswered or self._unanswered_task(ended)
+        if unanswered:
+            raise UnexpectedCallError(unanswered)
+        return ended
+
+    def _unanswered_task(self, ended: Run) -> str:
+        """Return a sentence about a task that timed out because no worker implements its type."""
+        crew, registry = self._scheduler.crew, self._scheduler.crew.registry
+        if registry is None:
+            return ""
+        polled = crew.polled_for_activities()
+        return missing_activity(
+            ended.history, registry.missing, registry.activities, polled
+        ) or missing_child(
+            ended.history, registry.missing_children, registry.workflows, self._history_of
+        )
+
+    def _history_of(self, ids: Mapping[str, str]) -> History:
+        execution = Execution(ids["workflowId"], ids["runId"])
+        return history(self._client, self._domain, execution)
+
+    def _fetch(self, execution: Execution) -> Run:
+        # What other code than flowy's can call is not known.
+        known = self._stub_dispatch.is_flowys(execution.run_id)
+        can_call = self._scheduler.crew.can_call if known else frozenset[str]()
+        written = self._written
+        return fetch(self._client, self._domain, execution, self._payloads, can_call, written)

@@ -1,0 +1,155 @@
+"""A starter of executions: by the class of their workflow, or by the name and version of its type.
+
+A type that is given by its name may not be registered yet: the code that polls by itself may
+register it when it gets a turn.
+"""
+
+from __future__ import annotations
+
+from inspect import Parameter, signature
+from typing import Any
+
+from flowy._checks import text
+from flowy._client import Execution, fault_code
+from flowy._start import NameAndVersion, start
+from flowy.errors import ConfigurationError, FlowyError, StartError
+from flowy.payloads import Payloads
+from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim.testing._chosen_starts import Choose, StartArguments, chosen_arguments
+from flowy_sim.testing._run import EventFeed
+from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._workforce import Workforce
+
+_START_OPTIONS = frozenset(
+    name
+    for name, each in signature(start).parameters.items()
+    if each.kind is Parameter.KEYWORD_ONLY
+)
+
+
+class Starter:
+    """Starts executions.
+
+    Args:
+        simulation: where they run.
+        domain: their domain.
+        payloads: encodes their input, unless an option says otherwise.
+        workforce: is prepared for each workflow before it is started.
+        turn_loop: gives turns to code that may register types.
+        event_feed: publishes their events.
+        choose: chooses their arguments, and when they are started.
+        arguments: what workflows are also started with; see `flowy_sim.testing.Runner`.
+        starts: the seconds after which they are started.
+
+    Attributes:
+        started: the number of executions that were started.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        domain: str,
+        payloads: Payloads,
+        workforce: Workforce,
+        turn_loop: TurnLoop,
+        event_feed: EventFeed,
+        choose: Choose,
+        arguments: object,
+        starts: tuple[float, ...],
+    ) -> None:
+        self._simulation = simulation
+        self._client = simulation.client(poll_seconds=0)
+        self._domain = domain
+        self._payloads = payloads
+        self._workforce = workforce
+        self._turn_loop = turn_loop
+        self._event_feed = event_feed
+        self._choose = choose
+        self._arguments = arguments
+        self._starts = starts
+        self.started = 0
+
+    def start(
+        self,
+        workflow: type[Workflow] | NameAndVersion,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Execution:
+        """Start an execution; see `flowy_sim.testing.Runner.start`."""
+        __tracebackhide__ = True
+        if isinstance(workflow, tuple):
+            return self._start_by_name(workflow, args, kwargs)
+        declared = getattr(workflow, "flowy_type", None)
+        if not isinstance(declared, WorkflowType):
+            raise ConfigurationError(
+                f"{workflow!r} is not a class decorated with @workflow, and not a name and a "
+                'version either, such as ("order", "1")'
+            )
+        self._workforce.add(workflow)
+        self._workforce.prepare()
+        if self._arguments is not None:
+            own = {name: kwargs.pop(name) for name in [*kwargs] if name in _START_OPTIONS}
+            given = StartArguments(args, kwargs)
+            args, kwargs = chosen_arguments(self._arguments, workflow.run, given, self._choose)
+            kwargs = {**kwargs, **own}
+        return self._start(declared.name, workflow, self._client, *args, **kwargs)
+
+    def _start_by_name(
+        self, named: NameAndVersion, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Execution:
+        __tracebackhide__ = True
+        client = _TextInput(self._client, kwargs.pop("input", None))
+        name = text("the name of a workflow", named[0])
+        unknown = sorted(kwargs.keys() - _START_OPTIONS)
+        if args or unknown:
+            raise ConfigurationError(
+                f"a workflow that is started by its name takes its input as input='…', and the "
+                f"options {', '.join(sorted(_START_OPTIONS))}; not "
+                f"{', '.join([*map(repr, args), *unknown])}"
+            )
+        self._workforce.prepare()
+        try:
+            return self._start(name, named, client, **kwargs)
+        except StartError as error:
+            cause = error.__cause__
+            if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
+                raise
+        while self._turn_loop.take_turn():
+            pass
+        return self._start(name, named, client, **kwargs)
+
+    def _start(
+        self, name: str, workflow: Any, client: Any, /, *args: Any, **kwargs: Any
+    ) -> Execution:
+        __tracebackhide__ = True
+        kwargs.setdefault("workflow_id", f"{name}-{self.started + 1}")
+        kwargs.setdefault("payloads", self._payloads)
+        if self._starts:
+            self._simulation.clock.advance(self._choose("when it is started", self._starts))
+        try:
+            execution = start(client, self._domain, workflow, *args, **kwargs)
+        except FlowyError as error:
+            # The message says it all; a test's report should not show the code that raised it.
+            raise error.with_traceback(None) from error.__cause__
+        self.started += 1
+        self._event_feed.add(execution)
+        return execution
+
+
+class _TextInput:
+    """A client that starts an execution with an input that flowy does not encode."""
+
+    def __init__(self, client: Any, text: str | None) -> None:
+        if text is not None and not isinstance(text, str):
+            raise ConfigurationError(f"input must be text, not {text!r}; use json.dumps(…)")
+        self._client = client
+        self._text = text
+
+    def start_workflow_execution(self, **request: Any) -> dict[str, Any]:
+        """Start an execution with the text as its input."""
+        del request["input"]
+        if self._text is not None:
+            request["input"] = self._text
+        started: dict[str, Any] = self._client.start_workflow_execution(**request)
+        return started

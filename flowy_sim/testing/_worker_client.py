@@ -1,0 +1,430 @@
+"""The client that all workers of a runner share, and through which poll loops make their calls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from types import FrameType
+from typing import Any, NamedTuple
+
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from flowy._client import fault_code
+from flowy_sim._clients.in_process import Client, Reply
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.tokens import DECISION
+from flowy_sim._simulation.host import is_query
+from flowy_sim._simulation.regions import POLLS
+from flowy_sim._simulation.stub_answers import Answer
+from flowy_sim._simulation.virtual_sleep import really_wait
+from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
+from flowy_sim.testing._watchdog import Watchdog
+from flowy_sim.testing._worker_pool import PolledList, Suspendable
+
+LOOK = 0.005
+"""Real seconds between two looks for what threads do that poll loops have started."""
+
+GRACE = 4
+"""The number of looks for which such a thread counts as busy although it does not compute."""
+
+
+class HeldAnswer(NamedTuple):
+    """The answer to a task that is sent later, because the task takes simulated time.
+
+    Attributes:
+        call: the call that sends it.
+        takes: the number of seconds until it is sent; infinity for never.
+        heartbeat: the number of seconds between two heartbeats until then; None for none.
+    """
+
+    call: WorkerCall
+    takes: float
+    heartbeat: float | None
+
+
+class WorkerClient(Client):
+    """The client that all workers of a runner share. One worker uses it at a time.
+
+    Calls that a poll loop makes with another client are made with this one; see `intercept`.
+    Threads that a loop has started may make calls; faults don't strike those, and they don't take
+    part in turns.
+
+    Args:
+        simulation: the simulation that is called. Polls do not wait.
+        domain: the domain of the executions.
+        on_task: called when a worker has received a task, before it works on it.
+        on_answer: called after a task was answered.
+
+    Attributes:
+        fault_injector: injects faults into calls.
+        assign_answers: called with a decision task and the request that answers it; returns the
+            request to send, or None to send nothing.
+        virtual_sleep: whether poll loops sleep in simulated time.
+        worker: the name of the worker that takes its turn; empty between turns.
+        loop: the poll loop whose turn it is; None if it is that of another worker.
+        watchdog: watches the turns of poll loops.
+        task: the task that the worker has not answered yet.
+        held: the answer that is to be sent later.
+        heartbeat: the number of seconds between two heartbeats of the current work; None for none.
+        refusal: the error with which the service refused an answer, unless the task was gone.
+        late: the tasks that a fault has delayed and that can be delivered now, by list.
+        polled: the lists that were polled in this turn.
+        received: the tasks that these polls returned.
+    """
+
+    virtual_sleep = True
+    can_be_suspended = True
+
+    fault_injector: FaultInjector
+    assign_answers: Callable[[Reply, Reply], Reply | None]
+    wake_after: Callable[[float], tuple[int, int]]
+    cancel_sleep: Callable[[int], None]
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        domain: str,
+        on_task: Callable[[], None],
+        on_answer: Callable[[], None],
+    ) -> None:
+        super().__init__(simulation, simulation.region, poll_seconds=0)
+        self._domain = domain
+        self._elsewhere: dict[_Elsewhere, None] = {}
+        self._thread = threading.get_ident()
+        self._is_calling = False
+        self._tasks: dict[str, Reply] = {}
+        self.loop: Suspendable | None = None
+        self.watchdog = Watchdog(self._blocked, simulation.threads.ignore)
+        self._on_task = on_task
+        self._on_answer = on_answer
+        self.late: dict[PolledList, deque[Reply]] = {}
+        self.begin_turn("")
+
+    def begin_turn(self, worker: str, task: Reply | None = None) -> None:
+        """Reset what is known about the last turn, for that of another worker, or on its task."""
+        self.worker = worker
+        self.task: Reply | None = None
+        self.held: HeldAnswer | None = None
+        self.heartbeat: float | None = None
+        self.refusal: Exception | None = None
+        self.polled: list[PolledList] = []
+        self.received: list[Reply] = []
+        self._answer: Answer | None = None
+        self._current_task = task
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether the work of this turn may have had effects that no history shows."""
+        return self._answer is None or not self._answer.constant
+
+    def use_answer(self, answer: Answer) -> None:
+        """Take the time of a stub's answer for the current task."""
+        self._answer = answer
+        self.heartbeat = answer.heartbeat
+
+    def send_held(self, held: HeldAnswer) -> None:
+        """Send an answer that was held. The task may have timed out in the meantime."""
+        self.held = None
+        self.heartbeat = held.heartbeat
+        try:
+            self.fault_injector.call(held.call)
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
+        self._on_answer()
+
+    def checkpoint(self, name: str) -> None:
+        """Let a fault strike at a checkpoint in the code of an activity."""
+        if not self.worker or threading.get_ident() != self._thread:
+            return
+        call = WorkerCall(self.worker, CHECKPOINT, {"name": name}, dict, self._current_task)
+        if self.loop is None:
+            self.fault_injector.checkpoint(call)
+            return
+        try:
+            self.fault_injector.checkpoint(call)
+        except BaseException as error:  # No handler of the loop must see it.
+            killed: BaseException | None = error
+        else:
+            killed = None
+        if killed is not None:
+            self.loop.die(killed)
+
+    def cancellation(self, held: HeldAnswer) -> HeldAnswer:
+        """Return the answer that a task was canceled, to be sent at once instead of another."""
+        operation = "RespondActivityTaskCanceled"
+        request = {"taskToken": held.call.request["taskToken"]}
+        send = partial(super()._call, operation, request)
+        call = held.call._replace(operation=operation, request=request, send=send)
+        return HeldAnswer(call, 0, None)
+
+    def delay_answer(self, call: WorkerCall, seconds: float) -> None:
+        """Hold the answer that the current worker is about to send. It sends heartbeats on."""
+        self.held = HeldAnswer(call, seconds, self.heartbeat)
+        self.task = None
+
+    def now(self) -> int:
+        """Return the simulated time in milliseconds since 1970."""
+        return self._simulation.clock.milliseconds
+
+    def changes(self) -> object:
+        """Return what is different after each change in the simulation."""
+        return self._simulation.host.time_skipping.changes, self.now()
+
+    def waiting(self) -> set[PolledList]:
+        """Return the lists on which a poll would find a task now."""
+        waiting = self._simulation.lists_with_tasks(self._domain)
+        for place in self._elsewhere:
+            found = self._simulation.lists_with_tasks(place.domain, place.region)
+            waiting.update((poll, place.named(name)) for poll, name in found)
+        waiting.update(polled for polled, tasks in self.late.items() if tasks)
+        return waiting
+
+    def intercept(self, operation: str, request: Reply, region: str) -> Reply | None:
+        """Make a call that a poll loop is about to make with a client of its own.
+
+        Returns:
+            The reply; None if no loop makes the call.
+
+        Raises:
+            Fault: the call is refused.
+        """
+        if threading.get_ident() != self._thread:
+            self._assign_in_thread(operation, request, region)
+        return self._intercept(self._call_in, operation, request, region)
+
+    def _intercept(
+        self, call: Callable[[str, Reply, str], Reply], operation: str, request: Reply, region: str
+    ) -> Reply | None:
+        if not self.sleeps():
+            return None
+        try:
+            reply = call(operation, request, region)
+        except ClientError as error:
+            if getattr(error, "injected", False):
+                raise
+            code, message = fault_code(error), error.response["Error"]["Message"]
+            raise type(str(code), (Fault,), {})(message or None) from None
+        return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
+
+    async def intercept_in_event_loop(
+        self, operation: str, request: Reply, region: str
+    ) -> Reply | None:
+        """Make a call of a coroutine, as `intercept` does, but suspend only that while it polls."""
+        if self.sleeps() and _is_poll(operation, request):
+            assert self.loop is not None
+            await self.loop.poll_in_event_loop(self._polled_list(operation, request, region))
+        return self._intercept(self._call_now, operation, request, region)
+
+    def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
+        """Let stubs answer what a thread that a poll loop has started is about to decide.
+
+        Raises:
+            Fault: the task token is wrong.
+        """
+        if operation != "RespondDecisionTaskCompleted" or region != self._region:
+            return
+        token = request["taskToken"]
+        run_id = self._simulation.engine().tokens.read(token, DECISION).run_id
+        task = {"taskToken": token, "workflowExecution": {"runId": run_id}}
+        assigned = self.assign_answers(task, request)
+        # With an unexpected call the test fails; until then, nothing happens.
+        request["decisions"] = [] if assigned is None else assigned["decisions"]
+
+    def client_of_loop(self) -> Client:
+        """Return a client for a poll loop, which may change it; its calls are intercepted."""
+        return self._simulation.client()
+
+    def sleeps(self) -> bool:
+        """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
+        own = self.loop is not None and not self._is_calling
+        return own and threading.get_ident() == self._thread
+
+    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
+        """Let the poll loop sleep, or wait until `woken` returns that it is over."""
+        assert self.loop is not None
+        if self.virtual_sleep:
+            self.loop.sleep(seconds, woken)
+        else:
+            really_wait(seconds, woken)
+
+    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
+        """Let the poll loop wait, for some simulated time, until `woken` returns that it is over.
+
+        It really waits while its threads compute. Then it is suspended: they wait for other code.
+        """
+        assert self.loop is not None
+        looks = 0
+        while not woken(LOOK):
+            looks = 0 if self._simulation.threads.another_computes() else looks + 1
+            if looks >= GRACE and self.virtual_sleep:
+                self.loop.sleep(seconds, lambda: woken(0))
+                return
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Let the poll loop wait until something happens in its event loop."""
+        assert self.loop is not None
+        self.loop.idle(seconds, wait)
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in the poll loop."""
+        assert self.loop is not None
+        self.loop.adopt(loop)
+
+    def choose(self, kind: str, count: int) -> int:
+        """Let the simulation's schedule choose one of several possibilities."""
+        return self._simulation.schedule.choose(kind, count)
+
+    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
+        """Make a call of a coroutine of the poll loop; others go on while it polls."""
+        assert self.loop is not None
+        if _is_poll(operation, arguments):
+            polled = self._polled_list(operation, arguments, self._region)
+            await self.loop.poll_in_event_loop(polled)
+        return self._call_now(operation, arguments, self._region)
+
+    def _blocked(self, frame: FrameType) -> None:
+        if self.loop is not None:
+            self.loop.block(frame)
+
+    def _call(self, operation: str, arguments: Reply) -> Reply:
+        if threading.get_ident() != self._thread:
+            return super()._call(operation, arguments)
+        return self._call_in(operation, arguments, self._region)
+
+    def _call_in(self, operation: str, arguments: Reply, region: str) -> Reply:
+        if self.loop is None:
+            return self._make_call(operation, arguments, region)
+        # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
+        if _is_poll(operation, arguments):
+            self.loop.poll(self._polled_list(operation, arguments, region))
+        return self._call_now(operation, arguments, region)
+
+    def _call_now(self, operation: str, arguments: Reply, region: str) -> Reply:
+        assert self.loop is not None
+        reply, error = self._call_for_loop(operation, arguments, region)
+        if error is None:
+            return reply
+        if not isinstance(error, Exception):
+            self.loop.die(error)
+        raise error
+
+    def _call_for_loop(
+        self, operation: str, arguments: Reply, region: str
+    ) -> tuple[Reply, BaseException | None]:
+        assert self.loop is not None
+        loop, self._is_calling = self.loop, True
+        try:
+            reply = self._make_call(operation, arguments, region)
+        except BaseException as error:
+            loop.answers.append((operation, type(error).__name__))
+            return {}, error
+        finally:
+            self._is_calling = False
+        if not is_query(operation) and (operation not in POLLS or reply.get("taskToken")):
+            self._simulation.host.time_skipping.take_time(region)
+        loop.answers.append((operation, reply))
+        return reply, None
+
+    def _make_call(self, operation: str, arguments: Reply, region: str) -> Reply:
+        if region != self._region:
+            return self._call_elsewhere(operation, arguments, region)
+        task = self._current_task
+        if self.loop is not None:
+            # It may have polled other tasks since.
+            task = self._tasks.get(str(arguments.get("taskToken")), task)
+        if operation == "RespondDecisionTaskCompleted" and task is not None:
+            assigned = self.assign_answers(task, arguments)
+            if assigned is None:
+                self.task = None
+                return {}
+            arguments = assigned
+        send = partial(super()._call, operation, arguments)
+        call = WorkerCall(self.worker, operation, arguments, send, task)
+        if _is_poll(operation, arguments):
+            return self._poll(call)
+        if not operation.startswith("Respond"):
+            return self.fault_injector.call(call)
+        if self._answer is not None and self._answer.takes:
+            self.held = HeldAnswer(call, self._answer.takes, self._answer.heartbeat)
+            self.task = None
+            return {}
+        return self._respond(call)
+
+    def _call_elsewhere(self, operation: str, arguments: Reply, region: str) -> Reply:
+        """Make a call in another region. Neither faults nor stubs apply there."""
+        client = self._simulation.client(region, poll_seconds=0)
+        reply: Reply = getattr(client, xform_name(operation))(**arguments)
+        if reply.get("taskToken"):
+            self.received.append(reply)
+        return reply
+
+    def _polled_list(self, operation: str, arguments: Reply, region: str) -> PolledList:
+        other = "" if region == self._region else region
+        place, name = _Elsewhere(other, arguments["domain"]), arguments["taskList"]["name"]
+        if place == ("", self._domain):
+            return operation, name
+        self._elsewhere[place] = None
+        return operation, place.named(name)
+
+    def _poll(self, call: WorkerCall) -> Reply:
+        polled = self._polled_list(call.operation, call.request, self._region)
+        self.polled.append(polled)
+        late = self.late.get(polled)
+        reply = late.popleft() if late else self.fault_injector.call(call)
+        if not reply.get("taskToken"):
+            return reply
+        self._current_task = reply
+        self._tasks[reply["taskToken"]] = reply
+        self.received.append(reply)
+        delivered = self.fault_injector.task(
+            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
+        )
+        if delivered.get("taskToken"):
+            self.task = delivered
+            self._on_task()
+        return delivered
+
+    def _respond(self, call: WorkerCall) -> Reply:
+        try:
+            reply = self.fault_injector.call(call)
+        except Exception as error:
+            injected: Any = getattr(error, "injected", False)
+            if fault_code(error) != "UnknownResourceFault" and not injected:
+                self.refusal = error
+            raise
+        finally:
+            self.task = None
+        self._tasks.pop(call.request["taskToken"], None)
+        self._on_answer()
+        return reply
+
+
+def _is_poll(operation: str, arguments: Reply) -> bool:
+    """Return whether a call polls for a task; wrong arguments are left to the service."""
+    task_list = arguments.get("taskList")
+    is_whole = "domain" in arguments and isinstance(task_list, dict) and "name" in task_list
+    return operation in POLLS and "nextPageToken" not in arguments and is_whole
+
+
+class _Elsewhere(NamedTuple):
+    """A domain other than the runner's, or one of another region.
+
+    Attributes:
+        region: the region; empty for that of the runner.
+        domain: the name of the domain.
+    """
+
+    region: str
+    domain: str
+
+    def named(self, name: str) -> str:
+        """Return what a task list of that name is called."""
+        where = f" in {self.region}" if self.region else ""
+        return f"{name} of the domain {self.domain}{where}"
