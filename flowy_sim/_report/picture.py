@@ -287,6 +287,7 @@ class Picture:
             "start": self._timeline.times[self._timeline.events[0]] if self.axis == "time" else 0,
             "length": self.length,
             "axis": self.axis,
+            "steps": STEPS,
             "folds": [list(fold) for fold in self.folds],
             "decisions": [
                 span.started
