@@ -16,9 +16,9 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from flowy._safe_text import safe_lines, safe_text
+from flowy_sim._report.drawn_row import MARKS
 from flowy_sim._report.layout import duration
 from flowy_sim._report.page import environment as report_environment
-from flowy_sim._report.picture import MARKS
 from flowy_sim._simulation.clock import from_milliseconds
 
 _SLICE = 0.001

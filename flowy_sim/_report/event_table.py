@@ -18,8 +18,9 @@ from flowy_sim._events.schema import (
     refused_decision,
 )
 from flowy_sim._events.spans import Timeline
+from flowy_sim._report.drawn_row import STATES
 from flowy_sim._report.layout import duration
-from flowy_sim._report.picture import LABEL, STATES
+from flowy_sim._report.picture import LABEL
 
 INLINE = 2_000
 """The maximum number of characters of a payload in the table; longer ones are cut."""

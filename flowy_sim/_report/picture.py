@@ -1,4 +1,4 @@
-"""Timelines as SVG: bands of rows, each drawn with one path for each state.
+"""Timelines as SVG: bands of rows (see `drawn_row`), each drawn with one path for each state.
 
 The coordinates run from 0 to `WIDTH`, and the picture is stretched to the width that the page has:
 lines keep their thickness. In a band, all pieces in the same state are one path, because a browser
@@ -19,22 +19,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_text
-from flowy_sim._events.schema import (
-    CANCELED,
-    CHILD,
-    COMPLETED,
-    CONTINUED,
-    DECISIONS,
-    FAILED,
-    HAPPENED,
-    INSTANT,
-    OPEN,
-    REQUEST,
-    TERMINATED,
-    TIMED_OUT,
-    TIMER,
-)
-from flowy_sim._events.spans import Row, Span, Timeline
+from flowy_sim._events.schema import CHILD, DECISIONS, INSTANT, REQUEST, TIMER
+from flowy_sim._events.spans import Row, Timeline
+from flowy_sim._report.drawn_row import MARKS, DrawnRow, RowDrawing
 from flowy_sim._report.layout import STEPS, duration
 from flowy_sim._report.scale import WIDTH, Scale, folds
 
@@ -52,28 +39,6 @@ _MINIMAP_HEIGHT = 64
 _LABELLED_FOLDS = 8
 """The maximum number of folds whose labels fit."""
 _BINS = 200
-_WITHOUT_START = (TIMER, REQUEST, INSTANT)
-
-STATES = {
-    COMPLETED: "done",
-    CONTINUED: "done",
-    FAILED: "failed",
-    TERMINATED: "failed",
-    TIMED_OUT: "late",
-    CANCELED: "canceled",
-    OPEN: "open",
-    HAPPENED: "open",
-}
-"""The state of each outcome, of which each has a colour."""
-MARKS = {
-    "done": "✓",
-    "failed": "✕",
-    "late": "!",
-    "canceled": "⊘",
-    "open": "▸",
-    "awaited": "◇",
-}
-"""What repeats a state's colour; and the mark of a signal that has not arrived."""
 
 
 class Tick(NamedTuple):
@@ -101,21 +66,6 @@ class Strip(NamedTuple):
         return round((self.at + self.width / 2) * 100 / WIDTH, 2)
 
 
-class Piece(NamedTuple):
-    """A line of a row: its class, such as ``work failed``, and its begin and end."""
-
-    kind: str
-    begin: int
-    end: int
-
-
-class Cap(NamedTuple):
-    """A mark at the end of a bar: when, and one of `MARKS`."""
-
-    at: int
-    state: str
-
-
 class DrawnCap(NamedTuple):
     """A mark in a band: its place from 0 to 100 percent, the middle of its row, and its text."""
 
@@ -123,37 +73,6 @@ class DrawnCap(NamedTuple):
     y: float
     state: str
     text: str
-
-
-@dataclass(slots=True)
-class DrawnRow:
-    """A row of the picture.
-
-    Attributes:
-        label: what to call it.
-        event_id: its first event.
-        kind: the kind of what it shows.
-        state: one of `STATES`.
-        note: its outcome, number of attempts and duration.
-        spoken: the same in full, for screen readers.
-        is_over: whether it is something that ended.
-        begins: the events that began its attempts, or all events of an instant.
-        pieces: its lines.
-        caps: the marks at the ends of its bars.
-        child: workflow ID and run ID of the execution that it shows, if it is a child.
-    """
-
-    label: str
-    event_id: int
-    kind: str
-    state: str
-    note: str
-    spoken: str
-    is_over: bool
-    begins: list[int]
-    pieces: list[Piece]
-    caps: list[Cap]
-    child: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -225,16 +144,13 @@ class Picture:
         heartbeats: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         self._timeline = timeline
-        self._at, self.length, self.axis = _moments(timeline, now)
-        self._beats: dict[int, int] = {}
-        if self.axis == "time":
-            first = timeline.times[timeline.events[0]]
-            self._beats = {each: time - first for each, time in heartbeats.items()}
+        self._drawing = RowDrawing(timeline, now, heartbeats)
+        self.length, self.axis = self._drawing.length, self._drawing.axis
         self.folds = folds(timeline, self.length) if self.axis == "time" else []
         self._scale = Scale(self.length, self.folds)
         self.ticks = list(self._ticks())
         self._groups = _grouped(timeline.rows)
-        self.rows = [self._row(row) for row in timeline.rows]
+        self.rows = [self._drawing.draw(row) for row in timeline.rows]
         self.sections = list(self._sections())
 
     @property
@@ -287,6 +203,7 @@ class Picture:
             "start": self._timeline.times[self._timeline.events[0]] if self.axis == "time" else 0,
             "length": self.length,
             "axis": self.axis,
+            "steps": STEPS,
             "folds": [list(fold) for fold in self.folds],
             "decisions": [
                 span.started
@@ -295,7 +212,9 @@ class Picture:
                 if span.kind == DECISIONS and span.started
             ],
             "failures": [problem.event_id for problem in self._timeline.problems],
-            "events": [[event_id, self._at[event_id]] for event_id in self._timeline.events],
+            "events": [
+                [event_id, self._drawing.at[event_id]] for event_id in self._timeline.events
+            ],
             "rows": [
                 {
                     "label": safe_text(row.label, LABEL),
@@ -397,93 +316,6 @@ class Picture:
         paths = {"density": f"M0 {ROW_HEIGHT - 3}{area}V{ROW_HEIGHT - 3}Z"}
         return paths | ({"point failed": "".join(points)} if points else {})
 
-    def _row(self, row: Row) -> DrawnRow:
-        last = row.spans[-1]
-        state = "open" if row.kind == DECISIONS else STATES[row.outcome]
-        child = None
-        if row.kind == CHILD and row.execution is not None:
-            child = row.execution
-        return DrawnRow(
-            row.label,
-            row.spans[0].begun,
-            row.kind,
-            state,
-            self._note(row, state),
-            self._spoken(row),
-            last.ended is not None and row.kind not in (DECISIONS, INSTANT),
-            [span.begun for span in row.spans],
-            [piece for span in row.spans for piece in self._pieces(span, row)],
-            [cap for span in row.spans for cap in self._caps(span, row)],
-            child,
-        )
-
-    def _end(self, span: Span) -> int:
-        return self.length if span.ended is None else self._at[span.ended]
-
-    def _pieces(self, span: Span, row: Row) -> Iterator[Piece]:
-        state, end = _state(span, row), self._end(span)
-        if span.is_awaited:
-            return
-        if span.kind == INSTANT or (span.kind == DECISIONS and span.ended):
-            yield Piece(f"point {state}", end, end)
-            return
-        begun = self._at[span.begun]
-        started = begun if span.kind in _WITHOUT_START else end
-        if span.started is not None:
-            started = max(begun, self._at[span.started])
-        if begun < started:
-            yield Piece("wait", begun, started)
-        if span.started is not None or span.kind in _WITHOUT_START or span.outcome != OPEN:
-            thickness = {TIMER: "sleep", CHILD: "child"}.get(span.kind, "work")
-            yield Piece(f"{thickness} {state}", started, end)
-        if span.begun in self._beats:
-            yield Piece("point beat", self._beats[span.begun], self._beats[span.begun])
-
-    def _caps(self, span: Span, row: Row) -> Iterator[Cap]:
-        state = _state(span, row)
-        if span.is_awaited:
-            yield Cap(self._end(span), "awaited")
-        elif state != "done" and row.kind not in (DECISIONS, INSTANT) and span.kind == row.kind:
-            yield Cap(self._end(span), state)
-
-    def _note(self, row: Row, state: str) -> str:
-        if row.kind == DECISIONS:
-            bad = sum(span.outcome not in (COMPLETED, OPEN) for span in row.spans)
-            words = [f"{len(row.spans)}"] + [f"{bad} not completed"] * bool(bad)
-        elif row.spans[-1].is_awaited:
-            words = ["awaited"]
-        elif row.kind == INSTANT:
-            words = [row.outcome] * bool(row.outcome) + [f"×{len(row.spans)}"] * (
-                len(row.spans) > 1
-            )
-        else:
-            # The mark of an open bar is right beside its note.
-            words = [row.outcome if state == "open" else f"{MARKS[state]} {row.outcome}"]
-            words += [f"try {row.attempts}"] * (row.attempts > 1)
-            if self.axis == "time":
-                words.append(duration(self._end(row.spans[-1]) - self._at[row.spans[0].begun]))
-        return " · ".join(words)
-
-    def _spoken(self, row: Row) -> str:
-        if row.kind in (DECISIONS, INSTANT):
-            return self._note(row, "open").replace(" · ", ", ") or "happened"
-        words = [f"attempt {row.attempts}"] * (row.attempts > 1) + [row.outcome]
-        if self.axis == "time":
-            waited = worked = 0
-            for span in row.spans:
-                for kind, begin, end in self._pieces(span, row):
-                    if kind == "wait" or span.kind != row.kind:
-                        waited += end - begin
-                    else:
-                        worked += end - begin
-            lasted = "lasted" if row.kind in (TIMER, REQUEST) else "worked"
-            words += [f"waited {duration(waited)}"] * bool(waited)
-            words += [f"{lasted} {duration(worked)}"] * bool(worked)
-            beat = self._beats.get(row.spans[-1].begun)
-            if beat is not None:
-                words.append(f"last heartbeat at {duration(beat)}")
-        return ", ".join(words)
-
     def _ticks(self) -> Iterator[Tick]:
         if not self._timeline.events:
             return
@@ -511,25 +343,6 @@ def _line(begin: float, end: float, y: float) -> str:
     if begin == end:
         return f"M{begin:g} {y - 7:g}v14"
     return f"M{begin:g} {y:g}H{end:g}"
-
-
-def _state(span: Span, row: Row) -> str:
-    if span.kind != row.kind:
-        return "delay"
-    if row.kind == DECISIONS and span.outcome == COMPLETED:
-        return "open"
-    return STATES[span.outcome]
-
-
-def _moments(timeline: Timeline, now: int | None) -> tuple[Mapping[int, int], int, str]:
-    """Return when each event was, the length of the picture, and what its axis shows."""
-    if timeline.times:
-        first, last = timeline.times[timeline.events[0]], timeline.times[timeline.events[-1]]
-        length = max(last, now or 0) - first
-        if length:
-            return {each: time - first for each, time in timeline.times.items()}, length, "time"
-    at = {event_id: index for index, event_id in enumerate(timeline.events)}
-    return at, max(len(at) - 1, 1), "event"
 
 
 def _grouped(rows: Sequence[Row]) -> list[str]:

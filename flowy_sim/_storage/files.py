@@ -126,8 +126,9 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
             "give another file."
         ) from None
     except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise FileRefusedError(
-            f"{path} cannot be created ({error}); give a file in a folder that can be written."
+            f"{path} cannot be created ({reason}); give a file in a folder that can be written."
         ) from error
 
 

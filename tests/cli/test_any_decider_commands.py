@@ -158,6 +158,7 @@ def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: st
     assert message in " ".join(found.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_decider_and_a_worker_are_explored(invoke: Invoke) -> None:
     found = invoke(*EXPLORE, *START, "--runs", "200", "--seconds", "20")
     assert (found.exit_code, "No failure" in found.output) == (0, True), found.output

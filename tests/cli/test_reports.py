@@ -28,7 +28,7 @@ from tests.support.event_builder import History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
 from tests.support.reported_runs import many, order
 
-VOID = {"meta", "path", "line"}
+VOID = {"meta", "path", "line", "input"}
 OPTIONAL = {"p", "td", "th", "tr", "dt", "dd"}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,19 @@ def test_every_page_has_the_policy_and_loads_only_files_of_the_server(
         )
         assert status == 200, target
     assert not [name for _, name, _ in page.attributes if name.startswith("on") or name == "style"]
+
+
+def test_all_scripts_of_a_page_take_sixty_kilobytes_at_most(browser: Browser) -> None:
+    loaded: dict[str, bytes] = {}
+    missing = {"console.js"}
+    while missing:
+        for name in missing:
+            status, _, loaded[name] = browser.ask("GET", f"_console/assets/{name}")
+            assert status == 200, name
+        found = re.findall(rb'from "\./(.*)";', b"".join(loaded.values()))
+        missing = {name.decode() for name in found} - set(loaded)
+    assert "timeline.js" in loaded
+    assert sum(map(len, loaded.values())) <= 60_000
 
 
 @pytest.mark.parametrize("path", PAGES)

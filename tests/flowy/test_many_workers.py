@@ -32,6 +32,8 @@ from flowy._decisions import CLOSING
 from flowy_sim import Simulation
 from tests.support.worker_loops import DOMAIN, history, types
 
+pytestmark = pytest.mark.slow
+
 LONG = "FLOWY_SOAK" in os.environ
 EXECUTIONS = 2_000 if LONG else 150
 DEATHS = 400 if LONG else 40

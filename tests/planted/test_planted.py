@@ -9,6 +9,8 @@ import pytest
 from flowy_sim.explore._story import MOST_LINES
 from tests.planted.bugs import MODULES, PLANTED, Bug
 
+pytestmark = pytest.mark.slow
+
 for name in MODULES:
     import_module(name)
 

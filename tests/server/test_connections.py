@@ -242,6 +242,7 @@ def left() -> int:
     return sum(isinstance(each, Connection | HttpRequest) for each in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["close", "reset"])
 @pytest.mark.parametrize("sent", ["nothing", "half a head", "half a body", "a call", "a poll"])
 def test_nothing_is_left_of_a_connection_that_was_closed(

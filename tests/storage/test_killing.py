@@ -156,6 +156,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_snapshot_of_a_file_in_use_comes_from_its_server_and_is_complete_by_itself(
     tmp_path: Path,
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_snapshot_of_a_file_in_use_comes_from_its_server_and_is_complete_by_it
         assert open_executions(client) == {"1"}
 
 
+@pytest.mark.slow
 def test_after_a_crash_a_server_without_its_log_starts_only_if_the_loss_is_accepted(
     tmp_path: Path,
 ) -> None:

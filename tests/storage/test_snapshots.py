@@ -419,6 +419,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 ANYTHING: list[Any] = [None, True, -1, 0, 3, 10**30, 1.5, float("nan"), "", "x", [], [[]], {}]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=150)
 def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence_or_can_be_served(

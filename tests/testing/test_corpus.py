@@ -15,6 +15,8 @@ from flowy_sim.explore import find
 from flowy_sim.faults import AnswerLost, WorkerDies
 from flowy_sim.testing import Runner
 
+pytestmark = pytest.mark.slow
+
 FAULTS: dict[str, Any] = {"faults": [WorkerDies(), AnswerLost()], "most_faults": 1, "seconds": 300}
 may_fail = True
 

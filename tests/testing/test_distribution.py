@@ -25,6 +25,8 @@ from flowy_sim.explore import find
 from flowy_sim.faults import EVERYDAY, AnswerLost, WorkerDies
 from flowy_sim.testing import Runner
 
+pytestmark = pytest.mark.slow
+
 FAULTS: dict[str, Any] = {
     "faults": [WorkerDies(), AnswerLost()],
     "most_faults": 1,

@@ -65,6 +65,7 @@ def start_host(runner: Runner, hosts: list[str], returns: bool) -> None:
     runner.loop(Host)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("returns", [True, False])
 def test_a_task_for_a_host_that_was_replaced_times_out(returns: bool) -> None:
     ends = set()

@@ -16,6 +16,8 @@ from flowy_sim.explore._other_process import OtherProcessError, forget_replayed
 from flowy_sim.faults import GradualDeploy
 from flowy_sim.testing import Runner
 
+pytestmark = pytest.mark.slow
+
 BANKS = {"ours": 1, "theirs": 2}
 HIDDEN: dict[str, Any] = {"local": time.mktime, "process": os.getpid}
 ENVIRONMENT = dict(os.environ)

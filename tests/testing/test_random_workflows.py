@@ -49,6 +49,7 @@ def decisions_shown(history: list[Event], completed_event_id: int) -> list[tuple
     ]
 
 
+@pytest.mark.slow
 @given(workflows(), SEEDS, WORKERS)
 def test_a_history_up_to_any_decision_makes_the_decider_decide_what_comes_next_in_it(
     program: Program, seed: int, workers: int | None
@@ -65,6 +66,7 @@ def test_a_history_up_to_any_decision_makes_the_decider_decide_what_comes_next_i
             assert {name: attributes[name] for name in decision.attributes} == decision.attributes
 
 
+@pytest.mark.slow
 @given(workflows(), SEEDS, WORKERS)
 def test_every_prefix_of_a_history_replays(
     program: Program, seed: int, workers: int | None

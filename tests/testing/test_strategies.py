@@ -107,6 +107,7 @@ def test_histories_of_a_workflow_that_waits_for_signals_end(events: list[Event])
     assert closed not in ("WorkflowExecutionSignaled", "WorkflowExecutionTimedOut")
 
 
+@pytest.mark.slow
 def test_a_test_can_let_an_execution_end() -> None:
     def send(runner: Runner, execution: Execution) -> None:
         runner.signal(execution, LAST, "now")
@@ -122,6 +123,7 @@ def test_a_test_can_let_an_execution_end() -> None:
     )
 
 
+@pytest.mark.slow
 def test_histories_shrink_to_the_simplest_one() -> None:
     def has_failed(events: list[Event]) -> bool:
         return any(event["eventType"] == "ActivityTaskFailed" for event in events)

@@ -1,6 +1,7 @@
 // Actions: forms in dialogs, buttons that move the clock, and what can be copied instead.
 
 import { copyText } from "./address.js";
+import { query } from "./execution.js";
 import { refresh } from "./live.js";
 
 const page = document.body.dataset;
@@ -42,39 +43,37 @@ function fields(form) {
   return found;
 }
 
-async function submit(form) {
-  const button = form.querySelector("button");
+// Acts while a button is disabled.
+async function act(button, action, failed) {
   button.disabled = true;
   try {
+    await action();
+  } catch (error) {
+    failed(error.message);
+  }
+  button.disabled = false;
+}
+
+function submit(form) {
+  act(form.querySelector("button"), async () => {
     const done = await post("act", form.dataset.action, fields(form));
     form.closest("dialog").close();
     if (done.url) location.href = done.url;
     else tell(done.sentence);
-  } catch (error) {
-    say(form, error.message);
-  }
-  button.disabled = false;
+  }, (sentence) => say(form, sentence));
 }
 
-async function move(button) {
-  const name = button.dataset.do;
-  button.disabled = true;
+function move(button) {
+  const { do: name, seconds } = button.dataset;
   if (name === "run") tell("Running until nothing moves …", true);
-  try {
-    tell((await post("act", name, "seconds" in button.dataset ? { seconds: button.dataset.seconds } : {})).sentence);
-  } catch (error) {
-    tell(error.message, true);
-  }
-  button.disabled = false;
+  act(button, async () => tell((await post("act", name, { seconds })).sentence), (sentence) => tell(sentence, true));
 }
 
-async function copyAction(button) {
+function copyAction(button) {
   const form = button.closest("form");
-  try {
+  act(button, async () => {
     await copy((await post("copy", form.dataset.action, fields(form)))[button.dataset.copy], form);
-  } catch (error) {
-    say(form, error.message);
-  }
+  }, (sentence) => say(form, sentence));
 }
 
 async function copy(text, form = null) {
@@ -85,10 +84,9 @@ async function copy(text, form = null) {
 
 // Sends a request; an error has the words of the server.
 async function post(kind, name, body) {
-  const place = ["account", "region", "domain"].filter((each) => page[each]).map((each) => [each, page[each]]);
   let response;
   try {
-    response = await fetch(`${page.here}/_console/${kind}/${name}?${new URLSearchParams(place)}`, {
+    response = await fetch(`${page.here}/_console/${kind}/${name}?${query()}`, {
       method: "POST",
       headers: {
         "Content-Type": "application/json",

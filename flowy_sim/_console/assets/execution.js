@@ -3,8 +3,9 @@
 
 import { readAddress } from "./address.js";
 import { Details } from "./details.js";
+import { element } from "./drawing.js";
 import { Keys } from "./keys.js";
-import { Timeline, writeTimes } from "./timeline.js";
+import { Timeline } from "./timeline.js";
 
 const page = document.body.dataset;
 let timeline = null;
@@ -17,10 +18,10 @@ export async function openExecution() {
   const details = new Details((shown, id) => shown.data.payloads[id]);
   timeline = new Timeline(root, data, {
     details,
-    child: ([workflow, run]) => fetched(`?${new URLSearchParams({ ...place(), workflow, run })}`),
+    child: ([workflow, run]) => fetched(`?${query({ workflow, run })}`),
   });
   const jump = () => document.querySelector("[data-do=jump]")?.click();
-  timeline.keys = new Keys(() => timeline, [[".", "let the clock jump to what happens next", jump]]);
+  new Keys(() => timeline, { ".": jump });
   timeline.restore(readAddress());
   timeline.isRestored = true;
   addEventListener("hashchange", () => timeline.restore(readAddress()));
@@ -36,11 +37,13 @@ export async function updateExecution(fresh) {
   if (!timeline) return;
   addEvents(fresh);
   timeline.update(await fetched(location.search));
-  if (timeline.clock) writeTimes(timeline);
+  if (timeline.clock) timeline.writeTimes();
 }
 
-function place() {
-  return Object.fromEntries(["account", "region", "domain"].map((name) => [name, page[name]]).filter(([, value]) => value));
+// The query of a URL about the place that the page shows, with more members.
+export function query(more = {}) {
+  const { account, region, domain } = page;
+  return new URLSearchParams(Object.entries({ account, region, domain, ...more }).filter(([, value]) => value));
 }
 
 async function fetched(query) {
@@ -52,12 +55,11 @@ async function fetched(query) {
 
 // Adds the new rows at the end of the table, and links to them at their causes.
 function addEvents(fresh) {
-  const last = lastEvent();
   const events = document.querySelector(".events");
   for (const row of fresh.querySelectorAll(".events tr[id]")) {
-    if (Number(row.id.slice(1)) <= last || document.getElementById(row.id)) continue;
+    if (document.getElementById(row.id)) continue;
     let chunk = events.querySelector(".chunk:last-of-type");
-    if (chunk.querySelectorAll("tbody tr").length >= 100) {
+    if (chunk.classList.contains("full")) {
       chunk = document.importNode(row.closest(".chunk"), true);
       chunk.querySelector("tbody").replaceChildren();
       events.append(chunk);
@@ -68,10 +70,7 @@ function addEvents(fresh) {
     for (const cause of added.cells[3].querySelectorAll("a")) {
       const effects = document.getElementById(cause.hash.slice(1))?.cells[4];
       if (!effects || effects.querySelectorAll("a").length >= 8) continue;
-      const link = document.createElement("a");
-      link.href = `#${row.id}`;
-      link.textContent = row.id.slice(1);
-      effects.append(link, " ");
+      effects.append(element("a", { href: `#${row.id}`, textContent: row.id.slice(1) }), " ");
     }
   }
 }

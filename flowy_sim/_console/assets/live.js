@@ -2,7 +2,7 @@
 // what it shows again. After a lost connection it always does.
 
 import { readClock } from "./clock.js";
-import { lastEvent, updateExecution } from "./execution.js";
+import { lastEvent, query, updateExecution } from "./execution.js";
 import { morph } from "./morph.js";
 
 const page = document.body.dataset;
@@ -38,29 +38,24 @@ export function follow() {
 
 // Something may have changed after the server wrote the page and before the page followed changes.
 async function catchUp() {
-  const { account, region, domain } = page;
-  const query = new URLSearchParams(Object.entries({ account, region, domain }).filter(([, value]) => value));
-  const response = await fetch(`${root}_console/stamp?${query}`).catch(() => null);
+  const response = await fetch(`${root}_console/stamp?${query()}`).catch(() => null);
   if (page.stamp && response?.ok && (await response.json()) !== page.stamp) changed();
 }
 
 // Of all pages, the one that has the lock opens the stream, and passes on what it says.
 function lead() {
-  if (!navigator.locks) {
-    open();
-    return;
-  }
-  navigator.locks.request(`flowy ${server}`, () => {
+  const leads = () => {
     open();
     return new Promise(() => {});
-  });
+  };
+  if (navigator.locks) navigator.locks.request(`flowy ${server}`, leads);
+  else leads();
 }
 
 let state = null;
 
 function open() {
-  const query = new URLSearchParams({ account: page.account });
-  const stream = new EventSource(`${root}_console/stream?${query}`);
+  const stream = new EventSource(`${root}_console/stream?${new URLSearchParams({ account: page.account })}`);
   // What happened between the stream of another page and this one is missed.
   let inherits = state !== null;
   const tell = (message) => {

@@ -1,34 +1,18 @@
 // A panel beside the page with one event: what the table shows of it, and its payloads in full.
 import { element } from "./drawing.js";
-import { instant, LOCAL } from "./scale.js";
+import { duration, instant, LOCAL } from "./scale.js";
 
 export class Details {
   // `payload(timeline, event)` gives by name what the table cuts, or a promise of it.
   constructor(payload) {
     this.payload = payload;
-    this.title = element("h2", { tabIndex: -1 });
-    this.body = element("div", { className: "panel-body" });
-    this.previous = this.button("‹", "Event before", () => this.timeline.step(-1));
-    this.next = this.button("›", "Event after", () => this.timeline.step(1));
-    const buttons = element("div", { className: "panel-buttons" },
-      this.previous, this.next,
-      this.button("Copy link", "Copy a link to this event", () => this.timeline.copyLink()),
-      this.button("✕", "Close the details", () => this.close()));
-    this.panel = element("aside", { className: "panel", hidden: true, "aria-label": "Event" },
-      element("div", { className: "panel-head" }, this.title, buttons), this.body);
-    document.body.append(this.panel);
-  }
-
-  button(text, title, onclick) {
-    return element("button", { type: "button", textContent: text, title, "aria-label": title, onclick });
-  }
-
-  get isOpen() {
-    return !this.panel.hidden;
+    this.panel = document.querySelector(".panel");
+    this.title = this.panel.querySelector("h2");
+    this.body = this.panel.querySelector(".panel-body");
   }
 
   async show(timeline, id) {
-    const listed = document.getElementById(`${timeline.anchor}e${id}`);
+    const listed = timeline.listed(id);
     if (!listed) return;
     const [, time, event, causes, effects, members] = listed.cells;
     this.timeline = timeline;
@@ -39,7 +23,7 @@ export class Details {
     if (timeline.data.axis === "time") {
       const when = timeline.data.start + at;
       const local = LOCAL === "UTC" ? [] : [element("br"), `${instant("local", when)} ${LOCAL}`];
-      fact("time", timeline.offset(at), element("br"), `${instant("utc", when)} UTC`, ...local);
+      fact("time", duration(at), element("br"), `${instant("utc", when)} UTC`, ...local);
     } else {
       fact("time", time.textContent || "not known");
     }
@@ -71,7 +55,7 @@ export class Details {
   }
 
   close() {
-    if (!this.isOpen) return;
+    if (this.panel.hidden) return;
     this.panel.hidden = true;
     document.body.classList.remove("with-panel");
     this.timeline.select(null);

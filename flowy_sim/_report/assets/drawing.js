@@ -12,7 +12,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
-    if (key.includes("-") || key === "role") made.setAttribute(key, value);
+    if (key.includes("-")) made.setAttribute(key, value);
     else made[key] = value;
   }
   made.append(...children);
@@ -63,8 +63,8 @@ export function outline(items, place, height) {
     for (const row of item.rows ?? [item.row]) {
       for (const [kind, from, to] of row.pieces) {
         if (kind.startsWith("wait")) continue;
-        const begin = place(from + (item.shift ?? 0));
-        const length = Math.max(place(to + (item.shift ?? 0)) - begin, 3);
+        const begin = place(from + item.shift);
+        const length = Math.max(place(to + item.shift) - begin, 3);
         const state = kind.slice(kind.lastIndexOf(" ") + 1);
         found.set(state, (found.get(state) ?? "") + `M${begin.toFixed(1)} ${y.toFixed(2)}h${length.toFixed(1)}`);
       }

@@ -14,7 +14,7 @@ async function open() {
   const timelines = [], byExecution = new Map();
   let current = null;
   const details = new Details((timeline, id) => timeline.data.payloads[id]);
-  const keys = new Keys(() => current ?? timelines[0]);
+  new Keys(() => current ?? timelines[0]);
   for (const script of document.querySelectorAll("script.data")) {
     const data = await unpacked(script);
     data.anchor = script.dataset.run;
@@ -24,9 +24,9 @@ async function open() {
     const timeline = new Timeline(root, data, {
       details,
       child: (execution) => byExecution.get(execution.join("\n")),
-      changed: (used) => (current = used),
     });
-    timeline.keys = keys;
+    // Keys act on the timeline that was used last.
+    for (const use of ["focusin", "pointerdown"]) root.addEventListener(use, () => (current = timeline));
     timelines.push(timeline);
   }
   const restore = () => {

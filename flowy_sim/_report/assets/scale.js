@@ -4,13 +4,6 @@ const STRIP = 40;
 const STRIPS = 400;
 const DAY = 86_400_000;
 const UNITS = [["d", DAY], ["h", 3_600_000], ["min", 60_000], ["s", 1000]];
-const STEPS = [
-  ...[1, 10, 100, 1000].flatMap((power) => [1, 2, 5].map((digit) => digit * power)),
-  ...[10, 20, 30].map((seconds) => seconds * 1000),
-  ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * 60_000),
-  ...[1, 2, 3, 6, 12].map((hours) => hours * 3_600_000),
-  ...[1, 2, 5, 10, 20, 50, 100, 200, 500].map((days) => days * DAY),
-];
 
 export class Scale {
   constructor(length, folds) {
@@ -44,10 +37,10 @@ export class Scale {
     return this.folds.find(([begin, end]) => begin < at && at < end);
   }
 
-  // Round moments from `from` to `to`, at least `room` apart in places of the unzoomed picture.
+  // Round moments from `from` to `to`, as the distances `steps` allow, at least `room` apart in places of the unzoomed picture.
   // With an `origin`, round is what is round on a clock that shows `origin` at moment 0.
-  ticks(from, to, room, origin = 0) {
-    const step = STEPS.find((each) => each * this.perUnit >= room) ?? STEPS.at(-1);
+  ticks(steps, from, to, room, origin = 0) {
+    const step = steps.find((each) => each * this.perUnit >= room) ?? steps.at(-1);
     const shift = ((origin % step) + step) % step;
     const next = (at) => Math.ceil((at + shift) / step) * step - shift;
     const found = [];
@@ -69,25 +62,23 @@ export function duration(milliseconds) {
   const rounded = Math.round(milliseconds);
   if (rounded > 0 && rounded < 1000) return `${rounded} ms`;
   if (milliseconds < 59_995) return `${Number((milliseconds / 1000).toFixed(2))} s`;
-  let rest = Math.round(milliseconds / 1000) * 1000;
-  const counts = UNITS.map(([unit, size]) => {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    return count ? `${count} ${unit}` : "";
-  });
+  const counts = inUnits(Math.round(milliseconds / 1000) * 1000);
   const first = counts.findIndex(Boolean);
   return counts.slice(first, first + 2).filter(Boolean).join(" ");
 }
 
 // The same in full: `365 d 20 s`.
 export function wholeDuration(milliseconds) {
-  let rest = Math.round(milliseconds);
-  const counts = UNITS.slice(0, 3).map(([unit, size]) => {
+  const all = Math.round(milliseconds), rest = all % 60_000;
+  return [...inUnits(all - rest), rest || !all ? duration(rest) : ""].filter(Boolean).join(" ");
+}
+
+function inUnits(rest) {
+  return UNITS.map(([unit, size]) => {
     const count = Math.floor(rest / size);
     rest -= count * size;
     return count ? `${count} ${unit}` : "";
   });
-  return [...counts, rest || !milliseconds ? duration(rest) : ""].filter(Boolean).join(" ");
 }
 
 export const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";

@@ -2,16 +2,15 @@
 import { addressOf, copyText, writeAddress } from "./address.js";
 import { drawn, element, ROW, Rows } from "./drawing.js";
 import { duration, instant, LOCAL, Scale, shownBy, wholeDuration, WIDTH } from "./scale.js";
-import { Minimap, Tools } from "./tools.js";
+import { Minimap, spanned, Tools } from "./tools.js";
 
 const TICK = 90;
 const NARROWEST = 0.002;
-const CLOCKS = ["", "utc", "local"];
+const CLOCKS = { "": "time", utc: "UTC", local: LOCAL };
 
 export class Timeline {
   // `root` is the element; `data` what the server wrote for it. Options: `child(execution)` gives
-  // the data of a child, or a promise of it, or nothing; `details` is the panel for events;
-  // `changed(timeline)` is called when it is used.
+  // the data of a child, or a promise of it, or nothing; `details` is the panel for events.
   constructor(root, data, options = {}) {
     this.root = root;
     this.anchor = root.dataset.run;
@@ -24,14 +23,12 @@ export class Timeline {
     this.event = null;
     this.row = null;
     this.tools = new Tools(this);
-    root.prepend(this.tools.root, this.tools.status);
     const map = root.querySelector(".minimap");
     if (map) this.minimap = new Minimap(map, this);
     this.axis = root.querySelector(".axis");
     this.ticks = this.axis.querySelector("svg");
-    this.thumb = element("div", { className: "thumb", hidden: true });
-    this.pointer = element("div", { className: "pointer", hidden: true });
-    this.axis.querySelector(".ticks").append(this.thumb, this.pointer);
+    this.thumb = this.axis.querySelector(".thumb");
+    this.pointer = this.axis.querySelector(".pointer");
     this.rows = new Rows(root.querySelector(".rows"), { place: (at) => this.place(at), grid: [], folds: [], cursor: null });
     this.listen();
     this.update(data);
@@ -40,7 +37,7 @@ export class Timeline {
 
   // Show newer data. What is looked at stays, and a picture of all of the time stays one.
   update(data) {
-    const times = this.data && !this.showsAll ? this.view.map((x) => this.scale.moment(x)) : null;
+    const { times } = this;
     this.data = data;
     this.at = new Map(data.events);
     this.ids = data.events.map(([id]) => id);
@@ -52,6 +49,11 @@ export class Timeline {
 
   get showsAll() {
     return this.view[0] <= 0 && this.view[1] >= WIDTH;
+  }
+
+  // The moments that the view begins and ends with, unless it shows everything.
+  get times() {
+    return this.showsAll ? null : this.view.map((x) => this.scale.moment(x));
   }
 
   rescale(times) {
@@ -91,42 +93,35 @@ export class Timeline {
     this.look(from + (to - from) * part, to + (to - from) * part);
   }
 
-  fit() {
-    this.look(0, WIDTH);
-  }
-
   goTo(x, part) {
     const half = (this.view[1] - this.view[0]) / 2;
-    if (!this.showsAll) this.look(x - half, x + half);
+    this.look(x - half, x + half);
     const box = this.rows.root.getBoundingClientRect();
     scrollTo({ top: scrollY + box.top + box.height * part - innerHeight / 2 });
   }
 
-  setFolding(on) {
-    this.tools.folds.checked = on;
+  refold() {
     this.unfolded.clear();
-    this.rescale(this.showsAll ? null : this.view.map((x) => this.scale.moment(x)));
+    this.rescale(this.times);
     this.refresh();
   }
 
   setClock(clock) {
     this.clock = this.tools.clock.value = clock;
     this.draw();
-    writeTimes(this);
+    this.writeTimes();
     this.saveSoon();
   }
 
   nextClock() {
-    if (this.data.axis === "time") this.setClock(CLOCKS[(CLOCKS.indexOf(this.clock) + 1) % 3]);
+    const names = Object.keys(CLOCKS);
+    if (this.data.axis === "time") this.setClock(names[(names.indexOf(this.clock) + 1) % 3]);
   }
 
   // A moment in words: since the start, or on the clock that is chosen.
-  offset(at) {
-    return this.data.axis === "time" ? duration(at) : String(at);
-  }
-
   time(at) {
-    return this.clock ? instant(this.clock, this.data.start + at) : this.offset(at);
+    if (this.clock) return instant(this.clock, this.data.start + at);
+    return this.data.axis === "time" ? duration(at) : String(at);
   }
 
   // Rows
@@ -139,7 +134,7 @@ export class Timeline {
         hidden += 1;
       } else if (row.group && this.tools.groups.checked) {
         if (!groups.has(row.group)) {
-          groups.set(row.group, { name: row.group, rows: [], shift: 0, event: row.event });
+          groups.set(row.group, { key: row.group, rows: [], shift: 0, event: row.event });
           items.push(groups.get(row.group));
         }
         groups.get(row.group).rows.push(row);
@@ -147,7 +142,7 @@ export class Timeline {
         this.add(items, row, 0, 0, this.data);
       }
     }
-    this.items = items.flatMap((item) => (item.rows && this.opened.has(item.name)
+    this.items = items.flatMap((item) => (item.rows && this.opened.has(item.key)
       ? [item, ...item.rows.flatMap((row) => this.add([], row, 1, 0, this.data))] : [item]));
     this.rows.show(this.items, (item) => this.label(item), (item) => this.note(item));
     this.tools.say(hidden, this.data.rows.length);
@@ -158,8 +153,9 @@ export class Timeline {
 
   // Add a row and, if it is a child that is open, the rows of the child below it.
   add(items, row, depth, shift, data) {
-    items.push({ row, depth, shift, event: row.event, data });
-    const child = row.child && this.opened.get(row.child.join("\n"));
+    const key = row.child?.join("\n");
+    items.push({ row, key, depth, shift, event: row.event, data });
+    const child = key && this.opened.get(key);
     if (child?.rows) {
       for (const each of child.rows) this.add(items, each, depth + 1, shift + child.start - data.start, child);
     }
@@ -167,18 +163,16 @@ export class Timeline {
   }
 
   label(item) {
-    const { row } = item;
-    const key = item.name ?? row.child?.join("\n");
+    const { row, key } = item;
+    const words = item.rows ? `${key} ×${item.rows.length.toLocaleString("en")}` : row.label;
     const parts = [];
     if (item.rows || (row.child && this.options.child)) {
       const isOpen = this.opened.has(key);
-      const name = item.name ?? row.label;
       parts.push(element("button", {
         type: "button", className: "toggle", textContent: isOpen ? "▾" : "▸", "aria-expanded": String(isOpen),
-        "aria-label": `${isOpen ? "Close" : "Open"} ${name}`, onclick: () => this.toggle(item),
+        "aria-label": `${isOpen ? "Close" : "Open"} ${words}`, onclick: () => this.toggle(item),
       }));
     }
-    const words = item.rows ? `${item.name} ×${item.rows.length.toLocaleString("en")}` : row.label;
     const name = element("bdi", { textContent: words });
     if (item.rows) {
       parts.push(element("span", { className: "group-name", title: words, onclick: () => this.toggle(item) }, name));
@@ -194,10 +188,10 @@ export class Timeline {
     return made;
   }
 
-  note(item) {
-    if (!item.rows) return element("li", { className: item.row.state, textContent: item.row.note });
+  note({ row, rows }) {
+    if (!rows) return element("li", { className: row.state, textContent: row.note });
     const words = { failed: "failed", late: "timed out", canceled: "canceled", open: "open" };
-    const counts = Object.entries(words).map(([state, word]) => [state, item.rows.filter((row) => row.state === state).length, word]);
+    const counts = Object.entries(words).map(([state, word]) => [state, rows.filter((each) => each.state === state).length, word]);
     const notable = counts.filter(([, count]) => count);
     return element("li", {
       className: notable[0]?.[0] ?? "done",
@@ -209,14 +203,13 @@ export class Timeline {
     return this.row !== null && item.data === this.data && item.event === this.row;
   }
 
-  async toggle(item) {
-    const key = item.name ?? item.row.child.join("\n");
+  async toggle({ key, row, rows }) {
     if (this.opened.has(key)) {
       this.opened.delete(key);
-    } else if (item.rows) {
+    } else if (rows) {
       this.opened.set(key, true);
     } else {
-      const child = await this.options.child(item.row.child);
+      const child = await this.options.child(row.child);
       if (!child) {
         this.tools.tell("The history of this child is not here.");
         return;
@@ -224,7 +217,7 @@ export class Timeline {
       this.opened.set(key, child);
     }
     this.refresh();
-    this.items.find((each) => (each.name ?? each.row.child?.join("\n")) === key)?.element.querySelector("button").focus();
+    this.items.find((each) => each.key === key)?.element.querySelector("button").focus();
   }
 
   follow(event, item) {
@@ -234,19 +227,23 @@ export class Timeline {
     this.select(item.event);
   }
 
+  // The row of the table with an event.
+  listed(id) {
+    return document.getElementById(`${this.anchor}e${id}`);
+  }
+
   // Choose an event, or none, and show it in the panel.
   select(id) {
-    document.getElementById(`${this.anchor}e${this.event}`)?.classList.remove("current");
+    this.listed(this.event)?.classList.remove("current");
     this.event = this.at.has(id) ? id : null;
-    this.options.changed?.(this);
     if (this.event !== null) {
-      const listed = document.getElementById(`${this.anchor}e${id}`);
+      const listed = this.listed(id);
       listed?.classList.add("current");
       const causes = [...(listed?.cells[3].querySelectorAll("a") ?? [])].map((link) => Number(link.textContent));
       this.row = [id, ...causes].map((each) => this.rowOf.get(each)).find(Boolean) ?? this.row;
       const x = this.place(this.at.get(id));
-      if (x < 0 || x > WIDTH) this.look(...this.view.map((each) => each + ((x - WIDTH / 2) * (this.view[1] - this.view[0])) / WIDTH));
-      this.details?.show(this, id);
+      if (x < 0 || x > WIDTH) this.pan(x / WIDTH - 0.5);
+      this.details.show(this, id);
     }
     this.mark();
     this.draw();
@@ -258,40 +255,41 @@ export class Timeline {
   }
 
   step(count, amongDecisions = false) {
-    const ids = amongDecisions ? (this.data.decisions ?? this.ids) : this.ids;
-    let index = ids.findIndex((id) => id >= (this.event ?? ids[0]));
-    if (this.event === null) index = count > 0 && count !== Infinity ? -1 : 0;
-    else if (index < 0) index = ids.length;
-    else if (count > 0 && ids[index] !== this.event) index -= 1;
-    const next = ids[Math.min(Math.max(index + count, 0), ids.length - 1)];
+    const ids = amongDecisions ? this.data.decisions : this.ids;
+    const event = this.event ?? 0;
+    const next = count > 0 ? (ids.find((id) => id > event) ?? ids.at(-1)) : (ids.findLast((id) => id < event) ?? ids[0]);
     if (next !== undefined) this.select(next);
   }
 
   moveRow(count) {
-    const index = this.items.findIndex((item) => item.element.contains(document.activeElement) || this.isCurrent(item));
+    const index = this.items.indexOf(this.focused());
     const item = this.items[Math.min(Math.max(index + count, 0), this.items.length - 1)];
     if (!item) return;
     this.row = item.event;
-    this.options.changed?.(this);
     this.mark();
     item.element.querySelector("a, button").focus();
-    if (this.details?.isOpen && item.data === this.data) this.select(item.event);
+    if (!this.details.panel.hidden && item.data === this.data) this.select(item.event);
     this.saveSoon();
   }
 
   focusRow() {
-    this.items.find((item) => this.isCurrent(item))?.element.querySelector("a, button")?.focus({ preventScroll: true });
+    this.focused()?.element.querySelector("a, button")?.focus({ preventScroll: true });
+  }
+
+  // The row with the focus, or else the one that was chosen.
+  focused() {
+    return this.items.find((item) => item.element.contains(document.activeElement)) ?? this.items.find((item) => this.isCurrent(item));
   }
 
   nextFailure() {
-    const failures = this.data.failures ?? [];
+    const { failures } = this.data;
     const next = failures.find((id) => id > (this.event ?? 0)) ?? failures[0];
     if (next === undefined) this.tools.tell("Nothing failed.");
     else this.select(next);
   }
 
   toggleCurrent() {
-    const item = this.items.find((each) => each.element.contains(document.activeElement)) ?? this.items.find((each) => this.isCurrent(each));
+    const item = this.focused();
     if (item && (item.rows || (item.row.child && this.options.child))) this.toggle(item);
   }
 
@@ -310,12 +308,12 @@ export class Timeline {
     const width = this.ticks.clientWidth || WIDTH;
     const [from, to] = this.view;
     const isTime = this.data.axis === "time";
-    const clocked = isTime && this.clock !== "";
+    const clocked = isTime && this.clock;
     const origin = clocked ? shownBy(this.clock, this.data.start) : 0;
     const room = ((clocked ? TICK + 20 : TICK) * (to - from)) / width;
-    const { step, found } = this.scale.ticks(this.scale.moment(from), Math.min(this.scale.moment(to), this.data.length), room, origin);
+    const { step, found } = this.scale.ticks(this.data.steps, this.scale.moment(from), Math.min(this.scale.moment(to), this.data.length), room, origin);
     const folds = this.scale.folds.map(([begin, end]) => [this.place(begin), this.place(end) - this.place(begin), end - begin]);
-    const strips = folds.filter(([x, w, length]) => x + w > 0 && x < WIDTH && (folds.length <= 8 || (w * width) / WIDTH > 60) && length);
+    const strips = folds.filter(([x, w]) => x + w > 0 && x < WIDTH && (folds.length <= 8 || (w * width) / WIDTH > 60));
     const middles = strips.map(([x, w]) => x + w / 2);
     const px = (x) => (x * width) / WIDTH;
     const words = (at) => {
@@ -340,10 +338,8 @@ export class Timeline {
         label.textContent = `≈ ${duration(length)}`;
         return label;
       }));
-    this.axis.querySelector(".axis-title").textContent = !isTime ? "event" : { "": "time", utc: "UTC", local: LOCAL }[this.clock];
-    this.thumb.hidden = this.showsAll;
-    this.thumb.style.left = `${from / 10}%`;
-    this.thumb.style.width = `${(to - from) / 10}%`;
+    this.axis.querySelector(".axis-title").textContent = isTime ? CLOCKS[this.clock] : "event";
+    spanned(this.thumb, from, to);
     Object.assign(this.rows.view, {
       grid: shown.map(([x]) => x),
       folds: folds.filter(([x, w]) => x + w > 0 && x < WIDTH),
@@ -418,19 +414,16 @@ export class Timeline {
       if (item?.rows) this.toggle(item);
       else if (item?.data === this.data) this.follow(event, item);
     });
-    this.root.addEventListener("focusin", () => this.options.changed?.(this));
-    this.root.addEventListener("pointerdown", () => this.options.changed?.(this));
   }
 
   // The address
 
   get state() {
-    const round = (x) => Math.max(0, Math.round(this.scale.moment(x)));
     return {
       run: this.anchor,
-      at: this.event === null ? "" : String(this.event),
-      row: this.row === null ? "" : String(this.row),
-      zoom: this.showsAll ? "" : this.view.map(round).join("-"),
+      at: this.event,
+      row: this.row,
+      zoom: this.times?.map((at) => Math.max(0, Math.round(at))).join("-"),
       find: this.tools.find.value,
       show: this.tools.shown.value,
       hide: this.tools.hiddenKinds.join(","),
@@ -446,10 +439,10 @@ export class Timeline {
     this.clock = this.tools.clock.value = state.clock ?? "";
     this.tools.folds.checked = state.folds !== "off";
     const zoom = /^(\d+)-(\d+)$/.exec(state.zoom ?? "");
-    this.rescale(zoom && [Number(zoom[1]), Number(zoom[2])]);
+    this.rescale(zoom?.slice(1).map(Number));
     this.row = state.row ? Number(state.row) : null;
     this.refresh();
-    if (state.clock) writeTimes(this);
+    if (state.clock) this.writeTimes();
     if (state.at) this.select(Number(state.at));
   }
 
@@ -464,17 +457,15 @@ export class Timeline {
     writeAddress(this.state);
     this.tools.tell(copied ? "The link is copied." : "The link is in the address bar.");
   }
-}
 
-// Write the times of the table as the timeline does.
-export function writeTimes(timeline) {
-  const table = document.querySelector(`.events[data-run="${timeline.anchor}"]`);
-  for (const heading of table.querySelectorAll("th:nth-child(2)")) {
-    heading.textContent = { "": "time", utc: "UTC", local: LOCAL }[timeline.clock];
-  }
-  table.classList.toggle("clocked", timeline.clock !== "");
-  for (const [id, at] of timeline.data.events) {
-    const row = document.getElementById(`${timeline.anchor}e${id}`);
-    if (row) row.cells[1].textContent = timeline.time(at);
+  // Write the times of the table as the timeline does.
+  writeTimes() {
+    const table = document.querySelector(`.events[data-run="${this.anchor}"]`);
+    for (const heading of table.querySelectorAll("th:nth-child(2)")) heading.textContent = CLOCKS[this.clock];
+    table.classList.toggle("clocked", this.clock !== "");
+    for (const [id, at] of this.data.events) {
+      const row = this.listed(id);
+      if (row) row.cells[1].textContent = this.time(at);
+    }
   }
 }

@@ -2,61 +2,43 @@
 import { element, fillWithPaths, outline } from "./drawing.js";
 import { LOCAL, WIDTH } from "./scale.js";
 
-const KINDS = {
-  decisions: "decisions", activity: "activities", lambda: "Lambda functions", timer: "timers",
-  child: "children", request: "requests", instant: "signals and markers",
-};
-const HEIGHT = 64;
-const SHOWN = { "": "all rows", open: "open rows", failed: "failed rows" };
-
 export class Tools {
   constructor(timeline) {
     this.timeline = timeline;
-    const changed = () => timeline.refresh();
-    this.find = element("input", {
-      type: "search", placeholder: "Filter rows", "aria-label": "Filter rows by text", spellcheck: false, oninput: changed,
-    });
-    this.shown = select("Rows", Object.entries(SHOWN), changed);
-    this.kinds = element("div", { className: "kinds", role: "group", "aria-label": "Kinds of rows" });
-    this.folds = checkbox("fold idle time", () => timeline.setFolding(this.folds.checked));
-    this.groups = checkbox("group", changed);
-    this.clock = select("Times", [["", "since the start"], ["utc", "UTC"], ["local", LOCAL]], () => timeline.setClock(this.clock.value));
-    const button = (text, title, onclick) => element("button", { type: "button", textContent: text, title, "aria-label": title, onclick });
-    this.status = element("p", { className: "status", role: "status" });
-    this.root = element("div", { className: "tools" },
-      this.find, this.shown, this.kinds, this.folds.parentNode, this.groups.parentNode, this.clock,
-      element("span", { className: "zoom" },
-        button("−", "Zoom out", () => timeline.zoom(1 / 0.7)),
-        button("+", "Zoom in", () => timeline.zoom(0.7)),
-        button("Fit", "Show all of the time", () => timeline.fit()),
-        button("?", "Keys", () => timeline.keys?.help())));
+    this.status = timeline.root.querySelector(".status");
+    const root = timeline.root.querySelector(".tools");
+    root.hidden = false;
+    [this.shown, this.clock] = root.querySelectorAll("select");
+    [this.find, this.folds, this.groups] = root.querySelectorAll("input");
+    this.kinds = [...root.querySelectorAll(".kinds button")];
+    this.clock.options[2].textContent = LOCAL;
+    root.oninput = ({ target }) => {
+      if (target === this.folds) timeline.refold();
+      else if (target === this.clock) timeline.setClock(this.clock.value);
+      else timeline.refresh();
+    };
+    for (const kind of this.kinds) {
+      kind.onclick = () => {
+        kind.ariaPressed = String(kind.ariaPressed !== "true");
+        timeline.refresh();
+      };
+    }
   }
 
   // Offer what the rows can be filtered by.
   offer(data) {
-    const found = Object.keys(KINDS).filter((kind) => data.rows.some((row) => row.kind === kind));
-    const offered = [...this.kinds.querySelectorAll("button")].map((each) => each.value);
-    if (found.join() !== offered.join()) {
-      this.kinds.replaceChildren(...found.map((kind) => element("button", {
-        type: "button", value: kind, textContent: KINDS[kind], "aria-pressed": "true",
-        onclick: (event) => {
-          const pressed = event.target.getAttribute("aria-pressed") === "true";
-          event.target.setAttribute("aria-pressed", String(!pressed));
-          this.timeline.refresh();
-        },
-      })));
-    }
+    for (const kind of this.kinds) kind.hidden = !data.rows.some((row) => row.kind === kind.value);
     this.folds.parentNode.hidden = !data.folds.length;
     this.groups.parentNode.hidden = !data.rows.some((row) => row.group);
     this.clock.hidden = data.axis !== "time";
   }
 
   get hiddenKinds() {
-    return [...this.kinds.querySelectorAll("button[aria-pressed=false]")].map((each) => each.value);
+    return this.kinds.filter((each) => each.ariaPressed === "false").map((each) => each.value);
   }
 
   hideKinds(kinds) {
-    for (const each of this.kinds.querySelectorAll("button")) each.setAttribute("aria-pressed", String(!kinds.includes(each.value)));
+    for (const each of this.kinds) each.ariaPressed = String(!kinds.includes(each.value));
   }
 
   // Whether the filter lets a row through.
@@ -84,21 +66,13 @@ export class Tools {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => this.timeline.refresh(), 4000);
   }
-
-  focusFilter() {
-    this.find.focus();
-    this.find.select();
-  }
 }
 
-function select(label, choices, onchange) {
-  return element("select", { "aria-label": label, onchange }, ...choices.map(([value, textContent]) => element("option", { value, textContent })));
-}
-
-function checkbox(label, onchange) {
-  const box = element("input", { type: "checkbox", checked: true, onchange });
-  element("label", {}, box, ` ${label}`);
-  return box;
+// Let an element span what is looked at, unless that is everything.
+export function spanned(element, from, to) {
+  element.hidden = from <= 0 && to >= WIDTH;
+  element.style.left = `${from / 10}%`;
+  element.style.width = `${(to - from) / 10}%`;
 }
 
 // All rows in a small picture; dragging on it selects a time, a click goes there.
@@ -106,8 +80,7 @@ export class Minimap {
   constructor(root, timeline) {
     this.timeline = timeline;
     this.svg = root.querySelector("svg");
-    this.window = element("div", { className: "window" });
-    root.append(this.window);
+    this.window = root.querySelector(".window");
     root.hidden = false;
     const at = (event) => {
       const box = root.getBoundingClientRect();
@@ -132,13 +105,11 @@ export class Minimap {
   }
 
   draw(items, scale, [from, to]) {
-    fillWithPaths(this.svg, outline(items, (at) => scale.place(at), HEIGHT));
+    fillWithPaths(this.svg, outline(items, (at) => scale.place(at), 64));
     this.look(from, to);
   }
 
   look(from, to) {
-    this.window.hidden = from <= 0 && to >= WIDTH;
-    this.window.style.left = `${from / 10}%`;
-    this.window.style.width = `${(to - from) / 10}%`;
+    spanned(this.window, from, to);
   }
 }
