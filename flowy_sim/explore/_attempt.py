@@ -99,7 +99,7 @@ class Attempt:
             **setup.runner,
         )
         # Replay at every decision: it finds the most, and is the fastest for short executions.
-        self.runner.scheduler.crew.suspended = SuspendedExecutions(0)
+        self.runner.scheduler.worker_pools.suspended = SuspendedExecutions(0)
         for each in setup.invariants:
             self.runner.invariant(each)
 
@@ -120,7 +120,7 @@ class Attempt:
         except Exception as error:
             self.error = error
         finally:
-            self.runner.scheduler.crew.discard_loops()
+            self.runner.scheduler.worker_pools.discard_loops()
         return self
 
     def _count_turn(self) -> None:

@@ -378,14 +378,15 @@ class Fingerprints:
                 late & _MASK,
                 scheduler.fault_injector.left,
                 tuple(
-                    (pool.has_idle, len(pool.lists), pool.answers) for pool in scheduler.crew.pools
+                    (pool.has_idle, len(pool.lists), pool.answers)
+                    for pool in scheduler.worker_pools.pools
                 ),
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
-                tuple(map(_code, scheduler.crew.deployed.values())),
+                tuple(map(_code, scheduler.worker_pools.deployed.values())),
                 scheduler.disturbed_at if runner.ends_within is not None else None,
-                tuple(map(_code, scheduler.crew.deployed_loops.values())),
+                tuple(map(_code, scheduler.worker_pools.deployed_loops.values())),
             )
         )
 

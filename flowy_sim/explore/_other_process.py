@@ -76,8 +76,8 @@ class OtherProcess:
 
     def add(self, runner: Runner) -> None:
         """Add the executions of a run, if their workflows can be imported and are not known."""
-        registry = runner.scheduler.crew.registry
-        if registry is None or runner.scheduler.crew.has_redeployed:
+        registry = runner.scheduler.worker_pools.registry
+        if registry is None or runner.scheduler.worker_pools.has_redeployed:
             return
         for run in runner.runs:
             name, _, version = run.type.rpartition(" ")

@@ -131,7 +131,7 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
         runner = Runner(swf, stubs=swf_stub, **options)
     request.node.stash[RUN_BY] = runner
     yield runner
-    runner.scheduler.crew.discard_loops()
+    runner.scheduler.worker_pools.discard_loops()
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def check(
     if record:
         golden.record(runner.runs)
         return
-    known = runner.scheduler.crew.registry
+    known = runner.scheduler.worker_pools.registry
     workflows = {} if known is None else known.workflows
     golden.replay(workflows, runner.payloads, runner.loops, tolerance)
 

@@ -142,7 +142,7 @@ def observe(coverage: Coverage, simulation: Simulation, runner: Runner | None = 
         runner: the runner whose workflows are reported with the activities that they never
             called; or None.
     """
-    known = runner.scheduler.crew.registry if runner is not None else None
+    known = runner.scheduler.worker_pools.registry if runner is not None else None
     for workflow in known.workflows.values() if known is not None else ():
         for proxy in proxies(workflow):
             name, version = type_of(proxy)

@@ -14,13 +14,13 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim.faults._fault import INJECTED, Killed, WorkerCall
-from flowy_sim.testing._crew import Crew
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stubbed_types import StubbedActivity
 from flowy_sim.testing._worker_client import WorkerClient
+from flowy_sim.testing._worker_pools import WorkerPools
 
 PATCH = "patched: "
 """The beginning of the names of markers that `flowy.Workflow.patched` records."""
@@ -40,7 +40,7 @@ class FaultEffects:
         client: a client whose calls no fault strikes.
         worker_client: the client of the workers.
         delayed_calls: the calls that workers make later.
-        crew: the deciders and workers.
+        worker_pools: the deciders and workers.
         choose: chooses one of several possibilities, or the only one.
 
     Attributes:
@@ -54,7 +54,7 @@ class FaultEffects:
         client: Client,
         worker_client: WorkerClient,
         delayed_calls: DelayedCalls,
-        crew: Crew,
+        worker_pools: WorkerPools,
         choose: Callable[[str, int], int],
     ) -> None:
         self.simulation = simulation
@@ -62,7 +62,7 @@ class FaultEffects:
         self.client = client
         self._worker_client = worker_client
         self._delayed_calls = delayed_calls
-        self._crew = crew
+        self._worker_pools = worker_pools
         self._choose = choose
 
     def put_off(self, call: WorkerCall, seconds: float) -> Reply:
@@ -98,7 +98,7 @@ class FaultEffects:
     def failure_reason(self, call: WorkerCall) -> str:
         """Return a reason for which the task of a call can fail, as its code can be seen to."""
         found: tuple[str, ...] = ()
-        named, registry = (call.task or {}).get("activityType"), self._crew.registry
+        named, registry = (call.task or {}).get("activityType"), self._worker_pools.registry
         if named is not None and registry is not None:
             cls = registry.activities.get((named["name"], named["version"]))
             owner: Any = cls
@@ -122,11 +122,11 @@ class FaultEffects:
 
     def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
         """Return inputs that a signal can have, by the type that the workflow gives it."""
-        hint, payloads, registry = Any, PLAIN, self._crew.registry
+        hint, payloads, registry = Any, PLAIN, self._worker_pools.registry
         for each in self.simulation.engine().executions.values():
             if each.is_open and each.workflow_id == workflow_id and registry is not None:
                 key = each.workflow_type
-                workflow = self._crew.deployed.get(key) or registry.workflows.get(key)
+                workflow = self._worker_pools.deployed.get(key) or registry.workflows.get(key)
                 payloads = registry.payloads
                 if workflow is not None:
                     hint = signals(workflow).get(name, Any)
@@ -141,7 +141,7 @@ class FaultEffects:
         """Kill all workers and start new ones."""
         self._delayed_calls.clear()
         self._worker_client.late.clear()
-        self._crew.restart()
+        self._worker_pools.restart()
         if self._worker_client.worker:
             raise Killed("all workers are restarted")
 
@@ -150,8 +150,8 @@ class FaultEffects:
 
         The old ones stay only if no open execution has met a patch of the new ones.
         """
-        if not self._crew.has_newer:
-            self._crew.add_newer(workflows)
+        if not self._worker_pools.has_newer:
+            self._worker_pools.add_newer(workflows)
             return
         can_go_back = not any(
             event_type == "MarkerRecorded" and str(name).startswith(PATCH)
@@ -162,7 +162,7 @@ class FaultEffects:
             for name in [each.attributes(event_id).get("markerName")]
         )
         goes_back = self.choose("which deciders stay", 2 if can_go_back else 1)
-        self._crew.end_side_by_side(newer_stay=not goes_back)
+        self._worker_pools.end_side_by_side(newer_stay=not goes_back)
         self.restart()
 
     def deploy(self, workflows: Iterable[type[Workflow]], loops: Mapping[str, PollingCode]) -> None:
@@ -171,5 +171,5 @@ class FaultEffects:
         Raises:
             ConfigurationError: there is no loop of a name.
         """
-        self._crew.deploy(workflows, loops)
+        self._worker_pools.deploy(workflows, loops)
         self.restart()

@@ -14,7 +14,7 @@ from flowy_sim.testing._run import EventFeed, Run, StuckError, fetch, history, o
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._workforce import Workforce
+from flowy_sim.testing._worker_setup import WorkerSetup
 
 _MOST_STARTED_AGAIN = 1000
 
@@ -25,7 +25,7 @@ class Finisher:
     Args:
         scheduler: gives turns to deciders and workers.
         stub_dispatch: knows which executions flowy's own deciders run.
-        workforce: is prepared if nothing has been started yet.
+        worker_setup: is prepared if nothing has been started yet.
         turn_loop: gives turns, and skips time.
         event_feed: publishes the events of executions until they have ended.
         payloads: decodes results.
@@ -41,7 +41,7 @@ class Finisher:
         self,
         scheduler: Scheduler,
         stub_dispatch: StubDispatch,
-        workforce: Workforce,
+        worker_setup: WorkerSetup,
         turn_loop: TurnLoop,
         event_feed: EventFeed,
         payloads: Payloads,
@@ -53,7 +53,7 @@ class Finisher:
         self._domain = scheduler.domain
         self._simulation = scheduler.simulation
         self._stub_dispatch = stub_dispatch
-        self._workforce = workforce
+        self._worker_setup = worker_setup
         self._turn_loop = turn_loop
         self._event_feed = event_feed
         self._payloads = payloads
@@ -95,8 +95,8 @@ class Finisher:
 
     def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
-        if self._scheduler.crew.registry is None:
-            self._workforce.prepare()
+        if self._scheduler.worker_pools.registry is None:
+            self._worker_setup.prepare()
         try:
             self._turn_loop.run_until_closed(execution)
         except StuckError as stuck:
@@ -106,7 +106,7 @@ class Finisher:
             self.runs.append(self._fetch(execution))
             raise
         finally:
-            self._scheduler.crew.suspended.clear()
+            self._scheduler.worker_pools.suspended.clear()
             self._event_feed.remove(execution)
         ended = self._fetch(execution)
         self.runs.append(ended)
@@ -118,10 +118,10 @@ class Finisher:
 
     def _unanswered_task(self, ended: Run) -> str:
         """Return a sentence about a task that timed out because no worker implements its type."""
-        crew, registry = self._scheduler.crew, self._scheduler.crew.registry
+        worker_pools, registry = self._scheduler.worker_pools, self._scheduler.worker_pools.registry
         if registry is None:
             return ""
-        polled = crew.polled_for_activities()
+        polled = worker_pools.polled_for_activities()
         return missing_activity(
             ended.history, registry.missing, registry.activities, polled
         ) or missing_child(
@@ -135,6 +135,6 @@ class Finisher:
     def _fetch(self, execution: Execution) -> Run:
         # What other code than flowy's can call is not known.
         known = self._stub_dispatch.is_flowys(execution.run_id)
-        can_call = self._scheduler.crew.can_call if known else frozenset[str]()
+        can_call = self._scheduler.worker_pools.can_call if known else frozenset[str]()
         written = self._written
         return fetch(self._client, self._domain, execution, self._payloads, can_call, written)

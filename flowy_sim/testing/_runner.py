@@ -29,7 +29,7 @@ from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._starter import Starter
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._workforce import Workforce, number_of_workers
+from flowy_sim.testing._worker_setup import WorkerSetup, number_of_workers
 
 DOMAIN = "simulated"
 """The domain in which workflows run by default."""
@@ -175,7 +175,7 @@ class Runner:
         worker_client.assign_answers = self.stub_dispatch.assign_answers
         task_lists = names("task_lists", task_lists)
         most_restarts = whole_number("most_restarts", most_restarts)
-        self._workforce = Workforce(
+        self._worker_setup = WorkerSetup(
             self.scheduler,
             self.stub_dispatch,
             stub_payloads(payloads, self.stub_dispatch.is_plain),
@@ -201,7 +201,7 @@ class Runner:
             simulation,
             domain,
             payloads,
-            self._workforce,
+            self._worker_setup,
             self.turn_loop,
             self._event_feed,
             self.choose,
@@ -211,7 +211,7 @@ class Runner:
         self._finisher = Finisher(
             self.scheduler,
             self.stub_dispatch,
-            self._workforce,
+            self._worker_setup,
             self.turn_loop,
             self._event_feed,
             payloads,
@@ -224,7 +224,7 @@ class Runner:
     @property
     def domain(self) -> str:
         """The domain, which is registered when this is first read."""
-        self._workforce.register_domain()
+        self._worker_setup.register_domain()
         return self._domain
 
     def invariant(self, check: C) -> C:
@@ -327,7 +327,7 @@ class Runner:
         """Return the state outside of the simulation, to be compared."""
         if self._watched:
             return tuple(repr(look()) for look in self._watched)
-        return tuple(self.scheduler.crew.log)
+        return tuple(self.scheduler.worker_pools.log)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -363,10 +363,10 @@ class Runner:
                 f"code that polls with its own loop is a function, not {code!r}"
             )
         check_greenlet()
-        self._workforce.register_domain()
+        self._worker_setup.register_domain()
         self.stub_dispatch.has_loops = True
         self.loops.append(code)
-        self.scheduler.crew.add_loop(
+        self.scheduler.worker_pools.add_loop(
             code, name or str(getattr(code, "__name__", type(code).__name__))
         )
 
@@ -505,7 +505,7 @@ class Runner:
         __tracebackhide__ = True
         reached: list[bool] = []
         seconds = number("the seconds to pass", in_seconds(seconds))
-        self._workforce.register_domain()
+        self._worker_setup.register_domain()
         self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
             while True:

@@ -26,7 +26,6 @@ from flowy_sim.faults._fault import (
     OnStrike,
     is_injected,
 )
-from flowy_sim.testing._crew import Crew
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._fault_effects import PATCH, FaultEffects
 from flowy_sim.testing._function_faults import StrikableFunctions
@@ -35,6 +34,7 @@ from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._run import history
 from flowy_sim.testing._worker_client import GRACE, LOOK, WorkerClient
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerPool
+from flowy_sim.testing._worker_pools import WorkerPools
 
 
 def _has_patch(events: Iterable[Event]) -> bool:
@@ -62,7 +62,7 @@ class Scheduler:
         worker_client: the client of the workers.
         delayed_calls: the calls that workers make later.
         fault_injector: injects faults into calls of workers, and between turns.
-        crew: the deciders and workers.
+        worker_pools: the deciders and workers.
         disturbed_at: when the last fault struck, or the last action of the test was called.
     """
 
@@ -83,14 +83,14 @@ class Scheduler:
         self._choose = simulation.schedule.choose
         self.worker_client = WorkerClient(simulation, domain, on_task, on_answer)
         self.delayed_calls = DelayedCalls(simulation.clock, self.worker_client, self._choose)
-        self.crew = Crew(simulation, domain, size, self.worker_client)
+        self.worker_pools = WorkerPools(simulation, domain, size, self.worker_client)
         effects = FaultEffects(
             simulation,
             domain,
             self.client,
             self.worker_client,
             self.delayed_calls,
-            self.crew,
+            self.worker_pools,
             self.choose,
         )
         self.disturbed_at = datetime.min.replace(tzinfo=UTC)
@@ -121,12 +121,12 @@ class Scheduler:
 
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
-        pools = self.crew.pools
+        pools = self.worker_pools.pools
         changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
         waiting = self.worker_client.waiting()
         order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
         ready = [index for index in order if pools[index].is_ready(waiting)]
-        if not ready and self.crew.has_loops:
+        if not ready and self.worker_pools.has_loops:
             unknown = waiting.difference(*(pool.lists for pool in pools))
             ready = [
                 index
@@ -151,7 +151,7 @@ class Scheduler:
         """
         threads, time_skipping = self.simulation.threads, self.simulation.host.time_skipping
         looks = 0
-        while self.crew.has_loops and looks < GRACE and threads.another_can_call():
+        while self.worker_pools.has_loops and looks < GRACE and threads.another_can_call():
             if time_skipping.changes != changes:
                 return True
             really_sleep(LOOK)
@@ -186,7 +186,7 @@ class Scheduler:
         if client.refusal is not None:
             raise client.refusal
         if client.task is not None:
-            self._decide_again(client.task, self.crew.is_newer(pool))
+            self._decide_again(client.task, self.worker_pools.is_newer(pool))
 
     def _note_other_domain(self, error: BaseException) -> None:
         """Say what to do about a poll in a domain that does not exist."""
@@ -203,7 +203,7 @@ class Scheduler:
             return
         for task in self.worker_client.received:
             about = task.get("activityId") or task["startedEventId"]
-            self.crew.log.append((name, task["workflowExecution"]["workflowId"], about))
+            self.worker_pools.log.append((name, task["workflowExecution"]["workflowId"], about))
 
     def _kills_worker(self, error: BaseException) -> bool:
         """Return whether an error kills only the worker, so that another one takes its place."""
@@ -214,7 +214,7 @@ class Scheduler:
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
             self._on_fault(f"{name} crashes: {type(error).__name__}")
-        self.crew.replace(pool, name)
+        self.worker_pools.replace(pool, name)
 
     def _decide_again(self, task: Reply, is_newer: bool = False) -> None:
         """Raise the error that kept a decider from answering.
@@ -226,14 +226,14 @@ class Scheduler:
         if named is None:
             return
         key = named["name"], named["version"]
-        workflow = self.crew.implementation(key, is_newer)
+        workflow = self.worker_pools.implementation(key, is_newer)
         ids = task["workflowExecution"]
         execution = Execution(ids["workflowId"], ids["runId"])
         events = history(self.client, self.domain, execution)[: task["startedEventId"]]
         try:
-            decide(workflow, events, self.crew.known.payloads, execution)
+            decide(workflow, events, self.worker_pools.known.payloads, execution)
         except NonDeterminismError:
-            if is_newer or not self.crew.has_newer or not _has_patch(events):
+            if is_newer or not self.worker_pools.has_newer or not _has_patch(events):
                 raise
             # Not the workflow is to blame, but that old deciders still run. Its task times out,
             # until a new decider takes it.

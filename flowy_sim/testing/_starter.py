@@ -19,7 +19,7 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim.testing._chosen_starts import Choose, StartArguments, chosen_arguments
 from flowy_sim.testing._run import EventFeed
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._workforce import Workforce
+from flowy_sim.testing._worker_setup import WorkerSetup
 
 _START_OPTIONS = frozenset(
     name
@@ -35,7 +35,7 @@ class Starter:
         simulation: where they run.
         domain: their domain.
         payloads: encodes their input, unless an option says otherwise.
-        workforce: is prepared for each workflow before it is started.
+        worker_setup: is prepared for each workflow before it is started.
         turn_loop: gives turns to code that may register types.
         event_feed: publishes their events.
         choose: chooses their arguments, and when they are started.
@@ -51,7 +51,7 @@ class Starter:
         simulation: Simulation,
         domain: str,
         payloads: Payloads,
-        workforce: Workforce,
+        worker_setup: WorkerSetup,
         turn_loop: TurnLoop,
         event_feed: EventFeed,
         choose: Choose,
@@ -62,7 +62,7 @@ class Starter:
         self._client = simulation.client(poll_seconds=0)
         self._domain = domain
         self._payloads = payloads
-        self._workforce = workforce
+        self._worker_setup = worker_setup
         self._turn_loop = turn_loop
         self._event_feed = event_feed
         self._choose = choose
@@ -86,8 +86,8 @@ class Starter:
                 f"{workflow!r} is not a class decorated with @workflow, and not a name and a "
                 'version either, such as ("order", "1")'
             )
-        self._workforce.add(workflow)
-        self._workforce.prepare()
+        self._worker_setup.add(workflow)
+        self._worker_setup.prepare()
         if self._arguments is not None:
             own = {name: kwargs.pop(name) for name in [*kwargs] if name in _START_OPTIONS}
             given = StartArguments(args, kwargs)
@@ -108,7 +108,7 @@ class Starter:
                 f"options {', '.join(sorted(_START_OPTIONS))}; not "
                 f"{', '.join([*map(repr, args), *unknown])}"
             )
-        self._workforce.prepare()
+        self._worker_setup.prepare()
         try:
             return self._start(name, named, client, **kwargs)
         except StartError as error:

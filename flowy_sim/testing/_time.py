@@ -244,7 +244,7 @@ class TurnLoop:
         """
         __tracebackhide__ = True
         client, domain = self._scheduler.client, self._scheduler.domain
-        workers = self._scheduler.crew.workers()
+        workers = self._scheduler.worker_pools.workers()
         run, *others = (
             fetch(client, domain, each, workers.payloads, now=self._clock.now)
             for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
@@ -287,7 +287,9 @@ class TurnLoop:
         names = sorted(
             {f"{t['activityType']['name']} {t['activityType']['version']}" for t in tasks}
         )
-        run = fetch(client, domain, execution, self._scheduler.crew.workers().payloads, now=now)
+        run = fetch(
+            client, domain, execution, self._scheduler.worker_pools.workers().payloads, now=now
+        )
         raise StuckError(
             f"{run.describe()}: for a simulated day, its decider has only scheduled "
             f"{', '.join(names)} again after each time-out ({len(ended)} times), and no worker "
@@ -319,7 +321,7 @@ class TurnLoop:
         _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
         frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
         try:
-            with self._scheduler.crew.loop_environment(), frozen as follow:
+            with self._scheduler.worker_pools.loop_environment(), frozen as follow:
                 self.follow_clock = follow
                 yield
         finally:

@@ -129,7 +129,7 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(
 
     deaths = Deaths(seed, DEATHS)
     left = threading.Semaphore(0)
-    crew = Crew(
+    worker_pools = WorkerPools(
         lambda: ActivityWorker(
             Mortal(client, deaths, left.release),
             DOMAIN,
@@ -148,7 +148,7 @@ def test_each_execution_ends_well_and_each_attempt_has_its_effect_once(
         start(client, DOMAIN, Several, number, workflow_id=str(number))
         for number in range(EXECUTIONS)
     ]
-    crew.works(until=lambda: all(left.acquire(timeout=SECONDS) for _ in executions))
+    worker_pools.works(until=lambda: all(left.acquire(timeout=SECONDS) for _ in executions))
 
     for number, execution in enumerate(executions):
         ended = outcome(client, DOMAIN, execution)
@@ -207,7 +207,7 @@ def test_children_signals_and_timers_survive_dying_workers(seed: int, suspended:
     def mortal() -> Any:
         return Mortal(client, deaths, closed.release)
 
-    crew = Crew(
+    worker_pools = WorkerPools(
         lambda: ActivityWorker(mortal(), DOMAIN, "numbers", [Add]),
         lambda: WorkflowWorker(mortal(), DOMAIN, "decisions", [Part, Whole], suspended=suspended),
     )
@@ -223,7 +223,7 @@ def test_children_signals_and_timers_survive_dying_workers(seed: int, suspended:
                 return False
         return True
 
-    crew.works(until=over)
+    worker_pools.works(until=over)
     results = {}
     for past in simulation.engine().executions.values():
         events = history(client, Execution(past.workflow_id, past.run_id))
@@ -252,7 +252,7 @@ def tasks(client: Any, executions: list[Execution]) -> tuple[dict[str, int], dic
     return started, completed
 
 
-class Crew:
+class WorkerPools:
     """Workers in threads, each of which is replaced when it dies."""
 
     def __init__(self, *hires: Callable[[], Worker]) -> None:

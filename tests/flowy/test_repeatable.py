@@ -259,7 +259,7 @@ def lives_through(before: Any, after: Any) -> tuple[Any, Any]:
 
     def deploy() -> None:
         was.run = now.run  # type: ignore[method-assign]
-        runner.scheduler.crew.suspended.clear()
+        runner.scheduler.worker_pools.suspended.clear()
 
     runner.after(50, deploy)
     run = runner.finish(execution)

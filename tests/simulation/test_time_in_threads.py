@@ -47,7 +47,7 @@ def running(*loops: Callable[[], object]) -> Iterator[None]:
     assert not any(thread.is_alive() for thread in threads)
 
 
-class Crew:
+class WorkerPools:
     """Deciders and workers, each in a thread, that stop when all orders are closed."""
 
     def __init__(self, client: Any, deciders: int, workers: int) -> None:
@@ -78,14 +78,14 @@ def test_threads_finish_every_order_with_no_spurious_time_out(
 ) -> None:
     client = simulation.client() if kind == "client" else simulation.boto3_client()
     register(client)
-    crew = Crew(client, deciders, workers)
+    worker_pools = WorkerPools(client, deciders, workers)
     began = simulation.clock.now
     for number in range(6):
-        crew.order(number, steps=3, pause=number * DAY)
-    with running(*crew.loops):
+        worker_pools.order(number, steps=3, pause=number * DAY)
+    with running(*worker_pools.loops):
         pass
     for number in range(6):
-        events = history(client, crew.runs[f"order-{number}"], f"order-{number}")
+        events = history(client, worker_pools.runs[f"order-{number}"], f"order-{number}")
         assert not [each for each in events if each["eventType"].endswith("TimedOut")]
         assert events[-1]["eventType"] == "WorkflowExecutionCompleted"
         took = events[-1]["eventTimestamp"] - began
@@ -95,12 +95,12 @@ def test_threads_finish_every_order_with_no_spurious_time_out(
 def test_orders_started_while_threads_poll_are_finished(simulation: Simulation) -> None:
     client = simulation.client()
     register(client)
-    crew = Crew(client, 2, 2)
-    crew.order(0, steps=1, pause=DAY)
-    with running(*crew.loops):
+    worker_pools = WorkerPools(client, 2, 2)
+    worker_pools.order(0, steps=1, pause=DAY)
+    with running(*worker_pools.loops):
         for number in range(1, 50):
-            crew.order(number, steps=1, pause=60)
-    timed_out = [event_types(client, run, name) for name, run in crew.runs.items()]
+            worker_pools.order(number, steps=1, pause=60)
+    timed_out = [event_types(client, run, name) for name, run in worker_pools.runs.items()]
     assert not any(types["ActivityTaskTimedOut"] for types in timed_out)
     assert all(types["WorkflowExecutionCompleted"] for types in timed_out)
 

@@ -264,7 +264,7 @@ def test_abandoned_event_loops_leave_no_open_files() -> None:
             runner.loop(loop)
         register(runner.simulation.client())
         runner.finish(start(runner.simulation.client()))
-        runner.scheduler.crew.discard_loops()
+        runner.scheduler.worker_pools.discard_loops()
 
     abandon(decide, cleans_up)
     before = len(os.listdir("/proc/self/fd"))

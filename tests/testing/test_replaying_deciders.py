@@ -62,5 +62,5 @@ def test_what_only_a_replay_finds_is_found() -> None:
 def test_nothing_is_kept_after_a_run() -> None:
     runner = Runner(Simulation())
     runner.run(Staircase, 60)
-    assert len(runner.scheduler.crew.suspended) == 0
-    assert isinstance(runner.scheduler.crew.suspended, ReplayingDeciders)
+    assert len(runner.scheduler.worker_pools.suspended) == 0
+    assert isinstance(runner.scheduler.worker_pools.suspended, ReplayingDeciders)

@@ -1,4 +1,4 @@
-"""The crew of a runner: its deciders and workers, in pools, and the code that they run.
+"""The deciders and workers of a runner, in pools, and the code that they run.
 
 Deciders of flowy run the classes of a registry, unless others were deployed. Old and new ones may
 run side by side for a while.
@@ -36,7 +36,7 @@ _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
 
 
-class Crew:
+class WorkerPools:
     """All deciders and workers of a runner.
 
     Args:

@@ -1,4 +1,4 @@
-"""The workforce of a runner: the types that it registers, and the workers that it starts for them.
+"""Prepares the workers of a runner: registers types, and starts the workers that serve them.
 
 By default, workers implement the activities that the workflows' proxies name, and those in the
 workflows' modules. So each workflow that is started may need more of them.
@@ -26,7 +26,7 @@ from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 
 
-class Workforce:
+class WorkerSetup:
     """Registers the domain and the types of a runner, and starts workers on their task lists.
 
     Args:
@@ -79,7 +79,7 @@ class Workforce:
             self._payloads,
         )
         registry.register(is_new)
-        self._scheduler.crew.set_registry(registry, self._task_lists)
+        self._scheduler.worker_pools.set_registry(registry, self._task_lists)
 
     def register_domain(self) -> bool:
         """Register the domain, if necessary; return whether it was."""
