@@ -369,7 +369,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
 
 def _program(
     options: ExploreOptions, signals: Iterable[program.SignalAt]
-) -> program.Program | None:
+) -> program.LoopProgram | None:
     return program.program(
         options.deciders,
         options.loop_workers,

@@ -120,7 +120,7 @@ _OPTIONS = [
 
 
 @dataclass(frozen=True)
-class Program:
+class LoopProgram:
     """Deciders and workers that poll by themselves, and what is started. It can be pickled.
 
     Attributes:
@@ -220,7 +220,7 @@ def program(
     signals: Iterable[SignalAt],
     cancel: str | None,
     completes: bool = False,
-) -> Program | None:
+) -> LoopProgram | None:
     """Return what the options ask to run; None if they name no decider.
 
     Raises:
@@ -238,7 +238,7 @@ def program(
     name, colon, version = (starts or "").rpartition(":")
     if not (name and colon and version):
         raise click.UsageError("--decider needs --start NAME:VERSION, such as --start order:1.")
-    return Program(
+    return LoopProgram(
         found,
         tuple(map(polling_code, loop_workers)),
         tuple(map(polling_code, setups)),

@@ -223,7 +223,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
             return INTERRUPTED
 
 
-def _program(options: RunOptions) -> program.Program | None:
+def _program(options: RunOptions) -> program.LoopProgram | None:
     return program.program(
         options.deciders,
         options.loop_workers,
@@ -249,7 +249,7 @@ class _Run:
     def __init__(
         self,
         target: Target | None,
-        loops: program.Program | None,
+        loops: program.LoopProgram | None,
         options: RunOptions,
         report: RunReport,
     ) -> None:

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from flowy_sim.testing._histories import LoadedHistory
-    from flowy_sim.testing._test_writer import Target
+    from flowy_sim.testing._test_writer import TestedCode
 
 _EXAMPLES = """\b
 Examples:
@@ -55,7 +55,7 @@ def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> Non
     click.echo(f"Wrote {output}. Run it: pytest {output}")
 
 
-def workflow_target(path: str) -> Target:
+def workflow_target(path: str) -> TestedCode:
     """Return the workflow that a path ``module:Class`` names.
 
     Raises:
@@ -63,30 +63,30 @@ def workflow_target(path: str) -> Target:
     """
     from flowy._workers.registration import load_workflow
     from flowy.errors import ConfigurationError
-    from flowy_sim.testing._test_writer import Target
+    from flowy_sim.testing._test_writer import TestedCode
 
     try:
         cls = load_workflow(path)
     except (ConfigurationError, ValueError) as error:
         raise click.UsageError(str(error)) from error
-    return Target(path.partition(":")[0], cls.__name__, is_workflow=True)
+    return TestedCode(path.partition(":")[0], cls.__name__, is_workflow=True)
 
 
-def decider_target(path: str) -> Target:
+def decider_target(path: str) -> TestedCode:
     """Return the code that polls by itself that a path ``module:name`` names.
 
     Raises:
         click.ClickException: there is none.
     """
     from flowy_sim._cli.targets import polling_code
-    from flowy_sim.testing._test_writer import Target
+    from flowy_sim.testing._test_writer import TestedCode
 
     polling_code(path)
     module, _, name = path.partition(":")
-    return Target(module, name, is_workflow=False)
+    return TestedCode(module, name, is_workflow=False)
 
 
-def save_test(history: LoadedHistory, target: Target, path: Path) -> None:
+def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
     """Write a test into a file, and its history beside it.
 
     Raises:

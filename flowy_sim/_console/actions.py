@@ -17,7 +17,7 @@ from flowy_sim._console.visit import Visit
 Fields = Mapping[str, str]
 
 
-class Call(NamedTuple):
+class ActionCall(NamedTuple):
     """A call of Amazon SWF: the operation, and its members."""
 
     operation: str
@@ -43,7 +43,7 @@ def _execution(source: Source, fields: Fields, **members: str) -> dict[str, Any]
     return {**named, **{name: value for name, value in members.items() if value}}
 
 
-async def _start(source: Source, fields: Fields) -> Call:
+async def _start(source: Source, fields: Fields) -> ActionCall:
     given = {
         "taskPriority": fields.get("task_priority", ""),
         "input": fields.get("input", ""),
@@ -65,20 +65,20 @@ async def _start(source: Source, fields: Fields) -> Call:
         request["taskList"] = {"name": task_list}
     if tags := [each for each in map(str.strip, fields.get("tags", "").split(",")) if each]:
         request["tagList"] = tags
-    return Call("StartWorkflowExecution", request)
+    return ActionCall("StartWorkflowExecution", request)
 
 
-async def _signal(source: Source, fields: Fields) -> Call:
+async def _signal(source: Source, fields: Fields) -> ActionCall:
     name, given = fields.get("signal", ""), fields.get("input", "")
     request = _execution(source, fields, input=given)
-    return Call("SignalWorkflowExecution", {**request, "signalName": name})
+    return ActionCall("SignalWorkflowExecution", {**request, "signalName": name})
 
 
-async def _cancel(source: Source, fields: Fields) -> Call:
-    return Call("RequestCancelWorkflowExecution", _execution(source, fields))
+async def _cancel(source: Source, fields: Fields) -> ActionCall:
+    return ActionCall("RequestCancelWorkflowExecution", _execution(source, fields))
 
 
-async def _terminate(source: Source, fields: Fields) -> Call:
+async def _terminate(source: Source, fields: Fields) -> ActionCall:
     request = _execution(
         source,
         fields,
@@ -86,21 +86,21 @@ async def _terminate(source: Source, fields: Fields) -> Call:
         details=fields.get("details", ""),
         childPolicy=fields.get("child_policy", ""),
     )
-    return Call("TerminateWorkflowExecution", request)
+    return ActionCall("TerminateWorkflowExecution", request)
 
 
-async def _complete(source: Source, fields: Fields) -> Call:
+async def _complete(source: Source, fields: Fields) -> ActionCall:
     token = await _token(source, fields)
     result = fields.get("result", "")
     members = {"result": result} if result else {}
-    return Call("RespondActivityTaskCompleted", {"taskToken": token, **members})
+    return ActionCall("RespondActivityTaskCompleted", {"taskToken": token, **members})
 
 
-async def _fail(source: Source, fields: Fields) -> Call:
+async def _fail(source: Source, fields: Fields) -> ActionCall:
     given = {"reason": fields.get("reason", ""), "details": fields.get("details", "")}
     members = {name: value for name, value in given.items() if value}
     token = await _token(source, fields)
-    return Call("RespondActivityTaskFailed", {"taskToken": token, **members})
+    return ActionCall("RespondActivityTaskFailed", {"taskToken": token, **members})
 
 
 async def _token(source: Source, fields: Fields) -> str:
@@ -109,7 +109,7 @@ async def _token(source: Source, fields: Fields) -> str:
     )
 
 
-CALLS: dict[str, tuple[Callable[[Source, Fields], Awaitable[Call]], str]] = {
+CALLS: dict[str, tuple[Callable[[Source, Fields], Awaitable[ActionCall]], str]] = {
     "start": (_start, "The execution has started."),
     "signal": (_signal, "The signal was sent."),
     "cancel": (_cancel, "The execution was asked to cancel itself."),
@@ -201,7 +201,7 @@ def seconds_of(fields: Fields) -> float:
     return float(sum(float(number) * _UNITS[unit] for number, unit in found))
 
 
-def _known(name: str) -> tuple[Callable[[Source, Fields], Awaitable[Call]], str]:
+def _known(name: str) -> tuple[Callable[[Source, Fields], Awaitable[ActionCall]], str]:
     if name not in CALLS:
         raise SourceError(f"There is no action {name!r}.")
     return CALLS[name]

@@ -23,13 +23,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flowy_sim._console.source import (
     OPEN,
     PAGE,
-    Clock,
+    ClockState,
     Event,
     ExecutionPage,
     ExecutionRow,
     Filter,
-    Heartbeat,
     IsGone,
+    LastHeartbeat,
     Place,
     Recorded,
     SourceError,
@@ -162,9 +162,9 @@ class AwsSource:
         self._seen = seen
         self._is_gone = is_gone
 
-    def clock(self) -> Clock:
+    def clock(self) -> ClockState:
         """Return the clock of this machine."""
-        return Clock(int(time.time() * 1000), "real", 1.0)
+        return ClockState(int(time.time() * 1000), "real", 1.0)
 
     def stamp(self) -> str:
         """Return nothing: it is unknown when something changes."""
@@ -281,7 +281,7 @@ class AwsSource:
         """Return that nothing is known of workers."""
         return Workers(None, None, ())
 
-    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, LastHeartbeat]:
         """Return nothing: only the worker and the service know."""
         return {}
 

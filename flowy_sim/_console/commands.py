@@ -16,7 +16,7 @@ _LOADED = ("file://", "fileb://", "http://", "https://", "-")
 """The beginnings of values that the AWS CLI would take for something else."""
 
 
-class Target(NamedTuple):
+class CallTarget(NamedTuple):
     """Where commands go.
 
     Attributes:
@@ -37,7 +37,7 @@ class Copies(NamedTuple):
     curl: str = ""
 
 
-def copies(title: str, operation: str, request: Mapping[str, Any], target: Target) -> Copies:
+def copies(title: str, operation: str, request: Mapping[str, Any], target: CallTarget) -> Copies:
     """Return a call of Amazon SWF as commands.
 
     Args:
@@ -49,10 +49,10 @@ def copies(title: str, operation: str, request: Mapping[str, Any], target: Targe
     return Copies(title, aws_cli(operation, request, target), boto3(operation, request, target))
 
 
-def aws_cli(operation: str, request: Mapping[str, Any], target: Target) -> str:
+def aws_cli(operation: str, request: Mapping[str, Any], target: CallTarget) -> str:
     r"""Return a call as a command of the AWS CLI.
 
-    >>> print(aws_cli("DescribeDomain", {"name": "it's"}, Target("http://h:1", "eu-west-1")))
+    >>> print(aws_cli("DescribeDomain", {"name": "it's"}, CallTarget("http://h:1", "eu-west-1")))
     aws swf describe-domain --endpoint-url http://h:1 --region eu-west-1 --name 'it'"'"'s'
     """
     words = [f"aws swf {xform_name(operation, '-')}"]
@@ -69,10 +69,10 @@ def aws_cli(operation: str, request: Mapping[str, Any], target: Target) -> str:
     return (" \\\n  " if is_long else " ").join(words)
 
 
-def boto3(operation: str, request: Mapping[str, Any], target: Target) -> str:
+def boto3(operation: str, request: Mapping[str, Any], target: CallTarget) -> str:
     r"""Return a call as Python code.
 
-    >>> print(boto3("DescribeDomain", {"name": "shop"}, Target("", "eu-west-1")))
+    >>> print(boto3("DescribeDomain", {"name": "shop"}, CallTarget("", "eu-west-1")))
     import boto3
     <BLANKLINE>
     swf = boto3.client("swf", region_name='eu-west-1')

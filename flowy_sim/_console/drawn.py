@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from flowy._client import Execution
 from flowy.executions import CLOSED_AS
 from flowy_sim._console.renderer import environment
-from flowy_sim._console.source import Event, Heartbeat, Recorded
+from flowy_sim._console.source import Event, LastHeartbeat, Recorded
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
 from flowy_sim._report.page import ReportedRun, RunView
@@ -82,7 +82,7 @@ class Job(NamedTuple):
     run_id: str
     now: int
     workers: Workers
-    heartbeats: Mapping[str, Heartbeat]
+    heartbeats: Mapping[str, LastHeartbeat]
     after: int = 0
 
     def read(self) -> tuple[list[Event], list[Wait], RunView]:

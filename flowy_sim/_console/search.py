@@ -15,7 +15,7 @@ from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.visibility import LATEST_KEY, Label, first_key
 
 
-class Search:
+class ExecutionSearch:
     """A search for executions, by the index that is nearest to what is wanted.
 
     Args:

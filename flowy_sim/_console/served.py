@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from flowy_sim._console.search import Search
+from flowy_sim._console.search import ExecutionSearch
 from flowy_sim._console.served_clock import MOVES, clock_of
 from flowy_sim._console.source import (
     OPEN,
     PAGE,
     STATUSES,
-    Clock,
+    ClockState,
     ExecutionPage,
     ExecutionRow,
     Filter,
-    Heartbeat,
     HeldRow,
     IsGone,
+    LastHeartbeat,
     Place,
     PollerRow,
     Recorded,
@@ -94,7 +94,7 @@ class ServedSource:
         )
         self._simulations = simulations
 
-    def clock(self) -> Clock:
+    def clock(self) -> ClockState:
         """Return the clock of the simulation."""
         return clock_of(self.simulation)
 
@@ -115,7 +115,7 @@ class ServedSource:
         page = ExecutionPage()
         if self.domain is None:
             return page
-        search = Search(self.domain, wanted)
+        search = ExecutionSearch(self.domain, wanted)
         examined = 0
         while True:
             stopped = True
@@ -141,7 +141,7 @@ class ServedSource:
         counts: dict[str, int] = {}
         if self.domain is None:
             return counts
-        search = Search(self.domain, wanted, any_status=True)
+        search = ExecutionSearch(self.domain, wanted, any_status=True)
         if search.is_by_time_only:
             visibility = self.domain.visibility
             return {
@@ -182,11 +182,11 @@ class ServedSource:
                 lists[task_list.poll].append(task_list.name)
         return Workers(lists[DECISION_POLL], lists[ACTIVITY_POLL], (), may_answer=True)
 
-    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, LastHeartbeat]:
         """Return the last heartbeats of open activities by activity ID."""
         activities = self.execution(workflow_id, run_id).activities
         return {
-            name: Heartbeat(task.heartbeat_at, task.heartbeat_details or "")
+            name: LastHeartbeat(task.heartbeat_at, task.heartbeat_details or "")
             for name, task in activities.items()
             if task.heartbeat_at and task.heartbeat_at > task.execution.time(task.started_id)
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from flowy_sim._console.source import Clock
+from flowy_sim._console.source import ClockState
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.queues import Effect
 from flowy_sim._report.layout import duration
@@ -36,7 +36,7 @@ _EFFECTS = {
 _NAMES = ("timerId", "activityId", "workflowId", "id")
 
 
-def clock_of(simulation: ServedSimulation) -> Clock:
+def clock_of(simulation: ServedSimulation) -> ClockState:
     """Return the clock of a simulation, and what happens next."""
     mode = simulation.clock.mode
     rate = 1.0 if mode == REAL else rate_of(mode)
@@ -46,9 +46,9 @@ def clock_of(simulation: ServedSimulation) -> Clock:
         if (effect := engine.effects.peek()) is not None
     ]
     if not pending:
-        return Clock(simulation.clock.milliseconds, mode, rate)
+        return ClockState(simulation.clock.milliseconds, mode, rate)
     at, _, first = min(pending, key=lambda each: each[:2])
-    return Clock(simulation.clock.milliseconds, mode, rate, at, in_words(first))
+    return ClockState(simulation.clock.milliseconds, mode, rate, at, in_words(first))
 
 
 def in_words(effect: Effect) -> str:

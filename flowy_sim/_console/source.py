@@ -129,7 +129,7 @@ class ExecutionPage:
     examined: int = 0
 
 
-class Clock(NamedTuple):
+class ClockState(NamedTuple):
     """The clock of a source.
 
     Attributes:
@@ -215,7 +215,7 @@ class TaskListRow:
         return bool(self.backlog) and self.pollers == []
 
 
-class Heartbeat(NamedTuple):
+class LastHeartbeat(NamedTuple):
     """A heartbeat of an activity: when, in milliseconds since 1970, and its details."""
 
     at: int
@@ -264,7 +264,7 @@ class Source(Protocol):
     endpoint: str | None
     unknown: Sequence[str]
 
-    def clock(self) -> Clock:
+    def clock(self) -> ClockState:
         """Return its clock."""
         ...
 
@@ -322,7 +322,7 @@ class Source(Protocol):
         """Return what is known of the workers that poll for tasks."""
         ...
 
-    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, Heartbeat]:
+    async def heartbeats(self, workflow_id: str, run_id: str) -> Mapping[str, LastHeartbeat]:
         """Return the last heartbeats of open activities by activity ID, as far as known."""
         ...
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 
-from flowy_sim._console.commands import Target
+from flowy_sim._console.commands import CallTarget
 from flowy_sim._console.source import Place, Source
 
 PAGES = "_console"
@@ -91,10 +91,10 @@ class Visit:
         return f"{self.request.url.scheme}://{self.request.url.netloc}" + (f"/{name}" * bool(name))
 
     @property
-    def target(self) -> Target:
+    def target(self) -> CallTarget:
         """Where commands go that do what the page does."""
         endpoint = self.source.endpoint
-        return Target(self.endpoint if endpoint is None else endpoint, self.source.place.region)
+        return CallTarget(self.endpoint if endpoint is None else endpoint, self.source.place.region)
 
 
 def encoded(query: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ def _beside(path: Path, ending: str) -> Path:
     return target.with_name(target.name + ending)
 
 
-class Mark(NamedTuple):
+class ProgressMark(NamedTuple):
     """How far a file has got.
 
     Attributes:
@@ -79,13 +79,13 @@ class Mark(NamedTuple):
     url: str = ""
 
     @classmethod
-    def read(cls, connection: Connection) -> Mark:
+    def read(cls, connection: Connection) -> ProgressMark:
         """Return the mark in a database; that of a file that was never opened has no changes."""
         rows: dict[str, str] = dict(schema.read(connection, "about"))
         return cls(*json.loads(rows[_MARK])) if _MARK in rows else cls()
 
     @classmethod
-    def read_file(cls, path: Path) -> Mark | None:
+    def read_file(cls, path: Path) -> ProgressMark | None:
         """Return the mark in the progress file of a database; None if there is no valid one."""
         try:
             content = progress_file_of(path).read_bytes()
@@ -112,7 +112,11 @@ def loss(path: Path, connection: Connection) -> str:
         path: the file.
         connection: reads it together with its log.
     """
-    both, alone, reached = Mark.read(connection), _mark_without_log(path), Mark.read_file(path)
+    both, alone, reached = (
+        ProgressMark.read(connection),
+        _mark_without_log(path),
+        ProgressMark.read_file(path),
+    )
     log, progress = log_of(path), progress_file_of(path)
     if reached is None:
         if not (both.is_open or alone.is_open):
@@ -161,7 +165,7 @@ def set_aside_log(path: Path) -> None:
         try:
             uri = f"{path.absolute().as_uri()}?mode=ro"
             with closing(connect(uri, uri=True, timeout=0)) as connection:
-                both, alone = Mark.read(connection), _mark_without_log(path)
+                both, alone = ProgressMark.read(connection), _mark_without_log(path)
             if both.base <= alone.changes <= both.changes and both.ids == alone.ids:
                 return
         except OperationalError:  # It is in use.
@@ -174,10 +178,10 @@ def set_aside_log(path: Path) -> None:
     log.rename(kept)
 
 
-def _mark_without_log(path: Path) -> Mark:
+def _mark_without_log(path: Path) -> ProgressMark:
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(connect(uri, uri=True)) as connection:
-        return Mark.read(connection)
+        return ProgressMark.read(connection)
 
 
 def _size(path: Path) -> int:
@@ -233,11 +237,13 @@ class Progress:
     def __init__(self, path: Path, connection: Connection, url: str) -> None:
         self._connection = connection
         self._path = progress_file_of(path)
-        former, reached = Mark.read(connection), Mark.read_file(path)
+        former, reached = ProgressMark.read(connection), ProgressMark.read_file(path)
         base = former.changes if reached is None else min(reached.base, former.changes)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         try:
-            mark = Mark((secrets.token_hex(8),), True, former.changes, base, time.time(), url)
+            mark = ProgressMark(
+                (secrets.token_hex(8),), True, former.changes, base, time.time(), url
+            )
             self._mark = mark
             self._write(mark._replace(ids=(*mark.ids, former.ids[0])))
             _make_name_durable(self._path)
@@ -292,7 +298,7 @@ class Progress:
             with suppress(OSError):
                 self._path.unlink()
 
-    def _commit(self, mark: Mark) -> None:
+    def _commit(self, mark: ProgressMark) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             schema.put(self._connection, "about", [mark.row])
@@ -302,7 +308,7 @@ class Progress:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _write(self, mark: Mark) -> None:
+    def _write(self, mark: ProgressMark) -> None:
         text = encode(mark)
         content = f"{text} {crc32(text.encode())}".ljust(_SECTOR - 1) + "\n"
         _write_at_start(self._file, content.encode())

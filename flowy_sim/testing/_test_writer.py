@@ -39,7 +39,7 @@ from flowy_sim.testing._histories import LoadedHistory
 _REASON = re.compile(r"(?P<type>[A-Za-z_]\w*): (?P<message>.*)", re.DOTALL)
 
 
-class Target(NamedTuple):
+class TestedCode(NamedTuple):
     """The decider that a test is written for.
 
     Attributes:
@@ -52,7 +52,7 @@ class Target(NamedTuple):
     is_workflow: bool
 
 
-def write_test(history: LoadedHistory, target: Target, path: Path) -> str:
+def write_test(history: LoadedHistory, target: TestedCode, path: Path) -> str:
     """Return the code of a test that repeats a run.
 
     Args:
@@ -85,7 +85,7 @@ class _Call:
 
 
 class _TestWriter:
-    def __init__(self, history: LoadedHistory, target: Target, path: Path) -> None:
+    def __init__(self, history: LoadedHistory, target: TestedCode, path: Path) -> None:
         self._events = history.events
         self._target = target
         self._path = path

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy_sim._console.actions import CALLS, MOVES, seconds_of
-from flowy_sim._console.commands import Target, aws_cli, boto3
+from flowy_sim._console.commands import CallTarget, aws_cli, boto3
 from flowy_sim._console.source import SourceError
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.console_pages import Browser
@@ -256,7 +256,7 @@ class TestCopies:
         workflow_id = json.loads(json.dumps(workflow_id))
         execution = {"workflowId": workflow_id, "runId": "r"}
         request = {"domain": workflow_id, "execution": execution}
-        target = Target("http://127.0.0.1:1", "us-east-1")
+        target = CallTarget("http://127.0.0.1:1", "us-east-1")
         code = boto3("DescribeWorkflowExecution", request, target)
         made = _Client()
         exec(

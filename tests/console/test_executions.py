@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowy_sim import Simulation
-from flowy_sim._console.search import Search
+from flowy_sim._console.search import ExecutionSearch
 from flowy_sim._console.source import OPEN, STATUSES, Filter
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
@@ -173,7 +173,7 @@ def engine() -> Engine:
 def test_a_search_through_an_index_finds_what_going_through_all_executions_finds(
     engine: Engine, wanted: Filter
 ) -> None:
-    search = Search(engine.domains[DOMAIN], wanted)
+    search = ExecutionSearch(engine.domains[DOMAIN], wanted)
     found = [execution for _, execution in search.found() if search.matches(execution)]
     expected = [each for each in engine.executions.values() if _meets(each, wanted)]
     assert {each.run_id for each in found} == {each.run_id for each in expected}
