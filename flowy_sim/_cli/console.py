@@ -140,9 +140,9 @@ def _aws(
 
 def _in_use(refusal: str, db: Path | None) -> str:
     """Return why a file is refused, with the address of the server that shows it."""
-    from flowy_sim._storage.progress import Mark
+    from flowy_sim._storage.progress import ProgressMark
 
-    mark = None if db is None else Mark.read_file(db)
+    mark = None if db is None else ProgressMark.read_file(db)
     if mark is None or not mark.url:
         return refusal
     return f"{db} is in use by a server, which shows it itself: open {mark.url}/ in a browser"

@@ -91,9 +91,9 @@ def snapshot(
 
 def _server_of(db: Path, error: Exception) -> str:
     """Return the URL of the server that has a file open."""
-    from flowy_sim._storage.progress import Mark
+    from flowy_sim._storage.progress import ProgressMark
 
-    mark = Mark.read_file(db)
+    mark = ProgressMark.read_file(db)
     if mark is None or not mark.url:
         raise click.ClickException(str(error)) from error
     return mark.url
