@@ -133,7 +133,6 @@ async def _settled(server: Server) -> None:
         await asyncio.wait(list(server.connections.tasks))
 
 
-@pytest.mark.timeout(0)
 def test_no_request_breaks_a_server_in_process(caplog: pytest.LogCaptureFixture) -> None:
     counts: Counter[int] = Counter()
     left, number = IN_PROCESS, 0
@@ -162,7 +161,6 @@ def asked(endpoint: Endpoint, requests: bytes) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.timeout(0)
 def test_no_request_breaks_a_server_over_http(caplog: pytest.LogCaptureFixture) -> None:
     counts: Counter[int] = Counter()
     sent, number = 0, 0

@@ -318,6 +318,13 @@ class TimeRules(RuleBasedStateMachine):
         self.runs.append((task_list.domain, {"workflowId": workflow_id, "runId": reply["runId"]}))
         self.note_untaken()
 
+    @rule(number=st.integers(0, 5), plan=steps)
+    @precondition(lambda self: self.clients)
+    def work_comes_for_a_client(self, number: int, plan: list[tuple[str, Any]]) -> None:
+        client = self.clients[number % len(self.clients)]
+        lists = [each for each in client.lists if each.poll == DECISION_POLL]
+        self.an_execution_starts(task_list=(lists or DECISION_LISTS)[0], plan=plan)
+
     @rule(number=st.integers(0, 5))
     def a_client_dies(self, number: int) -> None:
         if number < len(self.clients) and self.clients[number].is_alive:
@@ -340,6 +347,8 @@ class TimeRules(RuleBasedStateMachine):
         self.is_told_to_move = True
         self.clock.advance(by)
         self.is_told_to_move = False
+        if self.held_since is not None:
+            self.held_since = self.real, self.clock.milliseconds
         self.note_untaken()
 
     @rule(passes=st.sampled_from([0.01, 0.2, 1.0, 6.0, 15.0]))
@@ -421,6 +430,10 @@ class TimeRules(RuleBasedStateMachine):
             return
         if any(client.holds for client in self.clients) or self.presence.held_tasks.is_any_held():
             self.stood_still_at = self.real
+            if self.is_real_while_held and self.held_since is not None:
+                real, began = self.held_since
+                passed = self.clock.milliseconds - began
+                assert passed <= (self.real - real) * 1000 + 1  # 7
             return
         if self.presence.busy() is not None:
             return
@@ -485,7 +498,7 @@ class TimeRules(RuleBasedStateMachine):
         if not any(client.holds for client in self.clients):
             self.held_since = None
         elif self.held_since is None:
-            self.held_since = self.real, self.now
+            self.held_since = self.real, self.clock.milliseconds
 
     def is_open(self, task: Mapping[str, Any]) -> bool:
         return any(
@@ -512,7 +525,7 @@ class TimeRules(RuleBasedStateMachine):
 
 
 TestTimeRules = TimeRules.TestCase
-TestTimeRules.settings = settings(stateful_step_count=20)
+TestTimeRules.settings = settings(max_examples=200, stateful_step_count=30)
 
 
 def test_while_a_task_is_held_time_can_pass_at_the_real_pace() -> None:
