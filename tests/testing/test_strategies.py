@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from random import Random
 from typing import Any
 
 import pytest
@@ -128,8 +129,8 @@ def test_histories_shrink_to_the_simplest_one() -> None:
     def has_failed(events: list[Event]) -> bool:
         return any(event["eventType"] == "ActivityTaskFailed" for event in events)
 
-    shrunk = settings(deadline=None, max_examples=200)
-    found = find(histories(ImageCategorization), has_failed, settings=shrunk)
+    shrunk = settings(deadline=None, max_examples=1_000)
+    found = find(histories(ImageCategorization), has_failed, settings=shrunk, random=Random(0))
     types = [event["eventType"] for event in found]
     assert types.count("ActivityTaskFailed") == 1
     assert "DecisionTaskTimedOut" not in types
