@@ -203,7 +203,7 @@ def clients(session: nox.Session) -> None:
     # It allows only some versions of botocore.
     alone = folder / "aiobotocore"
     install_alone(session, alone, THIS_PYTHON, EVERYTHING, *group("test"), *group("aiobotocore"))
-    python = str(next(alone.glob("*/python*")))
+    python = str(next(alone.glob("[bS]*/python*")))  # In bin, or in Scripts on Windows.
     session.run(python, "-m", "pytest", "tests/clients/test_aiobotocore.py", external=True)
     if has_node:
         with session.chdir("examples/typescript"):
