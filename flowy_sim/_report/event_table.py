@@ -34,6 +34,8 @@ _LEADS = (
 )
 """Which member is seen at once: the first of these, or else the first of the event."""
 _LINE = 72
+_TOLD_ONCE = 60
+"""The number of characters of lines from which equal ones of several events are shown once."""
 _LINKED = 8
 """The maximum number of effects of an event that are linked."""
 PAYLOADS = ("input", "result", "details", "control", "executionContext", "latestExecutionContext")
@@ -62,6 +64,8 @@ class EventRow:
         more: the number of effects that are left out.
         lead: the member that is seen at once.
         lines: its other members that fit a line, a line each.
+        told: more such members, as several events may have them.
+        as_event: the event that shows these members, if it is an earlier one.
         blocks: its other members.
         is_cut: whether its members are left out, because the table is long.
     """
@@ -76,6 +80,8 @@ class EventRow:
     more: int = 0
     lead: str = ""
     lines: str = ""
+    told: str = ""
+    as_event: int = 0
     blocks: list[Block] = field(default_factory=list)
     is_cut: bool = False
 
@@ -93,6 +99,7 @@ def event_rows(
     whole: dict[int, dict[str, str]] = {}
     effects: dict[int, list[int]] = defaultdict(list)
     known, room = set(timeline.events), _MEMBERS
+    tellers: dict[str, int] = {}
     for event in events:
         event_id, attributes = event["eventId"], attributes_of(event)
         schema = EVENTS.get(event["eventType"])
@@ -112,12 +119,18 @@ def event_rows(
             for name, value in attributes.items()
             if name not in links and value not in ("", None)
         }
-        size = sum(min(len(name) + len(value), INLINE) for name, value in members.items())
+        cut = _show_members(row, members)
+        row.as_event = tellers.get(row.told, 0)
+        size = len(row.lead) + len(row.lines) + sum(len(block.value) for block in row.blocks)
+        size += 0 if row.as_event else len(row.told)
         if size > room and not row.state:
             row.is_cut, whole[event_id] = True, members
         else:
             room -= size
-            whole |= _show_members(row, members)
+            if cut:
+                whole[event_id] = cut
+            if row.told:
+                tellers.setdefault(row.told, event_id)
         rows[event_id] = row
     for event_id, row in rows.items():
         row.effects = list(islice(effects[event_id], _LINKED))
@@ -125,8 +138,8 @@ def event_rows(
     return list(rows.values()), whole
 
 
-def _show_members(row: EventRow, members: dict[str, str]) -> dict[int, dict[str, str]]:
-    """Put members into a row; return in full those that are too long, by the ID of the event."""
+def _show_members(row: EventRow, members: dict[str, str]) -> dict[str, str]:
+    """Put members into a row; return in full those that are too long."""
     if not members:
         return {}
     lead = next((name for name in _LEADS if name in members), next(iter(members)))
@@ -134,14 +147,22 @@ def _show_members(row: EventRow, members: dict[str, str]) -> dict[int, dict[str,
     is_whole = len(first) <= _LEAD and not others
     row.lead = f"{lead}: {first if is_whole else first[:_LEAD] + '…'}"
     rest = {name: value for name, value in members.items() if name != lead or not is_whole}
-    lines = [f"{name}: {value}" for name, value in rest.items() if _fits_a_line(value)]
-    row.lines = "\n".join(lines)
+    lines = {name: value for name, value in rest.items() if _fits_a_line(value)}
+    # Tasks of one type have IDs of their own, and the same time-outs.
+    equal = {name: value for name, value in lines.items() if not name.lower().endswith("id")}
+    told = _written(equal)
+    if len(told) >= _TOLD_ONCE:
+        row.told, lines = told, {name: value for name, value in lines.items() if name not in equal}
+    row.lines = _written(lines)
     long = {name: value for name, value in rest.items() if not _fits_a_line(value)}
     row.blocks = [
         Block(name, value[:INLINE], max(0, len(value) - INLINE)) for name, value in long.items()
     ]
-    cut = {name: value for name, value in long.items() if len(value) > INLINE}
-    return {row.id: cut} if cut else {}
+    return {name: value for name, value in long.items() if len(value) > INLINE}
+
+
+def _written(lines: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
 def _fits_a_line(value: str) -> bool:

@@ -239,6 +239,7 @@ def environment(*packages: str) -> Environment:
     )
     environment.filters["harmless"] = lambda text: safe_text(text, LABEL)
     environment.filters["harmless_lines"] = safe_lines
+    environment.filters["isolated"] = _isolated
     environment.filters["text"] = _text
     environment.filters["digest"] = _digest
     return environment
@@ -265,6 +266,15 @@ def _text(text: str) -> Markup:
     from markupsafe import Markup
 
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - It is escaped.
+
+
+def _isolated(name: str) -> Markup:
+    """Return a name that does not turn the text around it, which text in ASCII never does."""
+    from markupsafe import Markup
+
+    shown = safe_text(name, LABEL)
+    written = Markup("{}") if shown.isascii() else Markup("<bdi>{}</bdi>")
+    return written.format(shown)
 
 
 def _digest(text: str) -> str:
