@@ -103,7 +103,8 @@ class Job(NamedTuple):
             for activity_id, beat in self.heartbeats.items()
             if activity_id in scheduled
         }
-        return events, found, RunView(run, now=self.now, heartbeats=beats)
+        view = RunView(run, now=self.now, heartbeats=beats, after=self.after)
+        return events, found, view
 
 
 @dataclass(slots=True)
@@ -117,6 +118,7 @@ class Drawn:
         times_out: when it times out, in milliseconds since 1970; None if it is closed.
         relatives: its parent, its children, and the runs before and after it.
         html: the parts of the page, by their names.
+        data: what scripts need to bring the page up to date, as JSON; empty for a whole page.
         last: the ID of the last event.
     """
 
@@ -126,6 +128,7 @@ class Drawn:
     times_out: int | None = None
     relatives: list[Relative] = field(default_factory=list)
     html: dict[str, str] = field(default_factory=dict)
+    data: str = ""
     last: int = 0
 
 
@@ -139,9 +142,7 @@ def draw(job: Job) -> Drawn:
         drawn.times_out = _milliseconds(times_out_at(events))
     drawn.relatives = _relatives(events, run)
     if job.after:
-        run.chunks = [
-            rows for chunk in run.chunks if (rows := [row for row in chunk if row.id > job.after])
-        ]
+        drawn.data = _data(run).replace("<", "\\u003c")
     context = {"run": run, "width": WIDTH}
     drawn.html = {
         name: environment().get_template(f"{name}.part.html").render(context)
@@ -156,6 +157,10 @@ _PARTS = ("problems", "timeline", "payloads", "events")
 def draw_data(job: Job) -> str:
     """Return what the scripts of an execution's page need, as JSON."""
     _, _, run = job.read()
+    return _data(run)
+
+
+def _data(run: RunView) -> str:
     return json.dumps(run.data(), separators=(",", ":"))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -87,38 +88,43 @@ class EventRow:
 
 
 def event_rows(
-    events: Sequence[Mapping[str, Any]], timeline: Timeline
+    events: Sequence[Mapping[str, Any]], timeline: Timeline, after: int = 0
 ) -> tuple[list[EventRow], dict[int, dict[str, str]]]:
     """Return a row for each event, and in full the members that it leaves out, by event ID.
 
     Args:
         events: the events of a history, oldest first.
         timeline: their timeline.
+        after: the last event that needs no row, as of a page that is brought up to date.
     """
+    by_id = {int(event["eventId"]): event for event in events}
     rows: dict[int, EventRow] = {}
     whole: dict[int, dict[str, str]] = {}
     effects: dict[int, list[int]] = defaultdict(list)
-    known, room = set(timeline.events), _MEMBERS
     tellers: dict[str, int] = {}
-    for event in events:
-        event_id, attributes = event["eventId"], attributes_of(event)
+    room = _MEMBERS
+
+    @cache
+    def subject(event_id: int) -> str:
+        """Return what an event is about: what it names itself, or what its cause is about."""
+        event = by_id[event_id]
+        causes = (cause for cause in _causes(event, by_id) if cause < event_id)
+        return _own_subject(event) or next(filter(None, map(subject, causes)), "")
+
+    for event_id, event in by_id.items():
+        if event_id <= after:
+            continue
         schema = EVENTS.get(event["eventType"])
         row = EventRow(event_id, "", safe_text(event["eventType"], LABEL))
         if timeline.times:
             row.offset = duration(timeline.times[event_id] - timeline.times[timeline.events[0]])
-        links = schema.links if schema is not None else ()
-        row.causes = [attributes[name] for name in links if attributes.get(name) in known]
+        row.causes = _causes(event, by_id)
         for cause in row.causes:
             effects[cause].append(event_id)
-        if schema is not None:
-            label = schema.label(attributes) or _subject(event, attributes, rows, row.causes)
-            row.subject = safe_text(label, LABEL)
-            row.state = STATES[schema.outcome] if schema.outcome in TROUBLES else ""
-        members = {
-            safe_text(name, LABEL): _named(value) or pretty(value)
-            for name, value in attributes.items()
-            if name not in links and value not in ("", None)
-        }
+        row.subject = safe_text(subject(event_id), LABEL)
+        if schema is not None and schema.outcome in TROUBLES:
+            row.state = STATES[schema.outcome]
+        members = _members(event)
         cut = _show_members(row, members)
         row.as_event = tellers.get(row.told, 0)
         size = len(row.lead) + len(row.lines) + sum(len(block.value) for block in row.blocks)
@@ -136,6 +142,26 @@ def event_rows(
         row.effects = list(islice(effects[event_id], _LINKED))
         row.more = len(effects[event_id]) - len(row.effects)
     return list(rows.values()), whole
+
+
+def _links(event: Mapping[str, Any]) -> Collection[str]:
+    """Return the members of an event that are IDs of its causes."""
+    schema = EVENTS.get(event["eventType"])
+    return schema.links if schema is not None else ()
+
+
+def _causes(event: Mapping[str, Any], known: Collection[int]) -> list[int]:
+    attributes = attributes_of(event)
+    return [attributes[name] for name in _links(event) if attributes.get(name) in known]
+
+
+def _members(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the members of an event in readable form."""
+    return {
+        safe_text(name, LABEL): _named(value) or pretty(value)
+        for name, value in attributes_of(event).items()
+        if name not in _links(event) and value not in ("", None)
+    }
 
 
 def _show_members(row: EventRow, members: dict[str, str]) -> dict[str, str]:
@@ -176,16 +202,15 @@ def _named(value: Any) -> str:
     return ""
 
 
-def _subject(
-    event: Mapping[str, Any],
-    attributes: Mapping[str, Any],
-    rows: Mapping[int, EventRow],
-    causes: Iterable[int],
-) -> str:
-    """Return what an event is about: what it names itself, or what its cause is about."""
-    if event["eventType"].endswith("Failed") and "cause" in attributes:
+def _own_subject(event: Mapping[str, Any]) -> str:
+    """Return what an event names itself; empty if it names nothing."""
+    attributes, schema = attributes_of(event), EVENTS.get(event["eventType"])
+    if schema is None:
+        return ""
+    label = schema.label(attributes)
+    if not label and event["eventType"].endswith("Failed") and "cause" in attributes:
         return refused_decision("", attributes).strip()
-    return next((rows[cause].subject for cause in causes if rows[cause].subject), "")
+    return label
 
 
 def pretty(value: Any) -> str:

@@ -134,6 +134,7 @@ class RunView:
         anchor: what the anchors of the run begin with, if there are several on the page.
         now: the current time of an open execution, in milliseconds since the epoch.
         heartbeats: the last heartbeats of its activities; see `Picture`.
+        after: the last event that the page has already; its table has those after it.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class RunView:
         anchor: str = "",
         now: int | None = None,
         heartbeats: Mapping[int, int] = MappingProxyType({}),
+        after: int = 0,
     ) -> None:
         events = sorted(run.events, key=lambda event: int(event["eventId"]))
         timeline = read(events, run.awaited)
@@ -169,7 +171,7 @@ class RunView:
         self.problems = timeline.problems
         self.picture = Picture(timeline, now if is_open else None, heartbeats)
         self.payloads = _payloads(events, is_open=is_open)
-        rows, self._whole = event_rows(events, timeline)
+        rows, self._whole = event_rows(events, timeline, after)
         self.events_cut = sum(row.is_cut for row in rows)
         self.chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
 

@@ -145,7 +145,7 @@ export async function refresh() {
     }
     if (status < 400) {
       update(fresh);
-      await updateExecution(fresh);
+      updateExecution(fresh);
       problem("");
     } else {
       problem(fresh?.querySelector("[role=alert]")?.textContent.trim() || `status ${status}`);
