@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace as dc_replace
 from functools import partial
 from os import PathLike
@@ -30,6 +31,7 @@ from flowy_sim.explore._distribution import (
 from flowy_sim.explore._explorer import Explorer, OnProgress, undisturbed
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
+from flowy_sim.explore._user_output import silenced
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
@@ -101,6 +103,7 @@ def find(
     must_happen: bool = False,
     full_story: bool = False,
     other_processes: bool = True,
+    quiet: bool = True,
     **others: Any,
 ) -> Exploration:
     """Run a test in many orders and under many faults, and report how it fails.
@@ -138,6 +141,8 @@ def find(
         other_processes: whether to replay some histories in a child process with another hash
             seed, time zone, locale, environment and working directory, if the workflows can be
             imported there. That is done once for each workflow.
+        quiet: whether to suppress what is logged and printed in all runs but the one that fails,
+            whose output the failure shows. With `choices`, nothing is suppressed.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (activities,
             workflows, workers, freeze, …).
@@ -159,7 +164,8 @@ def find(
     setup = make_setup(faults=faults, most_faults=most_faults, invariants=invariants, **others)
     repeat = repeat or partial(_call, test)
     explorer = Explorer(test, setup, others["seed"], repeat, observations, on_progress, full_story)
-    with undisturbed():
+    is_quiet = quiet and choices is None
+    with undisturbed(), explorer.code, silenced() if is_quiet else nullcontext():
         if choices is not None:
             return explorer.repeat(parse_choices(choices))
         kept = None if corpus is None else Corpus(Path(corpus), test, setup, shard)
@@ -308,6 +314,7 @@ _LIMITS = (
     "must_happen",
     "full_story",
     "other_processes",
+    "quiet",
 )
 
 
@@ -327,6 +334,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "must_happen": partial(_checks.truth, "must_happen"),
     "full_story": partial(_checks.truth, "full_story"),
     "other_processes": partial(_checks.truth, "other_processes"),
+    "quiet": partial(_checks.truth, "quiet"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
 

@@ -33,6 +33,10 @@ _FRESH: dict[str, Callable[[Runner], object]] = {
 """The fixtures that are new in each run, and how to get them from its runner."""
 
 
+_OUTPUT = frozenset({"caplog", "capsys", "capsysbinary", "capfd", "capfdbinary"})
+"""The fixtures with which a test reads what is logged and printed."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Explore a test whose marker says so."""
@@ -108,7 +112,11 @@ def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
         choices=item.config.getoption("--swf-choices"),
         repeat=partial(_repeat_command, item.nodeid),
         observations=observations,
-        **{"full_story": item.config.getoption("--swf-story") == "full", **options},
+        **{
+            "full_story": item.config.getoption("--swf-story") == "full",
+            "quiet": _OUTPUT.isdisjoint(item.fixturenames),
+            **options,
+        },
     )
 
 
