@@ -184,8 +184,8 @@ class Evidence:
             for before, place in zip([-1, *places], places, strict=False)
         ]
         if self._passing:
-            schedule = DeviatingSchedule(min(self._passing, key=lambda given: (len(given), given)))
-            self.passing = _WatchedRun(test, setup, schedule).reported()
+            simplest = min(self._passing, key=lambda given: (len(given), given))
+            self.passing = _WatchedRun(test, setup, DeviatingSchedule(simplest)).reported()
 
     def _failed(self, moments: Sequence[_Moment]) -> dict[int, int]:
         """Return how many continuations fail, by the numbers of the points that were tried."""
