@@ -115,7 +115,7 @@ class Application:
         """Return the response to a complete request, or what returns it later."""
         simulation = _simulation_called(request)
         if simulation is None:
-            return self._answer_control(request, connection)
+            return self._answer_control(request, AsgiCycle(request, connection))
         answer = self._calls.answer(simulation, request, connection)
         if "origin" not in request.headers:
             return answer
@@ -152,10 +152,7 @@ class Application:
             for observe in self._observers:
                 observe(entry._replace(**known))
 
-    async def _answer_control(
-        self, request: HttpRequest, connection: Connection
-    ) -> Response | None:
-        cycle = AsgiCycle(request, connection)
+    async def _answer_control(self, request: HttpRequest, cycle: AsgiCycle) -> Response | None:
         is_page = self._pages is not None and (
             _PAGES in request.path
             or (_HTML in request.headers.get("accept", "") and bool(_CALLS.fullmatch(request.path)))

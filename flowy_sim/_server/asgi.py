@@ -34,6 +34,8 @@ class AsgiCycle:
         self.bytes_out = 0
         self._request = request
         self._connection = connection
+        # Asked for at once: of a connection that was closed it cannot be.
+        self._server = connection.transport.get_extra_info("sockname")[:2]
         self._body: bytes | None = bytes(request.body)
         self._is_chunked = False
         self._is_over = False
@@ -59,7 +61,7 @@ class AsgiCycle:
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": request.version,
-            "server": self._connection.transport.get_extra_info("sockname")[:2],
+            "server": self._server,
             "client": (request.client, 0),
             "scheme": "http",
             "root_path": "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
+from flowy_sim.explore._user_output import OutputLine
 from flowy_sim.testing import Runner
 
 MOST_LINES = 12
@@ -22,6 +23,7 @@ MOST_LINES = 12
 one to spare."""
 
 _MOST_STORY_LINES = MOST_LINES - 4
+_MOST_OUTPUT_LINES = 10
 _WIDTH = 100
 _HEADLINE_WIDTH = 400
 
@@ -61,6 +63,7 @@ class RunStory:
         self._read: dict[str, int] = {}
         self._runner: Runner | None = None
         self._began = 0
+        self._told = 0
 
     def update(self, runner: Runner) -> None:
         """Add what has happened since the last turn."""
@@ -76,6 +79,17 @@ class RunStory:
         """Add a fault that was injected, or a worker that crashed."""
         self.update(runner)
         self._lines.append(StoryLine(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
+
+    def news(self) -> list[str]:
+        """Return what was added since this was called before."""
+        lines = self._lines[self._told :]
+        self._told = len(self._lines)
+        return [each.words for each in lines]
+
+    def accidents(self) -> list[tuple[int, str]]:
+        """Return the faults that were injected, and the workers that crashed: when, and which."""
+        found = [each for each in self._lines if each.weight == _ACCIDENT]
+        return [(each.instant, each.words.removeprefix("! ")) for each in found]
 
     def lines(self, error: BaseException, full: bool = False) -> list[str]:
         """Return the story, shortened to the lines that matter most.
@@ -95,12 +109,23 @@ class RunStory:
         order = sorted(range(len(lines)), key=lambda i: (-weights[i], -i))
         story = [self._shown(lines[index]) for index in sorted(order[:_MOST_STORY_LINES])]
         left_out = len(lines) - len(story)
-        return [*story, f"{'':>12}… {left_out} lines left out ({_SHOW_ALL})"]
+        return [*story, _left_out(left_out)]
 
-    def _shown(self, line: StoryLine) -> str:
+    def output(self, lines: Sequence[OutputLine], full: bool = False) -> list[str]:
+        """Return what user code has logged and printed: all of it, or the last lines."""
+        shown = lines if full else lines[-_MOST_OUTPUT_LINES:]
+        left_out = len(lines) - len(shown)
+        written = [self._shown(each) for each in shown]
+        return [_left_out(left_out), *written] if left_out else written
+
+    def _shown(self, line: StoryLine | OutputLine) -> str:
         seconds = (line.instant - self._began) / 1000
         words = safe_text(shorten(line.words, _WIDTH, placeholder=" …"))
         return f"{seconds:>8g} s  {words}"
+
+
+def _left_out(lines: int) -> str:
+    return f"{'':>12}… {lines} lines left out ({_SHOW_ALL})"
 
 
 def _without_repeats(lines: list[StoryLine]) -> Iterator[StoryLine]:

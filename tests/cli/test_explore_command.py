@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -119,9 +121,13 @@ def test_programs_read_json(invoke: Invoke) -> None:
 def test_what_the_code_prints_is_not_among_what_programs_read(invoke: Invoke, write: Write) -> None:
     _, refusal, _ = SHOP.partition('raise NotImplementedError("nobody is charged by a test")')
     write("loud.py", SHOP.replace(refusal, 'print("charged", flush=True)'))
-    ran = invoke("explore", "loud:Purchase", "7", "--real", "--fault", "none", "--json")
-    assert json.loads(ran.stdout)["complete"]
-    assert "charged" in ran.stderr
+    command = ("explore", "loud:Purchase", "7", "--real", "--fault", "none", "--json")
+    explored = invoke(*command)
+    assert json.loads(explored.stdout)["complete"]
+    assert "charged" not in explored.stderr
+    one_run = invoke(*command, "--choices", "")
+    assert json.loads(one_run.stdout)["runs"] == 1
+    assert "charged" in one_run.stderr
 
 
 def test_the_tutorial_is_explored_by_default(invoke: Invoke) -> None:
@@ -183,3 +189,63 @@ def test_wrong_arguments_are_reported_in_a_sentence(
     assert ran.exit_code in (1, 2)
     assert sentence in ran.stderr
     assert "Traceback" not in ran.output
+
+
+GAPS = """
+from flowy import Workflow, workflow
+
+@workflow("wrap", 1, "wrappings")
+class Wrap(Workflow):
+    def run(self, paper: str):
+        if paper == "red":
+            return "ribbon"
+        return "string"
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs sys.monitoring")
+def test_lines_that_no_run_has_reached_are_named_also_of_all_shards_together(
+    invoke: Invoke, write: Write, tmp_path: Path
+) -> None:
+    write("gaps.py", GAPS)
+    command = ("explore", "gaps:Wrap", "blue", "--fault", "decider-dies")
+    assert "\nLines never run: gaps.py:8\n" in invoke(*command).stdout
+    reports = []
+    for number in (1, 2):
+        ran = invoke(*command, "--shard", f"{number}/2", "--json")
+        path = tmp_path / f"{number}.json"
+        path.write_text(ran.stdout, encoding="utf-8")
+        reports.append(str(path))
+    [file] = json.loads(ran.stdout)["code"].values()
+    assert file["lines_never_run"] == [8]
+    assert "\nLines never run: gaps.py:8\n" in invoke("explore", "--merge", *reports).stdout
+
+
+def test_a_page_about_the_exploration_is_written_on_request(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    command = ("explore", "shop:nobody_pays_twice", "--fault", "worker-dies-late")
+    ran = invoke(*command, "--report", str(path))
+    assert ran.exit_code == 1
+    assert ran.stdout.endswith(f"The report is in {path}\n")
+    assert "When was it lost?" in path.read_text(encoding="utf-8")
+    repeat = re.search(r"--choices (\'.+\')", ran.stdout)
+    assert repeat is not None
+    path.unlink()
+    invoke(*command, "--report", str(path), "--redact", *shlex.split(f"--choices {repeat[1]}"))
+    assert "are redacted in this file" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--redact"], "add --report FILE"),
+        (["--report", "nowhere/page.html"], "The folder of the report does not exist"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_at_once(
+    invoke: Invoke, given: list[str], message: str
+) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", *given)
+    assert ran.exit_code == 2
+    assert message in ran.stderr
+    assert not ran.stdout
