@@ -20,6 +20,7 @@ from flowy_sim._cli import exploration_report, options, program
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from flowy_sim._report.exploration import ReportedExploration
     from flowy_sim.explore import Exploration, Failure
     from flowy_sim.explore._attempt import Test
     from flowy_sim.faults import InjectedFault
@@ -66,6 +67,8 @@ class ExploreOptions:
     corpus: str | None
     story: str
     test_file: Path | None
+    report: Path | None
+    redact: bool
     must_happen: bool
     seed: int
     choices: str | None
@@ -168,6 +171,14 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     help="File to write a test to that repeats the run that fails, without exploring.",
 )
 @click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write a page to, about what was found, tried and covered: HTML without other "
+    "files.",
+)
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@click.option(
     "--must-happen",
     is_flag=True,
     help="Report a failure if a condition of Runner.sometimes was true in no run.",
@@ -203,6 +214,8 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         width = max(map(len, BY_NAME)) + 2
         click.echo("\n".join(f"{name:<{width}}{kind.title}" for name, kind in BY_NAME.items()))
         return 0
+    with _wrong_input():
+        _check(options)
     if options.merge:
         return exploration_report.merge(words, options.as_json)
     output = sys.stdout
@@ -216,6 +229,8 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         is_one_run = options.choices is not None
         report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
     click.echo(report, file=output)
+    if options.report is not None and not options.as_json:
+        click.echo(f"The report is in {options.report}")
     if options.test_file is not None and found.failure is not None:
         _write_test(found.failure, words, options, options.test_file)
     failed = found.failure is not None or (options.must_happen and found.never_met)
@@ -236,7 +251,6 @@ def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
 
     faults = list(_faults(options))
     subject = _subject(words, options)
-    _check(options)
     with _executor(options.executor) as executor:
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
@@ -255,6 +269,7 @@ def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
                 full_story=options.story == "full",
                 seed=options.seed,
                 choices=options.choices,
+                report=partial(_write_report, subject.name, options) if options.report else None,
                 repeat=lambda written: _repeating_command(words, options, written),
                 on_progress=progress.update,
                 workers=options.workers,
@@ -296,12 +311,34 @@ def _check(options: ExploreOptions) -> None:
     from flowy_sim.explore._choices import parse_choices
     from flowy_sim.explore._distribution import parse_shard
 
+    if options.redact and options.report is None:
+        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    if options.report is not None and not options.report.absolute().parent.is_dir():
+        raise click.UsageError(f"The folder of the report does not exist: {options.report}")
     if options.shard is not None:
         parse_shard(options.shard)
     if options.choices is not None:
         parse_choices(options.choices)
     if options.test_file is not None:
         check_files(options.test_file, "--write-test")
+
+
+def _write_report(name: str, options: ExploreOptions, reported: ReportedExploration) -> None:
+    """Write the page of --report.
+
+    Raises:
+        click.ClickException: the file cannot be written.
+    """
+    from flowy_sim._report.exploration import page
+
+    assert options.report is not None
+    text = page([reported._replace(name=name)], (), f"Exploring {name}", redact=options.redact)
+    try:
+        options.report.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(
+            f"The report cannot be saved: {options.report}: {error.strerror}."
+        ) from error
 
 
 def _write_test(

@@ -254,6 +254,14 @@ class Observations:
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
 
+    def record_outcomes(self) -> None:
+        """Record the outcomes of what workflows call, if they are not recorded anyway."""
+        self._coverage = self._coverage or Coverage()
+
+    def outcomes(self) -> list[str]:
+        """Return lines about the outcomes that what was called has had; none if not recorded."""
+        return [] if self._coverage is None else list(self._coverage.report())
+
     def empty_copy(self) -> Observations:
         """Return observations of the same kind with no run in them, for another process."""
         return Observations(None if self._coverage is None else Coverage())

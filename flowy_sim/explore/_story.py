@@ -63,6 +63,7 @@ class RunStory:
         self._read: dict[str, int] = {}
         self._runner: Runner | None = None
         self._began = 0
+        self._told = 0
 
     def update(self, runner: Runner) -> None:
         """Add what has happened since the last turn."""
@@ -78,6 +79,17 @@ class RunStory:
         """Add a fault that was injected, or a worker that crashed."""
         self.update(runner)
         self._lines.append(StoryLine(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
+
+    def news(self) -> list[str]:
+        """Return what was added since this was called before."""
+        lines = self._lines[self._told :]
+        self._told = len(self._lines)
+        return [each.words for each in lines]
+
+    def accidents(self) -> list[tuple[int, str]]:
+        """Return the faults that were injected, and the workers that crashed: when, and which."""
+        found = [each for each in self._lines if each.weight == _ACCIDENT]
+        return [(each.instant, each.words.removeprefix("! ")) for each in found]
 
     def lines(self, error: BaseException, full: bool = False) -> list[str]:
         """Return the story, shortened to the lines that matter most.

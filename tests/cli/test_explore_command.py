@@ -237,3 +237,33 @@ def test_lines_that_no_run_has_reached_are_named_also_of_all_shards_together(
     [file] = json.loads(ran.stdout)["code"].values()
     assert file["lines_never_run"] == [8]
     assert "\nLines never run: gaps.py:8\n" in invoke("explore", "--merge", *reports).stdout
+
+
+def test_a_page_about_the_exploration_is_written_on_request(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    command = ("explore", "shop:nobody_pays_twice", "--fault", "worker-dies-late")
+    ran = invoke(*command, "--report", str(path))
+    assert ran.exit_code == 1
+    assert ran.stdout.endswith(f"The report is in {path}\n")
+    assert "When was it lost?" in path.read_text(encoding="utf-8")
+    repeat = re.search(r"--choices (\'.+\')", ran.stdout)
+    assert repeat is not None
+    path.unlink()
+    invoke(*command, "--report", str(path), "--redact", *shlex.split(f"--choices {repeat[1]}"))
+    assert "are redacted in this file" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--redact"], "add --report FILE"),
+        (["--report", "nowhere/page.html"], "The folder of the report does not exist"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_at_once(
+    invoke: Invoke, given: list[str], message: str
+) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", *given)
+    assert ran.exit_code == 2
+    assert message in ran.stderr
+    assert not ran.stdout
