@@ -437,7 +437,15 @@ def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
     """Yield the state of each open activity."""
     for task in execution.activities.values():
         started = execution.time(task.started_id) if task.started_id else 0
-        yield task.activity_id, task.state, started, task.heartbeat_at, task.heartbeat_details
+        waits = bool(task.waiting_key)
+        yield (
+            task.activity_id,
+            task.state,
+            started,
+            task.heartbeat_at,
+            task.heartbeat_details,
+            waits,
+        )
 
 
 def _about(runner: Runner, about: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._run import history, open_executions
-from flowy_sim.testing._stubbed_types import StubbedActivity
+from flowy_sim.testing._stubbed_types import StubbedActivity, StubbedWorkflow
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pools import WorkerPools
 
@@ -108,6 +109,40 @@ class FaultEffects:
                 found = raised(owner.run, owner)
         names = found or ("RuntimeError",)
         return f"{names[self.choose('error', len(names))]}: {INJECTED}"
+
+    def seconds_past_timer(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which the next timer has fired.
+
+        Infinity if there is none that fires before the task of a call times out.
+        """
+        effects = self.simulation.engine().effects
+        fire = [at for at, effect in effects if effect.kind == "timer"]
+        if not fire:
+            return math.inf
+        seconds = (min(fire) - self.simulation.clock.milliseconds) / 1000 + 1
+        return seconds if seconds < self.seconds_until_timeout(call) else math.inf
+
+    def can_leave_untaken(self, call: WorkerCall) -> bool:
+        """Return whether a task that the poll of a call may return would time out if untaken."""
+        return bool(self._waiting_with_limit(call))
+
+    def leave_untaken(self, call: WorkerCall) -> None:
+        """Never hand out the first such task."""
+        task = self._waiting_with_limit(call)[0]
+        task.execution.domain.activity_lists.withdraw(task)
+
+    def _waiting_with_limit(self, call: WorkerCall) -> list[Any]:
+        engine, request = self.simulation.engine(), call.request
+        lists = engine.domains[request["domain"]].activity_lists
+        return [each for each in lists.waiting(request["taskList"]["name"]) if each.effect]
+
+    def is_of_stubbed_child(self, call: WorkerCall) -> bool:
+        """Return whether the task of a call is of a child workflow that is stubbed."""
+        named, registry = (call.task or {}).get("workflowType"), self._worker_pools.registry
+        if named is None or registry is None:
+            return False
+        workflow = registry.workflows.get((named["name"], named["version"]))
+        return workflow is not None and issubclass(workflow, StubbedWorkflow)
 
     def received_signals(self) -> list[tuple[str, str, str | None]]:
         """Return the signals of open executions: the workflow ID, the name and the input."""
