@@ -30,12 +30,16 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
 
 
 class Commands(click.Group):
-    """A group of commands that report Ctrl-C in the same way as those of ``flowy``."""
+    """A group of commands that end in the same way as those of ``flowy``."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; on Ctrl-C, end with a message."""
+        """Run a command."""
         try:
             return super().invoke(context)
+        except click.NoSuchOption as error:
+            from flowy._cli.common import with_dash_explained
+
+            raise with_dash_explained(error) from error
         except KeyboardInterrupt:
             from flowy._cli.common import interrupted
 

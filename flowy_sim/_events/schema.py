@@ -46,7 +46,7 @@ CALLS = (ACTIVITY, CHILD, LAMBDA)
 """The kinds of things that a workflow calls and that have a result."""
 
 ID_MEMBERS = {ACTIVITY: "activityId", TIMER: "timerId", CHILD: "workflowId", LAMBDA: "id"}
-"""The member of the opening event that holds the id that the workflow gave a thing."""
+"""The member of the opening event that holds the ID that the workflow gave a thing."""
 
 OPENS = "opens"
 STARTS = "starts"
@@ -94,13 +94,13 @@ class EventSchema:
         phase: what it does to that thing: `OPENS`, `STARTS` or `ENDS`; `HAPPENS` for neither.
         outcome: how the thing ended, of an event that ends one; `FAILED` of one that reports
             a decision that the service refused; otherwise empty.
-        about: the member that holds the id of the event that opened the thing; empty for the
+        about: the member that holds the ID of the event that opened the thing; empty for the
             execution itself and where nothing was opened.
         decision: the type of the decision that leads to it, at once or later; empty if none does.
         operation: the call that writes it; empty if none does. A few of these events the service
             also writes without a call, such as the signal that another execution sent.
-        links: each member that holds the id of another event, with the type of that event.
-        elsewhere: the same for the members that hold the id of an event of another execution.
+        links: each member that holds the ID of another event, with the type of that event.
+        elsewhere: the same for the members that hold the ID of an event of another execution.
         label: what to call the thing that it opens, or itself if it is an instant.
     """
 

@@ -75,7 +75,7 @@ class Links:
         events: the events of a history.
 
     Attributes:
-        started: the events that start something, by the id of the event that opened it.
+        started: the events that start something, by the ID of the event that opened it.
         ended: the events that end something, by the same id.
     """
 
