@@ -14,13 +14,10 @@ import click
 from flowy_sim._cli.console import console
 from flowy_sim._cli.explore import explore
 from flowy_sim._cli.history import history
-from flowy_sim._cli.import_ import import_
-from flowy_sim._cli.replay import replay
-from flowy_sim._cli.report import report
+from flowy_sim._cli.recorded_histories import replay, report, verify
 from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve
-from flowy_sim._cli.snapshot import snapshot
-from flowy_sim._cli.verify import verify
+from flowy_sim._cli.snapshot import import_, snapshot
 from flowy_sim._cli.write_test import write_test
 
 

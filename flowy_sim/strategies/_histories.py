@@ -16,6 +16,7 @@ from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.payloads import PLAIN
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._events.history import Event
 from flowy_sim.explore._story import RunStory
 from flowy_sim.faults import EVERYDAY, InjectedFault, Signal
@@ -73,7 +74,7 @@ def decisions(
 
 
 def _decision(kind: str, /, **members: st.SearchStrategy[Any]) -> st.SearchStrategy[Decision]:
-    attributes = f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+    attributes = decision_attributes_key(kind)
     return st.fixed_dictionaries(members).map(
         lambda drawn: {"decisionType": kind, attributes: drawn}
     )
