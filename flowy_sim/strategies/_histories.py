@@ -241,7 +241,6 @@ def _histories(
     runner: Runner = Runner(
         simulation,
         faults=(*faults, *arriving),
-        on_turn=lambda: story.update(runner),
         on_fault=lambda words: story.add_accident(runner, words),
     )
     given: tuple[Any, ...] = ()
@@ -268,9 +267,9 @@ def _histories(
         for event in events
         if event["eventType"] == "DecisionTaskCompleted"
     ]
-    known = draw(st.sampled_from(answered))
-    note(f"The decider knows the first {known} of {len(events)} events.")
-    return events[:known]
+    length = draw(st.sampled_from(answered))
+    note(f"The decider knows the first {length} of {len(events)} events.")
+    return events[:length]
 
 
 class _ToldStory:
