@@ -39,7 +39,7 @@ def replay(
         history: a list of events, a reply of GetWorkflowExecutionHistory, or the path of a JSON
             file with either; timestamps may be numbers or ISO 8601 text.
         payloads: how arguments and results are written; the same as that of the workers.
-        execution: the execution, since a history does not hold its ids; needed only if ``run`` uses
+        execution: the execution, since a history does not hold its IDs; needed only if ``run`` uses
             them.
 
     Raises:
@@ -74,7 +74,7 @@ def _events(history: HistorySource) -> list[Event]:
         raise HistoryError("a history is a list of events, each with an eventId; this is not one")
     events.sort(key=lambda event: int(event["eventId"]))
     if [event["eventId"] for event in events] != list(range(1, len(events) + 1)):
-        raise HistoryError("the events of a history have the ids 1, 2, 3, …; some are missing here")
+        raise HistoryError("the events of a history have the IDs 1, 2, 3, …; some are missing here")
     return events
 
 

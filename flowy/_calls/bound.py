@@ -162,7 +162,7 @@ class ChildResult(Result[R]):
 
     @property
     def workflow_id(self) -> str:
-        """The child's workflow id; if it has been retried, that of the current attempt."""
+        """The child's workflow ID; if it has been retried, that of the current attempt."""
         return self._child.workflow_id
 
     def signal(

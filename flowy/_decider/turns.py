@@ -29,7 +29,7 @@ class Turns:
     Args:
         history: the history; it may grow meanwhile.
         outbox: the decisions of the current turn.
-        workflow_id: the execution's workflow id, for the log.
+        workflow_id: the execution's workflow ID, for the log.
         pause: called when no turn is left; returns when there are more, or raises to end the
             replay. None to continue without more turns.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli.options import code
+from flowy_sim._cli.options import Number, WholeNumber, code
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Examples:
     default=1.0,
     show_default=True,
     metavar="N",
-    type=click.FloatRange(0.01, 100),
+    type=Number(0.01, 100),
     help="Number of requests to the service per second, at most.",
 )
 @code
@@ -46,7 +46,7 @@ Examples:
     "--port",
     default=4568,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     help="Port to listen on; 0 for a free one.",
 )
 def console(

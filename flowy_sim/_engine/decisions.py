@@ -10,6 +10,7 @@ from flowy_sim._engine.decision_tasks import offer_waiting, schedule
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.life_cycles import Timer
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._engine.tokens import DECISION
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ def carry_out(execution: Execution, decisions: Iterable[dict[str, Any]], complet
     failed = False
     for decision in decisions:
         decision_type = decision["decisionType"]
-        key = decision_type[0].lower() + decision_type[1:] + "DecisionAttributes"
-        attributes = decision.get(key, {})
+        attributes = decision.get(decision_attributes_key(decision_type), {})
         handler, named = DECISIONS[decision_type]
         cause = handler(execution, attributes, completed_id)
         if cause is not None:

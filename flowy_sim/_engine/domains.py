@@ -42,7 +42,7 @@ class Domain:
         tags: its resource tags.
         workflow_types, activity_types: what is registered.
         decision_lists, activity_lists: the tasks that wait.
-        open_executions: by workflow id.
+        open_executions: by workflow ID.
         visibility: the lists of open and closed executions.
         started, closed: the number of executions that have ever started and closed.
     """

@@ -109,7 +109,7 @@ def schedule_lambda_function(
 ) -> str | None:
     """Carry out ScheduleLambdaFunction; return the cause if it fails at once."""
     engine = execution.engine
-    # Assumption: lambda-id: an id is in use while its task is open.
+    # Assumption: lambda-id: an ID is in use while its task is open.
     if decision["id"] in execution.lambda_functions:
         return "ID_ALREADY_IN_USE"
     if len(execution.lambda_functions) >= engine.limits.open_lambda_functions:

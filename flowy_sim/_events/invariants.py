@@ -77,7 +77,7 @@ def check_execution(execution: Execution) -> HistoryState:
     _require(latest <= engine.now, execution, f"ends at {latest}, later than {engine.now}")
     _agree(execution, "is open", execution.is_open, state.close is None)
     standing = execution.domain.open_executions.get(execution.workflow_id) is execution
-    _agree(execution, "is found by its workflow id", standing, execution.is_open)
+    _agree(execution, "is found by its workflow ID", standing, execution.is_open)
     closed_as = state.close and (CLOSE_STATUS[state.close], latest)
     closed = execution.close_status and (execution.close_status, execution.closed_at)
     _agree(execution, "close", closed, closed_as)

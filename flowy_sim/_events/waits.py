@@ -97,7 +97,7 @@ class OpenRun(Protocol):
         """Its events so far."""
 
     def describe(self) -> str:
-        """Return its type, workflow id and status."""
+        """Return its type, workflow ID and status."""
 
 
 def waits(

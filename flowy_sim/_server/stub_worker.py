@@ -20,6 +20,7 @@ from flowy.errors import ConfigurationError
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._server.stub_definitions import Members, StubFailure
 from flowy_sim._simulation.stub_answers import Answer, limits_of, plain_text, timed
 
@@ -179,12 +180,7 @@ def _decisions(execution: Execution, answer: Answer) -> list[dict[str, Any]]:
 
 
 def _decision(kind: str, **attributes: str) -> dict[str, Any]:
-    return {"decisionType": kind, attributes_member(kind): attributes}
-
-
-def attributes_member(kind: str) -> str:
-    """Return the member of a decision with the attributes of its type."""
-    return f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+    return {"decisionType": kind, decision_attributes_key(kind): attributes}
 
 
 def _encoded(value: object, text: str | None) -> str:

@@ -26,10 +26,11 @@ from flowy_sim._engine.execution import Execution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import ActivityTask, LambdaTask
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._engine.validation import checked
 from flowy_sim._server.stub_definitions import Members, StubKey, read_key, read_stub
-from flowy_sim._server.stub_worker import IDENTITY, CarryOut, StubWorker, attributes_member
+from flowy_sim._server.stub_worker import IDENTITY, CarryOut, StubWorker
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, TaskKey, TaskList
 from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
@@ -219,7 +220,7 @@ class ServedStubs:
         for decision in decisions:
             kind, member = _CALLS.get(decision["decisionType"], ("", ""))
             if kind:
-                named = decision[attributes_member(decision["decisionType"])][member]
+                named = decision[decision_attributes_key(decision["decisionType"])][member]
                 key = StubKey(kind, named["name"], named["version"])
                 self._register(region, execution.domain.name, key, instant)
 

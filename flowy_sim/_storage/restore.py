@@ -18,7 +18,7 @@ from flowy_sim._storage import schema
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.schema import Row, decode_events
 
-#: Number of executions that a domain may have had: as many run ids are generated to restore it.
+#: Number of executions that a domain may have had: as many run IDs are generated to restore it.
 MOST_STARTED = 100_000_000
 
 
@@ -27,13 +27,13 @@ class StoredSimulation:
     """A simulation in a file, without the content of its engines.
 
     Attributes:
-        number: its id in the file.
+        number: its ID in the file.
         key: its name and account.
         settings: how it was set up.
         begun: when, in milliseconds since 1970.
         mode: the mode of its clock.
         now: the instant up to which everything has happened, in milliseconds since 1970.
-        engines: the ids of its engines, by region.
+        engines: the IDs of its engines, by region.
     """
 
     number: int
@@ -69,7 +69,7 @@ def read_simulations(connection: Connection) -> list[StoredSimulation]:
 
 
 def read_domain_ids(connection: Connection) -> dict[tuple[int, str], int]:
-    """Return the ids of the domains in a file, by their engines' ids and their names."""
+    """Return the IDs of the domains in a file, by their engines' IDs and their names."""
     return {
         (engine, json.loads(state)["name"]): number
         for number, engine, state in schema.read(connection, "domains")
@@ -83,7 +83,7 @@ def read_engines(
 
     Args:
         connection: to the file.
-        engines: the engines, by their ids in the file; whatever is in them is discarded. Others in
+        engines: the engines, by their IDs in the file; whatever is in them is discarded. Others in
             the file are ignored.
         whole: whether to read the histories of closed executions as well, instead of relying on
             what is stored about them.

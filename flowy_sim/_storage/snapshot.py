@@ -38,7 +38,7 @@ class Selection(NamedTuple):
     Attributes:
         simulation: the name of a simulation; None for all.
         domain: the name of a domain; None for all.
-        workflow_ids: workflow ids in the domain; empty for all. All their runs are in it, their
+        workflow_ids: workflow IDs in the domain; empty for all. All their runs are in it, their
             parents and children, and executions that a pending effect refers to.
     """
 
@@ -173,7 +173,7 @@ def _referred(effect: Effect) -> list[Execution]:
 def _related(
     engine: Engine, executions: list[Execution], workflow_ids: Collection[str]
 ) -> list[Execution]:
-    """Return the executions of some workflow ids, and those that are related to them."""
+    """Return the executions of some workflow IDs, and those that are related to them."""
     related: dict[Execution, set[Execution]] = {each: set() for each in executions}
     by_run_id = {execution.run_id: execution for execution in executions}
     first_runs: dict[str, Execution] = {}
@@ -214,7 +214,7 @@ class _Writer:
 
     Args:
         unit: the unit of work.
-        number: the id of the engine.
+        number: the ID of the engine.
         content: what to write.
         present: the engine that is there under that id, if any. What is written is numbered after
             its executions, its effects, and the places of its waiting tasks.
@@ -232,7 +232,7 @@ class _Writer:
         self._counts: dict[Domain, tuple[int, int]] = {}
 
     def write(self, simulation: int) -> None:
-        """Add the content, with the id of its simulation."""
+        """Add the content, with the ID of its simulation."""
         engine, present = self._content.engine, self._present
         now, places, last_key = engine.now, 0, 0
         if present is not None:

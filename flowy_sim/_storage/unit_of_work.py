@@ -38,12 +38,12 @@ MOST_FORGOTTEN = 5_000
 
 
 class Ids:
-    """Assigns the ids of rows in a file.
+    """Assigns the IDs of rows in a file.
 
     Args:
         highest: the highest id of a simulation, engine or domain in the file.
         highest_row: the highest id of a row of the table `history`.
-        domains: the ids of domains, by their engines' ids and their names.
+        domains: the IDs of domains, by their engines' IDs and their names.
     """
 
     def __init__(self, highest: int, highest_row: int, domains: dict[tuple[int, str], int]) -> None:
@@ -53,7 +53,7 @@ class Ids:
 
     @classmethod
     def read(cls, connection: Connection) -> Self:
-        """Return the ids that continue those in a file."""
+        """Return the IDs that continue those in a file."""
         highest = 0
         for table in ("simulations", "engines", "domains"):
             (last,) = connection.execute(f"SELECT max(id) FROM {table}").fetchone()
@@ -62,22 +62,22 @@ class Ids:
         return cls(highest, last_row or 0, read_domain_ids(connection))
 
     def new(self) -> int:
-        """Return an id for a simulation or an engine."""
+        """Return an ID for a simulation or an engine."""
         return next(self._ids)
 
     def new_row(self) -> int:
-        """Return an id for a row of history, greater than all before."""
+        """Return an ID for a row of history, greater than all before."""
         return next(self._rows)
 
     def domain(self, engine: int, name: str) -> int:
-        """Return the id of a domain."""
+        """Return the ID of a domain."""
         found = self._domains.get((engine, name))
         if found is None:
             found = self._domains[engine, name] = self.new()
         return found
 
 
-#: The id of an execution's domain, and its number.
+#: The ID of an execution's domain, and its number.
 ExecutionRow = tuple[int, int]
 
 
@@ -85,7 +85,7 @@ class UnitOfWork:
     """Rows to write and to delete in one transaction.
 
     Args:
-        ids: assigns the ids of rows.
+        ids: assigns the IDs of rows.
 
     Attributes:
         ids: as given.
@@ -186,7 +186,7 @@ class StoredEngine:
     it could not be restored without them.
 
     Args:
-        number: its id in the file.
+        number: its ID in the file.
         engine: the engine; its changes are tracked.
 
     Attributes:
@@ -204,7 +204,7 @@ class StoredEngine:
         """Return an engine that has just been read from the file.
 
         Args:
-            number: its id in the file.
+            number: its ID in the file.
             engine: the engine.
             forgotten: executions in the file that are no longer retained.
         """
@@ -219,7 +219,7 @@ class StoredEngine:
 
         Args:
             unit: the unit of work.
-            simulation: the id of the engine's simulation.
+            simulation: the ID of the engine's simulation.
         """
         engine = self.engine
         assert engine.changes is not None
@@ -278,7 +278,7 @@ class Session:
     """The simulations in a file, and what has changed in them since the last unit of work.
 
     Args:
-        ids: assigns the ids of rows.
+        ids: assigns the IDs of rows.
     """
 
     def __init__(self, ids: Ids) -> None:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -28,9 +29,11 @@ from flowy_sim.explore._choices import (
     format_choices,
     shrink,
 )
+from flowy_sim.explore._code_coverage import CodeCoverage
 from flowy_sim.explore._other_process import OtherProcess
 from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
+from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
 from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
@@ -88,6 +91,7 @@ class Explorer:
         runs: the number of runs.
         endings: how executions ended, and how many of them.
         other_process: replays some histories in another process.
+        code: measures which lines run.
         struck, met: as in `Exploration`.
         notable: the choices of the first run that ended in each way, or met each condition.
     """
@@ -108,6 +112,7 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self.code = CodeCoverage()
         self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
@@ -162,12 +167,14 @@ class Explorer:
             self.struck.copy(),
             self.met.copy(),
             tuple(self._growth.values()),
+            self.code.files(),
         )
 
     def try_choices(self, given: tuple[Deviation, ...]) -> Failure | None:
         """Make one run, with given choices; return how the test fails in it, if it does."""
         self.runs += 1
-        attempt = Attempt(self._setup, DeviatingSchedule(given)).run(self._test)
+        schedule = DeviatingSchedule(given)
+        attempt = Attempt(self._setup, schedule, on_code=self.code.add).run(self._test)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
@@ -176,7 +183,12 @@ class Explorer:
         began = time.perf_counter()
         schedule = DeviatingSchedule(given)
         attempt = Attempt(self._setup, schedule).run(self._test)
-        failure = None if attempt.error is None else self.describe_failure(given, attempt.error)
+        failure = None
+        if attempt.error is not None:
+            with silenced():
+                failure = self.describe_failure(given, attempt.error)
+            # What it has logged and printed could be seen already.
+            failure = replace(failure, output=())
         self._record(attempt)
         seconds = time.perf_counter() - began
         made = deviations(schedule.made)
@@ -197,7 +209,9 @@ class Explorer:
             story.update,
             lambda words: story.add_accident(attempt.runner, words),
         )
-        attempt.run(self._test)
+        output = OutputRecorder(attempt.runner)
+        with output.recording():
+            attempt.run(self._test)
         story.update(attempt.runner)
         command = self._repeat(format_choices(choices))
         return Failure(
@@ -210,12 +224,14 @@ class Explorer:
                 LoadedHistory(run.history, ExecutionIds(run.workflow_id, run.run_id))
                 for run in attempt.runner.runs
             ),
+            output=tuple(story.output(output.lines, self._full_story)),
         )
 
     def _try_next(self) -> Failure | None:
         alternative, schedule = self.search.next()
         self.runs += 1
-        attempt = Attempt(self._setup, schedule, _Pruner(self.states, schedule)).run(self._test)
+        pruner = _Pruner(self.states, schedule)
+        attempt = Attempt(self._setup, schedule, pruner, on_code=self.code.add).run(self._test)
         self.search.add_alternatives(alternative, schedule.made)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
@@ -421,7 +437,15 @@ def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
     """Yield the state of each open activity."""
     for task in execution.activities.values():
         started = execution.time(task.started_id) if task.started_id else 0
-        yield task.activity_id, task.state, started, task.heartbeat_at, task.heartbeat_details
+        waits = bool(task.waiting_key)
+        yield (
+            task.activity_id,
+            task.state,
+            started,
+            task.heartbeat_at,
+            task.heartbeat_details,
+            waits,
+        )
 
 
 def _about(runner: Runner, about: object) -> object:
