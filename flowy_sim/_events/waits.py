@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from flowy._calls.waits import SignalCall
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
-from flowy._decider.history import History as DeciderHistory
+from flowy._decider.history import ReplayedHistory
 from flowy._safe_text import safe_text
 from flowy.errors import FlowyError, TaskError
 from flowy.payloads import PLAIN, Payloads
@@ -299,7 +299,7 @@ def awaited_signals(
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
     if last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
-    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), payloads, execution)
+    decider: Any = _WatchedDecider(workflow, ReplayedHistory(history), payloads, execution)
     decider.replay()
     waited = [call for call in decider.waited if isinstance(call, SignalCall) and not call.done]
     return [call.failure(TaskError).task_id for call in waited]
