@@ -10,13 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
 
-from flowy._client import Execution as ExecutionIds
-from flowy_sim._engine.execution import Execution
+from flowy._client import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import TIME, TYPE, Event, event_types
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
@@ -29,9 +30,11 @@ from flowy_sim.explore._choices import (
     format_choices,
     shrink,
 )
+from flowy_sim.explore._code_coverage import CodeCoverage
 from flowy_sim.explore._other_process import OtherProcess
 from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
+from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
 from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
@@ -89,6 +92,7 @@ class Explorer:
         runs: the number of runs.
         endings: how executions ended, and how many of them.
         other_process: replays some histories in another process.
+        code: measures which lines run.
         struck, met: as in `Exploration`.
         notable: the choices of the first run that ended in each way, or met each condition.
     """
@@ -109,6 +113,7 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self.code = CodeCoverage()
         self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
@@ -163,12 +168,14 @@ class Explorer:
             self.struck.copy(),
             self.met.copy(),
             tuple(self._growth.values()),
+            self.code.files(),
         )
 
     def try_choices(self, given: tuple[Deviation, ...]) -> Failure | None:
         """Make one run, with given choices; return how the test fails in it, if it does."""
         self.runs += 1
-        attempt = Attempt(self._setup, DeviatingSchedule(given)).run(self._test)
+        schedule = DeviatingSchedule(given)
+        attempt = Attempt(self._setup, schedule, on_code=self.code.add).run(self._test)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
@@ -177,7 +184,12 @@ class Explorer:
         began = time.perf_counter()
         schedule = DeviatingSchedule(given)
         attempt = Attempt(self._setup, schedule).run(self._test)
-        failure = None if attempt.error is None else self.describe_failure(given, attempt.error)
+        failure = None
+        if attempt.error is not None:
+            with silenced():
+                failure = self.describe_failure(given, attempt.error)
+            # What it has logged and printed could be seen already.
+            failure = replace(failure, output=())
         self._record(attempt)
         seconds = time.perf_counter() - began
         made = deviations(schedule.made)
@@ -198,7 +210,9 @@ class Explorer:
             story.update,
             lambda words: story.add_accident(attempt.runner, words),
         )
-        attempt.run(self._test)
+        output = OutputRecorder(attempt.runner)
+        with output.recording():
+            attempt.run(self._test)
         story.update(attempt.runner)
         command = self._repeat(format_choices(choices))
         return Failure(
@@ -208,15 +222,17 @@ class Explorer:
             command,
             repeatable=attempt.error is not None,
             histories=tuple(
-                LoadedHistory(run.history, ExecutionIds(run.workflow_id, run.run_id))
+                LoadedHistory(run.history, Execution(run.workflow_id, run.run_id))
                 for run in attempt.runner.runs
             ),
+            output=tuple(story.output(output.lines, self._full_story)),
         )
 
     def _try_next(self) -> Failure | None:
         alternative, schedule = self.search.next()
         self.runs += 1
-        attempt = Attempt(self._setup, schedule, _Pruner(self.states, schedule)).run(self._test)
+        pruner = _Pruner(self.states, schedule)
+        attempt = Attempt(self._setup, schedule, pruner, on_code=self.code.add).run(self._test)
         self.search.add_alternatives(alternative, schedule.made)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
@@ -338,7 +354,7 @@ _NAMED_BY = {"ActivityTask": "activityId", "LambdaFunction": "id"}
 """The attribute that names what was scheduled, by the prefix of the event types."""
 
 
-Extract = Callable[[Execution, Any], object]
+Extract = Callable[[WorkflowExecution, Any], object]
 
 
 """Extracts one part of an event that makes a difference to deciders."""
@@ -392,7 +408,7 @@ class Fingerprints:
             )
         )
 
-    def _execution(self, execution: Execution) -> int:
+    def _execution(self, execution: WorkflowExecution) -> int:
         read, digest = self._read.get(execution.run_id) or (0, blake2b(digest_size=8))
         if read < len(execution):
             for event in execution.stored(read):
@@ -423,11 +439,19 @@ def _code(deployed: Any) -> object:
     return (deployed.__module__, name) if importable else (name, id(deployed))
 
 
-def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
+def _open(execution: WorkflowExecution) -> Iterator[tuple[object, ...]]:
     """Yield the state of each open activity, beginning with its ID, which no other has."""
     for task in execution.activities.values():
         started = execution.time(task.started_id) if task.started_id else 0
-        yield task.activity_id, task.state, started, task.heartbeat_at, task.heartbeat_details
+        waits = bool(task.waiting_key)
+        yield (
+            task.activity_id,
+            task.state,
+            started,
+            task.heartbeat_at,
+            task.heartbeat_details,
+            waits,
+        )
 
 
 def _about(runner: Runner, about: object) -> object:

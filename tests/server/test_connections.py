@@ -282,6 +282,30 @@ def test_nothing_is_left_of_a_connection_that_was_closed(
             gc.enable()
 
 
+@pytest.mark.parametrize("ending", ["close", "reset", "half close"])
+def test_clients_that_leave_leave_no_line_in_the_log(
+    real: Endpoint, program: Make, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    program(real).prepare()
+    path = urlsplit(real.url).path
+    asked = [
+        request(real, "PollForDecisionTask", DECISIONS),
+        request(real, "PollForDecisionTask", DECISIONS) * 3 + b"POST /",
+        f"GET {path}/_flowy/clock HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() * 3,
+        request(real, "CountPendingDecisionTasks", DECISIONS) * 200,
+    ]
+    for sent in asked * 5:
+        client = opened(real)
+        client.sendall(sent)
+        if ending == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        elif ending == "half close":
+            client.shutdown(socket.SHUT_WR)
+        client.close()
+    wait_for_polls(real, 0)
+    assert not [record.getMessage() for record in caplog.records]
+
+
 def test_uvicorn_has_what_the_protocol_relies_on() -> None:
     # Beside the public names, this is all: see `_protocol` in flowy_sim/_server/server.py.
     state = uvicorn.server.ServerState()
