@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +18,7 @@ from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.asgi import AsgiCycle
 from flowy_sim._server.auth import Authenticator
-from flowy_sim._server.calls import CallHandler
+from flowy_sim._server.calls import Call, CallHandler
 from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
 from flowy_sim._server.guard import ANY, ForbiddenError, Guard, with_page_headers
@@ -134,7 +134,7 @@ class Application:
         outcome: str,
         status: int,
         bytes_out: int,
-        **known: Any,
+        call: Call | None = None,
     ) -> None:
         """Count and log a request that is answered.
 
@@ -144,13 +144,21 @@ class Application:
             outcome: ``OK``, the code of the fault, or the status.
             status: the status of the response.
             bytes_out: the size of its body.
-            known: what else is known, as fields of the entry.
+            call: what else is known of it, if it was read as a call.
         """
         self._metrics.count(request, operation, outcome)
         if self._observers:
             entry = entry_of(request, operation, outcome, status, bytes_out)
+            if call is not None:
+                entry = entry._replace(
+                    request_id=call.request_id,
+                    simulation=call.simulation,
+                    account=call.identity.account,
+                    region=call.identity.region,
+                    bytes_in=call.bytes_in,
+                )
             for observe in self._observers:
-                observe(entry._replace(**known))
+                observe(entry)
 
     async def _answer_control(self, request: HttpRequest, cycle: AsgiCycle) -> Response | None:
         is_page = self._pages is not None and (
