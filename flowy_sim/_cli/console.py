@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowy_sim._cli.options import Number, WholeNumber
+
 if TYPE_CHECKING:
     from flowy_sim._server.server import MakePages
     from flowy_sim._storage.journal import Journal, OpenJournal, RestoreTarget
@@ -33,7 +35,7 @@ Examples:
     default=1.0,
     show_default=True,
     metavar="N",
-    type=click.FloatRange(0.01, 100),
+    type=Number(0.01, 100),
     help="Number of requests to the service per second, at most.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -41,7 +43,7 @@ Examples:
     "--port",
     default=4568,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     help="Port to listen on; 0 for a free one.",
 )
 def console(

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from inspect import isfunction, signature
@@ -20,7 +20,8 @@ from flowy_sim._cli import exploration_report, options, program
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from flowy_sim.explore import Failure
+    from flowy_sim._report.exploration import ReportedExploration
+    from flowy_sim.explore import Exploration, Failure
     from flowy_sim.explore._attempt import Test
     from flowy_sim.faults import InjectedFault
 
@@ -66,6 +67,8 @@ class ExploreOptions:
     corpus: str | None
     story: str
     test_file: Path | None
+    report: Path | None
+    redact: bool
     must_happen: bool
     seed: int
     choices: str | None
@@ -123,7 +126,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @click.option(
     "--seconds",
     metavar="S",
-    type=click.FloatRange(min=0),
+    type=options.Number(min=0),
     default=10,
     show_default=True,
     help="Number of seconds after which to stop.",
@@ -168,6 +171,14 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     help="File to write a test to that repeats the run that fails, without exploring.",
 )
 @click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write a page to, about what was found, tried and covered: HTML without other "
+    "files.",
+)
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@click.option(
     "--must-happen",
     is_flag=True,
     help="Report a failure if a condition of Runner.sometimes was true in no run.",
@@ -196,32 +207,54 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     Raises:
         click.ClickException: an argument or option is wrong.
     """
-    from rich.console import Console
-
-    from flowy._cli import errors_as_messages
     from flowy._safe_text import safe_lines
-    from flowy_sim._cli.progress import ExplorationProgress
-    from flowy_sim.explore import find
     from flowy_sim.faults import BY_NAME
 
     if "help" in options.faults:
-        click.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in BY_NAME.items()))
+        width = max(map(len, BY_NAME)) + 2
+        click.echo("\n".join(f"{name:<{width}}{kind.title}" for name, kind in BY_NAME.items()))
         return 0
+    with _wrong_input():
+        _check(options)
     if options.merge:
         return exploration_report.merge(words, options.as_json)
     output = sys.stdout
     # With --json, what the user's code prints must not be in the output.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
-    with errors_as_messages(), aside:
-        faults = list(_faults(options))
-        subject = _subject(words, options)
+    with _wrong_input(), aside:
+        found = _explored(words, options)
+    if options.as_json:
+        report = json.dumps(exploration_report.as_data(found, options.shard), indent=2)
+    else:
+        is_one_run = options.choices is not None
+        report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
+    click.echo(report, file=output)
+    if options.report is not None and not options.as_json:
+        click.echo(f"The report is in {options.report}")
+    if options.test_file is not None and found.failure is not None:
+        _write_test(found.failure, words, options, options.test_file)
+    failed = found.failure is not None or (options.must_happen and found.never_met)
+    return 1 if failed else 0
+
+
+def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
+    """Explore, and show the progress.
+
+    Raises:
+        click.ClickException, FlowyError: an argument or option is wrong.
+    """
+    from rich.console import Console
+
+    from flowy.errors import StartError
+    from flowy_sim._cli.progress import ExplorationProgress
+    from flowy_sim.explore import find
+
+    faults = list(_faults(options))
+    subject = _subject(words, options)
+    with _executor(options.executor) as executor:
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
-        console = Console(stderr=True)
-        with (
-            _executor(options.executor) as executor,
-            ExplorationProgress(console, options.runs, options.seconds) as progress,
-        ):
+        with ExplorationProgress(Console(stderr=True), options.runs, options.seconds) as progress:
             found = find(
                 subject.test,
                 faults=faults,
@@ -236,21 +269,76 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 full_story=options.story == "full",
                 seed=options.seed,
                 choices=options.choices,
+                report=partial(_write_report, subject.name, options) if options.report else None,
                 repeat=lambda written: _repeating_command(words, options, written),
                 on_progress=progress.update,
                 workers=options.workers,
                 **subject.runner,
             )
-    if options.as_json:
-        report = json.dumps(exploration_report.as_data(found, options.shard), indent=2)
-    else:
-        is_one_run = options.choices is not None
-        report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
-    click.echo(report, file=output)
-    if options.test_file is not None and found.failure is not None:
-        _write_test(found.failure, words, options, options.test_file)
-    failed = found.failure is not None or (options.must_happen and found.never_met)
-    return 1 if failed else 0
+    failure = found.failure
+    if failure is not None and not failure.choices and isinstance(failure.error, StartError):
+        raise failure.error  # It never starts, whatever is tried.
+    return found
+
+
+@contextmanager
+def _wrong_input() -> Iterator[None]:
+    """Exit with the status of wrong options for all that is wrong; 1 is that of a failure found."""
+    from flowy._cli import errors_as_messages
+
+    try:
+        with errors_as_messages():
+            yield
+    except click.UsageError:
+        raise
+    except click.ClickException as error:
+        raise _InputError(error.message) from error
+
+
+class _InputError(click.ClickException):
+    """What is to be explored is wrong."""
+
+    exit_code = click.UsageError.exit_code
+
+
+def _check(options: ExploreOptions) -> None:
+    """Refuse options that are wrong, before anything is run.
+
+    Raises:
+        ConfigurationError, click.ClickException: one of them is wrong.
+    """
+    from flowy_sim._cli.write_test import check_files
+    from flowy_sim.explore._choices import parse_choices
+    from flowy_sim.explore._distribution import parse_shard
+
+    if options.redact and options.report is None:
+        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    if options.report is not None and not options.report.absolute().parent.is_dir():
+        raise click.UsageError(f"The folder of the report does not exist: {options.report}")
+    if options.shard is not None:
+        parse_shard(options.shard)
+    if options.choices is not None:
+        parse_choices(options.choices)
+    if options.test_file is not None:
+        check_files(options.test_file, "--write-test")
+
+
+def _write_report(name: str, options: ExploreOptions, reported: ReportedExploration) -> None:
+    """Write the page of --report.
+
+    Raises:
+        click.ClickException: the file cannot be written.
+    """
+    from flowy_sim._report.exploration import page
+
+    assert options.report is not None
+    text = page([reported._replace(name=name)], (), f"Exploring {name}", redact=options.redact)
+    try:
+        options.report.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(
+            f"The report cannot be saved: {options.report}: {error.strerror}."
+        ) from error
 
 
 def _write_test(
@@ -300,14 +388,20 @@ def _executor(name: str | None) -> Iterator[Executor | None]:
     make = found_at(name)
     if not callable(make):
         raise click.UsageError(
-            f"--executor names {make!r}, which cannot be called; name a function that returns a "
+            f"{name} is not a function; --executor needs one that returns a "
             "concurrent.futures.Executor."
         )
-    with make() as executor:
+    made = make()
+    if not isinstance(made, AbstractContextManager):
+        raise click.UsageError(
+            f"The function of --executor, {name}, returns {made!r}; it has to return a "
+            "concurrent.futures.Executor."
+        )
+    with made as executor:
         yield executor
 
 
-class _Subject(NamedTuple):
+class _Explored(NamedTuple):
     """What is explored.
 
     Attributes:
@@ -325,9 +419,10 @@ class _Subject(NamedTuple):
     stubbed: list[str]
 
 
-def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
+def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Explored:
     """Return the test or the workflow that the arguments name."""
     from flowy._cli import parse_argument
+    from flowy._start import encode_arguments
     from flowy_sim._cli.targets import find, found_at
     from flowy_sim.explore import WorkflowTest
 
@@ -338,7 +433,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
-        return _Subject(
+        return _Explored(
             loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
         )
     cancel = None if options.cancel is None else program.read_cancel(options.cancel)
@@ -351,8 +446,9 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
             )
         activities = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
-        return _Subject(words[0], function, invariants, {"activities": activities}, [])
+        return _Explored(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
+    encode_arguments(target.workflow, target.arguments, {})  # It refuses what `start` would.
     test = WorkflowTest(
         target.workflow,
         target.arguments,
@@ -364,7 +460,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
+    return _Explored(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
 
 
 def _program(
@@ -412,6 +508,7 @@ def _invariants(module: str, options: ExploreOptions) -> list[Callable[..., obje
 
 def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
     from flowy._cli import parse_argument
+    from flowy_sim._events.history import nearest
     from flowy_sim.faults import BY_NAME, EVERYDAY, Signal
 
     for name in options.faults or ("everyday",):
@@ -421,8 +518,7 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
             yield BY_NAME[name]()
         elif name != "none":
             raise click.UsageError(
-                f"There is no fault {name!r}; the faults are {', '.join(BY_NAME)}, everyday and "
-                "none."
+                f"There is no fault {name!r}{nearest(name, BY_NAME)}; --fault help lists them."
             )
     for name, given, seconds in map(program.read_signal, options.signals):
         if seconds is None:
@@ -430,7 +526,7 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
             yield Signal(name, text or None)
 
 
-def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
+def _introduction(subject: _Explored, faults: list[InjectedFault], options: ExploreOptions) -> str:
     from flowy_sim.faults import EVERYDAY
 
     lines = [f"Exploring {subject.name}."]

@@ -8,6 +8,19 @@ from typing import Any
 
 import click
 
+
+class WholeNumber(click.IntRange):
+    """A whole number in a range; the messages of click name its class instead."""
+
+    name = "integer"
+
+
+class Number(click.FloatRange):
+    """A number in a range."""
+
+    name = "number"
+
+
 words = click.argument("words", metavar="[WORKFLOW] [ARGUMENT]...", nargs=-1)
 
 activities = click.option(
@@ -67,7 +80,7 @@ def whole_number(
     return click.option(
         name,
         metavar="N",
-        type=click.IntRange(min=least),
+        type=WholeNumber(min=least),
         default=default,
         show_default=default is not None,
         help=help,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
@@ -367,7 +368,8 @@ def _errors_of_loops() -> Iterator[None]:
         raise
     except Exception as error:
         click.echo(where(error, *botocore, *simulator), err=True, nl=False)
-        raise click.ClickException(f"a decider or worker fails: {type(error).__name__}") from error
+        *_, said = traceback.format_exception_only(error)
+        raise click.ClickException(f"a decider or worker fails: {said.rstrip()}") from error
 
 
 def _service(options: RunOptions) -> SwfService | None:

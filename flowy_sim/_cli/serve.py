@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import read_stubs, stub
+from flowy_sim._cli.options import Number, WholeNumber, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class _FromEnvironment(click.Command):
     "--port",
     default=4567,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
 )
 @click.option(
@@ -108,7 +108,7 @@ class _FromEnvironment(click.Command):
     "--poll-seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Number of seconds that a poll waits for a task: simulated seconds or, on a virtual "
     "clock, real seconds, at most 50.",
 )
@@ -116,7 +116,7 @@ class _FromEnvironment(click.Command):
     "--hold-seconds",
     default=300.0,
     show_default=True,
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Number of real seconds that a virtual clock waits for a client that holds a task and "
     "sends neither an answer nor a heartbeat.",
 )
@@ -125,7 +125,7 @@ class _FromEnvironment(click.Command):
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Number of real seconds that a virtual clock waits for a client that may be about to "
     "take a task, or to prevent a time-out.",
 )
@@ -183,35 +183,35 @@ class _FromEnvironment(click.Command):
     "--request-seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Number of seconds after which a request that is not complete is given up.",
 )
 @click.option(
     "--max-connections",
     default=10_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of connections that may be open.",
 )
 @click.option(
     "--max-polls",
     default=10_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of polls that may wait.",
 )
 @click.option(
     "--max-simulations",
     default=1_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of simulations: pairs of a path and an account.",
 )
 @click.option(
     "--grace",
     default=10,
     show_default=True,
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
 @click.option("--no-console", is_flag=True, help="Show no pages to browsers.")

@@ -86,6 +86,25 @@ def decider_target(path: str) -> TestedCode:
     return TestedCode(module, name, is_workflow=False)
 
 
+def check_files(path: Path, option: str) -> Path:
+    """Return the file of the history that is written beside a test; neither may exist yet.
+
+    Args:
+        path: the file of the test.
+        option: the option that names it.
+
+    Raises:
+        click.ClickException: one of them exists, or the folder does not.
+    """
+    beside = path.with_suffix(".json")
+    for each in (path, beside):
+        if each.exists():
+            raise click.ClickException(f"{each} exists already; choose another name with {option}.")
+    if not path.absolute().parent.is_dir():
+        raise click.ClickException(f"The folder of the test does not exist: {path}")
+    return beside
+
+
 def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
     """Write a test into a file, and its history beside it.
 
@@ -95,10 +114,7 @@ def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
     """
     from flowy_sim.testing import _histories, _test_writer
 
-    beside = path.with_suffix(".json")
-    for each in (path, beside):
-        if each.exists():
-            raise click.ClickException(f"{each} exists already; choose another name with --output.")
+    beside = check_files(path, "--output")
     code = _test_writer.write_test(history, target, path)
     try:
         path.write_text(code, encoding="utf-8")

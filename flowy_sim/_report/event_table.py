@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_lines, safe_text
+from flowy_sim._engine.model import event_attributes_key
 from flowy_sim._events.schema import (
     EVENTS,
     TROUBLES,
-    attributes_key,
     attributes_of,
     refused_decision,
 )
@@ -196,7 +196,7 @@ def redacted(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             **event,
-            attributes_key(event["eventType"]): {
+            event_attributes_key(event["eventType"]): {
                 name: f"[redacted, {len(value):,} characters]" if name in PAYLOADS else value
                 for name, value in attributes_of(event).items()
             },

@@ -52,6 +52,7 @@ class ReportedRun(NamedTuple):
         source: where it comes from, such as the name of a file.
         verdict: ``passed`` or ``failed``, of a test.
         awaited: the names of signals that it waits for, which no history tells.
+        faults: faults that were injected: when, in milliseconds since the epoch, and which.
     """
 
     events: Sequence[Mapping[str, Any]]
@@ -62,10 +63,20 @@ class ReportedRun(NamedTuple):
     source: str = ""
     verdict: str = ""
     awaited: Sequence[str] = ()
+    faults: Sequence[tuple[int, str]] = ()
+
+    def redacted(self) -> ReportedRun:
+        """Return it without inputs, results and details."""
+        return self._replace(events=redacted(self.events))
 
 
 def page(
-    runs: Iterable[ReportedRun], title: str, notes: Sequence[str] = (), *, redact: bool = False
+    runs: Iterable[ReportedRun],
+    title: str,
+    notes: Sequence[str] = (),
+    *,
+    redact: bool = False,
+    explorations: Sequence[object] = (),
 ) -> str:
     """Return a page about runs.
 
@@ -74,14 +85,16 @@ def page(
         title: the title of the page.
         notes: sentences about it, such as what was left out.
         redact: whether to leave out inputs, results and details, and say so.
+        explorations: the views of explorations, which are shown before the runs; see
+            `flowy_sim._report.exploration.page`.
 
     Raises:
         ValueError: the events of a run are not events of a history.
     """
     shown = list(runs)
     if redact:
-        shown = [run._replace(events=redacted(run.events)) for run in shown]
-    alone = len(shown) == 1
+        shown = [run.redacted() for run in shown]
+    alone = len(shown) == 1 and not explorations
     views = [RunView(run, "" if alone else f"r{number}") for number, run in enumerate(shown, 1)]
     _relate(views)
     return (
@@ -89,6 +102,7 @@ def page(
         .get_template("report.html")
         .render(
             runs=views,
+            explorations=explorations,
             notes=notes,
             title=safe_text(title),
             style=asset("report.css"),
@@ -167,7 +181,7 @@ class RunView:
         self.relatives: list[tuple[str, str, str]] = []
         self.story = [safe_text(line) for line in run.story]
         self.problems = timeline.problems
-        self.picture = Picture(timeline, now if is_open else None, heartbeats)
+        self.picture = Picture(timeline, now if is_open else None, heartbeats, run.faults)
         self.payloads = _payloads(events, is_open=is_open)
         rows, self._whole = event_rows(events, timeline)
         self.events_cut = sum(row.is_cut for row in rows)

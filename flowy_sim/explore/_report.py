@@ -14,10 +14,9 @@ from flowy_sim.explore._choices import Deviation, format_choices
 from flowy_sim.explore._code_coverage import CoveredFile, never_run
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
-from flowy_sim.testing._coverage import Coverage, observe
+from flowy_sim.testing._coverage import Coverage, StubUsage, observe
 from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
-from flowy_sim.testing._stub_usage import StubUsage
 
 _NOT_REPEATABLE = (
     "It did not fail when it was run again with the same choices, so the test is not repeatable. "
@@ -253,6 +252,14 @@ class Observations:
         )
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
+
+    def record_outcomes(self) -> None:
+        """Record the outcomes of what workflows call, if they are not recorded anyway."""
+        self._coverage = self._coverage or Coverage()
+
+    def outcomes(self) -> list[str]:
+        """Return lines about the outcomes that what was called has had; none if not recorded."""
+        return [] if self._coverage is None else list(self._coverage.report())
 
     def empty_copy(self) -> Observations:
         """Return observations of the same kind with no run in them, for another process."""

@@ -42,7 +42,7 @@ def test_the_command_prints_what_the_document_shows(
     monkeypatch.chdir(pytester.path)
     monkeypatch.syspath_prepend(pytester.path)
     pytester.makepyfile(documented_orders=BLOCKS[0])
-    [command] = re.findall(r"```sh\nflowy-sim (explore .*?)\n```", DOCUMENT)
+    command, *_ = re.findall(r"```sh\nflowy-sim (explore .*?)\n```", DOCUMENT)
     [shown] = re.findall(r"```text\n(Exploring .*?)```", DOCUMENT, re.DOTALL)
     words = command.replace("shop.orders", "documented_orders").split()
     ran = CliRunner().invoke(cli, [*words, "--seconds", "60"])
