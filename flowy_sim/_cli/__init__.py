@@ -29,7 +29,7 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
-class Commands(click.Group):
+class InterruptibleGroup(click.Group):
     """A group of commands that end in the same way as those of ``flowy``."""
 
     def invoke(self, context: click.Context) -> Any:
@@ -60,7 +60,9 @@ Examples:
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+    cls=InterruptibleGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXAMPLES,
 )
 @click.option(
     "--version",

@@ -401,7 +401,7 @@ def _executor(name: str | None) -> Iterator[Executor | None]:
         yield executor
 
 
-class _Subject(NamedTuple):
+class _Explored(NamedTuple):
     """What is explored.
 
     Attributes:
@@ -419,7 +419,7 @@ class _Subject(NamedTuple):
     stubbed: list[str]
 
 
-def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
+def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Explored:
     """Return the test or the workflow that the arguments name."""
     from flowy._cli import parse_argument
     from flowy._start import encode_arguments
@@ -433,7 +433,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
-        return _Subject(
+        return _Explored(
             loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
         )
     cancel = None if options.cancel is None else program.read_cancel(options.cancel)
@@ -446,7 +446,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
             )
         activities = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
-        return _Subject(words[0], function, invariants, {"activities": activities}, [])
+        return _Explored(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
     encode_arguments(target.workflow, target.arguments, {})  # It refuses what `start` would.
     test = WorkflowTest(
@@ -460,7 +460,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
+    return _Explored(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
 
 
 def _program(
@@ -526,7 +526,7 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
             yield Signal(name, text or None)
 
 
-def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
+def _introduction(subject: _Explored, faults: list[InjectedFault], options: ExploreOptions) -> str:
     from flowy_sim.faults import EVERYDAY
 
     lines = [f"Exploring {subject.name}."]

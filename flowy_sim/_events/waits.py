@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from flowy._calls.waits import SignalCall
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
-from flowy._decider.history import History as DeciderHistory
+from flowy._decider.history import ReplayedHistory
 from flowy._safe_text import safe_text
 from flowy.errors import FlowyError, TaskError
 from flowy.payloads import PLAIN, Payloads
@@ -277,7 +277,7 @@ def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Exec
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
     if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
-    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, execution)
+    decider: Any = _WatchedDecider(workflow, ReplayedHistory(history), workers.payloads, execution)
     try:
         decider.replay()
     except FlowyError:

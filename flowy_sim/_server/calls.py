@@ -33,7 +33,7 @@ class InternalFailure(Fault):
     namespace = "com.amazon.coral.service"
 
 
-class Call:
+class HttpCall:
     """A call while it is being answered.
 
     Attributes:
@@ -115,7 +115,7 @@ class CallHandler:
             request: the request, complete.
             connection: where it came from.
         """
-        call = Call(request, simulation, next(self._request_ids))
+        call = HttpCall(request, simulation, next(self._request_ids))
         try:
             members = self._read(call)
         except Exception as error:
@@ -127,7 +127,7 @@ class CallHandler:
         return self._carry_out(call, members, connection)
 
     def _carry_out(
-        self, call: Call, members: dict[str, Any], connection: Connection
+        self, call: HttpCall, members: dict[str, Any], connection: Connection
     ) -> Response | Later:
         served: ServedSimulation | None = None
         try:
@@ -145,13 +145,13 @@ class CallHandler:
         return self._reply(call, answer)
 
     async def _answer_poll(
-        self, call: Call, members: dict[str, Any], connection: Connection
+        self, call: HttpCall, members: dict[str, Any], connection: Connection
     ) -> Response | None:
         """Poll when the loop comes round: a client that hangs up at once has then been noticed."""
         answer = self._carry_out(call, members, connection)
         return answer if isinstance(answer, Response) else await answer
 
-    def _read(self, call: Call) -> dict[str, Any]:
+    def _read(self, call: HttpCall) -> dict[str, Any]:
         """Determine the operation and the caller; return the members."""
         request = call.request
         wire.check_encoding(request.headers)
@@ -166,7 +166,7 @@ class CallHandler:
 
     async def _answer_later(
         self,
-        call: Call,
+        call: HttpCall,
         simulation: ServedSimulation,
         answer: dict[str, Any] | Poll | Exception,
         connection: Connection,
@@ -187,10 +187,10 @@ class CallHandler:
         except Exception as error:
             return self._failure(call, error)
 
-    def _reply(self, call: Call, reply: dict[str, Any]) -> Response:
+    def _reply(self, call: HttpCall, reply: dict[str, Any]) -> Response:
         return self._answered(call, OK, wire.reply(reply, call.request_id, call.request.headers))
 
-    def _failure(self, call: Call, error: Exception) -> Response:
+    def _failure(self, call: HttpCall, error: Exception) -> Response:
         if isinstance(error, Fault):
             response = wire.refusal(error, call.request_id, call.request.headers)
             return self._answered(call, error.code, response)
@@ -200,7 +200,7 @@ class CallHandler:
             _log.error("%s failed", call.operation or "A request", exc_info=error)
         return self._answered(call, InternalFailure.__name__, _internal_failure(call))
 
-    def _answered(self, call: Call, outcome: str, response: Response) -> Response:
+    def _answered(self, call: HttpCall, outcome: str, response: Response) -> Response:
         self._observe(
             call.request,
             call.operation,
@@ -216,6 +216,6 @@ class CallHandler:
         return response
 
 
-def _internal_failure(call: Call) -> Response:
+def _internal_failure(call: HttpCall) -> Response:
     refusal = wire.refusal(InternalFailure(), call.request_id, call.request.headers)
     return refusal._replace(status=500)

@@ -22,7 +22,7 @@ from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError
 from flowy_sim._engine import lambda_functions, tokens
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import ActivityTask, LambdaTask
@@ -238,7 +238,7 @@ class ServedStubs:
                 _log.warning("The type of the stub of %s cannot be registered: %s", key, fault)
 
     def _choose(
-        self, stub: Stub, key: StubKey, execution: Execution, text: str | None, task_id: str
+        self, stub: Stub, key: StubKey, execution: WorkflowExecution, text: str | None, task_id: str
     ) -> Answer:
         """Choose the answer to a call, and note the call."""
         now = execution.engine.now
@@ -277,7 +277,7 @@ class ServedStubs:
         self.serve(instant)
         return resumed
 
-    def _resume_work(self, execution: Execution, task: ActivityTask) -> bool:
+    def _resume_work(self, execution: WorkflowExecution, task: ActivityTask) -> bool:
         """Go on with an activity task if it is one of a stub; return whether it is."""
         key = StubKey(ACTIVITY, *task.opened("activityType"))
         stub = self._stubs.get(key)

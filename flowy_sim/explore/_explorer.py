@@ -15,8 +15,8 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from flowy._client import Execution as ExecutionIds
-from flowy_sim._engine.execution import Execution
+from flowy._client import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import TIME, TYPE, event_types
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
@@ -221,7 +221,7 @@ class Explorer:
             command,
             repeatable=attempt.error is not None,
             histories=tuple(
-                LoadedHistory(run.history, ExecutionIds(run.workflow_id, run.run_id))
+                LoadedHistory(run.history, Execution(run.workflow_id, run.run_id))
                 for run in attempt.runner.runs
             ),
             output=tuple(story.output(output.lines, self._full_story)),
@@ -353,7 +353,7 @@ _NAMED_BY = {"ActivityTask": "activityId", "LambdaFunction": "id"}
 """The attribute that names what was scheduled, by the prefix of the event types."""
 
 
-Extract = Callable[[Execution, Any], object]
+Extract = Callable[[WorkflowExecution, Any], object]
 
 
 """Extracts one part of an event that makes a difference to deciders."""
@@ -406,7 +406,7 @@ class Fingerprints:
             )
         )
 
-    def _execution(self, execution: Execution) -> int:
+    def _execution(self, execution: WorkflowExecution) -> int:
         read, digest = self._read.get(execution.run_id, (0, 0))
         for event in execution.stored(read):
             if event[TYPE] not in _IGNORED:
@@ -433,7 +433,7 @@ def _code(deployed: Any) -> object:
     return (deployed.__module__, name) if importable else (name, id(deployed))
 
 
-def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
+def _open(execution: WorkflowExecution) -> Iterator[tuple[object, ...]]:
     """Yield the state of each open activity."""
     for task in execution.activities.values():
         started = execution.time(task.started_id) if task.started_id else 0

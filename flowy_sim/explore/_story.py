@@ -12,7 +12,7 @@ from textwrap import shorten
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_text
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
@@ -197,7 +197,7 @@ def headline(error: BaseException) -> str:
     return safe_text(line)
 
 
-def _lines_of(execution: Execution, events: list[Event]) -> list[StoryLine]:
+def _lines_of(execution: WorkflowExecution, events: list[Event]) -> list[StoryLine]:
     lines: list[StoryLine] = []
     decided: list[str] = []
     answer = place = 0
@@ -248,7 +248,7 @@ def _worker(attributes: Attributes) -> str:
     return identity if 0 < len(identity) <= _LONGEST_IDENTITY else "a worker"
 
 
-def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
+def _happened(phrase: str, execution: WorkflowExecution, attributes: Attributes) -> str:
     return phrase.format_map(
         {
             **attributes,
@@ -263,7 +263,7 @@ def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
     )
 
 
-def _scheduled(execution: Execution, attributes: Attributes) -> str:
+def _scheduled(execution: WorkflowExecution, attributes: Attributes) -> str:
     event_id = attributes["scheduledEventId"]
     member = "id" if execution.event_type(event_id).startswith("Lambda") else "activityId"
     return str(execution.member(event_id, member))
