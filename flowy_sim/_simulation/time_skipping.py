@@ -191,7 +191,7 @@ class TimeSkipping:
         if self._real_pace_since is not None:
             self._pass_real_time()
         now = self._clock.milliseconds
-        if self._polls or self._clock.runs:
+        if self._clock.runs or self._polls:
             self.pass_until(now)
         return now
 
@@ -412,8 +412,8 @@ class TimeSkipping:
                 )
 
 
-def _earliest(*instants: int | None) -> int | None:
-    return min((instant for instant in instants if instant is not None), default=None)
+def _earliest(one: int | None, other: int | None) -> int | None:
+    return other if one is None or (other is not None and other < one) else one
 
 
 def _nothing_waits() -> None:
