@@ -32,6 +32,7 @@ Examples:
   flowy-sim explore shop:Order 42 --signal approve --fault cancel-request
   flowy-sim explore --decider shop:decide --worker shop:work --start order:1
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
+  flowy-sim explore shop.checks:no_order_is_lost --report order.html
   flowy-sim explore shop.orders:Order 42 --shard 3/16 --json > shard-3.json
   flowy-sim explore --merge shard-*.json
 
@@ -313,6 +314,8 @@ def _check(options: ExploreOptions) -> None:
 
     if options.redact and options.report is None:
         raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    if options.report is not None and options.merge:
+        raise click.UsageError("--merge makes no runs that a page could show; leave --report out.")
     if options.report is not None and not options.report.absolute().parent.is_dir():
         raise click.UsageError(f"The folder of the report does not exist: {options.report}")
     if options.shard is not None:

@@ -253,15 +253,23 @@ class Engine:
         """Let all effects happen that are due up to an instant in milliseconds, in due order."""
         if self.in_function:
             return
-        while (instant := self.effects.next_instant()) is not None and instant <= now:
+        effects = self.effects
+        while effects.none_before <= now:
+            instant = effects.next_instant()
+            if instant is None or instant > now:
+                break
             self.now = max(self.now, instant)
-            kind, arguments = self.effects.pop(instant)
+            kind, arguments = effects.pop(instant)
             EFFECTS[kind](*arguments)
             if self.full:
                 self._terminate_full()
         self.now = max(self.now, now)
-        while (expiry := self.retentions.next_instant()) is not None and expiry <= now:
-            kind, arguments = self.retentions.pop(expiry)
+        retentions = self.retentions
+        while retentions.none_before <= now:
+            expiry = retentions.next_instant()
+            if expiry is None or expiry > now:
+                break
+            kind, arguments = retentions.pop(expiry)
             EFFECTS[kind](*arguments)
 
     def lists_with_tasks(self, domain: str) -> list[ListName]:

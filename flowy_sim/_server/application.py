@@ -21,7 +21,7 @@ from flowy._safe_text import safe_logger
 from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.auth import Authenticator
-from flowy_sim._server.calls import CallHandler
+from flowy_sim._server.calls import CallHandler, HttpCall
 from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
 from flowy_sim._server.guard import ANY, ForbiddenError, Guard, with_page_headers
@@ -240,7 +240,7 @@ class Application:
         outcome: str,
         status: int,
         bytes_out: int,
-        **known: Any,
+        call: HttpCall | None = None,
     ) -> None:
         """Count and log a request that is answered.
 
@@ -250,13 +250,21 @@ class Application:
             outcome: ``OK``, the code of the fault, or the status.
             status: the status of the response.
             bytes_out: the size of its body.
-            known: what else is known, as fields of the entry.
+            call: what else is known of it, if it was read as a call.
         """
         self._metrics.count(request, operation, outcome)
         if self._observers:
             entry = entry_of(request, operation, outcome, status, bytes_out)
+            if call is not None:
+                entry = entry._replace(
+                    request_id=call.request_id,
+                    simulation=call.simulation,
+                    account=call.identity.account,
+                    region=call.identity.region,
+                    bytes_in=call.bytes_in,
+                )
             for observe in self._observers:
-                observe(entry._replace(**known))
+                observe(entry)
 
     async def _answer_control(self, request: HttpRequest, cycle: AsgiCycle) -> Response | None:
         is_page = self._pages is not None and (

@@ -12,7 +12,7 @@ from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.tokens import request_ids
-from flowy_sim._server.auth import Authenticator, Identity, SignedRequest
+from flowy_sim._server.auth import Authenticator, Identity
 from flowy_sim._server.connections import ClientIdentity, Connection, Later
 from flowy_sim._server.http import HttpRequest, RequestEntityTooLargeException
 from flowy_sim._server.metrics import OK
@@ -159,9 +159,7 @@ class CallHandler:
         if operation not in operation_names():
             raise UnknownOperationException
         call.operation = operation
-        call.identity = self._authenticator.identify(
-            SignedRequest(request.method, request.target, request.headers, request.body)
-        )
+        call.identity = self._authenticator.identify(request)
         return wire.read_body(request.body)
 
     async def _answer_later(
@@ -201,18 +199,8 @@ class CallHandler:
         return self._answered(call, InternalFailure.__name__, _internal_failure(call))
 
     def _answered(self, call: HttpCall, outcome: str, response: Response) -> Response:
-        self._observe(
-            call.request,
-            call.operation,
-            outcome,
-            response.status,
-            len(response.body),
-            request_id=call.request_id,
-            simulation=call.simulation,
-            account=call.identity.account,
-            region=call.identity.region,
-            bytes_in=call.bytes_in,
-        )
+        bytes_out = len(response.body)
+        self._observe(call.request, call.operation, outcome, response.status, bytes_out, call)
         return response
 
 
