@@ -107,6 +107,7 @@ def test_a_test_that_fails_in_each_run_has_no_decisive_moment_and_no_run_to_comp
     assert "No run that passes was found" in text
 
 
+@pytest.mark.slow
 def test_points_of_a_long_run_are_thinned_but_faults_are_kept() -> None:
     def many(runner: Runner) -> None:
         charged: list[str] = []
