@@ -11,7 +11,7 @@ from typing import Any
 from flowy._call_sites import SourceLine
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
-from flowy._decider.history import Event, History
+from flowy._decider.history import Event, ReplayedHistory
 from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
 from flowy.errors import ConfigurationError, HistoryError
@@ -54,7 +54,7 @@ def replay(
     if not isinstance(getattr(workflow, "flowy_type", None), WorkflowType):
         raise ConfigurationError(f"{workflow!r} is not a class decorated with @workflow")
     try:
-        recorded = History(_events(history))
+        recorded = ReplayedHistory(_events(history))
     except (KeyError, TypeError) as error:
         raise HistoryError(f"these events are not as Amazon SWF writes them: {error!r}") from error
     Decider(workflow, recorded, payloads, execution).replay()

@@ -226,7 +226,7 @@ DELAY_HANDLERS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
 """Events of the timer between two attempts, and the methods that apply them."""
 
 
-class ActivityCall(TaskCall):
+class ActivityTaskCall(TaskCall):
     """A call of an activity, through all its attempts."""
 
     __slots__ = ()

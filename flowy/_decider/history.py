@@ -174,7 +174,7 @@ _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunc
 """Events that neither concern a workflow nor are written by decisions."""
 
 
-class History:
+class ReplayedHistory:
     """The history of an execution, as far as it has been read.
 
     Args:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowy._call_sites import CallSite, SourceLine, located
-from flowy._decider.history import History, NewEvent, Turn
+from flowy._decider.history import NewEvent, ReplayedHistory, Turn
 from flowy._decisions import Decision, start_timer
 from flowy._determinism.differences import explained
 from flowy._payloads.text import HISTORY_LIMIT, LONG_HISTORY
@@ -36,7 +36,7 @@ class Turns:
 
     def __init__(
         self,
-        history: History,
+        history: ReplayedHistory,
         outbox: Outbox,
         workflow_id: str,
         pause: Callable[[], None] | None,

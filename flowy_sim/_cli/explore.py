@@ -32,6 +32,7 @@ Examples:
   flowy-sim explore shop:Order 42 --signal approve --fault cancel-request
   flowy-sim explore --decider shop:decide --worker shop:work --start order:1
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
+  flowy-sim explore shop.checks:no_order_is_lost --report order.html
   flowy-sim explore shop.orders:Order 42 --shard 3/16 --json > shard-3.json
   flowy-sim explore --merge shard-*.json
 
@@ -313,6 +314,8 @@ def _check(options: ExploreOptions) -> None:
 
     if options.redact and options.report is None:
         raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    if options.report is not None and options.merge:
+        raise click.UsageError("--merge makes no runs that a page could show; leave --report out.")
     if options.report is not None and not options.report.absolute().parent.is_dir():
         raise click.UsageError(f"The folder of the report does not exist: {options.report}")
     if options.shard is not None:
@@ -401,7 +404,7 @@ def _executor(name: str | None) -> Iterator[Executor | None]:
         yield executor
 
 
-class _Subject(NamedTuple):
+class _Explored(NamedTuple):
     """What is explored.
 
     Attributes:
@@ -419,7 +422,7 @@ class _Subject(NamedTuple):
     stubbed: list[str]
 
 
-def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
+def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Explored:
     """Return the test or the workflow that the arguments name."""
     from flowy._cli import parse_argument
     from flowy._start import encode_arguments
@@ -433,7 +436,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
-        return _Subject(
+        return _Explored(
             loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
         )
     cancel = None if options.cancel is None else program.read_cancel(options.cancel)
@@ -446,7 +449,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
             )
         activities = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
-        return _Subject(words[0], function, invariants, {"activities": activities}, [])
+        return _Explored(words[0], function, invariants, {"activities": activities}, [])
     target = find(words, options.activities)
     encode_arguments(target.workflow, target.arguments, {})  # It refuses what `start` would.
     test = WorkflowTest(
@@ -460,7 +463,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
+    return _Explored(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
 
 
 def _program(
@@ -526,7 +529,7 @@ def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
             yield Signal(name, text or None)
 
 
-def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
+def _introduction(subject: _Explored, faults: list[InjectedFault], options: ExploreOptions) -> str:
     from flowy_sim.faults import EVERYDAY
 
     lines = [f"Exploring {subject.name}."]

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import Number, WholeNumber, read_stubs, stub
+from flowy_sim._cli.options import Number, WholeNumber, code, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
+from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
@@ -217,6 +219,7 @@ class _FromEnvironment(click.Command):
     type=WholeNumber(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
+@code
 @click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
@@ -228,6 +231,7 @@ def serve(
     accept_loss: bool,
     grace: int,
     no_console: bool,
+    packages: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
@@ -280,7 +284,12 @@ def serve(
         else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
     )
     server = Server(
-        listener, settings, open_journal, observers, grace, None if no_console else console
+        listener,
+        settings,
+        open_journal,
+        observers,
+        grace,
+        None if no_console else partial(console, packages=packages, make_test=zipped_test),
     )
     try:
         if not command:

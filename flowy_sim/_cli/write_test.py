@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
 if TYPE_CHECKING:
+    from flowy_sim._console.drawn import Job
     from flowy_sim.testing._histories import LoadedHistory
     from flowy_sim.testing._test_writer import TestedCode
 
@@ -142,3 +145,32 @@ def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
         _histories.save(beside, history.events, history.execution)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def zipped_test(job: Job, name: str, code: str, is_workflow: bool) -> bytes:
+    """Return a ZIP file with a test and its history, for the console.
+
+    Args:
+        job: the run to repeat.
+        name: the name of the files, without an ending.
+        code: where the code to test is imported from, such as ``shop.orders:Order``.
+        is_workflow: whether it is a flowy workflow, and not code that polls by itself.
+
+    Raises:
+        HistoryError: the execution of the history is still open.
+    """
+    from flowy._client import Execution
+    from flowy_sim._events.history import History
+    from flowy_sim.testing import _histories, _test_writer
+
+    history = _histories.LoadedHistory(
+        History(job.recorded.history()), Execution(job.workflow_id, job.run_id)
+    )
+    module, _, attribute = code.partition(":")
+    target = _test_writer.TestedCode(module, attribute, is_workflow)
+    test = _test_writer.write_test(history, target, Path(f"{name}.py"))
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}.py", test.encode())
+        archive.writestr(f"{name}.json", _histories.written(*history).encode())
+    return packed.getvalue()

@@ -13,7 +13,7 @@ from flowy_sim._engine.tokens import ACTIVITY, TaskToken
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 #: The settings that every activity task needs, with the type's default for each, in the order in
 #: which the service checks them.
@@ -28,7 +28,7 @@ _OPTIONAL = {"taskPriority": "defaultTaskPriority"}
 
 
 def schedule_activity_task(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out ScheduleActivityTask; return the cause if it fails.
 
@@ -70,7 +70,7 @@ def schedule_activity_task(
 
 
 def request_cancel_activity_task(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out RequestCancelActivityTask; return the cause if it fails.
 

@@ -18,7 +18,7 @@ from flowy_sim._engine.visibility import Visibility
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
     from flowy_sim._engine.life_cycles import ActivityTask, DecisionTask
 
 DAY = 24 * 60 * 60 * 1000
@@ -65,7 +65,7 @@ class Domain:
         self.activity_lists: TaskLists[ActivityTask] = TaskLists(
             queues.ACTIVITY, self.name, engine.choose, engine.arrivals
         )
-        self.open_executions: dict[str, Execution] = {}
+        self.open_executions: dict[str, WorkflowExecution] = {}
         self.visibility = Visibility(limits)
         self.started = 0
         self.closed = 0

@@ -26,7 +26,7 @@ _SUMMARY = (
 )
 
 
-class Execution:
+class WorkflowExecution:
     """One run of a workflow.
 
     What the history contains is read from the history. The attributes are indexes into it, so that

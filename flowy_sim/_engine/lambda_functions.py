@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowy_sim._engine.decision_tasks import trigger
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import LambdaTask
 
 logger = logging.getLogger("flowy_sim.lambda_functions")
@@ -105,7 +105,7 @@ class LambdaError(Exception):
 
 
 def schedule_lambda_function(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out ScheduleLambdaFunction; return the cause if it fails at once."""
     engine = execution.engine

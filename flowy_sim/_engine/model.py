@@ -35,6 +35,24 @@ def enum(shape_name: str) -> tuple[str, ...]:
     return tuple(cast("list[str]", service_model().shape_for(shape_name).enum))
 
 
+@lru_cache(maxsize=128)
+def event_attributes_key(event_type: str) -> str:
+    """Return the member of a wire event that holds the attributes of its type."""
+    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
+
+
+@lru_cache(maxsize=128)
+def decision_attributes_key(decision_type: str) -> str:
+    """Return the member of a decision that holds the attributes of its type."""
+    return f"{decision_type[0].lower()}{decision_type[1:]}DecisionAttributes"
+
+
+@cache
+def decision_members(decision_type: str) -> frozenset[str]:
+    """Return the names of the attributes that a decision of some type can have."""
+    return frozenset(service_model().shape_for(f"{decision_type}DecisionAttributes").members)
+
+
 # History events, kept small.
 #
 # An event is a plain tuple: its time in milliseconds, the name of its type, then one value for each
@@ -101,7 +119,7 @@ class EventType:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.attributes_key = name[0].lower() + name[1:] + "EventAttributes"
+        self.attributes_key = event_attributes_key(name)
         shape = service_model().shape_for("HistoryEvent").members[self.attributes_key]
         self.members = tuple(sorted(shape.members))
         self.position = {member: FIRST_MEMBER + i for i, member in enumerate(self.members)}

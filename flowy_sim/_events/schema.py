@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from flowy_sim._engine import life_cycles
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
+from flowy_sim._engine.model import event_attributes_key
 
 Attributes = Mapping[str, Any]
 
@@ -126,15 +126,9 @@ class EventSchema:
         return bool(self.decision) and self.name.endswith("Failed") and not self.close_status
 
 
-@lru_cache(maxsize=128)
-def attributes_key(event_type: str) -> str:
-    """Return the member of a wire event that holds the attributes of its type."""
-    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
-
-
 def attributes_of(event: Mapping[str, Any]) -> Attributes:
     """Return the attributes of a wire event."""
-    attributes: Attributes = event.get(attributes_key(event["eventType"]), {})
+    attributes: Attributes = event.get(event_attributes_key(event["eventType"]), {})
     return attributes
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, overload
 
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import Event
 from flowy_sim._engine.restore import Restore
 from flowy_sim._simulation.settings import Settings
@@ -78,7 +78,7 @@ def read_domain_ids(connection: Connection) -> dict[tuple[int, str], int]:
 
 def read_engines(
     connection: Connection, engines: Mapping[int, Engine], *, whole: bool = False
-) -> dict[int, list[Execution]]:
+) -> dict[int, list[WorkflowExecution]]:
     """Restore engines from a file; afterwards their changes are tracked.
 
     Args:
@@ -104,8 +104,8 @@ def read_engines(
         if state["started"] > MOST_STARTED:
             raise ValueError(f"a domain has had {state['started']} executions")
         domains[number] = None if restore is None else (restore, restore.domain(**state))
-    executions: dict[tuple[int, int], Execution] = {}
-    closed: dict[Execution, tuple[Restore, dict[str, Any], list[str]]] = {}
+    executions: dict[tuple[int, int], WorkflowExecution] = {}
+    closed: dict[WorkflowExecution, tuple[Restore, dict[str, Any], list[str]]] = {}
 
     def rows(table: str) -> Iterator[tuple[Restore, Domain, int, Row]]:
         place = schema.COLUMNS[table].index("domain")

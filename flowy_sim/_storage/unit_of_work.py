@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from typing import Any, Self
 
 from flowy_sim._engine.engine import OUTLIVING, Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import ActivityTask, OpenItem
 from flowy_sim._engine.model import Event
 from flowy_sim._engine.queues import Effect
@@ -125,7 +125,7 @@ class UnitOfWork:
     def put_execution(
         self,
         row: ExecutionRow,
-        execution: Execution,
+        execution: WorkflowExecution,
         places: Mapping[str, int] | None = None,
         closed_before: int = 0,
     ) -> None:
@@ -196,11 +196,11 @@ class StoredEngine:
     def __init__(self, number: int, engine: Engine) -> None:
         self.number = number
         self.engine = engine
-        self._referred: Counter[Execution] = Counter()
-        self._forgotten: dict[Execution, None] = {}
+        self._referred: Counter[WorkflowExecution] = Counter()
+        self._forgotten: dict[WorkflowExecution, None] = {}
 
     @classmethod
-    def restored(cls, number: int, engine: Engine, forgotten: Iterable[Execution]) -> Self:
+    def restored(cls, number: int, engine: Engine, forgotten: Iterable[WorkflowExecution]) -> Self:
         """Return an engine that has just been read from the file.
 
         Args:
@@ -227,7 +227,7 @@ class StoredEngine:
         unit.put("engines", self.number, simulation, encode(engine.region), engine.now)
         ids, number = unit.ids, self.number
 
-        def row(execution: Execution) -> ExecutionRow:
+        def row(execution: WorkflowExecution) -> ExecutionRow:
             return ids.domain(number, execution.domain.name), execution.number
 
         for domain in changes.domains:
@@ -263,14 +263,14 @@ class StoredEngine:
                 left -= len(execution)
 
 
-def _outlived(effect: Effect) -> set[Execution]:
+def _outlived(effect: Effect) -> set[WorkflowExecution]:
     """Return the executions that an effect refers to even when they are closed."""
     if effect.kind not in OUTLIVING:
         return set()
     return {
         execution_of(argument)
         for argument in effect.arguments
-        if isinstance(argument, Execution | OpenItem)
+        if isinstance(argument, WorkflowExecution | OpenItem)
     }
 
 

@@ -47,10 +47,15 @@ def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) ->
     Raises:
         OSError: the file cannot be written.
     """
+    path.write_text(written(events, execution), encoding="utf-8")
+
+
+def written(events: Sequence[Event], execution: Execution = UNKNOWN) -> str:
+    """Return a history as `save` writes it."""
     ids = {"workflowId": execution.workflow_id, "runId": execution.run_id}
     known = {} if execution == UNKNOWN else ids
     text = json.dumps({**known, "events": events}, default=iso, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    return f"{text}\n"
 
 
 def load(path: Path) -> LoadedHistory:

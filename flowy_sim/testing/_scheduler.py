@@ -27,9 +27,8 @@ from flowy_sim.faults._fault import (
     is_injected,
 )
 from flowy_sim.testing._delayed_calls import DelayedCalls
-from flowy_sim.testing._fault_effects import PATCH, FaultEffects
-from flowy_sim.testing._function_faults import StrikableFunctions
-from flowy_sim.testing._loop_pool import LoopPool
+from flowy_sim.testing._fault_effects import PATCH, FaultEffects, StrikableFunctions
+from flowy_sim.testing._loop_pools import LoopPool
 from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._run import history
 from flowy_sim.testing._worker_client import GRACE, LOOK, WorkerClient

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowy_sim._events.schema import attributes_key
+from flowy_sim._engine.model import event_attributes_key
 from flowy_sim.verify._instants import LATENESS
 from flowy_sim.verify._recording import Event, Recording, milliseconds
 
@@ -109,7 +109,7 @@ class Comparison:
         if got["eventType"] != event.type:
             yield "eventType", event.type, got["eventType"]
             return
-        attributes = dict(got.get(attributes_key(event.type), {}))
+        attributes = dict(got.get(event_attributes_key(event.type), {}))
         if event.type == "DecisionTaskScheduled" and self._before_waiting_was_written:
             attributes.pop("scheduleToStartTimeout", None)
         yield from self._members("", event.attributes, attributes)

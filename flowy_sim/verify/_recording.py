@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flowy_sim._engine.model import service_model
-from flowy_sim._events.schema import attributes_key
+from flowy_sim._engine.model import event_attributes_key, service_model
 from flowy_sim.verify._shapes import (
     MalformedHistoryError,
     check_extras,
@@ -262,7 +261,7 @@ def _event(listed: Any) -> Event:
     shape = service_model().shape_for("HistoryEvent")
     check_shape(shape, listed, "An event", required=("eventId", "eventType"))
     event_id, event_type = listed["eventId"], listed["eventType"]
-    key = attributes_key(event_type)
+    key = event_attributes_key(event_type)
     modelled = shape.members.get(key)
     name = f"Event {event_id} ({event_type})"
     attributes = listed.get(key) or {}

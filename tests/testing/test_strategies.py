@@ -136,6 +136,20 @@ def test_histories_shrink_to_the_simplest_one() -> None:
     assert "DecisionTaskTimedOut" not in types
 
 
+@pytest.mark.parametrize("to_decide", [False, True])
+def test_a_test_that_fails_with_a_history_tells_its_story(to_decide: bool) -> None:
+    @settings(derandomize=True, database=None)
+    @given(histories(Order, to_decide=to_decide))
+    def fails(events: list[Event]) -> None:
+        raise AssertionError
+
+    with pytest.raises(AssertionError) as raised:
+        fails()
+    told = "\n".join(raised.value.__notes__)
+    assert "What happened:\n       0 s  order-1 starts with " in told
+    assert ("The decider knows the first 3 of 5 events." in told) == to_decide
+
+
 def test_a_machine_sends_signals_and_ends_what_waits() -> None:
     class Approvals(WorkflowMachine):
         workflow = Approval
