@@ -261,7 +261,7 @@ class _Run:
         options: RunOptions,
         report: RunReport,
     ) -> None:
-        from flowy_sim.testing._stub_usage import StubUsage
+        from flowy_sim.testing._coverage import StubUsage
 
         self._target = target
         self._loops = loops
