@@ -121,9 +121,11 @@ class TimerQueue:
             return self._ready_at
         earliest = None
         for heap in self._all_heaps:
-            instant = self._next_of(heap) if heap else None
-            if instant is not None and (earliest is None or instant < earliest):
-                earliest = instant
+            # As `_next_of`, without its call: each call to the service asks several times.
+            while heap and heap[0][1] not in self._alive:
+                heapq.heappop(heap)
+            if heap and (earliest is None or heap[0][0] < earliest):
+                earliest = heap[0][0]
         self.none_before = inf if earliest is None else earliest
         return earliest
 

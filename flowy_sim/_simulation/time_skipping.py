@@ -205,13 +205,13 @@ class TimeSkipping:
                 polls take none: time would pass for a client that only looks.
         """
         is_poll = operation in POLLS
-        has_changed = bool(reply.get("taskToken")) if is_poll else not operation.startswith(QUERIES)
+        if not is_poll and operation.startswith(QUERIES):
+            return
+        has_changed = not is_poll or bool(reply.get("taskToken"))
         if region is not None and has_changed:
             self.take_time(region)
         if is_poll:
-            self._changes += bool(reply.get("taskToken"))
-        elif operation.startswith(QUERIES):
-            return
+            self._changes += has_changed
         elif operation != HEARTBEAT:
             self._changes += 1
             if self._polls:

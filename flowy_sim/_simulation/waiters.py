@@ -131,7 +131,8 @@ class Threads:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
-        exact = exact or threading.current_thread() is self.runner
+        # With 0 seconds the call is exact anyway.
+        exact = exact or (poll_seconds > 0 and threading.current_thread() is self.runner)
         with self.lock:
             poller = self.current()
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)

@@ -106,7 +106,7 @@ class FaultEffects:
             cls = registry.activities.get((named["name"], named["version"]))
             owner: Any = cls
             if cls is not None and issubclass(cls, StubbedActivity):
-                owner = cls.stub.cls
+                owner = cls.original
             if owner is not None:
                 found = raised(owner.run, owner)
         names = found or ("RuntimeError",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -322,6 +323,10 @@ class StubDispatch:
             for member in TIMEOUTS.values()
         }
         return limits_before_start(settings)
+
+
+TAKES_TURNS: ContextVar[StubDispatch] = ContextVar("takes turns")
+"""The stub dispatch of the runner that takes turns in this thread."""
 
 
 class ChildOutcome(NamedTuple):

@@ -24,7 +24,7 @@ from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._stub_dispatch import TAKES_TURNS, StubDispatch
 
 _LONGEST_RESCHEDULING = 24 * 3600 * 1000
 _LEAST_RESCHEDULED = 2
@@ -319,6 +319,7 @@ class TurnLoop:
         threads = self._simulation.threads
         before, threads.runner = threads.runner, threading.current_thread()
         _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
+        takes_turns = TAKES_TURNS.set(self._stub_dispatch)
         frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
         try:
             with self._scheduler.worker_pools.loop_environment(), frozen as follow:
@@ -328,6 +329,7 @@ class TurnLoop:
             self._is_active = False
             threads.runner = before
             _AT_CHECKPOINTS.pop()
+            TAKES_TURNS.reset(takes_turns)
 
 
 @contextmanager

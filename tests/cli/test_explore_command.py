@@ -258,6 +258,7 @@ def test_a_page_about_the_exploration_is_written_on_request(invoke: Invoke, tmp_
     [
         (["--redact"], "add --report FILE"),
         (["--report", "nowhere/page.html"], "The folder of the report does not exist"),
+        (["--report", "page.html", "--merge"], "leave --report out"),
     ],
 )
 def test_a_page_that_cannot_be_written_is_refused_at_once(

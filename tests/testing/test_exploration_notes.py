@@ -48,7 +48,7 @@ def test_conditions_that_were_true_in_no_run_are_reported(processes: int) -> Non
     found = find(images, faults=[WorkerDies()], processes=processes)
     assert found.met["the workflow fails"] > 0
     assert found.never_met == ["a photograph is resized ten times"]
-    assert found.notes()[-1] == "Never true: a photograph is resized ten times"
+    assert "Never true: a photograph is resized ten times" in found.notes()
 
 
 def test_a_condition_that_must_happen_fails_the_test_if_it_does_not() -> None:
