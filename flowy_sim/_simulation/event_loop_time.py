@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from math import ceil, inf
 from typing import Any, Protocol
 
+from flowy_sim._simulation.clock_ahead import really_monotonic
+
 _NANOSECOND = 1e-6
 """In milliseconds: what rounding may add to the time that a loop waits."""
 
@@ -59,7 +61,7 @@ def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterato
         yield
         return
     adopted: Any = loop
-    clock = _LoopClock(loop.time, running)
+    clock = _LoopClock(running)
     really_select = selector.select
     adopted.time = clock.time
     selector.select = _Select(really_select, running)
@@ -78,8 +80,7 @@ def follows_simulation(loop: asyncio.AbstractEventLoop) -> bool:
 class _LoopClock:
     """The time of an event loop: real until it first sleeps virtually, then simulated."""
 
-    def __init__(self, real: Callable[[], float], running: Running) -> None:
-        self._real = real
+    def __init__(self, running: Running) -> None:
         self._running = running
         self._ahead = 0.0
         self._began: tuple[float, int] | None = None
@@ -88,11 +89,11 @@ class _LoopClock:
         """Return the time in seconds, since an arbitrary instant."""
         sleeper = self._running()
         if sleeper is None:
-            return self._real() + self._ahead
+            return really_monotonic() + self._ahead
         if self._began is None:
-            self._began = self._real(), sleeper.now()
+            self._began = really_monotonic(), sleeper.now()
         seconds = self._began[0] + (sleeper.now() - self._began[1]) / 1000
-        self._ahead = seconds - self._real()
+        self._ahead = seconds - really_monotonic()
         return seconds
 
 
