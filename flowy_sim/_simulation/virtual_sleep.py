@@ -123,7 +123,11 @@ class _Sleepers:
 def _sleep(seconds: float, /) -> None:
     sleeper = _sleepers.running()
     caller = sys._getframe().f_back  # None if it is the function of a thread, or a strand.
-    if sleeper is None or seconds < 0 or (caller and caller.f_globals["__name__"] in REALLY_WAIT):
+    if (
+        sleeper is None
+        or seconds < 0
+        or (caller is not None and caller.f_globals.get("__name__") in REALLY_WAIT)
+    ):
         really_sleep(seconds)
     else:
         sleeper.sleep(seconds)
