@@ -130,7 +130,7 @@ def _save(url: str, download: Callable[[], bytes], path: Path) -> None:
         raise click.ClickException(f"{url} is not a flowy-sim server ({error})") from error
     except OSError as error:
         raise click.ClickException(
-            f"{url} cannot be reached ({error}); start it with 'flowy-sim serve'"
+            f"{url} cannot be reached: {error.strerror or error}; start it with 'flowy-sim serve'"
         ) from error
 
 
@@ -146,6 +146,7 @@ def _write(content: bytes, output: Path | None) -> None:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
     finally:
         written.unlink(missing_ok=True)
+    click.echo(f"Wrote {output}.")
 
 
 _IMPORT_EXAMPLE = """\b

@@ -123,7 +123,8 @@ class Scheduler:
         pools = self.worker_pools.pools
         changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
         waiting = self.worker_client.waiting()
-        order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
+        first = self._next % len(pools) if pools else 0
+        order = (*range(first, len(pools)), *range(first))
         ready = [index for index in order if pools[index].is_ready(waiting)]
         if not ready and self.worker_pools.has_loops:
             unknown = waiting.difference(*(pool.lists for pool in pools))

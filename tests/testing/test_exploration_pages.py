@@ -126,6 +126,7 @@ def test_a_fault_is_marked_on_the_timeline_of_the_execution_that_it_struck(
     assert sorted(len(run.faults) for run in failing.runs) == [0, 1]
 
 
+@pytest.mark.slow
 def test_points_of_a_long_run_are_thinned_but_faults_are_kept() -> None:
     def many(runner: Runner) -> None:
         charged: list[str] = []
