@@ -46,7 +46,7 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 _NAME = re.compile(r"[\w.:-]*\d[\w.:-]*|\w+-[\w.:-]+")
 """The name of an execution, activity or timer, such as ``order-7`` or ``charge-1.2``."""
 
-_OF_WORKER = re.compile(r"^\w[\w ]* \(.+?\)(?: at .+?)?: ")
+_OF_WORKER = re.compile(r"^\w[\w ]* \((.+?)\)(?: at .+?)?: ")
 """The beginning of a fault that strikes a worker with a task, such as ``worker 1 (charge-1): ``."""
 
 Attributes = Mapping[str, Any]
@@ -107,9 +107,8 @@ class RunStory:
         self.update(runner)
         now = runner.simulation.clock.milliseconds
         self._lines.append(StoryLine(now, _ACCIDENT, f"! {words}"))
-        with_task, client = _OF_WORKER.match(words), runner.scheduler.worker_client
-        task = client.task or (client.held.call.task if client.held is not None else None)
-        run_id = task["workflowExecution"]["runId"] if with_task and task else ""
+        about = _OF_WORKER.match(words)
+        run_id = _struck_execution(runner, about[1]) if about is not None else ""
         self.accidents.append(Accident(now, _OF_WORKER.sub("", words), run_id))
 
     def news(self) -> list[str]:
@@ -188,6 +187,27 @@ def _are_related(word: str, other: str) -> bool:
 
 def _words(line: str) -> set[str]:
     return set(_WORD.findall(line.lower().replace("_", " "))) - _PHRASES
+
+
+def _struck_execution(runner: Runner, about: str) -> str:
+    """Return the run ID of the execution whose worker a fault has struck; empty if it is not known.
+
+    Args:
+        runner: runs it.
+        about: the ID of the activity, or of the execution, that the worker was busy with.
+    """
+    client = runner.scheduler.worker_client
+    task = client.task or (client.held.call.task if client.held is not None else None)
+    if task:
+        return str(task["workflowExecution"]["runId"])
+    # An answer that was held back is sent later, when no worker has a task.
+    found = [
+        each.run_id
+        for each in runner.simulation.engine().executions.values()
+        if about == each.workflow_id
+        or any(about == task.activity_id for task in each.activities.values())
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _left_out(lines: int) -> str:
