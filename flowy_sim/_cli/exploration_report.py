@@ -38,8 +38,7 @@ def lines(found: Exploration, is_one_run: bool) -> Iterator[str]:
     if found.unreached:
         yield f"Note: {found.describe_unreached()}."
     if not is_one_run:
-        for note in found.notes():
-            yield from wrap(note, _WIDTH, subsequent_indent="    ")
+        yield from _notes(found.notes())
     yield from _endings(found.endings)
 
 
@@ -63,10 +62,20 @@ def as_data(found: Exploration, shard: str | None) -> Report:
         "struck": found.struck,
         "never_struck": found.never_struck,
         "conditions": found.met,
+        "code": found.code
+        and {
+            file.path: {
+                "lines": file.lines,
+                "lines_never_run": file.lines_never_run,
+                "branches_never_taken": file.branches_never_taken,
+            }
+            for file in found.code
+        },
         "failure": failure
         and {
             "error": f"{type(failure.error).__name__}: {failure.error}",
             "story": failure.story,
+            "logged": failure.output,
             "repeat": failure.repeat,
             "repeats": failure.repeatable,
         },
@@ -130,12 +139,32 @@ def _merged(reports: Sequence[Report]) -> Report:
         "shards": of,
         "missing": missing,
         "endings": sum((Counter(report["endings"]) for report in reports), Counter()),
+        "code": _merged_code([report["code"] for report in reports if report["code"]]),
         "failure": failures[0] if failures else None,
         "failed": len(failures),
     }
 
 
+def _merged_code(measured: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what no shard has run, of each file that any of them has measured."""
+    merged: dict[str, Any] = {}
+    for path in sorted({path for code in measured for path in code}):
+        parts = [code[path] for code in measured if path in code]
+        merged[path] = {
+            name: sorted(set.intersection(*({*map(_hashable, each[name])} for each in parts)))
+            for name in parts[0]
+        }
+    return merged
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _text(merged: Report) -> Iterator[str]:
+    from flowy_sim.explore._code_coverage import CoveredFile, never_run
+    from flowy_sim.explore._report import as_notes
+
     failure = merged["failure"]
     part = "all of the space" if merged["complete"] else f"{merged['share']:.1%} of the space"
     made = f"{merged['runs']:,} runs and {merged['states']:,} states in {merged['shards']} shards"
@@ -149,7 +178,14 @@ def _text(merged: Report) -> Iterator[str]:
     if merged["missing"]:
         yield f"Note: the reports of these shards are missing: {_and(merged['missing'])}."
     if failure is None:
+        files = [CoveredFile(path, **each) for path, each in merged["code"].items()]
+        yield from _notes(as_notes(never_run(files)))
         yield from _endings(Counter(merged["endings"]))
+
+
+def _notes(notes: Iterable[str]) -> Iterator[str]:
+    for note in notes:
+        yield from wrap(note, _WIDTH, subsequent_indent="    ")
 
 
 def _endings(endings: Counter[str]) -> Iterator[str]:
@@ -158,7 +194,8 @@ def _endings(endings: Counter[str]) -> Iterator[str]:
     for ending, count in endings.most_common(_MOST_ENDINGS):
         yield f"{count:>8,}  {ending}"
     if len(endings) > _MOST_ENDINGS:
-        yield f"          and in {len(endings) - _MOST_ENDINGS} other ways"
+        others = len(endings) - _MOST_ENDINGS
+        yield f"          and in {others} other way{'s' * (others > 1)}"
 
 
 def _and(numbers: Iterable[int]) -> str:

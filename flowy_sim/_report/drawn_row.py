@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from flowy._safe_text import safe_text
 from flowy_sim._events.schema import (
     CANCELED,
     CHILD,
@@ -113,6 +114,7 @@ class RowDrawing:
     """
 
     def __init__(self, timeline: Timeline, now: int | None, heartbeats: Mapping[int, int]) -> None:
+        self._timeline = timeline
         self.at, self.length, self.axis = _moments(timeline, now)
         self._beats: dict[int, int] = {}
         if self.axis == "time":
@@ -138,6 +140,28 @@ class RowDrawing:
             [piece for span in row.spans for piece in self._pieces(span, row)],
             [cap for span in row.spans for cap in self._caps(span, row)],
             child,
+        )
+
+    def draw_fault(self, instant: int, words: str) -> DrawnRow:
+        """Return what shows that a fault was injected, at an instant since the epoch."""
+        times = self._timeline.times
+        before = [each for each, time in times.items() if time <= instant]
+        event_id = before[-1] if before else self._timeline.events[0]
+        at = self.at[event_id]
+        if self.axis == "time":
+            at = min(max(instant - times[self._timeline.events[0]], 0), self.length)
+        label, spoken = f"! {safe_text(words)}", "injected fault"
+        return DrawnRow(
+            label,
+            event_id,
+            INSTANT,
+            "failed",
+            spoken,
+            spoken,
+            False,
+            [event_id],
+            [Piece("point failed", at, at)],
+            [Cap(at, "failed")],
         )
 
     def _end(self, span: Span) -> int:

@@ -52,6 +52,7 @@ class ReportedRun(NamedTuple):
         source: where it comes from, such as the name of a file.
         verdict: ``passed`` or ``failed``, of a test.
         awaited: the names of signals that it waits for, which no history tells.
+        faults: faults that were injected: when, in milliseconds since the epoch, and which.
     """
 
     events: Sequence[Mapping[str, Any]]
@@ -62,10 +63,20 @@ class ReportedRun(NamedTuple):
     source: str = ""
     verdict: str = ""
     awaited: Sequence[str] = ()
+    faults: Sequence[tuple[int, str]] = ()
+
+    def redacted(self) -> ReportedRun:
+        """Return it without inputs, results and details."""
+        return self._replace(events=redacted(self.events))
 
 
 def page(
-    runs: Iterable[ReportedRun], title: str, notes: Sequence[str] = (), *, redact: bool = False
+    runs: Iterable[ReportedRun],
+    title: str,
+    notes: Sequence[str] = (),
+    *,
+    redact: bool = False,
+    explorations: Sequence[object] = (),
 ) -> str:
     """Return a page about runs.
 
@@ -74,14 +85,16 @@ def page(
         title: the title of the page.
         notes: sentences about it, such as what was left out.
         redact: whether to leave out inputs, results and details, and say so.
+        explorations: the views of explorations, which are shown before the runs; see
+            `flowy_sim._report.exploration.page`.
 
     Raises:
         ValueError: the events of a run are not events of a history.
     """
     shown = list(runs)
     if redact:
-        shown = [run._replace(events=redacted(run.events)) for run in shown]
-    alone = len(shown) == 1
+        shown = [run.redacted() for run in shown]
+    alone = len(shown) == 1 and not explorations
     views = [RunView(run, "" if alone else f"r{number}") for number, run in enumerate(shown, 1)]
     _relate(views)
     return (
@@ -89,6 +102,7 @@ def page(
         .get_template("report.html")
         .render(
             runs=views,
+            explorations=explorations,
             notes=notes,
             title=safe_text(title),
             style=asset("report.css"),
@@ -134,6 +148,7 @@ class RunView:
         anchor: what the anchors of the run begin with, if there are several on the page.
         now: the current time of an open execution, in milliseconds since the epoch.
         heartbeats: the last heartbeats of its activities; see `Picture`.
+        after: the last event that the page has already; its table has those after it.
     """
 
     def __init__(
@@ -142,6 +157,7 @@ class RunView:
         anchor: str = "",
         now: int | None = None,
         heartbeats: Mapping[int, int] = MappingProxyType({}),
+        after: int = 0,
     ) -> None:
         events = sorted(run.events, key=lambda event: int(event["eventId"]))
         timeline = read(events, run.awaited)
@@ -167,9 +183,9 @@ class RunView:
         self.relatives: list[tuple[str, str, str]] = []
         self.story = [safe_text(line) for line in run.story]
         self.problems = timeline.problems
-        self.picture = Picture(timeline, now if is_open else None, heartbeats)
+        self.picture = Picture(timeline, now if is_open else None, heartbeats, run.faults)
         self.payloads = _payloads(events, is_open=is_open)
-        rows, self._whole = event_rows(events, timeline)
+        rows, self._whole = event_rows(events, timeline, after)
         self.events_cut = sum(row.is_cut for row in rows)
         self.chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
 
@@ -239,6 +255,7 @@ def environment(*packages: str) -> Environment:
     )
     environment.filters["harmless"] = lambda text: safe_text(text, LABEL)
     environment.filters["harmless_lines"] = safe_lines
+    environment.filters["isolated"] = _isolated
     environment.filters["text"] = _text
     environment.filters["digest"] = _digest
     return environment
@@ -265,6 +282,15 @@ def _text(text: str) -> Markup:
     from markupsafe import Markup
 
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - It is escaped.
+
+
+def _isolated(name: str) -> Markup:
+    """Return a name that does not turn the text around it, which text in ASCII never does."""
+    from markupsafe import Markup
+
+    shown = safe_text(name, LABEL)
+    written = Markup("{}") if shown.isascii() else Markup("<bdi>{}</bdi>")
+    return written.format(shown)
 
 
 def _digest(text: str) -> str:

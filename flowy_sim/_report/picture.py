@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -128,11 +129,11 @@ class Picture:
             picture ends with; None if it ends with the last event.
         heartbeats: when each activity that a worker has sent its last heartbeat, in milliseconds
             since the epoch, by the event that scheduled it.
+        faults: faults that were injected: when, in milliseconds since the epoch, and which.
 
     Attributes:
         length: its length in milliseconds, or in events if no time passes.
         folds: the idle times that are folded.
-        sections: bands of rows and groups, from top to bottom.
         ticks: the marks of its axis.
         axis: what the axis shows: ``time`` or ``event``.
     """
@@ -142,6 +143,7 @@ class Picture:
         timeline: Timeline,
         now: int | None = None,
         heartbeats: Mapping[int, int] = MappingProxyType({}),
+        faults: Iterable[tuple[int, str]] = (),
     ) -> None:
         self._timeline = timeline
         self._drawing = RowDrawing(timeline, now, heartbeats)
@@ -149,9 +151,16 @@ class Picture:
         self.folds = folds(timeline, self.length) if self.axis == "time" else []
         self._scale = Scale(self.length, self.folds)
         self.ticks = list(self._ticks())
-        self._groups = _grouped(timeline.rows)
-        self.rows = [self._drawing.draw(row) for row in timeline.rows]
-        self.sections = list(self._sections())
+        self.rows = [
+            *(self._drawing.draw_fault(at, words) for at, words in faults),
+            *(self._drawing.draw(row) for row in timeline.rows),
+        ]
+        self._groups = [""] * (len(self.rows) - len(timeline.rows)) + _grouped(timeline.rows)
+
+    @cached_property
+    def sections(self) -> list[Band | Group]:
+        """Bands of rows and groups, from top to bottom."""
+        return list(self._sections())
 
     @property
     def bands(self) -> list[Band]:

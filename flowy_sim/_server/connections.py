@@ -9,6 +9,8 @@ a simulation needs more of a connection than ASGI offers.
   that is answered together is sent in one piece.
 - Nothing of a connection stays when it is closed: it has no timer of its own, and leaves no cycles
   of references. `Connections` looks at all of them from time to time.
+- From the moment that a connection begins to close, its transport is used no more, except to ask
+  whether it is closing and to close or abort it: uvloop refuses everything else.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class ClientIdentity(NamedTuple):
 
     Attributes:
         host: the address it calls from.
-        access_key: the id of its access key, or empty.
+        access_key: the ID of its access key, or empty.
         program: its ``User-Agent``.
         identity: what it calls itself in its polls, or empty.
     """
@@ -188,9 +190,9 @@ class Connection(asyncio.Protocol):
         shared = self.shared
         self._reader = RequestReader(host, shared.answering, shared.bodies, self._waiting)
         if len(shared.open) >= shared.most:
-            self._closes = True
+            self._end()
             self._reader.stop()
-            self._write(_TOO_MANY_CONNECTIONS, None)
+            self._write(_TOO_MANY_CONNECTIONS, HttpRequest(host))
             self._flush()
             transport.close()
             return
@@ -252,6 +254,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Write again."""
+        self._last = asyncio.get_running_loop().time()
         if self._writable is not None:
             self._writable.set()
             self._writable = None
@@ -259,6 +262,8 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Close the connection as soon as everything is answered; called by uvicorn."""
+        if self.transport.is_closing():
+            return
         if self._reader.request is not None:
             self._refuse(_STOPS)
             self._answer_waiting()
@@ -270,7 +275,7 @@ class Connection(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Give up the request that is not finished, or whose rest is discarded."""
-        if not self._reader.is_reading:
+        if not self._reader.is_reading or self.transport.is_closing():
             self.shared.unfinished.pop(self, None)
             self.transport.abort()
             return
@@ -279,7 +284,12 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self, since: float) -> None:
         """Close the connection if nothing has happened on it since an instant of the loop."""
-        if self._last < since and not (self._task or self._waiting or self._reader.request):
+        if self._last >= since:
+            return
+        if self._writable is not None or self.transport.is_closing():
+            # What is still to be sent never will be: the other side does not read.
+            self.transport.abort()
+        elif not (self._task or self._waiting or self._reader.request):
             self.transport.close()
 
     # Answers
@@ -299,6 +309,8 @@ class Connection(asyncio.Protocol):
 
     def _answer_waiting(self) -> None:
         """Answer the requests that wait, one after the other, until one has to wait longer."""
+        if self.transport.is_closing():
+            return
         while self._waiting and self._task is None and self._writable is None:
             request = self._waiting.popleft()
             if request.refusal is not None:
@@ -328,25 +340,27 @@ class Connection(asyncio.Protocol):
             elif (error := task.exception()) is not None:
                 _log.error("A request failed", exc_info=error)
                 self.transport.abort()
-            else:
+            elif not self.transport.is_closing():
                 response = task.result()
                 if response is not None:
-                    request.keeps_alive = request.keeps_alive and not self._closes
                     self._write(response, request)
                 elif not request.keeps_alive:
-                    self._closes = True
+                    self._end()
                 self._answer_waiting()
 
         task.add_done_callback(answered)
 
-    def _write(self, response: Response, request: HttpRequest | None) -> None:
-        if self.transport.is_closing():
-            return
-        if request is not None and not request.keeps_alive:
-            self._closes = True
-            self._waiting.clear()
-        self._parts.append(head_of(response.status, response.headers.items(), closes=self._closes))
-        if request is None or request.method != "HEAD":
+    def _end(self) -> None:
+        """Answer no more requests."""
+        self._closes = True
+        self._waiting.clear()
+
+    def _write(self, response: Response, request: HttpRequest) -> None:
+        if not request.keeps_alive:
+            self._end()
+        closes = self._closes and not self._waiting
+        self._parts.append(head_of(response.status, response.headers.items(), closes=closes))
+        if request.method != "HEAD":
             self._parts.append(response.body)
 
     def _flush(self) -> None:
@@ -368,7 +382,8 @@ class Connection(asyncio.Protocol):
     def _close_if_done(self) -> None:
         if not (self._closes or self.hung_up) or self._task or self._waiting:
             return
-        self._flush()
+        if self.transport.is_closing():
+            return
         if not self._reader.is_reading and not self.hung_up and self.transport.can_write_eof():
             # Something was left unread. To close now would reset the connection, and the client
             # might never see the response; what it still sends is discarded.

@@ -10,11 +10,11 @@ from contextlib import suppress
 from functools import partial
 from weakref import WeakKeyDictionary, WeakSet
 
-from flowy_sim._simulation.event_loop_time import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.time_skipping import Sleep
+from flowy_sim._simulation.virtual_sleep import follows_simulation
 
 _really_wait = threading.Condition.wait
 """It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
@@ -132,7 +132,8 @@ class Threads:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
-        exact = exact or threading.current_thread() is self.runner
+        # With 0 seconds the call is exact anyway.
+        exact = exact or (poll_seconds > 0 and threading.current_thread() is self.runner)
         with self.lock:
             poller = self.current()
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)

@@ -70,6 +70,7 @@ class Attempt:
         schedule: makes its choices.
         on_turn: called between turns; it may raise `PrunedError`.
         on_accident: called with a line of text when a fault strikes.
+        on_code: called with each class of a workflow, and each poll loop, before it runs.
 
     Attributes:
         runner: the runner that the test receives.
@@ -83,6 +84,7 @@ class Attempt:
         schedule: RecordingSchedule,
         on_turn: Callable[[Runner], None] | None = None,
         on_accident: Callable[[str], None] | None = None,
+        on_code: Callable[[object], object] | None = None,
     ) -> None:
         self.schedule = schedule
         self.error: BaseException | None = None
@@ -100,6 +102,8 @@ class Attempt:
         )
         # Replay at every decision: it finds the most, and is the fastest for short executions.
         self.runner.scheduler.worker_pools.suspended = SuspendedExecutions(0)
+        if on_code is not None:
+            self.runner.scheduler.worker_pools.on_code = on_code
         for each in setup.invariants:
             self.runner.invariant(each)
 

@@ -31,6 +31,7 @@ from flowy_sim.explore._processes import (
     usable_cores,
 )
 from flowy_sim.explore._report import Exploration, Observations
+from flowy_sim.explore._user_output import silenced
 
 _PART_SECONDS = 1.0
 """How long a worker explores before it reports."""
@@ -183,7 +184,7 @@ def explore_work(work: Work) -> PartReport:
     test, setup, observations = pickle.loads(work.subject)  # noqa: S301 - from our own parent
     explorer = Explorer(test, setup, work.seed, str, observations)
     explorer.states |= work.states
-    with undisturbed():
+    with undisturbed(), explorer.code, silenced():
         return explore_part(explorer, work.part, work.runs, work.seconds)
 
 

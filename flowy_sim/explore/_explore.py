@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace as dc_replace
 from functools import partial
 from os import PathLike
@@ -18,6 +19,7 @@ from flowy.activity import Activity
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._report.exploration import ReportedExploration, page
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
 from flowy_sim.explore._corpus import Corpus
@@ -27,9 +29,11 @@ from flowy_sim.explore._distribution import (
     parse_shard,
     pickled,
 )
+from flowy_sim.explore._evidence import Evidence, reported_exploration
 from flowy_sim.explore._explorer import Explorer, OnProgress, undisturbed
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
+from flowy_sim.explore._user_output import silenced
 from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
@@ -101,6 +105,8 @@ def find(
     must_happen: bool = False,
     full_story: bool = False,
     other_processes: bool = True,
+    quiet: bool = True,
+    report: str | PathLike[str] | Callable[[ReportedExploration], object] | None = None,
     **others: Any,
 ) -> Exploration:
     """Run a test in many orders and under many faults, and report how it fails.
@@ -139,6 +145,11 @@ def find(
         other_processes: whether to replay some histories in a child process with another hash
             seed, time zone, locale, environment and working directory, if the workflows can be
             imported there. That is done once for each workflow.
+        quiet: whether to suppress what is logged and printed in all runs but the one that fails,
+            whose output the failure shows. With `choices`, nothing is suppressed.
+        report: a file to write a page to: what was found, tried and covered, and when a run that
+            fails was lost. That takes some hundred more runs. Or a function that receives what
+            the page shows.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (activities,
             workflows, workers, freeze, …).
@@ -159,10 +170,17 @@ def find(
     others["seed"] = others.get("seed", 0) if seed is None else seed
     setup = make_setup(faults=faults, most_faults=most_faults, invariants=invariants, **others)
     repeat = repeat or partial(_call, test)
+    if report is not None:
+        observations = observations or Observations()
+        observations.record_outcomes()
+    publish = partial(_publish, test, setup, others["seed"], observations, report)
     explorer = Explorer(test, setup, others["seed"], repeat, observations, on_progress, full_story)
-    with undisturbed():
+    is_quiet = quiet and choices is None
+    with undisturbed(), explorer.code, silenced() if is_quiet else nullcontext():
         if choices is not None:
-            return explorer.repeat(parse_choices(choices))
+            found = explorer.repeat(parse_choices(choices))
+            publish(found)
+            return found
         kept = None if corpus is None else Corpus(Path(corpus), test, setup, shard)
         began = time.perf_counter()
         failure = None if kept is None else kept.resume(explorer)
@@ -188,11 +206,35 @@ def find(
     if other_processes and found.failure is None and (error := explorer.other_process.replay()):
         failure = Failure(error, (), (), "replay the history in another process", repeatable=True)
         found = dc_replace(found, failure=failure, complete=False)
+    publish(found)
     if must_happen and found.failure is None and part is None and found.never_met:
         raise AssertionError(
             f"this was true in none of {found.runs:,} runs: {'; '.join(found.never_met)}"
         )
     return found
+
+
+def _publish(
+    test: Test,
+    setup: Setup,
+    seed: int,
+    observations: Observations | None,
+    report: str | PathLike[str] | Callable[[ReportedExploration], object] | None,
+    found: Exploration,
+) -> None:
+    """Write a page about an exploration, or give it to a function."""
+    if report is None:
+        return
+    evidence = None
+    if found.failure is not None:
+        with undisturbed(), silenced():
+            evidence = Evidence(test, setup, seed, found.failure.choices)
+    name = getattr(test, "__name__", "test")
+    reported = reported_exploration(name, found, evidence, observations)
+    if callable(report):
+        report(reported)
+    else:
+        Path(report).write_text(page([reported], (), f"Exploring {name}"), encoding="utf-8")
 
 
 def _call(test: Test, written: str) -> str:
@@ -320,6 +362,8 @@ _LIMITS = (
     "must_happen",
     "full_story",
     "other_processes",
+    "quiet",
+    "report",
 )
 
 
@@ -339,6 +383,8 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "must_happen": partial(_checks.truth, "must_happen"),
     "full_story": partial(_checks.truth, "full_story"),
     "other_processes": partial(_checks.truth, "other_processes"),
+    "report": lambda given: given if given is None or callable(given) else Path(given),
+    "quiet": partial(_checks.truth, "quiet"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
 

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy_sim.explore._choices import Alternative, Deviation
+from flowy_sim.explore._code_coverage import Rows
 from flowy_sim.explore._explorer import Explorer
 from flowy_sim.explore._report import Exploration
 from flowy_sim.explore._story import headline
@@ -42,6 +43,7 @@ class PartReport(NamedTuple):
         states: the fingerprints of the states that were seen first in it.
         notable: as in `Explorer`.
         untried: the alternatives that are left.
+        code: the rows of its `CodeCoverage`.
         observations: the rows of its `Observations`; None if nothing is observed.
         choices: the choices of a run that failed; None if none did.
         error: the error of that run, in one line.
@@ -55,6 +57,7 @@ class PartReport(NamedTuple):
     met: Counter[str]
     notable: dict[str, tuple[Deviation, ...]]
     untried: list[Alternative]
+    code: Rows
     observations: Any
     choices: tuple[Deviation, ...] | None
     error: str
@@ -123,6 +126,7 @@ def explore_part(
         found.met,
         explorer.notable,
         explorer.search.split(1)[0],
+        explorer.code.rows(),
         None if observations is None else observations.rows(),
         None if failure is None else failure.choices,
         "" if failure is None else headline(failure.error),
@@ -143,6 +147,7 @@ def combined(
     for report in reports:
         explorer.states |= report.states
         explorer.notable = {**report.notable, **explorer.notable}
+        explorer.code.merge(report.code)
         if explorer.observations is not None:
             explorer.observations.merge(report.observations)
     failures = (
@@ -165,6 +170,8 @@ def combined(
         found.space,
         _added(found.struck, (report.struck for report in reports)),
         _added(found.met, (report.met for report in reports)),
+        found.growth,
+        explorer.code.files(),
     )
 
 

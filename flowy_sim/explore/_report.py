@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -11,12 +11,12 @@ from typing import Any
 from flowy.errors import NonDeterminismError
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._choices import Deviation, format_choices
+from flowy_sim.explore._code_coverage import CoveredFile, never_run
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
-from flowy_sim.testing._coverage import Coverage, observe
+from flowy_sim.testing._coverage import Coverage, StubUsage, observe
 from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
-from flowy_sim.testing._stub_usage import StubUsage
 
 _NOT_REPEATABLE = (
     "It did not fail when it was run again with the same choices, so the test is not repeatable. "
@@ -31,6 +31,10 @@ _KEEPS_STATE = (
 )
 
 
+_MOST_NOTED = 8
+"""The number of things of one kind that a note names."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """How a test fails, with the fewest choices that make it fail.
@@ -42,6 +46,7 @@ class Failure:
         repeat: the command or call that repeats the run.
         repeatable: whether the test failed again with the same choices.
         histories: the histories of the executions that the test has run.
+        output: what user code has logged and printed in that run.
     """
 
     error: BaseException
@@ -50,11 +55,12 @@ class Failure:
     repeat: str
     repeatable: bool = True
     histories: tuple[LoadedHistory, ...] = ()
+    output: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return the story and how to repeat the run."""
+        """Return the story, what was logged and printed, and how to repeat the run."""
         last = f"repeat: {self.repeat}" if self.repeatable else self._why_not()
-        return [*self.story, last]
+        return [*self.story, *(("logged:", *self.output) if self.output else ()), last]
 
     def _why_not(self) -> str:
         """Explain why the failure cannot be repeated."""
@@ -99,6 +105,8 @@ class Exploration:
         met: in how many runs each condition of `Runner.sometimes` was true.
         growth: sentences about executions that grow with each signal, or with each run that
             continues as new, although nothing has failed yet.
+        code: which lines and branches of workflows, and of code that polls by itself, have run,
+            for each file; None if that was not measured.
     """
 
     runs: int
@@ -113,6 +121,7 @@ class Exploration:
     struck: Counter[str] = field(default_factory=Counter, compare=False)
     met: Counter[str] = field(default_factory=Counter, compare=False)
     growth: tuple[str, ...] = field(default=(), compare=False)
+    code: tuple[CoveredFile, ...] | None = field(default=(), compare=False)
 
     @property
     def never_struck(self) -> list[str]:
@@ -136,8 +145,9 @@ class Exploration:
             "Never struck": self.never_struck if kinds else [],
             "Never true": self.never_met,
             "Grows": list(self.growth),
+            **never_run(self.code),
         }
-        return [f"{name}: {'; '.join(each)}" for name, each in notes.items() if each]
+        return as_notes(notes)
 
     @property
     def runs_per_second(self) -> float:
@@ -243,6 +253,14 @@ class Observations:
         if self._coverage is not None:
             observe(self._coverage, runner.simulation, runner)
 
+    def record_outcomes(self) -> None:
+        """Record the outcomes of what workflows call, if they are not recorded anyway."""
+        self._coverage = self._coverage or Coverage()
+
+    def outcomes(self) -> list[str]:
+        """Return lines about the outcomes that what was called has had; none if not recorded."""
+        return [] if self._coverage is None else list(self._coverage.report())
+
     def empty_copy(self) -> Observations:
         """Return observations of the same kind with no run in them, for another process."""
         return Observations(None if self._coverage is None else Coverage())
@@ -261,3 +279,13 @@ class Observations:
 
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def as_notes(notes: Mapping[str, list[str]]) -> list[str]:
+    """Return a line for each note that has something to say, and not too much of it."""
+    return [f"{name}: {'; '.join(_few(each))}" for name, each in notes.items() if each]
+
+
+def _few(things: list[str]) -> list[str]:
+    left_out = len(things) - _MOST_NOTED
+    return [*things[:_MOST_NOTED], f"and {left_out} more"] if left_out > 0 else things

@@ -20,11 +20,15 @@ from flowy_sim.faults._calls import (
     AnsweredTwice,
     AnswerLate,
     AnswerLost,
+    ChildFails,
     DeciderDies,
     HeartbeatLate,
     NetworkError,
+    Outage,
     ReplyLost,
+    SlowWork,
     TaskLate,
+    TaskUntaken,
     Throttled,
     WorkerDies,
     WorkerDiesLate,
@@ -32,7 +36,13 @@ from flowy_sim.faults._calls import (
     WorkFails,
 )
 from flowy_sim.faults._fault import FaultTarget, InjectedFault, Killed, Moment, WorkerCall
-from flowy_sim.faults._functions import LambdaFails, LambdaSlow, LambdaTimesOut, LambdaTwice
+from flowy_sim.faults._functions import (
+    LambdaFails,
+    LambdaOutage,
+    LambdaSlow,
+    LambdaTimesOut,
+    LambdaTwice,
+)
 from flowy_sim.faults._outside import (
     CancelRequest,
     ClockJumps,
@@ -51,6 +61,7 @@ EVERYDAY: tuple[InjectedFault, ...] = (
     WorkerDiesLate(),
     ActivityFails(),
     WorkFails(),
+    ChildFails(),
     LambdaFails(),
     LambdaTimesOut(),
     LambdaTwice(),
@@ -58,7 +69,9 @@ EVERYDAY: tuple[InjectedFault, ...] = (
     AnswerLost(),
     ReplyLost(),
     AnsweredTwice(),
+    TaskUntaken(),
     TaskLate(),
+    SlowWork(),
     AnswerLate(),
     HeartbeatLate(),
     Throttled(),
@@ -75,7 +88,10 @@ BY_NAME: dict[str, type[InjectedFault]] = {
         WorkerDiesLate,
         ActivityFails,
         WorkFails,
+        Outage,
+        ChildFails,
         LambdaFails,
+        LambdaOutage,
         LambdaTimesOut,
         LambdaSlow,
         LambdaTwice,
@@ -83,7 +99,9 @@ BY_NAME: dict[str, type[InjectedFault]] = {
         AnswerLost,
         ReplyLost,
         AnsweredTwice,
+        TaskUntaken,
         TaskLate,
+        SlowWork,
         AnswerLate,
         HeartbeatLate,
         Throttled,
@@ -98,7 +116,7 @@ BY_NAME: dict[str, type[InjectedFault]] = {
 }
 """The faults that need no arguments, by their names on the command line: ``worker-dies``."""
 
-KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, Signal)
+KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, GradualDeploy, Signal)
 """All faults that are ready to use."""
 
 __all__ = [
@@ -110,6 +128,7 @@ __all__ = [
     "AnswerLost",
     "AnsweredTwice",
     "CancelRequest",
+    "ChildFails",
     "ClockJumps",
     "DeciderDies",
     "Deploy",
@@ -119,17 +138,21 @@ __all__ = [
     "InjectedFault",
     "Killed",
     "LambdaFails",
+    "LambdaOutage",
     "LambdaSlow",
     "LambdaTimesOut",
     "LambdaTwice",
     "Moment",
     "NetworkError",
+    "Outage",
     "ReplyLost",
     "Restart",
     "Signal",
     "SignalTwice",
+    "SlowWork",
     "StartedTwice",
     "TaskLate",
+    "TaskUntaken",
     "Termination",
     "Throttled",
     "WorkFails",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from flowy import _checks
+from flowy._client import fault_code
 from flowy_sim._clients.in_process import Reply
 from flowy_sim._simulation.regions import ACTIVITY_POLL
 from flowy_sim.faults._fault import (
@@ -21,6 +23,10 @@ from flowy_sim.faults._fault import (
     WorkerCall,
     injected,
 )
+
+_NO_TASK: Reply = {"startedEventId": 0, "previousStartedEventId": 0}
+"""The reply to a poll for an activity task, or a decision task, if there is none."""
+
 
 # Workers die
 
@@ -96,10 +102,58 @@ class ActivityFails(InjectedFault):
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Answer that the task has failed; the worker gets no task."""
         assert call.task is not None
-        target.client.respond_activity_task_failed(
-            taskToken=call.task["taskToken"], reason=target.failure_reason(call)
+        token, reason = call.task["taskToken"], target.failure_reason(call)
+        try:
+            target.client.respond_activity_task_failed(taskToken=token, reason=reason)
+        except Exception as error:
+            if fault_code(error) != "UnknownResourceFault":  # A late task may be over by now.
+                raise
+        return dict(_NO_TASK)
+
+
+@dataclass(frozen=True)
+class Outage(ActivityFails):
+    """What an activity depends on is out of order: it fails again and again, without any work.
+
+    So the retries of most activities are used up, which single faults do not bring about.
+
+    Attributes:
+        times: how many tasks of the same type fail, one after the other.
+    """
+
+    times: int = 10
+
+    title = "the activity keeps failing"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.whole_number("times of Outage", self.times, least=1)
+
+    def in_a_row(self) -> int:
+        """Return how many tasks fail."""
+        return self.times
+
+
+@dataclass(frozen=True)
+class ChildFails(InjectedFault):
+    """A child workflow that a stub replaces fails."""
+
+    title = "the child workflow fails"
+    operations = ("RespondDecisionTaskCompleted",)
+
+    def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
+        """Return whether the decision is that of a stub."""
+        return target.is_of_stubbed_child(call)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Decide that the execution fails."""
+        decision = {
+            "decisionType": "FailWorkflowExecution",
+            "failWorkflowExecutionDecisionAttributes": {"reason": f"RuntimeError: {INJECTED}"},
+        }
+        return target.client.respond_decision_task_completed(
+            taskToken=call.request["taskToken"], decisions=[decision]
         )
-        return {"startedEventId": 0, "previousStartedEventId": 0}
 
 
 @dataclass(frozen=True)
@@ -248,6 +302,46 @@ class AnswerLate(_Late):
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Send the answer later."""
         return target.put_off(call, self.delay(target, call))
+
+
+@dataclass(frozen=True)
+class SlowWork(InjectedFault):
+    """Work lasts until just after the next timer has fired, but not until it times out.
+
+    So the deadline for an activity passes, and yet it completes. Heartbeats go on meanwhile, if the
+    worker sends them on its own or its stub does.
+    """
+
+    title = "the work outlasts the next timer"
+    operations = ("RespondActivityTaskCompleted",)
+
+    def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
+        """Return whether a timer fires before the task times out."""
+        return target.seconds_past_timer(call) < math.inf
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Send the answer later."""
+        return target.put_off(call, target.seconds_past_timer(call))
+
+
+@dataclass(frozen=True)
+class TaskUntaken(InjectedFault):
+    """No worker takes a task until it times out, as when there are too few workers.
+
+    It strikes tasks with a time limit for that: ``schedule_to_start`` or ``schedule_to_close``.
+    """
+
+    title = "no worker takes the task in time"
+    operations = (ACTIVITY_POLL,)
+
+    def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
+        """Return whether there is such a task."""
+        return target.can_leave_untaken(call)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Let the poll find no task."""
+        target.leave_untaken(call)
+        return dict(_NO_TASK)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -74,6 +75,25 @@ class FaultTarget(Protocol):
 
     def failure_reason(self, call: WorkerCall) -> str:
         """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        ...
+
+    def seconds_past_timer(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which the next timer has fired.
+
+        Infinity if there is none that fires before the task of a call times out.
+        """
+        ...
+
+    def can_leave_untaken(self, call: WorkerCall) -> bool:
+        """Return whether a task that the poll of a call may return would time out if untaken."""
+        ...
+
+    def leave_untaken(self, call: WorkerCall) -> None:
+        """Never hand out the first such task."""
+        ...
+
+    def is_of_stubbed_child(self, call: WorkerCall) -> bool:
+        """Return whether the task of a call is of a child workflow that is stubbed."""
         ...
 
     def received_signals(self) -> list[tuple[str, str, str | None]]:
@@ -170,6 +190,14 @@ class InjectedFault:
         """Return whether it can strike now."""
         return True
 
+    def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
+        """Return whether it can strike a call, of an operation that it can strike."""
+        return True
+
+    def in_a_row(self) -> int:
+        """Return how many times it strikes, once chosen: the calls that follow about the same."""
+        return 1
+
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Strike a call: return the reply that the worker gets, or raise what it gets instead."""
         raise NotImplementedError
@@ -244,9 +272,10 @@ class _Risk:
         eventually: whether it strikes at the latest when nothing else is left to do.
         left: how many times it may still strike.
         always: whether it can strike at any time.
+        chooses_calls: whether it can strike only some of the calls of an operation.
     """
 
-    __slots__ = ("always", "eventually", "fault", "left", "name")
+    __slots__ = ("always", "chooses_calls", "eventually", "fault", "left", "name")
 
     def __init__(self, fault: InjectedFault) -> None:
         self.fault = fault
@@ -254,6 +283,7 @@ class _Risk:
         self.eventually = fault.eventually
         self.left = fault.most
         self.always = type(fault).can_strike is InjectedFault.can_strike
+        self.chooses_calls = type(fault).can_strike_call is not InjectedFault.can_strike_call
 
 
 class _RisksOf(dict[str, list[_Risk]]):
@@ -298,6 +328,7 @@ class FaultInjector:
         self._at_tasks = _RisksOf(self._risks, Moment.TASK)
         self._at_turns = _RisksOf(self._risks, Moment.TURN)[""]
         self._from_outside = [risk for risk in self._at_turns if risk.fault.is_from_outside]
+        self._lasting: Counter[tuple[str, str]] = Counter()
         self._most = most if faults else 0
         self._choose = choose
         self._target = target
@@ -305,30 +336,31 @@ class FaultInjector:
 
     @property
     def _may_strike(self) -> bool:
-        return self._most > 0 or self._any_eventually
+        return self._most > 0 or self._any_eventually or bool(self._lasting)
 
     @property
-    def left(self) -> tuple[int, ...]:
-        """How many times all faults together, and then each of them, may still strike."""
-        return (self._most, *[risk.left for risk in self._risks])
+    def left(self) -> tuple[object, ...]:
+        """How many times all faults together, and then each of them, may still strike.
+
+        Then come those that strike without being chosen again.
+        """
+        return (self._most, *[risk.left for risk in self._risks], *sorted(self._lasting.items()))
 
     def call(self, call: WorkerCall) -> Reply:
         """Make a call, or let a fault strike it."""
         if self._may_strike:
             if call.operation.startswith(ANSWERS):
                 self.turn()
-            risk = self._striking(self._at_calls[call.operation])
+            risk = self._striking_call(self._at_calls[call.operation], call)
             if risk is not None:
-                self._count(risk, call)
                 return risk.fault.strike(self._target, call)
         return call.send()
 
     def task(self, call: WorkerCall) -> Reply:
         """Deliver a polled task to a worker, or let a fault strike."""
         if self._may_strike:
-            risk = self._striking(self._at_tasks[call.operation])
+            risk = self._striking_call(self._at_tasks[call.operation], call)
             if risk is not None:
-                self._count(risk, call)
                 return risk.fault.strike(self._target, call)
         return call.send()
 
@@ -347,10 +379,9 @@ class FaultInjector:
         return any(risk.fault.moment is Moment.FUNCTION for risk in self._risks)
 
     def _strike(self, risks: Iterable[_Risk], call: WorkerCall) -> Reply | None:
-        risk = self._striking(risks) if self._may_strike else None
+        risk = self._striking_call(risks, call) if self._may_strike else None
         if risk is None:
             return None
-        self._count(risk, call)
         return risk.fault.strike(self._target, call)
 
     def just_before(self, advance: Callable[[], None]) -> bool:
@@ -398,12 +429,31 @@ class FaultInjector:
                 return True
         return False
 
-    def _striking(self, risks: Iterable[_Risk]) -> _Risk | None:
+    def _striking_call(self, risks: Iterable[_Risk], call: WorkerCall) -> _Risk | None:
+        """Return the fault that strikes a call, and count it; None if none does."""
+        about = _subject(call)
+        for risk in risks if self._lasting else ():
+            if self._lasting[risk.name, about] > 0:
+                self._lasting[risk.name, about] -= 1
+                self._lasting = +self._lasting
+                self._on_strike(f"{_struck(call)}{risk.name}")
+                return risk
+        chosen = self._striking(risks, call)
+        if chosen is not None:
+            self._count(chosen, call)
+            more = chosen.fault.in_a_row() - 1
+            if more:
+                self._lasting[chosen.name, about] = more
+        return chosen
+
+    def _striking(self, risks: Iterable[_Risk], call: WorkerCall | None = None) -> _Risk | None:
         """Return the first fault that is chosen to strike; None if none is."""
         for risk in risks:
             if risk.left == 0 or (self._most == 0 and not risk.eventually):
                 continue
             can_strike = risk.always or risk.fault.can_strike(self._target)
+            if can_strike and call is not None and risk.chooses_calls:
+                can_strike = risk.fault.can_strike_call(self._target, call)
             if can_strike and self._choose(risk.name, 2) > 0:
                 return risk
         return None
@@ -413,6 +463,12 @@ class FaultInjector:
         if not risk.eventually:
             self._most -= 1
         self._on_strike(f"{_struck(call)}{risk.name}")
+
+
+def _subject(call: WorkerCall) -> str:
+    """Name the activity type or the Lambda function that a call is about."""
+    named = (call.task or {}).get("activityType")
+    return f"{named['name']} {named['version']}" if named is not None else call.operation
 
 
 def _struck(call: WorkerCall | None) -> str:

@@ -33,6 +33,27 @@ class LambdaFails(_OfFunction):
 
 
 @dataclass(frozen=True)
+class LambdaOutage(LambdaFails):
+    """A Lambda function fails again and again, without any work.
+
+    Attributes:
+        times: how many calls fail, one after the other.
+    """
+
+    times: int = 10
+
+    title = "the Lambda function keeps failing"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.whole_number("times of LambdaOutage", self.times, least=1)
+
+    def in_a_row(self) -> int:
+        """Return how many calls fail."""
+        return self.times
+
+
+@dataclass(frozen=True)
 class LambdaTimesOut(_OfFunction):
     """A Lambda function does its work, and does not return before the call times out."""
 

@@ -21,6 +21,7 @@ from flowy_sim.pytest_plugin._marker import (
 )
 
 if TYPE_CHECKING:
+    from flowy_sim._report.exploration import ReportedExploration
     from flowy_sim.explore import Exploration
     from flowy_sim.testing import Runner
 
@@ -31,6 +32,13 @@ _FRESH: dict[str, Callable[[Runner], object]] = {
     "swf_stub": lambda runner: runner.stubs,
 }
 """The fixtures that are new in each run, and how to get them from its runner."""
+
+
+REPORTED: pytest.StashKey[ReportedExploration] = pytest.StashKey()
+"""What a page shows of the exploration of a test; only with ``--swf-report``."""
+
+_OUTPUT = frozenset({"caplog", "capsys", "capsysbinary", "capfd", "capfdbinary"})
+"""The fixtures with which a test reads what is logged and printed."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,17 +107,27 @@ def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
             raise AssertionError(str(error)).with_traceback(error.__traceback__) from None
 
     test.__name__ = item.name
+    observations = item.stash[OBSERVED] = Observations()
     covered = item.config.getoption("--swf-coverage")
-    observations = item.stash[OBSERVED] = Observations(
-        coverage_of(item.config) if covered else None
-    )
-    return find(
-        test,
-        choices=item.config.getoption("--swf-choices"),
-        repeat=partial(_repeat_command, item.nodeid),
-        observations=observations,
-        **{"full_story": item.config.getoption("--swf-story") == "full", **options},
-    )
+    if covered:
+        observations.record_outcomes()
+    reported = item.config.getoption("--swf-report")
+    try:
+        return find(
+            test,
+            choices=item.config.getoption("--swf-choices"),
+            repeat=partial(_repeat_command, item.nodeid),
+            observations=observations,
+            report=partial(item.stash.__setitem__, REPORTED) if reported else None,
+            **{
+                "full_story": item.config.getoption("--swf-story") == "full",
+                "quiet": _OUTPUT.isdisjoint(item.fixturenames),
+                **options,
+            },
+        )
+    finally:
+        if covered:
+            coverage_of(item.config).merge(observations.rows()[1])
 
 
 def _report(item: pytest.Function, found: Exploration) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flowy_sim.pytest_plugin._explored import REPORTED
 from flowy_sim.pytest_plugin._fixtures import RUN_BY
 
+if TYPE_CHECKING:
+    from flowy_sim._report.exploration import ReportedExploration
+
+_EXPLORED: pytest.StashKey[list[ReportedExploration]] = pytest.StashKey()
 _PARTS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
 
 MOST_PASSED = 50
@@ -53,6 +59,8 @@ def pytest_runtest_makereport(
             }
             for run in runner.runs
         )
+    if report.when == "call" and REPORTED in item.stash:
+        _explored_by(item.config).append(item.stash[REPORTED]._replace(name=item.nodeid))
     return report
 
 
@@ -66,6 +74,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from flowy_sim.testing._histories import iso
 
         output["swf_report"] = json.dumps(_parts_of(config), default=iso)
+        output["swf_explored"] = pickle.dumps(_explored_by(config))
     else:
         _write(config)
 
@@ -76,6 +85,8 @@ def pytest_testnodedown(node: Any) -> None:
     written = getattr(node, "workeroutput", {}).get("swf_report")
     if written:
         _parts_of(node.config).extend(json.loads(written))
+        explored = pickle.loads(node.workeroutput["swf_explored"])  # noqa: S301 - from our own worker
+        _explored_by(node.config).extend(explored)
 
 
 def pytest_terminal_summary(
@@ -94,6 +105,10 @@ def _parts_of(config: pytest.Config) -> list[dict[str, Any]]:
     return config.stash.setdefault(_PARTS, [])
 
 
+def _explored_by(config: pytest.Config) -> list[ReportedExploration]:
+    return config.stash.setdefault(_EXPLORED, [])
+
+
 def _shown(config: pytest.Config) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the runs to be shown in their order, and sentences about those left out."""
     parts = sorted(_parts_of(config), key=lambda part: (not part["failed"], part["test"]))
@@ -105,7 +120,8 @@ def _shown(config: pytest.Config) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _write(config: pytest.Config) -> None:
-    from flowy_sim._report.page import ReportedRun, page
+    from flowy_sim._report.exploration import page
+    from flowy_sim._report.page import ReportedRun
 
     shown, notes = _shown(config)
     runs = [
@@ -121,5 +137,6 @@ def _write(config: pytest.Config) -> None:
         for part in shown
     ]
     redact = config.getoption("--swf-redact")
-    text = page(runs, "Amazon SWF, simulated: runs of tests", notes, redact=redact)
+    explored = sorted(_explored_by(config), key=lambda each: (not each.error, each.name))
+    text = page(explored, runs, "Amazon SWF, simulated: runs of tests", notes, redact=redact)
     Path(config.getoption("--swf-report")).write_text(text, encoding="utf-8")

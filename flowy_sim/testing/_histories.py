@@ -48,10 +48,15 @@ def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) ->
     Raises:
         OSError: the file cannot be written.
     """
+    path.write_text(written(events, execution), encoding="utf-8")
+
+
+def written(events: Sequence[Event], execution: Execution = UNKNOWN) -> str:
+    """Return a history as `save` writes it."""
     ids = {"workflowId": execution.workflow_id, "runId": execution.run_id}
     known = {} if execution == UNKNOWN else ids
     text = json.dumps({**known, "events": events}, default=iso, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    return f"{text}\n"
 
 
 def load(path: Path) -> LoadedHistory:
@@ -71,7 +76,7 @@ def load(path: Path) -> LoadedHistory:
     try:
         documents = list(_documents(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise HistoryError(f"{path} cannot be read: {error}") from error
+        raise HistoryError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
     except ValueError as error:
         raise HistoryError(f"{path} is not JSON: {error}") from error
     return collect(str(path), documents)
@@ -289,7 +294,8 @@ def replay_with(
     __tracebackhide__ = True
     type_of(events)
     if not replay_loop(loop, events, execution, tolerance):
-        raise HistoryError(f"{loop!r} does not replay this history: it polls for no decision task")
+        name = getattr(loop, "__qualname__", repr(loop))
+        raise HistoryError(f"{name} cannot replay this history: it polls for no decision task")
 
 
 class ReplayingDeciders(SuspendedExecutions):

@@ -18,15 +18,14 @@ from flowy_sim._simulation.clock import in_seconds
 from flowy_sim._simulation.stub_answers import stub_payloads
 from flowy_sim._simulation.stubs import Stubs
 from flowy_sim.faults._fault import InjectedFault, checked_faults
-from flowy_sim.testing._chosen_starts import checked_starts
 from flowy_sim.testing._finisher import Finisher
 from flowy_sim.testing._invariants import Invariants
-from flowy_sim.testing._loop_pool import check_greenlet
+from flowy_sim.testing._loop_pools import check_greenlet
 from flowy_sim.testing._loops import PollingCode, takes_client
 from flowy_sim.testing._registry import Sources, activities_in, workflows_in
 from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._starter import Starter
+from flowy_sim.testing._starter import Starter, checked_starts
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
 from flowy_sim.testing._worker_setup import WorkerSetup, number_of_workers

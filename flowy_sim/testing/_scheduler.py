@@ -27,9 +27,8 @@ from flowy_sim.faults._fault import (
     is_injected,
 )
 from flowy_sim.testing._delayed_calls import DelayedCalls
-from flowy_sim.testing._fault_effects import PATCH, FaultEffects
-from flowy_sim.testing._function_faults import StrikableFunctions
-from flowy_sim.testing._loop_pool import LoopPool
+from flowy_sim.testing._fault_effects import PATCH, FaultEffects, StrikableFunctions
+from flowy_sim.testing._loop_pools import LoopPool
 from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._run import history
 from flowy_sim.testing._worker_client import GRACE, LOOK, WorkerClient
@@ -124,7 +123,8 @@ class Scheduler:
         pools = self.worker_pools.pools
         changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
         waiting = self.worker_client.waiting()
-        order = [(self._next + offset) % len(pools) for offset in range(len(pools))]
+        first = self._next % len(pools) if pools else 0
+        order = (*range(first, len(pools)), *range(first))
         ready = [index for index in order if pools[index].is_ready(waiting)]
         if not ready and self.worker_pools.has_loops:
             unknown = waiting.difference(*(pool.lists for pool in pools))

@@ -378,10 +378,10 @@ class WorkerClient(Client):
         return reply
 
     def _polled_list(self, operation: str, arguments: Reply, region: str) -> PolledList:
+        if region == self._region and arguments["domain"] == self._domain:
+            return operation, arguments["taskList"]["name"]
         other = "" if region == self._region else region
         place, name = _Elsewhere(other, arguments["domain"]), arguments["taskList"]["name"]
-        if place == ("", self._domain):
-            return operation, name
         self._elsewhere[place] = None
         return operation, place.named(name)
 
@@ -420,9 +420,10 @@ class WorkerClient(Client):
 
 def _is_poll(operation: str, arguments: Reply) -> bool:
     """Return whether a call polls for a task; wrong arguments are left to the service."""
+    if operation not in POLLS or "nextPageToken" in arguments or "domain" not in arguments:
+        return False
     task_list = arguments.get("taskList")
-    is_whole = "domain" in arguments and isinstance(task_list, dict) and "name" in task_list
-    return operation in POLLS and "nextPageToken" not in arguments and is_whole
+    return isinstance(task_list, dict) and "name" in task_list
 
 
 class _Elsewhere(NamedTuple):

@@ -23,10 +23,9 @@ from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL
 from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
-from flowy_sim.testing._async_loops import AsyncLoops
 from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._histories import ReplayingDeciders
-from flowy_sim.testing._loop_pool import LoopPool
+from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
 from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._worker_client import WorkerClient
@@ -51,6 +50,8 @@ class WorkerPools:
         deployed: the classes that have replaced others, by the name and version of their types.
         deployed_loops: the code that polls by itself and has replaced other code, by its name.
         has_redeployed: whether deciders may have run other classes than those of the registry.
+        on_code: called with each class of the registry, and all other code that deciders run or
+            that polls by itself, before it runs.
         log: the tasks whose work may have had effects that no history shows, with their workers,
             in order. Unless the test watches these effects, exploring compares them by this.
     """
@@ -67,6 +68,7 @@ class WorkerPools:
         self.deployed: dict[NameAndVersion, type[Workflow]] = {}
         self.deployed_loops: dict[str, PollingCode] = {}
         self.has_redeployed = False
+        self.on_code: Callable[[object], object] = _ignore
         self.log: list[tuple[object, ...]] = []
         self._newer: dict[NameAndVersion, type[Workflow]] = {}
         self._flowy_pools: list[WorkerPool] = []
@@ -83,6 +85,7 @@ class WorkerPools:
         serve: they would take the tasks of another worker, and fail them.
         """
         self.registry = registry
+        self._report_code(registry.workflows.values())
         more = list(task_lists)
         others = registry.other_decision_lists, registry.other_activity_lists
         decision_lists = dict.fromkeys(
@@ -97,10 +100,15 @@ class WorkerPools:
             *(self._pool("worker", ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)),
         ]
 
+    def _report_code(self, codes: Iterable[object]) -> None:
+        for each in codes:
+            self.on_code(each)
+
     def add_loop(self, code: PollingCode, name: str) -> None:
         """Give turns to code that polls with its own loop; coroutines share one worker."""
         from flowy_sim._clients.mock_swf import mock_swf  # It imports boto3.
 
+        self._report_code([code])
         self._loop_names[name] = is_async(code)
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
@@ -215,6 +223,8 @@ class WorkerPools:
 
     def add_newer(self, workflows: Iterable[type[Workflow]]) -> None:
         """Start deciders that run other classes for some types, beside those that there are."""
+        workflows = list(workflows)
+        self._report_code(workflows)
         self.has_redeployed = True
         self._newer = {(each.flowy_type.name, each.flowy_type.version): each for each in workflows}
         self._newer_pools = [
@@ -248,6 +258,8 @@ class WorkerPools:
                     f"Deploy gives {code!r} for the loop {name!r}; an async function can only be "
                     "replaced by another one"
                 )
+        workflows = list(workflows)
+        self._report_code([*workflows, *loops.values()])
         self.deployed_loops.update(loops)
         for workflow in workflows:
             self.has_redeployed = True
@@ -303,3 +315,7 @@ class WorkerPools:
         rounded = 2 ** math.ceil(math.log2(max(seconds, 1e-3)))
         self._simulation.clock.advance(min(rounded, _LONGEST_WAIT))
         return event.is_set()
+
+
+def _ignore(code: object) -> None:
+    """Ignore what code there is."""

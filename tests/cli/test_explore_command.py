@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -26,7 +28,7 @@ class Charge(Activity):
 class Purchase(Workflow):
     charge = ActivityProxy(Charge)
 
-    def run(self, amount):
+    def run(self, amount: int):
         return self.charge(amount)
 
 @activity("pack", 1, "parcels")
@@ -35,6 +37,9 @@ def pack(order):
 
 def test_by_pytest(swf_run, swf_stub):
     raise NotImplementedError
+
+def nothing():
+    pass
 
 def nobody_pays_twice(runner):
     paid = []
@@ -119,9 +124,13 @@ def test_programs_read_json(invoke: Invoke) -> None:
 def test_what_the_code_prints_is_not_among_what_programs_read(invoke: Invoke, write: Write) -> None:
     _, refusal, _ = SHOP.partition('raise NotImplementedError("nobody is charged by a test")')
     write("loud.py", SHOP.replace(refusal, 'print("charged", flush=True)'))
-    ran = invoke("explore", "loud:Purchase", "7", "--real", "--fault", "none", "--json")
-    assert json.loads(ran.stdout)["complete"]
-    assert "charged" in ran.stderr
+    command = ("explore", "loud:Purchase", "7", "--real", "--fault", "none", "--json")
+    explored = invoke(*command)
+    assert json.loads(explored.stdout)["complete"]
+    assert "charged" not in explored.stderr
+    one_run = invoke(*command, "--choices", "")
+    assert json.loads(one_run.stdout)["runs"] == 1
+    assert "charged" in one_run.stderr
 
 
 def test_the_tutorial_is_explored_by_default(invoke: Invoke) -> None:
@@ -155,13 +164,28 @@ def test_lambda_functions_are_stubbed_and_signals_carry_json_or_text(
 
 def test_faults_are_listed(invoke: Invoke) -> None:
     ran = invoke("explore", "--fault", "help")
-    assert "worker-dies       the worker dies before it does the work\n" in ran.stdout
+    assert "worker-dies         the worker dies before it does the work\n" in ran.stdout
+    assert "worker-dies-midway  the worker dies in the middle of the work\n" in ran.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["shop:Purchase", "--fault", "rain"], "There is no fault 'rain'"),
+        (
+            ["shop:Purchase", "--fault", "rain"],
+            "There is no fault 'rain'; --fault help lists them.",
+        ),
+        (["shop:Purchase", "--fault", "restrt"], "the nearest is restart"),
+        (["shop:Purchase", "seven"], "(amount) of purchase 1 does not match its type hint"),
+        (["shop:Purchase", "7", "--shard", "5/3"], "shard must be like '3/16'"),
+        (
+            ["shop:Purchase", "7", "--write-test", "nowhere/x.py"],
+            "folder of the test does not exist",
+        ),
+        (["shop:Purchase", "7", "--corpus", "shop.py"], "corpus='shop.py' cannot be used"),
+        (["shop:Purchase", "7", "--executor", "shop:none"], "shop:none is not a function"),
+        (["shop:Purchase", "7", "--executor", "shop:nothing"], "shop:nothing, returns None"),
+        (["--decider", "shop:nothing", "--start", "x:1"], "x 1 is not registered in the domain"),
         (["shop:Purchase", "7", "8"], "does not accept these arguments"),
         (["shop:Nothing"], "its workflows: Purchase"),
         (["shop:nobody_pays_twice", "7"], "A test receives a runner; leave other arguments out."),
@@ -180,6 +204,67 @@ def test_wrong_arguments_are_reported_in_a_sentence(
     invoke: Invoke, words: list[str], sentence: str
 ) -> None:
     ran = invoke("explore", *words)
-    assert ran.exit_code in (1, 2)
+    assert ran.exit_code == 2, "1 is the status of a failure that was found"
     assert sentence in ran.stderr
     assert "Traceback" not in ran.output
+
+
+GAPS = """
+from flowy import Workflow, workflow
+
+@workflow("wrap", 1, "wrappings")
+class Wrap(Workflow):
+    def run(self, paper: str):
+        if paper == "red":
+            return "ribbon"
+        return "string"
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs sys.monitoring")
+def test_lines_that_no_run_has_reached_are_named_also_of_all_shards_together(
+    invoke: Invoke, write: Write, tmp_path: Path
+) -> None:
+    write("gaps.py", GAPS)
+    command = ("explore", "gaps:Wrap", "blue", "--fault", "decider-dies")
+    assert "\nLines never run: gaps.py:8\n" in invoke(*command).stdout
+    reports = []
+    for number in (1, 2):
+        ran = invoke(*command, "--shard", f"{number}/2", "--json")
+        path = tmp_path / f"{number}.json"
+        path.write_text(ran.stdout, encoding="utf-8")
+        reports.append(str(path))
+    [file] = json.loads(ran.stdout)["code"].values()
+    assert file["lines_never_run"] == [8]
+    assert "\nLines never run: gaps.py:8\n" in invoke("explore", "--merge", *reports).stdout
+
+
+def test_a_page_about_the_exploration_is_written_on_request(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    command = ("explore", "shop:nobody_pays_twice", "--fault", "worker-dies-late")
+    ran = invoke(*command, "--report", str(path))
+    assert ran.exit_code == 1
+    assert ran.stdout.endswith(f"The report is in {path}\n")
+    assert "When was it lost?" in path.read_text(encoding="utf-8")
+    repeat = re.search(r"--choices (\'.+\')", ran.stdout)
+    assert repeat is not None
+    path.unlink()
+    invoke(*command, "--report", str(path), "--redact", *shlex.split(f"--choices {repeat[1]}"))
+    assert "are redacted in this file" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--redact"], "add --report FILE"),
+        (["--report", "nowhere/page.html"], "The folder of the report does not exist"),
+        (["--report", "page.html", "--merge"], "leave --report out"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_at_once(
+    invoke: Invoke, given: list[str], message: str
+) -> None:
+    ran = invoke("explore", "shop:Purchase", "7", *given)
+    assert ran.exit_code == 2
+    assert message in ran.stderr
+    assert not ran.stdout

@@ -26,6 +26,7 @@ MODULES = (
     "tests.planted.nondeterminism",
     "tests.planted.waiting_workflows",
     "tests.planted.failing_activities",
+    "tests.planted.slow_work",
     "tests.planted.any_results",
     "tests.planted.deaths_midway",
     "tests.planted.lambda_functions",

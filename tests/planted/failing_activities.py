@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import flowy
-from flowy import Activity, ActivityProxy, TaskError, TaskFailed, TaskTimedOut, activity
-from flowy_sim.faults import EVERYDAY, ActivityFails, WorkFails
+from flowy import (
+    Activity,
+    ActivityProxy,
+    TaskError,
+    TaskFailed,
+    TaskTimedOut,
+    WorkflowProxy,
+    activity,
+    workflow,
+)
+from flowy_sim.faults import EVERYDAY, ActivityFails, Outage, WorkFails
 from flowy_sim.testing import Runner
 from tests.planted.bugs import planted
-from tests.planted.steps import Charge, Refund, Release, Reserve, Ship, Shop, note, order, step
+from tests.planted.steps import DAY, Charge, Refund, Release, Reserve, Ship, Shop, note, order, step
 
 FAILS = [ActivityFails(), WorkFails()]
 
@@ -319,3 +328,62 @@ def what_failed_is_repeated_under_a_new_number(runner: Runner, fixed: bool) -> N
     runner.stubs(Charge, function=charged.append)
     runner(Order)
     assert len(set(charged)) <= 1
+
+
+@planted([Outage()])
+def all_attempts_fail_and_the_reservation_stays(runner: Runner, fixed: bool) -> None:
+    ledger: list[str] = []
+    Bank = step("bank", retry=5)  # noqa: N806 - a class
+
+    @order
+    class Order(Shop):
+        pay = ActivityProxy(Bank, error_handling=True)
+
+        def run(self) -> str:
+            try:
+                self.reserve("lamp").result()
+            except TaskError:
+                return "none left"
+            try:
+                self.pay("lamp").result()
+            except TaskError:
+                if fixed:
+                    self.release.options(retry=20)("lamp").result()
+                return "declined"
+            return "sold"
+
+    note(runner, ledger, Reserve, Release, Bank)
+    run = runner(Order)
+    assert run.result != "declined" or ledger.count("reserve") == ledger.count("release")
+
+
+@planted(EVERYDAY, most_faults=1)
+def what_was_done_before_a_child_failed_stays(runner: Runner, fixed: bool) -> None:
+    ledger: list[str] = []
+
+    @workflow("delivery", 1, "orders", execution_start_to_close=DAY)
+    class Delivery(Shop):
+        def run(self) -> None:
+            raise NotImplementedError
+
+    @order
+    class Order(Shop):
+        deliver = WorkflowProxy(Delivery, error_handling=True)
+
+        def run(self) -> str:
+            charged = self.charge("lamp")
+            flowy.wait(charged)
+            if charged.error is not None:
+                return "not paid"
+            try:
+                self.deliver().result()
+            except TaskError:
+                if fixed:
+                    self.refund("lamp").result()
+                return "not delivered"
+            return "delivered"
+
+    note(runner, ledger, Charge, Refund)
+    runner.stubs(Delivery)
+    run = runner(Order)
+    assert run.result != "not delivered" or "refund" in ledger

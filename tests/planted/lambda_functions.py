@@ -7,7 +7,14 @@ from typing import Any
 
 import flowy
 from flowy import LambdaProxy, TaskError, TaskFailed
-from flowy_sim.faults import EVERYDAY, LambdaFails, LambdaSlow, LambdaTimesOut, LambdaTwice
+from flowy_sim.faults import (
+    EVERYDAY,
+    LambdaFails,
+    LambdaOutage,
+    LambdaSlow,
+    LambdaTimesOut,
+    LambdaTwice,
+)
 from flowy_sim.testing import Run, Runner
 from tests.planted.bugs import planted
 from tests.planted.steps import ROLE, Refund, Ship, Shop, order
@@ -150,3 +157,13 @@ def a_failed_check_is_taken_for_a_good_one(runner: Runner, fixed: bool) -> None:
     runner.stubs(Ship, function=shipped.append)
     called(runner, decide, checked.append)
     assert not shipped or checked
+
+
+@planted([LambdaOutage()])
+def all_attempts_of_a_function_fail(runner: Runner, fixed: bool) -> None:
+    def decide(self: Any) -> Any:
+        resized = self.resize("lamp")
+        flowy.wait(resized)
+        return "later" if fixed and resized.error is not None else resized.result()
+
+    assert called(runner, decide, str, retry=3).status == "COMPLETED"

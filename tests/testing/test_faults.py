@@ -9,19 +9,31 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from flowy import Activity, ActivityProxy, Workflow, activity, first, workflow
+from flowy import (
+    Activity,
+    ActivityProxy,
+    TaskFailed,
+    Workflow,
+    WorkflowProxy,
+    activity,
+    first,
+    wait,
+    workflow,
+)
 from flowy._workers.loop import Backoff
 from flowy.errors import ConfigurationError
 from flowy_sim import FirstChoice, RandomChoice, Simulation
 from flowy_sim._clients.in_process import Reply
-from flowy_sim.explore import explore
+from flowy_sim.explore import explore, find
 from flowy_sim.explore._choices import DeviatingSchedule, Deviation
 from flowy_sim.faults import (
     EVERYDAY,
+    ActivityFails,
     AnsweredTwice,
     AnswerLate,
     AnswerLost,
     CancelRequest,
+    ChildFails,
     ClockJumps,
     DeciderDies,
     Deploy,
@@ -29,11 +41,15 @@ from flowy_sim.faults import (
     HeartbeatLate,
     InjectedFault,
     Killed,
+    Moment,
     NetworkError,
+    Outage,
     ReplyLost,
     Restart,
     Signal,
+    SlowWork,
     TaskLate,
+    TaskUntaken,
     Termination,
     Throttled,
     WorkerCall,
@@ -147,6 +163,101 @@ def test_a_worker_that_dies_is_replaced_even_if_it_is_the_only_one() -> None:
 
 def test_work_that_is_done_can_be_reported_as_failed() -> None:
     assert "ActivityTaskFailed" in causes(struck(WorkFails())[0])
+
+
+def test_an_activity_can_fail_more_often_than_it_is_tried() -> None:
+    run, accidents = struck(Outage(times=10))
+    assert causes(run).count("ActivityTaskFailed") == 3
+    assert (run.status, len(accidents)) == ("FAILED", 3)
+
+
+def test_an_outage_ends() -> None:
+    run, accidents = struck(Outage(times=2))
+    assert causes(run).count("ActivityTaskFailed") == 2
+    assert (run.result, len(accidents)) == ("one lamp", 2)
+
+
+@dataclass(frozen=True)
+class LateAndFails(InjectedFault):
+    """A task arrives late, and fails at once."""
+
+    title = "the task arrives late"
+    moment = Moment.TASK
+    operations = ("PollForActivityTask",)
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        target.simulation.clock.advance(90)
+        return ActivityFails().strike(target, call)
+
+
+def test_a_task_that_has_timed_out_cannot_fail_any_more() -> None:
+    run, _ = struck(LateAndFails())
+    assert run.result == "one lamp"
+    assert "ActivityTaskFailed" not in causes(run)
+
+
+@activity("carry", 1, "store", start_to_close=600, schedule_to_start=30)
+def carry(article: str) -> str:
+    return f"carried {article}"
+
+
+@workflow("carrying", 1, "deliveries", execution_start_to_close=86_400)
+class Carrying(Workflow):
+    carry = ActivityProxy(carry, error_handling=True)
+
+    def run(self, article: str) -> Any:
+        carried, deadline = self.carry(article), self.timer(45)
+        is_late = first(carried, deadline) is deadline
+        wait(carried)
+        return carried.error.timeout_type if carried.error else is_late
+
+
+def carried(fault: InjectedFault) -> Run:
+    schedule = DeviatingSchedule([Deviation(fault.describe(), 1, 1)])
+    return Runner(Simulation(schedule=schedule), faults=[fault])(Carrying, "lamp")
+
+
+def test_a_task_that_no_worker_takes_times_out_before_it_starts() -> None:
+    assert carried(TaskUntaken()).result == "SCHEDULE_TO_START"
+
+
+def test_only_tasks_with_a_limit_are_left_untaken() -> None:
+    found = find(lambda runner: runner(Delivery, "lamp"), faults=[TaskUntaken()], seconds=5)
+    assert found.complete
+    assert found.never_struck == [TaskUntaken.title]
+
+
+def test_slow_work_completes_just_after_the_next_timer() -> None:
+    run = carried(SlowWork())
+    assert run.result is True
+    assert run.simulated_seconds == pytest.approx(46)
+
+
+def test_work_is_not_slow_without_a_timer_that_it_could_outlast() -> None:
+    found = find(lambda runner: runner(Delivery, "lamp"), faults=[SlowWork()], seconds=5)
+    assert found.never_struck == [SlowWork.title]
+
+
+@workflow("ordering", 1, "deliveries", execution_start_to_close=86_400)
+class Ordering(Workflow):
+    deliver = WorkflowProxy(Delivery, error_handling=True)
+
+    def run(self) -> str:
+        try:
+            return str(self.deliver("lamp").result())
+        except TaskFailed:
+            return "not delivered"
+
+
+@pytest.mark.parametrize("stubbed", [True, False])
+def test_only_children_that_are_stubbed_fail(stubbed: bool) -> None:
+    def it_is_delivered(runner: Runner) -> None:
+        if stubbed:
+            runner.stubs(Delivery, result="one lamp")
+        assert runner(Ordering).result == "one lamp"
+
+    found = find(it_is_delivered, faults=[ChildFails()], most_faults=1, seconds=5)
+    assert (found.failure is not None) == stubbed
 
 
 def test_a_late_heartbeat_arrives_after_the_time_out() -> None:

@@ -60,3 +60,35 @@ def test_without_the_option_there_is_no_page(village: pytest.Pytester) -> None:
     result = village.runpytest_subprocess("-q")
     assert "Amazon SWF: report" not in str(result.stdout)
     assert not list(village.path.glob("*.html"))
+
+
+EXPLORED = """
+import pytest
+from village_bakery import Bread
+from flowy_sim.faults import DeciderDies
+
+@pytest.mark.swf(explore={"faults": [DeciderDies()]})
+def test_bread(swf_run):
+    swf_run(Bread, 500)
+
+@pytest.mark.swf(explore={"faults": [DeciderDies()]})
+def test_no_decider_dies(swf_run):
+    assert swf_run(Bread, 500).history.find("DecisionTaskTimedOut").attributes() == []
+"""
+
+
+@pytest.mark.parametrize("processes", ["-n0", "-n2"])
+def test_explored_tests_show_what_was_found_and_tried(
+    village: pytest.Pytester, processes: str
+) -> None:
+    village.makepyfile(test_it=EXPLORED)
+    result = village.runpytest_subprocess("-q", processes, "--swf-report", "page.html")
+    result.assert_outcomes(passed=1, failed=1)
+    written = (village.path / "page.html").read_text(encoding="utf-8")
+    names = ["test_it.py::test_no_decider_dies", "test_it.py::test_bread"]
+    places = [written.index(name) for name in names]
+    assert places == sorted(places)
+    assert written.count("<article") == 2
+    assert written.count("When was it lost?") == 1
+    assert "The simplest run that passes" in written
+    assert written.count("What was tried") == 2
