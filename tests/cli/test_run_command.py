@@ -420,7 +420,7 @@ def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write, t
     assert "it waits for the signal 'paid', which has not been sent" in result.stdout
     assert re.search(r"^paid\? .* ◇  awaited$", result.stdout, re.MULTILINE)
     page = (tmp_path / "run.html").read_text("utf-8")
-    assert "<bdi>paid?</bdi><i>, awaited</i>" in page
+    assert "paid?<i>, awaited</i>" in page
     assert re.search(r'<text class="awaited" x="100.0%".*>◇</text>', page)
     assert "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS.\n" in result.stdout
     assert invoke("run", "shop:Order", "--signal", "paid=42@60").stdout.startswith("42\n")
