@@ -5,8 +5,13 @@ sleep`` keeps one of its own. The replacement really sleeps unless it is called 
 virtually. freezegun finds references in the same way. `threading.Event.wait` and
 `threading.Condition.wait` with a timeout are replaced, too; they release their locks by the methods
 that any lock has for a condition. A poll loop can be suspended, so it also waits without a timeout,
-and joins threads, while others go on. asyncio follows through the clock of its event loops; see
-`flowy_sim._simulation.event_loop_time`.
+and joins threads, while others go on. asyncio follows by the clock of its event loops.
+
+An event loop asks its method ``time`` for the time, and waits in its selector for the next timer.
+Both are replaced on the loop while it runs: its time follows that of the simulation, and instead of
+waiting it sleeps virtually. So `asyncio.sleep`, `asyncio.wait_for`, `asyncio.timeout` and
+``call_later`` take simulated time, without being replaced themselves. looptime works in this way.
+A loop that runs on another selector, such as uvloop's, keeps its real time.
 
 Code of the standard library that waits again and again until a real clock has reached an instant,
 such as `queue.Queue.get`, still waits in real time: virtual waits would never end it. That is
@@ -21,12 +26,119 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from math import inf
+from math import ceil, inf
 from types import FrameType
 from typing import Any, Protocol
 
 from flowy._safe_text import safe_logger
-from flowy_sim._simulation.event_loop_time import IdleSleeper, simulated_time
+
+_NANOSECOND = 1e-6
+"""In milliseconds: what rounding may add to the time that a loop waits."""
+
+
+class IdleSleeper(Protocol):
+    """Code that may sleep virtually while its event loop has nothing to do."""
+
+    def now(self) -> int:
+        """Return the simulated time in milliseconds since 1970."""
+        ...
+
+    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
+        """Sleep until something happens in the event loop.
+
+        Args:
+            seconds: the number of seconds until its next timer; infinity if it has none, 0 if it
+                has something to do.
+            wait: really waits for that number of seconds, or forever if None, for the files and
+                threads that can wake up the loop; returns whether one has.
+        """
+        ...
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that an event loop runs in this code."""
+        ...
+
+
+Running = Callable[[], IdleSleeper | None]
+
+
+@contextmanager
+def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterator[None]:
+    """Let an event loop follow simulated time, for a while.
+
+    Args:
+        loop: the event loop.
+        running: returns the code that runs, if it sleeps virtually; else None.
+    """
+    selector = getattr(loop, "_selector", None)
+    if selector is None or "time" in vars(loop):
+        yield
+        return
+    adopted: Any = loop
+    clock = _LoopClock(loop.time, running)
+    really_select = selector.select
+    adopted.time = clock.time
+    selector.select = _Select(really_select, running)
+    try:
+        yield
+    finally:
+        del adopted.time
+        selector.select = really_select
+
+
+def follows_simulation(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether an event loop follows simulated time, where its code sleeps virtually."""
+    return isinstance(getattr(loop.time, "__self__", None), _LoopClock)
+
+
+class _LoopClock:
+    """The time of an event loop: real until it first sleeps virtually, then simulated."""
+
+    def __init__(self, real: Callable[[], float], running: Running) -> None:
+        self._real = real
+        self._running = running
+        self._ahead = 0.0
+        self._began: tuple[float, int] | None = None
+
+    def time(self) -> float:
+        """Return the time in seconds, since an arbitrary instant."""
+        sleeper = self._running()
+        if sleeper is None:
+            return self._real() + self._ahead
+        if self._began is None:
+            self._began = self._real(), sleeper.now()
+        seconds = self._began[0] + (sleeper.now() - self._began[1]) / 1000
+        self._ahead = seconds - self._real()
+        return seconds
+
+
+class _Select:
+    """The method ``select`` of a selector, which sleeps virtually instead of waiting."""
+
+    def __init__(self, really_select: Callable[..., list[Any]], running: Running) -> None:
+        self._really_select = really_select
+        self._running = running
+
+    def __call__(self, timeout: float | None = None) -> list[Any]:
+        sleeper = self._running()
+        if sleeper is None:
+            return self._really_select(timeout)
+        ready: list[Any] = []
+
+        def wait(seconds: float | None) -> bool:
+            if not ready:
+                ready.extend(self._really_select(seconds))
+            return bool(ready)
+
+        if not wait(0):
+            sleeper.idle(_rounded_up(timeout), wait)
+        return ready
+
+
+def _rounded_up(timeout: float | None) -> float:
+    """Return whole milliseconds, so that the loop does not wake up just before its timer."""
+    return inf if timeout is None else max(0, ceil(timeout * 1000 - _NANOSECOND)) / 1000
+
 
 really_sleep = time.sleep
 
