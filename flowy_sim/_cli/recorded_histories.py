@@ -240,6 +240,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     from flowy.errors import HistoryError
     from flowy_sim._report import page
     from flowy_sim.testing._histories import files, load
+    from flowy_sim.verify._comparison import count
 
     runs = []
     for name, path in files(*paths):
@@ -261,3 +262,4 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {output}: {count(len(runs), 'history')}.")

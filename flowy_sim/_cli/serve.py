@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import sys
 from collections.abc import Iterable
@@ -23,8 +24,10 @@ from flowy_sim._cli.write_test import zipped_test
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
+
 _EXAMPLE = """\b
-Example:
+Examples:
   flowy-sim serve --clock virtual
   AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
   flowy-sim serve --clock virtual -- npm test
@@ -261,6 +264,8 @@ def serve(
         raise click.ClickException(
             f"serving needs {error.name}; install it: {install_command('serve')}"
         ) from error
+    if accept_loss and db is None:
+        raise click.UsageError("--accept-loss is for the file of --db; add --db FILE.")
     settings = _settings(**options)
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
@@ -323,6 +328,14 @@ def _settings(
     from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
+    if not others["control_token"] and _source("control_token") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
+    for origin in allow_origin:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise click.UsageError(
+                f"{origin!r} is not an origin; write one such as http://localhost:3000, without a "
+                "path, or * for any."
+            )
     given = {} if start is None else {"start": start}
     try:
         simulation = Settings(
@@ -388,7 +401,7 @@ def _warn(host: str, settings: ServerSettings) -> None:
         effect = "all their requests are accepted"
     else:
         effect = "their requests are refused unless you give --keys or --allow-remote"
-    click.echo(f"Warning: other machines can reach {host}; {effect}.", err=True)
+    click.echo(f"Warning: other machines can reach this server; {effect}.", err=True)
 
 
 def _greet(url: str, host: str) -> None:

@@ -52,10 +52,31 @@ def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> Non
         raise click.UsageError("Give a WORKFLOW and one HISTORY; or --decider and one HISTORY.")
     target = decider_target(decider) if decider else workflow_target(words[0])
     try:
-        save_test(load(Path(words[-1])), target, output)
+        history = load(Path(words[-1]))
+        if not decider:
+            _check_type(history, words[0], words[-1])
+        save_test(history, target, output)
     except HistoryError as error:
         raise click.ClickException(f"{error}.") from error
     click.echo(f"Wrote {output}. Run it: pytest {output}")
+
+
+def _check_type(history: LoadedHistory, path: str, file: str) -> None:
+    """Refuse a history of another workflow.
+
+    Raises:
+        click.ClickException: it is of another one.
+    """
+    from flowy._workers.registration import load_workflow
+    from flowy_sim._events.schema import attributes_of
+
+    named = attributes_of(history.events[0])["workflowType"]
+    recorded, given = f"{named['name']} {named['version']}", str(load_workflow(path).flowy_type)
+    if recorded != given:
+        raise click.ClickException(
+            f"{file} is a history of {recorded}, and {path} is {given}; name the workflow that "
+            "the history is of."
+        )
 
 
 def workflow_target(path: str) -> TestedCode:

@@ -156,7 +156,10 @@ class ServedStubs:
 
     def route(self, task: Any) -> str:
         """Return the name of the list on which a task waits; choose the answer to a call."""
-        execution, own = task.execution, str(task.task_list)
+        own: str = task.task_list
+        if not (self._stubs or self._answers):
+            return own
+        execution = task.execution
         is_child = task.kind == DECISION
         named = execution.started("workflowType") if is_child else task.opened("activityType")
         place = (execution.run_id, "" if is_child else task.activity_id)

@@ -270,10 +270,15 @@ class TimeSkipping:
                 self._polls.end_early(poll)
         self.settle_soon()
 
-    def pass_until(self, instant: int) -> None:
-        """Let everything happen up to an instant in milliseconds, each at its own."""
+    def pass_until(self, instant: int) -> int | None:
+        """Let everything happen up to an instant in milliseconds, each at its own.
+
+        Returns:
+            When something will next happen; None if nothing will before the next call.
+        """
         while (following := self._next_event()) is not None and following <= instant:
             self._reach(following)
+        return following
 
     def follow(self) -> None:
         """Let the effects happen that wait for nothing but their latency."""
@@ -292,8 +297,7 @@ class TimeSkipping:
         """
         self._presence.watch()
         if self._clock.runs:
-            self.pass_until(self._clock.milliseconds)
-            instant = self._next_event()
+            instant = self.pass_until(self._clock.milliseconds)
             pause = None if instant is None else self._clock.seconds_until(instant)
         else:
             pause = self._settle_virtual()

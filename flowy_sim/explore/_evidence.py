@@ -121,7 +121,6 @@ class _WatchedRun:
         """Return the run as it is reported."""
         runner = self.attempt.runner
         error = self.attempt.error or AssertionError()
-        faults = self._story.accidents()
         awaited = {run.run_id: run.awaited for run in runner.runs}
         runs = []
         for execution in list(runner.simulation.engine().executions.values())[:_MOST_EXECUTIONS]:
@@ -129,7 +128,11 @@ class _WatchedRun:
             client = runner.simulation.client(poll_seconds=0)
             run = fetch(client, execution.domain.name, ids, runner.payloads)
             begin, end = execution.time(1), execution.time(len(execution))
-            struck = [(at, words) for at, words in faults if begin <= at <= end]
+            struck = [
+                (each.instant, each.words)
+                for each in self._story.accidents
+                if begin <= each.instant <= end and each.run_id in ("", execution.run_id)
+            ]
             runs.append(
                 ReportedRun(
                     run.history,

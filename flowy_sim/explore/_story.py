@@ -46,6 +46,9 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 _NAME = re.compile(r"[\w.:-]*\d[\w.:-]*|\w+-[\w.:-]+")
 """The name of an execution, activity or timer, such as ``order-7`` or ``charge-1.2``."""
 
+_OF_WORKER = re.compile(r"^\w[\w ]* \((.+?)\)(?: at .+?)?: ")
+"""The beginning of a fault that strikes a worker with a task, such as ``worker 1 (charge-1): ``."""
+
 Attributes = Mapping[str, Any]
 
 
@@ -63,10 +66,29 @@ class StoryLine(NamedTuple):
     words: str
 
 
+class Accident(NamedTuple):
+    """A fault that was injected, or a worker that crashed.
+
+    Attributes:
+        instant: when, in milliseconds since 1970.
+        words: what happened.
+        run_id: the execution whose task the worker had; empty if it had none.
+    """
+
+    instant: int
+    words: str
+    run_id: str
+
+
 class RunStory:
-    """Collects the story of a run while it is made."""
+    """Collects the story of a run while it is made.
+
+    Attributes:
+        accidents: the faults that were injected, and the workers that crashed.
+    """
 
     def __init__(self) -> None:
+        self.accidents: list[Accident] = []
         self._lines: list[StoryLine] = []
         self._read: dict[str, int] = {}
         self._told = 0
@@ -83,18 +105,17 @@ class RunStory:
     def add_accident(self, runner: Runner, words: str) -> None:
         """Add a fault that was injected, or a worker that crashed."""
         self.update(runner)
-        self._lines.append(StoryLine(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
+        now = runner.simulation.clock.milliseconds
+        self._lines.append(StoryLine(now, _ACCIDENT, f"! {words}"))
+        about = _OF_WORKER.match(words)
+        run_id = _struck_execution(runner, about[1]) if about is not None else ""
+        self.accidents.append(Accident(now, _OF_WORKER.sub("", words), run_id))
 
     def news(self) -> list[str]:
         """Return what was added since this was called before."""
         lines = self._lines[self._told :]
         self._told = len(self._lines)
         return [each.words for each in lines]
-
-    def accidents(self) -> list[tuple[int, str]]:
-        """Return the faults that were injected, and the workers that crashed: when, and which."""
-        found = [each for each in self._lines if each.weight == _ACCIDENT]
-        return [(each.instant, each.words.removeprefix("! ")) for each in found]
 
     def lines(self, error: BaseException, full: bool = False) -> list[str]:
         """Return the story, shortened to the lines that matter most.
@@ -166,6 +187,27 @@ def _are_related(word: str, other: str) -> bool:
 
 def _words(line: str) -> set[str]:
     return set(_WORD.findall(line.lower().replace("_", " "))) - _PHRASES
+
+
+def _struck_execution(runner: Runner, about: str) -> str:
+    """Return the run ID of the execution whose worker a fault has struck; empty if it is not known.
+
+    Args:
+        runner: runs it.
+        about: the ID of the activity, or of the execution, that the worker was busy with.
+    """
+    client = runner.scheduler.worker_client
+    task = client.task or (client.held.call.task if client.held is not None else None)
+    if task:
+        return str(task["workflowExecution"]["runId"])
+    # An answer that was held back is sent later, when no worker has a task.
+    found = [
+        each.run_id
+        for each in runner.simulation.engine().executions.values()
+        if about == each.workflow_id
+        or any(about == task.activity_id for task in each.activities.values())
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _left_out(lines: int) -> str:

@@ -221,7 +221,7 @@ def test_histories_become_one_page(invoke: Any, folder: Path) -> None:
     saved(folder, "fine.json", many(2))
     saved(folder, "bad.json", order().events)
     result = invoke("report", "fine.json", "bad.json", "-o", "all.html")
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, "Wrote all.html: 2 histories.\n")
     shown = Page(Path("all.html").read_text()).text
     assert shown.index("bad.json") < shown.index("fine.json")
 

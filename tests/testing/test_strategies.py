@@ -136,6 +136,7 @@ def test_histories_shrink_to_the_simplest_one() -> None:
     assert "DecisionTaskTimedOut" not in types
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_decide", [False, True])
 def test_a_test_that_fails_with_a_history_tells_its_story(to_decide: bool) -> None:
     @settings(derandomize=True, database=None)
@@ -172,6 +173,7 @@ def test_histories_of_any_workflow_end(events: list[Event]) -> None:
     assert events[-1]["eventType"].startswith("WorkflowExecution")
 
 
+@pytest.mark.slow
 def test_faults_strike_in_some_histories() -> None:
     def timed_out(events: list[Event]) -> bool:
         return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
@@ -179,6 +181,7 @@ def test_faults_strike_in_some_histories() -> None:
     assert find(histories(), timed_out, settings=UNSHRUNK)
 
 
+@pytest.mark.slow
 def test_a_workflow_is_shrunk_to_what_matters() -> None:
     def times_out(program: Program) -> bool:
         run = Runner(Simulation(), stubs=program.stubs()).run(program.workflow())
