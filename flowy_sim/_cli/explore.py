@@ -58,6 +58,11 @@ class ExploreOptions:
     signals: tuple[str, ...]
     most_faults: int
     workers: int | None
+    any_result: bool
+    any_arguments: bool
+    start_after: tuple[float, ...]
+    ends_within: str | None
+    limits: str | None
     runs: int
     seconds: float
     processes: int
@@ -121,6 +126,39 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     "--workers",
     "Number of workers on each task list.  [default: as many as there are tasks]",
     least=1,
+)
+@click.option(
+    "--any-result",
+    is_flag=True,
+    help="Also let stubs return all other values of their types: each member of an enum, None for "
+    "an optional value, empty and long collections.",
+)
+@click.option(
+    "--arguments",
+    "any_arguments",
+    is_flag=True,
+    help="Also start the workflow with other values of the type hints of its run.",
+)
+@click.option(
+    "--start-after",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    multiple=True,
+    help="Number of simulated seconds after which the workflow is also started; can be given "
+    "several times.",
+)
+@click.option(
+    "--ends-within",
+    metavar="SECONDS",
+    shell_complete=lambda *_: ["derived"],
+    help="Number of simulated seconds within which an execution must end after the last fault; "
+    "derived to take it from its own timers and time-outs.",
+)
+@click.option(
+    "--limits",
+    type=click.Choice(["small", "slow"]),
+    help="Quotas that are scaled down: small ones for histories, payloads and open tasks, or slow "
+    "rates of calls.",
 )
 @options.whole_number("--runs", "Number of runs after which to stop.", least=1, default=100_000)
 @click.option(
@@ -255,6 +293,7 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 repeat=lambda written: _repeating_command(words, options, written),
                 on_progress=progress.update,
                 workers=options.workers,
+                **_what_else(options),
                 **subject.runner,
             )
     if options.as_json:
@@ -287,6 +326,33 @@ def _write_report(name: str, options: ExploreOptions, reported: ReportedExplorat
         raise click.ClickException(
             f"The report cannot be saved: {options.report}: {error.strerror}."
         ) from error
+
+
+def _what_else(options: ExploreOptions) -> dict[str, Any]:
+    """Return the options of `find` that say what else to try and to require.
+
+    Raises:
+        click.UsageError: ``--ends-within`` is neither a number nor ``derived``.
+    """
+    found: dict[str, Any] = {}
+    if options.any_arguments:
+        found["arguments"] = True
+    if options.start_after:
+        found["starts"] = (0, *options.start_after)
+    if options.limits is not None:
+        found["limits"] = options.limits
+    if options.ends_within is not None:
+        found["ends_within"] = options.ends_within == "derived" or _seconds(options.ends_within)
+    return found
+
+
+def _seconds(written: str) -> float:
+    try:
+        return float(written)
+    except ValueError:
+        raise click.UsageError(
+            f"--ends-within takes a number of seconds or derived, not {written!r}."
+        ) from None
 
 
 def _write_test(
@@ -372,6 +438,10 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     if loops is not None:
         if words:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
+        if options.any_result or options.any_arguments or options.start_after:
+            raise click.UsageError(
+                "--any-result, --arguments and --start-after are for a WORKFLOW, not for --decider."
+            )
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
         return _Subject(
@@ -381,6 +451,8 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
     function = found_at(words[0]) if words else None
     if isfunction(function):
         _check_test(function, words)
+        if options.any_result:
+            raise click.UsageError("--any-result is for a workflow; a test stubs by itself.")
         if timed or cancel is not None:
             raise click.UsageError(
                 "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
@@ -397,6 +469,7 @@ def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
         options.real,
         options.completes,
         partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
+        options.any_result,
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
@@ -492,7 +565,7 @@ def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices:
     line += [f"--worker={name}" for name in options.loop_workers]
     line += [f"--setup={name}" for name in options.setups]
     one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
-    one |= {"cancel": options.cancel}
+    one |= {"cancel": options.cancel, "ends-within": options.ends_within, "limits": options.limits}
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
     if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
@@ -500,6 +573,8 @@ def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices:
     line += [f"--fault={name}" for name in options.faults]
     line += [f"--signal={name}" for name in options.signals]
     line += ["--real"] * options.real + ["--completes"] * options.completes
+    line += ["--any-result"] * options.any_result + ["--arguments"] * options.any_arguments
+    line += [f"--start-after={seconds:g}" for seconds in options.start_after]
     if options.workers is not None:
         line.append(f"--workers={options.workers}")
     if options.most_faults != MOST_FAULTS:
