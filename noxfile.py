@@ -19,6 +19,8 @@ nox.options.sessions = ["tests", "lint"]
 
 # Only packages are ever downloaded, never an interpreter.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+# Tests start hundreds of processes; without bytecode, each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]

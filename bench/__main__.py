@@ -140,9 +140,11 @@ def reports(quick: bool) -> str:
 
 
 def beside_pages(quick: bool) -> str:
-    """Return the table of calls beside pages of the console."""
+    """Return the tables of calls beside pages of the console, and of how soon they show changes."""
     rounds, calls = (1, 100) if quick else (3, 300)
-    return _in_turn(rounds, console.console(rounds, 1_000 if quick else 10_000, calls))
+    beside = console.console(rounds, 1_000 if quick else 10_000, calls)
+    soon = pages.changes(10, [100, 1_000] if quick else [100, 1_000, 10_000])
+    return f"{_in_turn(rounds, beside)}\n\nOf changes, medians and maxima of 10.\n\n{soon}"
 
 
 def testing(quick: bool) -> str:

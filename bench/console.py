@@ -64,7 +64,6 @@ def _keep_page_open(url: str) -> None:
         for line in stream:
             if line.startswith(b"data:"):
                 _get(f"{url}/_console/execution?{query}&after={last}")
-                _get(f"{url}/_console/data?{query}")
                 time.sleep(PAUSE)
 
 

@@ -1,16 +1,21 @@
-"""Reports of long histories in a browser: how soon they open, and how smoothly they scroll."""
+"""Pages about long histories in a browser.
+
+Of reports: how soon they open, and how smoothly they scroll. Of the console: how soon they show a
+change.
+"""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from bench import servers
 from bench.measure import table
 
 if TYPE_CHECKING:
@@ -45,6 +50,30 @@ _ZOOM = """() => new Promise((done) => {
   };
   requestAnimationFrame(step);
 })"""
+#: Lets `shown` become the time at which a text is drawn: in the last row of the table and of the
+#: timeline of an execution, or in the first row of a list.
+_WATCH = """(text) => {
+  const isShown = () => {
+    const listed = document.querySelector("#executions tbody tr");
+    const rows = document.querySelectorAll(".events .chunk:last-of-type tr");
+    const bands = document.querySelector(".rows")?.lastElementChild;
+    return listed ? listed.textContent.includes(text)
+      : [[...rows].at(-1), bands?.querySelector(".labels")?.lastElementChild]
+        .every((each) => each?.textContent.includes(text));
+  };
+  window.shown = new Promise((done) => {
+    const observer = new MutationObserver(() => {
+      if (!isShown()) return;
+      observer.disconnect();
+      requestAnimationFrame(() => done(Date.now()));
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+  });
+}"""
+_DOMAIN = "shop"
+_LISTS = ({"name": "decisions"}, {"name": "work"})
+_ORDER, _RESIZE = ({"name": name, "version": "1"} for name in ("order", "resize"))
+_EXECUTION = "o"
 
 
 def history(events: int) -> list[dict[str, Any]]:
@@ -52,34 +81,45 @@ def history(events: int) -> list[dict[str, Any]]:
     from flowy_sim import Simulation
 
     swf: Any = Simulation().client()
-    domain, lists = "shop", ({"name": "decisions"}, {"name": "work"})
-    order, resize = ({"name": name, "version": "1"} for name in ("order", "resize"))
-    swf.register_domain(name=domain, workflowExecutionRetentionPeriodInDays="7")
+    execution = {"workflowId": _EXECUTION, "runId": _long_execution(swf, events)}
+    found: list[dict[str, Any]] = []
+    more: dict[str, str] = {}
+    while not found or more:
+        reply = swf.get_workflow_execution_history(domain=_DOMAIN, execution=execution, **more)
+        found += reply["events"]
+        more = {key: reply[key] for key in ("nextPageToken",) if key in reply}
+    return found
+
+
+def _long_execution(swf: Any, events: int) -> str:
+    """Make an execution with about so many events, and return its run ID."""
+    swf.register_domain(name=_DOMAIN, workflowExecutionRetentionPeriodInDays="7")
     swf.register_workflow_type(
-        domain=domain,
-        **order,
-        defaultTaskList=lists[0],
+        domain=_DOMAIN,
+        **_ORDER,
+        defaultTaskList=_LISTS[0],
         defaultChildPolicy="TERMINATE",
         defaultTaskStartToCloseTimeout="60",
         defaultExecutionStartToCloseTimeout="86400",
     )
     swf.register_activity_type(
-        domain=domain,
-        **resize,
-        defaultTaskList=lists[1],
+        domain=_DOMAIN,
+        **_RESIZE,
+        defaultTaskList=_LISTS[1],
         defaultTaskHeartbeatTimeout="NONE",
         defaultTaskStartToCloseTimeout="60",
         defaultTaskScheduleToStartTimeout="600",
         defaultTaskScheduleToCloseTimeout="660",
     )
-    started = swf.start_workflow_execution(domain=domain, workflowId="o", workflowType=order)
-    execution = {"workflowId": "o", "runId": started["runId"]}
+    started = swf.start_workflow_execution(
+        domain=_DOMAIN, workflowId=_EXECUTION, workflowType=_ORDER
+    )
     for first in range(0, events * BATCH // (3 * BATCH + 3), BATCH):
-        task = swf.poll_for_decision_task(domain=domain, taskList=lists[0], maximumPageSize=1)
+        task = swf.poll_for_decision_task(domain=_DOMAIN, taskList=_LISTS[0], maximumPageSize=1)
         scheduled = [
             {
                 "activityId": f"resize-{number}",
-                "activityType": resize,
+                "activityType": _RESIZE,
                 "input": json.dumps([f"photos/{number}.jpg", {"width": 150}]),
             }
             for number in range(first, first + BATCH)
@@ -93,16 +133,72 @@ def history(events: int) -> list[dict[str, Any]]:
         ]
         swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
         for number in range(BATCH):
-            task = swf.poll_for_activity_task(domain=domain, taskList=lists[1], identity="worker")
+            task = swf.poll_for_activity_task(domain=_DOMAIN, taskList=_LISTS[1], identity="worker")
             token = task["taskToken"]
             swf.respond_activity_task_completed(taskToken=token, result=f'"small/{number}.jpg"')
-    found: list[dict[str, Any]] = []
-    more: dict[str, str] = {}
-    while not found or more:
-        reply = swf.get_workflow_execution_history(domain=domain, execution=execution, **more)
-        found += reply["events"]
-        more = {key: reply[key] for key in ("nextPageToken",) if key in reply}
-    return found
+    return str(started["runId"])
+
+
+def changes(rounds: int, sizes: list[int]) -> str:
+    """Return the table of how soon open pages of the console show a change."""
+    rows = []
+    with _browser() as browser:
+        for size in sizes:
+            with servers.flowy_sim() as served:
+                swf = _client(served.url)
+                run_id = _long_execution(swf, size)
+                url = f"{served.url}/_console/execution?domain={_DOMAIN}&workflow={_EXECUTION}"
+                name = f"an execution with {size:,} events is signaled"
+                rows.append([name, *_shown_after(browser, url, rounds, _signal(swf, run_id))])
+                if size == sizes[0]:
+                    name = "an execution is started, in the list of executions"
+                    found = _shown_after(browser, f"{served.url}/", rounds, _start(swf))
+                    rows.insert(0, [name, *found])
+    return table(["on an open page of the console", "shown after", "at most"], rows)
+
+
+def _client(url: str) -> Any:
+    import boto3
+
+    return boto3.client(
+        "swf",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="a",  # noqa: S106 - Any key is right.
+    )
+
+
+def _signal(swf: Any, run_id: str) -> Callable[[str], object]:
+    return lambda name: swf.signal_workflow_execution(
+        domain=_DOMAIN, workflowId=_EXECUTION, runId=run_id, signalName=name
+    )
+
+
+def _start(swf: Any) -> Callable[[str], object]:
+    return lambda name: swf.start_workflow_execution(
+        domain=_DOMAIN, workflowId=name, workflowType=_ORDER
+    )
+
+
+def _shown_after(
+    browser: Browser, url: str, rounds: int, change: Callable[[str], object]
+) -> tuple[str, str]:
+    """Return the median and the maximum of the time from a call to its picture."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    try:
+        page.goto(url)
+        page.locator("#connection", has_text="live").wait_for()
+        seconds = []
+        for number in range(rounds):
+            page.wait_for_timeout(1_000)
+            page.evaluate(_WATCH, f"seen-{number}")
+            called = time.time()
+            change(f"seen-{number}")
+            seconds.append(page.evaluate("window.shown") / 1e3 - called)
+    finally:
+        page.close()
+    return f"{median(seconds) * 1e3:.0f} ms", f"{max(seconds) * 1e3:.0f} ms"
 
 
 def pages(rounds: int, sizes: list[int]) -> str:

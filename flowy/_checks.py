@@ -26,7 +26,8 @@ def text(name: str, value: object, longest: int = 256) -> str:
     __tracebackhide__ = True
     if isinstance(value, str) and 1 <= length(value) <= longest:
         return value
-    raise ConfigurationError(f"{name} must be text of 1 to {longest} characters, not {value!r}")
+    wrong = f"{length(value):,}" if isinstance(value, str) and value else repr(value)
+    raise ConfigurationError(f"{name} must be text of 1 to {longest:,} characters, not {wrong}")
 
 
 def version_text(value: object) -> str:

@@ -18,8 +18,8 @@ class Execution(NamedTuple):
     """One run of a workflow, as Amazon SWF identifies it.
 
     Attributes:
-        workflow_id: the execution's id, chosen by the caller that started it.
-        run_id: the id of this run of it, chosen by the service.
+        workflow_id: the execution's ID, chosen by the caller that started it.
+        run_id: the ID of this run of it, chosen by the service.
     """
 
     workflow_id: str
@@ -155,10 +155,12 @@ def connect(
 
     Raises:
         botocore.exceptions.NoRegionError: no region is configured.
-        ConfigurationError: the endpoint that was given or configured is not a URL.
+        ConfigurationError: the endpoint that was given or configured is not a URL, or the region
+            cannot be one.
     """
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import InvalidRegionError
 
     config = Config(
         read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections
@@ -168,7 +170,9 @@ def connect(
             "swf", endpoint_url=endpoint_url, region_name=region, config=config
         )
     except ValueError as error:
-        raise ConfigurationError(f"{error}; give a URL, such as http://127.0.0.1:4567") from error
+        is_region = isinstance(error, InvalidRegionError)
+        fix = "region, such as eu-west-1" if is_region else "URL, such as http://127.0.0.1:4567"
+        raise ConfigurationError(f"{str(error).rstrip('.')}; give a {fix}") from error
     return client
 
 
@@ -186,6 +190,16 @@ def fault_code(error: Exception) -> str | None:
     Returns:
         The code, or None if the exception is not an answer of the service.
     """
-    response = getattr(error, "response", None)
-    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    code = _fault(error).get("Code")
     return code if isinstance(code, str) else None
+
+
+def fault_message(error: Exception) -> str:
+    """Return the message of the fault that an exception stands for; empty if there is none."""
+    return str(_fault(error).get("Message") or "")
+
+
+def _fault(error: Exception) -> dict[str, Any]:
+    response = getattr(error, "response", None)
+    fault = response.get("Error") if isinstance(response, dict) else None
+    return fault if isinstance(fault, dict) else {}

@@ -95,7 +95,7 @@ DECISION_EVENTS = {
 }
 """Event type: the decision that it records, and what must be the same when it is replayed.
 
-Time-outs and task lists may differ: changing them harms no running execution. So may the id of a
+Time-outs and task lists may differ: changing them harms no running execution. So may the ID of a
 child, which is made from its parent's, and the details of a failure, which name lines of code.
 """
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from flowy import _checks, options
-from flowy._client import Execution, SwfClient, fault_code
+from flowy._client import Execution, SwfClient, fault_code, fault_message, no_domain
 from flowy._decider.history import attributes_of
 from flowy._determinism.code_check import check
 from flowy._safe_text import safe_logger
@@ -68,7 +68,7 @@ def start(
         domain: the domain's name.
         workflow: the workflow's class, or its name and version if the class is not available.
         *args: the arguments of ``run``.
-        workflow_id: an id that no open execution of the domain has; a random one by default.
+        workflow_id: an ID that no open execution of the domain has; a random one by default.
         task_list: the task list of its decision tasks.
         execution_start_to_close: the maximum duration, in seconds or as a timedelta.
         task_start_to_close: the maximum time for one decision, in the same form; None for no limit.
@@ -81,23 +81,27 @@ def start(
         **kwargs: the keyword arguments of ``run``, except those that are options above.
 
     Returns:
-        The ids of the execution.
+        The IDs of the execution.
 
     Raises:
         ConfigurationError: an option is wrong, or ``run`` does not accept these arguments.
         SerializationError: an argument cannot be sent, or does not match its type hint.
         UnrepeatableError: the code of the class reads a clock or uses randomness directly.
         StartError: the service refuses, because the type or the domain is unknown, or because an
-            execution with this id is open.
+            execution with this ID is open.
 
     Example:
         ``start(client, "photos", ImageCategory, "photo.jpg", 64, workflow_id="photo-1")``
     """
     name, version = _name_and_version(workflow)
-    if isinstance(workflow, type):
-        _check_arguments(workflow, args, kwargs)
-        if workflow.flowy_type.guard:
-            check(workflow)
+    if isinstance(workflow, type) and workflow.flowy_type.guard:
+        check(workflow)
+    if len(args) == 1 and isinstance(args[0], RawInput):
+        text = args[0].text
+    elif isinstance(workflow, type):
+        text = encode_arguments(workflow, args, kwargs, payloads)
+    else:
+        text = payloads.encode_input(f"{name} {version}", args, kwargs)
     if workflow_id is None:
         workflow_id = f"{name}-{uuid4()}"
     given = {
@@ -109,13 +113,6 @@ def start(
         "priority": priority,
         "lambda_role": lambda_role,
     }
-    label = f"{name} {version}"
-    if len(args) == 1 and isinstance(args[0], RawInput):
-        text = args[0].text
-    else:
-        text = payloads.encode_input(label, args, kwargs)
-        if isinstance(workflow, type):
-            payloads.decode_input(label, text, workflow)  # As its worker will.
     request = {
         "domain": _checks.text("domain", domain),
         "workflowId": _checks.text("workflow_id", workflow_id),
@@ -129,11 +126,13 @@ def start(
         sentence = _REFUSALS.get(fault_code(error) or "")
         if sentence is None:
             raise
-        raise StartError(
-            f"{name} {version} cannot be started: "
-            + sentence.format(domain=domain, workflow_id=workflow_id)
-            + f" ({error})"
-        ) from error
+        said = fault_message(error)
+        if said.startswith("Unknown domain"):
+            reason = no_domain(domain)
+        else:
+            reason = sentence.format(domain=domain, workflow_id=workflow_id)
+            reason += f" ({said})" if said else ""
+        raise StartError(f"{name} {version} cannot be started: {reason}") from error
     logger.info("started %s %s as %s", name, version, workflow_id)
     return Execution(workflow_id, reply["runId"])
 
@@ -182,10 +181,10 @@ def outcome(
 
 
 _REFUSALS = {
-    "UnknownResourceFault": "the domain {domain!r} or the type in it is unknown; register the "
-    "domain, and start a worker, which registers its types",
-    "WorkflowExecutionAlreadyStartedFault": "an execution with the id {workflow_id!r} is open; "
-    "choose another id",
+    "UnknownResourceFault": "it is not registered in the domain {domain!r}; start a worker, which "
+    "registers its types",
+    "WorkflowExecutionAlreadyStartedFault": "an execution with the ID {workflow_id!r} is open; "
+    "choose another ID",
     "TypeDeprecatedFault": "its type is deprecated in {domain!r}; start a newer version",
     "DefaultUndefinedFault": "its type was registered without some of its defaults; give these "
     "options to start",
@@ -203,15 +202,28 @@ def _name_and_version(workflow: type[Workflow] | NameAndVersion) -> tuple[str, s
     )
 
 
-def _check_arguments(
-    workflow: type[Workflow], args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> None:
+def encode_arguments(
+    workflow: type[Workflow],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+    payloads: Payloads = PLAIN,
+) -> str:
+    """Write the arguments of a workflow's ``run``, after checking them.
+
+    Raises:
+        ConfigurationError: ``run`` does not accept them.
+        SerializationError: one cannot be sent, or does not match its type hint.
+    """
     signature = _signature(workflow.run)
     try:
         signature.bind(None, *args, **kwargs)
     except TypeError as error:
         run = f"{workflow.__name__}.run{_without_self(signature)}"
         raise ConfigurationError(f"{run} does not accept these arguments: {error}") from error
+    label = str(workflow.flowy_type)
+    text = payloads.encode_input(label, args, kwargs)
+    payloads.decode_input(label, text, workflow)  # As its worker will.
+    return text
 
 
 def _without_self(signature: inspect.Signature) -> str:

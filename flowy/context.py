@@ -40,12 +40,12 @@ class WorkflowContext:
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id of the execution."""
+        """The workflow ID of the execution."""
         return self._deciding.execution.workflow_id
 
     @property
     def run_id(self) -> str:
-        """The run id of the execution."""
+        """The run ID of the execution."""
         return self._deciding.execution.run_id
 
     @property
@@ -145,7 +145,7 @@ class WorkflowContext:
         """Send a signal to another execution of the domain.
 
         Args:
-            workflow_id: the workflow id of the receiver.
+            workflow_id: the workflow ID of the receiver.
             name: the signal's name, 1 to 256 characters.
             value: the value that it carries, None for nothing. It may contain results, and is sent
                 when their values are known.
@@ -172,7 +172,7 @@ class WorkflowContext:
         """Ask another execution of the domain to cancel itself.
 
         Args:
-            workflow_id: the workflow id of that execution.
+            workflow_id: the workflow ID of that execution.
             run_id: its run; empty for the open one.
             error_handling: whether the workflow handles the error if there is no such execution.
 

@@ -176,7 +176,7 @@ class TaskError(FlowyError):
 
     Args:
         type: name and version of its type, such as ``resize 1``; or a description of the call.
-        task_id: its id in the history, such as ``resize-1``, or the workflow id of a child.
+        task_id: its ID in the history, such as ``resize-1``, or the workflow ID of a child.
         attempt: the number of the attempt, from 1.
         reason: why it ended, in a few words.
         details: more about it; after an exception in an activity, the remote traceback.

@@ -1,7 +1,7 @@
 """Executions from outside: list them, get their histories, signal, cancel and terminate them.
 
-An execution is named by its workflow id. If it has had several runs, the open one is meant, or else
-the one that was started last, unless a run id is given as well.
+An execution is named by its workflow ID. If it has had several runs, the open one is meant, or else
+the one that was started last, unless a run ID is given as well.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def signal(
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: the receiver's workflow id.
+        workflow_id: the receiver's workflow ID.
         name: the signal's name, 1 to 256 characters.
         value: the value that it carries; None for nothing.
         run_id: the receiver's run; None for the open one.
@@ -74,7 +74,7 @@ def request_cancel(
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: the execution's workflow id.
+        workflow_id: the execution's workflow ID.
         run_id: its run; None for the open one.
 
     Raises:
@@ -98,17 +98,19 @@ def terminate(
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: the execution's workflow id.
+        workflow_id: the execution's workflow ID.
         run_id: its run; None for the open one.
         reason: the reason, at most 256 characters.
         details: more about it, at most 32,768 characters.
         child_policy: what happens to its open children; None for what it was started with.
 
     Raises:
-        ConfigurationError: there is no such child policy.
+        ConfigurationError: there is no such child policy, or a text is too long.
         UnknownExecutionError: no such execution is open, or the domain is unknown.
     """
-    request = {name: text for name, text in (("reason", reason), ("details", details)) if text}
+    longest = {"reason": 256, "details": 32_768}
+    given = {name: text for name, text in (("reason", reason), ("details", details)) if text}
+    request = {name: _checks.text(name, text, longest[name]) for name, text in given.items()}
     if child_policy is not None:
         if child_policy not in CHILD_POLICIES:
             raise ConfigurationError(
@@ -136,9 +138,9 @@ def list_executions(
         domain: the domain's name.
         status: ``OPEN``, ``CLOSED``, or the status of closed ones, such as ``FAILED``; several of
             them; or None for all.
-        workflow_id: filters by workflow id.
+        workflow_id: filters by workflow ID.
         type_name: filters by the name of the type, in all versions.
-        tag: filters by tag. The service applies only one filter, of workflow id, tag, type name and
+        tag: filters by tag. The service applies only one filter, of workflow ID, tag, type name and
             status the first that is given; the others are applied to what it returns.
         since: the earliest start time; a datetime with a time zone.
         until: the latest start time; also with a time zone.
@@ -187,12 +189,12 @@ def list_executions(
 def latest(
     client: SwfClient, domain: str, workflow_id: str, run_id: str | None = None
 ) -> Execution:
-    """Find the run that a workflow id stands for.
+    """Find the run that a workflow ID stands for.
 
     Args:
         client: an SWF client.
         domain: the domain's name.
-        workflow_id: the workflow id.
+        workflow_id: the workflow ID.
         run_id: the run, if it is known.
 
     Returns:
@@ -210,6 +212,15 @@ def latest(
 
 def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
     """Return all that DescribeWorkflowExecution reports about an execution.
+
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        execution: the execution; see `latest`.
+
+    Returns:
+        The reply of the service, with ``executionInfo``, ``executionConfiguration``,
+        ``openCounts`` and more.
 
     Raises:
         UnknownExecutionError: there is no such execution.
@@ -296,8 +307,8 @@ def _request(
 def _unknown(
     domain: str, workflow_id: str, run_id: str | None, which: str = ""
 ) -> UnknownExecutionError:
-    run = f" and the run id {run_id!r}" if run_id else ""
+    run = f" and the run ID {run_id!r}" if run_id else ""
     return UnknownExecutionError(
-        f"there is no {which}execution with the workflow id {workflow_id!r}{run} in the domain "
+        f"there is no {which}execution with the workflow ID {workflow_id!r}{run} in the domain "
         f"{domain!r}"
     )

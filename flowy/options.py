@@ -128,7 +128,7 @@ def _child_policy(name: str, value: object) -> str:
 def _tags(name: str, value: object) -> list[str]:
     tags = names(name, value)
     if len(tags) > 5:
-        raise ConfigurationError(f"{name} can be 5 at most, not {len(tags)}")
+        raise ConfigurationError(f"{name} can hold at most 5 texts, not {len(tags)}")
     return tags
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from flowy._call_sites import SourceLine
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
-from flowy._decider.history import Event, History
+from flowy._decider.history import Event, ReplayedHistory
 from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
 from flowy.errors import ConfigurationError, HistoryError
@@ -39,7 +39,7 @@ def replay(
         history: a list of events, a reply of GetWorkflowExecutionHistory, or the path of a JSON
             file with either; timestamps may be numbers or ISO 8601 text.
         payloads: how arguments and results are written; the same as that of the workers.
-        execution: the execution, since a history does not hold its ids; needed only if ``run`` uses
+        execution: the execution, since a history does not hold its IDs; needed only if ``run`` uses
             them.
 
     Raises:
@@ -54,7 +54,7 @@ def replay(
     if not isinstance(getattr(workflow, "flowy_type", None), WorkflowType):
         raise ConfigurationError(f"{workflow!r} is not a class decorated with @workflow")
     try:
-        recorded = History(_events(history))
+        recorded = ReplayedHistory(_events(history))
     except (KeyError, TypeError) as error:
         raise HistoryError(f"these events are not as Amazon SWF writes them: {error!r}") from error
     Decider(workflow, recorded, payloads, execution).replay()
@@ -74,7 +74,7 @@ def _events(history: HistorySource) -> list[Event]:
         raise HistoryError("a history is a list of events, each with an eventId; this is not one")
     events.sort(key=lambda event: int(event["eventId"]))
     if [event["eventId"] for event in events] != list(range(1, len(events) + 1)):
-        raise HistoryError("the events of a history have the ids 1, 2, 3, …; some are missing here")
+        raise HistoryError("the events of a history have the IDs 1, 2, 3, …; some are missing here")
     return events
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeV
 
 from flowy import _checks
 from flowy._calls.other_executions import ChildCall, SendSignalCall
-from flowy._calls.tasks import ActivityCall, Callee, LambdaCall, TaskCall
+from flowy._calls.tasks import ActivityTaskCall, Callee, LambdaCall, TaskCall
 from flowy.errors import ConfigurationError
 from flowy.options import ActivityOverrides, CallOptions, LambdaOverrides, WorkflowOverrides
 from flowy.result import Result
@@ -97,7 +97,7 @@ class BoundActivity(BoundProxy[P, Result[R]], Generic[P, R]):
 
     __slots__ = ()
 
-    call_class = ActivityCall
+    call_class = ActivityTaskCall
 
     def options(self, **overrides: Unpack[ActivityOverrides]) -> Self:
         """Override options for one call, as in ``self.resize.options(heartbeat=30)(source)``.
@@ -162,7 +162,7 @@ class ChildResult(Result[R]):
 
     @property
     def workflow_id(self) -> str:
-        """The child's workflow id; if it has been retried, that of the current attempt."""
+        """The child's workflow ID; if it has been retried, that of the current attempt."""
         return self._child.workflow_id
 
     def signal(

@@ -24,7 +24,7 @@ class ExternalCall(Call):
 
     Args:
         decider: the decider.
-        receiver: an execution (without a run id, its open run), or a child of this workflow.
+        receiver: an execution (without a run ID, its open run), or a child of this workflow.
         error_handling: whether the workflow handles its error.
     """
 
@@ -194,10 +194,10 @@ class ChildCall(TaskCall):
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id of the current attempt.
+        """The workflow ID of the current attempt.
 
-        Unless it was given as an option, it is made from the parent's workflow id, a digest of its
-        run id, and the number of the call in ``run``: unique, and the same at each replay.
+        Unless it was given as an option, it is made from the parent's workflow ID, a digest of its
+        run ID, and the number of the call in ``run``: unique, and the same at each replay.
         """
         if self._workflow_id:
             return self._workflow_id
@@ -210,7 +210,7 @@ class ChildCall(TaskCall):
 
     @property
     def task_id(self) -> str:
-        """The name of the current attempt in errors: its workflow id, if given or in use."""
+        """The name of the current attempt in errors: its workflow ID, if given or in use."""
         return self._workflow_id or self.call_options.workflow_id or self.key
 
     def decision(self, key: str) -> Decision:
@@ -241,7 +241,7 @@ class ChildCall(TaskCall):
             self._messages.append(message)
 
     def started(self, attributes: Mapping[str, Any]) -> None:
-        """Note the id under which the child runs, and send the messages that wait for it."""
+        """Note the ID under which the child runs, and send the messages that wait for it."""
         self._workflow_id = attributes["workflowExecution"]["workflowId"]
         self._started = True
         messages, self._messages = self._messages, []

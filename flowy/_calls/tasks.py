@@ -93,7 +93,7 @@ class TaskCall(Call):
         """The key of the current attempt: ``resize-1``, then ``resize-1.2``.
 
         It is made from the number of the call in ``run`` and never used again. The service would
-        allow the id of a closed activity to be used again, but this way each id in a history stands
+        allow the ID of a closed activity to be used again, but this way each id in a history stands
         for one thing.
         """
         first = f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"
@@ -226,7 +226,7 @@ DELAY_HANDLERS = {"TimerFired": "waited", "StartTimerFailed": "wait_refused"}
 """Events of the timer between two attempts, and the methods that apply them."""
 
 
-class ActivityCall(TaskCall):
+class ActivityTaskCall(TaskCall):
     """A call of an activity, through all its attempts."""
 
     __slots__ = ()

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class WholeNumber(click.IntRange):
+    """A whole number in a range; the messages of click name its class instead."""
+
+    name = "integer"
+
+
 CHILD_POLICY = click.Choice(CHILD_POLICIES, case_sensitive=False)
 
 INTERRUPTED = 130
@@ -39,8 +46,19 @@ class Commands(click.Group):
         """Run the command."""
         try:
             return super().invoke(context)
+        except click.NoSuchOption as error:
+            raise with_dash_explained(error) from error
         except KeyboardInterrupt:
             interrupted(context)
+
+
+def with_dash_explained(error: click.NoSuchOption) -> click.UsageError:
+    """Return an error that also says how to write a negative number, if one was given."""
+    if not error.option_name[1:2].isdigit():
+        return error
+    return click.UsageError(
+        f"{error.message} Write -- before arguments that begin with a dash.", error.ctx
+    )
 
 
 def interrupted(context: click.Context) -> NoReturn:
@@ -189,6 +207,26 @@ def instant_text(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{instant.microsecond // 1000:03} UTC"
 
 
+def read_instant(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> datetime | None:
+    """Read the value of an option as a time, which is in UTC unless it says otherwise.
+
+    Raises:
+        click.BadParameter: it is not a time in ISO 8601.
+    """
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a time; write a date such as 2024-01-31, or 2024-01-31T09:30:00 "
+            "in UTC."
+        ) from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 def parse_argument(text: str) -> Any:
     """Read an argument as JSON if it is JSON, else as text."""
     try:
@@ -215,6 +253,7 @@ def errors_as_messages() -> Iterator[None]:
             EndpointConnectionError,
             NoCredentialsError,
             NoRegionError,
+            ProfileNotFound,
         )
 
         if not isinstance(error, BotoCoreError | ClientError):
@@ -224,6 +263,8 @@ def errors_as_messages() -> Iterator[None]:
             fix = " Give --region or set AWS_DEFAULT_REGION."
         elif isinstance(error, EndpointConnectionError):
             fix = "; is a service running there?"
+        elif isinstance(error, ProfileNotFound):
+            fix = "; give the name of one in AWS_PROFILE, or unset it."
         elif isinstance(error, NoCredentialsError):
             fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         elif (

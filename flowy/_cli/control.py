@@ -71,7 +71,7 @@ def _targets(
     found = executions.list_executions(client, domain, status="OPEN", type_name=type_name, tag=tag)
     named = [info["execution"] for info in found]
     if not named:
-        raise click.ClickException(f"no open execution of {domain} matches")
+        raise click.ClickException(f"no open execution in the domain {domain!r} matches")
     return _Targets([(each["workflowId"], each["runId"]) for each in named], ask=not yes)
 
 
@@ -100,7 +100,7 @@ def _act(
         if count > _SHOWN:
             click.echo(f"  and {count - _SHOWN:,} more", err=True)
         number = "this execution" if count == 1 else f"these {count:,} executions"
-        click.confirm(question(number), abort=True, err=True)
+        _confirm(question(number))
     failed = False
     for workflow_id, run_id in targets.ids:
         try:
@@ -114,6 +114,17 @@ def _act(
             say(in_json, {"workflow_id": workflow_id, **answer}, report(workflow_id))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _confirm(question: str) -> None:
+    """Ask a question, and end the command unless the answer is yes."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:  # There is no one to answer.
+        click.echo(err=True)
+        agreed = False
+    if not agreed:
+        raise click.ClickException("nothing was done; to act without a question, give --yes")
 
 
 @click.command(
@@ -148,7 +159,9 @@ def signal(
     if by_id and len(words) == 1:
         raise click.UsageError("Missing argument 'NAME'.")
     if len(values) > 1:
-        raise click.UsageError(f"Got unexpected extra arguments ({' '.join(values[1:])})")
+        raise click.UsageError(
+            f"Give one VALUE, not {len(values)}; write a value with spaces in quotes."
+        )
     value = parse_argument(values[0]) if values else None
     payloads = Payloads(store=store)
 
@@ -195,7 +208,7 @@ def cancel(
     _act(
         _targets(client, domain, workflow_ids, type_name, tag, run_id, yes),
         request,
-        lambda those: f"Ask {those} to cancel?",
+        lambda those: f"Request the cancellation of {those}?",
         lambda one: f"Asked {one} to cancel itself.",
         {"cancel_requested": True},
         in_json,

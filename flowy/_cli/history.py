@@ -14,8 +14,7 @@ from flowy._cli.common import (
     of_one,
     say,
 )
-from flowy._cli.event_lines import EventLines
-from flowy._cli.follow import follow_events
+from flowy._cli.follow import EventLines, follow_events
 from flowy._client import SwfClient
 
 

@@ -13,12 +13,14 @@ import click
 
 from flowy import executions
 from flowy._cli.common import (
+    WholeNumber,
     as_json,
     console,
     examples,
     in_domain,
     instant_text,
     json_text,
+    read_instant,
     status_text,
     width_of,
     with_client,
@@ -52,7 +54,7 @@ _CSV = (
 def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
     return click.option(
         name,
-        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+        callback=read_instant,
         metavar="DATE[THH:MM:SS]",
         help=help,
     )
@@ -84,7 +86,7 @@ def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
 @_instant_option("--until", "Filter by start: executions started at or before this time, in UTC.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=100,
     show_default=True,
     help="Number of executions to list.",
@@ -118,6 +120,10 @@ def list_(
     Executions have to match all filters. In JSON, each line is one execution, as the service
     describes it; --json is short for --format json.
     """
+    if in_json and output == "csv":
+        raise click.UsageError("--json is short for --format json; give one format.")
+    if since is not None and until is not None and since > until:
+        raise click.UsageError("--since is later than --until, so no execution can match.")
     found = executions.list_executions(
         client,
         domain,
@@ -125,8 +131,8 @@ def list_(
         workflow_id=workflow_id,
         type_name=type_name,
         tag=tag,
-        since=since and since.replace(tzinfo=UTC),
-        until=until and until.replace(tzinfo=UTC),
+        since=since,
+        until=until,
     )
     chosen = list(islice(found, limit))
     if in_json or output == "json":
@@ -171,9 +177,11 @@ def _print_table(infos: Sequence[Reply]) -> None:
     screen = console()
     ascii_only = screen.options.ascii_only
     rows = [_HEADER, *(_row(info, ascii_only) for info in infos)]
-    widths = [max(columns(row[index]) for row in rows) for index in range(len(_HEADER))]
-    while not any(row[len(widths) - 1] for row in rows[1:]):
-        widths.pop()  # No execution has a value there, such as tags.
+    widths = {
+        index: max(columns(row[index]) for row in rows)
+        for index in range(len(_HEADER))
+        if any(row[index] for row in rows[1:])  # Not where no execution has a value, such as tags.
+    }
     room = width_of(screen)
     if room is None:
         widths[0] = min(widths[0], _ID_COLUMNS)
@@ -182,7 +190,8 @@ def _print_table(infos: Sequence[Reply]) -> None:
     ellipsis = "~" if ascii_only else "…"
     for number, row in enumerate(rows):
         line = Text()
-        for index, (value, width) in enumerate(zip(row, widths, strict=False)):
+        for index, width in widths.items():
+            value = row[index]
             shown = value if room is None else cut(value, width, ellipsis, keep_end=0.5)
             style = STYLES.get(value.lower().replace("_", " "), "") if index == 1 else ""
             line.append(padded(shown, width) + "  ", style if number else "bold")
@@ -190,14 +199,14 @@ def _print_table(infos: Sequence[Reply]) -> None:
         screen.print(line, soft_wrap=True)
 
 
-def _fit(widths: list[int], room: int) -> None:
-    """Narrow columns, the widest first, until a line fits."""
-    flexible = [index for index in _FLEXIBLE if index < len(widths)]
-    while sum(widths) + 2 * (len(widths) - 1) > room:
-        widest = max(flexible, key=lambda index: widths[index])
-        if widths[widest] <= _LEAST:
+def _fit(widths: dict[int, int], room: int) -> None:
+    """Narrow columns, the widest first, until a line fits; their headers stay whole."""
+    least = {index: max(_LEAST, len(_HEADER[index])) for index in _FLEXIBLE if index in widths}
+    while sum(widths.values()) + 2 * (len(widths) - 1) > room:
+        wide = [index for index in least if widths[index] > least[index]]
+        if not wide:
             return
-        widths[widest] -= 1
+        widths[max(wide, key=widths.__getitem__)] -= 1
 
 
 def _row(info: Reply, ascii_only: bool) -> tuple[str, ...]:

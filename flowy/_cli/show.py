@@ -149,8 +149,8 @@ def _print_facts(
 
     named, is_open = info["workflowType"], info["executionStatus"] == "OPEN"
     lines = {
-        "workflow id": info["execution"]["workflowId"],
-        "run id": info["execution"]["runId"],
+        "workflow ID": info["execution"]["workflowId"],
+        "run ID": info["execution"]["runId"],
         "type": f"{named['name']} {named['version']}",
         "status": status_text(info),
         "tags": ", ".join(info.get("tagList", ())),

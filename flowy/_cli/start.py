@@ -10,6 +10,7 @@ import click
 from flowy import _checks
 from flowy._cli.common import (
     CHILD_POLICY,
+    WholeNumber,
     as_json,
     examples,
     in_domain,
@@ -41,7 +42,7 @@ _CLASS = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 @click.argument("name")
 @click.option(
     "--retention",
-    type=click.IntRange(1, 90),
+    type=WholeNumber(1, 90),
     default=7,
     show_default=True,
     help="Number of days for which closed executions are kept.",
@@ -146,8 +147,8 @@ def start(
         say(
             in_json,
             {"workflow_id": execution.workflow_id, "run_id": execution.run_id},
-            f"workflow id: {execution.workflow_id}",
-            f"run id: {execution.run_id}",
+            f"workflow ID: {execution.workflow_id}",
+            f"run ID: {execution.run_id}",
         )
     else:
         if not in_json:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import click
 
 from flowy._cli.common import (
+    WholeNumber,
     connection,
     errors_as_messages,
     examples,
@@ -100,21 +101,21 @@ class WorkerSet(NamedTuple):
 @click.option("--workflows", is_flag=True, help="Run workflows only.")
 @click.option(
     "--processes",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=1,
     show_default=True,
     help="Number of worker processes; one that dies is replaced.",
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=1,
     show_default=True,
     help="Number of tasks of each kind that a process works on at once.",
 )
 @click.option(
     "--suspended",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=DEFAULT_LIMIT,
     show_default=True,
     help="Number of executions that each thread keeps suspended instead of replaying them.",

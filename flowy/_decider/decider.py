@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from flowy._call_sites import call_site
 from flowy._client import Execution
 from flowy._decider.arguments import Arguments
-from flowy._decider.history import NOT_FINAL, Event, History, NewEvent, Signals
+from flowy._decider.history import NOT_FINAL, Event, NewEvent, ReplayedHistory, Signals
 from flowy._decider.markers import Markers
 from flowy._decider.run import LeaveRun, decision_of, run_to_end
 from flowy._decider.turns import Outbox, Turns
@@ -67,7 +67,7 @@ def decide(
         DecisionRefusedError: the execution cannot be closed.
         HistoryError: the events are not a history, or no decision task is open.
     """
-    history = History(events)
+    history = ReplayedHistory(events)
     if history.open_turn is None:
         raise HistoryError("there is nothing to decide: no decision task of this history is open")
     return Decider(workflow, history, payloads, execution).replay()
@@ -101,7 +101,7 @@ class Decider:
     def __init__(
         self,
         workflow: type[Workflow],
-        history: History,
+        history: ReplayedHistory,
         payloads: Payloads = PLAIN,
         execution: Execution = UNKNOWN,
         pause: Callable[[], None] | None = None,

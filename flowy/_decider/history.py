@@ -35,13 +35,13 @@ class Turn:
 
     new_events: list[NewEvent]
     started_event_id: int
-    """The id of the DecisionTaskStarted event."""
+    """The ID of the DecisionTaskStarted event."""
     timestamp: Any
     """Its time, as the service, the AWS CLI or a file spells it."""
     recorded: list[RecordedEvent] = field(default_factory=list)
     """The events that its decisions wrote."""
     completed_event_id: int | None = None
-    """The id of the DecisionTaskCompleted event, or None while the task is to be decided."""
+    """The ID of the DecisionTaskCompleted event, or None while the task is to be decided."""
 
     @property
     def instant(self) -> datetime:
@@ -116,7 +116,7 @@ LINKS = {
 }
 
 
-"""Event that reports an outcome: the attribute that holds the id of the event that began it.
+"""Event that reports an outcome: the attribute that holds the ID of the event that began it.
 
 The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there, if
 the decision itself failed.
@@ -174,7 +174,7 @@ _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunc
 """Events that neither concern a workflow nor are written by decisions."""
 
 
-class History:
+class ReplayedHistory:
     """The history of an execution, as far as it has been read.
 
     Args:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from flowy._checks import whole_number
 from flowy._client import Execution
 from flowy._decider.decider import Decider
-from flowy._decider.history import Event, History
+from flowy._decider.history import Event, ReplayedHistory
 from flowy._decider.run import LeaveRun
 from flowy._decisions import CLOSING, Decision
 from flowy._installation import install_command
@@ -65,7 +65,7 @@ class SuspendedExecution:
     ) -> None:
         self.workflow = workflow
         self.thread = threading.get_ident()
-        self._history = History(events)
+        self._history = ReplayedHistory(events)
         self._decider = Decider(workflow, self._history, payloads, execution, self._pause)
         self._greenlet: greenlet = greenlet(self._replay)
         self._greenlet.gr_context = copy_context()

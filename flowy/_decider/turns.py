@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowy._call_sites import CallSite, SourceLine, located
-from flowy._decider.history import History, NewEvent, Turn
+from flowy._decider.history import NewEvent, ReplayedHistory, Turn
 from flowy._decisions import Decision, start_timer
 from flowy._determinism.differences import explained
 from flowy._payloads.text import HISTORY_LIMIT, LONG_HISTORY
@@ -29,14 +29,14 @@ class Turns:
     Args:
         history: the history; it may grow meanwhile.
         outbox: the decisions of the current turn.
-        workflow_id: the execution's workflow id, for the log.
+        workflow_id: the execution's workflow ID, for the log.
         pause: called when no turn is left; returns when there are more, or raises to end the
             replay. None to continue without more turns.
     """
 
     def __init__(
         self,
-        history: History,
+        history: ReplayedHistory,
         outbox: Outbox,
         workflow_id: str,
         pause: Callable[[], None] | None,

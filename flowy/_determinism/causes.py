@@ -54,7 +54,7 @@ class RequestedAction(NamedTuple):
     decision: str
     """The type of the decision."""
     name: str
-    """The name of an activity, child, marker or signal; the id of what is canceled."""
+    """The name of an activity, child, marker or signal; the ID of what is canceled."""
     version: str
     text: str | None
     """The arguments, the result or the time; None if it is not known."""

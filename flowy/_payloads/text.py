@@ -6,7 +6,9 @@ U+FFFF. The service is written in Java, whose strings count in the same way.
 
 from __future__ import annotations
 
+import re
 import traceback
+from pathlib import Path
 from types import FrameType, TracebackType
 
 from flowy._call_sites import is_flowy
@@ -28,6 +30,9 @@ LONG_HISTORY = HISTORY_LIMIT * 4 // 5
 """The number of events at which a worker logs a warning."""
 
 _MARK = " … "
+
+_OURS = re.compile(re.escape(str(Path(__file__).parents[1])) + r"[\\/](?!tutorial[\\/])")
+"""The files of flowy; the tutorial counts as an author's."""
 
 
 def length(text: str) -> int:
@@ -120,7 +125,21 @@ def _traceback(error: BaseException) -> str:
         return "".join(traceback.format_exception_only(error))
     if frames is None and not any(map(_is_hidden, traceback.walk_tb(error.__traceback__))):
         frames = error.__traceback__  # A bug of flowy's.
-    return "".join(traceback.format_exception(type(error), error, frames))
+        return "".join(traceback.format_exception(type(error), error, frames))
+    told = traceback.TracebackException(type(error), error, frames)
+    _leave_out_flowy(told)
+    return "".join(told.format())
+
+
+def _leave_out_flowy(told: traceback.TracebackException | None) -> None:
+    """Remove flowy's frames from the traceback of an exception, and of those that caused it."""
+    if told is None:
+        return
+    frames = [each for each in told.stack if not _OURS.match(each.filename)]
+    if frames:
+        told.stack = traceback.StackSummary.from_list(frames)
+    _leave_out_flowy(told.__cause__)
+    _leave_out_flowy(told.__context__)
 
 
 def _from_author(error: BaseException | None) -> TracebackType | None:

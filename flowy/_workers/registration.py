@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -170,7 +172,19 @@ def _imported(name: str) -> ModuleType:
             ) from error
         raise ConfigurationError(
             f"the module {name!r} cannot be imported: {type(error).__name__}: {error}"
+            f"{_place(error)}"
         ) from error
+
+
+def _place(error: Exception) -> str:
+    """Return the line of the author's code that an error of an import comes from."""
+    if isinstance(error, SyntaxError):
+        return ""  # Its text ends with the place.
+    ours = (str(Path(__file__).parents[1]), "<frozen ")
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [each for each in frames if not each.filename.startswith(ours)]
+    # The first of them is the call of the import system.
+    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines[1:] else ""
 
 
 def _hint(name: str) -> str:

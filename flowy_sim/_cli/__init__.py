@@ -1,4 +1,4 @@
-"""The command line ``flowy-sim``, one module for each command.
+"""The command line ``flowy-sim``, one module for each command, or for a few that belong together.
 
 What is slow to import is imported when a command needs it, so that help and completion are fast.
 """
@@ -14,13 +14,10 @@ import click
 from flowy_sim._cli.console import console
 from flowy_sim._cli.explore import explore
 from flowy_sim._cli.history import history
-from flowy_sim._cli.import_ import import_
-from flowy_sim._cli.replay import replay
-from flowy_sim._cli.report import report
+from flowy_sim._cli.recorded_histories import replay, report, verify
 from flowy_sim._cli.run import run
 from flowy_sim._cli.serve import serve
-from flowy_sim._cli.snapshot import snapshot
-from flowy_sim._cli.verify import verify
+from flowy_sim._cli.snapshot import import_, snapshot
 from flowy_sim._cli.write_test import write_test
 
 
@@ -32,13 +29,17 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
-class Commands(click.Group):
-    """A group of commands that report Ctrl-C in the same way as those of ``flowy``."""
+class InterruptibleGroup(click.Group):
+    """A group of commands that end in the same way as those of ``flowy``."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; on Ctrl-C, end with a message."""
+        """Run a command."""
         try:
             return super().invoke(context)
+        except click.NoSuchOption as error:
+            from flowy._cli.common import with_dash_explained
+
+            raise with_dash_explained(error) from error
         except KeyboardInterrupt:
             from flowy._cli.common import interrupted
 
@@ -59,7 +60,9 @@ Examples:
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES
+    cls=InterruptibleGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXAMPLES,
 )
 @click.option(
     "--version",

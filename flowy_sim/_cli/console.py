@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from flowy_sim._cli.options import Number, WholeNumber, code
+from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
     from flowy_sim._server.server import MakePages
@@ -33,15 +37,16 @@ Examples:
     default=1.0,
     show_default=True,
     metavar="N",
-    type=click.FloatRange(0.01, 100),
+    type=Number(0.01, 100),
     help="Number of requests to the service per second, at most.",
 )
+@code
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     default=4568,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     help="Port to listen on; 0 for a free one.",
 )
 def console(
@@ -51,6 +56,7 @@ def console(
     region: str | None,
     endpoint_url: str | None,
     requests_per_second: float,
+    packages: tuple[str, ...],
     host: str,
     port: int,
 ) -> None:
@@ -78,9 +84,11 @@ def console(
             f"the console needs {error.name}; install it: {install_command('serve')}"
         ) from error
     if db is None:
-        open_journal, make_pages = _aws(str(domain), region, endpoint_url, requests_per_second)
+        open_journal, make_pages = _aws(
+            str(domain), region, endpoint_url, requests_per_second, packages
+        )
     else:
-        open_journal, make_pages = _file(db)
+        open_journal, make_pages = _file(db, packages)
     try:
         listener = listen(host, port)
     except OSError as error:
@@ -104,17 +112,23 @@ def console(
         listener.close()
 
 
-def _file(db: Path) -> tuple[OpenJournal, MakePages]:
+def _file(db: Path, packages: Sequence[str]) -> tuple[OpenJournal, MakePages]:
     from flowy_sim._console.application import console
     from flowy_sim._storage.file_journal import reading_only
 
     if not db.exists():
         raise click.ClickException(f"{db} does not exist; give a file of 'flowy-sim serve --db'")
-    return reading_only(db), partial(console, can_act=False)
+    return reading_only(db), partial(
+        console, can_act=False, packages=packages, make_test=zipped_test
+    )
 
 
 def _aws(
-    domain: str, region: str | None, endpoint_url: str | None, per_second: float
+    domain: str,
+    region: str | None,
+    endpoint_url: str | None,
+    per_second: float,
+    packages: Sequence[str],
 ) -> tuple[OpenJournal, MakePages]:
     from botocore.exceptions import BotoCoreError
 
@@ -133,7 +147,8 @@ def _aws(
         return ReadOnlyJournal()
 
     def make_pages(simulations: Any, settings: Any) -> Console:
-        return Console(AwsSources(client, domain, per_second, endpoint_url or ""), settings)
+        sources = AwsSources(client, domain, per_second, endpoint_url or "")
+        return Console(sources, settings, packages=packages, make_test=zipped_test)
 
     return open_journal, make_pages
 

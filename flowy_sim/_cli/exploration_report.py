@@ -194,7 +194,8 @@ def _endings(endings: Counter[str]) -> Iterator[str]:
     for ending, count in endings.most_common(_MOST_ENDINGS):
         yield f"{count:>8,}  {ending}"
     if len(endings) > _MOST_ENDINGS:
-        yield f"          and in {len(endings) - _MOST_ENDINGS} other ways"
+        others = len(endings) - _MOST_ENDINGS
+        yield f"          and in {others} other way{'s' * (others > 1)}"
 
 
 def _and(numbers: Iterable[int]) -> str:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from functools import partial
-from inspect import isfunction, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowy_sim._cli import exploration_report, options, program
+from flowy_sim._cli.exploration_subject import (
+    ExploreOptions,
+    Subject,
+    faults_of,
+    repeating_command,
+    subject_of,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from flowy_sim._report.exploration import ReportedExploration
-    from flowy_sim.explore import Failure
-    from flowy_sim.explore._attempt import Test
+    from flowy_sim.explore import Exploration, Failure
     from flowy_sim.faults import InjectedFault
 
 _EXAMPLES = """\b
@@ -32,52 +35,11 @@ Examples:
   flowy-sim explore shop:Order 42 --signal approve --fault cancel-request
   flowy-sim explore --decider shop:decide --worker shop:work --start order:1
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
+  flowy-sim explore shop.checks:no_order_is_lost --report order.html
   flowy-sim explore shop.orders:Order 42 --shard 3/16 --json > shard-3.json
   flowy-sim explore --merge shard-*.json
 
 The exit status is 0 if no failure was found, 1 if one was, and 2 for wrong options."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExploreOptions:
-    """The options of the command."""
-
-    activities: tuple[str, ...]
-    deciders: tuple[str, ...]
-    loop_workers: tuple[str, ...]
-    setups: tuple[str, ...]
-    starts: str | None
-    text: str | None
-    task_list: str | None
-    cancel: str | None
-    domain: str
-    invariants: tuple[str, ...]
-    real: bool
-    completes: bool
-    faults: tuple[str, ...]
-    signals: tuple[str, ...]
-    most_faults: int
-    workers: int | None
-    any_result: bool
-    any_arguments: bool
-    start_after: tuple[float, ...]
-    ends_within: str | None
-    limits: str | None
-    runs: int
-    seconds: float
-    processes: int
-    executor: str | None
-    shard: str | None
-    merge: bool
-    corpus: str | None
-    story: str
-    test_file: Path | None
-    report: Path | None
-    redact: bool
-    must_happen: bool
-    seed: int
-    choices: str | None
-    as_json: bool
 
 
 def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
@@ -164,7 +126,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @click.option(
     "--seconds",
     metavar="S",
-    type=click.FloatRange(min=0),
+    type=options.Number(min=0),
     default=10,
     show_default=True,
     help="Number of seconds after which to stop.",
@@ -245,36 +207,54 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     Raises:
         click.ClickException: an argument or option is wrong.
     """
-    from rich.console import Console
-
-    from flowy._cli import errors_as_messages
     from flowy._safe_text import safe_lines
-    from flowy_sim._cli.progress import ExplorationProgress
-    from flowy_sim.explore import find
     from flowy_sim.faults import BY_NAME
 
     if "help" in options.faults:
-        click.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in BY_NAME.items()))
+        width = max(map(len, BY_NAME)) + 2
+        click.echo("\n".join(f"{name:<{width}}{kind.title}" for name, kind in BY_NAME.items()))
         return 0
-    if options.redact and options.report is None:
-        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
-    if options.report is not None and not options.report.absolute().parent.is_dir():
-        raise click.UsageError(f"The folder of the report does not exist: {options.report}")
+    with _wrong_input():
+        _check(options)
     if options.merge:
         return exploration_report.merge(words, options.as_json)
     output = sys.stdout
     # With --json, what the user's code prints must not be in the output.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
-    with errors_as_messages(), aside:
-        faults = list(_faults(options))
-        subject = _subject(words, options)
+    with _wrong_input(), aside:
+        found = _explored(words, options)
+    if options.as_json:
+        report = json.dumps(exploration_report.as_data(found, options.shard), indent=2)
+    else:
+        is_one_run = options.choices is not None
+        report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
+    click.echo(report, file=output)
+    if options.report is not None and not options.as_json:
+        click.echo(f"The report is in {options.report}")
+    if options.test_file is not None and found.failure is not None:
+        _write_test(found.failure, words, options, options.test_file)
+    failed = found.failure is not None or (options.must_happen and found.never_met)
+    return 1 if failed else 0
+
+
+def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
+    """Explore, and show the progress.
+
+    Raises:
+        click.ClickException, FlowyError: an argument or option is wrong.
+    """
+    from rich.console import Console
+
+    from flowy.errors import StartError
+    from flowy_sim._cli.progress import ExplorationProgress
+    from flowy_sim.explore import find
+
+    faults = list(faults_of(options))
+    subject = subject_of(words, options)
+    with _executor(options.executor) as executor:
         if not options.as_json:
             click.echo(_introduction(subject, faults, options))
-        console = Console(stderr=True)
-        with (
-            _executor(options.executor) as executor,
-            ExplorationProgress(console, options.runs, options.seconds) as progress,
-        ):
+        with ExplorationProgress(Console(stderr=True), options.runs, options.seconds) as progress:
             found = find(
                 subject.test,
                 faults=faults,
@@ -290,24 +270,60 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
                 seed=options.seed,
                 choices=options.choices,
                 report=partial(_write_report, subject.name, options) if options.report else None,
-                repeat=lambda written: _repeating_command(words, options, written),
+                repeat=lambda written: repeating_command(words, options, written),
                 on_progress=progress.update,
                 workers=options.workers,
                 **_what_else(options),
                 **subject.runner,
             )
-    if options.as_json:
-        report = json.dumps(exploration_report.as_data(found, options.shard), indent=2)
-    else:
-        is_one_run = options.choices is not None
-        report = safe_lines("\n".join(exploration_report.lines(found, is_one_run)))
-    click.echo(report, file=output)
-    if options.report is not None and not options.as_json:
-        click.echo(f"The report is in {options.report}")
-    if options.test_file is not None and found.failure is not None:
-        _write_test(found.failure, words, options, options.test_file)
-    failed = found.failure is not None or (options.must_happen and found.never_met)
-    return 1 if failed else 0
+    failure = found.failure
+    if failure is not None and not failure.choices and isinstance(failure.error, StartError):
+        raise failure.error  # It never starts, whatever is tried.
+    return found
+
+
+@contextmanager
+def _wrong_input() -> Iterator[None]:
+    """Exit with the status of wrong options for all that is wrong; 1 is that of a failure found."""
+    from flowy._cli import errors_as_messages
+
+    try:
+        with errors_as_messages():
+            yield
+    except click.UsageError:
+        raise
+    except click.ClickException as error:
+        raise _InputError(error.message) from error
+
+
+class _InputError(click.ClickException):
+    """What is to be explored is wrong."""
+
+    exit_code = click.UsageError.exit_code
+
+
+def _check(options: ExploreOptions) -> None:
+    """Refuse options that are wrong, before anything is run.
+
+    Raises:
+        ConfigurationError, click.ClickException: one of them is wrong.
+    """
+    from flowy_sim._cli.write_test import check_files
+    from flowy_sim.explore._choices import parse_choices
+    from flowy_sim.explore._distribution import parse_shard
+
+    if options.redact and options.report is None:
+        raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    if options.report is not None and options.merge:
+        raise click.UsageError("--merge makes no runs that a page could show; leave --report out.")
+    if options.report is not None and not options.report.absolute().parent.is_dir():
+        raise click.UsageError(f"The folder of the report does not exist: {options.report}")
+    if options.shard is not None:
+        parse_shard(options.shard)
+    if options.choices is not None:
+        parse_choices(options.choices)
+    if options.test_file is not None:
+        check_files(options.test_file, "--write-test")
 
 
 def _write_report(name: str, options: ExploreOptions, reported: ReportedExploration) -> None:
@@ -402,144 +418,20 @@ def _executor(name: str | None) -> Iterator[Executor | None]:
     make = found_at(name)
     if not callable(make):
         raise click.UsageError(
-            f"--executor names {make!r}, which cannot be called; name a function that returns a "
+            f"{name} is not a function; --executor needs one that returns a "
             "concurrent.futures.Executor."
         )
-    with make() as executor:
+    made = make()
+    if not isinstance(made, AbstractContextManager):
+        raise click.UsageError(
+            f"The function of --executor, {name}, returns {made!r}; it has to return a "
+            "concurrent.futures.Executor."
+        )
+    with made as executor:
         yield executor
 
 
-class _Subject(NamedTuple):
-    """What is explored.
-
-    Attributes:
-        name: its name.
-        test: the test that each run makes.
-        invariants: the invariants to check.
-        runner: arguments of the runners.
-        stubbed: the activities and Lambda functions that are stubbed.
-    """
-
-    name: str
-    test: Test
-    invariants: list[Callable[..., object]]
-    runner: dict[str, Any]
-    stubbed: list[str]
-
-
-def _subject(words: tuple[str, ...], options: ExploreOptions) -> _Subject:
-    """Return the test or the workflow that the arguments name."""
-    from flowy._cli import parse_argument
-    from flowy_sim._cli.targets import find, found_at
-    from flowy_sim.explore import WorkflowTest
-
-    timed = [each for each in map(program.read_signal, options.signals) if each.seconds is not None]
-    loops = _program(options, timed)
-    if loops is not None:
-        if words:
-            raise click.UsageError("Give a WORKFLOW or --decider, not both.")
-        if options.any_result or options.any_arguments or options.start_after:
-            raise click.UsageError(
-                "--any-result, --arguments and --start-after are for a WORKFLOW, not for --decider."
-            )
-        modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
-        found = [each for module in modules for each in _invariants(module, options)]
-        return _Subject(
-            loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
-        )
-    cancel = None if options.cancel is None else program.read_cancel(options.cancel)
-    function = found_at(words[0]) if words else None
-    if isfunction(function):
-        _check_test(function, words)
-        if options.any_result:
-            raise click.UsageError("--any-result is for a workflow; a test stubs by itself.")
-        if timed or cancel is not None:
-            raise click.UsageError(
-                "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
-            )
-        activities = list(options.activities) or None
-        invariants = _invariants(function.__module__, options)
-        return _Subject(words[0], function, invariants, {"activities": activities}, [])
-    target = find(words, options.activities)
-    test = WorkflowTest(
-        target.workflow,
-        target.arguments,
-        target.workflows,
-        target.activities,
-        options.real,
-        options.completes,
-        partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
-        options.any_result,
-    )
-    sources = {"activities": test.activities, "workflows": test.workflows}
-    invariants = _invariants(target.workflow.__module__, options)
-    return _Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
-
-
-def _program(
-    options: ExploreOptions, signals: Iterable[program.SignalAt]
-) -> program.LoopProgram | None:
-    return program.program(
-        options.deciders,
-        options.loop_workers,
-        options.setups,
-        options.starts,
-        options.text,
-        options.task_list,
-        signals,
-        options.cancel,
-        options.completes,
-    )
-
-
-def _check_test(function: Callable[..., object], words: tuple[str, ...]) -> None:
-    from flowy.activity import activity_class
-
-    if isinstance(activity_class(function), type):
-        raise click.UsageError(
-            f"{words[0]} is an activity; name a workflow, or a test that receives a runner."
-        )
-    if len(words) > 1:
-        raise click.UsageError("A test receives a runner; leave other arguments out.")
-    try:
-        signature(function).bind(None)
-    except TypeError:
-        raise click.UsageError(
-            f"{words[0]} has the parameters {signature(function)}, but a test receives one "
-            "argument, a runner. Tests with fixtures of pytest are explored with "
-            "@pytest.mark.swf(explore=…)."
-        ) from None
-
-
-def _invariants(module: str, options: ExploreOptions) -> list[Callable[..., object]]:
-    from flowy_sim._cli.targets import imported
-    from flowy_sim.testing._invariants import invariants_in
-
-    modules = dict.fromkeys([module, *options.invariants])
-    return [each for name in modules for each in invariants_in(imported(name))]
-
-
-def _faults(options: ExploreOptions) -> Iterator[InjectedFault]:
-    from flowy._cli import parse_argument
-    from flowy_sim.faults import BY_NAME, EVERYDAY, Signal
-
-    for name in options.faults or ("everyday",):
-        if name == "everyday":
-            yield from EVERYDAY
-        elif name in BY_NAME:
-            yield BY_NAME[name]()
-        elif name != "none":
-            raise click.UsageError(
-                f"There is no fault {name!r}; the faults are {', '.join(BY_NAME)}, everyday and "
-                "none."
-            )
-    for name, given, seconds in map(program.read_signal, options.signals):
-        if seconds is None:
-            text = given if not given or options.deciders else json.dumps(parse_argument(given))
-            yield Signal(name, text or None)
-
-
-def _introduction(subject: _Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
+def _introduction(subject: Subject, faults: list[InjectedFault], options: ExploreOptions) -> str:
     from flowy_sim.faults import EVERYDAY
 
     lines = [f"Exploring {subject.name}."]
@@ -553,30 +445,3 @@ def _introduction(subject: _Subject, faults: list[InjectedFault], options: Explo
         which = "; ".join([everyday] * (not options.faults) + shown)
         lines.append(f"Faults, at most {options.most_faults} in a run: {which}.")
     return "\n".join(lines)
-
-
-def _repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:
-    """Return the command that makes one run again."""
-    from flowy_sim.testing._runner import MOST_FAULTS
-
-    line = [*words]
-    line += [f"--activities={name}" for name in options.activities]
-    line += [f"--decider={name}" for name in options.deciders]
-    line += [f"--worker={name}" for name in options.loop_workers]
-    line += [f"--setup={name}" for name in options.setups]
-    one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
-    one |= {"cancel": options.cancel, "ends-within": options.ends_within, "limits": options.limits}
-    line += [f"--{name}={value}" for name, value in one.items() if value is not None]
-    if options.domain != program.DOMAIN:
-        line.append(f"--domain={options.domain}")
-    line += [f"--invariants={name}" for name in options.invariants]
-    line += [f"--fault={name}" for name in options.faults]
-    line += [f"--signal={name}" for name in options.signals]
-    line += ["--real"] * options.real + ["--completes"] * options.completes
-    line += ["--any-result"] * options.any_result + ["--arguments"] * options.any_arguments
-    line += [f"--start-after={seconds:g}" for seconds in options.start_after]
-    if options.workers is not None:
-        line.append(f"--workers={options.workers}")
-    if options.most_faults != MOST_FAULTS:
-        line.append(f"--most-faults={options.most_faults}")
-    return shlex.join(["flowy-sim", "explore", *line, "--choices", choices])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
+
+from flowy_sim._cli.options import WholeNumber
 
 _EXAMPLE = """\b
 Examples:
@@ -31,6 +33,12 @@ def _domains(context: click.Context, parameter: click.Parameter, incomplete: str
     from flowy._cli.common import domains
 
     return domains(context, parameter, incomplete)
+
+
+def _instant(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
+    from flowy._cli.common import read_instant
+
+    return read_instant(context, option, text)
 
 
 @click.command(epilog=_EXAMPLE, short_help="Record histories from Amazon SWF in files.")
@@ -59,11 +67,11 @@ def _domains(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option("--tag", metavar="TAG", help="Filter by tag.")
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    callback=_instant,
     metavar="DATE[THH:MM:SS]",
     help="Filter by start: executions started at or after this time, in UTC.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Number of executions to record.")
+@click.option("--limit", type=WholeNumber(min=1), help="Number of executions to record.")
 @click.option(
     "--to",
     "folder",
@@ -111,7 +119,7 @@ def history(
             None if run_id is None else Execution(str(workflow_id), run_id),
             limit,
             workflow_id=workflow_id,
-            since=None if since is None else since.replace(tzinfo=UTC),
+            since=since,
             **filters,
         )
         try:

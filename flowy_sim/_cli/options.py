@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
+
+
+class WholeNumber(click.IntRange):
+    """A whole number in a range; the messages of click name its class instead."""
+
+    name = "integer"
+
+
+class Number(click.FloatRange):
+    """A number in a range."""
+
+    name = "number"
+
 
 words = click.argument("words", metavar="[WORKFLOW] [ARGUMENT]...", nargs=-1)
 
@@ -26,6 +40,31 @@ histories = click.argument(
 )
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+code = click.option(
+    "--code",
+    "packages",
+    metavar="PACKAGE",
+    multiple=True,
+    callback=lambda _context, _option, packages: _importable(packages),
+    help="Package with the classes of workflows, which tells the console the signals that they "
+    "wait for; can be given several times.",
+)
+
+
+def _importable(packages: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a package that does not exist, without running its code."""
+    for package in packages:
+        try:
+            exists = find_spec(package.partition(".")[0]) is not None
+        except ValueError:
+            exists = False
+        if not exists:
+            raise click.BadParameter(
+                f"there is no package {package!r}, neither in this folder nor installed."
+            )
+    return packages
 
 
 stub = click.option(
@@ -67,7 +106,7 @@ def whole_number(
     return click.option(
         name,
         metavar="N",
-        type=click.IntRange(min=least),
+        type=WholeNumber(min=least),
         default=default,
         show_default=default is not None,
         help=help,

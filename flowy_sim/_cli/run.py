@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
@@ -39,16 +40,19 @@ Examples:
 The exit status is 0 only if the execution completed; it is 2 for wrong options."""
 
 _REMARK = """\
-The photo was really shrunk and filed. Simulated are the minutes that it took, and a full disk: the
-first try to shrink it failed, and the next one followed half a minute later.
+The photo was really shrunk and filed. The minutes that it took are simulated,
+and so is the full disk: the first try to shrink the photo failed, and the next
+one followed half a minute later.
 
 Try next:
   flowy-sim run photo.jpg         your own photo, a file or a URL
   flowy-sim run photo.jpg 400     with a larger thumbnail
-  flowy-sim run --json            output for programs; --history FILE saves all events
+  flowy-sim run --json            output for programs
+  flowy-sim run --history FILE    all events, in a file
   flowy-sim run shop:Order 42     your own workflow: module, class, arguments
   flowy-sim run --help            all options
-FLOWY_TUTORIAL_RESULTS sets another folder for the pictures, or s3://bucket/prefix."""
+FLOWY_TUTORIAL_RESULTS sets another folder for the pictures, or
+s3://bucket/prefix."""
 
 _HOW_TO_SIGNAL = "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS."
 _MAYBE_A_SIGNAL = ("waits for the signal", "nothing is scheduled")
@@ -108,6 +112,10 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
+        if not self.remote and (self.region or (self.domain and not self.deciders)):
+            raise click.UsageError(
+                "--domain and --region are for a service; add --aws or --endpoint-url."
+            )
         if self.redact and self.report is None:
             raise click.UsageError("--redact is for the page of --report; add --report FILE.")
         for name, path in (("history", self.history), ("report", self.report)):
@@ -253,11 +261,14 @@ class _Run:
         options: RunOptions,
         report: RunReport,
     ) -> None:
+        from flowy_sim.testing._coverage import StubUsage
+
         self._target = target
         self._loops = loops
         self._options = options
         self._report = report
         self._definitions = read_stubs(options.stubs)
+        self._uses = StubUsage()
 
     def perform(self) -> int:
         """Run the workflow, report on it, and return the exit status."""
@@ -285,7 +296,7 @@ class _Run:
         from flowy_sim.testing import Runner, Stubs
 
         target, options = self._target, self._options
-        simulation = Simulation(seed=options.seed or 0)
+        simulation = Simulation(seed=options.seed or 0, region=options.region)
         stubs = target.stubs if target is not None and target.stubs else Stubs()
         for definition in self._definitions:
             add_stub(stubs, definition)
@@ -299,7 +310,9 @@ class _Run:
                 domain=options.domain or program.DOMAIN,
             )
             with _errors_of_loops():
-                return self._loops(runner)
+                run = self._loops(runner)
+            self._uses.note(stubs, runner.stub_dispatch.called)
+            return run
         runner = Runner(
             simulation,
             activities=target.activities,
@@ -312,7 +325,9 @@ class _Run:
         signals = map(program.read_signal, options.signals)
         cancel = None if options.cancel is None else program.read_cancel(options.cancel)
         program.send_later(runner, execution, signals, cancel, parse_argument)
-        return runner.finish(execution)
+        run = runner.finish(execution)
+        self._uses.note(stubs, runner.stub_dispatch.called)
+        return run
 
     def _run_and_report(self, work: Callable[[EventListener], Run]) -> int:
         from flowy_sim._cli.live import RunInterrupted
@@ -329,6 +344,9 @@ class _Run:
             self._report.save(error.run)
             raise
         self._report.write(run, time.monotonic() - began, problem)
+        if self._definitions:
+            for sentence in self._uses.unused():
+                click.echo(f"Warning: {sentence}.", err=True)
         return 0 if run.status == COMPLETED else 1
 
     def _hint(self, explanation: str) -> str:
@@ -367,7 +385,8 @@ def _errors_of_loops() -> Iterator[None]:
         raise
     except Exception as error:
         click.echo(where(error, *botocore, *simulator), err=True, nl=False)
-        raise click.ClickException(f"a decider or worker fails: {type(error).__name__}") from error
+        *_, said = traceback.format_exception_only(error)
+        raise click.ClickException(f"a decider or worker fails: {said.rstrip()}") from error
 
 
 def _service(options: RunOptions) -> SwfService | None:

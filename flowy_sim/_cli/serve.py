@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import sys
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +17,17 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import read_stubs, stub
+from flowy_sim._cli.options import Number, WholeNumber, code, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
+from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
     from flowy_sim._server.settings import ServerSettings
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
+
 _EXAMPLE = """\b
-Example:
+Examples:
   flowy-sim serve --clock virtual
   AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
   flowy-sim serve --clock virtual -- npm test
@@ -58,7 +63,7 @@ class _FromEnvironment(click.Command):
     "--port",
     default=4567,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
 )
 @click.option(
@@ -108,7 +113,7 @@ class _FromEnvironment(click.Command):
     "--poll-seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Number of seconds that a poll waits for a task: simulated seconds or, on a virtual "
     "clock, real seconds, at most 50.",
 )
@@ -116,7 +121,7 @@ class _FromEnvironment(click.Command):
     "--hold-seconds",
     default=300.0,
     show_default=True,
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Number of real seconds that a virtual clock waits for a client that holds a task and "
     "sends neither an answer nor a heartbeat.",
 )
@@ -125,7 +130,7 @@ class _FromEnvironment(click.Command):
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Number of real seconds that a virtual clock waits for a client that may be about to "
     "take a task, or to prevent a time-out.",
 )
@@ -183,37 +188,38 @@ class _FromEnvironment(click.Command):
     "--request-seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Number of seconds after which a request that is not complete is given up.",
 )
 @click.option(
     "--max-connections",
     default=10_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of connections that may be open.",
 )
 @click.option(
     "--max-polls",
     default=10_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of polls that may wait.",
 )
 @click.option(
     "--max-simulations",
     default=1_000,
     show_default=True,
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of simulations: pairs of a path and an account.",
 )
 @click.option(
     "--grace",
     default=10,
     show_default=True,
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
+@code
 @click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
@@ -225,6 +231,7 @@ def serve(
     accept_loss: bool,
     grace: int,
     no_console: bool,
+    packages: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
@@ -257,6 +264,8 @@ def serve(
         raise click.ClickException(
             f"serving needs {error.name}; install it: {install_command('serve')}"
         ) from error
+    if accept_loss and db is None:
+        raise click.UsageError("--accept-loss is for the file of --db; add --db FILE.")
     settings = _settings(**options)
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
@@ -275,7 +284,12 @@ def serve(
         else journal_in(db, _given(settings), url=url_of(listener), accept_loss=accept_loss)
     )
     server = Server(
-        listener, settings, open_journal, observers, grace, None if no_console else console
+        listener,
+        settings,
+        open_journal,
+        observers,
+        grace,
+        None if no_console else partial(console, packages=packages, make_test=zipped_test),
     )
     try:
         if not command:
@@ -314,6 +328,14 @@ def _settings(
     from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
+    if not others["control_token"] and _source("control_token") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
+    for origin in allow_origin:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise click.UsageError(
+                f"{origin!r} is not an origin; write one such as http://localhost:3000, without a "
+                "path, or * for any."
+            )
     given = {} if start is None else {"start": start}
     try:
         simulation = Settings(
@@ -379,7 +401,7 @@ def _warn(host: str, settings: ServerSettings) -> None:
         effect = "all their requests are accepted"
     else:
         effect = "their requests are refused unless you give --keys or --allow-remote"
-    click.echo(f"Warning: other machines can reach {host}; {effect}.", err=True)
+    click.echo(f"Warning: other machines can reach this server; {effect}.", err=True)
 
 
 def _greet(url: str, host: str) -> None:

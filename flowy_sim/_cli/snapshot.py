@@ -1,4 +1,4 @@
-"""The command ``flowy-sim snapshot``."""
+"""The commands ``flowy-sim snapshot`` and ``flowy-sim import``."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def snapshot(
 ) -> None:
     """Copy simulations from a file of 'serve --db', or from a running server, into a new file.
 
-    The new file needs no other file beside it. It has the same format: 'flowy-sim import' adds it
-    to another file, and 'flowy-sim serve --db' serves it. Everything continues exactly where it
-    was: tasks keep their tokens, and timers fire. For histories in JSON, use 'flowy-sim history'.
+    The new file has the same format, and needs no other file beside it. Add it to another file
+    with 'flowy-sim import', or serve it with 'flowy-sim serve --db'. Everything continues exactly
+    where it was: tasks keep their tokens, and timers fire. For histories in JSON, use 'flowy-sim
+    history'.
     """
     from flowy_sim._storage.files import FileInUseError, FileRefusedError
     from flowy_sim._storage.snapshot import NothingSelectedError, Selection, snapshot_file
@@ -130,7 +131,7 @@ def _save(url: str, download: Callable[[], bytes], path: Path) -> None:
         raise click.ClickException(f"{url} is not a flowy-sim server ({error})") from error
     except OSError as error:
         raise click.ClickException(
-            f"{url} cannot be reached ({error}); start it with 'flowy-sim serve'"
+            f"{url} cannot be reached: {error.strerror or error}; start it with 'flowy-sim serve'"
         ) from error
 
 
@@ -146,3 +147,61 @@ def _write(content: bytes, output: Path | None) -> None:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
     finally:
         written.unlink(missing_ok=True)
+    click.echo(f"Wrote {output}.")
+
+
+_IMPORT_EXAMPLE = """\b
+Example:
+  flowy-sim import everything.db --db copy.db
+  flowy-sim serve --db copy.db"""
+
+
+@click.command(
+    "import", epilog=_IMPORT_EXAMPLE, short_help="Add simulations from a snapshot to a file."
+)
+@click.argument(
+    "source",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--db",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to add to, for 'flowy-sim serve --db'; created if it does not exist.",
+)
+@click.option("--as", "name", metavar="NAME", help="New name for the simulation.")
+def import_(source: Path, db: Path, name: str | None) -> None:
+    """Add what 'flowy-sim snapshot' has written to a file; - reads it from stdin.
+
+    If the file already has a simulation of that name, the executions are added to it. Either
+    everything is imported or, if anything is wrong, nothing.
+    """
+    from flowy_sim._storage.files import FileRefusedError
+    from flowy_sim._storage.snapshot import SnapshotError, import_file
+    from flowy_sim.verify._comparison import count
+
+    with TemporaryDirectory() as folder:
+        snapshot, said = source, str(source)
+        if said == "-":
+            snapshot, said = Path(folder) / "stdin.db", "<stdin>"
+            snapshot.write_bytes(sys.stdin.buffer.read())
+        try:
+            imported = import_file(db, snapshot, name=name, said=said)
+        except (SnapshotError, FileRefusedError) as error:
+            raise click.ClickException(str(error)) from error
+    moved = ", ".join(
+        (
+            count(imported.simulations, "simulation"),
+            count(imported.executions, "execution"),
+            count(imported.events, "event"),
+        )
+    )
+    click.echo(f"Imported into {db}: {moved}.")
+    if imported.lost_tokens:
+        click.echo(
+            f"The tokens of {imported.lost_tokens:,} tasks that workers hold are not valid in this "
+            "simulation, which has another seed; those tasks will time out.",
+            err=True,
+        )

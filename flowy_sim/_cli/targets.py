@@ -194,7 +194,7 @@ class _MissingModule(click.ClickException):
 
 @contextmanager
 def _imports(name: str) -> Iterator[None]:
-    """Turn an error of an import into a message, after a traceback if the module is wrong."""
+    """Turn an error of an import into a message, after the place if the module is wrong."""
     try:
         yield
     except ConfigurationError as error:
@@ -214,7 +214,7 @@ def _imports(name: str) -> Iterator[None]:
 
 
 def where(error: BaseException, *machinery: str) -> str:
-    """Return the end of a traceback, without the frames of the import system and of libraries.
+    """Return where an error was raised: its last frames, except those of the import system.
 
     Args:
         error: what was raised.
@@ -226,6 +226,5 @@ def where(error: BaseException, *machinery: str) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not any(part in frame.filename for part in left_out)
     ]
-    return "".join(
-        [*traceback.format_list(frames[-_FRAMES:]), *traceback.format_exception_only(error)]
-    )
+    *lines, _said = traceback.format_exception_only(error)  # Of a SyntaxError, also the place.
+    return "".join([*traceback.format_list(frames[-_FRAMES:]), *lines])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
 if TYPE_CHECKING:
+    from flowy_sim._console.drawn import Job
     from flowy_sim.testing._histories import LoadedHistory
     from flowy_sim.testing._test_writer import TestedCode
 
@@ -49,10 +52,31 @@ def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> Non
         raise click.UsageError("Give a WORKFLOW and one HISTORY; or --decider and one HISTORY.")
     target = decider_target(decider) if decider else workflow_target(words[0])
     try:
-        save_test(load(Path(words[-1])), target, output)
+        history = load(Path(words[-1]))
+        if not decider:
+            _check_type(history, words[0], words[-1])
+        save_test(history, target, output)
     except HistoryError as error:
         raise click.ClickException(f"{error}.") from error
     click.echo(f"Wrote {output}. Run it: pytest {output}")
+
+
+def _check_type(history: LoadedHistory, path: str, file: str) -> None:
+    """Refuse a history of another workflow.
+
+    Raises:
+        click.ClickException: it is of another one.
+    """
+    from flowy._workers.registration import load_workflow
+    from flowy_sim._events.schema import attributes_of
+
+    named = attributes_of(history.events[0])["workflowType"]
+    recorded, given = f"{named['name']} {named['version']}", str(load_workflow(path).flowy_type)
+    if recorded != given:
+        raise click.ClickException(
+            f"{file} is a history of {recorded}, and {path} is {given}; name the workflow that "
+            "the history is of."
+        )
 
 
 def workflow_target(path: str) -> TestedCode:
@@ -86,6 +110,25 @@ def decider_target(path: str) -> TestedCode:
     return TestedCode(module, name, is_workflow=False)
 
 
+def check_files(path: Path, option: str) -> Path:
+    """Return the file of the history that is written beside a test; neither may exist yet.
+
+    Args:
+        path: the file of the test.
+        option: the option that names it.
+
+    Raises:
+        click.ClickException: one of them exists, or the folder does not.
+    """
+    beside = path.with_suffix(".json")
+    for each in (path, beside):
+        if each.exists():
+            raise click.ClickException(f"{each} exists already; choose another name with {option}.")
+    if not path.absolute().parent.is_dir():
+        raise click.ClickException(f"The folder of the test does not exist: {path}")
+    return beside
+
+
 def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
     """Write a test into a file, and its history beside it.
 
@@ -95,13 +138,39 @@ def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
     """
     from flowy_sim.testing import _histories, _test_writer
 
-    beside = path.with_suffix(".json")
-    for each in (path, beside):
-        if each.exists():
-            raise click.ClickException(f"{each} exists already; choose another name with --output.")
+    beside = check_files(path, "--output")
     code = _test_writer.write_test(history, target, path)
     try:
         path.write_text(code, encoding="utf-8")
         _histories.save(beside, history.events, history.execution)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def zipped_test(job: Job, name: str, code: str, is_workflow: bool) -> bytes:
+    """Return a ZIP file with a test and its history, for the console.
+
+    Args:
+        job: the run to repeat.
+        name: the name of the files, without an ending.
+        code: where the code to test is imported from, such as ``shop.orders:Order``.
+        is_workflow: whether it is a flowy workflow, and not code that polls by itself.
+
+    Raises:
+        HistoryError: the execution of the history is still open.
+    """
+    from flowy._client import Execution
+    from flowy_sim._events.history import History
+    from flowy_sim.testing import _histories, _test_writer
+
+    history = _histories.LoadedHistory(
+        History(job.recorded.history()), Execution(job.workflow_id, job.run_id)
+    )
+    module, _, attribute = code.partition(":")
+    target = _test_writer.TestedCode(module, attribute, is_workflow)
+    test = _test_writer.write_test(history, target, Path(f"{name}.py"))
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}.py", test.encode())
+        archive.writestr(f"{name}.json", _histories.written(*history).encode())
+    return packed.getvalue()

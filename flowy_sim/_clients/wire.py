@@ -7,7 +7,7 @@ Each request is answered in its own variant.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple, NoReturn
@@ -73,7 +73,10 @@ def read_body(body: bytes) -> dict[str, Any]:
         if body[:1] in b"\xef\xfe\xff" or b"\0" in body[:4]:
             members = json.loads(body, parse_constant=_refuse_constant)
         else:
-            members = _read(body.decode("utf-8", "surrogatepass"))
+            text = body.decode("utf-8", "surrogatepass")
+            members, end = _scan(text)
+            if end < len(text):
+                members = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise SerializationException from None
     if not isinstance(members, dict):
@@ -130,23 +133,21 @@ def spelled(value: Any) -> str:
     >>> spelled({"b": [True, 1], "a": "x", "c": None})
     '{"a":"x","b":[true,1]}'
     """
-    kind = type(value)
-    if kind is str:
-        return quoted(value)
-    if kind is dict:
-        members = [
-            f"{quoted(name)}:{spelled(member)}"
-            for name, member in sorted(value.items())
-            if member is not None
-        ]
-        return f"{{{','.join(members)}}}"
-    if kind is list:
-        return f"[{','.join(map(spelled, value))}]"
-    if kind is datetime:
-        return spelled_instant(value)
-    if kind is bool:
-        return "true" if value else "false"
-    return str(value) if kind is int else json.dumps(value)
+    return _SPELL.get(type(value), json.dumps)(value)
+
+
+def _spelled_members(members: dict[str, Any]) -> str:
+    spell, other = _SPELL.get, json.dumps
+    parts = [
+        f"{quoted(name)}:{spell(type(value), other)(value)}"
+        for name, value in sorted(members.items())
+        if value is not None
+    ]
+    return f"{{{','.join(parts)}}}"
+
+
+def _spelled_list(values: list[Any]) -> str:
+    return f"[{','.join(map(spelled, values))}]"
 
 
 def spelled_instant(instant: datetime) -> str:
@@ -161,6 +162,16 @@ def spelled_instant(instant: datetime) -> str:
     digits = str(abs(milliseconds))
     sign = "-" if milliseconds < 0 else ""
     return f"{sign}{digits[0]}.{digits[1:].rstrip('0') or '0'}E{len(digits) - 4}"
+
+
+_SPELL: dict[type, Callable[[Any], str]] = {
+    str: quoted,
+    dict: _spelled_members,
+    list: _spelled_list,
+    datetime: spelled_instant,
+    bool: {True: "true", False: "false"}.__getitem__,
+    int: str,
+}
 
 
 def _response(status: int, body: bytes, request_id: str, headers: Mapping[str, str]) -> Response:
@@ -180,4 +191,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_read = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _scan(text: str) -> tuple[Any, int]:
+    """Return the JSON that a text begins with, and where it ends; -1 if it begins otherwise."""
+    try:
+        # The method of the decoder in C, without what `decode` does around it.
+        found: tuple[Any, int] = _DECODER.scan_once(text, 0)  # type: ignore[attr-defined]
+    except StopIteration:
+        return None, -1
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
 from importlib import resources
 from typing import Any, Protocol
@@ -23,15 +23,18 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from flowy.errors import FlowyError
 from flowy_sim._console import actions, execution, executions, task_lists
 from flowy_sim._console.access import Access, LoginNeededError
 from flowy_sim._console.drawn import Drawer
+from flowy_sim._console.execution import MakeTest
 from flowy_sim._console.executions import Elsewhere
 from flowy_sim._console.renderer import render, rendered
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
+from flowy_sim._console.workflow_code import WorkflowCode
 from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import read_body
 from flowy_sim._server.settings import ServerSettings
@@ -72,22 +75,31 @@ class Console:
         sources: what the pages show.
         settings: how the server is set up.
         streams: sends changes to pages; None if pages have to look for them.
+        packages: the names of packages with the code of workflows.
+        make_test: makes a test of a run; None if pages offer none.
     """
 
     def __init__(
-        self, sources: Sources, settings: ServerSettings, streams: Streams | None = None
+        self,
+        sources: Sources,
+        settings: ServerSettings,
+        streams: Streams | None = None,
+        packages: Sequence[str] = (),
+        make_test: MakeTest | None = None,
     ) -> None:
         self._sources = sources
         self._settings = settings
         self._streams = streams
         self._drawer = Drawer()
+        self._code = WorkflowCode(packages)
+        self._make_test = make_test
         self._access: Access
 
     def application(self, guard: Guard) -> ASGIApp:
         """Return the application that answers browsers."""
         self._access = Access(self._settings, guard)
         routes = []
-        draw = partial(execution.execution, drawer=self._drawer)
+        draw = partial(execution.execution, drawer=self._drawer, code=self._code)
         for start in ("", "/{simulation}"):
             routes += [
                 Route(f"{start}/", self._page(executions.executions, executions.TEMPLATE, 0)),
@@ -99,6 +111,7 @@ class Console:
                 Route(f"{start}/{PAGES}/data", self._text(execution.data)),
                 Route(f"{start}/{PAGES}/stamp", self._text(_stamp)),
                 Route(f"{start}/{PAGES}/history", self._text(execution.history)),
+                Route(f"{start}/{PAGES}/test", self._answer(self._test), methods=["POST"]),
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
                 Route(f"{start}/{PAGES}/stream", self._stream),
@@ -109,8 +122,9 @@ class Console:
         return Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
 
     def close(self) -> None:
-        """End the streams, and the process that draws."""
+        """End the streams, and the processes beside the server."""
         self._drawer.close()
+        self._code.close()
         if self._streams is not None:
             self._streams.close()
 
@@ -140,6 +154,17 @@ class Console:
             template: the name of its template.
             depth: the number of folders between the page and the simulation's URL.
         """
+        return self._answer(partial(self._shown, gather=gather, template=template), depth)
+
+    def _answer(
+        self, respond: Callable[[Visit], Awaitable[Response]], depth: int = 1
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler of requests that shows errors as pages.
+
+        Args:
+            respond: returns the response.
+            depth: as of `_page`.
+        """
 
         async def answer(request: Request) -> Response:
             query = query_of(request)
@@ -150,7 +175,7 @@ class Console:
                 if source is None:
                     return await self._unknown_simulation(request, place, depth)
                 visit = self._visit(request, source, query, depth)
-                return await self._shown(visit, gather, template)
+                return await respond(visit)
             except LoginNeededError:
                 return self._login_page(request, depth)
             except Elsewhere as elsewhere:
@@ -169,7 +194,7 @@ class Console:
         return answer
 
     def _text(
-        self, gather: Callable[[Visit, Drawer], Awaitable[str]]
+        self, gather: Callable[[Visit, Drawer, WorkflowCode], Awaitable[str]]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return a handler of requests for JSON about an execution.
 
@@ -189,7 +214,7 @@ class Console:
                 headers = {"Cache-Control": "no-store"}
                 if query.get("download"):
                     headers["Content-Disposition"] = 'attachment; filename="history.json"'
-                text = await gather(visit, self._drawer)
+                text = await gather(visit, self._drawer, self._code)
                 return Response(text, media_type="application/json", headers=headers)
             except (LoginNeededError, ForbiddenError) as error:
                 return _failure(403, str(error) or "Log in first.")
@@ -236,6 +261,18 @@ class Console:
             return await self._error_page(visit, error)
         return await self._rendered(visit, template, {**content, "stamp": stamp})
 
+    async def _test(self, visit: Visit) -> Response:
+        if self._make_test is None:
+            raise HTTPException(404)
+        try:
+            fields = await _form(visit.request)
+            name, content = await execution.test(visit, self._drawer, self._make_test, fields)
+        except (SourceError, FlowyError) as error:
+            refusal = error if isinstance(error, SourceError) else SourceError(str(error))
+            return await self._error_page(visit, refusal)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/zip", headers=headers)
+
     async def _error_page(self, visit: Visit, error: SourceError) -> Response:
         content = {"message": str(error), "code": error.code, "stamp": ""}
         return await self._rendered(visit, "error.html", content, _status(error))
@@ -259,6 +296,7 @@ class Console:
                 "clock": visit.source.clock(),
                 "live": "stream" if self._streams is not None else "poll",
                 "can_act": visit.source.can_act,
+                "makes_tests": self._make_test is not None,
                 "unknown": visit.source.unknown,
                 "action_token": self._access.action_token(session),
                 "current": template.removesuffix(".html"),
@@ -326,19 +364,28 @@ class Console:
         return response
 
 
-def console(simulations: Simulations, settings: ServerSettings, *, can_act: bool = True) -> Console:
+def console(
+    simulations: Simulations,
+    settings: ServerSettings,
+    *,
+    can_act: bool = True,
+    packages: Sequence[str] = (),
+    make_test: MakeTest | None = None,
+) -> Console:
     """Return the console of a server; see `flowy_sim._server.server.MakePages`.
 
     Args:
         simulations: what it shows.
         settings: how the server is set up.
         can_act: whether pages may change something.
+        packages: as of `Console`.
+        make_test: as of `Console`.
     """
     sources = ServedSources(simulations, settings.account, can_act)
-    return Console(sources, settings, Streams(simulations))
+    return Console(sources, settings, Streams(simulations), packages, make_test)
 
 
-async def _stamp(visit: Visit, drawer: Drawer) -> str:
+async def _stamp(visit: Visit, drawer: Drawer, code: WorkflowCode) -> str:
     return json.dumps(visit.source.stamp())
 
 

@@ -12,13 +12,13 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from flowy._client import Execution
 from flowy.executions import CLOSED_AS
@@ -28,6 +28,8 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
 from flowy_sim._report.page import ReportedRun, RunView
 from flowy_sim._report.scale import WIDTH
+
+T = TypeVar("T")
 
 _AT_ONCE = 100
 """The number of events that are drawn where calls are answered."""
@@ -75,6 +77,7 @@ class Job(NamedTuple):
         workers: the workers that poll for tasks.
         heartbeats: the last heartbeats of open activities by activity ID.
         after: the last event that the page has; 0 if it has none.
+        signals: the names of signals that it waits for.
     """
 
     recorded: Recorded
@@ -84,13 +87,14 @@ class Job(NamedTuple):
     workers: Workers
     heartbeats: Mapping[str, LastHeartbeat]
     after: int = 0
+    signals: Sequence[str] = ()
 
     def read(self) -> tuple[list[Event], list[Wait], RunView]:
         """Return the events, what the execution waits for, and what a page shows of it."""
         events = self.recorded.history()
         is_open = bool(events) and events[-1]["eventType"] not in CLOSED_AS
         execution = Execution(self.workflow_id, self.run_id)
-        found = waits(events, self.workers, execution) if is_open else []
+        found = waits(events, self.workers, execution, self.signals) if is_open else []
         scheduled = {
             attributes_of(event)["activityId"]: int(event["eventId"])
             for event in events
@@ -103,7 +107,8 @@ class Job(NamedTuple):
             for activity_id, beat in self.heartbeats.items()
             if activity_id in scheduled
         }
-        return events, found, RunView(run, now=self.now, heartbeats=beats)
+        view = RunView(run, now=self.now, heartbeats=beats, after=self.after)
+        return events, found, view
 
 
 @dataclass(slots=True)
@@ -117,6 +122,7 @@ class Drawn:
         times_out: when it times out, in milliseconds since 1970; None if it is closed.
         relatives: its parent, its children, and the runs before and after it.
         html: the parts of the page, by their names.
+        data: what scripts need to bring the page up to date, as JSON; empty for a whole page.
         last: the ID of the last event.
     """
 
@@ -126,6 +132,7 @@ class Drawn:
     times_out: int | None = None
     relatives: list[Relative] = field(default_factory=list)
     html: dict[str, str] = field(default_factory=dict)
+    data: str = ""
     last: int = 0
 
 
@@ -139,9 +146,7 @@ def draw(job: Job) -> Drawn:
         drawn.times_out = _milliseconds(times_out_at(events))
     drawn.relatives = _relatives(events, run)
     if job.after:
-        run.chunks = [
-            rows for chunk in run.chunks if (rows := [row for row in chunk if row.id > job.after])
-        ]
+        drawn.data = _data(run).replace("<", "\\u003c")
     context = {"run": run, "width": WIDTH}
     drawn.html = {
         name: environment().get_template(f"{name}.part.html").render(context)
@@ -156,6 +161,10 @@ _PARTS = ("problems", "timeline", "payloads", "events")
 def draw_data(job: Job) -> str:
     """Return what the scripts of an execution's page need, as JSON."""
     _, _, run = job.read()
+    return _data(run)
+
+
+def _data(run: RunView) -> str:
     return json.dumps(run.data(), separators=(",", ":"))
 
 
@@ -176,20 +185,10 @@ class Drawer:
 
     async def draw(self, job: Job) -> Drawn:
         """Draw an execution."""
-        found: Drawn = await self._run(draw, job)
-        return found
+        return await self.run(draw, job)
 
-    async def text(self, function: Any, job: Job) -> str:
+    async def run(self, function: Callable[[Job], T], job: Job) -> T:
         """Return what a function returns about an execution, such as `draw_data`."""
-        return str(await self._run(function, job))
-
-    def close(self) -> None:
-        """End the other process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
-
-    async def _run(self, function: Any, job: Job) -> Any:
         if len(job.recorded.events) <= _AT_ONCE:
             return function(job)
         loop = asyncio.get_running_loop()
@@ -200,15 +199,21 @@ class Drawer:
             self._pool = None
             return await loop.run_in_executor(self._processes(), function, job)
 
+    def close(self) -> None:
+        """End the other process."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
     def _processes(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, context, _begin)
+            self._pool = ProcessPoolExecutor(1, context, begin_process)
         return self._pool
 
 
-def _begin() -> None:
-    """Prepare the process that draws: calls come first, and it ends with the server."""
+def begin_process() -> None:
+    """Prepare a process beside the server: calls come first, and it ends with the server."""
     os.nice(5)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -36,7 +36,7 @@ from flowy_sim._console.stream import stamp
 from flowy_sim._engine import queues, tokens
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import TaskToken
 from flowy_sim._events.waits import Workers
@@ -191,7 +191,7 @@ class ServedSource:
             if task.heartbeat_at and task.heartbeat_at > task.execution.time(task.started_id)
         }
 
-    def execution(self, workflow_id: str, run_id: str) -> Execution:
+    def execution(self, workflow_id: str, run_id: str) -> WorkflowExecution:
         """Return an execution; without a run ID the newest run.
 
         Raises:
@@ -304,7 +304,7 @@ def row_of(execution: Any) -> ExecutionRow:
     )
 
 
-def _waits(execution: Execution) -> Iterator[str]:
+def _waits(execution: WorkflowExecution) -> Iterator[str]:
     """Yield what an open execution waits for, as its engine knows it: its history is not read."""
     task = execution.decision_task or execution.running_decision_task
     if task is not None:

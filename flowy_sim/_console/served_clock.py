@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from flowy_sim._console.source import ClockState
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.queues import Effect
 from flowy_sim._report.layout import duration
 from flowy_sim._server.control import settle
@@ -54,9 +54,9 @@ def clock_of(simulation: ServedSimulation) -> ClockState:
 def in_words(effect: Effect) -> str:
     """Return what an effect does, in words."""
     about = effect.arguments[0]
-    execution = about if isinstance(about, Execution) else about.execution
+    execution = about if isinstance(about, WorkflowExecution) else about.execution
     name = ""
-    if not isinstance(about, Execution):
+    if not isinstance(about, WorkflowExecution):
         opened = execution.attributes(about.opened_id)
         name = next((str(opened[each]) for each in _NAMES if each in opened), "")
     what = _EFFECTS.get(effect.kind, effect.kind).replace("{0}", name)

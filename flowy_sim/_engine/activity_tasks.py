@@ -13,7 +13,7 @@ from flowy_sim._engine.tokens import ACTIVITY, TaskToken
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 #: The settings that every activity task needs, with the type's default for each, in the order in
 #: which the service checks them.
@@ -28,7 +28,7 @@ _OPTIONAL = {"taskPriority": "defaultTaskPriority"}
 
 
 def schedule_activity_task(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out ScheduleActivityTask; return the cause if it fails.
 
@@ -70,7 +70,7 @@ def schedule_activity_task(
 
 
 def request_cancel_activity_task(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out RequestCancelActivityTask; return the cause if it fails.
 
@@ -190,21 +190,23 @@ def _schedule_time_out(task: ActivityTask) -> None:
     task.effect = 0
     # Assumption: zero-time-out: 0 seconds are over at once.
     # Assumption: equal-time-outs: of several that fall due at one instant, this order decides.
-    scheduled_at = task.execution.time(task.opened_id)
-    due = [("SCHEDULE_TO_CLOSE", "scheduleToCloseTimeout", scheduled_at)]
+    opened, scheduled_at = task.opened, task.execution.time(task.opened_id)
+    due: list[tuple[str, str, int]] = []
     if task.state == SCHEDULED:
-        due.insert(0, ("SCHEDULE_TO_START", "scheduleToStartTimeout", scheduled_at))
-    else:
+        due.append(("SCHEDULE_TO_START", opened("scheduleToStartTimeout"), scheduled_at))
+    due.append(("SCHEDULE_TO_CLOSE", opened("scheduleToCloseTimeout"), scheduled_at))
+    if task.state != SCHEDULED:
         started_at = task.execution.time(task.started_id)
-        due.append(("START_TO_CLOSE", "startToCloseTimeout", started_at))
-        due.append(("HEARTBEAT", "heartbeatTimeout", task.heartbeat_at))
-    instants = [
-        (since + int(timeout) * 1000, timeout_type)
-        for timeout_type, setting, since in due
-        if (timeout := task.opened(setting)) != NO_TIMEOUT
-    ]
-    if instants:
-        at, timeout_type = min(instants, key=lambda entry: entry[0])
+        due.append(("START_TO_CLOSE", opened("startToCloseTimeout"), started_at))
+        due.append(("HEARTBEAT", opened("heartbeatTimeout"), task.heartbeat_at))
+    earliest: tuple[int, str] | None = None
+    for timeout_type, timeout, since in due:
+        if timeout != NO_TIMEOUT:
+            at = since + int(timeout) * 1000
+            if earliest is None or at < earliest[0]:
+                earliest = at, timeout_type
+    if earliest is not None:
+        at, timeout_type = earliest
         task.effect = engine.at(
             at, "activity task time-out", task.execution, task.opened_id, task, timeout_type
         )

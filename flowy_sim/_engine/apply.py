@@ -27,13 +27,13 @@ from flowy_sim._engine.life_cycles import (
 from flowy_sim._engine.model import TIME, TYPE, Event, member
 
 if TYPE_CHECKING:
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 #: Takes the execution, the event, which is the newest of its history, and the event's id.
-Handler = Callable[["Execution", Event, int], None]
+Handler = Callable[["WorkflowExecution", Event, int], None]
 
 
-def start_execution(execution: Execution, event: Event, event_id: int) -> None:
+def start_execution(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """List the execution as open."""
     execution.state = step(EXECUTION, execution.state, event[TYPE])
     domain = execution.domain
@@ -44,7 +44,7 @@ def start_execution(execution: Execution, event: Event, event_id: int) -> None:
     domain.visibility.opened(execution)
 
 
-def close_execution(execution: Execution, event: Event, event_id: int) -> None:
+def close_execution(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """List the execution as closed, with nothing open.
 
     What was open gets no event, and remains counted as it was, as recorded.
@@ -67,7 +67,7 @@ def close_execution(execution: Execution, event: Event, event_id: int) -> None:
     execution.domain.visibility.closed(execution)
 
 
-def request_cancel(execution: Execution, event: Event, event_id: int) -> None:
+def request_cancel(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Note that the execution was asked to cancel itself."""
     execution.cancel_requested = True
 
@@ -75,12 +75,12 @@ def request_cancel(execution: Execution, event: Event, event_id: int) -> None:
 # Decision tasks
 
 
-def schedule_decision_task(execution: Execution, event: Event, event_id: int) -> None:
+def schedule_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open the decision task that waits, or is held back."""
     execution.decision_task = DecisionTask(execution, event_id, event)
 
 
-def start_decision_task(execution: Execution, event: Event, event_id: int) -> None:
+def start_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Make the decision task that waits the one that runs."""
     task = execution.decision_task
     assert task is not None
@@ -90,7 +90,7 @@ def start_decision_task(execution: Execution, event: Event, event_id: int) -> No
     execution.running_decision_task = task
 
 
-def complete_decision_task(execution: Execution, event: Event, event_id: int) -> None:
+def complete_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Close the decision task that runs, and keep what the decider sent besides its decisions."""
     task = execution.running_decision_task
     assert task is not None
@@ -106,7 +106,7 @@ def complete_decision_task(execution: Execution, event: Event, event_id: int) ->
         execution.task_list_override = (task_list[0], patience)
 
 
-def time_out_decision_task(execution: Execution, event: Event, event_id: int) -> None:
+def time_out_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Close the decision task that runs, or waits.
 
     If it could only wait for a limited time, further tasks no longer go to its list, as
@@ -126,14 +126,14 @@ def time_out_decision_task(execution: Execution, event: Event, event_id: int) ->
 # Activity tasks
 
 
-def schedule_activity_task(execution: Execution, event: Event, event_id: int) -> None:
+def schedule_activity_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open an activity task."""
     task = ActivityTask(execution, event_id, event)
     execution.activities[task.activity_id] = task
     execution.latest_activity_event_id = event_id
 
 
-def start_activity_task(execution: Execution, event: Event, event_id: int) -> None:
+def start_activity_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Note which event started an activity task; its first heartbeat is due from then on."""
     task = execution.activities[_opened_by(execution, event, "activityId")]
     task.move(event[TYPE])
@@ -142,7 +142,7 @@ def start_activity_task(execution: Execution, event: Event, event_id: int) -> No
     execution.latest_activity_event_id = event_id
 
 
-def request_cancel_activity_task(execution: Execution, event: Event, event_id: int) -> None:
+def request_cancel_activity_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Note that an activity task was asked to stop."""
     task = execution.activities[member(event, "activityId")]
     task.move(event[TYPE])
@@ -150,7 +150,7 @@ def request_cancel_activity_task(execution: Execution, event: Event, event_id: i
     execution.latest_activity_event_id = event_id
 
 
-def end_activity_task(execution: Execution, event: Event, event_id: int) -> None:
+def end_activity_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Close an activity task."""
     execution.activities.pop(_opened_by(execution, event, "activityId")).move(event[TYPE])
     execution.latest_activity_event_id = event_id
@@ -159,12 +159,12 @@ def end_activity_task(execution: Execution, event: Event, event_id: int) -> None
 # Timers
 
 
-def start_timer(execution: Execution, event: Event, event_id: int) -> None:
+def start_timer(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open a timer."""
     execution.timers[member(event, "timerId")] = Timer(execution, event_id, event)
 
 
-def end_timer(execution: Execution, event: Event, event_id: int) -> None:
+def end_timer(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Close a timer."""
     execution.timers.pop(member(event, "timerId")).move(event[TYPE])
 
@@ -172,12 +172,12 @@ def end_timer(execution: Execution, event: Event, event_id: int) -> None:
 # Child executions
 
 
-def initiate_child(execution: Execution, event: Event, event_id: int) -> None:
+def initiate_child(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open a child execution, which has not started yet."""
     execution.children[event_id] = Child(execution, event_id, event)
 
 
-def start_child(execution: Execution, event: Event, event_id: int) -> None:
+def start_child(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Note that a child execution has started."""
     child = execution.children[member(event, "initiatedEventId")]
     child.move(event[TYPE])
@@ -185,7 +185,7 @@ def start_child(execution: Execution, event: Event, event_id: int) -> None:
     child.run_id = member(event, "workflowExecution")[0]
 
 
-def end_child(execution: Execution, event: Event, event_id: int) -> None:
+def end_child(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Close a child execution; a decision that fails at once has initiated none."""
     initiated_id = member(event, "initiatedEventId")
     if initiated_id:
@@ -195,24 +195,24 @@ def end_child(execution: Execution, event: Event, event_id: int) -> None:
 # Lambda functions
 
 
-def schedule_lambda_function(execution: Execution, event: Event, event_id: int) -> None:
+def schedule_lambda_function(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open a call of a Lambda function."""
     execution.lambda_functions[member(event, "id")] = LambdaTask(execution, event_id, event)
 
 
-def start_lambda_function(execution: Execution, event: Event, event_id: int) -> None:
+def start_lambda_function(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Note that a Lambda function is being called."""
     task = execution.lambda_functions[_opened_by(execution, event, "id")]
     task.move(event[TYPE])
     task.started_id = event_id
 
 
-def end_lambda_function(execution: Execution, event: Event, event_id: int) -> None:
+def end_lambda_function(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Close a call of a Lambda function."""
     execution.lambda_functions.pop(_opened_by(execution, event, "id")).move(event[TYPE])
 
 
-def _opened_by(execution: Execution, event: Event, name: str) -> Any:
+def _opened_by(execution: WorkflowExecution, event: Event, name: str) -> Any:
     """Return a member of the event that scheduled what an event is about."""
     return execution.member(member(event, "scheduledEventId"), name)
 

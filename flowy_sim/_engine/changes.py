@@ -14,7 +14,7 @@ from flowy_sim._engine.registered_types import TypeKey
 
 if TYPE_CHECKING:
     from flowy_sim._engine.domains import Domain
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
     from flowy_sim._engine.life_cycles import ActivityTask, Task
 
 
@@ -39,15 +39,15 @@ class Changes:
             refer to them.
     """
 
-    events: list[tuple[Execution, tuple[Event, ...]]]
-    executions: list[Execution]
+    events: list[tuple[WorkflowExecution, tuple[Event, ...]]]
+    executions: list[WorkflowExecution]
     domains: list[Domain]
     types: list[tuple[Domain, str, TypeKey]]
     heartbeats: list[ActivityTask]
     handed_out: list[Task]
     effects: list[tuple[int, int, Effect]]
     effects_over: list[tuple[int, Effect]]
-    forgotten: list[Execution]
+    forgotten: list[WorkflowExecution]
 
 
 class ChangeLog:
@@ -61,21 +61,21 @@ class ChangeLog:
 
     def __init__(self) -> None:
         self.count = 0
-        self.watched: dict[Execution, None] | None = None
+        self.watched: dict[WorkflowExecution, None] | None = None
         self.discard()
 
     def discard(self) -> None:
         """Forget what was noted; `count` stays."""
         self._drained_at = self.count
-        self._events: list[tuple[Execution, Event]] = []
-        self._executions: dict[Execution, None] = {}
+        self._events: list[tuple[WorkflowExecution, Event]] = []
+        self._executions: dict[WorkflowExecution, None] = {}
         self._domains: dict[Domain, None] = {}
         self._types: dict[tuple[Domain, str, TypeKey], None] = {}
         self._heartbeats: dict[ActivityTask, None] = {}
         self._handed_out: list[Task] = []
         self._effects: dict[int, tuple[int, Effect]] = {}
         self._effects_over: list[tuple[int, Effect]] = []
-        self._forgotten: list[Execution] = []
+        self._forgotten: list[WorkflowExecution] = []
 
     def __bool__(self) -> bool:
         """Whether anything has changed since the last drain."""
@@ -102,7 +102,7 @@ class ChangeLog:
 
     # What the engine reports
 
-    def event_written(self, execution: Execution, event: Event) -> None:
+    def event_written(self, execution: WorkflowExecution, event: Event) -> None:
         """Note an event."""
         self.count += 1
         self._events.append((execution, event))
@@ -142,7 +142,7 @@ class ChangeLog:
         if self._effects.pop(key, None) is None:
             self._effects_over.append((key, effect))
 
-    def execution_forgotten(self, execution: Execution) -> None:
+    def execution_forgotten(self, execution: WorkflowExecution) -> None:
         """Note an execution that is no longer retained."""
         self.count += 1
         self._forgotten.append(execution)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowy_sim._engine.decision_tasks import trigger
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import SCHEDULED, Child
 from flowy_sim._engine.registered_types import type_key
 from flowy_sim._engine.start import (
@@ -27,7 +27,7 @@ PARENT_EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def start_child_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out StartChildWorkflowExecution; return the cause if it fails at once."""
     engine, domain = execution.engine, execution.domain
@@ -129,7 +129,7 @@ def report_start(child: Child) -> None:
     )
 
 
-def report_close(child: Child, execution: Execution) -> None:
+def report_close(child: Child, execution: WorkflowExecution) -> None:
     """Let the parent know how its child has ended."""
     parent = child.execution
     if not parent.is_open:
@@ -150,7 +150,7 @@ def report_close(child: Child, execution: Execution) -> None:
     )
 
 
-def running(child: Child) -> Execution | None:
+def running(child: Child) -> WorkflowExecution | None:
     """Return the open execution of a child: its first run or one that continues it."""
     parent = child.execution
     execution = parent.domain.open_executions.get(child.opened("workflowId"))
@@ -159,7 +159,7 @@ def running(child: Child) -> Execution | None:
     return execution if execution.started("parentInitiatedEventId") == child.opened_id else None
 
 
-def as_child(execution: Execution) -> Child | None:
+def as_child(execution: WorkflowExecution) -> Child | None:
     """Return an execution as its open parent sees it; None if it has none."""
     if execution.parent is None:
         return None

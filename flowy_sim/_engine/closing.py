@@ -10,7 +10,7 @@ from typing import Any
 from flowy_sim._engine.children import as_child, running
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.domains import DAY
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import Child
 from flowy_sim._engine.start import UndefinedSettingError, resolve_settings, start_execution
 
@@ -18,7 +18,7 @@ from flowy_sim._engine.start import UndefinedSettingError, resolve_settings, sta
 UNHANDLED = "UNHANDLED_DECISION"
 
 
-def close(execution: Execution, event_type: str, **attributes: Any) -> None:
+def close(execution: WorkflowExecution, event_type: str, **attributes: Any) -> None:
     """Close an execution.
 
     Its tasks are no longer handed out, its effects are canceled, its parent learns of it, its
@@ -50,7 +50,7 @@ def close(execution: Execution, event_type: str, **attributes: Any) -> None:
         engine.retentions.set(expiry, "retention", execution)
 
 
-def _cancel_effects(execution: Execution) -> None:
+def _cancel_effects(execution: WorkflowExecution) -> None:
     """Cancel the effects of the execution, and withdraw its tasks from their lists."""
     effects, domain = execution.engine.effects, execution.domain
     effects.cancel(execution.effect)
@@ -89,7 +89,7 @@ def apply_child_policy(child: Child) -> None:
         )
 
 
-def forget(execution: Execution) -> None:
+def forget(execution: WorkflowExecution) -> None:
     """Delete a closed execution and its history."""
     engine = execution.engine
     engine.executions.pop(execution.run_id, None)
@@ -99,7 +99,7 @@ def forget(execution: Execution) -> None:
         engine.changes.execution_forgotten(execution)
 
 
-def time_out(execution: Execution) -> None:
+def time_out(execution: WorkflowExecution) -> None:
     """Close an execution that has reached its executionStartToCloseTimeout."""
     close(
         execution,
@@ -109,7 +109,7 @@ def time_out(execution: Execution) -> None:
     )
 
 
-def terminate_full(execution: Execution) -> None:
+def terminate_full(execution: WorkflowExecution) -> None:
     """Close an execution whose history has reached the number of events it may have."""
     close(
         execution,
@@ -120,14 +120,14 @@ def terminate_full(execution: Execution) -> None:
 
 
 def complete_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out CompleteWorkflowExecution; return the cause if it fails."""
     return _close(execution, "WorkflowExecutionCompleted", decision, ("result",), completed_id)
 
 
 def fail_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out FailWorkflowExecution; return the cause if it fails."""
     members = ("reason", "details")
@@ -135,7 +135,7 @@ def fail_workflow_execution(
 
 
 def cancel_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out CancelWorkflowExecution; return the cause if it fails.
 
@@ -145,7 +145,7 @@ def cancel_workflow_execution(
 
 
 def _close(
-    execution: Execution,
+    execution: WorkflowExecution,
     event: str,
     decision: dict[str, Any],
     members: tuple[str, ...],
@@ -162,7 +162,7 @@ def _close(
 
 
 def continue_as_new_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out ContinueAsNewWorkflowExecution; return the cause if it fails.
 

@@ -16,18 +16,18 @@ from flowy_sim._engine.tokens import DECISION, TaskToken, page_size
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 OPERATION = "PollForDecisionTask"
 
 
-def trigger(execution: Execution, event_type: str, **attributes: Any) -> None:
+def trigger(execution: WorkflowExecution, event_type: str, **attributes: Any) -> None:
     """Write an event that a decider needs to know, and schedule a decision task for it."""
     execution.append(event_type, **attributes)
     schedule(execution)
 
 
-def schedule(execution: Execution) -> None:
+def schedule(execution: WorkflowExecution) -> None:
     """Schedule a decision task, unless one waits already."""
     if execution.decision_task is not None:
         return
@@ -50,7 +50,7 @@ def schedule(execution: Execution) -> None:
     offer_waiting(execution)
 
 
-def offer_waiting(execution: Execution) -> None:
+def offer_waiting(execution: WorkflowExecution) -> None:
     """Put the decision task that waits on its list, unless it is there or is held back."""
     task = execution.decision_task
     if task is not None and not task.waiting_key and execution.running_decision_task is None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowy_sim._engine import activity_tasks, children, closing, external, lambda_functions
 from flowy_sim._engine.decision_tasks import offer_waiting, schedule
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.life_cycles import Timer
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._engine.tokens import DECISION
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Carries out a decision on behalf of the DecisionTaskCompleted event with that id.
 #: It writes one event and returns None, or writes nothing and returns the cause of the failure.
-Handler = Callable[[Execution, dict[str, Any], int], str | None]
+Handler = Callable[[WorkflowExecution, dict[str, Any], int], str | None]
 
 
 class DecisionHandler(NamedTuple):
@@ -55,7 +56,9 @@ def respond_decision_task_completed(engine: Engine, request: dict[str, Any]) -> 
     return {}
 
 
-def carry_out(execution: Execution, decisions: Iterable[dict[str, Any]], completed_id: int) -> None:
+def carry_out(
+    execution: WorkflowExecution, decisions: Iterable[dict[str, Any]], completed_id: int
+) -> None:
     """Carry out decisions in their order, each as one event.
 
     A decision that fails does not stop the others. If one did, the decider gets one more task at
@@ -66,8 +69,7 @@ def carry_out(execution: Execution, decisions: Iterable[dict[str, Any]], complet
     failed = False
     for decision in decisions:
         decision_type = decision["decisionType"]
-        key = decision_type[0].lower() + decision_type[1:] + "DecisionAttributes"
-        attributes = decision.get(key, {})
+        attributes = decision.get(decision_attributes_key(decision_type), {})
         handler, named = DECISIONS[decision_type]
         cause = handler(execution, attributes, completed_id)
         if cause is not None:
@@ -83,7 +85,9 @@ def carry_out(execution: Execution, decisions: Iterable[dict[str, Any]], complet
         schedule(execution)
 
 
-def record_marker(execution: Execution, decision: dict[str, Any], completed_id: int) -> None:
+def record_marker(
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
+) -> None:
     """Carry out RecordMarker."""
     execution.append(
         "MarkerRecorded",
@@ -93,7 +97,9 @@ def record_marker(execution: Execution, decision: dict[str, Any], completed_id: 
     )
 
 
-def start_timer(execution: Execution, decision: dict[str, Any], completed_id: int) -> str | None:
+def start_timer(
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
+) -> str | None:
     """Carry out StartTimer; return the cause if it fails."""
     engine = execution.engine
     timer_id = decision["timerId"]
@@ -118,7 +124,9 @@ def start_timer(execution: Execution, decision: dict[str, Any], completed_id: in
     return None
 
 
-def cancel_timer(execution: Execution, decision: dict[str, Any], completed_id: int) -> str | None:
+def cancel_timer(
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
+) -> str | None:
     """Carry out CancelTimer; return the cause if it fails."""
     timer = execution.timers.get(decision["timerId"])
     if timer is None:

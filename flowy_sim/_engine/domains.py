@@ -18,7 +18,7 @@ from flowy_sim._engine.visibility import Visibility
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
     from flowy_sim._engine.life_cycles import ActivityTask, DecisionTask
 
 DAY = 24 * 60 * 60 * 1000
@@ -42,7 +42,7 @@ class Domain:
         tags: its resource tags.
         workflow_types, activity_types: what is registered.
         decision_lists, activity_lists: the tasks that wait.
-        open_executions: by workflow id.
+        open_executions: by workflow ID.
         visibility: the lists of open and closed executions.
         started, closed: the number of executions that have ever started and closed.
     """
@@ -65,7 +65,7 @@ class Domain:
         self.activity_lists: TaskLists[ActivityTask] = TaskLists(
             queues.ACTIVITY, self.name, engine.choose, engine.arrivals
         )
-        self.open_executions: dict[str, Execution] = {}
+        self.open_executions: dict[str, WorkflowExecution] = {}
         self.visibility = Visibility(limits)
         self.started = 0
         self.closed = 0

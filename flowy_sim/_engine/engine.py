@@ -28,7 +28,7 @@ from flowy_sim._engine import (
 )
 from flowy_sim._engine.changes import ChangeLog
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.execution import Execution, describe
+from flowy_sim._engine.execution import WorkflowExecution, describe
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS, Latency
 from flowy_sim._engine.limits import Limits, Throttle
@@ -195,10 +195,10 @@ class Engine:
         self.written: list[str] | None = None
         self.in_function = False
         self.domains: dict[str, Domain] = {}
-        self.executions: dict[str, Execution] = {}
+        self.executions: dict[str, WorkflowExecution] = {}
         self.effects = TimerQueue(self.choose, (FOLLOWING, TIME_OUTS))
         self.retentions = TimerQueue(first)
-        self.full: set[Execution] = set()
+        self.full: set[WorkflowExecution] = set()
         self.arrivals: Arrivals = {}
         self.throttle = Throttle(self.limits.throttling, self.limits.rates)
         random = Random(f"{self.seed}/{self.account}/{self.region}")
@@ -255,15 +255,23 @@ class Engine:
         """Let all effects happen that are due up to an instant in milliseconds, in due order."""
         if self.in_function:
             return
-        while (instant := self.effects.next_instant()) is not None and instant <= now:
+        effects = self.effects
+        while effects.none_before <= now:
+            instant = effects.next_instant()
+            if instant is None or instant > now:
+                break
             self.now = max(self.now, instant)
-            kind, arguments = self.effects.pop(instant)
+            kind, arguments = effects.pop(instant)
             EFFECTS[kind](*arguments)
             if self.full:
                 self._terminate_full()
         self.now = max(self.now, now)
-        while (expiry := self.retentions.next_instant()) is not None and expiry <= now:
-            kind, arguments = self.retentions.pop(expiry)
+        retentions = self.retentions
+        while retentions.none_before <= now:
+            expiry = retentions.next_instant()
+            if expiry is None or expiry > now:
+                break
+            kind, arguments = retentions.pop(expiry)
             EFFECTS[kind](*arguments)
 
     def lists_with_tasks(self, domain: str) -> list[ListName]:
@@ -298,7 +306,7 @@ class Engine:
             raise UnknownResourceFault(f"Unknown domain: {name}")
         return found
 
-    def execution(self, domain: str, structure: Mapping[str, str]) -> Execution:
+    def execution(self, domain: str, structure: Mapping[str, str]) -> WorkflowExecution:
         """Return an execution, open or closed, by its workflow ID and run ID.
 
         Raises:
@@ -311,7 +319,9 @@ class Engine:
             raise UnknownResourceFault(f"Unknown execution: {describe(workflow_id, run_id)}")
         return found
 
-    def open_execution(self, domain: str, workflow_id: str, run_id: str | None) -> Execution:
+    def open_execution(
+        self, domain: str, workflow_id: str, run_id: str | None
+    ) -> WorkflowExecution:
         """Return the open execution of a workflow ID.
 
         Args:
@@ -329,7 +339,7 @@ class Engine:
             raise UnknownResourceFault(f"Unknown execution: {describe(workflow_id, run_id)}")
         raise UnknownResourceFault(f"Unknown execution, workflowId = {workflow_id}")
 
-    def open_execution_of(self, token: TaskToken) -> Execution:
+    def open_execution_of(self, token: TaskToken) -> WorkflowExecution:
         """Return the execution of the task that a token was made for.
 
         Raises:
@@ -342,7 +352,7 @@ class Engine:
             )
         return found
 
-    def later(self, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
+    def later(self, kind: str, execution: WorkflowExecution, event_id: int, *arguments: Any) -> int:
         """Schedule an effect as a transaction of its own; return the key that cancels it.
 
         Args:
@@ -353,7 +363,9 @@ class Engine:
         """
         return self.at(self.now, kind, execution, event_id, *arguments)
 
-    def at(self, due: int, kind: str, execution: Execution, event_id: int, *arguments: Any) -> int:
+    def at(
+        self, due: int, kind: str, execution: WorkflowExecution, event_id: int, *arguments: Any
+    ) -> int:
         """Schedule an effect at an instant, plus the service's latency; return its key.
 
         Args:

@@ -26,7 +26,7 @@ _SUMMARY = (
 )
 
 
-class Execution:
+class WorkflowExecution:
     """One run of a workflow.
 
     What the history contains is read from the history. The attributes are indexes into it, so that
@@ -181,7 +181,7 @@ class Execution:
         ]
 
     def stored(self, after: int) -> list[Event]:
-        """Return the events after an id as they are stored, see `flowy_sim._engine.model`."""
+        """Return the events after an ID as they are stored, see `flowy_sim._engine.model`."""
         return self._events[after:]
 
     def structure(self) -> dict[str, str]:

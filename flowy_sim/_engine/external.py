@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine import closing
 from flowy_sim._engine.decision_tasks import trigger
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
@@ -59,7 +59,7 @@ def terminate_workflow_execution(engine: Engine, request: dict[str, Any]) -> dic
 
 
 def signal_external_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> None:
     """Carry out SignalExternalWorkflowExecution; its outcome follows later."""
     initiated_id = execution.append(
@@ -75,7 +75,7 @@ def signal_external_workflow_execution(
 
 
 def request_cancel_external_workflow_execution(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> None:
     """Carry out RequestCancelExternalWorkflowExecution; its outcome follows later."""
     initiated_id = execution.append(
@@ -88,16 +88,16 @@ def request_cancel_external_workflow_execution(
     _deliver_later(execution, initiated_id, CANCEL)
 
 
-def _addressed(engine: Engine, request: dict[str, Any]) -> Execution:
+def _addressed(engine: Engine, request: dict[str, Any]) -> WorkflowExecution:
     return engine.open_execution(request["domain"], request["workflowId"], request.get("runId"))
 
 
 def _signal(
-    execution: Execution,
+    execution: WorkflowExecution,
     name: str,
     signal_input: str | None,
     initiated_id: int,
-    sender: Execution | None,
+    sender: WorkflowExecution | None,
 ) -> None:
     trigger(
         execution,
@@ -109,7 +109,9 @@ def _signal(
     )
 
 
-def _request_cancel(execution: Execution, initiated_id: int, sender: Execution | None) -> None:
+def _request_cancel(
+    execution: WorkflowExecution, initiated_id: int, sender: WorkflowExecution | None
+) -> None:
     trigger(
         execution,
         "WorkflowExecutionCancelRequested",
@@ -118,14 +120,14 @@ def _request_cancel(execution: Execution, initiated_id: int, sender: Execution |
     )
 
 
-def _deliver_later(sender: Execution, initiated_id: int, kind: str) -> None:
+def _deliver_later(sender: WorkflowExecution, initiated_id: int, kind: str) -> None:
     engine = sender.engine
     allowed = engine.throttle.allows(kind, engine.now)
     cause = None if allowed else _RATE_EXCEEDED[kind]
     engine.later("external request", sender, initiated_id, sender, initiated_id, kind, cause)
 
 
-def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) -> None:
+def deliver(sender: WorkflowExecution, initiated_id: int, kind: str, cause: str | None) -> None:
     """Deliver what was sent, then confirm it to the sender, in two transactions."""
     # Assumption: closed-sender: what an execution has sent arrives even if it has closed since.
     workflow_id = sender.member(initiated_id, "workflowId")
@@ -155,7 +157,9 @@ def deliver(sender: Execution, initiated_id: int, kind: str, cause: str | None) 
     )
 
 
-def confirm(sender: Execution, initiated_id: int, kind: str, receiver: dict[str, str]) -> None:
+def confirm(
+    sender: WorkflowExecution, initiated_id: int, kind: str, receiver: dict[str, str]
+) -> None:
     """Confirm to the sender that the receiver has what was sent."""
     if sender.is_open:
         trigger(
@@ -166,7 +170,7 @@ def confirm(sender: Execution, initiated_id: int, kind: str, receiver: dict[str,
         )
 
 
-def _fail(sender: Execution, initiated_id: int, kind: str, cause: str) -> None:
+def _fail(sender: WorkflowExecution, initiated_id: int, kind: str, cause: str) -> None:
     if sender.is_open:
         initiated = sender.attributes(initiated_id)
         trigger(

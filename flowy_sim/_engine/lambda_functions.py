@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowy_sim._engine.decision_tasks import trigger
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import LambdaTask
 
 logger = logging.getLogger("flowy_sim.lambda_functions")
@@ -105,11 +105,11 @@ class LambdaError(Exception):
 
 
 def schedule_lambda_function(
-    execution: Execution, decision: dict[str, Any], completed_id: int
+    execution: WorkflowExecution, decision: dict[str, Any], completed_id: int
 ) -> str | None:
     """Carry out ScheduleLambdaFunction; return the cause if it fails at once."""
     engine = execution.engine
-    # Assumption: lambda-id: an id is in use while its task is open.
+    # Assumption: lambda-id: an ID is in use while its task is open.
     if decision["id"] in execution.lambda_functions:
         return "ID_ALREADY_IN_USE"
     if len(execution.lambda_functions) >= engine.limits.open_lambda_functions:

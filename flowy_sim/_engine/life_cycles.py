@@ -14,7 +14,7 @@ from flowy_sim._engine import queues
 from flowy_sim._engine.model import TYPE, Event, event_types, member
 
 if TYPE_CHECKING:
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 Table = Mapping[tuple[str, str], str]
 
@@ -150,7 +150,7 @@ class OpenItem:
 
     table: ClassVar[Table]
 
-    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+    def __init__(self, execution: WorkflowExecution, opened_id: int, event: Event) -> None:
         self.execution = execution
         self.opened_id = opened_id
         self.state = step(self.table, NEW, event[TYPE])
@@ -184,7 +184,7 @@ class Task(OpenItem):
 
     kind: ClassVar[str]
 
-    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+    def __init__(self, execution: WorkflowExecution, opened_id: int, event: Event) -> None:
         super().__init__(execution, opened_id, event)
         position = event_types()[event[TYPE]].position
         self.task_list: str = event[position["taskList"]][0]
@@ -231,7 +231,7 @@ class ActivityTask(Task):
     table = ACTIVITY_TASK
     kind = queues.ACTIVITY
 
-    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+    def __init__(self, execution: WorkflowExecution, opened_id: int, event: Event) -> None:
         super().__init__(execution, opened_id, event)
         self.activity_id: str = member(event, "activityId")
         self.heartbeat_at = 0
@@ -263,7 +263,7 @@ class Child(OpenItem):
 
     table = CHILD
 
-    def __init__(self, execution: Execution, opened_id: int, event: Event) -> None:
+    def __init__(self, execution: WorkflowExecution, opened_id: int, event: Event) -> None:
         super().__init__(execution, opened_id, event)
         self.run_id = ""
 

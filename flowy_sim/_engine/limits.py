@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowy_sim._engine.faults import ThrottlingException, ValidationException
 
 if TYPE_CHECKING:
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Throttle:
         if self._enabled and not self._take(operation, "", OPERATION_RATES[operation], now):
             raise ThrottlingException("Rate exceeded")
 
-    def check_execution(self, operation: str, execution: Execution, now: int) -> None:
+    def check_execution(self, operation: str, execution: WorkflowExecution, now: int) -> None:
         """Take a token for a call about one execution.
 
         Raises:
@@ -224,7 +224,7 @@ class Throttle:
         """Take a token for a decision; return whether there was one."""
         return not self._enabled or self._take(decision, "", DECISION_RATES[decision], now)
 
-    def forget(self, execution: Execution) -> None:
+    def forget(self, execution: WorkflowExecution) -> None:
         """Delete the buckets of an execution."""
         self._buckets.pop(execution.run_id, None)
 

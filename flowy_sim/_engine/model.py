@@ -35,6 +35,24 @@ def enum(shape_name: str) -> tuple[str, ...]:
     return tuple(cast("list[str]", service_model().shape_for(shape_name).enum))
 
 
+@lru_cache(maxsize=128)
+def event_attributes_key(event_type: str) -> str:
+    """Return the member of a wire event that holds the attributes of its type."""
+    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
+
+
+@lru_cache(maxsize=128)
+def decision_attributes_key(decision_type: str) -> str:
+    """Return the member of a decision that holds the attributes of its type."""
+    return f"{decision_type[0].lower()}{decision_type[1:]}DecisionAttributes"
+
+
+@cache
+def decision_members(decision_type: str) -> frozenset[str]:
+    """Return the names of the attributes that a decision of some type can have."""
+    return frozenset(service_model().shape_for(f"{decision_type}DecisionAttributes").members)
+
+
 # History events, kept small.
 #
 # An event is a plain tuple: its time in milliseconds, the name of its type, then one value for each
@@ -92,6 +110,7 @@ class EventType:
     __slots__ = (
         "_key_first",
         "_members",
+        "_nothing",
         "_structured",
         "attributes_key",
         "members",
@@ -101,14 +120,13 @@ class EventType:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.attributes_key = name[0].lower() + name[1:] + "EventAttributes"
+        self.attributes_key = event_attributes_key(name)
         shape = service_model().shape_for("HistoryEvent").members[self.attributes_key]
         self.members = tuple(sorted(shape.members))
         self.position = {member: FIRST_MEMBER + i for i, member in enumerate(self.members)}
+        self._nothing = dict.fromkeys(self.members)
         self._structured = tuple(
-            (self.position[m], freeze)
-            for m in self.members
-            if (freeze := _freezer(shape.members[m])) is not None
+            (m, freeze) for m in self.members if (freeze := _freezer(shape.members[m])) is not None
         )
         self._members = tuple(
             (m, self.position[m], _thawer(shape.members[m])) for m in self.members
@@ -122,11 +140,14 @@ class EventType:
             now: milliseconds since 1970.
             attributes: the members by name, structures as dicts, as a request carries them.
         """
-        values = [now, self.name, *map(attributes.get, self.members)]
-        for position, freeze in self._structured:
-            if values[position] is not None:
-                values[position] = freeze(values[position])
-        return tuple(values)
+        # A dict keeps its order when it is updated: faster than to look up each member.
+        values: dict[str, Any] = {**self._nothing, **attributes}
+        if len(values) > len(self.members):
+            raise LookupError(f"{self.name} has no {[*values][len(self.members)]}")
+        for member, freeze in self._structured:
+            if values[member] is not None:
+                values[member] = freeze(values[member])
+        return (now, self.name, *values.values())
 
     def load(self, now: int, members: Mapping[str, Any]) -> Event:
         """Make an event of this type from its members as they are stored, tuples as lists.
@@ -136,7 +157,8 @@ class EventType:
             members: the members by name.
         """
         values: list[Any] = [now, self.name, *map(members.get, self.members)]
-        for position, _ in self._structured:
+        for name, _ in self._structured:
+            position = self.position[name]
             if values[position] is not None:
                 values[position] = tuple(values[position])
         return tuple(values)

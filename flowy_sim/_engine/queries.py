@@ -18,7 +18,7 @@ from flowy_sim._engine.tokens import page_size
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
-    from flowy_sim._engine.execution import Execution
+    from flowy_sim._engine.execution import WorkflowExecution
 
 OPERATION = "GetWorkflowExecutionHistory"
 
@@ -58,7 +58,7 @@ def get_workflow_execution_history(engine: Engine, request: dict[str, Any]) -> d
 
 
 def page(
-    execution: Execution, first: int, last: int, reverse: bool, size: int
+    execution: WorkflowExecution, first: int, last: int, reverse: bool, size: int
 ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
     """Return a page of the events from one ID to another, and the IDs that are left.
 

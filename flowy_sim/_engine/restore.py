@@ -9,7 +9,7 @@ from typing import Any
 from flowy_sim._engine.closing import forget
 from flowy_sim._engine.domains import DAY, Domain
 from flowy_sim._engine.engine import OUTLIVING, Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED, ActivityTask, Child, OpenItem, Task
 from flowy_sim._engine.model import TYPE, Event
 from flowy_sim._engine.queues import Effect
@@ -31,10 +31,10 @@ class Restore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._executions: list[Execution] = []
+        self._executions: list[WorkflowExecution] = []
         self._counts: dict[Domain, tuple[int, int]] = {}
-        self._close_numbers: dict[Execution, int | None] = {}
-        self._places: dict[Execution, Mapping[int, int]] = {}
+        self._close_numbers: dict[WorkflowExecution, int | None] = {}
+        self._places: dict[WorkflowExecution, Mapping[int, int]] = {}
         self._effects: list[tuple[int, int, Effect]] = []
         self._events = 0
 
@@ -99,7 +99,7 @@ class Restore:
         run_id: str,
         close_number: int | None,
         places: Mapping[int, int] | None = None,
-    ) -> Execution:
+    ) -> WorkflowExecution:
         """Add an execution without its events.
 
         Args:
@@ -111,14 +111,14 @@ class Restore:
             places: if its events are not added in the order in which they were written: the
                 order in which its tasks wait on their lists, by the events that scheduled them.
         """
-        execution = Execution(self._engine, domain, workflow_id, run_id, number)
+        execution = WorkflowExecution(self._engine, domain, workflow_id, run_id, number)
         self._executions.append(execution)
         self._close_numbers[execution] = close_number
         if places:
             self._places[execution] = places
         return execution
 
-    def events(self, execution: Execution, events: Iterable[Event]) -> None:
+    def events(self, execution: WorkflowExecution, events: Iterable[Event]) -> None:
         """Add events to an execution, with all that follows from them."""
         for event in events:
             self._events += 1
@@ -132,7 +132,7 @@ class Restore:
                 self._wait(execution.activities[execution.member(len(execution), "activityId")])
 
     def closed(
-        self, execution: Execution, events: Sequence[Event], summary: Mapping[str, Any]
+        self, execution: WorkflowExecution, events: Sequence[Event], summary: Mapping[str, Any]
     ) -> None:
         """Add the events of a closed execution without going through them.
 
@@ -145,7 +145,7 @@ class Restore:
         execution.restore_closed(events, summary)
 
     def heartbeat(
-        self, execution: Execution, scheduled_id: int, at: int, details: str | None
+        self, execution: WorkflowExecution, scheduled_id: int, at: int, details: str | None
     ) -> None:
         """Add the latest heartbeat of an activity task; ignore it if the task has ended."""
         if not execution.is_open:
@@ -155,7 +155,7 @@ class Restore:
             task.heartbeat_at = at
             task.heartbeat_details = details
 
-    def opened(self, execution: Execution, opened_id: int, run_id: str = "") -> OpenItem:
+    def opened(self, execution: WorkflowExecution, opened_id: int, run_id: str = "") -> OpenItem:
         """Return what an event has opened, or a substitute if it has ended.
 
         Args:
@@ -193,7 +193,7 @@ class Restore:
         if kind not in OUTLIVING:
             effect.arguments[0].effect = key
 
-    def finish(self, now: int) -> list[Execution]:
+    def finish(self, now: int) -> list[WorkflowExecution]:
         """Complete the engine; everything else has been added.
 
         Args:
@@ -211,7 +211,7 @@ class Restore:
         self._fill_task_lists()
         return self._retain()
 
-    def _count_close(self, execution: Execution) -> None:
+    def _count_close(self, execution: WorkflowExecution) -> None:
         """Give an execution that is about to close the number that it had."""
         number = self._close_numbers[execution]
         if number is None:
@@ -238,7 +238,7 @@ class Restore:
         for _, waiter in waiting:
             waiter.execution.domain.task_lists(waiter.kind).add(waiter)
 
-    def _retain(self) -> list[Execution]:
+    def _retain(self) -> list[WorkflowExecution]:
         forgotten = []
         for execution in self._executions:
             if execution.closed_at is None:
@@ -252,7 +252,7 @@ class Restore:
         return forgotten
 
 
-def _open_item(execution: Execution, opened_id: int) -> OpenItem | None:
+def _open_item(execution: WorkflowExecution, opened_id: int) -> OpenItem | None:
     """Return what an event has opened; None if it has ended."""
     found: list[OpenItem | None]
     match execution.event_type(opened_id):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine import decision_tasks
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import (
     DefaultUndefinedFault,
     DomainDeprecatedFault,
@@ -140,7 +140,7 @@ def run_seconds(timeout: str) -> int:
 
 def start_execution(
     engine: Engine, domain: Domain, workflow_id: str, run_id: str, **attributes: Any
-) -> Execution:
+) -> WorkflowExecution:
     """Start an execution; everything has been checked.
 
     Args:
@@ -150,7 +150,7 @@ def start_execution(
         run_id: a new one.
         attributes: those of its WorkflowExecutionStarted event.
     """
-    execution = Execution(engine, domain, workflow_id, run_id, domain.next_number())
+    execution = WorkflowExecution(engine, domain, workflow_id, run_id, domain.next_number())
     execution.append("WorkflowExecutionStarted", **attributes)
     due = engine.now + run_seconds(attributes["executionStartToCloseTimeout"]) * 1000
     execution.effect = engine.at(due, "execution time-out", execution, 1, execution)

@@ -8,6 +8,7 @@ import hashlib
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import count
 from random import Random
 from typing import Any, NamedTuple
@@ -131,9 +132,13 @@ def request_ids(seed: int) -> Iterator[str]:
     >>> len(next(ids)), next(ids)[-3:]
     (36, '002')
     """
+    return map(_request_id_form(seed).format, count(1))
+
+
+@lru_cache(maxsize=64)
+def _request_id_form(seed: int) -> str:
     random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-    prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-"
-    return map(f"{prefix}{{:012x}}".format, count(1))
+    return f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-{{:012x}}"
 
 
 #: How long a page token is valid, in milliseconds, as documented.

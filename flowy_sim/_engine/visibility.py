@@ -215,9 +215,10 @@ class Visibility:
 
     def opened(self, execution: Visible) -> None:
         """Show an execution that has just started."""
-        name, version = execution.workflow_type
+        labels = _labels(execution)
+        _, name, version = labels[0]
         self._versions.setdefault(name, {})[version] = None
-        self._open.add(execution, [OPEN, *_labels(execution)])
+        self._open.add(execution, [OPEN, *labels])
         self._open_runs[execution.workflow_id] = [execution]
 
     def closed(self, execution: Visible) -> None:
@@ -364,9 +365,12 @@ class Visibility:
 
 
 def _labels(execution: Visible) -> list[Label]:
-    name, version = execution.workflow_type
-    tags: list[Label] = [("tag", tag) for tag in dict.fromkeys(execution.tags) if tag is not None]
-    return [("type", name, version), *tags]
+    """Return the labels of an execution's type, which is the first, and of its tags."""
+    kind: Label = ("type", *execution.workflow_type)
+    tags = execution.tags
+    if not tags:
+        return [kind]
+    return [kind, *[("tag", tag) for tag in dict.fromkeys(tags) if tag is not None]]
 
 
 def list_open_workflow_executions(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class RecordedCall:
     Attributes:
         kind: ``activity``, ``child`` or ``lambda``.
         name, version: the type that was called; the version of a Lambda function is empty.
-        id: the id in the history, such as ``resize-1``; the workflow id of a child.
+        id: the ID in the history, such as ``resize-1``; the workflow ID of a child.
         args, kwargs: the arguments. Input that flowy did not write is one argument, as text.
         outcome: ``completed``, ``failed``, ``timed out``, ``canceled``, ``terminated`` or
             ``open``.

@@ -20,7 +20,7 @@ from typing import Any
 from flowy_sim._engine import Engine
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import OUTLIVING
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS, NO_TIMEOUT, SCHEDULED, OpenItem, Task
 from flowy_sim._engine.model import TYPE
 from flowy_sim._engine.queues import TaskLists
@@ -42,7 +42,7 @@ _SENT_BY = {
 }
 
 
-def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None:
+def check(engine: Engine, executions: Iterable[WorkflowExecution] | None = None) -> None:
     """Check all invariants of an engine, between two calls.
 
     Args:
@@ -62,7 +62,7 @@ def check(engine: Engine, executions: Iterable[Execution] | None = None) -> None
         _check_visibility(domain, of_domain)
 
 
-def check_execution(execution: Execution) -> HistoryState:
+def check_execution(execution: WorkflowExecution) -> HistoryState:
     """Check an execution's history against the rules, and the engine's state against the history.
 
     Returns:
@@ -77,7 +77,7 @@ def check_execution(execution: Execution) -> HistoryState:
     _require(latest <= engine.now, execution, f"ends at {latest}, later than {engine.now}")
     _agree(execution, "is open", execution.is_open, state.close is None)
     standing = execution.domain.open_executions.get(execution.workflow_id) is execution
-    _agree(execution, "is found by its workflow id", standing, execution.is_open)
+    _agree(execution, "is found by its workflow ID", standing, execution.is_open)
     closed_as = state.close and (CLOSE_STATUS[state.close], latest)
     closed = execution.close_status and (execution.close_status, execution.closed_at)
     _agree(execution, "close", closed, closed_as)
@@ -96,7 +96,7 @@ def check_execution(execution: Execution) -> HistoryState:
     return state
 
 
-def _open_ids(execution: Execution) -> dict[str, set[int]]:
+def _open_ids(execution: WorkflowExecution) -> dict[str, set[int]]:
     """Return what is open according to the engine, by the events that opened it."""
     waiting, running = execution.decision_task, execution.running_decision_task
     return {
@@ -116,7 +116,7 @@ def _open_ids_of_history(state: HistoryState) -> dict[str, set[int]]:
     return open_ids if state.close is None else {count: set() for count in open_ids}
 
 
-def _check_links_to_others(execution: Execution) -> None:
+def _check_links_to_others(execution: WorkflowExecution) -> None:
     """Check the event ids that refer to the history of another execution."""
     parent, initiated_id = execution.parent, execution.started("parentInitiatedEventId")
     _agree(execution, "parent", parent is None, initiated_id == 0)
@@ -134,7 +134,7 @@ def _check_links_to_others(execution: Execution) -> None:
 
 
 def _points(
-    execution: Execution, event_id: int, other: tuple[str, str], target: int, expected: str
+    execution: WorkflowExecution, event_id: int, other: tuple[str, str], target: int, expected: str
 ) -> None:
     """Check that an event points to one of the expected type, if that execution still exists."""
     found = execution.engine.executions.get(other[0])
@@ -144,12 +144,12 @@ def _points(
         _require(kind == expected, execution, rule)
 
 
-def _check_effects(engine: Engine, executions: list[Execution]) -> None:
+def _check_effects(engine: Engine, executions: list[WorkflowExecution]) -> None:
     """Check that an effect is pending for everything that can time out, and no other effect."""
     watched: dict[int, str] = {}
     for at, (kind, (subject, *_)) in engine.effects:
         if kind not in OUTLIVING:
-            execution = subject if isinstance(subject, Execution) else subject.execution
+            execution = subject if isinstance(subject, WorkflowExecution) else subject.execution
             _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
             _require(id(subject) not in watched, execution, f"the {kind} is pending twice")
             watched[id(subject)] = f"{execution.describe()}: the {kind}"
@@ -165,7 +165,9 @@ def _check_effects(engine: Engine, executions: list[Execution]) -> None:
         raise Violation(f"{retained} are retained for a time, but {closed} are closed")
 
 
-def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | OpenItem]]:
+def _to_be_watched(
+    execution: WorkflowExecution,
+) -> Iterator[tuple[str, WorkflowExecution | OpenItem]]:
     """Yield what an effect must end in time."""
     if execution.is_open:
         yield "it", execution
@@ -189,7 +191,7 @@ def _to_be_watched(execution: Execution) -> Iterator[tuple[str, Execution | Open
             yield f"decision task {waiter.opened_id}", waiter
 
 
-def _check_task_lists(domain: Domain, executions: list[Execution]) -> None:
+def _check_task_lists(domain: Domain, executions: list[WorkflowExecution]) -> None:
     """Check that exactly the tasks that may be handed out wait, each on its own list."""
     _check_waiting(domain.decision_lists, [each.decision_task for each in executions])
     activities = [task for each in executions for task in each.activities.values()]
@@ -218,9 +220,9 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
         _require(False, task.execution, f"the task of event {task.opened_id} waits on no list")
 
 
-def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
+def _check_visibility(domain: Domain, executions: list[WorkflowExecution]) -> None:
     """Check that lists and counts show all executions of a domain in the right order."""
-    orders: list[tuple[str, bool, Callable[[Execution], tuple[Any, ...]]]] = [
+    orders: list[tuple[str, bool, Callable[[WorkflowExecution], tuple[Any, ...]]]] = [
         ("startTimeFilter", False, lambda execution: (execution.started_at, execution.number)),
         ("startTimeFilter", True, lambda execution: (execution.started_at, execution.number)),
         ("closeTimeFilter", True, lambda execution: (execution.closed_at, execution.close_number)),
@@ -244,11 +246,11 @@ def _check_visibility(domain: Domain, executions: list[Execution]) -> None:
             raise Violation(f"{which} are {len(shown)}, but they are counted as {count}")
 
 
-def _agree(execution: Execution, what: str, held: object, recorded: object) -> None:
+def _agree(execution: WorkflowExecution, what: str, held: object, recorded: object) -> None:
     rule = f"{what}: the engine holds {held}, the history says {recorded}"
     _require(held == recorded, execution, rule)
 
 
-def _require(condition: bool, execution: Execution, rule: str) -> None:
+def _require(condition: bool, execution: WorkflowExecution, rule: str) -> None:
     if not condition:
         raise Violation(f"{execution.describe()}: {rule}")

@@ -124,7 +124,7 @@ def _execution_links() -> dict[tuple[str, str], Link]:
     return links
 
 
-#: Where each member that holds an id of the same history points, by event type and member.
+#: Where each member that holds an ID of the same history points, by event type and member.
 LINKS = {
     **_task_links(),
     **_execution_links(),
@@ -259,7 +259,7 @@ class _HistoryChecker:
         self.types.append(event_type)
         self.times.append(time)
         if event["eventId"] != len(self.types) - 1:
-            raise self._broken(f"has the id {event['eventId']}")
+            raise self._broken(f"has the ID {event['eventId']}")
         if self.state.close is not None:
             raise self._broken(f"comes after {self.state.close}")
         if time is not None and before is not None and time < before:
@@ -329,7 +329,7 @@ class _HistoryChecker:
             event_id = len(self.types) - 1
             identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
             if identity in self.state.open[count].values():
-                raise self._broken(f"has an id in use, {identity!r}")
+                raise self._broken(f"has an ID in use, {identity!r}")
             self.state.open[count][event_id] = identity
 
     def _note(self, event_type: str, attributes: Mapping[str, Any]) -> None:

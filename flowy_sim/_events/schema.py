@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from flowy_sim._engine import life_cycles
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
+from flowy_sim._engine.model import event_attributes_key
 
 Attributes = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ CALLS = (ACTIVITY, CHILD, LAMBDA)
 """The kinds of things that a workflow calls and that have a result."""
 
 ID_MEMBERS = {ACTIVITY: "activityId", TIMER: "timerId", CHILD: "workflowId", LAMBDA: "id"}
-"""The member of the opening event that holds the id that the workflow gave a thing."""
+"""The member of the opening event that holds the ID that the workflow gave a thing."""
 
 OPENS = "opens"
 STARTS = "starts"
@@ -94,13 +94,13 @@ class EventSchema:
         phase: what it does to that thing: `OPENS`, `STARTS` or `ENDS`; `HAPPENS` for neither.
         outcome: how the thing ended, of an event that ends one; `FAILED` of one that reports
             a decision that the service refused; otherwise empty.
-        about: the member that holds the id of the event that opened the thing; empty for the
+        about: the member that holds the ID of the event that opened the thing; empty for the
             execution itself and where nothing was opened.
         decision: the type of the decision that leads to it, at once or later; empty if none does.
         operation: the call that writes it; empty if none does. A few of these events the service
             also writes without a call, such as the signal that another execution sent.
-        links: each member that holds the id of another event, with the type of that event.
-        elsewhere: the same for the members that hold the id of an event of another execution.
+        links: each member that holds the ID of another event, with the type of that event.
+        elsewhere: the same for the members that hold the ID of an event of another execution.
         label: what to call the thing that it opens, or itself if it is an instant.
     """
 
@@ -126,15 +126,9 @@ class EventSchema:
         return bool(self.decision) and self.name.endswith("Failed") and not self.close_status
 
 
-@lru_cache(maxsize=128)
-def attributes_key(event_type: str) -> str:
-    """Return the member of a wire event that holds the attributes of its type."""
-    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
-
-
 def attributes_of(event: Mapping[str, Any]) -> Attributes:
     """Return the attributes of a wire event."""
-    attributes: Attributes = event.get(attributes_key(event["eventType"]), {})
+    attributes: Attributes = event.get(event_attributes_key(event["eventType"]), {})
     return attributes
 
 

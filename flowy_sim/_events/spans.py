@@ -35,7 +35,7 @@ THE_EXECUTION = "the execution"
 
 @dataclass(slots=True)
 class Span:
-    """One attempt at something, by the ids of its events.
+    """One attempt at something, by the IDs of its events.
 
     Attributes:
         kind: the kind of its row, or `TIMER` for the timer before another attempt.
@@ -126,7 +126,7 @@ class Timeline:
     Attributes:
         name: the workflow's name and version.
         outcome: how the execution ended, or `OPEN`.
-        events: the ids of all events, in order.
+        events: the IDs of all events, in order.
         times: milliseconds since the epoch by event id, never running backwards; empty if the
             time of an event is missing.
         rows: the rows, in the order in which they began.
@@ -267,7 +267,7 @@ class _TimelineReader:
     def _known_row(self, kind: str, attributes: Attributes) -> Row | None:
         """Return the row that another attempt belongs to; None if it begins a row.
 
-        Another attempt at an activity has the same id, or the id with a number appended, as flowy
+        Another attempt at an activity has the same ID, or the ID with a number appended, as flowy
         does it: ``resize-1.2``, after a timer ``resize-1.2-delay`` if it waits.
         """
         if kind == DECISIONS:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from flowy._calls.waits import SignalCall
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN, Decider
-from flowy._decider.history import History as DeciderHistory
+from flowy._decider.history import ReplayedHistory
 from flowy._safe_text import safe_text
 from flowy.errors import FlowyError, TaskError
 from flowy.payloads import PLAIN, Payloads
@@ -97,10 +97,15 @@ class OpenRun(Protocol):
         """Its events so far."""
 
     def describe(self) -> str:
-        """Return its type, workflow id and status."""
+        """Return its type, workflow ID and status."""
 
 
-def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNKNOWN) -> list[Wait]:
+def waits(
+    history: Sequence[Event],
+    workers: Workers,
+    execution: Execution = UNKNOWN,
+    signals: Sequence[str] | None = None,
+) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
     A child does not count as a wait that ends without help: that depends on what the child waits
@@ -110,10 +115,13 @@ def waits(history: Sequence[Event], workers: Workers, execution: Execution = UNK
         history: the execution's events so far.
         workers: the workers that poll for tasks.
         execution: its IDs, on which its decisions may depend.
+        signals: the names of the signals that it waits for; by default, the workers' code tells.
     """
+    if signals is None:
+        signals = _awaited_signals(history, workers, execution)
     found = [
         Wait(f"it waits for the signal {signal!r}, which has not been sent", signal=signal)
-        for signal in _awaited_signals(history, workers, execution)
+        for signal in signals
     ]
     for row in spans.read(history).rows:
         span = row.spans[-1]
@@ -268,20 +276,31 @@ class _WatchedDecider(Decider):
 
 
 def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Execution) -> list[str]:
+    named = attributes_of(history[0])["workflowType"]
+    workflow = workers.workflows.get((named["name"], named["version"]))
+    if workflow is None:
+        return []
+    try:
+        return awaited_signals(history, workflow, workers.payloads, execution)
+    except FlowyError:
+        return []
+
+
+def awaited_signals(
+    history: Sequence[Event], workflow: type[Workflow], payloads: Payloads, execution: Execution
+) -> list[str]:
     """Return the names of the signals that a workflow waits for, found by replaying it.
 
     Only the workflow's code knows them. It can be replayed only up to its last decision.
+
+    Raises:
+        FlowyError: the workflow cannot be replayed, such as because its code has changed.
     """
-    named = attributes_of(history[0])["workflowType"]
-    workflow = workers.workflows.get((named["name"], named["version"]))
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
-    if workflow is None or last is None or last["eventType"] != "DecisionTaskCompleted":
+    if last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
-    decider: Any = _WatchedDecider(workflow, DeciderHistory(history), workers.payloads, execution)
-    try:
-        decider.replay()
-    except FlowyError:
-        return []
+    decider: Any = _WatchedDecider(workflow, ReplayedHistory(history), payloads, execution)
+    decider.replay()
     waited = [call for call in decider.waited if isinstance(call, SignalCall) and not call.done]
     return [call.failure(TaskError).task_id for call in waited]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_lines, safe_text
+from flowy_sim._engine.model import event_attributes_key
 from flowy_sim._events.schema import (
     EVENTS,
     TROUBLES,
-    attributes_key,
     attributes_of,
     refused_decision,
 )
@@ -34,6 +35,8 @@ _LEADS = (
 )
 """Which member is seen at once: the first of these, or else the first of the event."""
 _LINE = 72
+_TOLD_ONCE = 60
+"""The number of characters of lines from which equal ones of several events are shown once."""
 _LINKED = 8
 """The maximum number of effects of an event that are linked."""
 PAYLOADS = ("input", "result", "details", "control", "executionContext", "latestExecutionContext")
@@ -62,6 +65,8 @@ class EventRow:
         more: the number of effects that are left out.
         lead: the member that is seen at once.
         lines: its other members that fit a line, a line each.
+        told: more such members, as several events may have them.
+        as_event: the event that shows these members, if it is an earlier one.
         blocks: its other members.
         is_cut: whether its members are left out, because the table is long.
     """
@@ -76,48 +81,62 @@ class EventRow:
     more: int = 0
     lead: str = ""
     lines: str = ""
+    told: str = ""
+    as_event: int = 0
     blocks: list[Block] = field(default_factory=list)
     is_cut: bool = False
 
 
 def event_rows(
-    events: Sequence[Mapping[str, Any]], timeline: Timeline
+    events: Sequence[Mapping[str, Any]], timeline: Timeline, after: int = 0
 ) -> tuple[list[EventRow], dict[int, dict[str, str]]]:
     """Return a row for each event, and in full the members that it leaves out, by event ID.
 
     Args:
         events: the events of a history, oldest first.
         timeline: their timeline.
+        after: the last event that needs no row, as of a page that is brought up to date.
     """
+    by_id = {int(event["eventId"]): event for event in events}
     rows: dict[int, EventRow] = {}
     whole: dict[int, dict[str, str]] = {}
     effects: dict[int, list[int]] = defaultdict(list)
-    known, room = set(timeline.events), _MEMBERS
-    for event in events:
-        event_id, attributes = event["eventId"], attributes_of(event)
+    tellers: dict[str, int] = {}
+    room = _MEMBERS
+
+    @cache
+    def subject(event_id: int) -> str:
+        """Return what an event is about: what it names itself, or what its cause is about."""
+        event = by_id[event_id]
+        causes = (cause for cause in _causes(event, by_id) if cause < event_id)
+        return _own_subject(event) or next(filter(None, map(subject, causes)), "")
+
+    for event_id, event in by_id.items():
+        if event_id <= after:
+            continue
         schema = EVENTS.get(event["eventType"])
         row = EventRow(event_id, "", safe_text(event["eventType"], LABEL))
         if timeline.times:
             row.offset = duration(timeline.times[event_id] - timeline.times[timeline.events[0]])
-        links = schema.links if schema is not None else ()
-        row.causes = [attributes[name] for name in links if attributes.get(name) in known]
+        row.causes = _causes(event, by_id)
         for cause in row.causes:
             effects[cause].append(event_id)
-        if schema is not None:
-            label = schema.label(attributes) or _subject(event, attributes, rows, row.causes)
-            row.subject = safe_text(label, LABEL)
-            row.state = STATES[schema.outcome] if schema.outcome in TROUBLES else ""
-        members = {
-            safe_text(name, LABEL): _named(value) or pretty(value)
-            for name, value in attributes.items()
-            if name not in links and value not in ("", None)
-        }
-        size = sum(min(len(name) + len(value), INLINE) for name, value in members.items())
+        row.subject = safe_text(subject(event_id), LABEL)
+        if schema is not None and schema.outcome in TROUBLES:
+            row.state = STATES[schema.outcome]
+        members = _members(event)
+        cut = _show_members(row, members)
+        row.as_event = tellers.get(row.told, 0)
+        size = len(row.lead) + len(row.lines) + sum(len(block.value) for block in row.blocks)
+        size += 0 if row.as_event else len(row.told)
         if size > room and not row.state:
             row.is_cut, whole[event_id] = True, members
         else:
             room -= size
-            whole |= _show_members(row, members)
+            if cut:
+                whole[event_id] = cut
+            if row.told:
+                tellers.setdefault(row.told, event_id)
         rows[event_id] = row
     for event_id, row in rows.items():
         row.effects = list(islice(effects[event_id], _LINKED))
@@ -125,8 +144,28 @@ def event_rows(
     return list(rows.values()), whole
 
 
-def _show_members(row: EventRow, members: dict[str, str]) -> dict[int, dict[str, str]]:
-    """Put members into a row; return in full those that are too long, by the ID of the event."""
+def _links(event: Mapping[str, Any]) -> Collection[str]:
+    """Return the members of an event that are IDs of its causes."""
+    schema = EVENTS.get(event["eventType"])
+    return schema.links if schema is not None else ()
+
+
+def _causes(event: Mapping[str, Any], known: Collection[int]) -> list[int]:
+    attributes = attributes_of(event)
+    return [attributes[name] for name in _links(event) if attributes.get(name) in known]
+
+
+def _members(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the members of an event in readable form."""
+    return {
+        safe_text(name, LABEL): _named(value) or pretty(value)
+        for name, value in attributes_of(event).items()
+        if name not in _links(event) and value not in ("", None)
+    }
+
+
+def _show_members(row: EventRow, members: dict[str, str]) -> dict[str, str]:
+    """Put members into a row; return in full those that are too long."""
     if not members:
         return {}
     lead = next((name for name in _LEADS if name in members), next(iter(members)))
@@ -134,14 +173,22 @@ def _show_members(row: EventRow, members: dict[str, str]) -> dict[int, dict[str,
     is_whole = len(first) <= _LEAD and not others
     row.lead = f"{lead}: {first if is_whole else first[:_LEAD] + '…'}"
     rest = {name: value for name, value in members.items() if name != lead or not is_whole}
-    lines = [f"{name}: {value}" for name, value in rest.items() if _fits_a_line(value)]
-    row.lines = "\n".join(lines)
+    lines = {name: value for name, value in rest.items() if _fits_a_line(value)}
+    # Tasks of one type have IDs of their own, and the same time-outs.
+    equal = {name: value for name, value in lines.items() if not name.lower().endswith("id")}
+    told = _written(equal)
+    if len(told) >= _TOLD_ONCE:
+        row.told, lines = told, {name: value for name, value in lines.items() if name not in equal}
+    row.lines = _written(lines)
     long = {name: value for name, value in rest.items() if not _fits_a_line(value)}
     row.blocks = [
         Block(name, value[:INLINE], max(0, len(value) - INLINE)) for name, value in long.items()
     ]
-    cut = {name: value for name, value in long.items() if len(value) > INLINE}
-    return {row.id: cut} if cut else {}
+    return {name: value for name, value in long.items() if len(value) > INLINE}
+
+
+def _written(lines: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
 def _fits_a_line(value: str) -> bool:
@@ -155,16 +202,15 @@ def _named(value: Any) -> str:
     return ""
 
 
-def _subject(
-    event: Mapping[str, Any],
-    attributes: Mapping[str, Any],
-    rows: Mapping[int, EventRow],
-    causes: Iterable[int],
-) -> str:
-    """Return what an event is about: what it names itself, or what its cause is about."""
-    if event["eventType"].endswith("Failed") and "cause" in attributes:
+def _own_subject(event: Mapping[str, Any]) -> str:
+    """Return what an event names itself; empty if it names nothing."""
+    attributes, schema = attributes_of(event), EVENTS.get(event["eventType"])
+    if schema is None:
+        return ""
+    label = schema.label(attributes)
+    if not label and event["eventType"].endswith("Failed") and "cause" in attributes:
         return refused_decision("", attributes).strip()
-    return next((rows[cause].subject for cause in causes if rows[cause].subject), "")
+    return label
 
 
 def pretty(value: Any) -> str:
@@ -196,7 +242,7 @@ def redacted(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             **event,
-            attributes_key(event["eventType"]): {
+            event_attributes_key(event["eventType"]): {
                 name: f"[redacted, {len(value):,} characters]" if name in PAYLOADS else value
                 for name, value in attributes_of(event).items()
             },

@@ -241,9 +241,9 @@ class ExplorationView:
 
     @property
     def lost(self) -> str:
-        """A sentence about the deciding moment; empty if there is none."""
-        if not self.points or not self.deciding:
-            return ""
+        """A sentence about the deciding moment, or that there is none."""
+        if not self.deciding:
+            return f"No moment decides: from the beginning on, {_count(self.points[0])} fail."
         before, after = self.points[self.deciding - 1], self.points[self.deciding]
         return (
             f"It is lost {duration(after.at)} after the start: before, {_count(before)} fail; "

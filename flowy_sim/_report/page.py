@@ -148,6 +148,7 @@ class RunView:
         anchor: what the anchors of the run begin with, if there are several on the page.
         now: the current time of an open execution, in milliseconds since the epoch.
         heartbeats: the last heartbeats of its activities; see `Picture`.
+        after: the last event that the page has already; its table has those after it.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class RunView:
         anchor: str = "",
         now: int | None = None,
         heartbeats: Mapping[int, int] = MappingProxyType({}),
+        after: int = 0,
     ) -> None:
         events = sorted(run.events, key=lambda event: int(event["eventId"]))
         timeline = read(events, run.awaited)
@@ -183,7 +185,7 @@ class RunView:
         self.problems = timeline.problems
         self.picture = Picture(timeline, now if is_open else None, heartbeats, run.faults)
         self.payloads = _payloads(events, is_open=is_open)
-        rows, self._whole = event_rows(events, timeline)
+        rows, self._whole = event_rows(events, timeline, after)
         self.events_cut = sum(row.is_cut for row in rows)
         self.chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
 
@@ -253,6 +255,7 @@ def environment(*packages: str) -> Environment:
     )
     environment.filters["harmless"] = lambda text: safe_text(text, LABEL)
     environment.filters["harmless_lines"] = safe_lines
+    environment.filters["isolated"] = _isolated
     environment.filters["text"] = _text
     environment.filters["digest"] = _digest
     return environment
@@ -279,6 +282,15 @@ def _text(text: str) -> Markup:
     from markupsafe import Markup
 
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - It is escaped.
+
+
+def _isolated(name: str) -> Markup:
+    """Return a name that does not turn the text around it, which text in ASCII never does."""
+    from markupsafe import Markup
+
+    shown = safe_text(name, LABEL)
+    written = Markup("{}") if shown.isascii() else Markup("<bdi>{}</bdi>")
+    return written.format(shown)
 
 
 def _digest(text: str) -> str:

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -133,7 +134,6 @@ class Picture:
     Attributes:
         length: its length in milliseconds, or in events if no time passes.
         folds: the idle times that are folded.
-        sections: bands of rows and groups, from top to bottom.
         ticks: the marks of its axis.
         axis: what the axis shows: ``time`` or ``event``.
     """
@@ -156,7 +156,11 @@ class Picture:
             *(self._drawing.draw(row) for row in timeline.rows),
         ]
         self._groups = [""] * (len(self.rows) - len(timeline.rows)) + _grouped(timeline.rows)
-        self.sections = list(self._sections())
+
+    @cached_property
+    def sections(self) -> list[Band | Group]:
+        """Bands of rows and groups, from top to bottom."""
+        return list(self._sections())
 
     @property
     def bands(self) -> list[Band]:

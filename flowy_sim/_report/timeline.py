@@ -13,7 +13,7 @@ Example:
         resize-1    5-8  ━━━━━━━━━━━━━━━━━━              completed   6 s
         resize-2   6-10  ·················━━━━━━━━━━━━━  completed  10 s
 
-    Each row has the ids of its first and last event. Dots are waiting, lines are work.
+    Each row has the IDs of its first and last event. Dots are waiting, lines are work.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""The application: it judges requests, and routes them to Amazon SWF or to the control API."""
+"""The application: it judges requests, and routes them to Amazon SWF or to the control API.
+
+The control API and the pages are ASGI applications, which it runs on the connection.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -14,18 +17,121 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
+from flowy._safe_text import safe_logger
 from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault
-from flowy_sim._server.asgi import AsgiCycle
 from flowy_sim._server.auth import Authenticator
-from flowy_sim._server.calls import CallHandler
+from flowy_sim._server.calls import CallHandler, HttpCall
 from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
 from flowy_sim._server.guard import ANY, ForbiddenError, Guard, with_page_headers
-from flowy_sim._server.http import PREFIX, HttpRequest, text_response
+from flowy_sim._server.http import PREFIX, HttpRequest, Scope, head_of, text_response
 from flowy_sim._server.metrics import OK, AccessLogEntry, Metrics, entry_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
+
+_log = safe_logger("flowy_sim")
+_FAILED = text_response(500, "Internal Server Error")
+_NO_BODY = (204, 304)
+
+
+class AsgiCycle:
+    """A request to an ASGI application, and its response.
+
+    Args:
+        request: the request, complete.
+        connection: where it came from.
+
+    Attributes:
+        status: of the response; 0 until that is known.
+        bytes_out: number of bytes of the body that were sent.
+    """
+
+    def __init__(self, request: HttpRequest, connection: Connection) -> None:
+        self.status = 0
+        self.bytes_out = 0
+        self._request = request
+        self._connection = connection
+        # Asked for at once: of a connection that was closed it cannot be.
+        self._server = connection.transport.get_extra_info("sockname")[:2]
+        self._body: bytes | None = bytes(request.body)
+        self._is_chunked = False
+        self._is_over = False
+
+    async def run(self, application: ASGIApp) -> Response | None:
+        """Run an application; return None, or a response if it has sent none."""
+        try:
+            await application(self._scope(), self._receive, self._send)
+        except Exception as error:
+            _log.error("%s failed", self._request.method, exc_info=error)
+        if self._is_over or self._connection.transport.is_closing():
+            return None
+        if self.status:
+            self._connection.transport.abort()
+            return None
+        self.status = 500
+        return _FAILED
+
+    def _scope(self) -> Scope:
+        request = self._request
+        path, _, query = request.target.encode("latin-1").partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": request.version,
+            "server": self._server,
+            "client": (request.client, 0),
+            "scheme": "http",
+            "root_path": "",
+            "method": request.method,
+            "path": request.path,
+            "raw_path": path,
+            "query_string": query,
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in request.headers.items()
+            ],
+            "state": {},
+        }
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        body, self._body = self._body, None
+        if body is not None:
+            return {"type": "http.request", "body": body, "more_body": False}
+        if not self._is_over:
+            await self._connection.until_lost()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            await self._connection.send(self._begin(message["status"], message.get("headers", ())))
+            return
+        body, is_last = message.get("body", b""), not message.get("more_body", False)
+        parts = []
+        if body and self._request.method != "HEAD" and self.status not in _NO_BODY:
+            self.bytes_out += len(body)
+            parts = [b"%x\r\n" % len(body), body, b"\r\n"] if self._is_chunked else [body]
+        if is_last and self._is_chunked:
+            parts.append(b"0\r\n\r\n")
+        self._is_over = is_last
+        await self._connection.send(b"".join(parts))
+
+    def _begin(self, status: int, given: Any) -> bytes:
+        """Return the head of the response, which says where it ends."""
+        request = self._request
+        self.status = status
+        headers: list[tuple[str, str]] = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in given
+        ]
+        names = {name.lower() for name, _ in headers}
+        if "content-length" not in names and request.method != "HEAD" and status not in _NO_BODY:
+            if request.version == "1.1":
+                self._is_chunked = True
+                headers.append(("transfer-encoding", "chunked"))
+            else:
+                request.keeps_alive = False
+        return head_of(status, headers, closes=not request.keeps_alive)
+
 
 #: The paths to which SWF clients post: the root, or the name of a simulation. Those that send CBOR
 #: add a path of their own.
@@ -134,7 +240,7 @@ class Application:
         outcome: str,
         status: int,
         bytes_out: int,
-        **known: Any,
+        call: HttpCall | None = None,
     ) -> None:
         """Count and log a request that is answered.
 
@@ -144,13 +250,21 @@ class Application:
             outcome: ``OK``, the code of the fault, or the status.
             status: the status of the response.
             bytes_out: the size of its body.
-            known: what else is known, as fields of the entry.
+            call: what else is known of it, if it was read as a call.
         """
         self._metrics.count(request, operation, outcome)
         if self._observers:
             entry = entry_of(request, operation, outcome, status, bytes_out)
+            if call is not None:
+                entry = entry._replace(
+                    request_id=call.request_id,
+                    simulation=call.simulation,
+                    account=call.identity.account,
+                    region=call.identity.region,
+                    bytes_in=call.bytes_in,
+                )
             for observe in self._observers:
-                observe(entry._replace(**known))
+                observe(entry)
 
     async def _answer_control(self, request: HttpRequest, cycle: AsgiCycle) -> Response | None:
         is_page = self._pages is not None and (

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.http import Scope
@@ -68,6 +68,19 @@ class InvalidSignatureException(Fault):
     """The signature is wrong, or too old."""
 
     namespace = "com.amazon.coral.service"
+
+
+class Signed(Protocol):
+    """What of a request is signed; see `SignedRequest`."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
 
 
 class SignedRequest(NamedTuple):
@@ -140,6 +153,8 @@ class Authenticator:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
+        # Clients send one credential many times.
+        self._identities: dict[str, Identity] = {}
 
     def judge(self, headers: Mapping[str, str]) -> None:
         """Check what the head of a request says about its signature: all but the signature itself.
@@ -151,7 +166,7 @@ class Authenticator:
         if self._settings.secrets:
             self._judged(headers)
 
-    def identify(self, request: SignedRequest) -> Identity:
+    def identify(self, request: Signed) -> Identity:
         """Return the identity of the caller.
 
         Raises:
@@ -164,12 +179,21 @@ class Authenticator:
             found = self._judged(request.headers)
             self._verify(request, found)
         elif header.startswith(ALGORITHM):
+            credential, _, rest = header.partition(",")
+            known = self._identities.get(credential)
+            if known is not None and _REST.fullmatch(rest):
+                return known
             found = read_authorization(header)
         else:
             return Identity(settings.account, settings.region, "")
         # boto 2 takes the region from the host name, such as "localhost" or "0" of 127.0.0.1.
         region = found.region if _NAMED_REGION.fullmatch(found.region) else settings.region
-        return Identity(self._account(found.access_key), region, found.access_key)
+        identity = Identity(self._account(found.access_key), region, found.access_key)
+        if not settings.secrets and _CREDENTIAL.fullmatch(credential):
+            if len(self._identities) >= _MANY:
+                self._identities.clear()
+            self._identities[credential] = identity
+        return identity
 
     def _account(self, access_key: str) -> str:
         account = self._settings.accounts.get(access_key)
@@ -199,7 +223,7 @@ class Authenticator:
                 )
         return found
 
-    def _verify(self, request: SignedRequest, found: Authorization) -> None:
+    def _verify(self, request: Signed, found: Authorization) -> None:
         claimed = request.headers.get("x-amz-content-sha256")
         if claimed not in (None, hashlib.sha256(request.body).hexdigest()):
             raise _mismatch()  # Also for UNSIGNED-PAYLOAD, with which anyone could change the body.
@@ -211,10 +235,13 @@ class Authenticator:
 
 
 #: An Authorization header as all common SDKs write it.
-_USUAL = re.compile(
-    rf"{ALGORITHM} Credential=([^/,=]+)/([^/,=]+)/([a-z0-9-]{{1,32}})/([^/,=]+)/([^/,=]+), ?"
-    r"SignedHeaders=([^,=]+), ?Signature=([^,= ]+)"
+_CREDENTIAL = re.compile(
+    rf"{ALGORITHM} Credential=([^/,=]+)/([^/,=]+)/([a-z0-9-]{{1,32}})/([^/,=]+)/([^/,=]+)"
 )
+_REST = re.compile(r" ?SignedHeaders=([^,=]+), ?Signature=([^,= ]+)")
+_USUAL = re.compile(f"{_CREDENTIAL.pattern},{_REST.pattern}")
+#: Number of credentials whose identities are remembered.
+_MANY = 1_000
 
 
 def read_authorization(header: str) -> Authorization:
@@ -271,7 +298,7 @@ def scope_service(header: str) -> str:
     return parts[-2] if len(parts) >= 5 else ""
 
 
-def signature(request: SignedRequest, found: Authorization, secret: str) -> bytes:
+def signature(request: Signed, found: Authorization, secret: str) -> bytes:
     """Return the expected signature of a request."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest

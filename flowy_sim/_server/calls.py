@@ -12,7 +12,7 @@ from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault, UnknownOperationException
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.tokens import request_ids
-from flowy_sim._server.auth import Authenticator, Identity, SignedRequest
+from flowy_sim._server.auth import Authenticator, Identity
 from flowy_sim._server.connections import ClientIdentity, Connection, Later
 from flowy_sim._server.http import HttpRequest, RequestEntityTooLargeException
 from flowy_sim._server.metrics import OK
@@ -33,7 +33,7 @@ class InternalFailure(Fault):
     namespace = "com.amazon.coral.service"
 
 
-class Call:
+class HttpCall:
     """A call while it is being answered.
 
     Attributes:
@@ -115,7 +115,7 @@ class CallHandler:
             request: the request, complete.
             connection: where it came from.
         """
-        call = Call(request, simulation, next(self._request_ids))
+        call = HttpCall(request, simulation, next(self._request_ids))
         try:
             members = self._read(call)
         except Exception as error:
@@ -127,7 +127,7 @@ class CallHandler:
         return self._carry_out(call, members, connection)
 
     def _carry_out(
-        self, call: Call, members: dict[str, Any], connection: Connection
+        self, call: HttpCall, members: dict[str, Any], connection: Connection
     ) -> Response | Later:
         served: ServedSimulation | None = None
         try:
@@ -145,13 +145,13 @@ class CallHandler:
         return self._reply(call, answer)
 
     async def _answer_poll(
-        self, call: Call, members: dict[str, Any], connection: Connection
+        self, call: HttpCall, members: dict[str, Any], connection: Connection
     ) -> Response | None:
         """Poll when the loop comes round: a client that hangs up at once has then been noticed."""
         answer = self._carry_out(call, members, connection)
         return answer if isinstance(answer, Response) else await answer
 
-    def _read(self, call: Call) -> dict[str, Any]:
+    def _read(self, call: HttpCall) -> dict[str, Any]:
         """Determine the operation and the caller; return the members."""
         request = call.request
         wire.check_encoding(request.headers)
@@ -159,14 +159,12 @@ class CallHandler:
         if operation not in operation_names():
             raise UnknownOperationException
         call.operation = operation
-        call.identity = self._authenticator.identify(
-            SignedRequest(request.method, request.target, request.headers, request.body)
-        )
+        call.identity = self._authenticator.identify(request)
         return wire.read_body(request.body)
 
     async def _answer_later(
         self,
-        call: Call,
+        call: HttpCall,
         simulation: ServedSimulation,
         answer: dict[str, Any] | Poll | Exception,
         connection: Connection,
@@ -187,10 +185,10 @@ class CallHandler:
         except Exception as error:
             return self._failure(call, error)
 
-    def _reply(self, call: Call, reply: dict[str, Any]) -> Response:
+    def _reply(self, call: HttpCall, reply: dict[str, Any]) -> Response:
         return self._answered(call, OK, wire.reply(reply, call.request_id, call.request.headers))
 
-    def _failure(self, call: Call, error: Exception) -> Response:
+    def _failure(self, call: HttpCall, error: Exception) -> Response:
         if isinstance(error, Fault):
             response = wire.refusal(error, call.request_id, call.request.headers)
             return self._answered(call, error.code, response)
@@ -200,22 +198,12 @@ class CallHandler:
             _log.error("%s failed", call.operation or "A request", exc_info=error)
         return self._answered(call, InternalFailure.__name__, _internal_failure(call))
 
-    def _answered(self, call: Call, outcome: str, response: Response) -> Response:
-        self._observe(
-            call.request,
-            call.operation,
-            outcome,
-            response.status,
-            len(response.body),
-            request_id=call.request_id,
-            simulation=call.simulation,
-            account=call.identity.account,
-            region=call.identity.region,
-            bytes_in=call.bytes_in,
-        )
+    def _answered(self, call: HttpCall, outcome: str, response: Response) -> Response:
+        bytes_out = len(response.body)
+        self._observe(call.request, call.operation, outcome, response.status, bytes_out, call)
         return response
 
 
-def _internal_failure(call: Call) -> Response:
+def _internal_failure(call: HttpCall) -> Response:
     refusal = wire.refusal(InternalFailure(), call.request_id, call.request.headers)
     return refusal._replace(status=500)

@@ -48,7 +48,7 @@ class ClientIdentity(NamedTuple):
 
     Attributes:
         host: the address it calls from.
-        access_key: the id of its access key, or empty.
+        access_key: the ID of its access key, or empty.
         program: its ``User-Agent``.
         identity: what it calls itself in its polls, or empty.
     """

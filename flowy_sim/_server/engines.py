@@ -141,7 +141,8 @@ class ServedEngines(Engines):
         happens = super().next_instant(group)
         if group is None:
             planned = self._planned.next_instant()
-            return min((each for each in (happens, planned) if each is not None), default=None)
+            is_next = happens is None or (planned is not None and planned < happens)
+            return planned if is_next else happens
         if group is TIME_OUTS and happens in self.stubs.time_outs:
             return None
         return happens

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import cache
+from itertools import accumulate
 from time import perf_counter
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
 from flowy_sim._engine.queues import ACTIVITY, DECISION
 from flowy_sim._server.auth import scope_service
@@ -108,6 +115,30 @@ class AccessLog:
         self._write(json.dumps({"time": time, **entry._asdict()}))
 
 
+class Durations:
+    """How often something took how long.
+
+    The counters of prometheus_client have locks; in one thread, each request would pay for them.
+    """
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_SECONDS) + 1)
+        self._total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count a duration."""
+        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self._total += seconds
+
+    def metric(self, name: str, text: str) -> Metric:
+        """Return them as a histogram."""
+        metric = HistogramMetricFamily(name, text)
+        ends = (*map(str, map(float, _SECONDS)), "+Inf")
+        counted = accumulate(self._counts)
+        metric.add_metric((), list(zip(ends, counted, strict=True)), self._total)
+        return metric
+
+
 class Metrics:
     """Counts requests, and measures how full the server is.
 
@@ -121,24 +152,8 @@ class Metrics:
         self._connections = connections
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        labels = ("operation", "outcome")
-        self._requests = Counter(
-            "flowy_sim_requests", "Requests answered.", labels, registry=self._registry
-        )
-        self._seconds = Histogram(
-            "flowy_sim_request_seconds",
-            "Real time in which requests other than polls were answered.",
-            registry=self._registry,
-            buckets=_SECONDS,
-        )
-        self._poll_seconds = Histogram(
-            "flowy_sim_poll_seconds",
-            "Real time in which polls were answered.",
-            registry=self._registry,
-            buckets=_SECONDS,
-        )
-
-        self._counters = cache(self._requests.labels)
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._others, self._polls = Durations(), Durations()
 
     def count(self, request: HttpRequest, operation: str, outcome: str) -> None:
         """Count a request that is answered.
@@ -150,12 +165,24 @@ class Metrics:
         """
         # Clients could invent any number of names, and each would be a time series.
         known = operation or (CONTROL if PREFIX in request.path else UNKNOWN)
-        self._counters(known, outcome).inc()
-        seconds = self._poll_seconds if operation in POLLS else self._seconds
-        seconds.observe(perf_counter() - request.began)
+        self._requests[known, outcome] += 1
+        durations = self._polls if operation in POLLS else self._others
+        durations.add(perf_counter() - request.began)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield how full the server is, for prometheus_client."""
+        """Yield what was counted, and how full the server is, for prometheus_client."""
+        labels = ("operation", "outcome")
+        requests = CounterMetricFamily("flowy_sim_requests", "Requests answered.", labels=labels)
+        for key, count in self._requests.items():
+            requests.add_metric(key, count)
+        yield requests
+        yield self._others.metric(
+            "flowy_sim_request_seconds",
+            "Real time in which requests other than polls were answered.",
+        )
+        yield self._polls.metric(
+            "flowy_sim_poll_seconds", "Real time in which polls were answered."
+        )
         simulations = list(self._simulations)
         changes = sum(each.journal.changes for each in simulations)
         figures = {

@@ -94,15 +94,16 @@ class RequestReader:
         "_bodies",
         "_complete",
         "_declined",
-        "_head_size",
         "_in_head",
         "_is_idle",
         "_judging",
         "_parser",
+        "_raw",
         "_unfinished_head",
         "_url",
         "host",
         "invites_body",
+        "on_header",
         "request",
     )
 
@@ -115,9 +116,12 @@ class RequestReader:
         self._judging = judging
         self._bodies = bodies
         self._complete = complete
+        # The headers of a head as they come; after the head, those of a trailer, which are ignored.
+        self._raw: dict[bytes, bytes] = {}
+        # The parser calls it for each header: in Python it would be the most called function.
+        self.on_header = self._raw.__setitem__
         self._parser: Any = httptools.HttpRequestParser(self)
         self._is_idle = False
-        self._head_size = 0
         self._unfinished_head = 0
         self._declined = b""
         self._in_head = False
@@ -184,27 +188,23 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """Begin the head of a request."""
         self._in_head = True
-        self._head_size = 0
+        self._raw.clear()
         self._url = b""
         self.request = HttpRequest(self.host)
 
     def on_url(self, url: bytes) -> None:
         """Add to the target of a request."""
         self._url += url
-        self._head_size += len(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header."""
-        assert self.request is not None
-        self._head_size += len(name) + len(value)
-        known = _NAMES.get(name) or name.decode("latin-1").lower()
-        self.request.headers[known] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Judge a request by its head."""
         self._in_head = False
         request, parser = self.request, self._parser
         assert request is not None
+        request.headers = headers = {
+            _NAMES.get(name) or name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in self._raw.items()
+        }
         request.method = parser.get_method().decode("latin-1")
         if parser.should_upgrade():
             self._decline(request)
@@ -213,10 +213,12 @@ class RequestReader:
         request.keeps_alive = parser.should_keep_alive()
         request.target = self._url.decode("latin-1")
         request.path = _path_of(self._url)
-        headers = request.headers
         length = headers.get("content-length", "0")
-        if self._head_size > MAX_HEAD:
+        if self._is_head_too_large():
             request.refusal = _HEAD_TOO_LARGE
+        elif len(headers) < len(self._raw):
+            # Two spellings of one name: which of them counts would be a matter of opinion.
+            request.refusal = _MALFORMED
         elif not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             request.refusal = self._judging.too_large(request)
         else:
@@ -228,6 +230,12 @@ class RequestReader:
             and not self._complete
         ):
             self.invites_body = True
+
+    def _is_head_too_large(self) -> bool:
+        if 0 <= self._unfinished_head <= MAX_HEAD:
+            return False  # Nothing as large has come.
+        lines = self._raw.items()
+        return len(self._url) + sum(len(name) + len(value) for name, value in lines) > MAX_HEAD
 
     def _decline(self, request: HttpRequest) -> None:
         """Prepare to parse a request again, without the offer of another protocol."""

@@ -29,7 +29,7 @@ class Simulations:
         self._settings = settings
         self._journal: Journal = NullJournal()
         self._open_polls = OpenPolls(settings.max_polls)
-        self._simulations: dict[SimulationKey, ServedSimulation] = {}
+        self._simulations: dict[tuple[str, str], ServedSimulation] = {}
         self._is_closed = False
         self._hints: set[str] = set()
 
@@ -47,7 +47,7 @@ class Simulations:
             ValueError: name or account cannot be one.
             LimitExceededFault: there are too many.
         """
-        simulation = self._simulations.get(SimulationKey(name, account))
+        simulation = self._simulations.get((name, account))
         return self.begin(name, account, {}) if simulation is None else simulation
 
     def find_or_preview(self, name: str, account: str) -> ServedSimulation:

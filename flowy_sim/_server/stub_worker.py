@@ -18,8 +18,9 @@ from typing import Any
 from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._server.stub_definitions import Members, StubFailure
 from flowy_sim._simulation.stub_answers import Answer, limits_of, plain_text, timed
 
@@ -115,7 +116,9 @@ class StubWorker:
         if work.end is None or work.next_beat < work.end:
             self._plan(work.next_beat, lambda at: self._beat(work, at))
 
-    def decide(self, execution: Execution, token: str, answer: Answer, instant: int) -> None:
+    def decide(
+        self, execution: WorkflowExecution, token: str, answer: Answer, instant: int
+    ) -> None:
         """Answer a decision task of a stubbed workflow.
 
         Args:
@@ -161,7 +164,7 @@ class _Work:
         self.next_beat = instant + self.pause
 
 
-def _decisions(execution: Execution, answer: Answer) -> list[dict[str, Any]]:
+def _decisions(execution: WorkflowExecution, answer: Answer) -> list[dict[str, Any]]:
     """Return what a stubbed workflow decides."""
     events = [execution.event_type(each) for each in range(1, len(execution) + 1)]
     takes = math.inf if answer.timeout else answer.takes
@@ -179,12 +182,7 @@ def _decisions(execution: Execution, answer: Answer) -> list[dict[str, Any]]:
 
 
 def _decision(kind: str, **attributes: str) -> dict[str, Any]:
-    return {"decisionType": kind, attributes_member(kind): attributes}
-
-
-def attributes_member(kind: str) -> str:
-    """Return the member of a decision with the attributes of its type."""
-    return f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+    return {"decisionType": kind, decision_attributes_key(kind): attributes}
 
 
 def _encoded(value: object, text: str | None) -> str:

@@ -22,14 +22,15 @@ from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError
 from flowy_sim._engine import lambda_functions, tokens
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import ActivityTask, LambdaTask
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._engine.validation import checked
 from flowy_sim._server.stub_definitions import Members, StubKey, read_key, read_stub
-from flowy_sim._server.stub_worker import IDENTITY, CarryOut, StubWorker, attributes_member
+from flowy_sim._server.stub_worker import IDENTITY, CarryOut, StubWorker
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, TaskKey, TaskList
 from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
@@ -155,7 +156,10 @@ class ServedStubs:
 
     def route(self, task: Any) -> str:
         """Return the name of the list on which a task waits; choose the answer to a call."""
-        execution, own = task.execution, str(task.task_list)
+        own: str = task.task_list
+        if not (self._stubs or self._answers):
+            return own
+        execution = task.execution
         is_child = task.kind == DECISION
         named = execution.started("workflowType") if is_child else task.opened("activityType")
         place = (execution.run_id, "" if is_child else task.activity_id)
@@ -219,7 +223,7 @@ class ServedStubs:
         for decision in decisions:
             kind, member = _CALLS.get(decision["decisionType"], ("", ""))
             if kind:
-                named = decision[attributes_member(decision["decisionType"])][member]
+                named = decision[decision_attributes_key(decision["decisionType"])][member]
                 key = StubKey(kind, named["name"], named["version"])
                 self._register(region, execution.domain.name, key, instant)
 
@@ -237,7 +241,7 @@ class ServedStubs:
                 _log.warning("The type of the stub of %s cannot be registered: %s", key, fault)
 
     def _choose(
-        self, stub: Stub, key: StubKey, execution: Execution, text: str | None, task_id: str
+        self, stub: Stub, key: StubKey, execution: WorkflowExecution, text: str | None, task_id: str
     ) -> Answer:
         """Choose the answer to a call, and note the call."""
         now = execution.engine.now
@@ -276,7 +280,7 @@ class ServedStubs:
         self.serve(instant)
         return resumed
 
-    def _resume_work(self, execution: Execution, task: ActivityTask) -> bool:
+    def _resume_work(self, execution: WorkflowExecution, task: ActivityTask) -> bool:
         """Go on with an activity task if it is one of a stub; return whether it is."""
         key = StubKey(ACTIVITY, *task.opened("activityType"))
         stub = self._stubs.get(key)

@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, Protocol
 
 from flowy_sim._engine.engine import Engine, first
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault, LimitExceededFault
 from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._simulation.presence import Poller, Presence
@@ -337,7 +337,7 @@ def _started_elsewhere(engines: Engines, engine: Engine, polled: TaskList) -> st
     return "no execution was ever started"
 
 
-def _untaken(execution: Execution, polled: TaskList) -> Iterator[tuple[str, str]]:
+def _untaken(execution: WorkflowExecution, polled: TaskList) -> Iterator[tuple[str, str]]:
     """Yield how to poll for each task that no client took, and its list, if it is another one."""
     ids = range(1, len(execution) + 1)
     taken = {
@@ -353,7 +353,7 @@ def _untaken(execution: Execution, polled: TaskList) -> Iterator[tuple[str, str]
                 yield poll, name
 
 
-def _closed(execution: Execution) -> str:
+def _closed(execution: WorkflowExecution) -> str:
     """Return how an execution closed, and when."""
     status = str(execution.close_status).lower().replace("_", " ")
     at = datetime.fromtimestamp((execution.closed_at or 0) / 1000, UTC)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Self
 
 from flowy import _checks
@@ -328,11 +329,17 @@ def stub_payloads(payloads: Payloads, is_plain: Callable[[object], bool]) -> Pay
         is_plain: called with the name and version of a type; returns whether the current task is
             of that type and is answered in plain text.
     """
-    cls = type(payloads)
     found: Any = copy(payloads)
-    members = {"original": payloads, "is_plain": staticmethod(is_plain)}
-    found.__class__ = type(cls.__name__, (_PlainForOthers, cls), members)
+    cls: Any = type(payloads)
+    found.__class__ = _plain_for_others(cls)
+    vars(found).update(original=payloads, is_plain=is_plain)
     return found  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _plain_for_others(cls: type[Payloads]) -> type[Payloads]:
+    """Return the class of such payloads, given that of the others."""
+    return type(cls.__name__, (_PlainForOthers, cls), {})
 
 
 def plain_arguments(text: str | None) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -191,7 +191,7 @@ class TimeSkipping:
         if self._real_pace_since is not None:
             self._pass_real_time()
         now = self._clock.milliseconds
-        if self._polls or self._clock.runs:
+        if self._clock.runs or self._polls:
             self.pass_until(now)
         return now
 
@@ -205,13 +205,13 @@ class TimeSkipping:
                 polls take none: time would pass for a client that only looks.
         """
         is_poll = operation in POLLS
-        has_changed = bool(reply.get("taskToken")) if is_poll else not operation.startswith(QUERIES)
+        if not is_poll and operation.startswith(QUERIES):
+            return
+        has_changed = not is_poll or bool(reply.get("taskToken"))
         if region is not None and has_changed:
             self.take_time(region)
         if is_poll:
-            self._changes += bool(reply.get("taskToken"))
-        elif operation.startswith(QUERIES):
-            return
+            self._changes += has_changed
         elif operation != HEARTBEAT:
             self._changes += 1
             if self._polls:
@@ -270,10 +270,15 @@ class TimeSkipping:
                 self._polls.end_early(poll)
         self.settle_soon()
 
-    def pass_until(self, instant: int) -> None:
-        """Let everything happen up to an instant in milliseconds, each at its own."""
+    def pass_until(self, instant: int) -> int | None:
+        """Let everything happen up to an instant in milliseconds, each at its own.
+
+        Returns:
+            When something will next happen; None if nothing will before the next call.
+        """
         while (following := self._next_event()) is not None and following <= instant:
             self._reach(following)
+        return following
 
     def follow(self) -> None:
         """Let the effects happen that wait for nothing but their latency."""
@@ -292,8 +297,7 @@ class TimeSkipping:
         """
         self._presence.watch()
         if self._clock.runs:
-            self.pass_until(self._clock.milliseconds)
-            instant = self._next_event()
+            instant = self.pass_until(self._clock.milliseconds)
             pause = None if instant is None else self._clock.seconds_until(instant)
         else:
             pause = self._settle_virtual()
@@ -412,8 +416,8 @@ class TimeSkipping:
                 )
 
 
-def _earliest(*instants: int | None) -> int | None:
-    return min((instant for instant in instants if instant is not None), default=None)
+def _earliest(one: int | None, other: int | None) -> int | None:
+    return other if one is None or (other is not None and other < one) else one
 
 
 def _nothing_waits() -> None:

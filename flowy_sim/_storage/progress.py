@@ -14,7 +14,7 @@ a file is complete if
    database alone has at least the base and no more than both together, or
 3. there is nothing in the log, and the database has exactly the base of the progress file.
 
-Each opening has an id, so that files from different openings are not taken for a pair.
+Each opening has an ID, so that files from different openings are not taken for a pair.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, overload
 
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import Event
 from flowy_sim._engine.restore import Restore
 from flowy_sim._simulation.settings import Settings
@@ -18,7 +18,7 @@ from flowy_sim._storage import schema
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.schema import Row, decode_events
 
-#: Number of executions that a domain may have had: as many run ids are generated to restore it.
+#: Number of executions that a domain may have had: as many run IDs are generated to restore it.
 MOST_STARTED = 100_000_000
 
 
@@ -27,13 +27,13 @@ class StoredSimulation:
     """A simulation in a file, without the content of its engines.
 
     Attributes:
-        number: its id in the file.
+        number: its ID in the file.
         key: its name and account.
         settings: how it was set up.
         begun: when, in milliseconds since 1970.
         mode: the mode of its clock.
         now: the instant up to which everything has happened, in milliseconds since 1970.
-        engines: the ids of its engines, by region.
+        engines: the IDs of its engines, by region.
     """
 
     number: int
@@ -69,7 +69,7 @@ def read_simulations(connection: Connection) -> list[StoredSimulation]:
 
 
 def read_domain_ids(connection: Connection) -> dict[tuple[int, str], int]:
-    """Return the ids of the domains in a file, by their engines' ids and their names."""
+    """Return the IDs of the domains in a file, by their engines' IDs and their names."""
     return {
         (engine, json.loads(state)["name"]): number
         for number, engine, state in schema.read(connection, "domains")
@@ -78,12 +78,12 @@ def read_domain_ids(connection: Connection) -> dict[tuple[int, str], int]:
 
 def read_engines(
     connection: Connection, engines: Mapping[int, Engine], *, whole: bool = False
-) -> dict[int, list[Execution]]:
+) -> dict[int, list[WorkflowExecution]]:
     """Restore engines from a file; afterwards their changes are tracked.
 
     Args:
         connection: to the file.
-        engines: the engines, by their ids in the file; whatever is in them is discarded. Others in
+        engines: the engines, by their IDs in the file; whatever is in them is discarded. Others in
             the file are ignored.
         whole: whether to read the histories of closed executions as well, instead of relying on
             what is stored about them.
@@ -104,8 +104,8 @@ def read_engines(
         if state["started"] > MOST_STARTED:
             raise ValueError(f"a domain has had {state['started']} executions")
         domains[number] = None if restore is None else (restore, restore.domain(**state))
-    executions: dict[tuple[int, int], Execution] = {}
-    closed: dict[Execution, tuple[Restore, dict[str, Any], list[str]]] = {}
+    executions: dict[tuple[int, int], WorkflowExecution] = {}
+    closed: dict[WorkflowExecution, tuple[Restore, dict[str, Any], list[str]]] = {}
 
     def rows(table: str) -> Iterator[tuple[Restore, Domain, int, Row]]:
         place = schema.COLUMNS[table].index("domain")

@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from flowy_sim._engine.domains import Domain
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import OpenItem
 from flowy_sim._engine.model import FIRST_MEMBER, TYPE, Event, event_types
 from flowy_sim._engine.registered_types import RegisteredType
@@ -193,7 +193,7 @@ def type_state(registered: RegisteredType) -> dict[str, Any]:
 
 
 def execution_state(
-    execution: Execution, places: Mapping[str, int] | None = None, closed_before: int = 0
+    execution: WorkflowExecution, places: Mapping[str, int] | None = None, closed_before: int = 0
 ) -> list[Any]:
     """Return an execution without its key and its events.
 
@@ -218,7 +218,7 @@ def argument_state(argument: Any, started_before: int = 0) -> list[Any]:
         argument: a value, an execution, or something that an event has opened.
         started_before: is added to the numbers of executions.
     """
-    if isinstance(argument, Execution):
+    if isinstance(argument, WorkflowExecution):
         return ["execution", argument.number + started_before]
     if isinstance(argument, OpenItem):
         run_id = getattr(argument, "run_id", "")
@@ -227,6 +227,6 @@ def argument_state(argument: Any, started_before: int = 0) -> list[Any]:
     return ["value", argument]
 
 
-def execution_of(subject: Any) -> Execution:
+def execution_of(subject: Any) -> WorkflowExecution:
     """Return the execution that the first argument of an effect is, or belongs to."""
-    return subject if isinstance(subject, Execution) else subject.execution
+    return subject if isinstance(subject, WorkflowExecution) else subject.execution

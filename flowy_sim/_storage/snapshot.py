@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import LifeCycleError, OpenItem
 from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
@@ -38,7 +38,7 @@ class Selection(NamedTuple):
     Attributes:
         simulation: the name of a simulation; None for all.
         domain: the name of a domain; None for all.
-        workflow_ids: workflow ids in the domain; empty for all. All their runs are in it, their
+        workflow_ids: workflow IDs in the domain; empty for all. All their runs are in it, their
             parents and children, and executions that a pending effect refers to.
     """
 
@@ -118,7 +118,7 @@ class _Content(NamedTuple):
 
     engine: Engine
     domains: list[Domain]
-    executions: dict[Execution, None]
+    executions: dict[WorkflowExecution, None]
 
 
 def _selected(
@@ -162,23 +162,23 @@ def _content(engine: Engine, selection: Selection = EVERYTHING) -> _Content:
     return _Content(engine, domains, dict.fromkeys(executions))
 
 
-def _referred(effect: Effect) -> list[Execution]:
+def _referred(effect: Effect) -> list[WorkflowExecution]:
     return [
         execution_of(argument)
         for argument in effect.arguments
-        if isinstance(argument, Execution | OpenItem)
+        if isinstance(argument, WorkflowExecution | OpenItem)
     ]
 
 
 def _related(
-    engine: Engine, executions: list[Execution], workflow_ids: Collection[str]
-) -> list[Execution]:
-    """Return the executions of some workflow ids, and those that are related to them."""
-    related: dict[Execution, set[Execution]] = {each: set() for each in executions}
+    engine: Engine, executions: list[WorkflowExecution], workflow_ids: Collection[str]
+) -> list[WorkflowExecution]:
+    """Return the executions of some workflow IDs, and those that are related to them."""
+    related: dict[WorkflowExecution, set[WorkflowExecution]] = {each: set() for each in executions}
     by_run_id = {execution.run_id: execution for execution in executions}
-    first_runs: dict[str, Execution] = {}
+    first_runs: dict[str, WorkflowExecution] = {}
 
-    def relate(one: Execution, other: Execution | None) -> None:
+    def relate(one: WorkflowExecution, other: WorkflowExecution | None) -> None:
         if one in related and other in related:
             related[one].add(other)
             related[other].add(one)
@@ -190,7 +190,7 @@ def _related(
         owner, *others = _referred(effect)
         for other in others:
             relate(owner, other)
-    chosen: set[Execution] = set()
+    chosen: set[WorkflowExecution] = set()
     pending = [each for each in executions if each.workflow_id in workflow_ids]
     while pending:
         execution = pending.pop()
@@ -214,7 +214,7 @@ class _Writer:
 
     Args:
         unit: the unit of work.
-        number: the id of the engine.
+        number: the ID of the engine.
         content: what to write.
         present: the engine that is there under that id, if any. What is written is numbered after
             its executions, its effects, and the places of its waiting tasks.
@@ -232,7 +232,7 @@ class _Writer:
         self._counts: dict[Domain, tuple[int, int]] = {}
 
     def write(self, simulation: int) -> None:
-        """Add the content, with the id of its simulation."""
+        """Add the content, with the ID of its simulation."""
         engine, present = self._content.engine, self._present
         now, places, last_key = engine.now, 0, 0
         if present is not None:
@@ -277,14 +277,14 @@ class _Writer:
                 started, _ = self._counts[owner.domain]
                 self._unit.put_effect(self._row(owner), last_key, at, effect, started)
 
-    def _row(self, execution: Execution) -> ExecutionRow:
+    def _row(self, execution: WorkflowExecution) -> ExecutionRow:
         started, _ = self._counts[execution.domain]
         return self._ids[execution.domain], started + execution.number
 
 
-def _places(content: _Content, place: int) -> dict[Execution, dict[str, int]]:
+def _places(content: _Content, place: int) -> dict[WorkflowExecution, dict[str, int]]:
     """Return the order in which waiting tasks of the same priority are handed out."""
-    places: dict[Execution, dict[str, int]] = {}
+    places: dict[WorkflowExecution, dict[str, int]] = {}
     for domain in content.domains:
         for lists in (domain.decision_lists, domain.activity_lists):
             for name in sorted(lists.names()):
@@ -362,7 +362,7 @@ def _add(path: Path, arriving: list[LoadedSimulation]) -> Imported:
     with files.reading(path) as connection:
         unit = UnitOfWork(Ids.read(connection))
         present = {each.stored.key: each for each in load(connection)}
-    executions: list[Execution] = []
+    executions: list[WorkflowExecution] = []
     lost_tokens = 0
     for each in arriving:
         contents = list(map(_content, each.engines.values()))

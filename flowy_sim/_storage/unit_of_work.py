@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from typing import Any, Self
 
 from flowy_sim._engine.engine import OUTLIVING, Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import ActivityTask, OpenItem
 from flowy_sim._engine.model import Event
 from flowy_sim._engine.queues import Effect
@@ -38,12 +38,12 @@ MOST_FORGOTTEN = 5_000
 
 
 class Ids:
-    """Assigns the ids of rows in a file.
+    """Assigns the IDs of rows in a file.
 
     Args:
         highest: the highest id of a simulation, engine or domain in the file.
         highest_row: the highest id of a row of the table `history`.
-        domains: the ids of domains, by their engines' ids and their names.
+        domains: the IDs of domains, by their engines' IDs and their names.
     """
 
     def __init__(self, highest: int, highest_row: int, domains: dict[tuple[int, str], int]) -> None:
@@ -53,7 +53,7 @@ class Ids:
 
     @classmethod
     def read(cls, connection: Connection) -> Self:
-        """Return the ids that continue those in a file."""
+        """Return the IDs that continue those in a file."""
         highest = 0
         for table in ("simulations", "engines", "domains"):
             (last,) = connection.execute(f"SELECT max(id) FROM {table}").fetchone()
@@ -62,22 +62,22 @@ class Ids:
         return cls(highest, last_row or 0, read_domain_ids(connection))
 
     def new(self) -> int:
-        """Return an id for a simulation or an engine."""
+        """Return an ID for a simulation or an engine."""
         return next(self._ids)
 
     def new_row(self) -> int:
-        """Return an id for a row of history, greater than all before."""
+        """Return an ID for a row of history, greater than all before."""
         return next(self._rows)
 
     def domain(self, engine: int, name: str) -> int:
-        """Return the id of a domain."""
+        """Return the ID of a domain."""
         found = self._domains.get((engine, name))
         if found is None:
             found = self._domains[engine, name] = self.new()
         return found
 
 
-#: The id of an execution's domain, and its number.
+#: The ID of an execution's domain, and its number.
 ExecutionRow = tuple[int, int]
 
 
@@ -85,7 +85,7 @@ class UnitOfWork:
     """Rows to write and to delete in one transaction.
 
     Args:
-        ids: assigns the ids of rows.
+        ids: assigns the IDs of rows.
 
     Attributes:
         ids: as given.
@@ -125,7 +125,7 @@ class UnitOfWork:
     def put_execution(
         self,
         row: ExecutionRow,
-        execution: Execution,
+        execution: WorkflowExecution,
         places: Mapping[str, int] | None = None,
         closed_before: int = 0,
     ) -> None:
@@ -186,7 +186,7 @@ class StoredEngine:
     it could not be restored without them.
 
     Args:
-        number: its id in the file.
+        number: its ID in the file.
         engine: the engine; its changes are tracked.
 
     Attributes:
@@ -196,15 +196,15 @@ class StoredEngine:
     def __init__(self, number: int, engine: Engine) -> None:
         self.number = number
         self.engine = engine
-        self._referred: Counter[Execution] = Counter()
-        self._forgotten: dict[Execution, None] = {}
+        self._referred: Counter[WorkflowExecution] = Counter()
+        self._forgotten: dict[WorkflowExecution, None] = {}
 
     @classmethod
-    def restored(cls, number: int, engine: Engine, forgotten: Iterable[Execution]) -> Self:
+    def restored(cls, number: int, engine: Engine, forgotten: Iterable[WorkflowExecution]) -> Self:
         """Return an engine that has just been read from the file.
 
         Args:
-            number: its id in the file.
+            number: its ID in the file.
             engine: the engine.
             forgotten: executions in the file that are no longer retained.
         """
@@ -219,7 +219,7 @@ class StoredEngine:
 
         Args:
             unit: the unit of work.
-            simulation: the id of the engine's simulation.
+            simulation: the ID of the engine's simulation.
         """
         engine = self.engine
         assert engine.changes is not None
@@ -227,7 +227,7 @@ class StoredEngine:
         unit.put("engines", self.number, simulation, encode(engine.region), engine.now)
         ids, number = unit.ids, self.number
 
-        def row(execution: Execution) -> ExecutionRow:
+        def row(execution: WorkflowExecution) -> ExecutionRow:
             return ids.domain(number, execution.domain.name), execution.number
 
         for domain in changes.domains:
@@ -263,14 +263,14 @@ class StoredEngine:
                 left -= len(execution)
 
 
-def _outlived(effect: Effect) -> set[Execution]:
+def _outlived(effect: Effect) -> set[WorkflowExecution]:
     """Return the executions that an effect refers to even when they are closed."""
     if effect.kind not in OUTLIVING:
         return set()
     return {
         execution_of(argument)
         for argument in effect.arguments
-        if isinstance(argument, Execution | OpenItem)
+        if isinstance(argument, WorkflowExecution | OpenItem)
     }
 
 
@@ -278,7 +278,7 @@ class Session:
     """The simulations in a file, and what has changed in them since the last unit of work.
 
     Args:
-        ids: assigns the ids of rows.
+        ids: assigns the IDs of rows.
     """
 
     def __init__(self, ids: Ids) -> None:

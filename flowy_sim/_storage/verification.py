@@ -14,7 +14,7 @@ from typing import Any
 
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import EFFECTS, Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.model import event_types, instant, service_model
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
@@ -35,7 +35,7 @@ def verify_simulation(stored: StoredSimulation) -> None:
     _verify_instants("a simulation", stored.begun, stored.now)
 
 
-def verify_engine(engine: Engine, executions: Iterable[Execution]) -> None:
+def verify_engine(engine: Engine, executions: Iterable[WorkflowExecution]) -> None:
     """Refuse an engine in a state that the service cannot reach or cannot continue from.
 
     Args:
@@ -90,7 +90,7 @@ def _verify_domain(domain: Domain) -> None:
             _verify_request(f"Register{kind}", what, domain=domain.name, **state, **defaults)
 
 
-def _verify_execution(execution: Execution) -> None:
+def _verify_execution(execution: WorkflowExecution) -> None:
     domain, what = execution.domain, f"the execution {execution.workflow_id!r:.40}"
     _verify_request(
         "DescribeWorkflowExecution", what, domain=domain.name, execution=execution.structure()
@@ -111,7 +111,7 @@ def _verify_execution(execution: Execution) -> None:
         _verify_event(execution, event_id, f"event {event_id} of {what}")
 
 
-def _verify_event(execution: Execution, event_id: int, what: str) -> None:
+def _verify_event(execution: WorkflowExecution, event_id: int, what: str) -> None:
     """Refuse an event that the service does not write."""
     _verify_instants(what, execution.time(event_id))
     kind, attributes = execution.event_type(event_id), execution.attributes(event_id)

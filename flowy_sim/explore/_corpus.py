@@ -100,14 +100,15 @@ class Corpus:
         __tracebackhide__ = True
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.exists():
+                self._path.with_suffix(".part").touch()  # It can be written at the end.
+                return {}
             kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
             if kept["format"] != _FORMAT:
                 raise ConfigurationError(
                     f"{self._path} is a corpus of format {kept['format']}, and this version "
                     f"reads format {_FORMAT}; delete it to begin a new one"
                 )
-        except FileNotFoundError:
-            return {}
         except OSError as error:
             raise ConfigurationError(
                 f"corpus={str(self._path.parent)!r} cannot be used: {error.strerror}"

@@ -121,7 +121,6 @@ class _WatchedRun:
         """Return the run as it is reported."""
         runner = self.attempt.runner
         error = self.attempt.error or AssertionError()
-        faults = self._story.accidents()
         awaited = {run.run_id: run.awaited for run in runner.runs}
         runs = []
         for execution in list(runner.simulation.engine().executions.values())[:_MOST_EXECUTIONS]:
@@ -129,7 +128,11 @@ class _WatchedRun:
             client = runner.simulation.client(poll_seconds=0)
             run = fetch(client, execution.domain.name, ids, runner.payloads)
             begin, end = execution.time(1), execution.time(len(execution))
-            struck = [(at, words) for at, words in faults if begin <= at <= end]
+            struck = [
+                (each.instant, each.words)
+                for each in self._story.accidents
+                if begin <= each.instant <= end and each.run_id in ("", execution.run_id)
+            ]
             runs.append(
                 ReportedRun(
                     run.history,
@@ -191,13 +194,12 @@ class Evidence:
         """Return how many continuations fail, by the numbers of the points that were tried."""
         until = time.perf_counter() + _SECONDS
         last = len(moments) - 1
-        first = {round(last * place / _EVENLY) for place in range(_EVENLY + 1)}
-        for place, moment in enumerate(moments):
-            if moment.is_fault and len(first) < _MOST_POINTS - 1:
-                first |= {max(place - 1, 0), place}
+        faults = [place for place, moment in enumerate(moments) if moment.is_fault]
+        first = [0, last, *(each for place in faults for each in (max(place - 1, 0), place))]
+        first += [round(last * place / _EVENLY) for place in range(1, _EVENLY)]
         failed: dict[int, int] = {}
-        for place in [0, last, *sorted(first)]:
-            if place not in failed and time.perf_counter() < until:
+        for place in list(dict.fromkeys(first))[:_MOST_POINTS]:
+            if time.perf_counter() < until:
                 failed[place] = self._failures(moments[place].made)
         # Then look where the number changes most.
         while len(failed) < _MOST_POINTS and time.perf_counter() < until:

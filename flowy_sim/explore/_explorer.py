@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
-from flowy._client import Execution as ExecutionIds
-from flowy_sim._engine.execution import Execution
-from flowy_sim._engine.model import TIME, TYPE, event_types
+from flowy._client import Execution
+from flowy_sim._engine.execution import WorkflowExecution
+from flowy_sim._engine.model import TIME, TYPE, Event, event_types
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
 from flowy_sim.explore._choices import (
@@ -221,7 +222,7 @@ class Explorer:
             command,
             repeatable=attempt.error is not None,
             histories=tuple(
-                LoadedHistory(run.history, ExecutionIds(run.workflow_id, run.run_id))
+                LoadedHistory(run.history, Execution(run.workflow_id, run.run_id))
                 for run in attempt.runner.runs
             ),
             output=tuple(story.output(output.lines, self._full_story)),
@@ -353,7 +354,7 @@ _NAMED_BY = {"ActivityTask": "activityId", "LambdaFunction": "id"}
 """The attribute that names what was scheduled, by the prefix of the event types."""
 
 
-Extract = Callable[[Execution, Any], object]
+Extract = Callable[[WorkflowExecution, Any], object]
 
 
 """Extracts one part of an event that makes a difference to deciders."""
@@ -368,14 +369,15 @@ class Fingerprints:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._read: dict[str, tuple[int, int]] = {}
+        # Of each execution, the number of events read, and a digest of what matters in them.
+        self._read: dict[str, tuple[int, blake2b]] = {}
 
     def current(self) -> int:
         """Return the fingerprint of the current state."""
         runner = self._runner
         engine, scheduler = runner.simulation.engine(), runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sum(stable_hash((at, due.kind)) for at, due in engine.effects) & _MASK
+        deadlines = sorted((at, due.kind) for at, due in engine.effects)
         plans = sum(
             stable_hash((at, kind, _about(runner, about)))
             for at, kind, about in scheduler.delayed_calls.entries()
@@ -406,24 +408,28 @@ class Fingerprints:
             )
         )
 
-    def _execution(self, execution: Execution) -> int:
-        read, digest = self._read.get(execution.run_id, (0, 0))
-        for event in execution.stored(read):
-            if event[TYPE] not in _IGNORED:
-                parts = tuple(extract(execution, event) for extract in _extracts(event[TYPE]))
-                digest = stable_hash((digest, event[TIME], event[TYPE], parts))
-        self._read[execution.run_id] = len(execution), digest
-        opened = sum(map(stable_hash, _open(execution))) & _MASK
-        return stable_hash((execution.workflow_id, digest, opened))
+    def _execution(self, execution: WorkflowExecution) -> int:
+        read, digest = self._read.get(execution.run_id) or (0, blake2b(digest_size=8))
+        if read < len(execution):
+            for event in execution.stored(read):
+                if event[TYPE] not in _IGNORED:
+                    plain, others = _parts(event[TYPE])
+                    parts = plain(event), [extract(execution, event) for extract in others]
+                    digest.update(_plain_data((event[TIME], event[TYPE], parts)))
+            self._read[execution.run_id] = len(execution), digest
+        return stable_hash((execution.workflow_id, digest.digest(), sorted(_open(execution))))
 
 
 def stable_hash(value: Any) -> int:
     """Return a hash of plain data that does not depend on the process."""
+    return int.from_bytes(blake2b(_plain_data(value), digest_size=8).digest())
+
+
+def _plain_data(value: Any) -> bytes:
     try:
-        data = marshal.dumps(value, 2)  # Later versions tell whether two parts are one object.
+        return marshal.dumps(value, 2)  # Later versions tell whether two parts are one object.
     except ValueError:
-        data = repr(value).encode(errors="backslashreplace")
-    return int.from_bytes(blake2b(data, digest_size=8).digest())
+        return repr(value).encode(errors="backslashreplace")
 
 
 def _code(deployed: Any) -> object:
@@ -433,8 +439,8 @@ def _code(deployed: Any) -> object:
     return (deployed.__module__, name) if importable else (name, id(deployed))
 
 
-def _open(execution: Execution) -> Iterator[tuple[object, ...]]:
-    """Yield the state of each open activity."""
+def _open(execution: WorkflowExecution) -> Iterator[tuple[object, ...]]:
+    """Yield the state of each open activity, beginning with its ID, which no other has."""
     for task in execution.activities.values():
         started = execution.time(task.started_id) if task.started_id else 0
         waits = bool(task.waiting_key)
@@ -471,23 +477,28 @@ def _task(runner: Runner, task: Any) -> object:
 
 
 @cache
-def _extracts(event_type: str) -> tuple[Extract, ...]:
-    """Return what extracts the parts that matter of events of a type."""
-    position = event_types()[event_type].position
-    return tuple(
-        extract
-        for member, place in position.items()
-        if (extract := _extract(event_type, member, place)) is not None
-    )
+def _parts(event_type: str) -> tuple[Callable[[Event], object], tuple[Extract, ...]]:
+    """Return what takes the parts of events of a type that matter as they are, and the others."""
+    as_they_are, others = [], []
+    for member, place in event_types()[event_type].position.items():
+        extract = _extract(event_type, member, place)
+        if extract is not None:
+            others.append(extract)
+        elif member != "identity" and not member.endswith(("EventId", "RunId")):
+            as_they_are.append(place)
+    return (itemgetter(*as_they_are) if as_they_are else _nothing), tuple(others)
 
 
 def _extract(event_type: str, member: str, place: int) -> Extract | None:
+    """Return what extracts a member that matters, but not as it is; else None."""
     if member == "scheduledEventId":
         for beginning, name in _NAMED_BY.items():
             if event_type.startswith(beginning):
                 return lambda execution, event: execution.member(event[place], name)
-    if member == "identity" or member.endswith(("EventId", "RunId")):
-        return None
     if member.lower().endswith("workflowexecution"):
         return lambda execution, event: event[place] and event[place][1]
-    return lambda execution, event: event[place]
+    return None
+
+
+def _nothing(event: Event) -> None:
+    """Take nothing: only its type and its time matter."""

@@ -14,10 +14,9 @@ from flowy_sim.explore._choices import Deviation, format_choices
 from flowy_sim.explore._code_coverage import CoveredFile, never_run
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
-from flowy_sim.testing._coverage import Coverage, observe
+from flowy_sim.testing._coverage import Coverage, StubUsage, observe
 from flowy_sim.testing._histories import LoadedHistory
 from flowy_sim.testing._run import Run
-from flowy_sim.testing._stub_usage import StubUsage
 
 _NOT_REPEATABLE = (
     "It did not fail when it was run again with the same choices, so the test is not repeatable. "

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_text
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
@@ -24,19 +25,29 @@ one to spare."""
 
 _MOST_STORY_LINES = MOST_LINES - 4
 _MOST_OUTPUT_LINES = 10
+_LONGEST_LINE = 400
 _WIDTH = 100
 _HEADLINE_WIDTH = 400
 
-_ACCIDENT, _TURNING_POINT, _DECISION, _END, _START = 5, 4, 3, 2, 1
+_ACCIDENT, _TURNING_POINT, _DECISION, _END, _START, _NOTHING = 5, 4, 3, 2, 1, 0
 """Weights of lines. If there are too many lines, those with the least weight are left out."""
 
 _SHOW_ALL = "--story full, or pytest --swf-story=full"
 
-_NAMED = 3
-"""What is added to the weight of a line that shares a name with the error."""
+_NAMED, _RELATED = 7, 3
+"""What is added to the weight of a line that shares a name, or a word, with the error."""
+
+_STEM, _ENDING = 4, 2
+"""The fewest letters that related words have in common, and the most that their endings have."""
+
+_WORD = re.compile(r"[^\W\d_]{4,}")
+"""A word that is long enough to tell something."""
 
 _NAME = re.compile(r"[\w.:-]*\d[\w.:-]*|\w+-[\w.:-]+")
 """The name of an execution, activity or timer, such as ``order-7`` or ``charge-1.2``."""
+
+_OF_WORKER = re.compile(r"^\w[\w ]* \((.+?)\)(?: at .+?)?: ")
+"""The beginning of a fault that strikes a worker with a task, such as ``worker 1 (charge-1): ``."""
 
 Attributes = Mapping[str, Any]
 
@@ -55,41 +66,56 @@ class StoryLine(NamedTuple):
     words: str
 
 
+class Accident(NamedTuple):
+    """A fault that was injected, or a worker that crashed.
+
+    Attributes:
+        instant: when, in milliseconds since 1970.
+        words: what happened.
+        run_id: the execution whose task the worker had; empty if it had none.
+    """
+
+    instant: int
+    words: str
+    run_id: str
+
+
 class RunStory:
-    """Collects the story of a run while it is made."""
+    """Collects the story of a run while it is made.
+
+    Attributes:
+        accidents: the faults that were injected, and the workers that crashed.
+    """
 
     def __init__(self) -> None:
+        self.accidents: list[Accident] = []
         self._lines: list[StoryLine] = []
         self._read: dict[str, int] = {}
-        self._runner: Runner | None = None
-        self._began = 0
         self._told = 0
 
     def update(self, runner: Runner) -> None:
         """Add what has happened since the last turn."""
-        if self._runner is None:
-            self._runner = runner
-            self._began = runner.simulation.clock.milliseconds
+        news: list[StoryLine] = []
         for execution in list(runner.simulation.engine().executions.values()):
             read = self._read.get(execution.run_id, 0)
             self._read[execution.run_id] = len(execution)
-            self._lines += _lines_of(execution, execution.events(read + 1, len(execution)))
+            news += _lines_of(execution, execution.events(read + 1, len(execution)))
+        self._lines += sorted(news, key=lambda line: line.instant)
 
     def add_accident(self, runner: Runner, words: str) -> None:
         """Add a fault that was injected, or a worker that crashed."""
         self.update(runner)
-        self._lines.append(StoryLine(runner.simulation.clock.milliseconds, _ACCIDENT, f"! {words}"))
+        now = runner.simulation.clock.milliseconds
+        self._lines.append(StoryLine(now, _ACCIDENT, f"! {words}"))
+        about = _OF_WORKER.match(words)
+        run_id = _struck_execution(runner, about[1]) if about is not None else ""
+        self.accidents.append(Accident(now, _OF_WORKER.sub("", words), run_id))
 
     def news(self) -> list[str]:
         """Return what was added since this was called before."""
         lines = self._lines[self._told :]
         self._told = len(self._lines)
         return [each.words for each in lines]
-
-    def accidents(self) -> list[tuple[int, str]]:
-        """Return the faults that were injected, and the workers that crashed: when, and which."""
-        found = [each for each in self._lines if each.weight == _ACCIDENT]
-        return [(each.instant, each.words.removeprefix("! ")) for each in found]
 
     def lines(self, error: BaseException, full: bool = False) -> list[str]:
         """Return the story, shortened to the lines that matter most.
@@ -101,11 +127,8 @@ class RunStory:
         lines = list(_without_repeats(self._lines))
         if full or len(lines) <= _MOST_STORY_LINES + 1:
             return [self._shown(each) for each in lines]
-        named = set(_NAME.findall(str(error)))
-        weights = [
-            each.weight + _NAMED * (not named.isdisjoint(_NAME.findall(each.words)))
-            for each in lines
-        ]
+        subject = _Subject(error, lines)
+        weights = [each.weight + subject.weight(each) for each in lines]
         order = sorted(range(len(lines)), key=lambda i: (-weights[i], -i))
         story = [self._shown(lines[index]) for index in sorted(order[:_MOST_STORY_LINES])]
         left_out = len(lines) - len(story)
@@ -119,9 +142,72 @@ class RunStory:
         return [_left_out(left_out), *written] if left_out else written
 
     def _shown(self, line: StoryLine | OutputLine) -> str:
-        seconds = (line.instant - self._began) / 1000
-        words = safe_text(shorten(line.words, _WIDTH, placeholder=" …"))
-        return f"{seconds:>8g} s  {words}"
+        began = self._lines[0].instant if self._lines else line.instant
+        seconds = (line.instant - began) / 1000
+        words = line.words
+        if isinstance(line, StoryLine):
+            words = shorten(words, _WIDTH, placeholder=" …")
+        return f"{seconds:>8g} s  {safe_text(words, _LONGEST_LINE)}"
+
+
+class _Subject:
+    """What an error is about: the names and words in it, and in the assertion that failed.
+
+    A line is about the same if it shares a name with it, such as ``order-7``, or a word. Inflected
+    words count, so an assertion about what was ``charged`` is about the activity ``charge``. Words
+    that many lines have in common tell nothing.
+
+    Args:
+        error: the error.
+        lines: the story.
+    """
+
+    def __init__(self, error: BaseException, lines: Sequence[StoryLine]) -> None:
+        frames = traceback.extract_tb(error.__traceback__)[-1:]
+        asserted = " ".join(f"{frame.name} {frame.line}" for frame in frames)
+        text = f"{asserted} {error}".replace("_", " ")
+        self._names = set(_NAME.findall(text))
+        self._words = set(_WORD.findall(text.lower()))
+        counts = Counter(word for each in lines for word in _words(each.words))
+        self._common = {word for word, count in counts.items() if 2 * count > len(lines)}
+
+    def weight(self, line: StoryLine) -> int:
+        """Return what is added to the weight of a line, if it is about the same."""
+        if not self._names.isdisjoint(_NAME.findall(line.words)):
+            return _NAMED
+        words = _words(line.words) - self._common if line.weight > _NOTHING else ()
+        return _RELATED * any(_are_related(word, other) for word in words for other in self._words)
+
+
+def _are_related(word: str, other: str) -> bool:
+    """Return whether two words differ in their endings only, as ``charged`` and ``charge`` do."""
+    stem = max(_STEM, min(len(word), len(other)) - _ENDING)
+    return word[:stem] == other[:stem]
+
+
+def _words(line: str) -> set[str]:
+    return set(_WORD.findall(line.lower().replace("_", " "))) - _PHRASES
+
+
+def _struck_execution(runner: Runner, about: str) -> str:
+    """Return the run ID of the execution whose worker a fault has struck; empty if it is not known.
+
+    Args:
+        runner: runs it.
+        about: the ID of the activity, or of the execution, that the worker was busy with.
+    """
+    client = runner.scheduler.worker_client
+    task = client.task or (client.held.call.task if client.held is not None else None)
+    if task:
+        return str(task["workflowExecution"]["runId"])
+    # An answer that was held back is sent later, when no worker has a task.
+    found = [
+        each.run_id
+        for each in runner.simulation.engine().executions.values()
+        if about == each.workflow_id
+        or any(about == task.activity_id for task in each.activities.values())
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _left_out(lines: int) -> str:
@@ -153,7 +239,7 @@ def headline(error: BaseException) -> str:
     return safe_text(line)
 
 
-def _lines_of(execution: Execution, events: list[Event]) -> list[StoryLine]:
+def _lines_of(execution: WorkflowExecution, events: list[Event]) -> list[StoryLine]:
     lines: list[StoryLine] = []
     decided: list[str] = []
     answer = place = 0
@@ -164,7 +250,7 @@ def _lines_of(execution: Execution, events: list[Event]) -> list[StoryLine]:
         of_answer = answer > 0 and attributes.get("decisionTaskCompletedEventId") == answer
         if kind == "DecisionTaskCompleted":
             answer, place, decided = event["eventId"], len(lines), []
-            lines.append(StoryLine(instant, _START, f"{workflow_id} decides nothing"))
+            lines.append(StoryLine(instant, _NOTHING, f"{workflow_id} decides nothing"))
         elif kind in CLOSE_STATUS:
             if of_answer and not decided:
                 del lines[place]
@@ -190,7 +276,7 @@ def _lines_of(execution: Execution, events: list[Event]) -> list[StoryLine]:
 
 
 def _closing(workflow_id: str, kind: str, attributes: Attributes) -> str:
-    result = _result(attributes) or f": {_reason(attributes)}"
+    result = _value(attributes.get("result")) or f": {_reason(attributes)}"
     return f"{workflow_id} {_CLOSING[CLOSE_STATUS[kind]]}{result}".removesuffix(": ")
 
 
@@ -204,7 +290,7 @@ def _worker(attributes: Attributes) -> str:
     return identity if 0 < len(identity) <= _LONGEST_IDENTITY else "a worker"
 
 
-def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
+def _happened(phrase: str, execution: WorkflowExecution, attributes: Attributes) -> str:
     return phrase.format_map(
         {
             **attributes,
@@ -212,12 +298,14 @@ def _happened(phrase: str, execution: Execution, attributes: Attributes) -> str:
             "scheduled": _scheduled(execution, attributes) if "{scheduled}" in phrase else "",
             "worker": _worker(attributes),
             "reason": _reason(attributes),
-            "result": _result(attributes),
+            "result": _value(attributes.get("result")),
+            "value": _value(attributes.get("input")),
+            "arguments": _arguments(attributes.get("input")),
         }
     )
 
 
-def _scheduled(execution: Execution, attributes: Attributes) -> str:
+def _scheduled(execution: WorkflowExecution, attributes: Attributes) -> str:
     event_id = attributes["scheduledEventId"]
     member = "id" if execution.event_type(event_id).startswith("Lambda") else "activityId"
     return str(execution.member(event_id, member))
@@ -227,14 +315,26 @@ def _reason(attributes: Attributes) -> str:
     return str(attributes.get("reason") or attributes.get("timeoutType") or "")
 
 
-def _result(attributes: Attributes) -> str:
-    result = attributes.get("result")
-    if not result:
+def _value(text: str | None) -> str:
+    """Return a value after a sign of equality; nothing if there is none."""
+    if not text:
         return ""
     try:
-        return f" = {json.loads(result)!r}"
+        return f" = {json.loads(text)!r}"
     except ValueError:
-        return f" = {result}"
+        return f" = {text}"
+
+
+def _arguments(text: str | None) -> str:
+    """Return the input of an execution: the arguments that flowy has encoded, or text."""
+    if not text:
+        return ""
+    try:
+        args, kwargs = json.loads(text)
+        shown = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    except (ValueError, TypeError, AttributeError):
+        return f" with {text}"
+    return f" with {', '.join(shown)}" if shown else ""
 
 
 _LONGEST_IDENTITY = 40
@@ -262,8 +362,11 @@ _DECIDED = {
 """What a decision is called, by the event that it leads to; formatted with its attributes."""
 
 _HAPPENED = {
-    "WorkflowExecutionStarted": (_DECISION, "{execution} starts"),
-    "WorkflowExecutionSignaled": (_TURNING_POINT, "{execution} receives the signal {signalName}"),
+    "WorkflowExecutionStarted": (_DECISION, "{execution} starts{arguments}"),
+    "WorkflowExecutionSignaled": (
+        _TURNING_POINT,
+        "{execution} receives the signal {signalName}{value}",
+    ),
     "WorkflowExecutionCancelRequested": (
         _TURNING_POINT,
         "the cancellation of {execution} is requested",
@@ -279,3 +382,14 @@ _HAPPENED = {
     "LambdaFunctionFailed": (_TURNING_POINT, "{scheduled} fails: {reason}"),
 }
 """The weight of an event and its words; `_happened` lists what they are formatted with."""
+
+_PHRASES = {
+    word
+    for phrase in (
+        *_CLOSING.values(),
+        *_DECIDED.values(),
+        *(words for _, words in _HAPPENED.values()),
+    )
+    for word in _WORD.findall(re.sub(r"{\w+}", "", phrase.lower()))
+} | {"decides", "nothing", "worker", "decider"}
+"""The words of all lines, which tell nothing about one of them."""

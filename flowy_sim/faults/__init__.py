@@ -116,7 +116,7 @@ BY_NAME: dict[str, type[InjectedFault]] = {
 }
 """The faults that need no arguments, by their names on the command line: ``worker-dies``."""
 
-KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, Signal)
+KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, GradualDeploy, Signal)
 """All faults that are ready to use."""
 
 __all__ = [

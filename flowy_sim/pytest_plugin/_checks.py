@@ -96,7 +96,7 @@ def unused_stubs(item: pytest.Item, *, misnamed: bool = False) -> str:
     observed = item.stash.get(OBSERVED, None)
     if observed is not None:
         return "\n".join(observed.uses.unused(misnamed=misnamed))
-    from flowy_sim.testing._stub_usage import StubUsage
+    from flowy_sim.testing._coverage import StubUsage
 
     runner = item.stash.get(RUN_BY, None)
     uses = StubUsage()

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from random import getstate, setstate
 from typing import Any
 
+from hypothesis import note
 from hypothesis import strategies as st
 
 from flowy._client import Execution
@@ -15,7 +16,9 @@ from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.payloads import PLAIN
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._events.history import Event
+from flowy_sim.explore._story import RunStory
 from flowy_sim.faults import EVERYDAY, InjectedFault, Signal
 from flowy_sim.faults._fault import checked_faults
 from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
@@ -71,7 +74,7 @@ def decisions(
 
 
 def _decision(kind: str, /, **members: st.SearchStrategy[Any]) -> st.SearchStrategy[Decision]:
-    attributes = f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
+    attributes = decision_attributes_key(kind)
     return st.fixed_dictionaries(members).map(
         lambda drawn: {"decisionType": kind, attributes: drawn}
     )
@@ -234,7 +237,12 @@ def _histories(
     drawn = draw(st.lists(st.tuples(st.integers(0, _CHOICES), st.integers(1, 3)), max_size=6))
     simulation = Simulation(schedule=DrawnSchedule(dict(drawn)))
     arriving = [] if workflow is None else draw(_signals(workflow))
-    runner = Runner(simulation, faults=(*faults, *arriving))
+    story = RunStory()
+    runner: Runner = Runner(
+        simulation,
+        faults=(*faults, *arriving),
+        on_fault=lambda words: story.add_accident(runner, words),
+    )
     given: tuple[Any, ...] = ()
     named: dict[str, Any] = {}
     if workflow is None:
@@ -247,8 +255,11 @@ def _histories(
         known = activities_in(module_of(workflow))
         DefaultStubs(families([workflow]), known).add_to(runner.stubs)
     with _undisturbed():
-        execution = runner.start(workflow, *given, **named)
-        events = list(finish(runner, execution, end).history)
+        try:
+            execution = runner.start(workflow, *given, **named)
+            events = list(finish(runner, execution, end).history)
+        finally:
+            tell(story, runner)
     if not to_decide:
         return events
     answered = [
@@ -256,7 +267,31 @@ def _histories(
         for event in events
         if event["eventType"] == "DecisionTaskCompleted"
     ]
-    return events[: draw(st.sampled_from(answered))]
+    length = draw(st.sampled_from(answered))
+    note(f"The decider knows the first {length} of {len(events)} events.")
+    return events[:length]
+
+
+class _ToldStory:
+    """A story that is written down only if Hypothesis shows it."""
+
+    def __init__(self, story: RunStory) -> None:
+        self._story = story
+
+    def __repr__(self) -> str:
+        lines = self._story.lines(AssertionError(), full=True)
+        return "\n".join(["What happened:", *lines])
+
+
+def tell(story: RunStory, runner: Runner) -> None:
+    """Let Hypothesis show a story, up to now, if the test fails.
+
+    Args:
+        story: the story.
+        runner: the runner of the run that it is about.
+    """
+    story.update(runner)
+    note(_ToldStory(story))
 
 
 @contextmanager

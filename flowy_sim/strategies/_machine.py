@@ -45,8 +45,9 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
 from flowy_sim._events.waits import times_out_at
 from flowy_sim._simulation.clock import parse_instant
+from flowy_sim.explore._story import RunStory
 from flowy_sim.faults import EVERYDAY, InjectedFault
-from flowy_sim.strategies._histories import finish, values_of_signals
+from flowy_sim.strategies._histories import finish, tell, values_of_signals
 from flowy_sim.strategies._workflows import inputs, is_workflow
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs
@@ -115,11 +116,14 @@ class WorkflowMachine(RuleBasedStateMachine):
                 "decorated with @workflow: workflow = Order"
             )
         self._schedule = SteeredSchedule(self.faults)
-        self.runner = Runner(
+        self._story = RunStory()
+        self.runner: Runner = Runner(
             Simulation(schedule=self._schedule, **self.simulation_options),
             activities=self.activities,
             faults=self.faults,
             most_faults=self.most_faults,
+            on_turn=lambda: self._story.update(self.runner),
+            on_fault=lambda words: self._story.add_accident(self.runner, words),
         )
         self._executions: list[Execution] = []
         self._inputs = values_of_signals(self.workflow)
@@ -210,6 +214,7 @@ class WorkflowMachine(RuleBasedStateMachine):
                     self.ended(self._finished(execution))
                 check(self.runner.simulation.engine())
         finally:
+            tell(self._story, self.runner)
             logging.getLogger("flowy").setLevel(self._logs)
 
     def _finished(self, execution: Execution) -> Run:

@@ -19,7 +19,8 @@ from flowy.replay import replay
 from flowy.workflow import Workflow
 from flowy_sim._events.history import Event, History
 from flowy_sim._events.schema import attributes_of
-from flowy_sim.testing._loop_replay import PollingCode, replay_loop
+from flowy_sim.testing._loop_replay import replay_loop
+from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._recorded_decisions import Tolerance
 
 
@@ -47,10 +48,15 @@ def save(path: Path, events: Sequence[Event], execution: Execution = UNKNOWN) ->
     Raises:
         OSError: the file cannot be written.
     """
+    path.write_text(written(events, execution), encoding="utf-8")
+
+
+def written(events: Sequence[Event], execution: Execution = UNKNOWN) -> str:
+    """Return a history as `save` writes it."""
     ids = {"workflowId": execution.workflow_id, "runId": execution.run_id}
     known = {} if execution == UNKNOWN else ids
     text = json.dumps({**known, "events": events}, default=iso, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    return f"{text}\n"
 
 
 def load(path: Path) -> LoadedHistory:
@@ -70,7 +76,7 @@ def load(path: Path) -> LoadedHistory:
     try:
         documents = list(_documents(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise HistoryError(f"{path} cannot be read: {error}") from error
+        raise HistoryError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
     except ValueError as error:
         raise HistoryError(f"{path} is not JSON: {error}") from error
     return collect(str(path), documents)
@@ -288,7 +294,8 @@ def replay_with(
     __tracebackhide__ = True
     type_of(events)
     if not replay_loop(loop, events, execution, tolerance):
-        raise HistoryError(f"{loop!r} does not replay this history: it polls for no decision task")
+        name = getattr(loop, "__qualname__", repr(loop))
+        raise HistoryError(f"{name} cannot replay this history: it polls for no decision task")
 
 
 class ReplayingDeciders(SuspendedExecutions):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from flowy._determinism.causes import Reason
 from flowy_sim._clients.in_process import Reply
-from flowy_sim._engine.model import service_model
+from flowy_sim._engine.model import decision_attributes_key, decision_members
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import EVENTS, attributes_of
 
@@ -119,7 +119,9 @@ def is_same(there: Decided, here: Decided, ignore: Collection[str]) -> bool:
 def _different(there: Decided, here: Decided, ignore: Collection[str]) -> list[str]:
     """Return the members in which two decisions of one type differ."""
     return [
-        name for name in sorted(_members(there.type) - set(ignore)) if not _equal(name, there, here)
+        name
+        for name in sorted(decision_members(there.type) - set(ignore))
+        if not _equal(name, there, here)
     ]
 
 
@@ -134,8 +136,7 @@ def _equal(name: str, there: Decided, here: Decided) -> bool:
 
 def sent_decision(decision: Reply) -> Decided:
     kind = decision["decisionType"]
-    member = f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
-    return Decided(0, kind, decision.get(member) or {})
+    return Decided(0, kind, decision.get(decision_attributes_key(kind)) or {})
 
 
 def recorded_tasks(events: Sequence[Event]) -> Iterator[RecordedTask]:
@@ -167,7 +168,7 @@ def _recorded(events: Sequence[Event], completed_id: int) -> Iterator[Decided]:
             continue  # It reports later what became of another decision.
         known = {
             name: attributes[name]
-            for name in sorted(_members(schema.decision))
+            for name in sorted(decision_members(schema.decision))
             if name in attributes
         }
         if event["eventType"] == "WorkflowExecutionContinuedAsNew":
@@ -176,11 +177,6 @@ def _recorded(events: Sequence[Event], completed_id: int) -> Iterator[Decided]:
 
 
 @cache
-def _members(decision: str) -> frozenset[str]:
-    return frozenset(service_model().shape_for(f"{decision}DecisionAttributes").members)
-
-
-@cache
 def _all_members() -> frozenset[str]:
     decisions = {schema.decision for schema in EVENTS.values() if schema.decision}
-    return frozenset().union(*map(_members, decisions))
+    return frozenset().union(*map(decision_members, decisions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -89,13 +90,13 @@ class Registry:
         types = (*self.activities, *self.workflows)
         self.names = frozenset([name for name, _ in types] + [each.declared.name for each in used])
 
-    @property
+    @cached_property
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows, by their types and by the options of proxies."""
         own = {k: cls for k, cls in self.workflows.items() if (CHILD, k) not in self._only_named}
         return _unique([*_lists(own, self._children), *self._stub_lists(CHILD)])
 
-    @property
+    @cached_property
     def activity_lists(self) -> list[str]:
         """The task lists of the activities, by their types and by the options of proxies."""
         own = {
@@ -196,7 +197,7 @@ class Registry:
             assert isinstance(declared, ActivityType)
             if stub.cls is None and key not in self.activities and key not in called:
                 self._only_named[ACTIVITY, key] = declared
-            self.activities[key] = stubbed_activity(stub_dispatch, stub, declared)
+            self.activities[key] = stubbed_activity(stub.cls, declared)
         for key, stub in stub_dispatch.stubs.all(CHILD).items():
             started = self._workflow_type(key) if stub.cls is None else stub.cls.flowy_type
             assert isinstance(started, WorkflowType)

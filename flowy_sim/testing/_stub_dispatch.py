@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from flowy.payloads import Payloads
 from flowy.workflow import WorkflowType
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._events.schema import TIMEOUTS, attributes_of
 from flowy_sim._simulation.stub_answers import (
@@ -193,7 +195,8 @@ class StubDispatch:
         kind = _KINDS.get(decision["decisionType"])
         if kind is None:
             return decision
-        call = decision[_attributes_member(decision)]
+        member = decision_attributes_key(decision["decisionType"])
+        call = decision[member]
         named = call["workflowType" if kind == CHILD else "activityType"]
         label = f"{named['name']} {named['version']}"
         self.called[f"child {label}" if kind == CHILD else label] = None
@@ -212,7 +215,7 @@ class StubDispatch:
                 self._untaken.add((run_id, call["activityId"]))
                 return decision
             untaken = {**call, "taskList": {"name": UNTAKEN_LIST}}
-            return {**decision, _attributes_member(decision): untaken}
+            return {**decision, member: untaken}
         key = ("", call["workflowId"]) if kind == CHILD else (run_id, call["activityId"])
         if stub.changes:
             self.answered.append(key)
@@ -322,6 +325,10 @@ class StubDispatch:
         return limits_before_start(settings)
 
 
+TAKES_TURNS: ContextVar[StubDispatch] = ContextVar("takes turns")
+"""The stub dispatch of the runner that takes turns in this thread."""
+
+
 class ChildOutcome(NamedTuple):
     """The outcome of a stubbed child workflow.
 
@@ -337,12 +344,6 @@ class ChildOutcome(NamedTuple):
 
 
 _KINDS = {"ScheduleActivityTask": ACTIVITY, "StartChildWorkflowExecution": CHILD}
-
-
-def _attributes_member(decision: Reply) -> str:
-    """Return the name of the member with the attributes of a decision."""
-    kind = decision["decisionType"]
-    return f"{kind[0].lower()}{kind[1:]}DecisionAttributes"
 
 
 def _default_member(member: str) -> str:

@@ -9,24 +9,29 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
 
 from flowy.activity import Activity, ActivityType
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._engine.lambda_functions import LambdaFunction
-from flowy_sim._simulation.stub_answers import FUNCTION
+from flowy_sim._simulation.stub_answers import ACTIVITY, FUNCTION
 from flowy_sim._simulation.stubs import Stub, UnexpectedCallError
-from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._stub_dispatch import TAKES_TURNS, StubDispatch
 
 _NEVER_SENT = "a signal that is never sent"
 """A child that never closes waits for it."""
 
 
 class StubbedActivity(Activity):
-    """An activity that gives the answers of a stub."""
+    """An activity that gives the answers of its stub in the runner that takes turns.
 
-    stub: ClassVar[Stub]
-    stub_dispatch: ClassVar[StubDispatch]
+    Attributes:
+        original: the class that is stubbed; None if only its name is known.
+        every: the seconds between two heartbeats that a worker sends on its own; None for none.
+    """
+
+    original: ClassVar[Any]
     every: ClassVar[float | None]
 
 
@@ -66,16 +71,35 @@ class StubbedLambda(LambdaFunction):
         return answer.function(payload)
 
 
-def stubbed_activity(
-    stub_dispatch: StubDispatch, stub: Stub, declared: ActivityType
-) -> type[StubbedActivity]:
+def stubbed_activity(original: Any, declared: ActivityType) -> type[StubbedActivity]:
     """Return an activity class that gives the answers of a stub.
 
     Args:
-        stub_dispatch: chooses the answers.
-        stub: the stub.
+        original: the class that is stubbed; None if only its name is known.
         declared: the type to register.
     """
+    if original is None:
+        return _stubbed_activity(None, declared)
+    # A class of each stub and run would be slow to make, and garbage that refers to itself.
+    made = _MADE.get(original)
+    if made is None or made[:2] != (declared, original.run):
+        stubbed = _stubbed_activity(original, declared)
+        _MADE[original] = made = _StubbedLike(declared, original.run, stubbed)
+    return made.stubbed
+
+
+class _StubbedLike(NamedTuple):
+    """A stubbed activity, and what it was made from."""
+
+    declared: ActivityType
+    run: Callable[..., Any]
+    stubbed: type[StubbedActivity]
+
+
+_MADE: WeakKeyDictionary[type[Any], _StubbedLike] = WeakKeyDictionary()
+
+
+def _stubbed_activity(original: Any, declared: ActivityType) -> type[StubbedActivity]:
     every = declared.automatic_heartbeat
     if every is not None:  # While an answer is held, delayed calls send the heartbeats.
         declared = replace(declared, automatic_heartbeat=None)
@@ -84,10 +108,9 @@ def stubbed_activity(
         (StubbedActivity,),
         {
             "flowy_type": declared,
-            "stub": stub,
-            "stub_dispatch": stub_dispatch,
+            "original": original,
             "every": every,
-            "run": _run_like(None if stub.cls is None else stub.cls.run),
+            "run": _run_like(None if original is None else original.run),
         },
     )
 
@@ -110,7 +133,10 @@ def _run_like(original: Callable[..., Any] | None) -> Callable[..., Any]:
 
     def run(self: StubbedActivity, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        answer = self.stub_dispatch.answer(self.stub, self.every, self.context, args, kwargs)
+        stub_dispatch, declared = TAKES_TURNS.get(), self.flowy_type
+        stub = stub_dispatch.stubs.find(ACTIVITY, declared.name, declared.version)
+        assert stub is not None
+        answer = stub_dispatch.answer(stub, self.every, self.context, args, kwargs)
         return answer.function(*args, **kwargs)
 
     if original is not None:

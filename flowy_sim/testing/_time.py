@@ -24,7 +24,7 @@ from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._stub_dispatch import StubDispatch
+from flowy_sim.testing._stub_dispatch import TAKES_TURNS, StubDispatch
 
 _LONGEST_RESCHEDULING = 24 * 3600 * 1000
 _LEAST_RESCHEDULED = 2
@@ -91,6 +91,7 @@ class TurnLoop:
     ) -> None:
         self._scheduler = scheduler
         self._simulation = scheduler.simulation
+        self._engine = scheduler.simulation.engine()
         self._clock = scheduler.simulation.clock
         self._stub_dispatch = stub_dispatch
         self._event_feed = event_feed
@@ -134,8 +135,14 @@ class TurnLoop:
 
         None if nothing will happen until a worker takes a turn.
         """
-        instants = self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
-        return min((instant for instant in instants if instant is not None), default=None)
+        calls, happens = self._next_instants()
+        if calls is None or happens is None:
+            return happens if calls is None else calls
+        return min(calls, happens)
+
+    def _next_instants(self) -> tuple[int | None, int | None]:
+        """Return when the next delayed call is due, and when the next effect is."""
+        return self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
 
     def skip_time(self) -> bool:
         """Skip time until the next effect or delayed call is due, and let it happen.
@@ -164,13 +171,13 @@ class TurnLoop:
         Returns:
             Whether something did; then time has been skipped.
         """
-        instant = self.next_instant()
-        if instant is None or instant - 1 < self._clock.milliseconds:
+        calls, happens = self._next_instants()
+        instants = [instant for instant in (calls, happens) if instant is not None]
+        if not instants or (instant := min(instants)) - 1 < self._clock.milliseconds:
             return False
         delayed_calls = self._scheduler.delayed_calls
-        both = delayed_calls.next_instant() == instant == self._simulation.next_instant()
         struck = self._scheduler.fault_injector.just_before(lambda: self._advance_to(instant - 1))
-        if both and self._scheduler.choose("which is first", 2):
+        if calls == happens and self._scheduler.choose("which is first", 2):
             self._advance_to(instant - 1)
             delayed_calls.run_due(instant)
             struck = True
@@ -222,8 +229,7 @@ class TurnLoop:
             StuckError: nothing will, except that the execution times out, and it must not.
         """
         __tracebackhide__ = True
-        calls = self._scheduler.delayed_calls.next_instant()
-        happens = self._simulation.next_instant()
+        calls, happens = self._next_instants()
         if calls is None:
             self._check_not_rescheduling(execution)
         if calls is None and (happens is None or happens >= self._times_out(execution)):
@@ -252,6 +258,8 @@ class TurnLoop:
         found = [wait for each in (run, *others) for wait in waits_of(each, workers)]
         if not any(wait.ends for wait in found):
             message = explain(run, others[:_MOST_EXPLAINED], workers, self._clock.now)
+            advice = self._scheduler.worker_client.advice()
+            message = f"{message}\n{advice}" if advice else message
             raise StuckError(message, replace(run, awaited=signals_of(waits_of(run, workers))))
 
     def _check_not_rescheduling(self, execution: Execution) -> None:
@@ -306,7 +314,7 @@ class TurnLoop:
         return found.started_at + 1000 * run_seconds(found.started("executionStartToCloseTimeout"))
 
     def _is_open(self, execution: Execution) -> bool:
-        found = self._simulation.engine().executions.get(execution.run_id)
+        found = self._engine.executions.get(execution.run_id)
         return found is not None and found.is_open
 
     @contextmanager
@@ -319,6 +327,7 @@ class TurnLoop:
         threads = self._simulation.threads
         before, threads.runner = threads.runner, threading.current_thread()
         _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
+        takes_turns = TAKES_TURNS.set(self._stub_dispatch)
         frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
         try:
             with self._scheduler.worker_pools.loop_environment(), frozen as follow:
@@ -328,6 +337,7 @@ class TurnLoop:
             self._is_active = False
             threads.runner = before
             _AT_CHECKPOINTS.pop()
+            TAKES_TURNS.reset(takes_turns)
 
 
 @contextmanager

@@ -277,6 +277,18 @@ class WorkerClient(Client):
         assert self.loop is not None
         self.loop.adopt(loop)
 
+    def adopt_thread(self, thread: threading.Thread) -> None:
+        """Let a thread that the poll loop starts sleep in simulated time."""
+        self._simulation.threads.adopt(thread)
+
+    def advice(self) -> str:
+        """Return what to do about loops that poll in another domain or region; may be empty."""
+        domains = sorted({place.domain for place in self._elsewhere if not place.region})
+        regions = sorted({place.region for place in self._elsewhere if place.region})
+        if regions:
+            return advice_on_region(self._region, regions[0])
+        return advice_on_domain(self._domain, domains[0]) if domains else ""
+
     def choose(self, kind: str, count: int) -> int:
         """Let the simulation's schedule choose one of several possibilities."""
         return self._simulation.schedule.choose(kind, count)
@@ -366,10 +378,10 @@ class WorkerClient(Client):
         return reply
 
     def _polled_list(self, operation: str, arguments: Reply, region: str) -> PolledList:
+        if region == self._region and arguments["domain"] == self._domain:
+            return operation, arguments["taskList"]["name"]
         other = "" if region == self._region else region
         place, name = _Elsewhere(other, arguments["domain"]), arguments["taskList"]["name"]
-        if place == ("", self._domain):
-            return operation, name
         self._elsewhere[place] = None
         return operation, place.named(name)
 
@@ -408,9 +420,10 @@ class WorkerClient(Client):
 
 def _is_poll(operation: str, arguments: Reply) -> bool:
     """Return whether a call polls for a task; wrong arguments are left to the service."""
+    if operation not in POLLS or "nextPageToken" in arguments or "domain" not in arguments:
+        return False
     task_list = arguments.get("taskList")
-    is_whole = "domain" in arguments and isinstance(task_list, dict) and "name" in task_list
-    return operation in POLLS and "nextPageToken" not in arguments and is_whole
+    return isinstance(task_list, dict) and "name" in task_list
 
 
 class _Elsewhere(NamedTuple):
@@ -428,3 +441,20 @@ class _Elsewhere(NamedTuple):
         """Return what a task list of that name is called."""
         where = f" in {self.region}" if self.region else ""
         return f"{name} of the domain {self.domain}{where}"
+
+
+def advice_on_region(own: str, other: str) -> str:
+    """Return how to run everything in the region that the code calls."""
+    return (
+        f"everything else runs in the region {own!r}; to run it in that of the code, use "
+        f"@pytest.mark.swf(region={other!r}) or Simulation(region={other!r}), or set "
+        f"AWS_DEFAULT_REGION={other}"
+    )
+
+
+def advice_on_domain(own: str, other: str) -> str:
+    """Return how to run everything in the domain that the code names."""
+    return (
+        f"everything else runs in the domain {own!r}; to run it in that of the code, use "
+        f"@pytest.mark.swf(domain={other!r}), Runner(domain={other!r}) or --domain {other}"
+    )

@@ -23,10 +23,9 @@ from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL
 from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
-from flowy_sim.testing._async_loops import AsyncLoops
 from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._histories import ReplayingDeciders
-from flowy_sim.testing._loop_pool import LoopPool
+from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
 from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._registry import Registry
 from flowy_sim.testing._worker_client import WorkerClient

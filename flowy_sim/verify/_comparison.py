@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowy_sim._events.schema import attributes_key
+from flowy_sim._engine.model import event_attributes_key
 from flowy_sim.verify._instants import LATENESS
 from flowy_sim.verify._recording import Event, Recording, milliseconds
 
@@ -22,7 +22,7 @@ class EventDifference:
     """The first difference between a recorded history and the simulation's.
 
     Attributes:
-        event_id: the id of the event.
+        event_id: the ID of the event.
         event_type: its recorded type.
         field: what differs: a dotted member of its attributes, ``eventType``,
             ``eventTimestamp``, or a call, or a member of its reply.
@@ -45,10 +45,10 @@ class EventDifference:
 
 
 class RunIds:
-    """The simulation's run ids for the recorded ones.
+    """The simulation's run IDs for the recorded ones.
 
     Args:
-        kept: whether the source kept the recorded run ids.
+        kept: whether the source kept the recorded run IDs.
     """
 
     def __init__(self, kept: bool) -> None:
@@ -57,7 +57,7 @@ class RunIds:
         self._recorded: dict[str, str] = {}
 
     def bind(self, recorded: str, simulated: str) -> bool:
-        """Map two run ids to each other; return whether that agrees with what was bound before."""
+        """Map two run IDs to each other; return whether that agrees with what was bound before."""
         if recorded == simulated:
             # A decision has named a run that the simulation did not know.
             return True
@@ -71,7 +71,7 @@ class RunIds:
         return True
 
     def simulated(self, recorded: str | None) -> str | None:
-        """Return the simulation's run id for a recorded one; None if there is none yet."""
+        """Return the simulation's run ID for a recorded one; None if there is none yet."""
         return None if recorded is None else self._simulated.get(recorded)
 
 
@@ -96,7 +96,7 @@ class Comparison:
 
         Args:
             event: the recorded event.
-            got: the simulation's event of the same id, as it is on the wire.
+            got: the simulation's event of the same ID, as it is on the wire.
             shift: how much later than recorded it was made to happen, in milliseconds.
         """
         for field, recorded, simulated in self._differences(event, got, shift):
@@ -109,7 +109,7 @@ class Comparison:
         if got["eventType"] != event.type:
             yield "eventType", event.type, got["eventType"]
             return
-        attributes = dict(got.get(attributes_key(event.type), {}))
+        attributes = dict(got.get(event_attributes_key(event.type), {}))
         if event.type == "DecisionTaskScheduled" and self._before_waiting_was_written:
             attributes.pop("scheduleToStartTimeout", None)
         yield from self._members("", event.attributes, attributes)

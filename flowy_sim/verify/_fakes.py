@@ -198,7 +198,7 @@ class FakeExecutions:
             if run_id is None:
                 yield self._appearance(at, answer.id - 1, receiver)
             else:
-                # A receiver that is named by its run id must exist before.
+                # A receiver that is named by its run ID must exist before.
                 decided_id = initiated.link("decisionTaskCompletedEventId")
                 yield self._appearance(self._plan.at(initiated), decided_id - 1, receiver)
         elif answer["cause"] == "UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION":
@@ -211,13 +211,13 @@ class FakeExecutions:
         return Action(at, after, partial(self._appear, other))
 
     def _make_room(self, workflow_id: str) -> None:
-        """Close the fake with a workflow id, because a child is about to use it."""
+        """Close the fake with a workflow ID, because a child is about to use it."""
         current = self._simulation.open_run(workflow_id)
         if current in self._simulation.fakes:
             self._simulation.terminate(workflow_id, self._parent_policy)
 
     def _occupy(self, at: int, workflow_id: str) -> None:
-        """Keep a workflow id in use: by the execution that is needed next, if there is one."""
+        """Keep a workflow ID in use: by the execution that is needed next, if there is one."""
         if self._simulation.open_run(workflow_id) is None:
             needed = sorted(self._needed.get(workflow_id, ()))
             children = [child.other for child in self._children.get(workflow_id, ())]

@@ -256,7 +256,7 @@ class RecordedLatency(Latency):
         Args:
             kind: the kind of the effect, such as ``child start``.
             workflow_id: the execution whose event is the cause.
-            event_id: the id of that event.
+            event_id: the ID of that event.
             instant: when the effect happens, in milliseconds.
         """
         self._arranged.setdefault((kind, workflow_id, event_id), []).append(instant)
@@ -266,7 +266,7 @@ class RecordedLatency(Latency):
         return (max(0, self._instant(kind, workflow_id, event_id, due) - due),)
 
     def _instant(self, kind: str, workflow_id: str, event_id: int, due: int) -> int:
-        # The run before, or a parent, may have the same workflow id and an event of the same id.
+        # The run before, or a parent, may have the same workflow ID and an event of the same id.
         arranged = self._arranged.get((kind, workflow_id, event_id))
         if arranged:
             return arranged.pop()
@@ -283,7 +283,7 @@ class RecordedLatency(Latency):
 
 
 def _causes(recording: Recording, event: Event) -> Iterator[int]:
-    """Yield the ids of the events that caused the effect that wrote this event."""
+    """Yield the IDs of the events that caused the effect that wrote this event."""
     match event.type:
         case "WorkflowExecutionTimedOut":
             yield 1

@@ -16,15 +16,15 @@ from flowy_sim.verify._recording import Event
 from flowy_sim.verify._simulation import LONGEST, SimulatedDomain
 from flowy_sim.verify._steps import decision
 
-#: The id of the first event that the first decisions of an execution write.
+#: The ID of the first event that the first decisions of an execution write.
 FIRST_DECIDED = 5
 
-#: A bound on the ids of events in other histories, so that no damaged id makes a fake huge.
+#: A bound on the IDs of events in other histories, so that no damaged id makes a fake huge.
 _MOST_EVENTS = 25_000
 
 
 class OtherExecution(NamedTuple):
-    """Another execution, as recorded; without a run id if the source did not keep run ids."""
+    """Another execution, as recorded; without a run ID if the source did not keep run IDs."""
 
     workflow_id: str
     run_id: str | None
@@ -35,7 +35,7 @@ class Action(NamedTuple):
 
     Attributes:
         at: when to perform it, in milliseconds.
-        after: the id of an event of the history; the action comes after it.
+        after: the ID of an event of the history; the action comes after it.
         perform: performs it.
     """
 
@@ -89,7 +89,7 @@ class Senders:
 
         Args:
             sender: the execution.
-            more: further decisions, by the ids of the events that they write.
+            more: further decisions, by the IDs of the events that they write.
         """
         decisions = dict(more or {})
         for initiated_id, event in self._sent.get(sender, {}).items():
@@ -150,7 +150,7 @@ class FakeChild:
         """Yield the actions of the child.
 
         Args:
-            siblings: all children with its workflow id; one of them is open at a time.
+            siblings: all children with its workflow ID; one of them is open at a time.
         """
         followed = [child.starts for child in siblings if child.starts > self.starts]
         closes_at = min([self._closes_at, *followed]) - 1
@@ -170,7 +170,7 @@ class FakeChild:
         for request, answer in self._requests(failed=False):
             yield self._shows(request, answer)
         for event in self._plan.recording.events[self._initiated.id : self._started.id]:
-            # Another child of its workflow id found it running.
+            # Another child of its workflow ID found it running.
             if (
                 event.type == "StartChildWorkflowExecutionFailed"
                 and event["workflowId"] == self._workflow_id
@@ -212,7 +212,7 @@ class FakeChild:
     def _shows(self, request: Event, answer: Event) -> int:
         """Return an instant at which the receiver of a request exists.
 
-        If the request names a run id, the receiver existed when the request was sent.
+        If the request names a run ID, the receiver existed when the request was sent.
         """
         named = request["runId"] is not None
         return self._plan.at(request) if named else self._plan.at(answer) - 1

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flowy_sim._engine.model import service_model
-from flowy_sim._events.schema import attributes_key
+from flowy_sim._engine.model import event_attributes_key, service_model
 from flowy_sim.verify._shapes import (
     MalformedHistoryError,
     check_extras,
@@ -19,7 +18,7 @@ from flowy_sim.verify._shapes import (
     structures,
 )
 
-#: The workflow id of an execution whose history does not contain it.
+#: The workflow ID of an execution whose history does not contain it.
 UNKNOWN_WORKFLOW_ID = "verified-execution"
 
 
@@ -45,7 +44,7 @@ class Event:
         return self.attributes.get(member)
 
     def link(self, member: str) -> int:
-        """Return the id of another event; 0 if it is absent, because some sources drop zeros."""
+        """Return the ID of another event; 0 if it is absent, because some sources drop zeros."""
         return int(self.attributes.get(member) or 0)
 
 
@@ -55,7 +54,7 @@ class Lost:
 
     Attributes:
         zeros: whether event ids that are zero were dropped.
-        run_ids: whether run ids were replaced by other text.
+        run_ids: whether run IDs were replaced by other text.
     """
 
     zeros: bool = False
@@ -69,13 +68,13 @@ class Recording:
     Attributes:
         name: what to call it in a report.
         events: all events from event 1, without gaps.
-        workflow_id: the execution's workflow id, or `UNKNOWN_WORKFLOW_ID`.
-        run_id: the execution's run id, if it is known.
+        workflow_id: the execution's workflow ID, or `UNKNOWN_WORKFLOW_ID`.
+        run_id: the execution's run ID, if it is known.
         start: the StartWorkflowExecution request, if it was recorded.
-        decisions: the recorded RespondDecisionTaskCompleted requests, by the id of the
+        decisions: the recorded RespondDecisionTaskCompleted requests, by the ID of the
             DecisionTaskStarted event that each answered.
         polls: the recorded replies of PollForDecisionTask, by the same id.
-        heartbeats: the recorded heartbeats of each activity task, by the id of its
+        heartbeats: the recorded heartbeats of each activity task, by the ID of its
             ActivityTaskStarted event.
         type_defaults: the recorded defaults of types, by kind (``activity`` or ``workflow``) and
             ``name@version``.
@@ -94,7 +93,7 @@ class Recording:
     lost: Lost = Lost()
 
     def event(self, event_id: int) -> Event:
-        """Return the event with an id; an event without type and attributes if there is none."""
+        """Return the event with an ID; an event without type and attributes if there is none."""
         if 0 < event_id <= len(self.events):
             return self.events[event_id - 1]
         return Event(event_id, "", {}, None)
@@ -262,7 +261,7 @@ def _event(listed: Any) -> Event:
     shape = service_model().shape_for("HistoryEvent")
     check_shape(shape, listed, "An event", required=("eventId", "eventType"))
     event_id, event_type = listed["eventId"], listed["eventType"]
-    key = attributes_key(event_type)
+    key = event_attributes_key(event_type)
     modelled = shape.members.get(key)
     name = f"Event {event_id} ({event_type})"
     attributes = listed.get(key) or {}
@@ -280,7 +279,7 @@ def _event(listed: Any) -> Event:
 
 
 def _itself(events: Sequence[Event]) -> Mapping[str, str]:
-    """Return the execution's ids, as far as its history contains them.
+    """Return the execution's IDs, as far as its history contains them.
 
     It does if the execution sent itself a signal or request, or got one from the run before it.
     """

@@ -31,7 +31,7 @@ class Heartbeat:
 
     Attributes:
         at: when it is sent, in milliseconds.
-        started_id: the id of the ActivityTaskStarted event of its task.
+        started_id: the ID of the ActivityTaskStarted event of its task.
         details: its details; None if it has none.
         cancel_requested: the recorded reply; None if it was not recorded.
     """
@@ -318,7 +318,7 @@ def _no_task(event: Event, link: str) -> DifferenceFound:
     """Return the difference for an event whose link does not lead to a task."""
     recorded = event[link]
     if recorded is None:
-        return _difference(event, link, ABSENT, "the id of an event of a task")
+        return _difference(event, link, ABSENT, "the ID of an event of a task")
     return _difference(event, link, recorded, ABSENT)
 
 

@@ -41,7 +41,7 @@ def check_shape(shape: Any, value: Any, name: str, required: Sequence[str] = ())
     ):
         raise MalformedHistoryError(f"{name} is {value!r:.40}, which is not a {kind}.")
     if kind == "long" and not 0 <= value <= MOST_EVENTS:
-        raise MalformedHistoryError(f"{name} is {value!r:.40}, which is not the id of an event.")
+        raise MalformedHistoryError(f"{name} is {value!r:.40}, which is not the ID of an event.")
     if kind == "list":
         for element in value:
             if element is not None:
@@ -144,7 +144,7 @@ def _members(document: Mapping[str, Any], member: str) -> Iterator[tuple[str, An
     for name, inner in value.items():
         if member.startswith("recorded") and not (isinstance(name, int) or str(name).isdecimal()):
             raise MalformedHistoryError(
-                f"{member} has {name!r:.40}, which is not the id of an event."
+                f"{member} has {name!r:.40}, which is not the ID of an event."
             )
         yield f"{member}.{name}", inner
 

@@ -34,9 +34,9 @@ class SimulatedDomain:
     Attributes:
         latency: when the effects of the service happen.
         throttle: which decisions are refused because there were too many.
-        run_ids: the simulation's run ids for the recorded ones.
+        run_ids: the simulation's run IDs for the recorded ones.
         registrations: the types of the domain.
-        fakes: the run ids of the fakes that were started by a call.
+        fakes: the run IDs of the fakes that were started by a call.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class SimulatedDomain:
         Args:
             operation: PollForDecisionTask or PollForActivityTask.
             task_list: the list's name.
-            run_id: the run id of the execution whose task is wanted.
-            scheduled_id: the id of the event that scheduled it; 0 for any of the execution.
+            run_id: the run ID of the execution whose task is wanted.
+            scheduled_id: the ID of the event that scheduled it; 0 for any of the execution.
             request: further members of the request.
 
         Returns:
@@ -125,7 +125,7 @@ class SimulatedDomain:
             request["nextPageToken"] = page["nextPageToken"]
 
     def open_run(self, workflow_id: str) -> str | None:
-        """Return the run id of the open execution with a workflow id; None if there is none."""
+        """Return the run ID of the open execution with a workflow ID; None if there is none."""
         found = self.call(
             "ListOpenWorkflowExecutions",
             {"startTimeFilter": {"oldestDate": 0}, "executionFilter": {"workflowId": workflow_id}},
@@ -133,7 +133,7 @@ class SimulatedDomain:
         return found[0]["execution"]["runId"] if found else None
 
     def start_fake(self, workflow_id: str) -> str:
-        """Start a fake of an execution; return its run id."""
+        """Start a fake of an execution; return its run ID."""
         request = {
             "workflowId": workflow_id,
             "workflowType": FAKE_TYPE,
@@ -165,7 +165,7 @@ class SimulatedDomain:
             self.call("RespondDecisionTaskCompleted", answer)
 
     def terminate(self, workflow_id: str, child_policy: str = "ABANDON") -> None:
-        """Terminate the open execution with a workflow id, if there is one."""
+        """Terminate the open execution with a workflow ID, if there is one."""
         if self.open_run(workflow_id) is not None:
             request = {"workflowId": workflow_id, "childPolicy": child_policy}
             self.call("TerminateWorkflowExecution", request)
@@ -173,10 +173,10 @@ class SimulatedDomain:
     def continue_as_new(
         self, workflow_id: str, version: str | None = None, lasts: int = LONGEST
     ) -> None:
-        """Continue the open execution with a workflow id as new.
+        """Continue the open execution with a workflow ID as new.
 
         Args:
-            workflow_id: the workflow id.
+            workflow_id: the workflow ID.
             version: the version of its type to continue with; the current one by default.
             lasts: the executionStartToCloseTimeout of the new run, in seconds.
         """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from flowy_sim._engine.model import service_model
+from flowy_sim._engine.model import decision_attributes_key, decision_members
 from flowy_sim._events.schema import ENDS, EVENTS, STARTS
 from flowy_sim.verify._recording import Event, Recording
 
@@ -76,7 +75,7 @@ class Links:
         events: the events of a history.
 
     Attributes:
-        started: the events that start something, by the id of the event that opened it.
+        started: the events that start something, by the ID of the event that opened it.
         ended: the events that end something, by the same id.
     """
 
@@ -160,13 +159,14 @@ def decision_type(event: Event) -> str:
 
 def attributes_of(decision: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of a decision; empty if it has none."""
-    attributes: dict[str, Any] = decision.get(_attributes_key(str(decision["decisionType"])), {})
+    key = decision_attributes_key(str(decision["decisionType"]))
+    attributes: dict[str, Any] = decision.get(key, {})
     return attributes
 
 
 def decision(decision_type: str, **attributes: Any) -> dict[str, Any]:
     """Return a decision, as RespondDecisionTaskCompleted takes it."""
-    return {"decisionType": decision_type, _attributes_key(decision_type): attributes}
+    return {"decisionType": decision_type, decision_attributes_key(decision_type): attributes}
 
 
 def without_nulls(value: Any) -> Any:
@@ -180,7 +180,7 @@ def _decision(event: Event) -> dict[str, Any]:
     decided = decision_type(event)
     attributes = {
         member: event.attributes[member]
-        for member in _members(decided)
+        for member in decision_members(decided)
         if member in event.attributes
     }
     match event.type:
@@ -225,17 +225,8 @@ def undefined_setting(cause: str) -> str | None:
 
 def _settings(decision_type: str, cause: str) -> dict[str, Any]:
     """Return every setting except the one that is undefined according to the cause."""
-    members = _members(decision_type)
+    members = decision_members(decision_type)
     undefined = undefined_setting(cause)
     return {
         name: value for name, value in ANY_SETTINGS.items() if name in members and name != undefined
     }
-
-
-def _attributes_key(decision_type: str) -> str:
-    return f"{decision_type[0].lower()}{decision_type[1:]}DecisionAttributes"
-
-
-@cache
-def _members(decision_type: str) -> frozenset[str]:
-    return frozenset(service_model().shape_for(f"{decision_type}DecisionAttributes").members)

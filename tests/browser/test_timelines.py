@@ -13,7 +13,7 @@ import pytest
 from flowy_sim._report.page import ReportedRun
 from tests.support.browser import PHONE, Tabs, violations
 from tests.support.event_builder import History
-from tests.support.reported_runs import family, many, order, siblings, year
+from tests.support.reported_runs import family, many, order, siblings, timed, year
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -257,6 +257,15 @@ def test_a_row_opens_the_details_beside_the_page(show: Open) -> None:
     assert '["a parcel", {"kg": 2}]' in panel.inner_text()
     page.keyboard.press("Escape")
     assert panel.is_hidden()
+
+
+def test_the_details_show_what_the_table_tells_at_an_earlier_event(show: Open) -> None:
+    page = show(timed())
+    assert page.locator("#e3 a", has_text="the rest as in event 2").count() == 1
+    page.get_by_role("link", name="resize second").click()
+    panel = page.get_by_role("complementary", name="Event")
+    assert "activityId: second" in panel.inner_text()
+    assert "startToCloseTimeout: 60" in panel.inner_text()
 
 
 def test_long_payloads_are_whole_in_the_details(show: Open) -> None:

@@ -20,16 +20,16 @@ from hypothesis import given, settings
 from flowy._cli import cli as flowy_cli
 from flowy_sim import mock_swf
 from flowy_sim._events.spans import read
-from flowy_sim._report.event_table import pretty
+from flowy_sim._report.event_table import event_rows, pretty
 from flowy_sim._report.page import SCRIPTS, ReportedRun, asset, failed_first, page, svg
 from flowy_sim._report.picture import BAND_ROWS, Picture
 from flowy_sim.testing._histories import iso
 from tests.support.event_builder import History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
-from tests.support.reported_runs import many, order
+from tests.support.reported_runs import many, order, timed
 
 VOID = {"meta", "path", "line", "input"}
-OPTIONAL = {"p", "td", "th", "tr", "dt", "dd"}
+OPTIONAL = {"li", "p", "td", "th", "tr", "dt", "dd"}
 
 
 class Page(HTMLParser):
@@ -181,7 +181,19 @@ def test_rows_come_in_bands_and_paths_do_not_grow_with_rows() -> None:
 def test_ten_thousand_events_make_a_page_of_three_megabytes_at_most() -> None:
     events = many(3332)
     assert len(events) >= 9_999
-    assert len(page([ReportedRun(events)], "many").encode()) <= 3_072_000
+    assert len(page([ReportedRun(events)], "many").encode()) <= 3_000_000
+
+
+def test_what_several_events_have_in_common_is_told_once() -> None:
+    first, second = html(timed()).split("<tr id=")[2:]
+    assert "startToCloseTimeout: 60" in first
+    assert "startToCloseTimeout: 60" not in second
+    assert "<a href=#e2>the rest as in event 2</a>" in second
+
+
+def test_of_ten_thousand_events_each_shows_its_members_without_scripts() -> None:
+    rows, _ = event_rows(many(3332), read(many(3332)))
+    assert not any(row.is_cut for row in rows)
 
 
 def test_a_history_without_times_and_an_empty_one_are_shown_as_well() -> None:
@@ -209,7 +221,7 @@ def test_histories_become_one_page(invoke: Any, folder: Path) -> None:
     saved(folder, "fine.json", many(2))
     saved(folder, "bad.json", order().events)
     result = invoke("report", "fine.json", "bad.json", "-o", "all.html")
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, "Wrote all.html: 2 histories.\n")
     shown = Page(Path("all.html").read_text()).text
     assert shown.index("bad.json") < shown.index("fine.json")
 

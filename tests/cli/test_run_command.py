@@ -420,7 +420,7 @@ def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write, t
     assert "it waits for the signal 'paid', which has not been sent" in result.stdout
     assert re.search(r"^paid\? .* ◇  awaited$", result.stdout, re.MULTILINE)
     page = (tmp_path / "run.html").read_text("utf-8")
-    assert "<bdi>paid?</bdi><i>, awaited</i>" in page
+    assert "paid?<i>, awaited</i>" in page
     assert re.search(r'<text class="awaited" x="100.0%".*>◇</text>', page)
     assert "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS.\n" in result.stdout
     assert invoke("run", "shop:Order", "--signal", "paid=42@60").stdout.startswith("42\n")
@@ -450,10 +450,47 @@ def test_what_is_elsewhere_can_be_stubbed_and_a_run_without_it_says_so(invoke, w
     assert result.stdout.startswith("paid, sent\n")
     assert "1 h of simulated time passed" in result.stdout
 
+    assert result.stderr == ""
+
     failed = invoke("run", "lone:Lone", "--stub", "charge:1=error:no money")
     assert "charge 1 (charge-1) failed: no money" in failed.stdout
     late = invoke("run", "lone:Lone", "--stub", "charge:1=timeout", "--seed", "1")
     assert late.exit_code == 1
+
+
+def test_a_stub_that_answers_nothing_is_named(invoke, write):
+    write("lone.py", LONE)
+    stubs = ["--stub", 'charge:1=result:"a"', "--stub", 'ship:2=result:"b"']
+    result = invoke("run", "lone:Lone", *stubs, "--stub", 'shop:2=result:"c"')
+    assert result.stdout.startswith("ab\n")
+    nearest = "the nearest that was called is ship 2"
+    assert result.stderr == f"Warning: the stub of shop 2 was never used; {nearest}.\n"
+
+
+@pytest.mark.parametrize("option", ["--domain", "--region"])
+def test_options_for_a_service_are_refused_without_one(invoke, write, option):
+    write("lone.py", LONE)
+    refused = invoke("run", "lone:Lone", option, "shop")
+    assert refused.exit_code == 2
+    assert "--domain and --region are for a service; add --aws or" in refused.stderr
+
+
+def test_a_wrong_value_of_a_signal_is_reported_without_the_frames_of_libraries(invoke, write):
+    write(
+        "asks.py",
+        """
+        from flowy import Workflow, workflow
+
+        @workflow("asks", 1, "shop")
+        class Asks(Workflow):
+            def run(self) -> str:
+                return self.signal("answer", str).result()
+        """,
+    )
+    result = invoke("run", "asks:Asks", "--signal", "answer=7")
+    assert result.stdout.count("expected str, got 7") == 1
+    assert 'asks.py", line 7, in run' in result.stdout
+    assert "flowy/" not in result.stdout.replace(str(Path.cwd()), "")
 
 
 @pytest.mark.parametrize(

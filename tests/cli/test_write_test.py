@@ -191,6 +191,19 @@ def test_an_open_execution_is_refused(pytester: pytest.Pytester, orders: Any) ->
     assert not Path("test_order.py").exists()
 
 
+def test_a_history_of_another_workflow_is_refused(pytester: pytest.Pytester, orders: Any) -> None:
+    runner = Runner(Simulation())
+    payment_fails(runner)
+    run = runner(orders.Order, "o-7", 12)
+    save(pytester.path / "history.json", run.history)
+    path = "flowy.tutorial:ImageCategorization"
+    refused = write(path, "history.json", "-o", "test_order.py")
+    assert "history.json is a history of order 1, and flowy.tutorial:Image" in refused.stderr
+    missing = write(path, "missing.json", "-o", "test_order.py")
+    assert missing.stderr == "Error: missing.json cannot be read: No such file or directory.\n"
+    assert not Path("test_order.py").exists()
+
+
 @pytest.mark.parametrize("words", [("shop_orders:Order",), ("--decider=a:b", "c:d", "e.json")])
 def test_a_wrong_number_of_arguments_is_refused(words: tuple[str, ...], orders: Any) -> None:
     refused = write(*words, "-o", "test_order.py")

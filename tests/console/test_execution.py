@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
+from zipfile import ZipFile
 
 import pytest
 
@@ -138,3 +141,51 @@ def test_an_unknown_execution_is_an_error_in_the_words_of_the_service(
     status, _, body = browser.ask("GET", f"_console/{path}?workflow=nobody&run=x")
     assert status == 404
     assert b"Unknown execution: WorkflowExecution=[workflowId=nobody, runId=x]" in body
+
+
+def as_test(browser: Browser, workflow_id: str, **fields: str) -> tuple[int, dict[str, str], bytes]:
+    """Send the form that copies a run as a test."""
+    query = urlencode({"workflow": workflow_id}, errors="surrogatepass")
+    form = urlencode(fields).encode()
+    return browser.ask("POST", f"_console/test?{query}", form)
+
+
+def test_a_closed_run_is_copied_as_a_test_with_its_history(browser: Browser, shop: Shop) -> None:
+    shop.start("Order №7")
+    shop.decide(decision("CompleteWorkflowExecution", result="done"))
+    assert "Copy as test" in shown(browser, "Order №7").text
+    status, headers, body = as_test(browser, "Order №7", code="shop.orders:Order")
+    assert status == 200
+    assert headers["content-disposition"] == 'attachment; filename="test_order_7.zip"'
+    with ZipFile(BytesIO(body)) as archive:
+        assert archive.namelist() == ["test_order_7.py", "test_order_7.json"]
+        test = archive.read("test_order_7.py").decode()
+        history = json.loads(archive.read("test_order_7.json"))
+    assert "from shop.orders import Order" in test
+    assert "workflows=[Order]" in test
+    assert 'with_name("test_order_7.json")' in test
+    assert 'assert run.raw_result == "done"' in test
+    assert history["workflowId"] == "Order №7"
+    assert len(history["events"]) == 5
+    _, _, body = as_test(browser, "Order №7", code="shop:decide", polls="on")
+    with ZipFile(BytesIO(body)) as archive:
+        assert b"swf_run.loop(decide)" in archive.read("test_order_7.py")
+
+
+@pytest.mark.parametrize("code", ["", "shop", "shop:", "a:b\nimport os", "shop.orders:Order()"])
+def test_what_is_not_the_name_of_code_makes_no_test(
+    browser: Browser, shop: Shop, code: str
+) -> None:
+    shop.start("order-1")
+    shop.decide(decision("CompleteWorkflowExecution"))
+    status, _, body = as_test(browser, "order-1", code=code)
+    assert status == 400
+    assert "is not the name of code" in body.decode()
+
+
+def test_an_open_run_makes_no_test(browser: Browser, shop: Shop) -> None:
+    shop.start("order-1")
+    assert "Copy as test" not in shown(browser, "order-1").text
+    status, _, body = as_test(browser, "order-1", code="shop:Order")
+    assert status == 400
+    assert "The execution is still open" in body.decode()

@@ -10,7 +10,7 @@ from flowy_sim import Simulation
 from flowy_sim._console.search import ExecutionSearch
 from flowy_sim._console.source import OPEN, STATUSES, Filter
 from flowy_sim._engine.engine import Engine
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.console_pages import Browser, Page
 from tests.support.console_shop import DOMAIN, Shop, charge, decision, timer
@@ -182,7 +182,7 @@ def test_a_search_through_an_index_finds_what_going_through_all_executions_finds
     assert keys == sorted(keys, reverse=True)
 
 
-def _meets(execution: Execution, wanted: Filter) -> bool:
+def _meets(execution: WorkflowExecution, wanted: Filter) -> bool:
     info = execution.info()
     started, closed = execution.started_at, execution.closed_at
     words = [info["execution"]["workflowId"], execution.run_id, *info["tagList"]]

@@ -300,6 +300,7 @@ class TestFile:
         (["--db", "x.db", "--aws"], "either --db or --aws"),
         (["--aws"], "--aws requires --domain"),
         (["--db", "missing.db"], "missing.db does not exist"),
+        (["--db", "x.db", "--code", "nothing_here"], "there is no package 'nothing_here'"),
         (["--aws", "--domain", "d", "--endpoint-url", "nowhere"], "nowhere"),
     ],
 )

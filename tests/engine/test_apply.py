@@ -15,7 +15,7 @@ from flowy_sim._engine.changes import Changes
 from flowy_sim._engine.closing import forget
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.engine import EFFECTS, OUTLIVING
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.latency import KINDS
 from flowy_sim._engine.life_cycles import CLOSED, TABLES, LifeCycleError, OpenItem
 from flowy_sim._engine.restore import Restore
@@ -37,7 +37,7 @@ class Replica:
         self.engine = Engine()
         self.restore = Restore(self.engine)
         self.domains: dict[str, Domain] = {}
-        self.executions: dict[Execution, Execution] = {}
+        self.executions: dict[WorkflowExecution, WorkflowExecution] = {}
 
     def add(self, changes: Changes) -> None:
         for domain in changes.domains:
@@ -54,7 +54,7 @@ class Replica:
         for execution, events in changes.events:
             twin = self.executions.get(execution)
             if twin is None:
-                twin = self.executions[execution] = Execution(
+                twin = self.executions[execution] = WorkflowExecution(
                     self.engine,
                     self.domains[execution.domain.name],
                     execution.workflow_id,
@@ -159,7 +159,7 @@ def test_an_event_that_cannot_follow_is_refused() -> None:
     engine = Engine()
     request = {"name": "shop", "workflowExecutionRetentionPeriodInDays": "7"}
     engine.call("RegisterDomain", request, START)
-    execution = Execution(engine, engine.domains["shop"], "w", "r", 1)
+    execution = WorkflowExecution(engine, engine.domains["shop"], "w", "r", 1)
     with pytest.raises(LifeCycleError):
         execution.append("WorkflowExecutionCompleted", decisionTaskCompletedEventId=4)
 

@@ -146,13 +146,13 @@ def go_on_after_the_end(events: Events) -> None:
 @pytest.mark.parametrize(
     ("spoil", "rule"),
     [
-        (shift_an_id, "event 5 ActivityTaskScheduled: has the id 6"),
+        (shift_an_id, "event 5 ActivityTaskScheduled: has the ID 6"),
         (turn_back_time, "is earlier than the event before it"),
         (point_to_another_kind, "startedEventId 3, which is DecisionTaskStarted, not Activity"),
         (point_ahead, "which is no earlier event, not TimerStarted"),
         (be_about_another_task, "startedEventId 10, which is not about 6"),
         (fire_twice, "TimerFired: has startedEventId 7, which is not open"),
-        (use_an_id_twice, "event 6 ActivityTaskScheduled: has an id in use, '1'"),
+        (use_an_id_twice, "event 6 ActivityTaskScheduled: has an ID in use, '1'"),
         (forget_the_decision_task, "event 1 WorkflowExecutionStarted: is not followed by a dec"),
         (forget_the_decision_task_after_a_failure, "CancelTimerFailed: is not followed by a dec"),
         (schedule_for_nothing, "is not in the transaction of what calls for it"),

@@ -156,7 +156,7 @@ DIFFERENCES = {
     ),
     "activity ids": Difference(
         "engine",
-        "recorded: an id is free again when its task is closed",
+        "recorded: an ID is free again when its task is closed",
         (
             r"after DecisionTaskCompleted: ScheduleActivityTaskFailed \| ActivityTaskScheduled",
             r"DescribeWorkflowExecution\.openCounts\.openActivityTasks: 0 \| 1",
@@ -225,7 +225,7 @@ DIFFERENCES = {
     ),
     "filters": Difference(
         "engine",
-        "documented: workflow ids, close statuses and names are filtered by; a version is optional",
+        "documented: workflow IDs, close statuses and names are filtered by; a version is optional",
         (
             r"List\w+\(.*(execution|closeStatus)Filter\)\.executionInfos: . elements .*",
             r"List\w+\(.*typeFilter\): KeyError 'version' \| answered",

@@ -8,7 +8,7 @@ import pytest
 
 from flowy_sim._engine import Engine
 from flowy_sim._engine.changes import Changes
-from flowy_sim._engine.execution import Execution
+from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import CLOSED
 from flowy_sim._engine.restore import Restore
 from tests.support.engine_driver import DOMAIN, PACK, Driver, decision
@@ -34,10 +34,10 @@ class Restored:
             started=len(changes.executions),
             closed=0,
         )
-        self.executions: dict[Execution, Execution] = {}
+        self.executions: dict[WorkflowExecution, WorkflowExecution] = {}
         self.changes = changes
 
-    def add(self, execution: Execution, **given: Any) -> Execution:
+    def add(self, execution: WorkflowExecution, **given: Any) -> WorkflowExecution:
         told = {"close_number": execution.close_number, **given}
         twin = self.restore.execution(
             self.domain, execution.number, execution.workflow_id, execution.run_id, **told

@@ -155,8 +155,8 @@ def test_executions_are_listed_in_json_with_filters(
 
 def test_an_execution_is_shown_to_people(client: Any, done: Execution) -> None:
     assert answered("show", "done").splitlines()[:10] == [
-        "workflow id: done",
-        f"run id:      {done.run_id}",
+        "workflow ID: done",
+        f"run ID:      {done.run_id}",
         "type:        chain 1",
         "status:      COMPLETED",
         "tags:        red",
@@ -180,7 +180,7 @@ def test_an_execution_is_shown_in_json(client: Any, done: Execution) -> None:
 
 def test_the_open_run_is_shown_or_else_the_latest(client: Any, done: Execution) -> None:
     again = start(client, DOMAIN, Chain, 3, 0, workflow_id="done")
-    assert f"run id:      {again.run_id}\n" in answered("show", "done")
+    assert f"run ID:      {again.run_id}\n" in answered("show", "done")
     assert "COMPLETED" in answered("show", "--run-id", done.run_id, "done")
 
 
@@ -225,18 +225,24 @@ def test_a_history_is_written_as_replay_reads_it(
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (("show", "nobody"), 1, "Error: there is no execution with the workflow id 'nobody' in"),
-        (("show", "--run-id", "r", "nobody"), 1, "and the run id 'r' in the domain 'flowy'"),
-        (("history", "nobody"), 1, "Error: there is no execution with the workflow id 'nobody'"),
-        (("history", "--run-id", "r", "nobody"), 1, "and the run id 'r' in the domain"),
+        (("show", "nobody"), 1, "Error: there is no execution with the workflow ID 'nobody' in"),
+        (("show", "--run-id", "r", "nobody"), 1, "and the run ID 'r' in the domain 'flowy'"),
+        (("history", "nobody"), 1, "Error: there is no execution with the workflow ID 'nobody'"),
+        (("history", "--run-id", "r", "nobody"), 1, "and the run ID 'r' in the domain"),
         (("signal", "nobody", "stop"), 1, "Error: there is no open execution with the workflow"),
-        (("signal", "done", "stop"), 1, "there is no open execution with the workflow id 'done'"),
+        (("signal", "done", "stop"), 1, "there is no open execution with the workflow ID 'done'"),
         (("signal", "done", ""), 1, "Error: the name of a signal must be text of 1 to 256"),
         (("cancel", "done"), 1, "Error: there is no open execution"),
         (("terminate", "done"), 1, "Error: there is no open execution"),
         (("terminate", "--child-policy", "kill", "done"), 2, "'kill' is not one of"),
         (("list", "--status", "dead"), 2, "'dead' is not one of"),
-        (("list", "--since", "yesterday"), 2, "'yesterday' does not match the format"),
+        (("list", "--since", "yesterday"), 2, "'yesterday' is not a time; write a date such as 20"),
+        (("list", "--since", "2024-13-01"), 2, "'2024-13-01' is not a time"),
+        (("list", "--since", "2024-02-01", "--until", "2024-01-31"), 2, "--since is later than"),
+        (("list", "--limit", "many"), 2, "'many' is not a valid integer."),
+        (("list", "--json", "--format", "csv"), 2, "--json is short for --format json; give one"),
+        (("terminate", "--reason", "x" * 257, "done"), 1, "reason must be text of 1 to 256 chara"),
+        (("terminate", "--details", "x" * 32_769, "done"), 1, "32,768 characters, not 32,769"),
         (("history", "--output", "/nowhere/x.json", "done"), 1, "/nowhere/x.json cannot be writt"),
         (("signal", "done", "stop", "1", "--store", "ftp://x"), 1, "a store is a folder or s3:"),
     ],

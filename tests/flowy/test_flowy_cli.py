@@ -129,7 +129,7 @@ def test_an_execution_is_started_with_settings_of_its_own(client: Any) -> None:
         *("work:Welcome", "you"),
     )
     assert started.exit_code == 0, started.output
-    run_id = started.output.split("run id: ")[1].strip()
+    run_id = started.output.split("run ID: ")[1].strip()
     (begun,) = attributes(history(client, Execution("one", run_id)), "WorkflowExecutionStarted")
     named = ("taskPriority", "executionStartToCloseTimeout", "taskStartToCloseTimeout")
     assert [begun[name] for name in named] == ["-3", "60", "5"]

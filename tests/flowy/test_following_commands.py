@@ -130,6 +130,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide(client: Any, both: Any, col
     assert columns < 80 or max(map(len, lines)) <= columns
     table = answered("list", columns=columns).splitlines()
     assert columns < 80 or max(map(len, table)) <= columns
+    assert table[0].split("  ")[0] == "WORKFLOW ID"
     assert len(table) == 4
 
 
@@ -224,7 +225,8 @@ def test_a_type_without_local_code_is_started_with_its_input(client: Any) -> Non
         (("chain", "--input", "x"), 2, "--input needs NAME:VERSION, such as order:1.0, not 'chain"),
         (("chain:1", "x", "--input", "x"), 2, "Give either arguments or --input"),
         (("nowhere:Order",), 1, "to start a type without its code, give NAME:VERSION and --input"),
-        (("chain:2.0", "--input", "x"), 1, "chain 2.0 cannot be started"),
+        (("chain:2.0", "--input", "x"), 1, "chain 2.0 cannot be started: it is not registered in"),
+        (("chain:1", "-5"), 2, "No such option '-5'. Write -- before arguments that begin with a"),
     ],
 )
 @pytest.mark.usefixtures("client")
@@ -238,7 +240,11 @@ def test_a_wrong_start_is_reported_in_one_sentence(
 
 ON_SEVERAL = {
     "signal": (["go"], "WorkflowExecutionSignaled", "Send the signal go to these 2 executions?"),
-    "cancel": ([], "WorkflowExecutionCancelRequested", "Ask these 2 executions to cancel?"),
+    "cancel": (
+        [],
+        "WorkflowExecutionCancelRequested",
+        "Request the cancellation of these 2 executions?",
+    ),
     "terminate": ([], "WorkflowExecutionTerminated", "Terminate these 2 executions?"),
 }
 
@@ -254,7 +260,10 @@ def test_several_executions_are_acted_on_after_a_question(client: Any, command: 
     assert refused.exit_code == 1
     assert question in refused.output
     assert refused.stderr.startswith("  b\n  a\n")
-    assert flowy(command, "--tag", "red", *words).exit_code == 1  # Nobody to ask.
+    unanswered = flowy(command, "--tag", "red", *words)
+    for each in (refused, unanswered):
+        assert each.exit_code == 1
+        assert each.stderr.endswith("nothing was done; to act without a question, give --yes\n")
     assert not any(event in types(history(client, each)) for each in (*tagged, other))
     assert flowy(command, "--tag", "red", *words, input="y\n").exit_code == 0
     assert all(event in types(history(client, each)) for each in tagged)
@@ -267,7 +276,7 @@ def test_executions_that_are_gone_do_not_keep_the_others_from_being_canceled(cli
     execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="b")
     result = flowy("cancel", "a", "b")
     assert result.exit_code == 1
-    assert "no open execution with the workflow id 'a'" in result.stderr
+    assert "no open execution with the workflow ID 'a'" in result.stderr
     assert result.stdout == "Asked b to cancel itself.\n"
     assert "WorkflowExecutionCancelRequested" in types(history(client, execution))
 
@@ -278,11 +287,19 @@ def test_executions_that_are_gone_do_not_keep_the_others_from_being_canceled(cli
         (("cancel",), 2, "Give a WORKFLOW_ID, or choose executions by --type or --tag."),
         (("cancel", "a", "--tag", "red"), 2, "--type and --tag choose executions; leave IDs out."),
         (("terminate", "--run-id", "r", "a", "b"), 2, "--run-id is for one execution"),
-        (("terminate", "--tag", "red"), 1, "no open execution of flowy matches"),
+        (("terminate", "--tag", "red"), 1, "no open execution in the domain 'flowy' matches"),
         (("signal", "a"), 2, "Missing argument 'NAME'"),
         (("signal",), 2, "Missing argument"),
-        (("signal", "a", "b", "c", "d"), 2, "Got unexpected extra arguments (d)"),
-        (("signal", "--tag", "red", "b", "c", "d"), 2, "Got unexpected extra arguments (d)"),
+        (
+            ("signal", "a", "b", "c", "d"),
+            2,
+            "Give one VALUE, not 2; write a value with spaces in quotes.",
+        ),
+        (
+            ("signal", "--tag", "red", "b", "c", "d"),
+            2,
+            "Give one VALUE, not 2; write a value with spaces in quotes.",
+        ),
         (("history", "a", "--follow", "--json"), 2, "leave --output and --json out"),
     ],
 )

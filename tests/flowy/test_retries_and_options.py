@@ -335,7 +335,7 @@ def test_a_wrong_option_of_a_block_is_refused_as_the_block_begins(options: Any) 
         ({"heartbeat": 3}, "there is no option heartbeat; the options are task_list, "),
         ({"child_policy": "KILL"}, "child_policy must be one of TERMINATE, REQUEST_CANCEL, ABAND"),
         ({"tags": "nightly"}, "tags must be a list of texts, not 'nightly'"),
-        ({"tags": list("abcdef")}, "tags can be 5 at most, not 6"),
+        ({"tags": list("abcdef")}, "tags can hold at most 5 texts, not 6"),
         ({"workflow_id": ""}, "workflow_id must be text of 1 to 256 characters"),
         ({"execution_start_to_close": None}, "execution_start_to_close must be"),
     ],

@@ -86,7 +86,7 @@ def test_executions_without_an_id_get_different_ones(ready: Any) -> None:
         ((Chain, 1, 2), {"workflow_id": ""}, "workflow_id must be text of 1 to 256"),
         ((Chain, 1, 2), {"tags": "red"}, "tags must be a list of texts, not 'red'"),
         ((Chain, 1, 2), {"tags": [1]}, "tags must be text"),
-        ((Chain, 1, 2), {"tags": ["a", "cdef"] * 3}, "tags can be 5 at most, not 6"),
+        ((Chain, 1, 2), {"tags": ["a", "cdef"] * 3}, "tags can hold at most 5 texts, not 6"),
         ((Chain, 1, 2), {"execution_start_to_close": None}, "execution_start_to_close must be"),
     ],
 )
@@ -104,11 +104,13 @@ def test_an_argument_that_cannot_be_sent_is_refused() -> None:
 
 def test_refusals_of_the_service_are_reported_in_a_sentence(ready: Any) -> None:
     start(ready, DOMAIN, Chain, 1, 2, workflow_id="one")
-    with pytest.raises(StartError, match="an execution with the id 'one' is open; choose another"):
+    with pytest.raises(StartError, match="an execution with the ID 'one' is open; choose another"):
         start(ready, DOMAIN, Chain, 1, 2, workflow_id="one")
-    with pytest.raises(StartError, match="unknown 2 cannot be started: the domain 'flowy' or"):
+    with pytest.raises(
+        StartError, match="unknown 2 cannot be started: it is not registered in the"
+    ):
         start(ready, DOMAIN, ("unknown", 2))
-    with pytest.raises(StartError, match="the domain 'nowhere' or the type in it is unknown"):
+    with pytest.raises(StartError, match="there is no domain 'nowhere'; register it first"):
         start(ready, "nowhere", Chain, 1, 2)
     ready.deprecate_workflow_type(domain=DOMAIN, workflowType={"name": "chain", "version": "1"})
     with pytest.raises(StartError, match="its type is deprecated in 'flowy'"):

@@ -430,6 +430,10 @@ def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number
         (["--limit", "throttling=maybe"], "write throttling=true or throttling=false"),
         (["--start", "yesterday"], "yesterday"),
         (["--poll-seconds", "-1"], "--poll-seconds"),
+        (["--grace", "long"], "'long' is not a valid integer."),
+        (["--control-token", ""], "--control-token is empty"),
+        (["--allow-origin", "localhost:3000"], "'localhost:3000' is not an origin; write one such"),
+        (["--accept-loss"], "--accept-loss is for the file of --db"),
     ],
 )
 def test_a_wrong_option_is_reported_in_one_sentence(arguments: list[str], sentence: str) -> None:

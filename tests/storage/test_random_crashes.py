@@ -19,6 +19,7 @@ if not SOAK:
     Kept.TestCase.settings = settings(max_examples=40, stateful_step_count=50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200 if SOAK else 8))
 def test_after_crashes_everything_continues_as_if_there_had_been_none(seed: int) -> None:
     smooth, rough = campaign(seed, crashes=False), campaign(seed, crashes=True)

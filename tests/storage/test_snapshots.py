@@ -110,7 +110,7 @@ class Lived:
             await served.durable()
 
     def only(self, *workflow_ids: str) -> Path:
-        """A snapshot of the executions of some workflow ids and their families alone."""
+        """A snapshot of the executions of some workflow IDs and their families alone."""
         part = self.path.with_name(f"part-{next(self._parts)}.db")
         snapshot_file(self.path, part, Selection(domain=DOMAIN, workflow_ids=workflow_ids))
         return part

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
+from flowy_sim._cli.write_test import zipped_test
 from flowy_sim._console.application import console
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
@@ -20,9 +22,12 @@ VIRTUAL = Settings(clock="virtual", start="2024-01-01T00:00:00Z", patience=0.3)
 
 
 @contextmanager
-def console_server(settings: ServerSettings | None = None) -> Iterator[Endpoint]:
+def console_server(
+    settings: ServerSettings | None = None, packages: Sequence[str] = ()
+) -> Iterator[Endpoint]:
     """Serve simulations with their console, on a virtual clock by default."""
-    with serving(settings or ServerSettings(simulation=VIRTUAL), console) as endpoint:
+    pages = partial(console, packages=packages, make_test=zipped_test)
+    with serving(settings or ServerSettings(simulation=VIRTUAL), pages) as endpoint:
         yield endpoint
 
 

@@ -183,7 +183,7 @@ class World:
         self.simulation.clock.advance(seconds)
 
     def start(self, workflow_id: str = "order", /, **members: Any) -> str:
-        """Start an execution; return its run id."""
+        """Start an execution; return its run ID."""
         members = {"workflowType": WORKFLOW, **members}
         run_id = self.call("StartWorkflowExecution", workflowId=workflow_id, **members)["runId"]
         assert isinstance(run_id, str)
@@ -220,7 +220,7 @@ class World:
     # Queries
 
     def executions(self, workflow_id: str | None = None) -> list[dict[str, Any]]:
-        """Return the ``executionInfo`` of all executions or of one workflow id, newest last."""
+        """Return the ``executionInfo`` of all executions or of one workflow ID, newest last."""
         only = {"executionFilter": {"workflowId": workflow_id}} if workflow_id else {}
         found = []
         for state in ("Closed", "Open"):

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Past:
-    """An execution's history. Each method appends events and returns the id of the first."""
+    """An execution's history. Each method appends events and returns the ID of the first."""
 
     def __init__(self, input: str | None = "[[], {}]") -> None:
         self.events: list[dict[str, Any]] = []

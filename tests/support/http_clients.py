@@ -111,7 +111,7 @@ class Program:
         )
 
     def start(self, workflow_id: str = "order-1") -> str:
-        """Start an execution; return its run id."""
+        """Start an execution; return its run ID."""
         reply = self.call(
             "StartWorkflowExecution", domain=DOMAIN, workflowId=workflow_id, workflowType=ORDER
         )

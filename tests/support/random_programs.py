@@ -308,7 +308,8 @@ def lived(
         limits: of the simulation.
     """
     simulation = Simulation(seed, schedule=RandomChoice(seed), limits=limits)
-    client = simulation.client(poll_seconds=1)
+    # Exact: a decider that replays reads more pages, and must not be later for it.
+    client = simulation.client(poll_seconds=1, exact=True)
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     chance = Random(seed)
     cls = written(program)

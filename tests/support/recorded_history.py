@@ -79,7 +79,7 @@ class Written:
         return scheduled, started
 
     def decide(self, *batch: tuple[str, dict[str, Any]]) -> list[int]:
-        """Let a decider take the waiting task and complete it; return the ids it led to."""
+        """Let a decider take the waiting task and complete it; return the IDs it led to."""
         scheduled, started = self.start_deciding()
         self.later(0.2)
         completed = self.write(
@@ -91,14 +91,14 @@ class Written:
         ]
 
     def start_activity(self, **settings: Any) -> tuple[int, int]:
-        """Let an activity be scheduled and started; return the ids of both events."""
+        """Let an activity be scheduled and started; return the IDs of both events."""
         members = {"activityId": "a", **ACTIVITY, **TIMEOUTS, **settings}
         (scheduled,) = self.decide(("ActivityTaskScheduled", members))
         started = self.later(0.1).write("ActivityTaskStarted", scheduledEventId=scheduled)
         return scheduled, started
 
     def start_child(self, **settings: Any) -> tuple[int, int, dict[str, Any]]:
-        """Let a child start; return the ids of both events, and what later events repeat."""
+        """Let a child start; return the IDs of both events, and what later events repeat."""
         members = {"workflowId": "child", "workflowType": TYPE, **SETTINGS, **settings}
         (initiated,) = self.decide(("StartChildWorkflowExecutionInitiated", members))
         child = {

@@ -26,6 +26,19 @@ def many(count: int) -> list[dict[str, Any]]:
     return made.events
 
 
+def timed() -> History:
+    """Return a run with two activities whose time-outs are equal."""
+    made = History()
+    limits = dict.fromkeys(("heartbeatTimeout", "scheduleToCloseTimeout"), "NONE")
+    for task_id in ("first", "second"):
+        made.schedule(0, task_id)
+        made.events[-1]["activityTaskScheduledEventAttributes"] |= {
+            **limits,
+            "startToCloseTimeout": "60",
+        }
+    return made
+
+
 def year() -> History:
     """Return a run that works for a few seconds, sleeps for a year, and works again."""
     made = History().decide(0, 1).schedule(1, "pack").start(2, "pack").end(12, "pack")

@@ -54,7 +54,7 @@ class Told:
 
     Attributes:
         events: what has to be in the histories.
-        histories: the longest that was read of each run, by workflow id and run id.
+        histories: the longest that was read of each run, by workflow ID and run ID.
         answers: how many there were, by status.
     """
 

@@ -158,7 +158,7 @@ def test_code_may_register_its_types_before_it_polls(runner: Runner) -> None:
 
 def test_a_type_that_is_never_registered_cannot_be_started(runner: Runner) -> None:
     runner.loop(decider())
-    with pytest.raises(StartError, match="unknown"):
+    with pytest.raises(StartError, match="not registered"):
         runner(("order", "1"))
 
 

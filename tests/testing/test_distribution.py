@@ -214,4 +214,4 @@ def test_the_command_explores_with_an_executor() -> None:
     made = explored("--fault=worker-dies", f"--executor={name}")
     assert "all of the space" in made.stdout
     wrong = explored(f"--executor={__name__}:FAULTS")
-    assert "name a function that returns a concurrent.futures.Executor" in wrong.stderr
+    assert "needs one that returns a concurrent.futures.Executor" in wrong.stderr

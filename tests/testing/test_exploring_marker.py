@@ -49,7 +49,7 @@ def test_a_bug_that_the_default_order_hides_is_found_and_repeated(
         [
             ">*assert paid == [[]7[]]",
             "E*assert [[]7, 7[]] == [[]7[]]*",
-            "E*0 s  purchase-1 starts",
+            "E*0 s  purchase-1 starts with *",
             "E*0 s  ! worker 1 (charge-1): the worker dies after the work, before it answers",
         ]
     )

@@ -92,6 +92,9 @@ def test_a_bug_is_found_and_shrunk_to_a_few_steps() -> None:
             ),
         )
     program = "\n".join(raised.value.__notes__)
+    program, _, story = program.partition("What happened:")
+    assert re.search(r"0 s  purchase-1 starts with .*\n", story)
+    assert re.search(r"! worker 1 \(charge-1\): the worker dies after the work", story)
     steps = re.findall(r"state\.(start|send_signal|take_turn|advance_time|inject_fault)\(", program)
     assert "start" in steps
     assert "inject_fault" in steps

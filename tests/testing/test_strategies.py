@@ -136,6 +136,21 @@ def test_histories_shrink_to_the_simplest_one() -> None:
     assert "DecisionTaskTimedOut" not in types
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("to_decide", [False, True])
+def test_a_test_that_fails_with_a_history_tells_its_story(to_decide: bool) -> None:
+    @settings(derandomize=True, database=None)
+    @given(histories(Order, to_decide=to_decide))
+    def fails(events: list[Event]) -> None:
+        raise AssertionError
+
+    with pytest.raises(AssertionError) as raised:
+        fails()
+    told = "\n".join(raised.value.__notes__)
+    assert "What happened:\n       0 s  order-1 starts with " in told
+    assert ("The decider knows the first 3 of 5 events." in told) == to_decide
+
+
 def test_a_machine_sends_signals_and_ends_what_waits() -> None:
     class Approvals(WorkflowMachine):
         workflow = Approval
@@ -158,6 +173,7 @@ def test_histories_of_any_workflow_end(events: list[Event]) -> None:
     assert events[-1]["eventType"].startswith("WorkflowExecution")
 
 
+@pytest.mark.slow
 def test_faults_strike_in_some_histories() -> None:
     def timed_out(events: list[Event]) -> bool:
         return any(event["eventType"] == "DecisionTaskTimedOut" for event in events)
@@ -165,6 +181,7 @@ def test_faults_strike_in_some_histories() -> None:
     assert find(histories(), timed_out, settings=UNSHRUNK)
 
 
+@pytest.mark.slow
 def test_a_workflow_is_shrunk_to_what_matters() -> None:
     def times_out(program: Program) -> bool:
         run = Runner(Simulation(), stubs=program.stubs()).run(program.workflow())

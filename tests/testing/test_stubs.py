@@ -3,6 +3,8 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -307,3 +309,32 @@ def test_a_result_that_is_not_what_the_type_hint_says_is_refused(
 def test_a_result_may_be_given_as_it_travels(stubs: Stubs, right: object) -> None:
     answer = stubs(make_bed, result=right).answer_to((200,), {})
     assert answer.function(200) == right
+
+
+def test_runners_that_take_turns_at_the_same_time_have_their_own_stubs() -> None:
+    meeting = threading.Barrier(2, timeout=20)
+
+    def answers_in_a_thread(number: int) -> Any:
+        stubs = Stubs()
+
+        def answer(minutes: int) -> int:
+            meeting.wait()
+            return number
+
+        stubs(Nap, function=answer)
+        return Runner(Simulation(), stubs=stubs).run(Siesta).result
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(answers_in_a_thread, (1, 2))) == [1, 2]
+
+
+def test_a_stub_may_run_a_workflow_with_another_stub_of_the_same_activity(
+    runner: Runner, stubs: Stubs
+) -> None:
+    def answer(minutes: int) -> Any:
+        inner = Stubs()
+        inner(Nap, result=7)
+        return Runner(Simulation(), stubs=inner).run(Siesta).result + minutes
+
+    stubs(Nap, function=answer)
+    assert [runner.run(Siesta, minutes).result for minutes in (10, 20)] == [17, 27]

@@ -11,7 +11,7 @@ import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Latency, Simulation
 from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
-from flowy_sim.testing._stub_usage import StubUsage
+from flowy_sim.testing._coverage import StubUsage
 from tests.support.outcomes import outcome
 
 

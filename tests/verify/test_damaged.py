@@ -82,11 +82,11 @@ def test_a_damaged_history_ends_in_a_verdict_or_an_error(which: int, seed: int, 
     [
         ({"events": [], "recordedStart": 3}, "recordedStart is 3, which is not a structure."),
         ({"events": [], "lossy": [3]}, "lossy is 3, which has the wrong type."),
-        ({"events": [], "recordedPolls": {"x": {}}}, "recordedPolls has 'x', which is not the id"),
+        ({"events": [], "recordedPolls": {"x": {}}}, "recordedPolls has 'x', which is not the ID"),
         ({"events": [{"eventId": 1, "eventType": ""}]}, "An event has no eventType, which the "),
         (
             {"events": [{"eventId": 10**9, "eventType": "TimerFired"}]},
-            "An event.eventId is 1000000000, which is not the id of an event.",
+            "An event.eventId is 1000000000, which is not the ID of an event.",
         ),
     ],
 )

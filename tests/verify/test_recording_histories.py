@@ -274,7 +274,7 @@ def test_the_command_records_from_a_server(
         ),
         (
             ("{url}", "--domain", DOMAIN, "--workflow-id", "a", "--run-id", "b"),
-            "Error: there is no execution with the workflow id 'a' and the run id 'b' in the ",
+            "Error: there is no execution with the workflow ID 'a' and the run ID 'b' in the ",
         ),
         (("{url}", "--domain", DOMAIN, "--since", "x"), "Error: Invalid value for '--since': "),
         (("{url}", "--domain", DOMAIN, "--status", "x"), "Error: Invalid value for '--status': "),

@@ -19,10 +19,9 @@ export function followClock() {
 
 // Takes the clock from the page, which was just loaded or brought up to date.
 export function readClock() {
-  const clock = document.getElementById("clock");
-  if (!clock) return;
-  base = Number(clock.dataset.now);
-  rate = Number(clock.dataset.rate);
+  const clock = document.getElementById("clock").dataset;
+  base = Number(clock.now);
+  rate = Number(clock.rate);
   since = performance.now();
   tick();
   showZone(zone());
@@ -37,10 +36,8 @@ function tick() {
   const moment = now();
   const whole = Math.floor(moment / 1000) * 1000;
   const shown = document.querySelector("#clock .now time");
-  if (shown) {
-    shown.dataset.ms = whole;
-    write(shown, written(whole));
-  }
+  shown.dataset.ms = whole;
+  write(shown, written(whole));
   for (const each of document.querySelectorAll("[data-since]")) {
     write(each, duration(whole - Number(each.dataset.since)));
   }

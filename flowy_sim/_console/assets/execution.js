@@ -33,10 +33,12 @@ export function lastEvent() {
   return timeline ? timeline.ids.at(-1) : 0;
 }
 
-export async function updateExecution(fresh) {
+export function updateExecution(fresh) {
   if (!timeline) return;
   addEvents(fresh);
-  timeline.update(await fetched(location.search));
+  const data = JSON.parse(fresh.getElementById("data").textContent);
+  Object.assign(data.payloads, timeline.data.payloads);
+  timeline.update(data);
   if (timeline.clock) timeline.writeTimes();
 }
 

@@ -145,7 +145,7 @@ export async function refresh() {
     }
     if (status < 400) {
       update(fresh);
-      await updateExecution(fresh);
+      updateExecution(fresh);
       problem("");
     } else {
       problem(fresh?.querySelector("[role=alert]")?.textContent.trim() || `status ${status}`);
@@ -179,8 +179,8 @@ function update(fresh) {
     if (newer) morph(old, newer);
   }
   document.title = fresh.title;
-  const token = fresh.querySelector("meta[name=action-token]");
-  if (token) document.querySelector("meta[name=action-token]").content = token.content;
+  const token = "meta[name=action-token]";
+  document.querySelector(token).content = fresh.querySelector(token).content;
   readClock();
 }
 

@@ -51,9 +51,7 @@ function keyOf(node) {
 }
 
 function stays(node, fresh) {
-  const key = keyOf(node);
-  for (const child of fresh.children) if (keyOf(child) === key) return true;
-  return false;
+  return [...fresh.children].some((child) => keyOf(child) === keyOf(node));
 }
 
 function removed(node) {

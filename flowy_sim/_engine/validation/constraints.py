@@ -64,7 +64,7 @@ ENUM_ORDERS = {
     "RegistrationStatus": ("REGISTERED", "DEPRECATED"),
 }
 
-# Assumption: empty-optionals: where the model allows empty text for an id, a version, a duration
+# Assumption: empty-optionals: where the model allows empty text for an ID, a version, a duration
 # or a page token, empty text is the same as none.
 EMPTY_IS_ABSENT = {
     "WorkflowRunIdOptional",

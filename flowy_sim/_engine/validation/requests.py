@@ -13,7 +13,13 @@ from operator import itemgetter
 from typing import Any
 
 from flowy_sim._engine.faults import UnknownOperationException, ValidationException
-from flowy_sim._engine.model import enum, input_shape, operation_names, service_model
+from flowy_sim._engine.model import (
+    decision_attributes_key,
+    enum,
+    input_shape,
+    operation_names,
+    service_model,
+)
 from flowy_sim._engine.validation.coercion import Refused
 from flowy_sim._engine.validation.constraints import Check, structure_check
 
@@ -75,9 +81,7 @@ def _compiled(operation: str) -> tuple[Check, Rule | None]:
 def needed_attributes() -> dict[str, str]:
     """Return the name of the attributes that a decision must have, by its type."""
     members = service_model().shape_for("Decision").members
-    names = {
-        kind: f"{kind[0].lower()}{kind[1:]}DecisionAttributes" for kind in enum("DecisionType")
-    }
+    names = {kind: decision_attributes_key(kind) for kind in enum("DecisionType")}
     # Assumption: optional-attributes: a decision needs none where no member of them is required.
     return {kind: name for kind, name in names.items() if members[name].required_members}
 

@@ -31,12 +31,7 @@ export function writeAddress(state) {
 }
 
 export async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return navigator.clipboard?.writeText(text).then(() => true, () => false);
 }
 
 // Settings of the visitor. Some browsers keep none for files.

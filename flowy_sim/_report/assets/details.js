@@ -35,8 +35,10 @@ export class Details {
     const details = members.querySelector("details");
     const lead = (details?.querySelector("summary") ?? members).textContent.trim();
     if (timeline.data.payloads?.[id] && !details) list.append(...all(timeline.data.payloads[id]));
-    else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details ?? element("i")).slice(1));
+    else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details).slice(1));
     else list.append(element("p", { className: "faint", textContent: "It has no other members." }));
+    // What an earlier event shows is taken from there.
+    for (const link of list.querySelectorAll("a")) link.replaceWith(document.querySelector(`${link.hash} .told`).cloneNode(true));
     this.body.replaceChildren(facts, list);
     this.panel.hidden = false;
     document.body.classList.add("with-panel");
@@ -68,5 +70,5 @@ function all(members) {
 }
 
 function copies(cell) {
-  return [...cell.childNodes].map((node) => node.cloneNode(true));
+  return [...(cell?.childNodes ?? [])].map((node) => node.cloneNode(true));
 }

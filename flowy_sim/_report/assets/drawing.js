@@ -109,8 +109,7 @@ export class Rows {
     this.view = view;
     this.seen = new IntersectionObserver((entries) => {
       for (const entry of entries) {
-        const band = this.bands.find((each) => each.element === entry.target);
-        if (!band) continue;
+        const band = this.bands.find((each) => each.element === entry.target) ?? {};
         band.near = entry.isIntersecting;
         if (band.near && band.stale) this.paint(band);
       }

@@ -191,11 +191,11 @@ export class Timeline {
   note({ row, rows }) {
     if (!rows) return element("li", { className: row.state, textContent: row.note });
     const words = { failed: "failed", late: "timed out", canceled: "canceled", open: "open" };
-    const counts = Object.entries(words).map(([state, word]) => [state, rows.filter((each) => each.state === state).length, word]);
-    const notable = counts.filter(([, count]) => count);
+    const notable = Object.keys(words).filter((state) => rows.some((each) => each.state === state));
+    const count = (state) => rows.filter((each) => each.state === state).length.toLocaleString("en");
     return element("li", {
-      className: notable[0]?.[0] ?? "done",
-      textContent: notable.map(([, count, word]) => `${count.toLocaleString("en")} ${word}`).join(" · ") || "✓ all completed",
+      className: notable[0] ?? "done",
+      textContent: notable.map((state) => `${count(state)} ${words[state]}`).join(" · ") || "✓ all completed",
     });
   }
 

@@ -43,8 +43,7 @@ export class Tools {
 
   // Whether the filter lets a row through.
   lets(row) {
-    const text = this.find.value.trim().toLowerCase();
-    if (text && !row.label.toLowerCase().includes(text)) return false;
+    if (!row.label.toLowerCase().includes(this.find.value.trim().toLowerCase())) return false;
     if (this.shown.value === "open" && row.over) return false;
     if (this.shown.value === "failed" && row.state !== "failed" && row.state !== "late") return false;
     return !this.hiddenKinds.includes(row.kind);

@@ -1,4 +1,7 @@
-"""The command ``flowy-sim replay``."""
+"""The commands that read recorded histories: ``replay``, ``verify`` and ``report``.
+
+What is slow to import is imported when one of them runs.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ from flowy_sim._cli import options
 
 if TYPE_CHECKING:
     from flowy.workflow import Workflow
+    from flowy_sim.verify import Verdict
 
-_EXAMPLES = """\b
+
+_REPLAY_EXAMPLES = """\b
 Examples:
   flowy-sim replay shop.orders:Order histories/
   flowy-sim replay shop.orders histories/      all workflows in the module
@@ -28,7 +33,9 @@ Examples:
 The exit status is 0 only if at least one history was replayed, and none failed."""
 
 
-@click.command(short_help="Replay recorded histories with the current code.", epilog=_EXAMPLES)
+@click.command(
+    short_help="Replay recorded histories with the current code.", epilog=_REPLAY_EXAMPLES
+)
 @click.argument("words", metavar="[WORKFLOW] FILE-or-FOLDER...", nargs=-1, required=True)
 @click.option(
     "--decider",
@@ -93,7 +100,7 @@ def replay(
         click.echo("No file ends in .json.", err=True)
     counts = Counter(replayed.outcome for replayed in found)
     if as_json:
-        click.echo(json.dumps({"histories": [_as_dict(each) for each in found]}, indent=2))
+        click.echo(json.dumps({"histories": [_replayed_as_dict(each) for each in found]}, indent=2))
     else:
         rest = f", {counts[OTHER]:,} of other workflows" if counts[OTHER] else ""
         click.echo(
@@ -135,10 +142,124 @@ def _workflows(name: str) -> list[type[Workflow]]:
     return workflows
 
 
-def _as_dict(replayed: Any) -> dict[str, Any]:
+def _replayed_as_dict(replayed: Any) -> dict[str, Any]:
     return {
         "name": replayed.name,
         "outcome": replayed.outcome,
         "events": replayed.events,
         "error": replayed.sentence or None,
     }
+
+
+_VERIFY_EXAMPLE = """\b
+Example:
+  aws swf get-workflow-execution-history --domain shop \\
+      --execution workflowId=order-1,runId=22... > order-1.json
+  flowy-sim verify order-1.json"""
+
+
+@click.command(
+    epilog=_VERIFY_EXAMPLE, short_help="Compare recorded histories with the simulator's."
+)
+@options.histories
+@options.as_json
+def verify(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check that the simulator writes the same histories as Amazon SWF.
+
+    A FILE is the history of an execution in JSON, as the AWS CLI prints it. A FOLDER contains such
+    files.
+
+    Each execution is repeated in a new simulation, with the same start, decisions, answers,
+    signals and times, and compared event by event. The command fails if there is a difference,
+    and shows the first one in full.
+    """
+    from flowy._safe_text import safe_lines
+    from flowy_sim.verify import verify_paths
+    from flowy_sim.verify._comparison import count
+
+    verdicts = []
+    for verdict in verify_paths(*paths):
+        verdicts.append(verdict)
+        if not as_json:
+            click.echo(safe_lines(verdict))
+    totals = _totals(verdicts)
+    if not verdicts and not as_json:
+        click.echo("No file ends in .json.", err=True)
+    if as_json:
+        histories = [verdict.as_dict() for verdict in verdicts]
+        click.echo(json.dumps({"histories": histories, "totals": totals}, indent=2))
+    else:
+        click.echo(
+            f"{count(totals['histories'], 'history')} with {count(totals['events'], 'event')}: "
+            f"{totals['agree']:,} agree, {totals['differ']:,} differ, "
+            f"{totals['unreadable']:,} unreadable"
+        )
+    if totals["agree"] < totals["histories"] or not verdicts:
+        sys.exit(1)
+
+
+def _totals(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    return {
+        "histories": len(verdicts),
+        "events": sum(verdict.events for verdict in verdicts),
+        "agree": sum(verdict.agrees for verdict in verdicts),
+        "differ": sum(verdict.difference is not None for verdict in verdicts),
+        "unreadable": sum(bool(verdict.error) for verdict in verdicts),
+    }
+
+
+_REPORT_EXAMPLES = """\b
+Examples:
+  flowy-sim report order-1.json -o order-1.html
+  flowy-sim report histories/ -o all.html
+  flowy-sim report order-1.json --svg -o order-1.svg"""
+
+
+@click.command(epilog=_REPORT_EXAMPLES, short_help="Write recorded histories as a page to look at.")
+@options.histories
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.",
+)
+@click.option("--svg", is_flag=True, help="Write only the timeline of one history, as SVG.")
+@click.option("--redact", is_flag=True, help="Leave inputs, results and details out.")
+def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> None:
+    """Write a page with the timeline and all events of each history: one HTML file.
+
+    A FILE is the history of an execution in JSON, as the AWS CLI prints it. A FOLDER contains such
+    files. Executions that failed come first.
+
+    The page needs no other file and makes no requests, so it can be kept, sent, and attached to a
+    build. It contains the inputs and results that the histories contain, except with --redact.
+    """
+    from flowy._decider.decider import UNKNOWN
+    from flowy.errors import HistoryError
+    from flowy_sim._report import page
+    from flowy_sim.testing._histories import files, load
+    from flowy_sim.verify._comparison import count
+
+    runs = []
+    for name, path in files(*paths):
+        try:
+            loaded = load(path)
+        except HistoryError as error:
+            raise click.ClickException(str(error)) from error
+        ids = ("", "") if loaded.execution == UNKNOWN else loaded.execution
+        runs.append(page.ReportedRun(loaded.events, *ids, source=name))
+    if not runs:
+        raise click.ClickException("no file ends in .json")
+    if svg and len(runs) > 1:
+        raise click.UsageError("--svg is for one history; leave it out for a page of several.")
+    if svg:
+        text = page.svg(runs[0].events)
+    else:
+        text = page.page(page.failed_first(runs), "Histories", redact=redact)
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {output}: {count(len(runs), 'history')}.")

@@ -1,0 +1,148 @@
+"""Poll loops as workers: one at a time for each loop; one for all that are coroutines.
+
+Coroutines are one process, in one event loop: if a fault kills it, all of them are started again.
+What they run by `asyncio.to_thread` takes part; see `flowy_sim.testing._coroutines`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from flowy._installation import install_command
+from flowy_sim.testing._coroutines import AsyncClient
+from flowy_sim.testing._loops import POLLED, LoopWorker, PollingCode, made, takes_client
+from flowy_sim.testing._worker_client import WorkerClient
+from flowy_sim.testing._worker_pool import PolledList, WorkerPool
+
+
+class LoopPool(WorkerPool):
+    """The one worker that runs some polling code.
+
+    Args:
+        current: returns the code of a new worker, or a class or a function that makes it.
+        client: the client of all workers.
+        role: the name of the worker, before its number.
+
+    Attributes:
+        abandoned: the lists that the workers before the present one have polled.
+    """
+
+    def __init__(self, current: Callable[[], PollingCode], client: WorkerClient, role: str) -> None:
+        self._alive: list[LoopWorker] = []
+        self.abandoned: set[PolledList] = set()
+        lists: list[PolledList] = []
+
+        def create(_: str) -> LoopWorker:
+            for killed in self._alive:
+                killed.discard()
+            # A new worker may poll other lists, such as one of its own host.
+            self.abandoned.update(lists)
+            lists.clear()
+            self._alive = [LoopWorker(current(), client, lists)]
+            return self._alive[0]
+
+        super().__init__(create, role, 1, lists)
+
+    @property
+    def answers(self) -> int:
+        """A digest of what the worker has received."""
+        return self._alive[0].digest()
+
+    def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
+        """Return whether the code can go on, or may find a task on the given lists."""
+        return any(worker.is_ready(waiting) for worker in self._loops())
+
+    def discard(self) -> None:
+        """Never let the code go on."""
+        for each in self._alive:
+            each.discard()
+
+    def is_ready_for_strangers(self, waiting: AbstractSet[PolledList]) -> bool:
+        """Return whether the code may be about to poll one of these lists for the first time."""
+        return any(worker.is_ready_for_strangers(waiting) for worker in self._loops())
+
+    def _loops(self) -> Iterator[LoopWorker]:
+        for _, worker in self._idle:
+            assert isinstance(worker, LoopWorker)
+            yield worker
+
+
+def check_greenlet() -> None:
+    """Check that poll loops can be suspended.
+
+    Raises:
+        ImportError: greenlet is not installed.
+    """
+    try:
+        import greenlet  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "poll loops need greenlet, which is not installed; install it: "
+            f"{install_command('pytest')}"
+        ) from error
+
+
+class AsyncLoops:
+    """The poll loops of a runner that are coroutines.
+
+    Args:
+        client: the client of all workers.
+        deployed: the code that has replaced other code, by its name.
+    """
+
+    def __init__(self, client: WorkerClient, deployed: Mapping[str, PollingCode]) -> None:
+        self._worker_client = client
+        self._client: Any = AsyncClient(client)
+        self._deployed = deployed
+        self._codes: dict[str, PollingCode] = {}
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._failed: asyncio.Future[None] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, name: str, code: PollingCode) -> None:
+        """Add a loop, also while the others run."""
+        self._codes[name] = code
+        if self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(self._start, name)
+
+    async def main(self) -> None:
+        """Run all loops, until one fails."""
+        self._event_loop = asyncio.get_running_loop()
+        self._failed = self._event_loop.create_future()
+        for name in self._codes:
+            self._start(name)
+        try:
+            await self._failed
+        except Exception:
+            self._event_loop = None
+            raise
+
+    def _start(self, name: str) -> None:
+        task = asyncio.ensure_future(self._repeat(self._deployed.get(name, self._codes[name])))
+        task.add_done_callback(self._end)
+        self._tasks[name] = task
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _repeat(self, code: PollingCode) -> None:
+        """Call code again and again, if it returns."""
+        code = made(code, self._client)
+        while True:
+            polled: set[Any] = set()
+            POLLED.set(polled)
+            result: Any = code(self._client) if takes_client(code) else code()
+            result = await result if inspect.iscoroutine(result) else result
+            await asyncio.sleep(0)
+            if callable(result) and not polled:
+                code = result  # It was a function that makes the code.
+            elif not polled:
+                loop = self._worker_client.loop
+                assert loop is not None
+                await loop.poll_in_event_loop(None)
