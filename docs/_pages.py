@@ -31,6 +31,10 @@ ELSEWHERE |= {"CHANGELOG.md": "changelog.md"}
 
 COMMANDS = "reference/commands.md"
 
+#: The page that search should find first: it names common tasks, and where to read about them.
+TASKS = "how-to.md"
+_FIRST = "---\nsearch:\n  boost: 20\n---\n\n"
+
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
@@ -147,6 +151,7 @@ def assemble(folder: Path) -> None:
     texts = {place: relinked(page, where) for page, place in where.items() if page.suffix == ".md"}
     texts |= {_place(name): module_page(name) for name in MODULES}
     texts[COMMANDS] = commands_page()
+    texts[TASKS] = _FIRST + texts[TASKS]
     for place, text in texts.items():
         written = folder / place
         written.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ class ActivityContext:
 
     Attributes:
         type: name and version of the activity's type, such as ``resize 1``.
-        activity_id: the activity's id in the history, such as ``resize-1``.
+        activity_id: the activity's ID in the history, such as ``resize-1``.
         workflow_id: the workflow ID of the execution that scheduled it.
         run_id: the run ID of that execution.
         token: the task's token, with which any process can complete the activity; see

@@ -213,6 +213,15 @@ def latest(
 def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
     """Return all that DescribeWorkflowExecution reports about an execution.
 
+    Args:
+        client: an SWF client.
+        domain: the domain's name.
+        execution: the execution; see `latest`.
+
+    Returns:
+        The reply of the service, with ``executionInfo``, ``executionConfiguration``,
+        ``openCounts`` and more.
+
     Raises:
         UnknownExecutionError: there is no such execution.
     """

@@ -60,6 +60,13 @@ class Payloads:
         self.strict = _checks.truth("strict", strict) and isinstance(self.serializer, Json)
         self._language = str(self.serializer) if serializer is None else type(serializer).__name__
 
+    def __repr__(self) -> str:
+        is_json = isinstance(self.serializer, Json)
+        given = [] if is_json else [repr(self.serializer)]
+        given += [] if self._store is None else [f"store={self._store!r}"]
+        given += ["strict=False"] if is_json and not self.strict else []
+        return f"Payloads({', '.join(given)})"
+
     def encode_input(
         self,
         owner: object,

@@ -146,3 +146,13 @@ def test_the_picture_of_a_terminal_shows_what_the_command_prints() -> None:
     assert "Filedas/home/you" in shown(taken)
     assert shown(terminal.picture()) == shown(taken), "run: python docs/_terminal.py"
     assert "url(http" not in taken
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("group", [flowy, flowy_sim], ids=["flowy", "flowy-sim"])
+def test_help_fits_a_terminal_and_breaks_no_name(group: click.Group, width: int) -> None:
+    for name, command in {"": group, **group.commands}.items():
+        context = click.Context(command, info_name=name, terminal_width=width)
+        for line in command.get_help(context).splitlines():
+            assert len(line) <= width, (name, line)
+            assert not re.search(r"\w-$", line), (name, line)

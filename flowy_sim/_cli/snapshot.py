@@ -53,9 +53,10 @@ def snapshot(
 ) -> None:
     """Copy simulations from a file of 'serve --db', or from a running server, into a new file.
 
-    The new file needs no other file beside it. It has the same format: 'flowy-sim import' adds it
-    to another file, and 'flowy-sim serve --db' serves it. Everything continues exactly where it
-    was: tasks keep their tokens, and timers fire. For histories in JSON, use 'flowy-sim history'.
+    The new file has the same format, and needs no other file beside it. Add it to another file
+    with 'flowy-sim import', or serve it with 'flowy-sim serve --db'. Everything continues exactly
+    where it was: tasks keep their tokens, and timers fire. For histories in JSON, use 'flowy-sim
+    history'.
     """
     from flowy_sim._storage.files import FileInUseError, FileRefusedError
     from flowy_sim._storage.snapshot import NothingSelectedError, Selection, snapshot_file

@@ -42,7 +42,7 @@ def mock_swf(
     poll_seconds: float = 60,
     virtual_sleep: bool = False,
 ) -> Any:
-    """Answer every boto3 and aiobotocore SWF client of this process from a simulation, for a while.
+    """Answer every boto3 and aiobotocore SWF client of this process from a simulation.
 
     Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
     created before it or within it. Other services are not affected, so it works inside moto's
@@ -176,7 +176,7 @@ class _Mocks:
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
             if not arguments and not given.get("region_name"):
-                given["region_name"] = session.get_config_variable("region") or responder.region
+                given["region_name"] = responder.region
             client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)
             return client

@@ -38,7 +38,7 @@ class RandomChoice:
     """Makes random choices; the same seed makes the same choices.
 
     Args:
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
 
     Example:
         >>> schedule = RandomChoice(7)

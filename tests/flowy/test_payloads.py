@@ -150,6 +150,11 @@ def test_what_is_already_as_hinted_is_left_alone(hint: Any, value: Any) -> None:
     assert convert is None or convert(value) == value
 
 
+def test_payloads_show_how_they_were_made() -> None:
+    assert repr(PLAIN) == "Payloads()"
+    assert repr(Payloads(strict=False)) == "Payloads(strict=False)"
+
+
 def test_values_without_hints_are_plain_json() -> None:
     text = PLAIN.encode_value("it", [NOON, b"a", {2, 1}])
     assert json.loads(text) == ["2024-02-29T12:00:00.000001+00:00", "YQ==", [1, 2]]
