@@ -153,14 +153,14 @@ class LoopProgram:
         from flowy._client import fault_code
         from flowy.errors import StartError
         from flowy_sim._clients.mock_swf import mock_swf
-        from flowy_sim.testing._loops import has_parameter
+        from flowy_sim.testing._loops import takes_client
 
         for code in (*self.deciders, *self.workers):
             runner.loop(code)
         client = runner.simulation.client()
         with mock_swf(runner.simulation):
             for setup in self.setups:
-                setup(*([client] if has_parameter(setup) else []))
+                setup(*([client] if takes_client(setup) else []))
         given = {} if self.task_list is None else {"task_list": self.task_list}
         try:
             execution = runner.start(self.type, input=self.text, **given)

@@ -296,7 +296,7 @@ class _Run:
         from flowy_sim.testing import Runner, Stubs
 
         target, options = self._target, self._options
-        simulation = Simulation(seed=options.seed or 0)
+        simulation = Simulation(seed=options.seed or 0, region=options.region)
         stubs = target.stubs if target is not None and target.stubs else Stubs()
         for definition in self._definitions:
             add_stub(stubs, definition)

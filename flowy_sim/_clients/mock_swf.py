@@ -176,7 +176,7 @@ class _Mocks:
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
             if not arguments and not given.get("region_name"):
-                given["region_name"] = session.get_config_variable("region") or responder.region
+                given["region_name"] = responder.region
             client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)
             return client

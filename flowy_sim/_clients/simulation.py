@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -31,7 +32,8 @@ class Simulation:
         seed: run IDs, tokens and request IDs follow from it and from the calls made.
         start: where the virtual clock starts: a datetime with a time zone, or an ISO 8601 string
             with one; 2024-01-01T00:00:00Z by default.
-        region: the default region of clients.
+        region: the region of clients that name none; by default that of the variable
+            ``AWS_DEFAULT_REGION``, as for boto3, or else us-east-1.
         account: twelve digits; part of the names of resources.
         clock: used instead of a virtual clock; it has its own start.
         schedule: makes the choices that the service leaves open; the first possibility by default.
@@ -69,7 +71,7 @@ class Simulation:
         self,
         seed: int = 0,
         start: datetime | str | None = None,
-        region: str = "us-east-1",
+        region: str | None = None,
         account: str = "123456789012",
         clock: Clock | None = None,
         schedule: Schedule | None = None,
@@ -102,8 +104,9 @@ class Simulation:
             isinstance(empty_poll_token, bool),
             "True or False",
         )
+        _check("region", region, bool(region) and isinstance(region, str), "its name as text")
         self.seed = seed
-        self.region = region
+        self.region = region or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         self.account = account
         self.clock = clock or VirtualClock(DEFAULT_START if start is None else start)
         self.schedule = schedule or FirstChoice()
@@ -111,7 +114,7 @@ class Simulation:
         self.settings: dict[str, Any] = {
             "seed": seed,
             "start": start,
-            "region": region,
+            "region": self.region,
             "account": account,
             "limits": limits,
             "latency": latency,

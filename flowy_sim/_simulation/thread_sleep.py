@@ -37,10 +37,12 @@ class SleepingThreads:
     """
 
     can_be_suspended = False
+    virtual_sleep = True
 
     def __init__(self, threads: Threads, runner: threading.Thread | None = None) -> None:
         self._threads = threads
         self._runner = runner
+        self._test = threading.current_thread()
         self._lock = threads.lock
 
     def sleeps(self) -> bool:
@@ -53,6 +55,14 @@ class SleepingThreads:
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Do nothing: an event loop runs in this thread as in any other."""
+
+    def adopt_thread(self, thread: threading.Thread) -> None:
+        """Let a thread sleep virtually that a worker starts, for its heartbeats for example.
+
+        Those of the test itself may be anything, such as servers.
+        """
+        if threading.current_thread() is not self._test or self._threads.current().tasks:
+            self._threads.adopt(thread)
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""

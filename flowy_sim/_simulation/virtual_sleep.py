@@ -1,8 +1,9 @@
 """Sleep in simulated time, for poll loops and for threads that call a simulation.
 
-While it is active, every module's reference to `time.sleep` is replaced, because ``from time import
-sleep`` keeps one of its own. The replacement really sleeps unless it is called by code that sleeps
-virtually. freezegun finds references in the same way. `threading.Event.wait` and
+While it is active, `time.sleep` is replaced wherever a module, a class or a default argument refers
+to it, because ``from time import sleep`` keeps a reference of its own. The replacement really
+sleeps unless it is called by code that sleeps virtually. freezegun finds references in the same
+way; see `flowy_sim._simulation.time_functions`. `threading.Event.wait` and
 `threading.Condition.wait` with a timeout are replaced, too; they release their locks by the methods
 that any lock has for a condition. A poll loop can be suspended, so it also waits without a timeout,
 and joins threads, while others go on. asyncio follows by the clock of its event loops.
@@ -13,9 +14,8 @@ waiting it sleeps virtually. So `asyncio.sleep`, `asyncio.wait_for`, `asyncio.ti
 ``call_later`` take simulated time, without being replaced themselves. looptime works in this way.
 A loop that runs on another selector, such as uvloop's, keeps its real time.
 
-Code of the standard library that waits again and again until a real clock has reached an instant,
-such as `queue.Queue.get`, still waits in real time: virtual waits would never end it. That is
-logged.
+Code that waits until a clock has reached an instant, such as `queue.Queue.get`, needs that clock to
+follow: `time.monotonic` and `time.time` are replaced, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from math import ceil, inf
 from types import FrameType
 from typing import Any, Protocol
 
-from flowy._safe_text import safe_logger
+from flowy_sim._simulation.clock_ahead import ClockAhead, really_monotonic
+from flowy_sim._simulation.time_functions import REALLY_WAIT, TimeFunctions
 
 _NANOSECOND = 1e-6
 """In milliseconds: what rounding may add to the time that a loop waits."""
@@ -75,7 +76,7 @@ def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterato
         yield
         return
     adopted: Any = loop
-    clock = _LoopClock(loop.time, running)
+    clock = _LoopClock(running)
     really_select = selector.select
     adopted.time = clock.time
     selector.select = _Select(really_select, running)
@@ -94,8 +95,7 @@ def follows_simulation(loop: asyncio.AbstractEventLoop) -> bool:
 class _LoopClock:
     """The time of an event loop: real until it first sleeps virtually, then simulated."""
 
-    def __init__(self, real: Callable[[], float], running: Running) -> None:
-        self._real = real
+    def __init__(self, running: Running) -> None:
         self._running = running
         self._ahead = 0.0
         self._began: tuple[float, int] | None = None
@@ -104,11 +104,11 @@ class _LoopClock:
         """Return the time in seconds, since an arbitrary instant."""
         sleeper = self._running()
         if sleeper is None:
-            return self._real() + self._ahead
+            return really_monotonic() + self._ahead
         if self._began is None:
-            self._began = self._real(), sleeper.now()
+            self._began = really_monotonic(), sleeper.now()
         seconds = self._began[0] + (sleeper.now() - self._began[1]) / 1000
-        self._ahead = seconds - self._real()
+        self._ahead = seconds - really_monotonic()
         return seconds
 
 
@@ -144,12 +144,11 @@ really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
 _really_join = threading.Thread.join
+_really_start = threading.Thread.start
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
 """Real seconds between two looks whether a real wait is over."""
-
-logger = safe_logger("flowy_sim")
 
 
 class Sleeper(IdleSleeper, Protocol):
@@ -157,9 +156,11 @@ class Sleeper(IdleSleeper, Protocol):
 
     Attributes:
         can_be_suspended: whether other code in its thread goes on while it waits.
+        virtual_sleep: whether it does sleep virtually, so that its clocks are ahead.
     """
 
     can_be_suspended: bool
+    virtual_sleep: bool
 
     def sleeps(self) -> bool:
         """Return whether the code that runs sleeps virtually."""
@@ -167,6 +168,10 @@ class Sleeper(IdleSleeper, Protocol):
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""
+        ...
+
+    def adopt_thread(self, thread: threading.Thread) -> None:
+        """Note a thread that the code starts."""
         ...
 
     def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
@@ -180,39 +185,37 @@ class Sleeper(IdleSleeper, Protocol):
 
 
 class _Sleepers:
-    """The code that may sleep virtually, and the references that are replaced for it."""
+    """The code that may sleep virtually, and what is replaced for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._active: list[Sleeper] = []
-        self._seen: set[tuple[str, int]] = set()
-        self._references: list[tuple[dict[str, Any], str]] = []
+        self._clocks: dict[Sleeper, ClockAhead] = {}
+        self._functions = TimeFunctions(_sleep, self._clock)
 
     def enter(self, sleeper: Sleeper) -> None:
         with self._lock:
-            self._find_references()
-            for names, name in self._references:
-                if names.get(name) is really_sleep:
-                    names[name] = _sleep
+            self._clocks[sleeper] = ClockAhead(sleeper.now)
+            self._functions.replace()
             self._active.append(sleeper)
             threading.Condition.wait = _wait  # type: ignore[method-assign]
             threading.Thread.join = _join  # type: ignore[method-assign]
+            threading.Thread.start = _start  # type: ignore[method-assign]
             asyncio.BaseEventLoop.run_forever = _run_forever  # type: ignore[method-assign]
 
     def leave(self, sleeper: Sleeper) -> None:
         with self._lock:
             self._active.remove(sleeper)
+            del self._clocks[sleeper]
             if self._active:
                 return
             threading.Condition.wait = _really_wait  # type: ignore[method-assign]
             threading.Thread.join = _really_join  # type: ignore[method-assign]
+            threading.Thread.start = _really_start  # type: ignore[method-assign]
             asyncio.BaseEventLoop.run_forever = (  # type: ignore[method-assign]
                 _really_run_forever
             )
-            self._find_references()
-            for names, name in self._references:
-                if names.get(name) is _sleep:
-                    names[name] = really_sleep
+            self._functions.restore()
 
     def running(self) -> Sleeper | None:
         """Return the sleeper of the code that runs; None if it really sleeps."""
@@ -221,30 +224,27 @@ class _Sleepers:
                 return sleeper
         return None
 
-    def _find_references(self) -> None:
-        """Look through the modules that were imported since."""
-        for name, module in list(sys.modules.items()):
-            key = name, id(module)
-            if key in self._seen or name.startswith("flowy_sim."):
-                continue
-            self._seen.add(key)
-            names = getattr(module, "__dict__", {})
-            self._references += [
-                (names, each)
-                for each, value in list(names.items())
-                if value is really_sleep or value is _sleep
-            ]
-
-
-_sleepers = _Sleepers()
+    def _clock(self) -> ClockAhead | None:
+        sleeper = self.running()
+        if sleeper is None or not sleeper.virtual_sleep:
+            return None
+        return self._clocks.get(sleeper)
 
 
 def _sleep(seconds: float, /) -> None:
     sleeper = _sleepers.running()
-    if sleeper is None or seconds < 0:
+    caller = sys._getframe().f_back  # None if it is the function of a thread, or a strand.
+    if (
+        sleeper is None
+        or seconds < 0
+        or (caller is not None and caller.f_globals.get("__name__") in REALLY_WAIT)
+    ):
         really_sleep(seconds)
     else:
         sleeper.sleep(seconds)
+
+
+_sleepers = _Sleepers()
 
 
 def _run_forever(self: asyncio.BaseEventLoop) -> None:
@@ -259,15 +259,14 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
     if sleeper is None or (timeout is None and not sleeper.can_be_suspended):
         return _really_wait(self, timeout)
-    if timeout is None:
-        return _wait_virtually(self, timeout, sleeper)
-    caller = sys._getframe(1)
-    is_event = caller.f_code is threading.Event.wait.__code__
-    if caller.f_globals.get("__name__") in _REAL_TIME and not is_event:
-        where = place_of_wait(caller)
-        logger.warning("%s waits in real time for up to %g seconds", where, timeout)
-        return _really_wait(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
+
+
+def _start(self: threading.Thread) -> None:
+    sleeper = _sleepers.running()
+    if sleeper is not None:
+        sleeper.adopt_thread(self)
+    _really_start(self)
 
 
 def _join(self: threading.Thread, timeout: float | None = None) -> None:
@@ -283,8 +282,8 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     sleeper.wait(woken, inf if timeout is None else timeout)
 
 
-_REAL_TIME = frozenset({"threading", "queue"})
-"""Modules that wait again until a real clock has reached an instant."""
+_WAITS = frozenset({"threading", "queue"})
+"""Modules that wait on behalf of others."""
 
 
 def place_of_wait(frame: FrameType) -> str:
@@ -294,7 +293,7 @@ def place_of_wait(frame: FrameType) -> str:
         frame: where its thread is now.
     """
     caller: FrameType | None = frame
-    while caller is not None and caller.f_globals.get("__name__") in _REAL_TIME:
+    while caller is not None and caller.f_globals.get("__name__") in _WAITS:
         if caller.f_locals.get("timeout", 0) is None:
             return ""
         caller = caller.f_back
@@ -332,8 +331,8 @@ def really_wait(seconds: float, woken: Callable[[], bool] | None = None) -> None
     if woken is None:
         really_sleep(seconds)
         return
-    until = time.monotonic() + seconds
-    while not woken() and time.monotonic() < until:
+    until = really_monotonic() + seconds
+    while not woken() and really_monotonic() < until:
         really_sleep(_LOOK)
 
 

@@ -99,6 +99,7 @@ class Threads:
         # Threads that were not started by one that has called. The machine does not tell which
         # thread has started another, but these were there before the simulation.
         self._callers: WeakSet[ThreadPoller] = WeakSet()
+        self._adopted: WeakSet[threading.Thread] = WeakSet()
         self._strangers = WeakSet(threading.enumerate())
         self._strangers.discard(threading.current_thread())
         host.time_skipping.settle_soon = self._wake_watcher
@@ -298,9 +299,13 @@ class Threads:
         """Return the threads that have called, and neither poll nor sleep."""
         return [each for each in self._callers if not (each.waiting or each.sleeping)]
 
+    def adopt(self, thread: threading.Thread) -> None:
+        """Note that a thread counts as one that has called the simulation."""
+        self._adopted.add(thread)
+
     def has_called(self) -> bool:
-        """Return whether the current thread has called the simulation."""
-        return hasattr(self._local, "poller")
+        """Return whether the current thread has called the simulation, or counts as such."""
+        return hasattr(self._local, "poller") or threading.current_thread() in self._adopted
 
     def _current_task(self) -> TaskPoller:
         task = asyncio.current_task()

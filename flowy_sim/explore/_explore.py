@@ -130,7 +130,8 @@ def find(
         corpus: a folder in which explorations of this test keep what is worth trying first, and
             what they have not tried, so that the next one goes on where this one stopped.
         simulation: a simulation that the simulations of all runs are made like: with its seed,
-            region, account, limits and latency, and starting at its current time.
+            region, account, limits, latency, patience and empty token, and starting at its
+            current time.
         seed: the seed of all simulations and of the random samples of a large space; by default
             that of `simulation`, or 0.
         choices: make only the run with these choices, as printed for a failure.
@@ -243,7 +244,16 @@ def _call(test: Test, written: str) -> str:
 
 # Options
 
-_SIMULATION = ("seed", "start", "latency", "limits", "region", "account")
+_SIMULATION = (
+    "seed",
+    "start",
+    "latency",
+    "limits",
+    "region",
+    "account",
+    "patience",
+    "empty_poll_token",
+)
 
 
 def _like(simulation: Simulation) -> dict[str, Any]:
@@ -259,6 +269,8 @@ def _like(simulation: Simulation) -> dict[str, Any]:
         "account": simulation.account,
         "limits": engine.limits,
         "latency": engine.latency,
+        "patience": simulation.settings["patience"],
+        "empty_poll_token": simulation.settings["empty_poll_token"],
     }
 
 

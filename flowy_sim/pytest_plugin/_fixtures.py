@@ -47,8 +47,8 @@ _numbers = count(1)
 def swf(request: pytest.FixtureRequest) -> Simulation:
     """A new simulation of Amazon SWF, in memory and on its own clock.
 
-    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` sets the arguments of
-    `Simulation`.
+    ``@pytest.mark.swf(seed=…, start=…, region=…, latency=…, limits=…, patience=…)`` sets the
+    arguments of `Simulation`.
     """
     from flowy_sim._clients.simulation import Simulation
 
@@ -203,8 +203,8 @@ def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Itera
 
     For deciders and workers that are separate processes, in any language: start them with
     ``env={**os.environ, **swf_endpoint.environment}``. It is a `flowy_sim.testing.Endpoint`;
-    ``@pytest.mark.swf(seed=…, start=…, latency=…, limits=…, patience=…)`` sets the arguments of
-    `Simulation`.
+    ``@pytest.mark.swf(seed=…, start=…, region=…, latency=…, limits=…, patience=…)`` sets the
+    arguments of `Simulation`.
     It needs the extra ``serve``.
     """
     settings = _served(marked_options(request.node, SIMULATION))
@@ -220,6 +220,7 @@ def _served(options: dict[str, Any]) -> dict[str, Any]:
     from flowy_sim._simulation.settings import LATENCIES
 
     settings = dict(options)
+    settings.pop("region", None)  # A server has all regions.
     if isinstance(settings.get("start"), datetime):
         settings["start"] = settings["start"].isoformat()
     if "limits" in settings:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-SIMULATION = ("seed", "start", "latency", "limits", "patience", "empty_poll_token")
+SIMULATION = ("seed", "start", "region", "latency", "limits", "patience", "empty_poll_token")
 SLEEP = ("virtual_sleep",)
 RUNNER = (
     "activities",

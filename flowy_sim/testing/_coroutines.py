@@ -3,6 +3,7 @@
 `asyncio.to_thread` and ``run_in_executor`` would run a function that polls in another thread,
 which does not take turns. Here it runs in a greenlet, a *strand*, in the thread of the event loop:
 where it polls or sleeps, the event loop goes on. SQLAlchemy's asyncio extension works in this way.
+A `ThreadPoolExecutor` of the code runs at most as many strands as it would have threads.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flowy_sim._clients.in_process import OPERATIONS, Reply
 
@@ -76,13 +79,22 @@ def run_in_event_loop(coroutine: Coroutine[Any, Any, object]) -> None:
 
 
 def run_in_strands(loop: Any) -> None:
-    """Let the default executor of an event loop run functions in strands."""
+    """Let an event loop run functions in strands that it would run in threads."""
     executed = loop.run_in_executor
+    limits: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
 
     def run_in_executor(executor: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-        if executor is not None:
+        if executor is None:
+            return loop.create_task(_run_in_strand(function, arguments))
+        if type(executor) is not ThreadPoolExecutor:
             return executed(executor, function, *arguments)
-        return loop.create_task(_run_in_strand(function, arguments))
+        limit = limits.setdefault(executor, asyncio.Semaphore(executor._max_workers))
+
+        async def run() -> Any:
+            async with limit:
+                return await _run_in_strand(function, arguments)
+
+        return loop.create_task(run())
 
     loop.run_in_executor = run_in_executor
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from flowy._installation import install_command
 from flowy_sim.testing._coroutines import AsyncClient
-from flowy_sim.testing._loops import POLLED, LoopWorker, PollingCode, has_parameter, made
+from flowy_sim.testing._loops import POLLED, LoopWorker, PollingCode, made, takes_client
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, WorkerPool
 
@@ -137,7 +137,7 @@ class AsyncLoops:
         while True:
             polled: set[Any] = set()
             POLLED.set(polled)
-            result: Any = code(self._client) if has_parameter(code) else code()
+            result: Any = code(self._client) if takes_client(code) else code()
             result = await result if inspect.iscoroutine(result) else result
             await asyncio.sleep(0)
             if callable(result) and not polled:

@@ -34,6 +34,7 @@ from flowy_sim.testing._coroutines import (
     run_in_strands,
 )
 from flowy_sim.testing._killed_loops import abandon
+from flowy_sim.testing._loops import PollingCode, takes_client
 from flowy_sim.testing._recorded_decisions import (
     Decided,
     RecordedTask,
@@ -44,8 +45,6 @@ from flowy_sim.testing._recorded_decisions import (
     sent_decision,
     side_by_side,
 )
-
-PollingCode = Callable[..., object]
 
 _MOST_IDLE = 100
 """The number of calls in a row that a decider may make without asking for a decision task."""
@@ -75,7 +74,7 @@ def replay_loop(
     """Replay a history with a decider that polls by itself.
 
     Args:
-        code: the decider: called with an SWF client if it has a parameter; or a class or function
+        code: the decider: called with an SWF client if it needs one; or a class or function
             that makes one. It may be a coroutine function.
         events: the history.
         execution: its IDs, if they are known.
@@ -116,7 +115,7 @@ def _run(code: Any, client: _ReplayClient, replay: _Replay) -> None:
 
 
 def _called(code: Any, client: _ReplayClient) -> Any:
-    if not _takes_client(code):
+    if not takes_client(code):
         return code()
     return code(AsyncClient(client) if is_async(code) else client)
 
@@ -133,6 +132,7 @@ class _NoSleep:
     """The code that is replayed: its sleeps take no real time."""
 
     can_be_suspended = False
+    virtual_sleep = True
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -150,6 +150,9 @@ class _NoSleep:
         """Let the time pass."""
         self._now += round(seconds * 1000)
 
+    def adopt_thread(self, thread: threading.Thread) -> None:
+        """Do nothing: other threads really sleep."""
+
     def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
         """Refuse to be suspended: nothing else would go on."""
         raise NotImplementedError
@@ -163,16 +166,6 @@ class _NoSleep:
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let functions run in this thread that would run in another."""
         run_in_strands(loop)
-
-
-def _takes_client(code: Any) -> bool:
-    try:
-        inspect.signature(code).bind(None)
-    except TypeError:
-        return False
-    except ValueError:  # It has no signature.
-        return True
-    return True
 
 
 class _Replay:

@@ -30,6 +30,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flowy._client import SwfClient
+from flowy.errors import ConfigurationError
 from flowy_sim.testing._coroutines import (
     AsyncClient,
     await_in_strand,
@@ -270,12 +271,12 @@ class LoopWorker:
             self._suspend()
 
     def _run(self) -> None:
-        takes_client = has_parameter(self._code)
+        with_client = takes_client(self._code)
         client = AsyncClient(self._client) if is_async(self._code) else self._own_client
-        made: Any = self._code(client) if takes_client else self._code()
+        made: Any = self._code(client) if with_client else self._code()
         if inspect.iscoroutine(made):
             run_in_event_loop(made)
-        elif callable(made) and not takes_client and not self._lists:
+        elif callable(made) and not with_client and not self._lists:
             self._code = made  # It was a function that makes the code.
             self._keeps_state = True
             self._is_new = True
@@ -384,7 +385,7 @@ def made(code: PollingCode, client: SwfClient) -> PollingCode:
     """Return the code of a new worker: an instance, if it is a class."""
     if not isinstance(code, type):
         return code
-    instance: PollingCode = code(client) if has_parameter(code) else code()
+    instance: PollingCode = code(client) if takes_client(code) else code()
     return instance
 
 
@@ -404,15 +405,28 @@ def _without_ids(answer: Any) -> Any:
 _IDS = frozenset({"ResponseMetadata", "taskToken", "runId", "nextPageToken"})
 
 
-def has_parameter(code: PollingCode) -> bool:
-    """Return whether code must be called with an argument, or can be."""
+def takes_client(code: PollingCode) -> bool:
+    """Return whether code must be called with a client.
+
+    A parameter with a default is an option of the code, such as ``main(argv=None)``; code with
+    such a parameter makes its client itself if it gets none.
+
+    Raises:
+        ConfigurationError: it must be called with something else, too.
+    """
     try:
         parameters = inspect.signature(code).parameters.values()
     except (TypeError, ValueError):
         return False
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        inspect.Parameter.VAR_POSITIONAL,
-    )
-    return any(each.kind in positional for each in parameters)
+    required = [each for each in parameters if each.default is each.empty and _is_single(each)]
+    if len(required) > 1 or any(each.kind is each.KEYWORD_ONLY for each in required):
+        raise ConfigurationError(
+            f"code that polls with its own loop is called with a client or with nothing, but "
+            f"{getattr(code, '__name__', code)!s} needs {' and '.join(map(str, required))}; give "
+            "the other values, for example with functools.partial"
+        )
+    return bool(required)
+
+
+def _is_single(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

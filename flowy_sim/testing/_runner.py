@@ -21,7 +21,7 @@ from flowy_sim.faults._fault import InjectedFault, checked_faults
 from flowy_sim.testing._finisher import Finisher
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._loop_pools import check_greenlet
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._loops import PollingCode, takes_client
 from flowy_sim.testing._registry import Sources, activities_in, workflows_in
 from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler
@@ -347,13 +347,14 @@ class Runner:
         A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
 
         Args:
-            code: called with an SWF client if it has a parameter, and again when it returns; or a
-                class, which is instantiated for each worker, or a function without parameters that
-                returns the code, so that what it keeps is lost when the worker dies.
+            code: called with an SWF client if it has a parameter without a default, and again when
+                it returns; or a class, which is instantiated for each worker, or a function
+                without such a parameter that returns the code, so that what it keeps is lost when
+                the worker dies.
             name: the name of the worker; by default that of the code.
 
         Raises:
-            ConfigurationError: the code cannot be called.
+            ConfigurationError: the code cannot be called with a client or with nothing.
             ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
@@ -361,6 +362,7 @@ class Runner:
             raise ConfigurationError(
                 f"code that polls with its own loop is a function, not {code!r}"
             )
+        takes_client(code)
         check_greenlet()
         self._worker_setup.register_domain()
         self.stub_dispatch.has_loops = True

@@ -142,22 +142,29 @@ class Scheduler:
         return True
 
     def _wait_for_threads(self, changes: int) -> bool:
-        """Wait while threads that poll loops have started compute; return whether one has called.
+        """Wait while threads that poll loops have started compute.
 
         A thread gets a moment to begin. One that then waits for something does not hold up time.
 
         Args:
             changes: the number of changes before the lists of tasks were looked at.
+
+        Returns:
+            Whether one has made a call, or has woken up a loop.
         """
         threads, time_skipping = self.simulation.threads, self.simulation.host.time_skipping
         looks = 0
         while self.worker_pools.has_loops and looks < GRACE and threads.another_can_call():
-            if time_skipping.changes != changes:
+            if time_skipping.changes != changes or self._is_loop_woken():
                 return True
             really_sleep(LOOK)
             # A thread that waits for the interpreter's lock does not seem to compute.
             looks = 0 if threads.another_computes() else looks + 1
-        return time_skipping.changes != changes
+        return time_skipping.changes != changes or self._is_loop_woken()
+
+    def _is_loop_woken(self) -> bool:
+        pools = self.worker_pools.pools
+        return any(isinstance(each, LoopPool) and each.is_ready(frozenset()) for each in pools)
 
     def _run_once(self, pool: WorkerPool) -> None:
         client = self.worker_client

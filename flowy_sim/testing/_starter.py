@@ -22,6 +22,7 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._run import EventFeed
 from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._worker_client import advice_on_domain, advice_on_region
 from flowy_sim.testing._worker_setup import WorkerSetup
 
 _MOST_EXAMPLES = 20
@@ -220,7 +221,32 @@ class Starter:
                 raise
         while self._turn_loop.take_turn():
             pass
+        self._check_not_elsewhere(name, str(named[1]))
         return self._start(name, named, client, **kwargs)
+
+    def _check_not_elsewhere(self, name: str, version: str) -> None:
+        """Check that a type is not registered only in another domain or region.
+
+        Raises:
+            StartError: it is.
+        """
+        __tracebackhide__ = True
+        own = self._simulation.engine()
+        for engine in sorted(self._simulation.host.engines, key=lambda each: each is not own):
+            for domain in engine.domains.values():
+                if domain.workflow_types.get((name, version)) is None:
+                    continue
+                if engine is own and domain.name == self._domain:
+                    return
+                advice = (
+                    advice_on_domain(self._domain, domain.name)
+                    if engine is own
+                    else advice_on_region(own.region, engine.region)
+                )
+                raise StartError(
+                    f"{name} {version} is registered only in the domain {domain.name!r} of the "
+                    f"region {engine.region!r}; {advice}"
+                )
 
     def _start(
         self, name: str, workflow: Any, client: Any, /, *args: Any, **kwargs: Any

@@ -277,6 +277,18 @@ class WorkerClient(Client):
         assert self.loop is not None
         self.loop.adopt(loop)
 
+    def adopt_thread(self, thread: threading.Thread) -> None:
+        """Let a thread that the poll loop starts sleep in simulated time."""
+        self._simulation.threads.adopt(thread)
+
+    def advice(self) -> str:
+        """Return what to do about loops that poll in another domain or region; may be empty."""
+        domains = sorted({place.domain for place in self._elsewhere if not place.region})
+        regions = sorted({place.region for place in self._elsewhere if place.region})
+        if regions:
+            return advice_on_region(self._region, regions[0])
+        return advice_on_domain(self._domain, domains[0]) if domains else ""
+
     def choose(self, kind: str, count: int) -> int:
         """Let the simulation's schedule choose one of several possibilities."""
         return self._simulation.schedule.choose(kind, count)
@@ -429,3 +441,20 @@ class _Elsewhere(NamedTuple):
         """Return what a task list of that name is called."""
         where = f" in {self.region}" if self.region else ""
         return f"{name} of the domain {self.domain}{where}"
+
+
+def advice_on_region(own: str, other: str) -> str:
+    """Return how to run everything in the region that the code calls."""
+    return (
+        f"everything else runs in the region {own!r}; to run it in that of the code, use "
+        f"@pytest.mark.swf(region={other!r}) or Simulation(region={other!r}), or set "
+        f"AWS_DEFAULT_REGION={other}"
+    )
+
+
+def advice_on_domain(own: str, other: str) -> str:
+    """Return how to run everything in the domain that the code names."""
+    return (
+        f"everything else runs in the domain {own!r}; to run it in that of the code, use "
+        f"@pytest.mark.swf(domain={other!r}), Runner(domain={other!r}) or --domain {other}"
+    )

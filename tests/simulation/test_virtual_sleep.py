@@ -202,11 +202,11 @@ def test_a_wait_that_takes_real_time_is_logged_with_its_line(
         register(boto3.client("swf"))
         lock.acquire(timeout=0.5)
         with pytest.raises(queue.Empty):
-            queue.Queue[int]().get(timeout=0.01)
+            queue.Queue[int]().get(timeout=600)
     lines = [record.getMessage() for record in caplog.records]
     assert any("'MainThread' waits in real time at" in each for each in lines), lines
     assert all("test_virtual_sleep.py:" in each for each in lines if "real time" in each)
-    assert len([each for each in lines if "real time" in each]) == 2
+    assert len([each for each in lines if "real time" in each]) == 1
 
 
 @pytest.mark.swf(virtual_sleep=True)

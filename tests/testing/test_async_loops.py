@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -110,6 +111,28 @@ def test_all_coroutines_share_one_event_loop() -> None:
 
     ended = run(decide, worker(lambda: queue.put("worked")), receive)
     assert (ended.result, seen) == ("done", ["worked"] * 3)
+
+
+def test_an_executor_of_the_code_runs_as_much_at_once_as_it_has_threads() -> None:
+    active: list[str] = []
+    most: list[int] = []
+
+    def work_for_a_while(client: Any) -> None:
+        active.append("")
+        most.append(len(active))
+        time.sleep(1)
+        work(client, "work")
+        active.pop()
+
+    async def main() -> None:
+        client, loop = boto3.client("swf"), asyncio.get_running_loop()
+        with ThreadPoolExecutor(2) as executor:
+            while True:
+                calls = [loop.run_in_executor(executor, work_for_a_while, client) for _ in "abc"]
+                await asyncio.gather(*calls)
+
+    assert run(decide, main).result == "done"
+    assert max(most) == 2
 
 
 @pytest.mark.parametrize("as_threads", [True, False])

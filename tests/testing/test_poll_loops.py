@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import queue
 import re
+import sched
+import select
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import sleep as pause
 from typing import Any
 
@@ -15,7 +20,9 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 
+from flowy.errors import ConfigurationError, StartError
 from flowy_sim import Simulation, mock_swf
+from flowy_sim._simulation import clock_ahead
 from flowy_sim.explore import explore
 from flowy_sim.faults import DeciderDies, WorkerDies
 from flowy_sim.testing import BlockedLoopError, Runner, StuckError, _watchdog
@@ -306,16 +313,6 @@ def test_a_loop_can_wake_another_that_waits_with_a_timeout() -> None:
     assert outcomes == [True]
 
 
-def test_a_wait_that_still_takes_real_time_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    def worker(client: Client) -> None:
-        with suppress(queue.Empty):
-            queue.Queue[int]().get(timeout=0.001)
-        work(client, "work")
-
-    run(decider(("a", "work")), worker)
-    assert re.search(r"test_poll_loops.py:\d+ waits in real time for up to 0.00\d* s", caplog.text)
-
-
 def test_a_wait_that_blocks_all_loops_is_logged_before_it_is_an_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,3 +503,246 @@ def test_a_loop_may_wait_without_a_timeout_for_another_loop() -> None:
         event.set()
 
     assert run(decider(("a", "first"), ("b", "work")), worker, waker).status == "COMPLETED"
+
+
+def wait_in_a_queue(seconds: float) -> None:
+    with pytest.raises(queue.Empty):
+        queue.Queue[int]().get(timeout=seconds)
+
+
+def wait_for_a_semaphore(seconds: float) -> None:
+    assert not threading.Semaphore(0).acquire(timeout=seconds)
+
+
+def wait_until_a_clock(seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    end = clock() + seconds
+    while clock() < end:
+        time.sleep(1)
+
+
+def wait_until_the_time_of_day(seconds: float) -> None:
+    began = time.time()
+    while time.time() - began < seconds:
+        pause(1)
+
+
+def wait_in_nanoseconds(seconds: float) -> None:
+    end = time.monotonic_ns() + seconds * 10**9
+    while time.monotonic_ns() < end:
+        time.sleep(1)
+
+
+def schedule_a_call(seconds: float) -> None:
+    agenda = sched.scheduler()  # time.sleep is the default of an argument.
+    agenda.enter(seconds, 1, list)
+    agenda.run()
+
+
+class Naps:
+    nap = staticmethod(time.sleep)
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.sleep = sleep
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        wait_in_a_queue,
+        wait_for_a_semaphore,
+        wait_until_a_clock,
+        wait_until_the_time_of_day,
+        wait_in_nanoseconds,
+        schedule_a_call,
+        lambda seconds: Naps.nap(seconds),
+        lambda seconds: Naps().sleep(seconds),
+        lambda seconds: threading.Timer(seconds, list).run(),
+    ],
+)
+def test_every_wait_for_a_clock_takes_simulated_time(wait: Any) -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            wait(30)
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    began = time.monotonic()
+    assert run(decider(("a", "work")), worker).simulated_seconds == 30
+    assert time.monotonic() - began < 10
+
+
+def test_clocks_of_loops_never_stand_still_and_never_go_back() -> None:
+    seen: list[float] = []
+
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            seen.extend([time.monotonic(), time.monotonic()])
+            time.sleep(500)
+            seen.append(time.monotonic())
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    for _ in range(2):
+        run(decider(("a", "work")), worker)
+    assert seen == sorted(set(seen))
+
+
+def test_a_real_wait_ends_at_an_instant_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_ahead, "_STALL", 0.01)
+
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            end = time.monotonic() + 0.1
+            while time.monotonic() < end:
+                select.select([], [], [], 0.02)
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    assert run(decider(("a", "work")), worker).simulated_seconds == 0
+
+
+def test_a_program_is_waited_for_in_real_time() -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            program = subprocess.Popen([sys.executable, "-c", "print(input())"], stdin=-1)
+            assert program.stdin is not None
+            program.stdin.write(b"done")
+            program.stdin.close()
+            assert program.wait(timeout=60) == 0
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    assert run(decider(("a", "work")), worker).simulated_seconds == 0
+
+
+@pytest.mark.parametrize("beat", ["thread", "timer"])
+def test_a_thread_that_sends_heartbeats_sleeps_in_simulated_time_from_its_start(beat: str) -> None:
+    ended = threading.Event()
+
+    def send(client: Client, token: str) -> None:
+        while not ended.wait(20):
+            client.record_activity_task_heartbeat(taskToken=token)
+
+    def send_again(client: Client, token: str) -> None:
+        if not ended.is_set():
+            client.record_activity_task_heartbeat(taskToken=token)
+            threading.Timer(20, send_again, (client, token)).start()
+
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            target = send if beat == "thread" else send_again
+            threading.Thread(target=target, args=(client, task["taskToken"])).start()
+            time.sleep(100)
+            ended.set()
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def decide(client: Client) -> None:
+        task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+        if task.get("taskToken"):
+            decision = complete() if done(task) else schedule("a", "work")
+            if not done(task):
+                decision["scheduleActivityTaskDecisionAttributes"]["heartbeatTimeout"] = "30"
+            client.respond_decision_task_completed(
+                taskToken=task["taskToken"], decisions=[decision]
+            )
+
+    ended_run = run(decide, worker)
+    assert (ended_run.status, ended_run.simulated_seconds) == ("COMPLETED", 100)
+
+
+def test_a_thread_of_a_loop_may_pass_tasks_to_the_loop() -> None:
+    def main() -> None:
+        client, tasks = boto3.client("swf"), []
+        came = threading.Condition()
+
+        def receive() -> None:
+            while True:
+                task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+                if task.get("taskToken"):
+                    with came:
+                        tasks.append(task)
+                        came.notify()
+
+        threading.Thread(target=receive, daemon=True).start()
+        while True:
+            with came:
+                came.wait_for(lambda: tasks)
+                task = tasks.pop()
+            client.respond_decision_task_completed(
+                taskToken=task["taskToken"], decisions=[complete()]
+            )
+
+    assert run(main).simulated_seconds < 1
+
+
+def with_options(argv: Any = None, *more: Any) -> None:
+    assert argv is None
+    work(boto3.client("swf"), "work")
+
+
+class WithOptions:
+    def __init__(self, client: Any = None, retries: int = 3) -> None:
+        self.client = client or boto3.client("swf")
+
+    def __call__(self, patient: bool = False) -> None:
+        assert patient is False
+        work(self.client, "work")
+
+
+@pytest.mark.parametrize("worker", [with_options, WithOptions, partial(work, name="work")])
+def test_a_parameter_with_a_default_is_not_the_client(worker: Any) -> None:
+    assert run(decider(("a", "work")), worker).result == "done"
+
+
+@pytest.mark.parametrize("code", [work, lambda client, *, name: None])
+def test_code_that_needs_more_than_a_client_is_refused(code: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"needs client.* and name.*functools.partial"):
+        Runner(Simulation()).loop(code)
+
+
+def abroad() -> None:
+    client = boto3.client("swf", region_name="eu-west-1")
+    with suppress(client.exceptions.DomainAlreadyExistsFault):
+        client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+    with suppress(client.exceptions.TypeAlreadyExistsFault):
+        client.register_workflow_type(
+            domain=DOMAIN,
+            name="order",
+            version="1",
+            defaultTaskList={"name": "decisions"},
+            defaultChildPolicy="TERMINATE",
+            defaultExecutionStartToCloseTimeout="60",
+            defaultTaskStartToCloseTimeout="60",
+        )
+    task = client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decisions"})
+    if task.get("taskToken"):
+        client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[complete()])
+
+
+@pytest.mark.parametrize("from_environment", [False, True])
+def test_everything_can_run_in_the_region_that_the_code_names(
+    from_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if from_environment:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    runner = Runner(Simulation() if from_environment else Simulation(region="eu-west-1"))
+    runner.loop(abroad)
+    assert runner(("order", "1")).status == "COMPLETED"
+
+
+def test_a_type_that_is_registered_in_another_region_is_found() -> None:
+    runner = Runner(Simulation(region="us-east-1"))
+    runner.loop(abroad)
+    with pytest.raises(StartError, match=r"region 'eu-west-1'; .*swf\(region='eu-west-1'\)"):
+        runner(("order", "1"))
+
+
+def test_a_type_that_is_registered_in_another_domain_is_found() -> None:
+    runner = Runner(Simulation(), domain="shop")
+    client = runner.simulation.client()
+    client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
+    register(client)
+    runner.loop(decider())
+    with pytest.raises(StartError, match=r"domain 'simulated' .*swf\(domain='simulated'\)"):
+        runner(("order", "1"))

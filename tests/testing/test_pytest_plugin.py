@@ -262,8 +262,8 @@ def test_a_wrong_marker_is_refused(village: pytest.Pytester, marker: str, wrong:
     )
     result = village.runpytest_inprocess("--strict-markers")
     assert (
-        "@pytest.mark.swf takes keywords seed, start, latency, limits, patience, empty_poll_token, "
-        "activities, "
+        "@pytest.mark.swf takes keywords seed, start, region, latency, limits, patience, "
+        "empty_poll_token, activities, "
         "workflows, domain, workers, task_lists, most_restarts, times_out, "
         "ends_within, arguments, starts, freeze, payloads, "
         "virtual_sleep, strict, golden, "

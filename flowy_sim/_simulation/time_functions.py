@@ -1,0 +1,150 @@
+"""References to functions of the module ``time``: they are found, and replaced for a while."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from flowy_sim._simulation.clock_ahead import ClockAhead
+
+_WAITS = frozenset({"threading", "queue"})
+"""Modules that wait again until a clock has reached an instant; a frozen clock never does."""
+
+REALLY_WAIT = frozenset({"subprocess"})
+"""Modules whose waits take real time, because what they wait for does."""
+
+_IN_NANOSECONDS = 1_000_000_000
+
+
+class Reference(NamedTuple):
+    """A place that refers to a function of the module ``time``.
+
+    Attributes:
+        set: lets it refer to another function.
+        real: the function.
+        replacement: what replaces it.
+    """
+
+    set: Callable[[Any], None]
+    real: Callable[..., Any]
+    replacement: Callable[..., Any]
+
+
+class TimeFunctions:
+    """All references to functions of the module ``time``, in the modules that are imported.
+
+    Args:
+        sleep: replaces `time.sleep`.
+        clock: returns the clock of the code that runs; None if that is the real one.
+    """
+
+    def __init__(
+        self, sleep: Callable[[float], None], clock: Callable[[], ClockAhead | None]
+    ) -> None:
+        self._clock = clock
+        self._seen: set[tuple[str, int]] = set()
+        self._references: list[Reference] = []
+        self._of_waits = self._reading("monotonic", ClockAhead.monotonic, follows=False)
+        pairs = [
+            (time.sleep, sleep),
+            (time.monotonic, self._reading("monotonic", ClockAhead.monotonic)),
+            (time.monotonic_ns, self._reading("monotonic_ns", _monotonic_ns)),
+            (time.time, self._reading("time", ClockAhead.time)),
+            (time.time_ns, self._reading("time_ns", _time_ns)),
+        ]
+        self._pairs: dict[int, tuple[Any, Any]] = {
+            id(each): pair for pair in pairs for each in pair
+        }
+
+    def replace(self) -> None:
+        """Replace all references."""
+        self._find()
+        for each in self._references:
+            each.set(each.replacement)
+
+    def restore(self) -> None:
+        """Let all refer to the real functions."""
+        self._find()
+        for each in self._references:
+            each.set(each.real)
+
+    def _reading(
+        self, name: str, read: Callable[[ClockAhead], float], *, follows: bool = True
+    ) -> Callable[[], float]:
+        """Return what replaces a function that reads a clock.
+
+        Args:
+            name: the name of the function.
+            read: reads the clock of code that sleeps virtually.
+            follows: whether to return the time of a tool that has frozen it, if one has.
+        """
+        real: Callable[[], float] = getattr(time, name)
+
+        def replacement() -> float:
+            clock = self._clock()
+            if clock is None:
+                return real()
+            present: Callable[[], float] = getattr(time, name)
+            return present() if follows and present not in (replacement, real) else read(clock)
+
+        return replacement
+
+    def _find(self) -> None:
+        """Look through the modules that were imported since."""
+        for name, module in list(sys.modules.items()):
+            key = name, id(module)
+            if key in self._seen or name.startswith("flowy_sim.") or name in REALLY_WAIT:
+                continue
+            self._seen.add(key)
+            self._references += self._in_module(name, getattr(module, "__dict__", {}))
+
+    def _in_module(self, module: str, names: dict[str, Any]) -> Iterator[Reference]:
+        values = list(names.items())
+        if not any(value is time or id(value) in self._pairs for _, value in values):
+            return
+        for name, value in values:
+            yield from self._in_value(partial(names.__setitem__, name), value, module)
+            if isinstance(value, type) and value.__module__ == module:
+                for attribute, of_class in list(vars(value).items()):
+                    is_static = isinstance(of_class, staticmethod)
+                    found = of_class.__func__ if is_static else of_class
+                    replace = partial(_set_attribute, value, attribute, is_static)
+                    yield from self._in_value(replace, found, module)
+
+    def _in_value(
+        self, replace: Callable[[Any], None], value: Any, module: str
+    ) -> Iterator[Reference]:
+        pair = self._pairs.get(id(value))
+        if pair is not None:
+            real, replacement = pair
+            if module in _WAITS and real is time.monotonic:
+                replacement = self._of_waits
+            yield Reference(replace, real, replacement)
+        elif isinstance(value, FunctionType):
+            for index, default in enumerate(value.__defaults__ or ()):
+                yield from self._in_value(partial(_set_default, value, index), default, module)
+            keywords = value.__kwdefaults__ or {}
+            for name, default in list(keywords.items()):
+                yield from self._in_value(partial(keywords.__setitem__, name), default, module)
+
+
+def _monotonic_ns(clock: ClockAhead) -> int:
+    return round(clock.monotonic() * _IN_NANOSECONDS)
+
+
+def _time_ns(clock: ClockAhead) -> int:
+    return round(clock.time() * _IN_NANOSECONDS)
+
+
+def _set_attribute(owner: type, name: str, is_static: bool, value: Any) -> None:
+    setattr(owner, name, staticmethod(value) if is_static else value)
+
+
+def _set_default(function: FunctionType, index: int, value: Any) -> None:
+    defaults = list(function.__defaults__ or ())
+    defaults[index] = value
+    function.__defaults__ = tuple(defaults)
