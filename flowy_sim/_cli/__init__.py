@@ -1,4 +1,4 @@
-"""The command line ``flowy-sim``, one module for each command.
+"""The command line ``flowy-sim``, one module for each command, or for a few that belong together.
 
 What is slow to import is imported when a command needs it, so that help and completion are fast.
 """

@@ -63,6 +63,37 @@ def test_axe_finds_no_violation_in_dialogs_and_menus(
     page.keyboard.press("Escape")
     page.get_by_text("Copy as").first.click()
     assert violations(page) == []
+    page.goto(f"{endpoint.url}/_console/execution?workflow=order-2")
+    page.get_by_text("Copy as test").click()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [1200, 1440, 2560])
+def test_the_details_stand_beside_the_page_and_no_heading_breaks(
+    endpoint: Endpoint, shop: Shop, tabs: Tabs, width: int
+) -> None:
+    page = tabs.open(endpoint.url + PAGES["execution"], size=(width, 900))
+    is_live(page)
+    page.get_by_role("link", name="charge-1").first.click()
+    panel = page.get_by_role("complementary", name="Event").bounding_box()
+    table = page.locator(".events table").bounding_box()
+    bar = page.locator("header.bar")
+    assert panel is not None
+    assert table is not None
+    assert table["x"] + table["width"] <= panel["x"]
+    assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
+    heights = page.locator(".events th").evaluate_all("all => all.map((th) => th.clientHeight)")
+    assert max(heights) < 40
+
+
+def test_a_run_is_copied_as_a_test_by_a_button(endpoint: Endpoint, shop: Shop, tabs: Tabs) -> None:
+    page = tabs.open(f"{endpoint.url}/_console/execution?workflow=order-2")
+    is_live(page)
+    page.get_by_text("Copy as test").click()
+    page.get_by_label("Code to test").fill("shop.orders:Order")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download").click()
+    assert started.value.suggested_filename == "test_order_2.zip"
 
 
 def test_many_tabs_share_one_stream(endpoint: Endpoint, shop: Shop, tabs: Tabs) -> None:
