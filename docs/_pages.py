@@ -33,7 +33,7 @@ COMMANDS = "reference/commands.md"
 
 #: The page that search should find first: it names common tasks, and where to read about them.
 TASKS = "how-to.md"
-_FIRST = "---\nsearch:\n  boost: 20\n---\n\n"
+_FIRST = "---\nsearch:\n  boost: 100\n---\n\n"
 
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")

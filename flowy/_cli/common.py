@@ -56,8 +56,10 @@ def with_dash_explained(error: click.NoSuchOption) -> click.UsageError:
     """Return an error that also says how to write a negative number, if one was given."""
     if not error.option_name[1:2].isdigit():
         return error
+    # In these words, whatever the version of click says.
+    no_option = f"No such option {error.option_name!r}."
     return click.UsageError(
-        f"{error.message} Write -- before arguments that begin with a dash.", error.ctx
+        f"{no_option} Write -- before arguments that begin with a dash.", error.ctx
     )
 
 

@@ -40,6 +40,11 @@ class ExploreOptions:
     signals: tuple[str, ...]
     most_faults: int
     workers: int | None
+    any_result: bool
+    any_arguments: bool
+    start_after: tuple[float, ...]
+    ends_within: str | None
+    limits: str | None
     runs: int
     seconds: float
     processes: int
@@ -87,6 +92,10 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
     if loops is not None:
         if words:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
+        if options.any_result or options.any_arguments or options.start_after:
+            raise click.UsageError(
+                "--any-result, --arguments and --start-after are for a WORKFLOW, not for --decider."
+            )
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
         return Subject(
@@ -96,6 +105,8 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
     function = found_at(words[0]) if words else None
     if isfunction(function):
         _check_test(function, words)
+        if options.any_result:
+            raise click.UsageError("--any-result is for a workflow; a test stubs by itself.")
         if timed or cancel is not None:
             raise click.UsageError(
                 "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
@@ -113,6 +124,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
         options.real,
         options.completes,
         partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
+        options.any_result,
     )
     sources = {"activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
@@ -192,7 +204,7 @@ def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: 
     line += [f"--worker={name}" for name in options.loop_workers]
     line += [f"--setup={name}" for name in options.setups]
     one = {"start": options.starts, "input": options.text, "task-list": options.task_list}
-    one |= {"cancel": options.cancel}
+    one |= {"cancel": options.cancel, "ends-within": options.ends_within, "limits": options.limits}
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
     if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
@@ -200,6 +212,8 @@ def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: 
     line += [f"--fault={name}" for name in options.faults]
     line += [f"--signal={name}" for name in options.signals]
     line += ["--real"] * options.real + ["--completes"] * options.completes
+    line += ["--any-result"] * options.any_result + ["--arguments"] * options.any_arguments
+    line += [f"--start-after={seconds:g}" for seconds in options.start_after]
     if options.workers is not None:
         line.append(f"--workers={options.workers}")
     if options.most_faults != MOST_FAULTS:

@@ -89,6 +89,39 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     "Number of workers on each task list.  [default: as many as there are tasks]",
     least=1,
 )
+@click.option(
+    "--any-result",
+    is_flag=True,
+    help="Also let stubs return all other values of their types: each member of an enum, None for "
+    "an optional value, empty and long collections.",
+)
+@click.option(
+    "--arguments",
+    "any_arguments",
+    is_flag=True,
+    help="Also start the workflow with other values of the type hints of its run.",
+)
+@click.option(
+    "--start-after",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    multiple=True,
+    help="Number of simulated seconds after which the workflow is also started; can be given "
+    "several times.",
+)
+@click.option(
+    "--ends-within",
+    metavar="SECONDS",
+    shell_complete=lambda *_: ["derived"],
+    help="Number of simulated seconds within which an execution must end after the last fault; "
+    "derived to take it from its own timers and time-outs.",
+)
+@click.option(
+    "--limits",
+    type=click.Choice(["small", "slow"]),
+    help="Quotas that are scaled down: small ones for histories, payloads and open tasks, or slow "
+    "rates of calls.",
+)
 @options.whole_number("--runs", "Number of runs after which to stop.", least=1, default=100_000)
 @click.option(
     "--seconds",
@@ -240,6 +273,7 @@ def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
                 repeat=lambda written: repeating_command(words, options, written),
                 on_progress=progress.update,
                 workers=options.workers,
+                **_what_else(options),
                 **subject.runner,
             )
     failure = found.failure
@@ -308,6 +342,33 @@ def _write_report(name: str, options: ExploreOptions, reported: ReportedExplorat
         raise click.ClickException(
             f"The report cannot be saved: {options.report}: {error.strerror}."
         ) from error
+
+
+def _what_else(options: ExploreOptions) -> dict[str, Any]:
+    """Return the options of `find` that say what else to try and to require.
+
+    Raises:
+        click.UsageError: ``--ends-within`` is neither a number nor ``derived``.
+    """
+    found: dict[str, Any] = {}
+    if options.any_arguments:
+        found["arguments"] = True
+    if options.start_after:
+        found["starts"] = (0, *options.start_after)
+    if options.limits is not None:
+        found["limits"] = options.limits
+    if options.ends_within is not None:
+        found["ends_within"] = options.ends_within == "derived" or _seconds(options.ends_within)
+    return found
+
+
+def _seconds(written: str) -> float:
+    try:
+        return float(written)
+    except ValueError:
+        raise click.UsageError(
+            f"--ends-within takes a number of seconds or derived, not {written!r}."
+        ) from None
 
 
 def _write_test(

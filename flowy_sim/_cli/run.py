@@ -112,7 +112,7 @@ class RunOptions:
             raise click.UsageError(f"{service} implies real time; leave --realtime out.")
         if self.remote and self.seed is not None:
             raise click.UsageError(f"--seed is for simulations; leave it out with {service}.")
-        if not self.remote and (self.region or (self.domain and not self.deciders)):
+        if not self.remote and (self.region or self.domain) and not self.deciders:
             raise click.UsageError(
                 "--domain and --region are for a service; add --aws or --endpoint-url."
             )
@@ -170,7 +170,7 @@ class RunOptions:
     help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
     f"{program.DOMAIN}]",
 )
-@click.option("--region", help="AWS region, if the environment does not set it.")
+@click.option("--region", help="AWS region, also of --decider, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
 def run(words: tuple[str, ...], **given: Any) -> None:
     """Run a workflow to its end, with decider, workers and Amazon SWF in this process.

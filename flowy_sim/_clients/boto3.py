@@ -43,6 +43,7 @@ class Responder:
 
     Attributes:
         region: the region of clients that are given none.
+        threads: the threads that call the simulation.
 
     Raises:
         ValueError: `poll_seconds` is not a number of at least 0.
@@ -50,6 +51,7 @@ class Responder:
 
     def __init__(self, simulation: Simulation, wire: bool, poll_seconds: float) -> None:
         self.region = simulation.region
+        self.threads = simulation.threads
         self._simulation = simulation
         self._wire = wire
         self._poll_seconds = waiting_time(poll_seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures.thread import _worker as _of_pool
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from threading import Lock
@@ -16,6 +17,7 @@ from botocore.session import Session
 from flowy_sim._clients.boto3 import CREDENTIALS, Responder
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
+from flowy_sim._simulation.waiters import ADOPTED_BY
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager
@@ -97,17 +99,19 @@ class _Mocks:
 
     A call is answered by the mock that its thread entered last. In a thread that has entered none,
     it is answered by the mock that was active when the client was made, or else by the one that any
-    thread entered last.
+    thread entered last. A thread that a worker has started never calls anything but the simulation
+    of that worker; when it does so too late, it is ended.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._entered: list[tuple[int, Responder]] = []
-        self._replaced: list[tuple[Any, str, Any]] = []
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
 
     def enter(self, responder: Responder) -> None:
         with self._lock:
             if not self._entered:
+                self._restore()
                 self._replace(BaseClient, "_make_request", self._maker)
                 self._replace(Session, "create_client", self._creator)
                 if find_spec("aiobotocore"):
@@ -121,15 +125,20 @@ class _Mocks:
     def leave(self, responder: Responder) -> None:
         with self._lock:
             self._entered = [entry for entry in self._entered if entry[1] is not responder]
-            if not self._entered:
-                for owner, name, real in self._replaced:
-                    setattr(owner, name, real)
-                self._replaced.clear()
+            if not self._entered and not any(thread.is_alive() for thread in list(ADOPTED_BY)):
+                self._restore()
 
-    def _replace(self, owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:
+    def _replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         real = getattr(owner, name)
-        self._replaced.append((owner, name, real))
-        setattr(owner, name, replacement(real))
+        replacement = make(real)
+        self._replaced.append((owner, name, real, replacement))
+        setattr(owner, name, replacement)
+
+    def _restore(self) -> None:
+        for owner, name, real, replacement in self._replaced:
+            if getattr(owner, name) is replacement:
+                setattr(owner, name, real)
+        self._replaced.clear()
 
     def _answering(self, client: Any = None) -> Responder | None:
         entered = self._entered
@@ -145,6 +154,8 @@ class _Mocks:
         def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
             if operation_model.service_model.service_name == "swf":
                 responder = self._answering(client)
+                if _is_too_late(responder):
+                    _end_thread()
                 if responder is not None:
                     answer = responder.make_request(client, operation_model, *arguments)
                     if self._answering(client) is None:
@@ -182,6 +193,21 @@ class _Mocks:
             return client
 
         return create_client_here
+
+
+def _is_too_late(responder: Responder | None) -> bool:
+    """Return whether the current thread outlives the worker that has started it.
+
+    A thread of a pool may work for another test by now.
+
+    Args:
+        responder: what would answer its call.
+    """
+    thread: Any = threading.current_thread()
+    adopted_by = ADOPTED_BY.get(thread)
+    if adopted_by is None or responder is None:
+        return adopted_by is not None
+    return responder.threads is not adopted_by and thread._target is not _of_pool
 
 
 def _end_thread() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.lambda_functions import LambdaFunction
 from flowy_sim._engine.latency import Latency
-from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.limits import Limits, limits_named
 from flowy_sim._engine.tokens import request_ids
 from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock, is_duration
 from flowy_sim._simulation.host import Host
@@ -75,7 +75,7 @@ class Simulation:
         account: str = "123456789012",
         clock: Clock | None = None,
         schedule: Schedule | None = None,
-        limits: Limits | None = None,
+        limits: Limits | str | None = None,
         latency: Latency | None = None,
         patience: float = PATIENCE,
         empty_poll_token: bool = False,
@@ -90,7 +90,12 @@ class Simulation:
             hasattr(schedule, "choose"),
             "FirstChoice(), RandomChoice(seed), or an object with such a method choose",
         )
-        _check("limits", limits, isinstance(limits, Limits), "a Limits, such as Limits(polls=1)")
+        _check(
+            "limits",
+            limits,
+            isinstance(limits, Limits | str),
+            "a Limits, such as Limits(polls=1), or the name of a preset",
+        )
         _check(
             "latency",
             latency,
@@ -116,12 +121,12 @@ class Simulation:
             "start": start,
             "region": self.region,
             "account": account,
-            "limits": limits,
+            "limits": None if limits is None else limits_named(limits),
             "latency": latency,
             "patience": patience,
             "empty_poll_token": empty_poll_token,
         }
-        self._limits = limits or Limits()
+        self._limits = self.settings["limits"] or Limits()
         self._latency = latency or Latency.DEFAULT
         self._empty_poll_token = empty_poll_token
         self._lock = threading.RLock()

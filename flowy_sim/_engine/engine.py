@@ -200,7 +200,7 @@ class Engine:
         self.retentions = TimerQueue(first)
         self.full: set[WorkflowExecution] = set()
         self.arrivals: Arrivals = {}
-        self.throttle = Throttle(self.limits.throttling)
+        self.throttle = Throttle(self.limits.throttling, self.limits.rates)
         random = Random(f"{self.seed}/{self.account}/{self.region}")
         self.tokens = Tokens(random, self.region)
         self.page_tokens = PageTokens(random)
@@ -231,6 +231,8 @@ class Engine:
         # Assumption: order-of-checks: types, constraints in the model's order, rules between
         # members, rates, and only then what the engine holds.
         request = checked(operation, request)
+        if self.limits.payload < Limits.payload:
+            self.limits.check_payloads(request)
         self.throttle.check(operation, self.now)
         reply = OPERATIONS[operation](self, request)
         if self.full:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowy_sim._engine.faults import ThrottlingException
+from flowy_sim._engine.faults import ThrottlingException, ValidationException
 
 if TYPE_CHECKING:
     from flowy_sim._engine.execution import WorkflowExecution
@@ -32,7 +32,9 @@ class Limits:
         decision_poll_page: events on a page of PollForDecisionTask; 100 in every recording.
         unretained_days: days that closed executions are kept in a domain whose retention period is
             ``NONE`` or ``0``; 0 to forget them at once, as the API reference documents.
+        payload: characters of an input, a result, details, a control or an execution context.
         throttling: whether calls and decisions are limited to the service's rates.
+        rates: the percentage of these rates that is allowed then.
 
     Raises:
         ValueError: a limit is not a whole number, or too low.
@@ -59,7 +61,9 @@ class Limits:
     # Assumption: unretained-executions: the API reference says that they are gone at once, but a
     # client's test of 2012 reads the history of one, and the CLI guide takes 0 as the maximum.
     unretained_days: int = 1
+    payload: int = 32_768
     throttling: bool = False
+    rates: int = 100
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -68,6 +72,57 @@ class Limits:
                 raise ValueError(
                     f"Limits({name}={value!r}): a limit is a whole number of at least {least}."
                 )
+
+    def check_payloads(self, request: Any, place: str = "") -> None:
+        """Check the length of all payloads of a call, or of a part of it.
+
+        Raises:
+            ValidationException: one is too long.
+        """
+        if isinstance(request, list):
+            for number, each in enumerate(request, 1):
+                self.check_payloads(each, f"{place}.{number}.member")
+        elif isinstance(request, dict):
+            for name, value in request.items():
+                at = f"{place}.{name}".removeprefix(".")
+                if name in _PAYLOADS and isinstance(value, str) and len(value) > self.payload:
+                    raise ValidationException(
+                        f"1 validation error detected: Value at '{at}' failed to satisfy "
+                        f"constraint: Member must have length less than or equal to {self.payload}"
+                    )
+                self.check_payloads(value, at)
+
+
+_PAYLOADS = frozenset({"control", "details", "executionContext", "input", "result"})
+
+LIMIT_PRESETS = {
+    "small": Limits(
+        events=200,
+        open_activities=10,
+        open_timers=10,
+        open_children=10,
+        open_lambda_functions=10,
+        payload=2_000,
+    ),
+    "slow": Limits(throttling=True, rates=1),
+}
+"""Limits that are scaled down, by name, so that small tests reach them."""
+
+
+def limits_named(given: Limits | str) -> Limits:
+    """Return limits, or those of a preset.
+
+    Raises:
+        ValueError: there is no preset of that name.
+    """
+    if isinstance(given, Limits):
+        return given
+    if given not in LIMIT_PRESETS:
+        raise ValueError(
+            f"there are no limits {given!r}; give a Limits, such as Limits(events=200), or one of "
+            f"{', '.join(map(repr, LIMIT_PRESETS))}"
+        )
+    return LIMIT_PRESETS[given]
 
 
 class Rate(NamedTuple):
@@ -138,10 +193,12 @@ class Throttle:
 
     Args:
         enabled: whether calls and decisions are limited at all.
+        percent: the percentage of the service's rates that is allowed.
     """
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, enabled: bool, percent: int = 100) -> None:
         self._enabled = enabled
+        self._share = percent / 100
         self._buckets: dict[str, dict[str, tuple[float, int]]] = {}
 
     def check(self, operation: str, now: int) -> None:
@@ -173,8 +230,9 @@ class Throttle:
 
     def _take(self, name: str, owner: str, rate: Rate, now: int) -> bool:
         buckets = self._buckets.setdefault(owner, {})
-        tokens, since = buckets.get(name, (float(rate.burst), now))
-        tokens = min(rate.burst, tokens + (now - since) * rate.refill / 1000)
+        burst = max(1.0, rate.burst * self._share)
+        tokens, since = buckets.get(name, (burst, now))
+        tokens = min(burst, tokens + (now - since) * rate.refill * self._share / 1000)
         taken = tokens >= 1
         buckets[name] = (tokens - taken, now)
         return taken

@@ -26,6 +26,10 @@ _FORKED = (
 )
 
 
+ADOPTED_BY: WeakKeyDictionary[threading.Thread, Threads] = WeakKeyDictionary()
+"""The threads that workers have started, with those of the simulation that they belong to."""
+
+
 class ThreadPoller(Poller):
     """A thread; if it polls repeatedly, it has dropped its task or passed it on."""
 
@@ -99,7 +103,6 @@ class Threads:
         # Threads that were not started by one that has called. The machine does not tell which
         # thread has started another, but these were there before the simulation.
         self._callers: WeakSet[ThreadPoller] = WeakSet()
-        self._adopted: WeakSet[threading.Thread] = WeakSet()
         self._strangers = WeakSet(threading.enumerate())
         self._strangers.discard(threading.current_thread())
         host.time_skipping.settle_soon = self._wake_watcher
@@ -300,12 +303,13 @@ class Threads:
         return [each for each in self._callers if not (each.waiting or each.sleeping)]
 
     def adopt(self, thread: threading.Thread) -> None:
-        """Note that a thread counts as one that has called the simulation."""
-        self._adopted.add(thread)
+        """Note that a worker starts a thread: it counts as one that has called the simulation."""
+        ADOPTED_BY[thread] = self
 
     def has_called(self) -> bool:
         """Return whether the current thread has called the simulation, or counts as such."""
-        return hasattr(self._local, "poller") or threading.current_thread() in self._adopted
+        adopted_by = ADOPTED_BY.get(threading.current_thread())
+        return hasattr(self._local, "poller") or adopted_by is self
 
     def _current_task(self) -> TaskPoller:
         task = asyncio.current_task()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from flowy._decider.suspended import SuspendedExecutions
 from flowy.errors import ConfigurationError
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
+from flowy_sim._events.schema import attributes_of
 from flowy_sim.explore._choices import RecordingSchedule
 from flowy_sim.explore._report import Space
 from flowy_sim.faults import KINDS
 from flowy_sim.faults._fault import InjectedFault
 from flowy_sim.testing import Runner
+from flowy_sim.testing._run import Run
 from flowy_sim.testing._runner import MOST_FAULTS
 
 Test = Callable[[Runner], object]
@@ -43,6 +46,8 @@ class Setup:
         runner: other arguments of `Runner`.
         invariants: functions that are called after every turn; see `flowy_sim.explore.invariant`.
         most_turns: how many turns a run may take before it counts as endless.
+        undisturbed: the number of seconds that executions take without disturbances, from which
+            it is derived how long others may take; None if that is not checked.
     """
 
     faults: Sequence[InjectedFault] = ()
@@ -51,6 +56,7 @@ class Setup:
     runner: Mapping[str, Any] = field(default_factory=dict)
     invariants: Sequence[Callable[..., object]] = ()
     most_turns: int = 1_000
+    undisturbed: float | None = None
 
     @property
     def space(self) -> Space:
@@ -90,6 +96,8 @@ class Attempt:
         self.error: BaseException | None = None
         self.pruned = False
         self._most_turns = setup.most_turns
+        self._undisturbed = setup.undisturbed
+        self._expected = _ORDERS.union(fault.describe() for fault in setup.faults)
         self._turns = 0
         self._on_turn = on_turn
         self.runner = Runner(
@@ -116,6 +124,7 @@ class Attempt:
         try:
             test(self.runner)
             self.runner.check_goals()
+            self._check_liveness()
             check(self.runner.simulation.engine())
         except PrunedError:
             self.pruned = True
@@ -127,6 +136,36 @@ class Attempt:
             self.runner.scheduler.worker_pools.discard_loops()
         return self
 
+    def _check_liveness(self) -> None:
+        """Check that executions have ended in time, once all disturbances were over.
+
+        The time is that which they take without disturbances; and for each disturbance, once all
+        that they have waited for: their timers, and the time-outs of their tasks. Where other
+        values were chosen, such as arguments, they may loop more often, so that is not checked.
+
+        Raises:
+            AssertionError: one has not.
+        """
+        made = self.schedule.made
+        if self._undisturbed is None or any(
+            i and kind not in self._expected for kind, _, i in made
+        ):
+            return
+        disturbances = self.runner.scheduler.disturbances
+        disturbed_at = self.runner.scheduler.disturbed_at
+        for chain in _chains(self.runner.runs):
+            began, closed = _span(chain)
+            seconds = (closed - max(began, disturbed_at)).total_seconds()
+            once = sum(_waits(chain).values())
+            limit = self._undisturbed + (disturbances + 1) * once
+            if seconds > limit:
+                raise AssertionError(
+                    f"{chain[-1].describe()}: it ended {seconds:,.0f} s after the last "
+                    f"disturbance; its timers and time-outs allow {limit:,.0f} s "
+                    f"({self._undisturbed:,.0f} s without disturbances, and {once:,.0f} s for each "
+                    f"of {disturbances + 1})"
+                )
+
     def _count_turn(self) -> None:
         self._turns += 1
         if self._turns > self._most_turns:
@@ -136,6 +175,69 @@ class Attempt:
             )
         if self._on_turn is not None:
             self._on_turn(self.runner)
+
+
+_ORDERS = frozenset(
+    {
+        "turn",
+        "poll",
+        "effect",
+        "call",
+        "decision task",
+        "activity task",
+        "which is first",
+        "which signal",
+        "which deciders stay",
+        "error",
+    }
+)
+"""The kinds of choices, apart from faults, that change no value that a workflow receives."""
+
+
+def longest_execution(runner: Runner) -> float:
+    """Return the number of seconds that the longest execution of a test took, with its restarts."""
+    spans = map(_span, _chains(runner.runs))
+    return max(((closed - began).total_seconds() for began, closed in spans), default=0)
+
+
+def _chains(runs: Iterable[Run]) -> list[list[Run]]:
+    """Return the runs of each execution, which has one run unless it continues as new."""
+    chains: dict[str, list[Run]] = {}
+    for run in runs:
+        chains.setdefault(run.workflow_id, []).append(run)
+    return list(chains.values())
+
+
+def _span(chain: list[Run]) -> tuple[datetime, datetime]:
+    return chain[0].history[0]["eventTimestamp"], chain[-1].history[-1]["eventTimestamp"]
+
+
+_TIMEOUTS = (
+    "startToFireTimeout",
+    "scheduleToCloseTimeout",
+    "startToCloseTimeout",
+    "executionStartToCloseTimeout",
+)
+
+
+def _waits(chain: list[Run]) -> dict[tuple[str, str], float]:
+    """Return the seconds for which an execution can wait, once for each kind of wait.
+
+    A kind is a timer of some length, or a type of activity, Lambda function, child or task.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for run in chain:
+        for event in run.history[1:]:
+            attributes = attributes_of(event)
+            limits = [attributes[name] for name in _TIMEOUTS if name in attributes]
+            limits = [each for each in limits if each != "NONE"]
+            if limits:
+                named = attributes.get("activityType") or attributes.get("workflowType")
+                about = str(named or attributes.get("name") or limits[0])
+                before_start = attributes.get("scheduleToStartTimeout", "NONE")
+                waits = 0 if before_start == "NONE" else int(before_start)
+                found[event["eventType"], about] = min(map(int, limits)) + waits
+    return found
 
 
 def failure_key(error: BaseException) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -20,7 +21,7 @@ from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._report.exploration import ReportedExploration, page
-from flowy_sim.explore._attempt import Attempt, Setup, Test
+from flowy_sim.explore._attempt import Attempt, Setup, Test, longest_execution
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
 from flowy_sim.explore._corpus import Corpus
 from flowy_sim.explore._distribution import (
@@ -169,6 +170,10 @@ def find(
         others = {**_like(simulation), **others}
     others["seed"] = others.get("seed", 0) if seed is None else seed
     setup = make_setup(faults=faults, most_faults=most_faults, invariants=invariants, **others)
+    if setup.undisturbed is not None:
+        with undisturbed():
+            first = Attempt(setup, DeviatingSchedule(())).run(test)
+        setup = dc_replace(setup, undisturbed=longest_execution(first.runner))
     repeat = repeat or partial(_call, test)
     if report is not None:
         observations = observations or Observations()
@@ -290,6 +295,10 @@ def make_setup(
     _check_each({"faults": faults, "most_faults": most_faults, "invariants": invariants, **others})
     simulation = {name: others.pop(name) for name in _SIMULATION if name in others}
     turns = {"most_turns": others.pop("most_turns")} if "most_turns" in others else {}
+    if others.get("ends_within") is True:
+        # It is measured when the test is first run; runs that differ in it are not the same.
+        others["ends_within"] = math.inf
+        turns["undisturbed"] = math.inf
     return Setup(
         checked_faults(faults),
         most_faults,
@@ -408,6 +417,7 @@ class WorkflowTest:
         completes: whether it must also complete, whatever goes wrong.
         started: called with the runner and the execution when it has started, for example to send
             a signal later; see `Runner.after`.
+        any_result: whether stubs also return all other results of their types.
 
     Attributes:
         workflows: the workflow, its children, and theirs.
@@ -424,6 +434,7 @@ class WorkflowTest:
         real: bool = False,
         completes: bool = False,
         started: Callable[[Runner, Execution], object] | None = None,
+        any_result: bool = False,
     ) -> None:
         self.__name__ = workflow.__name__
         self._workflow = workflow
@@ -436,7 +447,9 @@ class WorkflowTest:
         self.activities = [known[key] for key in called if key in known]
         self.stubbed = [" ".join(key) for key in called if not (real and key in known)]
         self.stubbed += [f"lambda {name}" for name in functions_of(self.workflows)]
-        self._stubs = DefaultStubs(self.workflows, self.activities, real=real)
+        self._stubs = DefaultStubs(
+            self.workflows, self.activities, real=real, any_result=any_result
+        )
 
     def __call__(self, runner: Runner) -> None:
         """Run the workflow to its end."""

@@ -199,6 +199,7 @@ def growth(runs: Iterable[Run]) -> Iterator[str]:
                 f"the input of {last.type} grows with each run that continues as new: from "
                 f"{sizes[0]:,} to {sizes[-1]:,} characters in {len(sizes)} runs"
             )
+        yield from _growing_payloads(last)
         names = Counter(
             each["signalName"]
             for each in last.history.find("WorkflowExecutionSignaled").attributes()
@@ -210,6 +211,32 @@ def growth(runs: Iterable[Run]) -> Iterator[str]:
                     f"{last.type} writes about {events} events for each signal {name!r}, and "
                     f"did not continue as new after {count} of them"
                 )
+
+
+_PAYLOADS = {
+    "ActivityTaskScheduled": "activityType",
+    "SignalExternalWorkflowExecutionInitiated": "",
+}
+"""The events of which each may carry more than the one before, and what names them."""
+
+
+def _growing_payloads(run: Run) -> Iterator[str]:
+    """Yield sentences about calls whose input grows from each to the next."""
+    sizes: dict[str, dict[str, int]] = {}
+    for event_type, named_by in _PAYLOADS.items():
+        for each in run.history.find(event_type).attributes():
+            named = each.get(named_by)
+            name = f"{named['name']} {named['version']}" if named else "the signals that it sends"
+            # Each attempt of a call has the same input, so equal ones count once.
+            text = each.get("input") or ""
+            sizes.setdefault(name, {}).setdefault(text, len(text))
+    for name, texts in sizes.items():
+        lengths = list(texts.values())
+        if len(lengths) > _MANY and all(one < other for one, other in pairwise(lengths)):
+            yield (
+                f"the input of {name} grows with each call of {run.type}: from {lengths[0]:,} to "
+                f"{lengths[-1]:,} characters in {len(lengths)} calls"
+            )
 
 
 class FoundError(AssertionError):

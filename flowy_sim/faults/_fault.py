@@ -309,6 +309,9 @@ class FaultInjector:
         choose: chooses whether a fault strikes: 1 for yes.
         target: what they act on.
         on_strike: called when a fault strikes.
+
+    Attributes:
+        on_over: called when a fault has happened that may have taken time.
     """
 
     def __init__(
@@ -333,6 +336,7 @@ class FaultInjector:
         self._choose = choose
         self._target = target
         self._on_strike = on_strike
+        self.on_over: Callable[[], None] = _do_nothing
 
     @property
     def _may_strike(self) -> bool:
@@ -400,7 +404,7 @@ class FaultInjector:
                     advance()
                 struck = True
                 self._count(risk, None)
-                risk.fault.happen(self._target)
+                self._happen(risk)
         return struck
 
     def end(self) -> bool:
@@ -410,7 +414,7 @@ class FaultInjector:
             if self._striking((risk,)):
                 struck = True
                 self._count(risk, None)
-                risk.fault.happen(self._target)
+                self._happen(risk)
         return struck
 
     def turn(self) -> None:
@@ -418,16 +422,20 @@ class FaultInjector:
         for risk in self._at_turns if self._may_strike else ():
             while self._striking((risk,)):
                 self._count(risk, None)
-                risk.fault.happen(self._target)
+                self._happen(risk)
 
     def last_resort(self) -> bool:
         """Let a fault strike that strikes in every run; return whether there was one left."""
         for risk in self._risks:
             if risk.eventually and risk.left and risk.fault.can_strike(self._target):
                 self._count(risk, None)
-                risk.fault.happen(self._target)
+                self._happen(risk)
                 return True
         return False
+
+    def _happen(self, risk: _Risk) -> None:
+        risk.fault.happen(self._target)
+        self.on_over()  # All workers may have slept.
 
     def _striking_call(self, risks: Iterable[_Risk], call: WorkerCall) -> _Risk | None:
         """Return the fault that strikes a call, and count it; None if none does."""
@@ -463,6 +471,10 @@ class FaultInjector:
         if not risk.eventually:
             self._most -= 1
         self._on_strike(f"{_struck(call)}{risk.name}")
+
+
+def _do_nothing() -> None:
+    """Ignore that the effect of a fault is over."""
 
 
 def _subject(call: WorkerCall) -> str:

@@ -224,7 +224,9 @@ def _served(options: dict[str, Any]) -> dict[str, Any]:
     if isinstance(settings.get("start"), datetime):
         settings["start"] = settings["start"].isoformat()
     if "limits" in settings:
-        settings["limits"] = asdict(settings["limits"])
+        from flowy_sim._engine.limits import limits_named
+
+        settings["limits"] = asdict(limits_named(settings["limits"]))
     if "latency" in settings:
         names = [name for name, each in LATENCIES.items() if each is settings["latency"]]
         if not names:

@@ -28,6 +28,7 @@ class DefaultStubs:
         workflows: the workflows' classes.
         activities: the classes of activities that proxies declare only by name and version.
         real: whether activities do their work, so that only Lambda functions are stubbed.
+        any_result: whether exploring also tries all other results of their types.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class DefaultStubs:
         activities: Iterable[type[Activity]] = (),
         *,
         real: bool = False,
+        any_result: bool = False,
     ) -> None:
+        self._any_result = any_result
         classes = (*activities, *implementations(workflows))
         known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in classes}
         called = () if real else activities_of(workflows)
@@ -52,7 +55,7 @@ class DefaultStubs:
         for key, cls in self._classes.items():
             if stubs.find(ACTIVITY, *key) is None:
                 named = key if cls is None else (cls,)
-                stubs(*named, result=self._results[key])
+                stubs(*named, result=self._results[key], any_result=self._any_result)
         for name in self._functions:
             if stubs.find(FUNCTION, name, "") is None:
                 stubs.lambda_function(name, result=None)

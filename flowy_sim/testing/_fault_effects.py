@@ -48,6 +48,7 @@ class FaultEffects:
 
     Attributes:
         simulation, domain, client: as given.
+        on_delay: called with the number of seconds by which something is delayed.
     """
 
     def __init__(
@@ -67,9 +68,11 @@ class FaultEffects:
         self._delayed_calls = delayed_calls
         self._worker_pools = worker_pools
         self._choose = choose
+        self.on_delay: Callable[[float], None] = _do_nothing
 
     def put_off(self, call: WorkerCall, seconds: float) -> Reply:
         """Deliver a task, or send an answer, later."""
+        self.on_delay(seconds)
         if call.operation not in POLLS:
             self._worker_client.delay_answer(call, seconds)
             return {}
@@ -210,6 +213,10 @@ class FaultEffects:
         """
         self._worker_pools.deploy(workflows, loops)
         self.restart()
+
+
+def _do_nothing(seconds: float) -> None:
+    """Ignore that something is delayed."""
 
 
 class StrikableFunctions(Mapping[str, Any]):

@@ -93,7 +93,8 @@ class Runner:
         times_out: whether an execution may end by its own time-out. Otherwise, one for which
             nothing but that will happen is stuck.
         ends_within: the number of seconds within which an execution must end once the last fault
-            has struck, and the last action of `after` was called; None for no such limit.
+            has struck, and the last action of `after` was called; None for no such limit. For an
+            explored test, True derives it from the timers and time-outs of the execution.
         arguments: what workflows are also started with, instead of what the test gives: True for
             values of the type hints of ``run``, or a strategy of Hypothesis or a list of tuples.
             The schedule chooses.

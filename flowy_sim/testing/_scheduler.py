@@ -7,7 +7,7 @@ task.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from flowy._client import Execution, fault_code
@@ -34,6 +34,8 @@ from flowy_sim.testing._run import history
 from flowy_sim.testing._worker_client import GRACE, LOOK, WorkerClient
 from flowy_sim.testing._worker_pool import PollingWorker, WorkerPool
 from flowy_sim.testing._worker_pools import WorkerPools
+
+_LONGEST_DELAY = 366 * 86_400
 
 
 def _has_patch(events: Iterable[Event]) -> bool:
@@ -63,6 +65,7 @@ class Scheduler:
         fault_injector: injects faults into calls of workers, and between turns.
         worker_pools: the deciders and workers.
         disturbed_at: when the last fault struck, or the last action of the test was called.
+        disturbances: how many of these there were.
     """
 
     def __init__(
@@ -93,9 +96,12 @@ class Scheduler:
             self.choose,
         )
         self.disturbed_at = datetime.min.replace(tzinfo=UTC)
+        self.disturbances = 0
         self.fault_injector = FaultInjector(
             faults, most_faults, self._choose, effects, self._struck
         )
+        self.fault_injector.on_over = self._disturbed_until
+        effects.on_delay = self._disturbed_until
         self.worker_client.fault_injector = self.fault_injector
         if self.fault_injector.strikes_functions:
             functions = StrikableFunctions(simulation.lambdas, self.fault_injector)
@@ -112,7 +118,13 @@ class Scheduler:
 
     def note_disturbance(self) -> None:
         """Note that a fault has struck, or the test has done something, at this time."""
-        self.disturbed_at = self.simulation.clock.now
+        self.disturbances += 1
+        self._disturbed_until()
+
+    def _disturbed_until(self, seconds: float = 0) -> None:
+        """Note that the effect of a fault lasts until now, or for some more seconds."""
+        until = self.simulation.clock.now + timedelta(seconds=min(seconds, _LONGEST_DELAY))
+        self.disturbed_at = max(self.disturbed_at, until)
 
     def choose(self, kind: str, count: int) -> int:
         """Choose one of several possibilities."""

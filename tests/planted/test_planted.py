@@ -35,3 +35,9 @@ def test_there_are_many_bugs_of_every_kind() -> None:
     kinds = [bug.kind for bug in PLANTED]
     assert len(PLANTED) >= 120
     assert all(kinds.count(kind) >= 4 for kind in kinds)
+
+
+@pytest.mark.parametrize("bug", PLANTED, ids=str)
+def test_without_the_bug_everything_ends_in_time(bug: Bug) -> None:
+    found = bug.find(fixed=True, runs=20, seconds=60, ends_within=True)
+    assert found.failure is None, str(found.failure)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -62,12 +63,16 @@ class Kept:
         assert self.process.wait(30) == (0 if number == signal.SIGTERM else -number)
 
     def _answers(self) -> bool:
+        # It listens before it serves, and a signal ends it at once until then.
+        connection = HTTPConnection("127.0.0.1", self.port)
         try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
+            connection.request("GET", "/_flowy/health")
+            return connection.getresponse().status == 200
         except OSError:
             assert self.process.poll() is None, self.log.read_text()
             return False
-        return True
+        finally:
+            connection.close()
 
     def engines(self) -> list[Engine]:
         """What is in the file."""

@@ -32,7 +32,7 @@ def test_an_empty_poll_lasts_a_minute_of_the_clock() -> None:
 
 
 def test_a_poll_that_waits_is_answered_when_a_timer_fires() -> None:
-    simulation = Simulation(clock=ScaledClock(rate=1000))
+    simulation = Simulation(clock=ScaledClock(rate=100))
     client = simulation.client()
     register(client)
     start(client, steps=1, pause=20)

@@ -445,9 +445,13 @@ def test_a_loop_may_start_threads_that_poll_forever_and_join_them() -> None:
     assert run(decider(("a", "work"), ("b", "work")), main).status == "COMPLETED"
 
 
-def test_threads_that_outlive_a_test_never_call_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("waits", ["in a poll", "for an event", "in another test"])
+def test_threads_that_outlive_a_test_never_call_aws(
+    waits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real_calls: list[str] = []
     started: list[threading.Thread] = []
+    over = threading.Event()
 
     def make_request(client: Any, operation: Any, *arguments: Any) -> Any:
         real_calls.append(operation.name)
@@ -461,13 +465,22 @@ def test_threads_that_outlive_a_test_never_call_aws(monkeypatch: pytest.MonkeyPa
         def poll_forever() -> None:
             while True:
                 with suppress(Exception):
-                    work(client, "work")
+                    if work(client, "work") and waits != "in a poll":
+                        over.wait()
 
         started.append(threading.Thread(target=poll_forever, daemon=True))
         started[-1].start()
         started[-1].join()
 
     assert run(decider(("a", "work")), main).status == "COMPLETED"
+    if waits == "in another test":
+        with mock_swf() as another:
+            another.client().register_domain(
+                name=DOMAIN, workflowExecutionRetentionPeriodInDays="1"
+            )
+            over.set()
+            started[0].join(30)
+    over.set()
     for thread in started:
         thread.join(30)
         assert not thread.is_alive()
