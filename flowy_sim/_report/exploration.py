@@ -139,7 +139,7 @@ def page(
     return _page.page(runs, title, notes, redact=redact, explorations=views)
 
 
-class Moment(NamedTuple):
+class PointRange(NamedTuple):
     """Points that follow each other, with the same share of continuations that fail."""
 
     at: str
@@ -250,7 +250,7 @@ class ExplorationView:
             f"after, {_count(after)}."
         )
 
-    def _moments(self) -> Iterator[Moment]:
+    def _moments(self) -> Iterator[PointRange]:
         numbered = list(enumerate(self.points))
         for key, group in groupby(
             numbered, lambda each: (each[0] == self.deciding != 0, each[1].failed, each[1].tried)
@@ -261,7 +261,7 @@ class ExplorationView:
             at = duration(first.at)
             if last.at != first.at:
                 at = f"{at} to {duration(last.at)}"
-            yield Moment(
+            yield PointRange(
                 at, safe_text(words, _WORDS) or "…", f"{_count(last)} fail", last.share, key[0]
             )
 
