@@ -115,7 +115,6 @@ class TimeSkipping:
 
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
-        is_paused: whether the clock moves only on request.
         is_real_while_held: whether time passes at the real pace while a task is held.
         waiting_tasks: the tasks that wait for a client.
     """
@@ -131,7 +130,6 @@ class TimeSkipping:
         why_empty: Callable[[TaskList], str],
     ) -> None:
         self.settle_soon: Callable[[], None] = _nothing_waits
-        self.is_paused = False
         self.is_real_while_held = False
         self.waiting_tasks = WaitingTasks(
             service.lists_with_tasks, presence, polls, others_can_call
@@ -145,8 +143,19 @@ class TimeSkipping:
         self._why_empty = why_empty
         self._changes = 1
         self._real_pace_since: float | None = None
+        self._is_paused = False
         self._sleeps: dict[Sleep, None] = {}
         self._ends_of_sleeps = TimerQueue(first)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the clock moves only on request."""
+        return self._is_paused
+
+    @is_paused.setter
+    def is_paused(self, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        self._real_pace_since = None  # The real time of the pause is not made up for.
 
     @property
     def changes(self) -> int:

@@ -255,6 +255,7 @@ class TimeRules(RuleBasedStateMachine):
         self.is_paused = False
         self.stood_still_at = -inf
         self.is_told_to_move = False
+        self.told_until = -inf
         self.held_since: tuple[float, int] | None = None
         self.changes = 0
 
@@ -339,16 +340,23 @@ class TimeRules(RuleBasedStateMachine):
     @precondition(lambda self: self.is_paused or self.clients)
     def the_clock_is_paused_or_goes_on(self) -> None:
         self.is_paused = self.host.time_skipping.is_paused = not self.is_paused
+        if not self.is_paused and self.held_since is not None:
+            real, began = self.held_since
+            self.held_since = real + self.real - max(real, self.stood_still_at), began
         self.stood_still_at = self.real
 
     @rule(by=st.sampled_from([0, 1, 3600]))
     def the_clock_is_advanced(self, by: float) -> None:
         self.was_lenient = True
+        before = self.clock.milliseconds
+        self.told_until = before + by * 1000
         self.is_told_to_move = True
         self.clock.advance(by)
         self.is_told_to_move = False
         if self.held_since is not None:
-            self.held_since = self.real, self.clock.milliseconds
+            # What has really passed since the last look is still to be passed.
+            real, began = self.held_since
+            self.held_since = real, began + self.clock.milliseconds - before
         self.note_untaken()
 
     @rule(passes=st.sampled_from([0.01, 0.2, 1.0, 6.0, 15.0]))
@@ -401,7 +409,7 @@ class TimeRules(RuleBasedStateMachine):
         self.changes += 1
         before, self.now = self.now, max(self.now, instant)
         follows = instant <= (self.engines.next_instant(FOLLOWING) or -1)
-        if self.held_since is not None and (follows or self.is_told_to_move):
+        if self.held_since is not None and follows and not self.is_told_to_move:
             real, began = self.held_since
             self.held_since = real, began + self.now - before
         if self.now == before or follows or self.is_told_to_move:  # 1 and 9
@@ -451,6 +459,8 @@ class TimeRules(RuleBasedStateMachine):
     def check_empty(self, client: Client, poll: Poll) -> None:
         """Check that a poll may be answered empty."""
         if self.is_served and self.real - client.polled_at >= LONGEST_POLL - NEARLY:
+            return
+        if not self.is_served and poll.began + poll.lasts <= self.told_until:
             return
         following = self.engines.next_instant()
         if following is None and not self.is_served:
