@@ -52,7 +52,7 @@ def shop(endpoint: Endpoint) -> Shop:
 
 
 @pytest.fixture
-def show(tabs: Tabs, endpoint: Endpoint) -> Show:
+def show(tabs: Tabs, endpoint: Endpoint) -> Iterator[Show]:
     """Open the list of executions, or the page of one: ``show("order-1")``."""
 
     def opened(workflow_id: str = "", **options: Any) -> Page:
@@ -64,7 +64,9 @@ def show(tabs: Tabs, endpoint: Endpoint) -> Show:
             live(page)
         return page
 
-    return opened
+    yield opened
+    # Pages would ask for a simulation that is removed.
+    tabs.close()
 
 
 def live(page: Page) -> None:

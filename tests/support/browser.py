@@ -126,8 +126,8 @@ class Tabs:
 
     def close(self) -> None:
         """Close all pages."""
-        for context in self._contexts:
-            context.close()
+        while self._contexts:
+            self._contexts.pop().close()
 
 
 def violations(page: Page) -> list[str]:
