@@ -62,6 +62,10 @@ class ExploreOptions:
     as_json: bool
 
 
+DEPLOYMENTS = ("deploy", "gradual-deploy")
+"""The faults that need the paths of new code, such as ``deploy=shop.next:Order``."""
+
+
 class Subject(NamedTuple):
     """What is explored.
 
@@ -180,8 +184,11 @@ def faults_of(options: ExploreOptions) -> Iterator[InjectedFault]:
     from flowy_sim.faults import BY_NAME, EVERYDAY, Signal
 
     for name in options.faults or ("everyday",):
+        kind, _, code = name.partition("=")
         if name == "everyday":
             yield from EVERYDAY
+        elif kind in DEPLOYMENTS:
+            yield _deployment(kind, code)
         elif name in BY_NAME:
             yield BY_NAME[name]()
         elif name != "none":
@@ -192,6 +199,40 @@ def faults_of(options: ExploreOptions) -> Iterator[InjectedFault]:
         if seconds is None:
             text = given if not given or options.deciders else json.dumps(parse_argument(given))
             yield Signal(name, text or None)
+
+
+def _deployment(kind: str, paths: str) -> InjectedFault:
+    """Return the fault that code is deployed, given its paths with commas between them.
+
+    A workflow or an activity replaces that of its type; other code replaces the loop of its name.
+
+    Raises:
+        click.ClickException: there is no such code.
+    """
+    from flowy.activity import ActivityType, activity_class
+    from flowy.workflow import WorkflowType
+    from flowy_sim._cli.targets import found_at
+    from flowy_sim.faults import Deploy, GradualDeploy
+
+    workflows: list[Any] = []
+    activities: list[Any] = []
+    loops: dict[str, Any] = {}
+    for path in paths.split(","):
+        found: Any = activity_class(found_at(path))
+        if not callable(found):
+            raise click.UsageError(
+                f"--fault {kind} names no code as {path!r}; give module:name of a workflow, an "
+                f"activity or a poll loop, such as {kind}=shop.next:Order,shop.next:charge."
+            )
+        declared = getattr(found, "flowy_type", None)
+        if isinstance(declared, WorkflowType):
+            workflows.append(found)
+        elif isinstance(declared, ActivityType):
+            activities.append(found)
+        else:
+            loops[found.__name__] = found
+    fault = GradualDeploy if kind == "gradual-deploy" else Deploy
+    return fault(tuple(workflows), tuple(activities), loops)
 
 
 def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:

@@ -14,6 +14,7 @@ import click
 
 from flowy_sim._cli import exploration_report, options, program
 from flowy_sim._cli.exploration_subject import (
+    DEPLOYMENTS,
     ExploreOptions,
     Subject,
     faults_of,
@@ -33,6 +34,7 @@ Examples:
   flowy-sim explore shop.orders:Order 42
   flowy-sim explore shop.orders:Order 42 --completes --fault worker-dies-late
   flowy-sim explore shop:Order 42 --signal approve --fault cancel-request
+  flowy-sim explore shop:Order 42 --fault gradual-deploy=shop.next:Order
   flowy-sim explore --decider shop:decide --worker shop:work --start order:1
   flowy-sim explore shop.checks:no_order_is_lost --processes 0
   flowy-sim explore shop.checks:no_order_is_lost --report order.html
@@ -45,7 +47,7 @@ The exit status is 0 if no failure was found, 1 if one was, and 2 for wrong opti
 def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
     from flowy_sim.faults import BY_NAME
 
-    names = ("everyday", "help", "none", *BY_NAME)
+    names = ("everyday", "help", "none", *BY_NAME, *(f"{name}=" for name in DEPLOYMENTS))
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -73,7 +75,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     multiple=True,
     shell_complete=_fault_names,
     help="Fault to inject, instead of the everyday ones: a name that --fault help lists, none, or "
-    "everyday; can be given several times.",
+    "everyday; deploy=MODULE:NAME,… deploys new code. Can be given several times.",
 )
 @click.option(
     "--signal",
@@ -208,11 +210,14 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
         click.ClickException: an argument or option is wrong.
     """
     from flowy._safe_text import safe_lines
-    from flowy_sim.faults import BY_NAME
+    from flowy_sim.faults import BY_NAME, Deploy, GradualDeploy
 
     if "help" in options.faults:
-        width = max(map(len, BY_NAME)) + 2
-        click.echo("\n".join(f"{name:<{width}}{kind.title}" for name, kind in BY_NAME.items()))
+        deployments = zip(DEPLOYMENTS, (Deploy, GradualDeploy), strict=True)
+        kinds: dict[str, type[InjectedFault]] = dict(BY_NAME)
+        kinds |= {f"{name}=…": kind for name, kind in deployments}
+        width = max(map(len, kinds)) + 2
+        click.echo("\n".join(f"{name:<{width}}{kind.title}" for name, kind in kinds.items()))
         return 0
     with _wrong_input():
         _check(options)

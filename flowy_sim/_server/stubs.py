@@ -275,10 +275,22 @@ class ServedStubs:
                     if call.started_id and call.effect not in answered:
                         lambda_functions.begin_again(call)
                 for task in list(execution.activities.values()):
+                    self._take_back(task)
                     if self._resume_work(execution, task):
                         resumed.add(TaskKey(execution.run_id, task.started_id))
         self.serve(instant)
         return resumed
+
+    def _take_back(self, task: ActivityTask) -> None:
+        """Let a waiting activity task wait for its stub, if it has one.
+
+        A crash between scheduling it and taking it has left it on its own list.
+        """
+        if task.waiting_key and StubKey(ACTIVITY, *task.opened("activityType")) in self._stubs:
+            waiting = task.execution.domain.activity_lists
+            waiting.withdraw(task)
+            task.task_list = self.route(task)
+            waiting.add(task)
 
     def _resume_work(self, execution: WorkflowExecution, task: ActivityTask) -> bool:
         """Go on with an activity task if it is one of a stub; return whether it is."""

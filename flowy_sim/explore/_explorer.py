@@ -402,9 +402,8 @@ class Fingerprints:
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
-                tuple(map(_code, scheduler.worker_pools.deployed.values())),
+                tuple(map(_code, scheduler.worker_pools.deployed.parts)),
                 scheduler.disturbed_at if runner.ends_within is not None else None,
-                tuple(map(_code, scheduler.worker_pools.deployed_loops.values())),
             )
         )
 

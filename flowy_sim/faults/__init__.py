@@ -35,7 +35,14 @@ from flowy_sim.faults._calls import (
     WorkerDiesMidway,
     WorkFails,
 )
-from flowy_sim.faults._fault import FaultTarget, InjectedFault, Killed, Moment, WorkerCall
+from flowy_sim.faults._fault import (
+    DeployedCode,
+    FaultTarget,
+    InjectedFault,
+    Killed,
+    Moment,
+    WorkerCall,
+)
 from flowy_sim.faults._functions import (
     LambdaFails,
     LambdaOutage,
@@ -132,6 +139,7 @@ __all__ = [
     "ClockJumps",
     "DeciderDies",
     "Deploy",
+    "DeployedCode",
     "FaultTarget",
     "GradualDeploy",
     "HeartbeatLate",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, NamedTuple, Protocol
 
 from flowy import _checks
+from flowy.activity import Activity
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
@@ -42,6 +43,37 @@ class Moment(Enum):
     MIDWAY = "a worker sends a heartbeat or reaches a checkpoint"
     FUNCTION = "a Lambda function is called"
     END = "an execution that the test has started has closed"
+
+
+@dataclass(frozen=True)
+class DeployedCode:
+    """Code of deciders and workers that replaces other code.
+
+    Attributes:
+        workflows: classes of workflows, by the name and version of their types.
+        activities: classes of activities, in the same way.
+        loops: code that polls by itself, by the name of the code that it replaces.
+    """
+
+    workflows: dict[tuple[str, str], type[Workflow]] = field(default_factory=dict)
+    activities: dict[tuple[str, str], type[Activity]] = field(default_factory=dict)
+    loops: dict[str, Callable[..., object]] = field(default_factory=dict)
+
+    def update(self, newer: DeployedCode) -> None:
+        """Replace and add what newer code holds."""
+        self.workflows.update(newer.workflows)
+        self.activities.update(newer.activities)
+        self.loops.update(newer.loops)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        for each in (self.workflows, self.activities, self.loops):
+            each.clear()
+
+    @property
+    def parts(self) -> list[Callable[..., object]]:
+        """All classes and functions."""
+        return [*self.workflows.values(), *self.activities.values(), *self.loops.values()]
 
 
 class FaultTarget(Protocol):
@@ -111,14 +143,12 @@ class FaultTarget(Protocol):
         """Kill all workers and start new ones."""
         ...
 
-    def deploy_gradually(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Run old and new deciders side by side; or if they do, choose which of them stay."""
+    def deploy_gradually(self, code: DeployedCode) -> None:
+        """Run old and new code side by side; or if both run, choose which of them stays."""
         ...
 
-    def deploy(
-        self, workflows: Iterable[type[Workflow]], loops: Mapping[str, Callable[..., object]]
-    ) -> None:
-        """Restart all workers, with other classes for some types, and other code for some loops."""
+    def deploy(self, code: DeployedCode) -> None:
+        """Restart all workers with new code."""
         ...
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from flowy import _checks
 from flowy._workers.registration import by_type
+from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow, WorkflowType
-from flowy_sim.faults._fault import FaultTarget, InjectedFault, Moment
+from flowy_sim.faults._fault import DeployedCode, FaultTarget, InjectedFault, Moment
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,56 @@ class Restart(_BetweenTurns):
 
 
 @dataclass(frozen=True)
-class Deploy(_BetweenTurns):
+class _Deployment(_BetweenTurns):
+    """New code is deployed."""
+
+    workflows: tuple[type[Workflow], ...] = ()
+    activities: tuple[type[Activity] | Callable[..., Any], ...] = ()
+    loops: Mapping[str, Callable[..., object]] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = type(self).__name__
+        classes: dict[str, object] = {"workflow": self.workflows, "activity": self.activities}
+        for kind, given in classes.items():
+            if not isinstance(given, tuple | list):
+                example = "(NewOrder,)" if kind == "workflow" else "activities=(new_charge,)"
+                raise ConfigurationError(
+                    f"{name} takes a tuple of the new {kind} classes, such as {name}({example}), "
+                    f"not {given!r}"
+                )
+        for loop, code in self.loops.items():
+            if not callable(code):
+                raise ConfigurationError(
+                    f"the new code of the loop {loop!r} must be a function, not {code!r}"
+                )
+        if not self.code.parts:
+            raise ConfigurationError(f"{name} needs new code, such as {name}((NewOrder,))")
+
+    @property
+    def code(self) -> DeployedCode:
+        """The new code, by what it replaces."""
+        activities = [activity_class(each) for each in self.activities]
+        return DeployedCode(
+            by_type(WorkflowType, self.workflows) if self.workflows else {},
+            by_type(ActivityType, activities) if activities else {},
+            dict(self.loops),
+        )
+
+    def describe(self) -> str:
+        """Return what goes wrong, with the names of the new code."""
+        names = [each.__qualname__ for each in (*self.workflows, *self.activities)]
+        names += [getattr(each, "__qualname__", name) for name, each in self.loops.items()]
+        return f"{self.title}: {', '.join(names)}"
+
+
+@dataclass(frozen=True)
+class Deploy(_Deployment):
     """All workers are restarted with new code, while executions are open.
 
     Attributes:
         workflows: the new classes. Each replaces the class that declares the same type.
+        activities: the new activities, in the same way. Each also replaces a stub of its type.
         loops: the new code that polls by itself, by the name of the code that it replaces: the
             one that `Runner.loop` was called with, or by default the name of the function.
 
@@ -69,70 +115,46 @@ class Deploy(_BetweenTurns):
         ``Deploy(loops={"decide": decide_differently})``
     """
 
-    workflows: tuple[type[Workflow], ...] = ()
-    loops: Mapping[str, Callable[..., object]] = field(default_factory=dict, hash=False)
-
     title = "new code is deployed"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        given: object = self.workflows
-        if not isinstance(given, tuple | list):
-            raise ConfigurationError(
-                "Deploy takes a tuple of the new workflow classes, such as Deploy((NewOrder,)), "
-                f"not {given!r}"
-            )
-        if self.workflows or not self.loops:
-            by_type(WorkflowType, self.workflows)
-        for name, code in self.loops.items():
-            if not callable(code):
-                raise ConfigurationError(
-                    f"the new code of the loop {name!r} must be a function, not {code!r}"
-                )
-
     def happen(self, target: FaultTarget) -> None:
-        """Restart all workers with the new classes."""
-        target.deploy(self.workflows, self.loops)
-
-    def describe(self) -> str:
-        """Return what goes wrong, with the names of the new classes."""
-        names = [each.__qualname__ for each in self.workflows]
-        names += [getattr(each, "__qualname__", name) for name, each in self.loops.items()]
-        return f"{self.title}: {', '.join(names)}"
+        """Restart all workers with the new code."""
+        target.deploy(self.code)
 
 
 @dataclass(frozen=True)
-class GradualDeploy(_BetweenTurns):
-    """Old and new deciders run side by side for a while; then either the new or the old ones stay.
+class GradualDeploy(_Deployment):
+    """Old and new code run side by side for a while; then either the new or the old one stays.
 
-    While both run, an old decider may get the task of an execution in which a new one has called
-    `patched`. It cannot replay it: its task times out, until a new decider takes it. Don't blame
-    the workflow for that, but the order of the deployment: stop the old deciders before the new
-    ones start, or give the new code a new version. For the same reason, the old deciders stay only
-    while no open execution has met a patch.
+    While both run, tasks go to old and new deciders and workers alike. So an old worker may get a
+    task that a new decider has scheduled, and the other way round. Types of the new code are
+    registered, and only workers with the new code know them. Workers of flowy that stop answer the
+    task that they work on first; a poll loop stops where it is.
+
+    An old decider may also get the task of an execution in which a new one has called `patched`.
+    It cannot replay it: the old code stops, and a new decider takes the task after its time-out.
+    Don't blame the workflow for that, but the order of the deployment: stop the old deciders before
+    the new ones start, or give the new code a new version. For the same reason, the old code stays
+    only while no open execution has met a patch.
 
     Attributes:
         workflows: the new classes. Each replaces the class that declares the same type.
-        most: how many times it may strike: the first time, new deciders start; the second time,
-            the old or the new ones stop.
+        activities: the new activities, in the same way. Each also replaces a stub of its type.
+        loops: the new code that polls by itself, by the name of the code that it replaces.
+        most: how many times it may strike: the first time, the new code starts; the second time,
+            the old or the new code stops.
+
+    Example:
+        ``GradualDeploy((NewOrder,), activities=(new_charge,))``
     """
 
-    workflows: tuple[type[Workflow], ...] = ()
     most: int = field(default=2, kw_only=True)
 
-    title = "old and new deciders overlap"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        by_type(WorkflowType, self.workflows)
+    title = "old and new code overlap"
 
     def happen(self, target: FaultTarget) -> None:
-        """Start new deciders beside the old ones, or stop some of them."""
-        target.deploy_gradually(self.workflows)
-
-    def describe(self) -> str:
-        """Return what goes wrong, with the names of the new classes."""
-        return f"{self.title}: {', '.join(each.__qualname__ for each in self.workflows)}"
+        """Start the new code beside the old one, or stop one of them."""
+        target.deploy_gradually(self.code)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flowy._client import Execution
 from flowy.payloads import PLAIN
-from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaFunction, takes_context
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.regions import POLLS
-from flowy_sim.faults._fault import INJECTED, FaultInjector, Killed, WorkerCall
+from flowy_sim.faults._fault import INJECTED, DeployedCode, FaultInjector, Killed, WorkerCall
 from flowy_sim.faults._functions import TAKES
 from flowy_sim.testing._delayed_calls import DelayedCalls
-from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._run import history, open_executions
 from flowy_sim.testing._stubbed_types import StubbedActivity, StubbedWorkflow
@@ -166,7 +164,8 @@ class FaultEffects:
         for each in self.simulation.engine().executions.values():
             if each.is_open and each.workflow_id == workflow_id and registry is not None:
                 key = each.workflow_type
-                workflow = self._worker_pools.deployed.get(key) or registry.workflows.get(key)
+                deployed = self._worker_pools.deployed.workflows
+                workflow = deployed.get(key) or registry.workflows.get(key)
                 payloads = registry.payloads
                 if workflow is not None:
                     hint = signals(workflow).get(name, Any)
@@ -185,15 +184,19 @@ class FaultEffects:
         if self._worker_client.worker:
             raise Killed("all workers are restarted")
 
-    def deploy_gradually(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Run old and new deciders side by side; or if they do, choose which of them stay.
+    def deploy_gradually(self, code: DeployedCode) -> None:
+        """Run old and new code side by side; or if both run, choose which of them stays.
 
-        The old ones stay only if no open execution has met a patch of the new ones.
+        The old one stays only if no open execution has met a patch of the new one.
+
+        Raises:
+            ConfigurationError, RegistrationError: the new code does not fit the old one.
         """
         if not self._worker_pools.has_newer:
-            self._worker_pools.add_newer(workflows)
+            self._worker_pools.add_newer(code)
             return
-        can_go_back = not any(
+        # A new decider that is about to answer may have met one.
+        can_go_back = not self._worker_client.worker and not any(
             event_type == "MarkerRecorded" and str(name).startswith(PATCH)
             for each in self.simulation.engine().executions.values()
             if each.is_open
@@ -201,17 +204,16 @@ class FaultEffects:
             for event_type in [each.event_type(event_id)]
             for name in [each.attributes(event_id).get("markerName")]
         )
-        goes_back = self.choose("which deciders stay", 2 if can_go_back else 1)
+        goes_back = self.choose("which code stays", 2 if can_go_back else 1)
         self._worker_pools.end_side_by_side(newer_stay=not goes_back)
-        self.restart()
 
-    def deploy(self, workflows: Iterable[type[Workflow]], loops: Mapping[str, PollingCode]) -> None:
-        """Restart all workers, with other classes for some types, and other code for some loops.
+    def deploy(self, code: DeployedCode) -> None:
+        """Restart all workers with new code.
 
         Raises:
-            ConfigurationError: there is no loop of a name.
+            ConfigurationError, RegistrationError: the new code does not fit the old one.
         """
-        self._worker_pools.deploy(workflows, loops)
+        self._worker_pools.deploy(code)
         self.restart()
 
 

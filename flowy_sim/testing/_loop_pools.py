@@ -25,13 +25,22 @@ class LoopPool(WorkerPool):
     Args:
         current: returns the code of a new worker, or a class or a function that makes it.
         client: the client of all workers.
-        role: the name of the worker, before its number.
+        name: the name of the code.
+        prefix: the beginning of the name of the worker, before that of the code.
 
     Attributes:
+        name: as given.
         abandoned: the lists that the workers before the present one have polled.
     """
 
-    def __init__(self, current: Callable[[], PollingCode], client: WorkerClient, role: str) -> None:
+    def __init__(
+        self,
+        current: Callable[[], PollingCode],
+        client: WorkerClient,
+        name: str,
+        prefix: str = "",
+    ) -> None:
+        self.name = name
         self._alive: list[LoopWorker] = []
         self.abandoned: set[PolledList] = set()
         lists: list[PolledList] = []
@@ -45,7 +54,7 @@ class LoopPool(WorkerPool):
             self._alive = [LoopWorker(current(), client, lists)]
             return self._alive[0]
 
-        super().__init__(create, role, 1, lists)
+        super().__init__(create, f"{prefix}{name}", 1, lists)
 
     @property
     def answers(self) -> int:
@@ -102,6 +111,12 @@ class AsyncLoops:
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._failed: asyncio.Future[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def beside(self, deployed: Mapping[str, PollingCode]) -> AsyncLoops:
+        """Return the same loops for another worker, in which other code has replaced some."""
+        loops = AsyncLoops(self._worker_client, deployed)
+        loops._codes = self._codes
+        return loops
 
     def add(self, name: str, code: PollingCode) -> None:
         """Add a loop, also while the others run."""

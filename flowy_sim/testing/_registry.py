@@ -94,7 +94,7 @@ class Registry:
     def decision_lists(self) -> list[str]:
         """The task lists of the workflows, by their types and by the options of proxies."""
         own = {k: cls for k, cls in self.workflows.items() if (CHILD, k) not in self._only_named}
-        return _unique([*_lists(own, self._children), *self._stub_lists(CHILD)])
+        return _unique([*task_lists(own, self._children), *self._stub_lists(CHILD)])
 
     @cached_property
     def activity_lists(self) -> list[str]:
@@ -104,7 +104,7 @@ class Registry:
             for key, cls in self.activities.items()
             if (ACTIVITY, key) not in self._only_named
         }
-        return _unique([*_lists(own, self._proxies), *self._stub_lists(ACTIVITY)])
+        return _unique([*task_lists(own, self._proxies), *self._stub_lists(ACTIVITY)])
 
     @property
     def polled(self) -> frozenset[tuple[str, str]]:
@@ -182,7 +182,7 @@ class Registry:
             if (key := type_of(proxy)) not in served:
                 chosen = _task_list(proxy.call_options.members, "taskList")
                 found.append(chosen or _task_list(defaults(key) or {}))
-        return [name for name in _unique(found) if name not in _lists(served, proxies)]
+        return [name for name in _unique(found) if name not in task_lists(served, proxies)]
 
     def _stub(self, stub_dispatch: StubDispatch) -> None:
         """Replace what is stubbed by stubs.
@@ -345,7 +345,7 @@ def _task_list(defaults: dict[str, Any], member: str = "defaultTaskList") -> str
     return name
 
 
-def _lists(served: Mapping[NameAndVersion, type[Any]], proxies: Iterable[Proxy]) -> list[str]:
+def task_lists(served: Mapping[NameAndVersion, type[Any]], proxies: Iterable[Proxy]) -> list[str]:
     """Return the task lists of types, and those on which proxies schedule them."""
     declared = [_task_list(cls.flowy_type.defaults) for cls in served.values()]
     chosen = [

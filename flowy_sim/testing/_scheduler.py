@@ -254,6 +254,7 @@ class Scheduler:
         except NonDeterminismError:
             if is_newer or not self.worker_pools.has_newer or not _has_patch(events):
                 raise
-            # Not the workflow is to blame, but that old deciders still run. Its task times out,
-            # until a new decider takes it.
-            self._on_fault(f"{self.worker_client.worker or 'an old decider'} meets a new patch")
+            # Not the workflow is to blame, but that old deciders still run. Its task times out. If
+            # they went on, they could take it again and again.
+            self._on_fault("an old decider meets a new patch: the old code stops")
+            self.worker_pools.end_side_by_side(newer_stay=True)

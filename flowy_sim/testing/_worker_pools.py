@@ -1,19 +1,20 @@
 """The deciders and workers of a runner, in pools, and the code that they run.
 
-Deciders of flowy run the classes of a registry, unless others were deployed. Old and new ones may
-run side by side for a while.
+They run the classes of a registry, or code that polls by itself, unless other code was deployed.
+Old and new code may run side by side for a while, in pools of their own.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from types import MappingProxyType
 
 from flowy._decider.suspended import SuspendedExecutions
+from flowy._workers.registration import register
 from flowy.errors import ConfigurationError
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
@@ -23,13 +24,17 @@ from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL
 from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
+from flowy_sim.faults._fault import DeployedCode
 from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
 from flowy_sim.testing._loops import PollingCode
-from flowy_sim.testing._registry import Registry
+from flowy_sim.testing._registry import Registry, proxies, task_lists
 from flowy_sim.testing._worker_client import WorkerClient
-from flowy_sim.testing._worker_pool import PollingWorker, WorkerPool
+from flowy_sim.testing._worker_pool import PolledList, PollingWorker, WorkerPool
+
+ASYNC_LOOPS = "asyncio loops"
+"""The name of the worker that runs all loops that are coroutines."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -47,8 +52,7 @@ class WorkerPools:
     Attributes:
         registry: the types that flowy's own workers can work on; None before there are any.
         suspended: the executions that deciders keep in memory.
-        deployed: the classes that have replaced others, by the name and version of their types.
-        deployed_loops: the code that polls by itself and has replaced other code, by its name.
+        deployed: the code that has replaced other code.
         has_redeployed: whether deciders may have run other classes than those of the registry.
         on_code: called with each class of the registry, and all other code that deciders run or
             that polls by itself, before it runs.
@@ -65,14 +69,15 @@ class WorkerPools:
         self._client = client
         self.registry: Registry | None = None
         self.suspended: SuspendedExecutions = ReplayingDeciders()
-        self.deployed: dict[NameAndVersion, type[Workflow]] = {}
-        self.deployed_loops: dict[str, PollingCode] = {}
+        self.deployed = DeployedCode()
         self.has_redeployed = False
         self.on_code: Callable[[object], object] = _ignore
         self.log: list[tuple[object, ...]] = []
-        self._newer: dict[NameAndVersion, type[Workflow]] = {}
+        self._newer = DeployedCode()
         self._flowy_pools: list[WorkerPool] = []
         self._newer_pools: list[WorkerPool] = []
+        self._stopped: list[WorkerPool] = []
+        self._task_lists: list[str] = []
         self._loop_pools: list[LoopPool] = []
         self._loop_names: dict[str, bool] = {}
         self._async_loops: AsyncLoops | None = None
@@ -85,19 +90,43 @@ class WorkerPools:
         serve: they would take the tasks of another worker, and fail them.
         """
         self.registry = registry
+        self._task_lists = list(task_lists)
         self._report_code(registry.workflows.values())
-        more = list(task_lists)
+        self._flowy_pools = self._flowys("", DeployedCode())
+
+    def _flowys(self, prefix: str, newer: DeployedCode) -> list[WorkerPool]:
+        """Return pools of flowy's own workers, one for each task list.
+
+        Args:
+            prefix: the beginning of their names; without one, they are all that there are.
+            newer: code that they run in place of what was deployed.
+        """
+        registry, more = self.registry, self._task_lists
+        if registry is None:
+            return []
+        workflows = {**self.deployed.workflows, **newer.workflows}
+        activities = {**self.deployed.activities, **newer.activities}
+        called = [proxy for each in workflows.values() for proxy in proxies(each)]
         others = registry.other_decision_lists, registry.other_activity_lists
-        decision_lists = dict.fromkeys(
-            [*registry.decision_lists, *(name for name in more if name not in others[0])]
-        )
+        decision_lists = [
+            *registry.decision_lists,
+            *(name for name in more if name not in others[0]),
+            *task_lists(workflows, ()),
+        ]
         activity_lists = [
             *registry.activity_lists,
             *(name for name in more if registry.activities and name not in others[1]),
+            *task_lists(activities, called),
         ]
-        self._flowy_pools = [
-            *(self._pool("decider", DECISION_POLL, name) for name in decision_lists),
-            *(self._pool("worker", ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)),
+        deciders = [(DECISION_POLL, name) for name in dict.fromkeys(decision_lists)]
+        workers = [(ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)]
+        if prefix and not newer.workflows:
+            deciders = []
+        if prefix and not newer.activities:
+            workers = []
+        return [
+            *(self._pool(f"{prefix}decider", each, newer) for each in deciders),
+            *(self._pool(f"{prefix}worker", each, newer) for each in workers),
         ]
 
     def _report_code(self, codes: Iterable[object]) -> None:
@@ -112,12 +141,12 @@ class WorkerPools:
         self._loop_names[name] = is_async(code)
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
-                self._add_loop_pool(lambda: self.deployed_loops.get(name, code), name)
+                self._add_loop_pool(lambda: self.deployed.loops.get(name, code), name)
                 return
             if self._async_loops is None:
-                self._async_loops = AsyncLoops(self._client, self.deployed_loops)
+                self._async_loops = AsyncLoops(self._client, self.deployed.loops)
                 main = self._async_loops.main
-                self._add_loop_pool(lambda: main, "asyncio loops")
+                self._add_loop_pool(lambda: main, ASYNC_LOOPS)
             self._async_loops.add(name, code)
 
     def _add_loop_pool(self, current: Callable[[], PollingCode], role: str) -> None:
@@ -126,10 +155,22 @@ class WorkerPools:
         threads.intercept = self._client.intercept
         threads.intercept_in_event_loop = self._client.intercept_in_event_loop
 
+    def _newer_loops(self, newer: DeployedCode) -> Iterator[LoopPool]:
+        """Yield pools that run newer code beside the loops of the same names."""
+        current = ChainMap(newer.loops, self.deployed.loops)
+        for name in newer.loops:
+            if not self._loop_names[name]:
+                get = partial(current.__getitem__, name)
+                yield LoopPool(get, self._client, name, "new ")
+        if self._async_loops is not None and any(self._loop_names[each] for each in newer.loops):
+            main = self._async_loops.beside(current).main
+            yield LoopPool(lambda: main, self._client, ASYNC_LOOPS, "new ")
+
     def discard_loops(self) -> None:
         """Never let poll loops go on, so that they can be freed."""
-        for pool in self._loop_pools:
-            pool.discard()
+        for pool in (*self.pools, *self._stopped):
+            if isinstance(pool, LoopPool):
+                pool.discard()
 
     @contextmanager
     def loop_environment(self) -> Iterator[None]:
@@ -209,97 +250,109 @@ class WorkerPools:
 
     @property
     def has_newer(self) -> bool:
-        """Whether old and new deciders run side by side."""
+        """Whether old and new code run side by side."""
         return bool(self._newer_pools)
 
     def is_newer(self, pool: WorkerPool) -> bool:
-        """Return whether the workers of a pool are the newer ones of two kinds of deciders."""
+        """Return whether the workers of a pool run the newer one of two kinds of code."""
         return pool in self._newer_pools
 
     def implementation(self, key: NameAndVersion, is_newer: bool) -> type[Workflow]:
         """Return the class that deciders run for a type, given its name and version."""
-        workflow = self.deployed.get(key) or self.known.workflows[key]
-        return (self._newer.get(key) if is_newer else None) or workflow
+        workflow = self.deployed.workflows.get(key) or self.known.workflows[key]
+        return (self._newer.workflows.get(key) if is_newer else None) or workflow
 
-    def add_newer(self, workflows: Iterable[type[Workflow]]) -> None:
-        """Start deciders that run other classes for some types, beside those that there are."""
-        workflows = list(workflows)
-        self._report_code(workflows)
-        self.has_redeployed = True
-        self._newer = {(each.flowy_type.name, each.flowy_type.version): each for each in workflows}
-        self._newer_pools = [
-            WorkerPool(partial(self._newer_decider, name), "new decider", self._size, [polled])
-            for pool in self._flowy_pools
-            for polled in pool.lists
-            for poll, name in [polled]
-            if poll == DECISION_POLL
-        ]
-
-    def end_side_by_side(self, newer_stay: bool) -> None:
-        """Let either the old deciders or the newer ones go."""
-        newer, self._newer, self._newer_pools = self._newer, {}, []
-        if newer_stay:
-            self.deployed.update(newer)
-
-    def deploy(self, workflows: Iterable[type[Workflow]], loops: Mapping[str, PollingCode]) -> None:
-        """Let new workers run other classes for some types, and other code for some loops.
+    def add_newer(self, code: DeployedCode) -> None:
+        """Start deciders and workers with newer code, beside those that there are.
 
         Raises:
-            ConfigurationError: there is no loop of a name.
+            ConfigurationError, RegistrationError: the new code does not fit the old one.
         """
-        for name, code in loops.items():
+        self._check(code)
+        self._newer = code
+        self._newer_pools = [*self._flowys("new ", code), *self._newer_loops(code)]
+
+    def end_side_by_side(self, newer_stay: bool) -> None:
+        """Give no more turns either to the old deciders and workers, or to the newer ones.
+
+        A worker of flowy that works on a task still answers it.
+        """
+        newer, self._newer_pools = self._newer_pools, []
+        if not newer_stay:
+            self._stopped += newer
+            return
+        self.deployed.update(self._newer)
+        self._newer.clear()  # The newer pools run what is deployed from now on.
+        loops = [each for each in newer if isinstance(each, LoopPool)]
+        flowys = [each for each in newer if each not in loops]
+        names, lists = [each.name for each in loops], [each.lists for each in flowys]
+        self._stopped += [each for each in self._loop_pools if each.name in names]
+        self._loop_pools = [*(each for each in self._loop_pools if each.name not in names), *loops]
+        self._flowy_pools = [
+            *(each for each in self._flowy_pools if each.lists not in lists),
+            *flowys,
+        ]
+
+    def deploy(self, code: DeployedCode) -> None:
+        """Let new workers run other code.
+
+        Raises:
+            ConfigurationError, RegistrationError: the new code does not fit the old one.
+        """
+        self._check(code)
+        self._replace_code(code)
+
+    def _replace_code(self, code: DeployedCode) -> None:
+        self.deployed.update(code)
+        polled = [pool.lists for pool in self._flowy_pools]
+        more = self._flowys("", DeployedCode())
+        self._flowy_pools += [pool for pool in more if pool.lists not in polled]
+
+    def _check(self, code: DeployedCode) -> None:
+        """Check that code can replace other code, and register its types."""
+        for name, loop in code.loops.items():
             if name not in self._loop_names:
                 raise ConfigurationError(
                     f"Deploy names the loop {name!r}; the loops of this test are "
                     f"{', '.join(self._loop_names) or 'none'}"
                 )
-            if is_async(code) != self._loop_names[name]:
+            if is_async(loop) != self._loop_names[name]:
                 raise ConfigurationError(
-                    f"Deploy gives {code!r} for the loop {name!r}; an async function can only be "
+                    f"Deploy gives {loop!r} for the loop {name!r}; an async function can only be "
                     "replaced by another one"
                 )
-        workflows = list(workflows)
-        self._report_code([*workflows, *loops.values()])
-        self.deployed_loops.update(loops)
-        for workflow in workflows:
-            self.has_redeployed = True
-            declared = workflow.flowy_type
-            self.deployed[declared.name, declared.version] = workflow
+        workflows = [each.flowy_type for each in code.workflows.values()]
+        activities = [each.flowy_type for each in code.activities.values()]
+        register(self._simulation.client(), self._domain, [*workflows, *activities])
+        self._report_code([*code.workflows.values(), *code.loops.values()])
+        self.has_redeployed = self.has_redeployed or bool(code.workflows)
 
     # Flowy's own workers
 
-    def _pool(self, role: str, poll: str, name: str) -> WorkerPool:
-        create = self._decider if poll == DECISION_POLL else self._worker
-        return WorkerPool(partial(create, name), role, self._size, [(poll, name)])
+    def _pool(self, role: str, polled: PolledList, newer: DeployedCode) -> WorkerPool:
+        create = self._decider if polled[0] == DECISION_POLL else self._worker
+        return WorkerPool(partial(create, polled[1], newer), role, self._size, [polled])
 
-    def _newer_decider(self, task_list: str, name: str) -> PollingWorker:
-        return self._decider(task_list, name, self._newer)
-
-    def _decider(
-        self,
-        task_list: str,
-        name: str,
-        newer: Mapping[NameAndVersion, type[Workflow]] = MappingProxyType({}),
-    ) -> PollingWorker:
-        workflows = {**self.known.workflows, **self.deployed, **newer}.values()
+    def _decider(self, task_list: str, newer: DeployedCode, name: str) -> PollingWorker:
+        workflows = {**self.known.workflows, **self.deployed.workflows, **newer.workflows}
         return WorkflowWorker(
             self._client,
             self._domain,
             task_list,
-            workflows,
+            workflows.values(),
             identity=name,
             payloads=self.known.payloads,
             suspended=self.suspended,
             wait=self._wait,
         )
 
-    def _worker(self, task_list: str, name: str) -> PollingWorker:
-        activities = self.known.activities.values()
+    def _worker(self, task_list: str, newer: DeployedCode, name: str) -> PollingWorker:
+        activities = {**self.known.activities, **self.deployed.activities, **newer.activities}
         return ActivityWorker(
             self._client,
             self._domain,
             task_list,
-            activities,
+            activities.values(),
             identity=name,
             payloads=self.known.payloads,
             wait=self._wait,

@@ -41,11 +41,33 @@ def test_by_pytest(swf_run, swf_stub):
 def nothing():
     pass
 
+def sells(runner):
+    Charge.run = lambda self, amount: "EUR"
+    run = runner(Purchase, 7)
+    assert run.status == "COMPLETED", run.reason
+
 def nobody_pays_twice(runner):
     paid = []
     runner.stubs(Charge, function=paid.append)
     runner(Purchase, 7)
     assert paid == [7], f"paid {paid}"
+"""
+NEXT = """\
+from flowy import Activity, ActivityProxy, Workflow, activity, workflow
+
+@activity("charge", 1, "payments", start_to_close=60, retry=2)
+class Charge(Activity):
+    def run(self, amount: int, currency: str = "EUR") -> str:
+        return currency
+
+@workflow("purchase", 1, "purchases")
+class Purchase(Workflow):
+    charge = ActivityProxy(Charge)
+
+    def run(self, amount: int):
+        if self.patched("currency"):
+            return self.charge(amount, "USD")
+        return self.charge(amount)
 """
 CHECKS = """\
 from flowy_sim.explore import invariant
@@ -166,6 +188,20 @@ def test_faults_are_listed(invoke: Invoke) -> None:
     ran = invoke("explore", "--fault", "help")
     assert "worker-dies         the worker dies before it does the work\n" in ran.stdout
     assert "worker-dies-midway  the worker dies in the middle of the work\n" in ran.stdout
+    assert "gradual-deploy=…    old and new code overlap\n" in ran.stdout
+
+
+def test_old_and_new_code_run_side_by_side(invoke: Invoke, write: Write) -> None:
+    write("shop_next.py", NEXT)
+    new = "gradual-deploy=shop_next:Purchase,shop_next:Charge"
+    ran = invoke("explore", "shop:sells", "--fault", new)
+    assert ran.exit_code == 1, ran.stdout
+    assert "old and new code overlap: Purchase, Charge" in ran.stdout
+    assert "TypeError" in ran.stdout
+    [line] = [each for each in ran.stdout.splitlines() if "--choices" in each]
+    assert f"--fault={new}" in line
+    ran = invoke("explore", "shop:sells", "--fault", "gradual-deploy=shop_next:Charge")
+    assert ran.exit_code == 0, ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -176,6 +212,8 @@ def test_faults_are_listed(invoke: Invoke) -> None:
             "There is no fault 'rain'; --fault help lists them.",
         ),
         (["shop:Purchase", "--fault", "restrt"], "the nearest is restart"),
+        (["shop:Purchase", "--fault", "deploy=shop:None"], "names no code as 'shop:None'"),
+        (["shop:Purchase", "--fault", "gradual-deploy"], "names no code as ''"),
         (["shop:Purchase", "seven"], "(amount) of purchase 1 does not match its type hint"),
         (["shop:Purchase", "7", "--shard", "5/3"], "shard must be like '3/16'"),
         (

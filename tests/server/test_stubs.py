@@ -21,6 +21,7 @@ from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.stub_definitions import read_lambdas
+from flowy_sim._server.stubs import ServedStubs
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.file_journal import journal_in
 from flowy_sim.testing import Runner, Stubs
@@ -615,6 +616,26 @@ def test_after_a_restart_stubs_go_on_with_what_they_had_begun(
             if event["eventType"].endswith("Completed") and "Decision" not in event["eventType"]
         ]
     assert ended == [('"done"', 20), ("shipped", 30), ("packed", 40), ("1", 60)]
+
+
+def test_a_stub_takes_a_task_that_a_crash_has_left_on_its_own_list(
+    tmp_path: Path, program: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubs = ({"activity": "Pack", "version": "1", "result": "packed"},)
+    simulation = Settings(clock="paused", start="2024-01-01T00:00:00Z")
+    settings = ServerSettings(simulation=simulation, stubs=stubs)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(ServedStubs, "serve", lambda *_: None)
+        with kept(tmp_path / "swf.db", settings) as endpoint:
+            decider = program(endpoint)
+            decider.prepare()
+            request = {"domain": DOMAIN, "workflowId": "order-1", "workflowType": ORDER}
+            run_id = decider.call("StartWorkflowExecution", **request)["runId"]
+            decider.decide(pack())
+            assert "ActivityTaskStarted" not in decider.events(run_id)
+    with kept(tmp_path / "swf.db", settings) as endpoint:
+        endpoint.advance(1)
+        assert "ActivityTaskCompleted" in program(endpoint).events(run_id)
 
 
 @contextmanager
