@@ -79,6 +79,23 @@ def test_links_to_sources_lead_to_the_reference_and_other_files_become_text(site
     assert "[Tutorial](tutorial.md)" in home
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        "time out an activity",
+        "test a signal",
+        "migrate from moto",
+        "run in GitHub Actions",
+        "debug a non-determinism error in production",
+    ],
+)
+def test_the_page_that_search_shows_first_names_common_tasks(site: Path, task: str) -> None:
+    text = (site / "how-to.md").read_text(encoding="utf-8")
+    assert text.startswith("---\nsearch:\n  boost:")
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| {task}")]
+    assert "](" in row
+
+
 def test_all_pages_are_in_the_navigation(site: Path) -> None:
     configuration = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"^ +- (?:[^:\n]+: )?([\w./-]+\.md)$", configuration, re.MULTILINE))
