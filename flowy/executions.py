@@ -127,6 +127,7 @@ def list_executions(
     status: str | Collection[str] | None = None,
     workflow_id: str | None = None,
     type_name: str | None = None,
+    type_version: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -139,7 +140,8 @@ def list_executions(
         status: ``OPEN``, ``CLOSED``, or the status of closed ones, such as ``FAILED``; several of
             them; or None for all.
         workflow_id: filters by workflow ID.
-        type_name: filters by the name of the type, in all versions.
+        type_name: filters by the name of the type.
+        type_version: filters by the version of the type; by default in all versions.
         tag: filters by tag. The service applies only one filter, of workflow ID, tag, type name and
             status the first that is given; the others are applied to what it returns.
         since: the earliest start time; a datetime with a time zone.
@@ -167,6 +169,8 @@ def list_executions(
         request["tagFilter"] = {"tag": _checks.text("tag", tag)}
     elif type_name is not None:
         request["typeFilter"] = {"name": _checks.text("type_name", type_name)}
+        if type_version is not None:
+            request["typeFilter"]["version"] = _checks.text("type_version", type_version)
     closed = {**request}
     if len(request) == 2 and len(statuses) == 1 and not statuses & {"OPEN", "CLOSED"}:
         closed["closeStatusFilter"] = {"status": next(iter(statuses))}
@@ -180,7 +184,8 @@ def list_executions(
             found.get("closeStatus", "OPEN") in statuses
             or ("CLOSED" in statuses and "closeStatus" in found)
         ) and (
-            (type_name is None or found["workflowType"]["name"] == type_name)
+            type_name in (None, found["workflowType"]["name"])
+            and type_version in (None, found["workflowType"]["version"])
             and (tag is None or tag in found.get("tagList", ()))
         ):
             yield found

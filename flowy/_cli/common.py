@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+WorkflowType = tuple[str, str | None]
+"""A name and a version; None for all versions."""
+
 
 class WholeNumber(click.IntRange):
     """A whole number in a range; the messages of click name its class instead."""
@@ -129,6 +132,26 @@ def in_domain(command: F) -> F:
         shell_complete=domains,
         help="The domain's name.",
     )(command)
+
+
+def type_option(help_text: str) -> Callable[[F], F]:
+    """Add an option that chooses executions by the name of their type, and perhaps its version."""
+
+    def parsed(
+        _context: click.Context, _option: click.Parameter, value: str | None
+    ) -> WorkflowType | None:
+        if value is None:
+            return None
+        name, colon, version = value.partition(":")
+        if not name or (colon and not version):
+            raise click.BadParameter(
+                f"{value!r} is no workflow type; give NAME or NAME:VERSION, such as order:1.0."
+            )
+        return name, version or None
+
+    return click.option(
+        "--type", "of_type", metavar="NAME[:VERSION]", callback=parsed, help=help_text
+    )
 
 
 def as_json(command: F) -> F:

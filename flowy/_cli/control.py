@@ -10,11 +10,13 @@ import click
 from flowy import executions
 from flowy._cli.common import (
     CHILD_POLICY,
+    WorkflowType,
     as_json,
     examples,
     in_domain,
     parse_argument,
     say,
+    type_option,
     with_client,
     with_store,
 )
@@ -34,7 +36,7 @@ def _on_several(command: F) -> F:
     for option in (
         click.option("-y", "--yes", is_flag=True, help="Act on several without a question."),
         click.option("--tag", help="Act on all open executions with this tag."),
-        click.option("--type", "type_name", help="Act on all open executions of this type."),
+        type_option("Act on all open executions of this type, in all versions or in one."),
         click.option("--run-id", help="Run ID; by default that of the open run."),
     ):
         command = option(command)
@@ -54,13 +56,13 @@ def _targets(
     client: SwfClient,
     domain: str,
     ids: Sequence[str],
-    type_name: str | None,
+    of_type: WorkflowType | None,
     tag: str | None,
     run_id: str | None,
     yes: bool,
 ) -> _Targets:
     """Return the executions that are named, or that are open and match the filters."""
-    if type_name is None and tag is None:
+    if of_type is None and tag is None:
         if not ids:
             raise click.UsageError("Give a WORKFLOW_ID, or choose executions by --type or --tag.")
         if run_id is not None and len(ids) > 1:
@@ -68,7 +70,10 @@ def _targets(
         return _Targets([(each, run_id) for each in ids], ask=False)
     if ids or run_id is not None:
         raise click.UsageError("--type and --tag choose executions; leave IDs out.")
-    found = executions.list_executions(client, domain, status="OPEN", type_name=type_name, tag=tag)
+    name, version = of_type or (None, None)
+    found = executions.list_executions(
+        client, domain, status="OPEN", type_name=name, type_version=version, tag=tag
+    )
     named = [info["execution"] for info in found]
     if not named:
         raise click.ClickException(f"no open execution in the domain {domain!r} matches")
@@ -142,7 +147,7 @@ def signal(
     client: SwfClient,
     domain: str,
     words: tuple[str, ...],
-    type_name: str | None,
+    of_type: WorkflowType | None,
     tag: str | None,
     run_id: str | None,
     store: str | None,
@@ -154,7 +159,7 @@ def signal(
     With --type or --tag, leave out WORKFLOW_ID: all open executions that match get the signal.
     VALUE is read as JSON if it is JSON, else as text.
     """
-    by_id = type_name is None and tag is None
+    by_id = of_type is None and tag is None
     ids, (name, *values) = (words[:1], words[1:] or ("",)) if by_id else ((), words)
     if by_id and len(words) == 1:
         raise click.UsageError("Missing argument 'NAME'.")
@@ -171,7 +176,7 @@ def signal(
         )
 
     _act(
-        _targets(client, domain, ids, type_name, tag, run_id, yes),
+        _targets(client, domain, ids, of_type, tag, run_id, yes),
         send,
         lambda those: f"Send the signal {safe_text(name)} to {those}?",
         lambda one: f"Sent the signal {name} to {one}.",
@@ -194,7 +199,7 @@ def cancel(
     client: SwfClient,
     domain: str,
     workflow_ids: tuple[str, ...],
-    type_name: str | None,
+    of_type: WorkflowType | None,
     tag: str | None,
     run_id: str | None,
     yes: bool,
@@ -206,7 +211,7 @@ def cancel(
         executions.request_cancel(client, domain, workflow_id, run_id=run_id)
 
     _act(
-        _targets(client, domain, workflow_ids, type_name, tag, run_id, yes),
+        _targets(client, domain, workflow_ids, of_type, tag, run_id, yes),
         request,
         lambda those: f"Request the cancellation of {those}?",
         lambda one: f"Asked {one} to cancel itself.",
@@ -235,7 +240,7 @@ def terminate(
     client: SwfClient,
     domain: str,
     workflow_ids: tuple[str, ...],
-    type_name: str | None,
+    of_type: WorkflowType | None,
     tag: str | None,
     run_id: str | None,
     reason: str,
@@ -261,7 +266,7 @@ def terminate(
         )
 
     _act(
-        _targets(client, domain, workflow_ids, type_name, tag, run_id, yes),
+        _targets(client, domain, workflow_ids, of_type, tag, run_id, yes),
         close,
         lambda those: f"Terminate {those}?",
         lambda one: f"Terminated {one}.",

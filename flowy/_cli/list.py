@@ -14,6 +14,7 @@ import click
 from flowy import executions
 from flowy._cli.common import (
     WholeNumber,
+    WorkflowType,
     as_json,
     console,
     examples,
@@ -22,6 +23,7 @@ from flowy._cli.common import (
     json_text,
     read_instant,
     status_text,
+    type_option,
     width_of,
     with_client,
 )
@@ -79,7 +81,7 @@ def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
     help="Filter by status: OPEN, CLOSED, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or "
     "CONTINUED_AS_NEW; can be given several times.",
 )
-@click.option("--type", "type_name", help="Filter by the name of the workflow type.")
+@type_option("Filter by workflow type, in all versions or in one.")
 @click.option("--tag", help="Filter by tag.")
 @click.option("--workflow-id", help="Filter by workflow ID.")
 @_instant_option("--since", "Filter by start: executions started at or after this time, in UTC.")
@@ -106,7 +108,7 @@ def list_(
     client: SwfClient,
     domain: str,
     statuses: tuple[str, ...],
-    type_name: str | None,
+    of_type: WorkflowType | None,
     tag: str | None,
     workflow_id: str | None,
     since: datetime | None,
@@ -124,12 +126,14 @@ def list_(
         raise click.UsageError("--json is short for --format json; give one format.")
     if since is not None and until is not None and since > until:
         raise click.UsageError("--since is later than --until, so no execution can match.")
+    name, version = of_type or (None, None)
     found = executions.list_executions(
         client,
         domain,
         status=statuses or None,
         workflow_id=workflow_id,
-        type_name=type_name,
+        type_name=name,
+        type_version=version,
         tag=tag,
         since=since,
         until=until,
