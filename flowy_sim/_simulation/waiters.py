@@ -89,6 +89,7 @@ class Threads:
         self.host = host
         self.lock = lock
         self._process = os.getpid()
+        self._run_times: dict[int | None, int] = {}
         self._local = threading.local()
         self._waiting: dict[Poll | Sleep, None] = {}
         self._waiting_tasks: dict[Poll, None] = {}
@@ -160,8 +161,16 @@ class Threads:
         return any(True for _ in self._others())
 
     def another_computes(self) -> bool:
-        """Return whether such a thread computes; only Linux can tell."""
-        return any(computes(thread.native_id) for thread in self._others())
+        """Return whether such a thread computes, or has since the last look; only Linux can tell.
+
+        While this looks, a thread that computes may wait for the interpreter's lock.
+        """
+        before = self._run_times
+        self._run_times = {each.native_id: _run_time(each.native_id) for each in self._others()}
+        return any(
+            computes(native_id) or run_time > before.get(native_id, 0) + _COMPUTED
+            for native_id, run_time in self._run_times.items()
+        )
 
     def _others(self) -> Iterator[threading.Thread]:
         current = threading.current_thread()
@@ -331,7 +340,7 @@ class Threads:
 
 
 def computes(native_id: int | None) -> bool:
-    """Return whether a thread of this process computes, or would if it had a processor.
+    """Return whether a thread of this process computes or reads, or would if it had a processor.
 
     Only Linux can tell; elsewhere it never does.
 
@@ -340,9 +349,22 @@ def computes(native_id: int | None) -> bool:
     """
     try:
         with open(f"/proc/self/task/{native_id}/stat", "rb") as stat:
-            return stat.read().rpartition(b") ")[2].startswith(b"R")
+            return stat.read().rpartition(b") ")[2].startswith((b"R", b"D"))
     except OSError:
         return False
+
+
+_COMPUTED = 500_000
+"""The nanoseconds of processor time from which a thread has computed, and not only looked."""
+
+
+def _run_time(native_id: int | None) -> int:
+    """Return the processor time that a thread of this process has used, in nanoseconds."""
+    try:
+        with open(f"/proc/self/task/{native_id}/schedstat", "rb") as times:
+            return int(times.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 _DAY = 86_400.0

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -190,8 +191,10 @@ class TestRate:
                 asked.append(now)
                 return {"domainInfos": []}
 
-        monkeypatch.setattr(aws.asyncio, "sleep", sleep)
-        monkeypatch.setattr(aws.time, "monotonic", lambda: now)
+        # Servers of other tests may sleep meanwhile, in threads of their own.
+        of_asyncio = SimpleNamespace(sleep=sleep, Lock=asyncio.Lock, to_thread=asyncio.to_thread)
+        monkeypatch.setattr(aws, "asyncio", of_asyncio)
+        monkeypatch.setattr(aws, "time", SimpleNamespace(monotonic=lambda: now))
 
         async def several() -> None:
             requests = Requests(Client())
