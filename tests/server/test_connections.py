@@ -97,7 +97,8 @@ def test_a_batch_with_control_requests_between_calls_is_answered_in_order(real: 
         answer = everything(connection)
 
     found = [
-        answer.index(part) for part in (b'"domainInfos"', b'"mode"', b"Unknown domain", b"404")
+        answer.index(part)
+        for part in (b'"domainInfos"', b'"mode"', b"Unknown domain", b"HTTP/1.1 404")
     ]
     assert found == sorted(found)
 
