@@ -6,8 +6,10 @@ import gc
 import json
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +21,7 @@ from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.http import MAX_BODY, HttpRequest
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
+from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._simulation.settings import Settings
 from tests.support.http_clients import (
     DECISIONS,
@@ -114,20 +117,32 @@ def test_a_batch_that_comes_byte_by_byte_is_answered(real: Endpoint) -> None:
 
 
 def test_a_poll_whose_client_has_gone_takes_no_waiting_task_with_it(
-    real: Endpoint, program: Make
+    real: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    is_busy, has_hung_up = threading.Event(), threading.Event()
+    really_call = ServedSimulation.call
+
+    def call(simulation: ServedSimulation, operation: str, *arguments: Any) -> Any:
+        if operation == "DescribeDomain":
+            is_busy.set()
+            assert has_hung_up.wait(20)
+        return really_call(simulation, operation, *arguments)
+
+    monkeypatch.setattr(ServedSimulation, "call", call)
     starter = program(real)
     starter.prepare()
     for number in range(40):
         starter.start(f"order-{number}")
-        # While the server is busy, a client polls and hangs up.
-        busy, gone = opened(real), opened(real)
-        busy.sendall(request(real, "DescribeDomain", {"name": DOMAIN}) * 200)
-        gone.sendall(request(real, "PollForDecisionTask", DECISIONS))
-        gone.close()
-        task = starter.call("PollForDecisionTask", **DECISIONS)
-        assert task["workflowExecution"]["workflowId"] == f"order-{number}"
-        busy.close()
+        with opened(real) as busy, opened(real) as gone:
+            busy.sendall(request(real, "DescribeDomain", {"name": DOMAIN}))
+            assert is_busy.wait(20)
+            gone.sendall(request(real, "PollForDecisionTask", DECISIONS))
+            gone.close()
+            has_hung_up.set()
+            task = starter.call("PollForDecisionTask", **DECISIONS)
+            assert task["workflowExecution"]["workflowId"] == f"order-{number}"
+        is_busy.clear()
+        has_hung_up.clear()
 
 
 def test_an_unfinished_request_is_given_up(program: Make) -> None:
