@@ -150,8 +150,9 @@ class _NoSleep:
         """Let the time pass."""
         self._now += round(seconds * 1000)
 
-    def adopt_thread(self, thread: threading.Thread) -> None:
-        """Do nothing: other threads really sleep."""
+    def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
+        """Start it: other threads really sleep."""
+        really_start()
 
     def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
         """Refuse to be suspended: nothing else would go on."""
