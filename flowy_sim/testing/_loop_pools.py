@@ -78,10 +78,19 @@ class LoopPool(WorkerPool):
         """Return whether the code polls while it holds a task, and may answer that one next."""
         return any(worker.is_ready_to_answer() for worker in self._loops())
 
+    def advice(self) -> str:
+        """Return what to do about a loop that goes round and round; may be empty."""
+        found = ((name, worker.advice()) for name, worker in self._named_loops())
+        return "\n".join(f"the loop {name} {advice}" for name, advice in found if advice)
+
     def _loops(self) -> Iterator[LoopWorker]:
-        for _, worker in self._idle:
-            assert isinstance(worker, LoopWorker)
+        for _, worker in self._named_loops():
             yield worker
+
+    def _named_loops(self) -> Iterator[tuple[str, LoopWorker]]:
+        for name, worker in self._idle:
+            assert isinstance(worker, LoopWorker)
+            yield name, worker
 
 
 def check_greenlet() -> None:

@@ -332,6 +332,7 @@ class WorkerClient(Client):
     ) -> tuple[Reply, BaseException | None]:
         assert self.loop is not None
         loop, self._is_calling = self.loop, True
+        loop.note_call(operation)
         try:
             reply = self._make_call(operation, arguments, region)
         except BaseException as error:

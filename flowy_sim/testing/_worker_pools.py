@@ -207,6 +207,10 @@ class WorkerPools:
         """Whether code that polls with its own loop is among the workers."""
         return bool(self._loop_pools)
 
+    def advice(self) -> str:
+        """Return what to do about loops that make no call; may be empty."""
+        return "\n".join(advice for pool in self._loop_pools if (advice := pool.advice()))
+
     @property
     def can_call(self) -> frozenset[str]:
         """The names of everything that workflows can call; empty if that is not known.
