@@ -40,6 +40,38 @@ NEVER_WITH_CLOSING = frozenset({"ScheduleActivityTask", "StartTimer"})
 EXCLUSIVE_FILTERS = ("executionFilter", "typeFilter", "tagFilter", "closeStatusFilter")
 
 
+class CheckedRequest(dict[str, Any]):
+    """A request that the engine need not check: `exact` has done that.
+
+    Code that changes one on its way to the engine must not make it wrong.
+    """
+
+    __slots__ = ()
+
+
+def exact(operation: str, request: Mapping[str, Any]) -> CheckedRequest | None:
+    """Check a request of which nothing has to be converted or left out.
+
+    Args:
+        operation: the operation's name, such as ``StartWorkflowExecution``.
+        request: its members; it is neither kept nor changed.
+
+    Returns:
+        A fresh request; None if it is refused, or needs a change.
+
+    >>> exact("PollForActivityTask", {"domain": "d", "taskList": {"name": "t"}})
+    {'domain': 'd', 'taskList': {'name': 't'}}
+    """
+    check, rule = _compiled_exactly(operation)
+    try:
+        kept = check(request)
+        if rule is not None:
+            rule(kept)
+    except (Refused, ValidationException):
+        return None
+    return CheckedRequest(kept)
+
+
 def checked(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request as the engine needs it, or refuse it.
 
@@ -75,6 +107,12 @@ def _compiled(operation: str) -> tuple[Check, Rule | None]:
     if operation not in operation_names():
         raise UnknownOperationException
     return structure_check(input_shape(operation)), RULES.get(operation)
+
+
+@cache
+def _compiled_exactly(operation: str) -> tuple[Check, Rule | None]:
+    """Return the same for requests of which nothing has to be converted or left out."""
+    return structure_check(input_shape(operation), exact=True), RULES.get(operation)
 
 
 @cache
