@@ -196,8 +196,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     from flowy._cli import INTERRUPTED, errors_as_messages
     from flowy._safe_text import log_to_stderr
     from flowy_sim._cli.live import RunInterrupted
-    from flowy_sim._cli.showcase import showcase
-    from flowy_sim._cli.targets import find
+    from flowy_sim._cli.targets import find, showcase
 
     if options.verbose:
         log_to_stderr("%(asctime)s %(name)s %(message)s")

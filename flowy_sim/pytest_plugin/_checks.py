@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim.pytest_plugin._fixtures import OBSERVED, RUN_BY, SIMULATED, STUBBED
-from flowy_sim.pytest_plugin._marker import CHECKS, TOLERANCE, marked_options, refuse
+from flowy_sim.pytest_plugin._fixtures import (
+    CHECKS,
+    OBSERVED,
+    RUN_BY,
+    SIMULATED,
+    STUBBED,
+    TOLERANCE,
+    marked_options,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from flowy_sim.testing import Runner
