@@ -158,10 +158,30 @@ class Client(_AnyClient):  # type: ignore[misc]
                 operation, members, self._region, self._poll_seconds, self._exact
             )
         except Fault as fault:
-            response = parsed_fault(fault, request_id)
-            raise exceptions().from_code(fault.code)(response, operation) from None
+            raise _error(fault, request_id, operation) from None
         reply["ResponseMetadata"] = metadata(request_id)
         return reply
+
+    async def call_in_event_loop(self, operation: str, arguments: dict[str, Any]) -> Reply:
+        """Make a call of a coroutine; others go on while it polls."""
+        simulation = self._simulation
+        members = request(operation, arguments)
+        request_id = simulation.request_id()
+        try:
+            reply = await simulation.threads.call_in_event_loop(
+                operation, members, self._region, self._poll_seconds, self._exact
+            )
+        except Fault as fault:
+            raise _error(fault, request_id, operation) from None
+        return {**reply, "ResponseMetadata": metadata(request_id)}
+
+
+def _error(fault: Fault, request_id: str, operation: str) -> Exception:
+    """Return the error that boto3 raises for a fault."""
+    error: Exception = exceptions().from_code(fault.code)(
+        parsed_fault(fault, request_id), operation
+    )
+    return error
 
 
 @cache
