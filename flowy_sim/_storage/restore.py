@@ -351,7 +351,7 @@ def _checks(attributes_key: str) -> tuple[set[str], dict[str, Check]]:
     """Return the required members of an event's attributes, and the check of each member."""
     shape = service_model().shape_for("HistoryEvent").members[attributes_key]
     checks = {
-        name: _whole_number if member.type_name == "long" else compiled(member, name)
+        name: _whole_number if member.type_name == "long" else compiled(member, name, exact=False)
         for name, member in shape.members.items()
     }
     return set(shape.required_members), checks
