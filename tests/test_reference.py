@@ -17,7 +17,7 @@ from flowy._cli import cli as flowy
 from flowy_sim import Latency, Limits
 from flowy_sim._cli import cli as flowy_sim
 from flowy_sim._cli.serve import serve
-from flowy_sim.pytest_plugin import _marker
+from flowy_sim.pytest_plugin import _fixtures
 from tests.support.public_api import MODULES, public_names
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +115,7 @@ def test_every_variable_and_option_is_on_the_page_about_configuration() -> None:
     assert {option.opts[0] for option in serve.params if isinstance(option, click.Option)} <= set(
         re.findall(r"`(--[\w-]+)`", page)
     )
-    assert all(f"`{keyword}`" in page for keyword in _marker.KEYWORDS)
+    assert all(f"`{keyword}`" in page for keyword in _fixtures.KEYWORDS)
 
 
 def test_every_quota_and_latency_is_on_the_page_about_configuration() -> None:

@@ -20,10 +20,10 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import DECISION
-from flowy_sim._simulation.clock_ahead import really_monotonic
 from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
+from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
 from flowy_sim.testing._loop_threads import LoopThread
@@ -183,6 +183,10 @@ class WorkerClient(Client):
         """Return what is different after each change in the simulation."""
         return self._simulation.host.time_skipping.changes, self.now()
 
+    def is_unanswered(self, token: str) -> bool:
+        """Return whether a task that a poll loop has received was not answered."""
+        return token in self._tasks
+
     def waiting(self) -> set[PolledList]:
         """Return the lists on which a poll would find a task now."""
         waiting = self._simulation.lists_with_tasks(self._domain)
@@ -268,6 +272,7 @@ class WorkerClient(Client):
         """Start a thread of the poll loop, which takes turns from now on."""
         threads = self._simulation.threads
         if not self.virtual_sleep:
+            thread.daemon = True
             threads.adopt(thread)
             really_start()
             return
@@ -358,14 +363,6 @@ class WorkerClient(Client):
         """Let the simulation's schedule choose one of several possibilities."""
         return self._simulation.schedule.choose(kind, count)
 
-    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
-        """Make a call of a coroutine of the poll loop; others go on while it polls."""
-        assert self.loop is not None
-        if _is_poll(operation, arguments):
-            polled = self._polled_list(operation, arguments, self._region)
-            await self.loop.poll_in_event_loop(polled)
-        return self._call_now(operation, arguments, self._region)
-
     def _blocked(self, frame: FrameType) -> None:
         if self.loop is not None:
             self.loop.block(frame)
@@ -397,6 +394,7 @@ class WorkerClient(Client):
     ) -> tuple[Reply, BaseException | None]:
         assert self.loop is not None
         loop, self._is_calling = self.loop, True
+        loop.note_call(operation)
         try:
             reply = self._make_call(operation, arguments, region)
         except BaseException as error:

@@ -55,6 +55,10 @@ class Suspendable(Protocol):
         """Note that a call of the code fails."""
         ...
 
+    def note_call(self, operation: str) -> None:
+        """Note that the code makes a call."""
+        ...
+
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real."""
         ...
