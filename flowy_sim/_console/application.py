@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 from flowy.errors import FlowyError
 from flowy_sim._console import actions, execution, executions, task_lists
 from flowy_sim._console.access import Access, LoginNeededError
-from flowy_sim._console.drawn import Drawer
+from flowy_sim._console.drawer import Drawer
 from flowy_sim._console.execution import MakeTest
 from flowy_sim._console.executions import Elsewhere
 from flowy_sim._console.renderer import render, rendered
