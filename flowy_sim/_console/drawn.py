@@ -21,8 +21,8 @@ from flowy_sim._console.source import Event, LastHeartbeat
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.spans import Span
 from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
+from flowy_sim._report.layout import WIDTH
 from flowy_sim._report.run_view import ReportedRun, RunReading, RunView
-from flowy_sim._report.scale import WIDTH
 
 _WAITS = 20
 """The number of things that an execution waits for that are shown."""

@@ -19,9 +19,9 @@ from flowy._safe_text import safe_lines, safe_text
 from flowy_sim._events.schema import TROUBLES
 from flowy_sim._events.spans import read
 from flowy_sim._report.drawn_row import LABEL
+from flowy_sim._report.layout import WIDTH
 from flowy_sim._report.picture import ROW_HEIGHT, Picture
 from flowy_sim._report.run_view import ReportedRun, RunView, facts
-from flowy_sim._report.scale import WIDTH
 
 if TYPE_CHECKING:
     from jinja2 import Environment

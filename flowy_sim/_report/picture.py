@@ -23,8 +23,7 @@ from flowy._safe_text import safe_text
 from flowy_sim._events.schema import DECISIONS, INSTANT
 from flowy_sim._events.spans import Timeline
 from flowy_sim._report.drawn_row import LABEL, MARKS, DrawnRow, DrawnRows, RowDrawing
-from flowy_sim._report.layout import STEPS, duration
-from flowy_sim._report.scale import WIDTH, Scale, folds
+from flowy_sim._report.layout import STEPS, WIDTH, Scale, duration, folds
 
 ROW_HEIGHT = 24
 BAND_ROWS = 100

@@ -46,6 +46,10 @@ class Suspendable(Protocol):
         """Wait for some simulated time, or until `woken` returns that it is over."""
         ...
 
+    def note_call(self, operation: str) -> None:
+        """Note that the code makes a call."""
+        ...
+
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real."""
         ...
