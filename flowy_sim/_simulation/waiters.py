@@ -143,10 +143,9 @@ class Threads:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
-        # With 0 seconds the call is exact anyway.
-        exact = exact or (poll_seconds > 0 and threading.current_thread() is self.runner)
         with self.lock:
             poller = self.current()
+            exact = exact or poller.thread is self.runner
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
             reply = self._wait(answer) if isinstance(answer, Poll) else answer
         self.end_if_released()
