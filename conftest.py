@@ -10,21 +10,17 @@ import pytest
 from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
 
-# The tests run on every Python that is supported, so each of them need not search for long.
-settings.register_profile(
-    "default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
-settings.register_profile(
-    "soak", parent=settings.get_profile("default"), max_examples=2_000, stateful_step_count=100
-)
+from tests.support.properties import SOAK, examples
 
-if "FLOWY_SOAK" in os.environ:
-    settings.load_profile("soak")
-elif "CI" in os.environ:
-    settings.load_profile("ci")
-else:
-    settings.load_profile("default")
+settings.register_profile(
+    "flowy",
+    max_examples=2_000 if SOAK else examples(50),
+    stateful_step_count=100 if SOAK else 50,
+    derandomize="CI" in os.environ and not SOAK,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("flowy")
 
 pytest_plugins = ["pytester"]
 

@@ -64,19 +64,22 @@ def group(name: str) -> list[str]:
 def tests(session: nox.Session) -> None:
     """Run the tests; on the oldest Python with the oldest versions of all dependencies.
 
-    Tests marked slow behave alike on every Python, so they run on the newest one only.
+    Tests marked slow behave alike on every Python, so they run on the newest one only. There,
+    properties also search for longer.
     """
     newest = max((each for each in PYTHONS if shutil.which(f"python{each}")), default=THIS_PYTHON)
     oldest = ["--resolution", "lowest-direct"] if session.python == OLDEST_PYTHON else []
-    fast = [] if session.python == newest or session.posargs else ["-m", "not slow"]
+    in_full = session.python == newest or bool(session.posargs)
+    fast = [] if in_full else ["-m", "not slow"]
+    brief = {} if in_full else {"FLOWY_BRIEF": "1"}
     session.install(*oldest, EVERYTHING, *group("test"))
-    session.run("pytest", "-n", "auto", *fast, *session.posargs)
+    session.run("pytest", "-n", "auto", *fast, *session.posargs, env=brief)
 
 
 @nox.session(python=THIS_PYTHON)
 def lint(session: nox.Session) -> None:
     """Check style, format and the directions of imports."""
-    session.install(".", *group("lint"))
+    session.install(*group("lint"))
     session.run("lint-imports")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

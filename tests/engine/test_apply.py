@@ -21,6 +21,7 @@ from flowy_sim._engine.life_cycles import CLOSED, TABLES, LifeCycleError, OpenIt
 from flowy_sim._engine.restore import Restore
 from tests.support.engine_driver import START
 from tests.support.engine_machine import Service, run_campaign
+from tests.support.properties import examples
 
 #: What an event alone does not contain: pending effects, places on lists, heartbeats, and which run
 #: a child is before its parent knows of it.
@@ -134,7 +135,7 @@ class Applied(Service):
 
 
 TestApplied: Callable[[], Any] = Applied.TestCase
-Applied.TestCase.settings = settings(max_examples=20, stateful_step_count=50)
+Applied.TestCase.settings = settings(max_examples=examples(20), stateful_step_count=50)
 
 
 @pytest.mark.parametrize("seed", range(6))

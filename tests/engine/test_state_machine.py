@@ -11,10 +11,11 @@ import pytest
 from hypothesis import settings
 
 from tests.support.engine_machine import Service, run_campaign
+from tests.support.properties import examples
 
 TestService: Callable[[], Any] = Service.TestCase
 if "FLOWY_SOAK" not in os.environ:
-    Service.TestCase.settings = settings(max_examples=60, stateful_step_count=50)
+    Service.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=50)
 
 
 @pytest.mark.parametrize("seed", range(1000 if "FLOWY_SOAK" in os.environ else 10))

@@ -13,6 +13,7 @@ from flowy._decider.suspended import SuspendedExecutions
 from flowy.replay import replay
 from flowy_sim import Simulation
 from flowy_sim._engine.limits import Limits
+from tests.support.properties import examples
 from tests.support.random_programs import (
     Part,
     Program,
@@ -26,7 +27,7 @@ from tests.support.random_programs import (
 from tests.support.replayed_runs import agree
 from tests.support.worker_loops import DOMAIN
 
-EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else 50
+EXAMPLES = 2_000 if "FLOWY_SOAK" in os.environ else examples(50)
 FEW = Limits(open_activities=2, open_timers=2, open_children=1)
 seeds = st.integers(0, 9)
 limits = st.sampled_from([None, FEW])

@@ -29,6 +29,7 @@ from flowy_sim._server.connections import (
     Later,
 )
 from flowy_sim._server.http import MAX_BODY, HttpRequest, text_response
+from tests.support.properties import examples
 
 REQUEST_SECONDS = 60.0
 #: What a path says about the answer.
@@ -474,4 +475,4 @@ class _Handler(logging.Handler):
 
 
 TestConnection = ConnectionMachine.TestCase
-TestConnection.settings = settings(max_examples=100, stateful_step_count=40)
+TestConnection.settings = settings(max_examples=examples(100), stateful_step_count=40)

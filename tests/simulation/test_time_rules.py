@@ -37,6 +37,7 @@ from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Polls
 from flowy_sim._simulation.presence import Poller, Presence
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, Engines, TaskList
+from tests.support.properties import examples
 
 PATIENCE = 5.0
 LONGEST_POLL = 12.0
@@ -535,7 +536,7 @@ class TimeRules(RuleBasedStateMachine):
 
 
 TestTimeRules = TimeRules.TestCase
-TestTimeRules.settings = settings(max_examples=200, stateful_step_count=30)
+TestTimeRules.settings = settings(max_examples=examples(200), stateful_step_count=30)
 
 
 def test_while_a_task_is_held_time_can_pass_at_the_real_pace() -> None:

@@ -19,6 +19,7 @@ from flowy_sim._storage import files, schema, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, decision
+from tests.support.properties import examples
 from tests.support.served_file import Served, crash
 
 
@@ -274,7 +275,7 @@ def test_a_truncated_file_is_refused(templates: Path, tmp_path: Path, kept: floa
 
 @pytest.mark.slow
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_a_file_with_a_flipped_bit_is_refused_or_unchanged(
     templates: Path, tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
 ) -> None:

@@ -18,6 +18,7 @@ from flowy_sim._storage import progress, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN
+from tests.support.properties import examples
 from tests.support.served_file import Served, crash
 
 #: How many states are acknowledged between two copies.
@@ -111,7 +112,7 @@ DAMAGE = st.one_of(
     damage=DAMAGE,
     others=st.lists(st.sampled_from(range(4)), min_size=3, max_size=3),
 )
-@settings(max_examples=1500 if "FLOWY_SOAK" in os.environ else 100)
+@settings(max_examples=1500 if "FLOWY_SOAK" in os.environ else examples(100))
 def test_damaged_files_and_files_from_different_moments_are_refused_or_complete(
     copies: tuple[Path, list[State]],
     tmp_path_factory: pytest.TempPathFactory,

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import settings
 
 from tests.support.engine_contents import describe
+from tests.support.properties import examples
 from tests.support.stored_machine import Kept, campaign
 
 SOAK = "FLOWY_SOAK" in os.environ
 
 TestKept: Callable[[], Any] = Kept.TestCase
 if not SOAK:
-    Kept.TestCase.settings = settings(max_examples=40, stateful_step_count=50)
+    Kept.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=50)
 
 
 @pytest.mark.slow

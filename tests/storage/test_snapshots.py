@@ -34,6 +34,7 @@ from flowy_sim._storage.snapshot import (
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, ORDER, PACK, decision
 from tests.support.engine_machine import LIMITS
+from tests.support.properties import examples
 from tests.support.served_file import ACCOUNT, Rows, Served, is_json, rows
 from tests.support.stored_machine import campaign
 
@@ -421,7 +422,7 @@ ANYTHING: list[Any] = [None, True, -1, 0, 3, 10**30, 1.5, float("nan"), "", "x",
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_a_snapshot_with_anything_wrong_in_it_is_refused_with_a_sentence_or_can_be_served(
     lived: Lived, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

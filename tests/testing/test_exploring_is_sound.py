@@ -26,8 +26,9 @@ from flowy_sim.faults import (
 )
 from flowy_sim.strategies import Program, workflows
 from flowy_sim.testing import Runner
+from tests.support.properties import examples
 
-EXAMPLES, RUNS = (500, 300) if "FLOWY_SOAK" in os.environ else (10, 100)
+EXAMPLES, RUNS = (500, 300) if "FLOWY_SOAK" in os.environ else (examples(10), 100)
 
 FAULTS: Sequence[InjectedFault] = (
     WorkerDies(),

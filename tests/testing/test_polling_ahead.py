@@ -19,6 +19,7 @@ from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs
 from flowy_sim.testing._loop_replay import replay_loop
 from flowy_sim.testing._run import Run
+from tests.support.properties import examples
 
 LIST = {"domain": "simulated", "taskList": {"name": "deciders"}}
 
@@ -223,7 +224,7 @@ def check_twins(form: Any, plan: Plan, changed: Plan, *, same_list: bool) -> Non
 
 
 @pytest.mark.parametrize("form", SEQUENTIAL)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(plan=PLANS, changed=PLANS, same_list=st.booleans())
 def test_a_decider_that_polls_ahead_gets_the_same_verdict(
     form: Any, plan: Plan, changed: Plan, same_list: bool

@@ -21,6 +21,7 @@ from flowy_sim._cli import cli as main
 from flowy_sim.testing import Runner
 from flowy_sim.testing._loop_replay import replay_loop
 from flowy_sim.testing._run import Run
+from tests.support.properties import examples
 
 LIST = {"domain": "simulated", "taskList": {"name": "deciders"}}
 
@@ -83,7 +84,7 @@ def test_a_decider_that_compares_its_clock_with_events_replays(clock: Any) -> No
     assert datetime.now().year > 2019
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     takes=st.lists(st.integers(0, 100_000), min_size=1, max_size=5),
     zone=st.sampled_from(["+00:00", "+05:30", "-08:00"]),

@@ -31,6 +31,7 @@ from flowy_sim.strategies import (
 )
 from flowy_sim.strategies._histories import Decision
 from flowy_sim.testing import Run, Runner
+from tests.support.properties import examples
 
 UNSHRUNK = settings(max_examples=2_000, phases=[Phase.generate])
 
@@ -76,7 +77,7 @@ def test_an_argument_with_a_default_is_sometimes_left_out() -> None:
     assert find(inputs(Order), lambda given: "note" not in given.kwargs, settings=UNSHRUNK)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(histories(ImageCategorization, to_decide=True))
 def test_histories_of_a_workflow_can_be_decided(events: list[Event]) -> None:
     assert events[-1]["eventType"] == "DecisionTaskStarted"
@@ -100,7 +101,7 @@ class Approval(Workflow):
         return self.signal("size", Size).result()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(histories(Approval))
 def test_histories_of_a_workflow_that_waits_for_signals_end(events: list[Event]) -> None:
     closed = events[-1]["eventType"]
@@ -166,7 +167,7 @@ def test_a_machine_sends_signals_and_ends_what_waits() -> None:
     assert seen >= {"COMPLETED", "CANCELED"}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(histories())
 def test_histories_of_any_workflow_end(events: list[Event]) -> None:
     assert [event["eventId"] for event in events] == list(range(1, len(events) + 1))

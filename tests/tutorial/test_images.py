@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from flowy.tutorial import SAMPLE, ImageError, images
+from tests.support.properties import examples
 
 ORANGE, BLUE = (255, 130, 0), (30, 60, 220)
 
@@ -355,7 +356,9 @@ def test_a_jpeg_larger_than_that_is_read_as_its_decoder_shrinks_it(tmp_path: Pat
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     kind=st.sampled_from(sorted(KINDS)),

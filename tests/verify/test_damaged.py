@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowy_sim.verify import MalformedHistoryError, verify, verify_paths
+from tests.support.properties import examples
 from tests.support.random_histories import Life
 
 #: Replacements: values of wrong types, and texts and numbers out of place.
@@ -61,7 +62,7 @@ def damage(document: Any, random: Random) -> None:
 
 
 @given(which=st.integers(0, 1000), seed=st.integers(0, 10**6), times=st.integers(1, 3))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_a_damaged_history_ends_in_a_verdict_or_an_error(which: int, seed: int, times: int) -> None:
     histories = documents()
     document = deepcopy(histories[which % len(histories)])
