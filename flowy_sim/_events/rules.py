@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 #: The member of ``openCounts`` that counts open things, by the event that opens one.
@@ -169,6 +170,11 @@ for (_event_type, _member), _link in LINKS.items():
     _LINKS_OF.setdefault(_event_type, []).append((_member, _link))
 
 
+@cache
+def _attributes_member(event_type: str) -> str:
+    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
+
+
 class Violation(AssertionError):
     """A rule is broken. The message names the execution, the event and the rule."""
 
@@ -201,7 +207,8 @@ class HistoryState:
     @property
     def waiting(self) -> int:
         """The DecisionTaskScheduled of the task that waits, or 0."""
-        return next(iter(self.open["openDecisionTasks"]), 0)
+        opened = self.open["openDecisionTasks"]
+        return next(iter(opened)) if opened else 0
 
     def counts(self) -> dict[str, int]:
         """Return the ``openCounts`` that DescribeWorkflowExecution should return."""
@@ -251,8 +258,8 @@ class _HistoryChecker:
     def read(self, event: Mapping[str, Any]) -> None:
         """Check the next event and apply it to the state."""
         event_type, time = event["eventType"], event.get("eventTimestamp")
-        attributes = event[event_type[0].lower() + event_type[1:] + "EventAttributes"]
-        at_once = self._is_decided_at_once(event_type, attributes)
+        attributes = event[_attributes_member(event_type)]
+        at_once = DECIDED in attributes and self._is_decided_at_once(event_type, attributes)
         if not at_once and event_type != "DecisionTaskScheduled":
             self.end_transaction()
         before = self.times[-1]
@@ -265,11 +272,13 @@ class _HistoryChecker:
         if time is not None and before is not None and time < before:
             raise self._broken("is earlier than the event before it")
         self._place(event_type, attributes, at_once)
-        self._follow(event_type, attributes)
-        self._open(event_type, attributes)
+        if event_type in _LINKS_OF:
+            self._follow(event_type, attributes)
+        if event_type in OPENS:
+            self._open(event_type, attributes)
         self._note(event_type, attributes)
-        self.owed = self.owed or self._calls_for_a_task(event_type, attributes)
-        self.owed = self.owed and not self.state.waiting
+        if self.owed or self._calls_for_a_task(event_type, attributes):
+            self.owed = not self.state.waiting
 
     def end_transaction(self) -> None:
         """Check that a decision task was scheduled if one had to be."""
@@ -305,7 +314,7 @@ class _HistoryChecker:
     def _follow(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Check the links of the event, and end what it ends."""
         about = attributes.get("scheduledEventId") or attributes.get("initiatedEventId") or 0
-        for member, link in _LINKS_OF.get(event_type, ()):
+        for member, link in _LINKS_OF[event_type]:
             target = attributes.get(member)
             if not target:
                 if target == 0 and not link.zero:
@@ -324,13 +333,11 @@ class _HistoryChecker:
 
     def _open(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Add what the event opens to the state."""
-        count = OPENS.get(event_type)
-        if count is not None:
-            event_id = len(self.types) - 1
-            identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
-            if identity in self.state.open[count].values():
-                raise self._broken(f"has an ID in use, {identity!r}")
-            self.state.open[count][event_id] = identity
+        opened, event_id = self.state.open[OPENS[event_type]], len(self.types) - 1
+        identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
+        if identity in opened.values():
+            raise self._broken(f"has an ID in use, {identity!r}")
+        opened[event_id] = identity
 
     def _note(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Apply the rest of the event to the state."""

@@ -369,10 +369,6 @@ class FaultInjector:
         self.on_over: Callable[[], None] = _do_nothing
 
     @property
-    def _may_strike(self) -> bool:
-        return self._most > 0 or self._any_eventually or bool(self._lasting)
-
-    @property
     def left(self) -> tuple[object, ...]:
         """How many times all faults together, and then each of them, may still strike.
 
@@ -382,21 +378,20 @@ class FaultInjector:
 
     def call(self, call: WorkerCall) -> Reply:
         """Make a call, or let a fault strike it."""
-        if self._may_strike:
-            if call.operation.startswith(ANSWERS):
-                self.turn()
-            risk = self._striking_call(self._at_calls[call.operation], call)
-            if risk is not None:
-                return risk.fault.strike(self._target, call)
-        return call.send()
+        if self._at_turns and call.operation.startswith(ANSWERS):
+            self.turn()
+        risks = self._at_calls[call.operation]
+        risk = self._striking_call(risks, call) if risks else None
+        return call.send() if risk is None else risk.fault.strike(self._target, call)
 
-    def task(self, call: WorkerCall) -> Reply:
+    def task(self, poll: WorkerCall, task: Reply) -> Reply:
         """Deliver a polled task to a worker, or let a fault strike."""
-        if self._may_strike:
-            risk = self._striking_call(self._at_tasks[call.operation], call)
-            if risk is not None:
-                return risk.fault.strike(self._target, call)
-        return call.send()
+        risks = self._at_tasks[poll.operation]
+        if not risks:
+            return task
+        call = WorkerCall(poll.worker, poll.operation, poll.request, lambda: task, task)
+        risk = self._striking_call(risks, call)
+        return task if risk is None else risk.fault.strike(self._target, call)
 
     def checkpoint(self, call: WorkerCall) -> None:
         """Let a fault strike in the middle of the work."""
@@ -413,10 +408,8 @@ class FaultInjector:
         return any(risk.fault.moment is Moment.FUNCTION for risk in self._risks)
 
     def _strike(self, risks: Iterable[_Risk], call: WorkerCall) -> Reply | None:
-        risk = self._striking_call(risks, call) if self._may_strike else None
-        if risk is None:
-            return None
-        return risk.fault.strike(self._target, call)
+        risk = self._striking_call(risks, call)
+        return None if risk is None else risk.fault.strike(self._target, call)
 
     def just_before(self, advance: Callable[[], None]) -> bool:
         """Let something from outside arrive just before something else is due.
@@ -428,7 +421,7 @@ class FaultInjector:
             Whether anything did.
         """
         struck = False
-        for risk in self._from_outside if self._may_strike else ():
+        for risk in self._from_outside:
             while self._striking((risk,)):
                 if not struck:
                     advance()
@@ -440,7 +433,7 @@ class FaultInjector:
     def end(self) -> bool:
         """Let faults strike after an execution has closed; return whether one has."""
         struck = False
-        for risk in self._at_ends if self._may_strike else ():
+        for risk in self._at_ends:
             if self._striking((risk,)):
                 struck = True
                 self._count(risk, None)
@@ -449,7 +442,7 @@ class FaultInjector:
 
     def turn(self) -> None:
         """Let faults strike that strike between two turns."""
-        for risk in self._at_turns if self._may_strike else ():
+        for risk in self._at_turns:
             while self._striking((risk,)):
                 self._count(risk, None)
                 self._happen(risk)
@@ -469,10 +462,10 @@ class FaultInjector:
 
     def _striking_call(self, risks: Iterable[_Risk], call: WorkerCall) -> _Risk | None:
         """Return the fault that strikes a call, and count it; None if none does."""
-        about = _subject(call)
         for risk in risks if self._lasting else ():
-            if self._lasting[risk.name, about] > 0:
-                self._lasting[risk.name, about] -= 1
+            lasts = risk.name, _subject(call)
+            if self._lasting[lasts] > 0:
+                self._lasting[lasts] -= 1
                 self._lasting = +self._lasting
                 self._on_strike(f"{_struck(call)}{risk.name}")
                 return risk
@@ -481,18 +474,20 @@ class FaultInjector:
             self._count(chosen, call)
             more = chosen.fault.in_a_row() - 1
             if more:
-                self._lasting[chosen.name, about] = more
+                self._lasting[chosen.name, _subject(call)] = more
         return chosen
 
     def _striking(self, risks: Iterable[_Risk], call: WorkerCall | None = None) -> _Risk | None:
         """Return the first fault that is chosen to strike; None if none is."""
+        if self._most == 0 and not self._any_eventually:
+            return None
         for risk in risks:
             if risk.left == 0 or (self._most == 0 and not risk.eventually):
                 continue
             can_strike = risk.always or risk.fault.can_strike(self._target)
-            if can_strike and call is not None and risk.chooses_calls:
+            if can_strike and risk.chooses_calls and call is not None:
                 can_strike = risk.fault.can_strike_call(self._target, call)
-            if can_strike and self._choose(risk.name, 2) > 0:
+            if can_strike and self._choose(risk.name, 2):
                 return risk
         return None
 

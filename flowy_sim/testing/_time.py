@@ -15,7 +15,7 @@ from types import ModuleType
 from flowy._client import Execution
 from flowy._installation import install_command
 from flowy.activity import _AT_CHECKPOINTS
-from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, signals_of, waits_of
@@ -103,7 +103,7 @@ class TurnLoop:
         self._times_out_in_the_end = times_out
         self._checked_at = 0
         self._is_active = False
-        self._restarts = Restarts(self._simulation, max(_MOST_RESTARTS, most_restarts + 2))
+        self._restarts = Restarts(self._engine, max(_MOST_RESTARTS, most_restarts + 2))
         self.follow_clock: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
@@ -270,7 +270,7 @@ class TurnLoop:
         """
         __tracebackhide__ = True
         now = self._clock.now
-        found = self._simulation.engine().executions[execution.run_id]
+        found = self._engine.executions[execution.run_id]
         since_check = self._clock.milliseconds - max(found.started_at, self._checked_at)
         if since_check < _LONGEST_RESCHEDULING:
             return
@@ -310,7 +310,7 @@ class TurnLoop:
         return stubs.find(ACTIVITY, named["name"], named["version"]) is not None
 
     def _times_out(self, execution: Execution) -> int:
-        found = self._simulation.engine().executions[execution.run_id]
+        found = self._engine.executions[execution.run_id]
         return found.started_at + 1000 * run_seconds(found.started("executionStartToCloseTimeout"))
 
     def _is_open(self, execution: Execution) -> bool:
@@ -385,12 +385,12 @@ class Restarts:
     """Finds executions that continue as new, or are started again, immediately and forever.
 
     Args:
-        simulation: where they run.
+        engine: where they run.
         most: how many times in a minute of simulated time is too many.
     """
 
-    def __init__(self, simulation: Simulation, most: int) -> None:
-        self._simulation = simulation
+    def __init__(self, engine: Engine, most: int) -> None:
+        self._engine = engine
         self._most = most
         self._seen = 0
         self._runs: dict[tuple[str, str], list[int]] = {}
@@ -401,7 +401,7 @@ class Restarts:
         Raises:
             EndlessRestartsError: one has been started many times in a short simulated time.
         """
-        executions = self._simulation.engine().executions
+        executions = self._engine.executions
         if len(executions) == self._seen:
             return
         for each in islice(executions.values(), self._seen, None):
