@@ -96,8 +96,12 @@ def workflow_target(path: str) -> TestedCode:
     return TestedCode(path.partition(":")[0], cls.__name__, is_workflow=True)
 
 
-def decider_target(path: str) -> TestedCode:
+def decider_target(path: str, freeze: bool = False) -> TestedCode:
     """Return the code that polls by itself that a path ``module:name`` names.
+
+    Args:
+        path: the path.
+        freeze: whether it sees the simulated time.
 
     Raises:
         click.ClickException: there is none.
@@ -107,7 +111,7 @@ def decider_target(path: str) -> TestedCode:
 
     polling_code(path)
     module, _, name = path.partition(":")
-    return TestedCode(module, name, is_workflow=False)
+    return TestedCode(module, name, is_workflow=False, freeze=freeze)
 
 
 def check_files(path: Path, option: str) -> Path:

@@ -26,8 +26,8 @@ from flowy_sim._console.renderer import environment
 from flowy_sim._console.source import Event, LastHeartbeat, Recorded
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
+from flowy_sim._report.layout import WIDTH
 from flowy_sim._report.page import ReportedRun, RunView
-from flowy_sim._report.scale import WIDTH
 
 T = TypeVar("T")
 

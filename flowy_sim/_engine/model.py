@@ -84,13 +84,18 @@ _EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
-@lru_cache(maxsize=1024)
+#: From here on a floating-point number of seconds might not be exact to the millisecond: 2109.
+_NOT_EXACT = 1 << 42
+
+
 def instant(milliseconds: int) -> datetime:
     """Return a time in milliseconds since 1970 as an aware datetime, exactly.
 
     A deadline may be later than a datetime can be, and a machine's clock may be wrong; such a time
     is shown as the last or first one that a datetime can hold.
     """
+    if 0 <= milliseconds < _NOT_EXACT:  # Three times as fast.
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
     return _EPOCH + min(max(milliseconds, _EARLIEST), _LATEST) * _MILLISECOND
 
 

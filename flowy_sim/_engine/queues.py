@@ -114,7 +114,7 @@ class TimerQueue:
             group: one of the groups, to consider the effects of its kinds only.
         """
         if group is not None:
-            if any(effect.kind in group for effect in self._ready.values()):
+            if self._ready and any(effect.kind in group for effect in self._ready.values()):
                 return self._ready_at
             return self._next_of(self._heaps[group])
         if self._ready:

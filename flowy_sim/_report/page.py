@@ -24,9 +24,8 @@ from flowy_sim._events.schema import OPEN, TROUBLES, attributes_of
 from flowy_sim._events.spans import Timeline, read
 from flowy_sim._report.drawn_row import STATES
 from flowy_sim._report.event_table import event_rows, pretty, redacted
-from flowy_sim._report.layout import duration
+from flowy_sim._report.layout import WIDTH, duration
 from flowy_sim._report.picture import LABEL, ROW_HEIGHT, Picture
-from flowy_sim._report.scale import WIDTH
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -23,8 +23,7 @@ from flowy._safe_text import safe_text
 from flowy_sim._events.schema import CHILD, DECISIONS, INSTANT, REQUEST, TIMER
 from flowy_sim._events.spans import Row, Timeline
 from flowy_sim._report.drawn_row import MARKS, DrawnRow, RowDrawing
-from flowy_sim._report.layout import STEPS, duration
-from flowy_sim._report.scale import WIDTH, Scale, folds
+from flowy_sim._report.layout import STEPS, WIDTH, Scale, duration, folds
 
 ROW_HEIGHT = 24
 BAND_ROWS = 100

@@ -28,13 +28,13 @@ from flowy_sim._simulation.time_skipping import HEARTBEAT, QUERIES, TimeSkipping
 
 def is_query(operation: str) -> bool:
     """Return whether an operation changes nothing."""
-    return operation.startswith(QUERIES)
+    return operation in QUERIES
 
 
 def is_poll(operation: str, request: Mapping[str, Any]) -> bool:
     """Return whether a call asks for a task, not for the next page of one handed out already."""
-    next_page = operation == DECISION_POLL and request.get("nextPageToken")
-    return operation in POLLS and not next_page
+    is_next_page = operation == DECISION_POLL and request.get("nextPageToken")
+    return operation in POLLS and not is_next_page
 
 
 class Host:

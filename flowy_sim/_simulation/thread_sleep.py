@@ -77,6 +77,7 @@ class SleepingThreads:
                     if woken is not None:
                         pause = _LOOK if pause is None else min(pause, _LOOK)
                     _really_wait(condition, pause)
+                    self._threads.end_if_released()
             finally:
                 self._threads.end_sleep(sleep)
 
@@ -99,6 +100,7 @@ class SleepingThreads:
                         return
                 if wait(pause):
                     return
+                self._threads.end_if_released()
         finally:
             with self._lock:
                 self._threads.end_sleep(sleep)

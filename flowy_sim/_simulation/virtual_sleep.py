@@ -30,8 +30,12 @@ from math import ceil, inf
 from types import FrameType
 from typing import Any, Protocol
 
-from flowy_sim._simulation.clock_ahead import ClockAhead, really_monotonic
-from flowy_sim._simulation.time_functions import REALLY_WAIT, TimeFunctions
+from flowy_sim._simulation.time_functions import (
+    REALLY_WAIT,
+    ClockAhead,
+    TimeFunctions,
+    really_monotonic,
+)
 
 _NANOSECOND = 1e-6
 """In milliseconds: what rounding may add to the time that a loop waits."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import thread as pools
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from flowy_sim._simulation.host import Host
@@ -95,6 +98,7 @@ class Threads:
         self._waiting_tasks: dict[Poll, None] = {}
         self._watching: Poll | Sleep | None = None
         self.sleep_virtually = False
+        self._is_released = False
         self.runner: threading.Thread | None = None
         self._tasks: WeakKeyDictionary[asyncio.Task[object], TaskPoller] = WeakKeyDictionary()
         self.intercept: Callable[[str, Reply, str], Reply | None] | None = None
@@ -132,6 +136,7 @@ class Threads:
         if os.getpid() != self._process:
             # Not an exception that code catches and tries again: nobody would see what it does.
             raise SystemExit(_FORKED)
+        self.end_if_released()
         if self.intercept is not None:
             reply = self.intercept(operation, request, region)
             if reply is not None:
@@ -141,7 +146,9 @@ class Threads:
         with self.lock:
             poller = self.current()
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
-            return self._wait(answer) if isinstance(answer, Poll) else answer
+            reply = self._wait(answer) if isinstance(answer, Poll) else answer
+        self.end_if_released()
+        return reply
 
     def others_can_call(self) -> bool:
         """Return whether a thread may make a call that is not inside a poll."""
@@ -315,6 +322,30 @@ class Threads:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
         ADOPTED_BY[thread] = self
 
+    def release(self) -> None:
+        """End the threads that workers have started, where they next poll or sleep."""
+        queues: Any = pools._threads_queues
+        with self.lock:
+            self._is_released = True
+            for thread in self._adopted():
+                queues.pop(thread, None)  # The interpreter would wait for it.
+            for poll in list(self.host.polls):
+                self.host.polls.answer_empty(poll)
+            for waiting in self._waiting:
+                waiting.wake()
+
+    def end_if_released(self) -> None:
+        """End the current thread, if a worker has started it that is never resumed.
+
+        Raises:
+            SystemExit: it ends.
+        """
+        if self._is_released and ADOPTED_BY.get(threading.current_thread()) is self:
+            end_thread()
+
+    def _adopted(self) -> list[threading.Thread]:
+        return [thread for thread, owner in list(ADOPTED_BY.items()) if owner is self]
+
     def has_called(self) -> bool:
         """Return whether the current thread has called the simulation, or counts as such."""
         adopted_by = ADOPTED_BY.get(threading.current_thread())
@@ -433,3 +464,21 @@ class EventLoop:
     def _timed(self) -> None:
         self._timer = None
         self._settle()
+
+
+def end_thread() -> None:
+    """End the current thread, which has waited until after the end: its next call would reach AWS.
+
+    Raises:
+        SystemExit: always.
+    """
+    thread: Any = threading.current_thread()
+    report = thread._invoke_excepthook
+
+    def report_others(*arguments: Any) -> None:
+        # pytest reports this one, too.
+        if not isinstance(sys.exception(), SystemExit):
+            report(*arguments)
+
+    thread._invoke_excepthook = report_others
+    raise SystemExit

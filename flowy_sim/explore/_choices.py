@@ -20,8 +20,8 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from flowy.errors import ConfigurationError
+from flowy_sim._clients.simulation import Schedule
 from flowy_sim._engine import first
-from flowy_sim._simulation.schedule import Schedule
 
 _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<taken>\d+)(?:; |$)")
 

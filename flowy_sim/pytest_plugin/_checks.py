@@ -80,7 +80,8 @@ def _check_golden(item: pytest.Item, one_run: bool) -> None:
     try:
         tolerance = Tolerance(**marked_options(item, TOLERANCE))
         name = item.nodeid.partition("::")[2]
-        check(item.path, name, runner, record=record, tolerance=tolerance)
+        freeze = marked_options(item, ("freeze",))
+        check(item.path, name, runner, record=record, tolerance=tolerance, **freeze)
     except (GoldenError, HistoryError, ValueError) as error:
         refuse(str(error))
 

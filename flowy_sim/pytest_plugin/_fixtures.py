@@ -213,7 +213,9 @@ def swf_replay(
 
     Instead of a workflow, give a decider that polls by itself: ``swf_replay(decider, history)``. It
     gets each decision task of the history. Members of decisions that may differ are named in
-    ``ignore=["activityId"]``; ``any_order=True`` allows another order within a decision task.
+    ``ignore=["activityId"]``; ``any_order=True`` allows another order within a decision task. The
+    decider sees the time of each recorded decision, by freezegun. If the history is a run of a
+    test, it does so only with ``@pytest.mark.swf(freeze=True)``, as in that run.
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
@@ -222,6 +224,7 @@ def swf_replay(
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))
+    marked = marked_options(request.node, ("freeze",))
 
     def swf_replay(
         workflow: Any,
@@ -241,7 +244,8 @@ def swf_replay(
             if hasattr(workflow, "flowy_type"):
                 replay_prefixes(workflow, events, execution=execution, **payloads)
             else:
-                replay_with(workflow, events, execution, Tolerance(ignore, any_order))
+                freeze = marked.get("freeze", not isinstance(history, Run))
+                replay_with(workflow, events, execution, Tolerance(ignore, any_order), freeze)
         except NonDeterminismError as error:
             # The traceback would show only the code that replays.
             raise error.with_traceback(None) from None

@@ -74,6 +74,10 @@ class LoopPool(WorkerPool):
         """Return whether the code may be about to poll one of these lists for the first time."""
         return any(worker.is_ready_for_strangers(waiting) for worker in self._loops())
 
+    def is_ready_to_answer(self) -> bool:
+        """Return whether the code polls while it holds a task, and may answer that one next."""
+        return any(worker.is_ready_to_answer() for worker in self._loops())
+
     def _loops(self) -> Iterator[LoopWorker]:
         for _, worker in self._idle:
             assert isinstance(worker, LoopWorker)
@@ -105,7 +109,7 @@ class AsyncLoops:
 
     def __init__(self, client: WorkerClient, deployed: Mapping[str, PollingCode]) -> None:
         self._worker_client = client
-        self._client: Any = AsyncClient(client)
+        self._client: Any = AsyncClient(client.client_of_loop())
         self._deployed = deployed
         self._codes: dict[str, PollingCode] = {}
         self._event_loop: asyncio.AbstractEventLoop | None = None

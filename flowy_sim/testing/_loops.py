@@ -1,15 +1,17 @@
 """Poll loops: code that polls with its own loop, suspended wherever it polls or sleeps.
 
 Each loop runs in a greenlet, so that it keeps its place and its variables while other workers take
-their turns. It goes on when its list has a task. Two rules let a loop take tasks that wait on
-another list than the one that it is polling:
+their turns. It goes on when its list has a task. Three rules let a loop take tasks that wait on
+another list than the one that it is polling, or poll ahead:
 
 -   If a task waits on a list that the loop has polled before, its poll is answered, empty, once
     after each change in the simulation. The loop will come to the other list.
 -   If a task waits on a list that no worker has polled yet, and nothing else can be done, its poll
     is answered, empty, once. The loop may be about to poll that list for the first time.
+-   If a loop polls while it holds a task, and nothing else can be done, its poll is answered,
+    empty, once. The loop may poll ahead, and be about to answer that task.
 
-The same rules say when a loop that has returned is called again.
+The first two rules say when a loop that has returned is called again.
 
 A loop that is killed is never resumed: if its ``finally`` blocks ran, they could make calls that
 a dead process does not make. See `flowy_sim.testing._killed_loops`.
@@ -106,6 +108,7 @@ class LoopWorker:
         self._is_new = True
         self._released: dict[tuple[PolledList, PolledList | None], object] = {}
         self._stranger: Pause | None = None
+        self._held: dict[str, None] = {}
         self._gone_on = 0
         self._failure: BaseException | None = None
         self._digest = 0
@@ -133,6 +136,16 @@ class LoopWorker:
                     self._stranger = pause
                     return True
         return False
+
+    def is_ready_to_answer(self) -> bool:
+        """Return whether the code polls while it holds a task, and may answer that one next."""
+        held = [token for token in self._held if self._client.is_unanswered(token)]
+        polling = [pause for pause in self._pauses if pause.polled is not None]
+        if not held or not polling:
+            return False
+        self._held.clear()
+        self._stranger = polling[0]
+        return True
 
     def run_once(self) -> bool:
         """Let the code go on until it has worked on a task; return whether it got one.
@@ -163,6 +176,7 @@ class LoopWorker:
             self._client.watchdog.leave()
             self._client.loop = None
             self._stranger = None
+            self._held.update((task["taskToken"], None) for task in self._client.received)
         if outcome is not _END:
             self._end()
         if self._failure is not None:
@@ -272,7 +286,7 @@ class LoopWorker:
 
     def _run(self) -> None:
         with_client = takes_client(self._code)
-        client = AsyncClient(self._client) if is_async(self._code) else self._own_client
+        client = AsyncClient(self._own_client) if is_async(self._code) else self._own_client
         made: Any = self._code(client) if with_client else self._code()
         if inspect.iscoroutine(made):
             run_in_event_loop(made)
@@ -319,6 +333,7 @@ class LoopWorker:
         if self._greenlet is not None:
             release(self._greenlet)
         self._greenlet = self._wakes_at = self._woken = None
+        self._held.clear()
         abandon([loop for loop in self._event_loops if not loop.is_closed()])
         self._event_loops = []
         self._pauses = [Pause(None)]

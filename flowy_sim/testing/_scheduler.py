@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 
 from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
@@ -149,8 +150,17 @@ class Scheduler:
                 if isinstance(pool := pools[index], LoopPool)
                 and pool.is_ready_for_strangers(unknown)
             ]
+        if not ready and self._wait_for_threads(changes):
+            return self.take_turn()
         if not ready:
-            return self._wait_for_threads(changes) and self.take_turn()
+            ahead = (
+                index
+                for index in order
+                if isinstance(pool := pools[index], LoopPool) and pool.is_ready_to_answer()
+            )
+            ready = list(islice(ahead, 1))
+        if not ready:
+            return False
         chosen = ready[self.choose("turn", len(ready))]
         self._next = (chosen + 1) % len(pools)
         self._run_once(pools[chosen])

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from itertools import islice
 from types import ModuleType
+from typing import Protocol
 
 from flowy._client import Execution
 from flowy._installation import install_command
@@ -19,7 +20,6 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, signals_of, waits_of
-from flowy_sim._simulation.clock import Clock
 from flowy_sim._simulation.stub_answers import ACTIVITY
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
@@ -72,7 +72,8 @@ class TurnLoop:
         times_out: whether an execution may end by its own time-out.
 
     Attributes:
-        follow_clock: lets user code see the present simulated time.
+        clock_seen: the clock that user code sees; by default that of the simulation.
+        follow_clock: lets user code see the present time of that clock.
 
     Raises:
         ImportError: `freeze` is set and freezegun is not installed.
@@ -104,6 +105,7 @@ class TurnLoop:
         self._checked_at = 0
         self._is_active = False
         self._restarts = Restarts(self._engine, max(_MOST_RESTARTS, most_restarts + 2))
+        self.clock_seen: ReadableClock = self._clock
         self.follow_clock: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
@@ -158,6 +160,7 @@ class TurnLoop:
         else:
             skipped = self._arrives_just_before()
             skipped = skipped or self._simulation.skip_time(delayed_calls.next_instant())
+        self.follow_clock()
         self._event_feed.publish()
         delayed_calls.run_due()
         return skipped
@@ -328,7 +331,7 @@ class TurnLoop:
         before, threads.runner = threads.runner, threading.current_thread()
         _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
         takes_turns = TAKES_TURNS.set(self._stub_dispatch)
-        frozen = frozen_to(self._clock) if self._freeze else nullcontext(_do_nothing)
+        frozen = frozen_to(self.clock_seen) if self._freeze else nullcontext(_do_nothing)
         try:
             with self._scheduler.worker_pools.loop_environment(), frozen as follow:
                 self.follow_clock = follow
@@ -340,8 +343,22 @@ class TurnLoop:
             TAKES_TURNS.reset(takes_turns)
 
 
+class ReadableClock(Protocol):
+    """A clock that can be read."""
+
+    @property
+    def milliseconds(self) -> int:
+        """The present instant in milliseconds since 1970."""
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """The present instant."""
+        ...
+
+
 @contextmanager
-def frozen_to(clock: Clock) -> Iterator[Callable[[], None]]:
+def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
     """Let user code see a clock's time in `time` and `datetime`.
 
     The time that it sees stands still between calls of the function that this yields. As with

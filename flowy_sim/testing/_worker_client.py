@@ -177,6 +177,10 @@ class WorkerClient(Client):
         """Return what is different after each change in the simulation."""
         return self._simulation.host.time_skipping.changes, self.now()
 
+    def is_unanswered(self, token: str) -> bool:
+        """Return whether a task that a poll loop has received was not answered."""
+        return token in self._tasks
+
     def waiting(self) -> set[PolledList]:
         """Return the lists on which a poll would find a task now."""
         waiting = self._simulation.lists_with_tasks(self._domain)
@@ -278,7 +282,11 @@ class WorkerClient(Client):
         self.loop.adopt(loop)
 
     def adopt_thread(self, thread: threading.Thread) -> None:
-        """Let a thread that the poll loop starts sleep in simulated time."""
+        """Let a thread that the poll loop starts sleep in simulated time.
+
+        The process does not wait for its end: the loop that would end it may be abandoned.
+        """
+        thread.daemon = True
         self._simulation.threads.adopt(thread)
 
     def advice(self) -> str:
@@ -292,14 +300,6 @@ class WorkerClient(Client):
     def choose(self, kind: str, count: int) -> int:
         """Let the simulation's schedule choose one of several possibilities."""
         return self._simulation.schedule.choose(kind, count)
-
-    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
-        """Make a call of a coroutine of the poll loop; others go on while it polls."""
-        assert self.loop is not None
-        if _is_poll(operation, arguments):
-            polled = self._polled_list(operation, arguments, self._region)
-            await self.loop.poll_in_event_loop(polled)
-        return self._call_now(operation, arguments, self._region)
 
     def _blocked(self, frame: FrameType) -> None:
         if self.loop is not None:

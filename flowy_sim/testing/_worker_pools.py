@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 import threading
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
+from flowy._client import Execution
 from flowy._decider.suspended import SuspendedExecutions
+from flowy._decisions import Decision
 from flowy._workers.registration import register
 from flowy.errors import ConfigurationError
+from flowy.payloads import PLAIN, Payloads
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
@@ -26,7 +30,6 @@ from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
 from flowy_sim.faults._fault import DeployedCode
 from flowy_sim.testing._coroutines import is_async
-from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
 from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._registry import Registry, proxies, task_lists
@@ -35,6 +38,13 @@ from flowy_sim.testing._worker_pool import PolledList, PollingWorker, WorkerPool
 
 ASYNC_LOOPS = "asyncio loops"
 """The name of the worker that runs all loops that are coroutines."""
+
+SHORT = 100
+"""The number of events below which an execution is replayed for each decision."""
+
+
+GROWTH = 3
+"""The factor by which a longer execution has to grow before it is replayed again."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -171,6 +181,7 @@ class WorkerPools:
         for pool in (*self.pools, *self._stopped):
             if isinstance(pool, LoopPool):
                 pool.discard()
+        self._simulation.threads.release()
 
     @contextmanager
     def loop_environment(self) -> Iterator[None]:
@@ -372,3 +383,37 @@ class WorkerPools:
 
 def _ignore(code: object) -> None:
     """Ignore what code there is."""
+
+
+class ReplayingDeciders(SuspendedExecutions):
+    """Executions that are replayed from time to time, and kept suspended in between.
+
+    Only replaying finds code that is not deterministic. Replaying for each decision takes
+    quadratic time, so a long execution is replayed when it has grown by the factor `GROWTH`. All
+    these replays together cost less than one of the complete history.
+
+    Without greenlet, nothing can be suspended, and everything is replayed for each decision.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._replayed: dict[str, int] = {}
+
+    def decide(
+        self,
+        workflow: type[Workflow],
+        execution: Execution,
+        previous_started_event_id: int,
+        news: Iterable[Mapping[str, Any]],
+        history: Callable[[], Iterable[Mapping[str, Any]]],
+        payloads: Payloads = PLAIN,
+    ) -> list[Decision]:
+        """Decide what an execution does next; see `SuspendedExecutions.decide`."""
+        news = list(news)
+        length: int = news[-1]["eventId"] if news else 0
+        if length < SHORT or length >= GROWTH * self._replayed.get(execution.run_id, 0):
+            self.forget(execution)
+            self._replayed[execution.run_id] = length
+        return super().decide(
+            workflow, execution, previous_started_event_id, news, history, payloads
+        )

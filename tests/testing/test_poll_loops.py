@@ -22,7 +22,7 @@ from botocore.client import BaseClient
 
 from flowy.errors import ConfigurationError, StartError
 from flowy_sim import Simulation, mock_swf
-from flowy_sim._simulation import clock_ahead
+from flowy_sim._simulation import time_functions
 from flowy_sim.explore import explore
 from flowy_sim.faults import DeciderDies, WorkerDies
 from flowy_sim.testing import BlockedLoopError, Runner, StuckError, _watchdog
@@ -601,7 +601,7 @@ def test_clocks_of_loops_never_stand_still_and_never_go_back() -> None:
 
 
 def test_a_real_wait_ends_at_an_instant_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_ahead, "_STALL", 0.01)
+    monkeypatch.setattr(time_functions, "_STALL", 0.01)
 
     def worker(client: Client) -> None:
         task = poll(client, "work")

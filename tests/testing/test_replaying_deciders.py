@@ -11,7 +11,7 @@ import flowy
 from flowy import ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import ReplayingDeciders
+from flowy_sim.testing._worker_pools import ReplayingDeciders
 
 replays = count()
 

@@ -1,4 +1,4 @@
-// Where a moment is, and how times are written. The server draws by the same rules: _report/scale.py.
+// Where a moment is, and how times are written. The server draws by the same rules: _report/layout.py.
 export const WIDTH = 1000;
 const STRIP = 40;
 const STRIPS = 400;
