@@ -6,7 +6,7 @@ task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -23,7 +23,7 @@ from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.virtual_sleep import really_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
-    InjectedFault,
+    FaultTable,
     OnStrike,
     is_injected,
 )
@@ -74,7 +74,7 @@ class Scheduler:
         simulation: Simulation,
         domain: str,
         size: int | None,
-        faults: Sequence[InjectedFault],
+        faults: FaultTable,
         most_faults: int,
         on_task: Callable[[], None],
         on_answer: Callable[[], None],

@@ -68,11 +68,6 @@ class WorkerPool:
         lists: those that they are known to poll by now.
     """
 
-    @property
-    def answers(self) -> int:
-        """A digest of what they have received and may remember; 0 if they remember nothing."""
-        return 0
-
     def __init__(
         self,
         create: Callable[[str], PollingWorker],
@@ -99,9 +94,14 @@ class WorkerPool:
         """Whether a worker can take a turn."""
         return bool(self._idle) or self._size is None
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What makes a difference to their next turns, as plain data."""
+        return self.has_idle, len(self.lists)
+
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""
-        return (bool(self._idle) or self._size is None) and not waiting.isdisjoint(self.lists)
+        return self.has_idle and not waiting.isdisjoint(self.lists)
 
     def take(self) -> tuple[str, PollingWorker]:
         """Return the name of the worker that has been idle longest, and the worker."""
