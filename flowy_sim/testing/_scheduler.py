@@ -104,6 +104,7 @@ class Scheduler:
         self.fault_injector.on_over = self._disturbed_until
         effects.on_delay = self._disturbed_until
         self.worker_client.fault_injector = self.fault_injector
+        self.worker_client.note_crash = on_fault
         if self.fault_injector.strikes_functions:
             functions = StrikableFunctions(simulation.lambdas, self.fault_injector)
             simulation.engine().lambdas = functions
@@ -162,7 +163,7 @@ class Scheduler:
         if not ready:
             return False
         chosen = ready[self.choose("turn", len(ready))]
-        self._next = (chosen + 1) % len(pools)
+        self._next = chosen + 1  # It may start a thread, which comes next then.
         self._run_once(pools[chosen])
         return True
 

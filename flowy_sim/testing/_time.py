@@ -261,8 +261,8 @@ class TurnLoop:
         found = [wait for each in (run, *others) for wait in waits_of(each, workers)]
         if not any(wait.ends for wait in found):
             message = explain(run, others[:_MOST_EXPLAINED], workers, self._clock.now)
-            advice = self._scheduler.worker_client.advice()
-            message = f"{message}\n{advice}" if advice else message
+            pools, client = self._scheduler.worker_pools, self._scheduler.worker_client
+            message = "\n".join(filter(None, [message, client.advice(), pools.advice()]))
             raise StuckError(message, replace(run, awaited=signals_of(waits_of(run, workers))))
 
     def _check_not_rescheduling(self, execution: Execution) -> None:

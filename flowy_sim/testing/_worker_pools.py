@@ -181,6 +181,7 @@ class WorkerPools:
         for pool in (*self.pools, *self._stopped):
             if isinstance(pool, LoopPool):
                 pool.discard()
+        self._client.end_threads()
         self._simulation.threads.release()
 
     @contextmanager
@@ -194,18 +195,30 @@ class WorkerPools:
         client, threads = self._client, self._simulation.threads
         runner = threading.current_thread()
         sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
-        with mock_swf(self._simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
+        with (
+            mock_swf(self._simulation),
+            sleeps,
+            virtual_sleep(client),
+            client.watchdog.watching(),
+            client.used(),
+        ):
             yield
 
     @property
     def pools(self) -> list[WorkerPool]:
         """All worker pools."""
-        return [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
+        pools = [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
+        threads = [each for pool in pools if isinstance(pool, LoopPool) for each in pool.threads]
+        return [*pools, *threads]
 
     @property
     def has_loops(self) -> bool:
         """Whether code that polls with its own loop is among the workers."""
         return bool(self._loop_pools)
+
+    def advice(self) -> str:
+        """Return what to do about loops that make no call; may be empty."""
+        return "\n".join(advice for pool in self._loop_pools if (advice := pool.advice()))
 
     @property
     def can_call(self) -> frozenset[str]:
