@@ -176,7 +176,7 @@ class Simulation:
             "patience": patience,
             "empty_poll_token": empty_poll_token,
         }
-        self._limits = self.settings["limits"] or Limits()
+        self._limits = self.settings["limits"] or _LIMITS
         self._latency = latency or Latency.DEFAULT
         self._empty_poll_token = empty_poll_token
         self._lock = threading.RLock()
@@ -299,6 +299,10 @@ class Simulation:
             lambdas=self.lambdas,
             empty_poll_token=self._empty_poll_token,
         )
+
+
+_LIMITS = Limits()
+"""Those of a simulation that is given none: they never change."""
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:
