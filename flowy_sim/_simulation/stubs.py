@@ -266,8 +266,8 @@ class Stubs:
 
     def _add(self, stub: Stub, answer: AnswerOptions) -> Stub:
         __tracebackhide__ = True
-        unknown = sorted(answer.keys() - AnswerOptions.__annotations__.keys())
-        if unknown:
+        if not answer.keys() <= AnswerOptions.__annotations__.keys():
+            unknown = sorted(answer.keys() - AnswerOptions.__annotations__.keys())
             raise ConfigurationError(
                 f"the stub of {stub} has no option {', '.join(unknown)}; its options are "
                 f"{', '.join(AnswerOptions.__annotations__)}"

@@ -154,27 +154,32 @@ class TurnLoop:
         Returns:
             Whether there was anything; if not, nothing happens until a worker takes a turn.
         """
-        delayed_calls = self._scheduler.delayed_calls
+        return self._skip_time(*self._next_instants())
+
+    def _skip_time(self, calls: int | None, happens: int | None) -> bool:
         if self._clock.runs:
             skipped = self._wait_for_clock()
         else:
-            skipped = self._arrives_just_before()
-            skipped = skipped or self._simulation.skip_time(delayed_calls.next_instant())
+            skipped = self._arrives_just_before(calls, happens)
+            skipped = skipped or self._simulation.skip_time(calls)
         self.follow_clock()
         self._event_feed.publish()
-        delayed_calls.run_due()
+        self._scheduler.delayed_calls.run_due()
         return skipped
 
-    def _arrives_just_before(self) -> bool:
+    def _arrives_just_before(self, calls: int | None, happens: int | None) -> bool:
         """Let something happen a millisecond before what is due next, while no worker is looking.
 
         So it is there first, and yet both can be news in the same decision task: a payment and its
         deadline, say. That can be something from outside, or a call that is due at that instant.
 
+        Args:
+            calls: when the next delayed call is due.
+            happens: when the next effect is due.
+
         Returns:
             Whether something did; then time has been skipped.
         """
-        calls, happens = self._next_instants()
         instants = [instant for instant in (calls, happens) if instant is not None]
         if not instants or (instant := min(instants)) - 1 < self._clock.milliseconds:
             return False
@@ -243,7 +248,7 @@ class TurnLoop:
                 return
             if not self._times_out_in_the_end:
                 self._check_not_stuck(execution)
-        self.skip_time()
+        self._skip_time(calls, happens)
 
     def _check_not_stuck(self, execution: Execution) -> None:
         """Check that an open execution waits for something that will end.
