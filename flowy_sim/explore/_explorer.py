@@ -183,7 +183,8 @@ class Explorer:
         """Make one run, with given choices."""
         began = time.perf_counter()
         schedule = DeviatingSchedule(given)
-        attempt = Attempt(self._setup, schedule).run(self._test)
+        attempt = Attempt(self._setup, schedule, on_code=self.code.add).run(self._test)
+        code = self.code.files()
         failure = None
         if attempt.error is not None:
             with silenced():
@@ -194,7 +195,7 @@ class Explorer:
         seconds = time.perf_counter() - began
         made = deviations(schedule.made)
         unreached = tuple(each for each in given if each not in made)
-        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, unreached)
+        return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, unreached, code=code)
 
     def describe_failure(self, choices: tuple[Deviation, ...], error: BaseException) -> Failure:
         """Repeat a run that failed, to report what happens in it.

@@ -15,6 +15,7 @@ from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy.errors import NonDeterminismError
 from flowy.workers import WorkflowWorker
+from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import Event
@@ -265,9 +266,26 @@ class Scheduler:
         try:
             decide(workflow, events, self.worker_pools.known.payloads, execution)
         except NonDeterminismError:
-            if is_newer or not self.worker_pools.has_newer or not _has_patch(events):
+            newer = self.worker_pools.newer_implementation(key)
+            if is_newer or newer is None or not self._can_replay(newer, events, execution):
                 raise
-            # Not the workflow is to blame, but that old deciders still run. Its task times out. If
-            # they went on, they could take it again and again.
-            self._on_fault("an old decider meets a new patch: the old code stops")
-            self.worker_pools.end_side_by_side(newer_stay=True)
+            # Not the workflow is to blame, but the order of the deployment: old deciders still run,
+            # or run again. The task times out. If they went on, they could take it again and again.
+            if self.worker_pools.has_newer:
+                self._on_fault("an old decider meets a new patch: the old code stops")
+                self.worker_pools.end_side_by_side(newer_stay=True)
+            else:
+                self._on_fault("an old decider meets a new patch: the new code is deployed again")
+                self.worker_pools.deploy_newer_again()
+
+    def _can_replay(
+        self, newer: type[Workflow], events: Sequence[Event], execution: Execution
+    ) -> bool:
+        """Return whether a history has met a patch, and the newer code has made its decisions."""
+        if not _has_patch(events):
+            return False
+        try:
+            decide(newer, events, self.worker_pools.known.payloads, execution)
+        except NonDeterminismError:
+            return False
+        return True

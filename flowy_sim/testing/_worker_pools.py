@@ -318,6 +318,16 @@ class WorkerPools:
             *flowys,
         ]
 
+    def newer_implementation(self, key: NameAndVersion) -> type[Workflow] | None:
+        """Return the class of the newer code for a type, also after going back; None if none."""
+        return self._newer.workflows.get(key)
+
+    def deploy_newer_again(self) -> None:
+        """Deploy the newer code after all, after going back."""
+        self._replace_code(self._newer)
+        self._newer = DeployedCode()
+        self.restart()
+
     def deploy(self, code: DeployedCode) -> None:
         """Let new workers run other code.
 
