@@ -18,7 +18,7 @@ only from those below it.
 ``_server``          HTTP: application, authentication, connections, control, metrics
 ``_storage``         a journal of served simulations in a file; snapshots and imports
 ``_clients``         in process: a client object, real boto3; the JSON of the wire
-``_simulation``      one simulation: clock, schedule, regions, presence, polls, time skipping
+``_simulation``      one simulation: clock, regions, presence, polls, time skipping
 ``_report``          timelines as text, as pages and as pictures
 ``_events``          what event types are, spans, rules that every history obeys
 ``_engine``          the service as a pure state machine
@@ -33,6 +33,9 @@ from flowy_sim import _older_flowy as _older_flowy
 
 if TYPE_CHECKING:
     from flowy_sim._clients.mock_swf import mock_swf as mock_swf
+    from flowy_sim._clients.simulation import FirstChoice as FirstChoice
+    from flowy_sim._clients.simulation import RandomChoice as RandomChoice
+    from flowy_sim._clients.simulation import Schedule as Schedule
     from flowy_sim._clients.simulation import Simulation as Simulation
     from flowy_sim._engine.faults import Fault as Fault
     from flowy_sim._engine.latency import Latency as Latency
@@ -41,9 +44,6 @@ if TYPE_CHECKING:
     from flowy_sim._simulation.clock import RealClock as RealClock
     from flowy_sim._simulation.clock import ScaledClock as ScaledClock
     from flowy_sim._simulation.clock import VirtualClock as VirtualClock
-    from flowy_sim._simulation.schedule import FirstChoice as FirstChoice
-    from flowy_sim._simulation.schedule import RandomChoice as RandomChoice
-    from flowy_sim._simulation.schedule import Schedule as Schedule
     from flowy_sim._simulation.stubs import UnexpectedCallError as UnexpectedCallError
     from flowy_sim._simulation.time_skipping import EndlessLoopError as EndlessLoopError
     from flowy_sim.testing._run import NoResultError as NoResultError
@@ -53,12 +53,12 @@ if TYPE_CHECKING:
 _MODULES = {
     "Clock": "_simulation.clock",
     "EndlessLoopError": "_simulation.time_skipping",
-    "FirstChoice": "_simulation.schedule",
+    "FirstChoice": "_clients.simulation",
     "NoResultError": "testing._run",
-    "RandomChoice": "_simulation.schedule",
+    "RandomChoice": "_clients.simulation",
     "RealClock": "_simulation.clock",
     "ScaledClock": "_simulation.clock",
-    "Schedule": "_simulation.schedule",
+    "Schedule": "_clients.simulation",
     "Simulation": "_clients.simulation",
     "StuckError": "testing._run",
     "UnexpectedCallError": "_simulation.stubs",

@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 import yaml
 
-from flowy.tutorial import SAMPLE
 from flowy_sim._cli.serve import serve
 from flowy_sim.testing import Endpoint
 
@@ -31,6 +30,8 @@ ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVER, WORKER = COMPOSE["services"]["swf"], COMPOSE["services"]["worker"]
+TEAMS = (ROOT / "docs" / "teams.md").read_text(encoding="utf-8").replace("\\\n", " ")
+STEPS = re.findall(r"^docker compose exec worker (.*)$", TEAMS, re.MULTILINE)
 EXAMPLES = sorted((ROOT / "examples" / "ci").glob("*.yml"))
 SCRIPTS = Path(sys.executable).parent
 
@@ -77,6 +78,7 @@ def healthy(variables: dict[str, str]) -> bool:
 def test_the_services_of_compose_work_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert len(STEPS) == 2
     port = free_port()
     assert SERVER["environment"]["FLOWY_SIM_CONTROL_TOKEN"].startswith(
         "${FLOWY_SIM_CONTROL_TOKEN:?"
@@ -98,8 +100,8 @@ def test_the_services_of_compose_work_together(
             assert worker.stderr is not None
             polling = [worker.stderr.readline() for _ in range(2)]
             assert all("INFO" in line for line in polling), polling
-            start = ["flowy", "start", "flowy.tutorial:ImageCategorization"]
-            subprocess.run([*start, str(SAMPLE), "150"], env=variables, check=True)
+            for step in STEPS:
+                subprocess.run(shlex.split(step), env=variables, check=True)
             with pytest.raises(Exception, match="need the server's token"):
                 Endpoint(url).settle(30)
             monkeypatch.setenv("FLOWY_SIM_CONTROL_TOKEN", "secret")

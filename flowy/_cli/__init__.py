@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowy._cli import control, history, show, start, worker
+from flowy._cli import control, show, start, worker
 from flowy._cli import list as list_
 from flowy._cli.common import (
     INTERRUPTED,
@@ -47,6 +47,6 @@ for command in (
     control.terminate,
     list_.list_,
     show.show,
-    history.history,
+    show.history,
 ):
     cli.add_command(command)

@@ -34,8 +34,11 @@ _HEADER = ("WORKFLOW ID", "STATUS", "STARTED (UTC)", "CLOSED", "DURATION", "TYPE
 _FLEXIBLE = (0, 5, 6)
 """The columns that are cut where a terminal is too narrow."""
 _LEAST = 8
-_ID_COLUMNS = 40
-"""The width of the column of IDs at most, in a file; a longer ID moves the rest of its line."""
+_ID_COLUMNS = 60
+"""The width of the column of IDs at most, in a file; a longer ID moves the rest of its line.
+
+It leaves 23 columns for the name of the type in an ID that flowy has made, with a UUID.
+"""
 
 _SECONDS = slice(0, 19)
 """The part of a timestamp without milliseconds."""

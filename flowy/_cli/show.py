@@ -1,4 +1,4 @@
-"""``flowy show``: show the status and outcome of an execution."""
+"""``flowy show`` and ``flowy history``: what an execution did, and what it waits for."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from flowy._cli.common import (
     instant_text,
     json_text,
     of_one,
+    say,
     status_text,
     with_store,
 )
-from flowy._cli.follow import follow
+from flowy._cli.follow import EventLines, follow, follow_events
 from flowy._client import Execution, Reply, SwfClient
 from flowy._decider.history import attributes_of
 from flowy._safe_text import safe_lines
@@ -211,7 +212,8 @@ def _write_page(
     *,
     redact: bool,
 ) -> None:
-    from flowy_sim._report.page import ReportedRun, page
+    from flowy_sim._report.page import page
+    from flowy_sim._report.run_view import ReportedRun
 
     runs = [ReportedRun(events, *execution, awaited=awaited)]
     text = page(runs, f"Execution {execution.workflow_id}", redact=redact)
@@ -254,3 +256,64 @@ def _what_is_open(counts: Mapping[str, int]) -> str:
         )
         if (count := counts.get(name, 0))
     )
+
+
+@click.command(
+    short_help="Show or save the history of an execution.",
+    **examples(
+        "flowy history --domain photos lake",
+        "flowy history --domain photos lake --follow",
+        "flowy history --domain photos lake --output lake.json",
+        "flowy history --domain photos lake --json | jq '.events[-1]'",
+    ),
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write the history to, as JSON.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Show new events until the execution is closed. The exit status is 1 unless it completed.",
+)
+@of_one
+def history(
+    client: SwfClient,
+    domain: str,
+    workflow_id: str,
+    run_id: str | None,
+    output: Path | None,
+    follow: bool,
+    in_json: bool,
+) -> None:
+    """Show the history of the execution WORKFLOW_ID, one line for each event.
+
+    A line has the time in UTC, the type of the event, what it is about, such as the activity of a
+    completion, and its most important details. On a terminal, it is cut at the margin.
+
+    As JSON, on standard output or in a file, it can be read by flowy.replay.replay and flowy-sim
+    replay.
+    """
+    if follow and (output is not None or in_json):
+        raise click.UsageError("--follow shows lines; leave --output and --json out.")
+    execution = executions.latest(client, domain, workflow_id, run_id)
+    if follow:
+        _, status = follow_events(client, domain, execution, EventLines(console()).show)
+        raise click.exceptions.Exit(status)
+    events = executions.history(client, domain, execution)
+    text = json_text({"events": events}, indent=1)
+    if output is not None:
+        try:
+            output.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
+        say(
+            in_json,
+            {"events": len(events), "file": str(output)},
+            f"Wrote {len(events)} events to {output}.",
+        )
+    elif in_json:
+        click.echo(text)
+    else:
+        EventLines(console(), len(str(len(events)))).show(events)

@@ -1,7 +1,7 @@
 """The code check: finds what differs at each replay in the code of a workflow, by reading it.
 
-That is clocks, randomness and files, and whatever differs between processes: the environment, the
-time zone, hashes and the order of sets.
+That is clocks, randomness and files, whatever differs between processes (the environment, the time
+zone, hashes and the order of sets), and changes of what modules and classes hold.
 
 What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
 not audit such calls, unlike the files and connections that the module `guard` watches, and patching
@@ -21,6 +21,7 @@ from __future__ import annotations
 import ast
 import builtins
 import datetime
+import functools
 import getpass
 import glob
 import inspect
@@ -43,6 +44,7 @@ from weakref import WeakSet
 
 from flowy._call_sites import is_flowy
 from flowy._determinism.set_order import unordered
+from flowy._determinism.shared_state import changes
 from flowy.errors import UnrepeatableError
 
 
@@ -281,6 +283,12 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
     for each in unordered(tree, reached, names.meaning):
         text = f"the order of the set {ast.unparse(each)}"
         yield CallExpression(text, each.lineno + line_before, 0, None, None, "sorted()")
+    places = {
+        (each.lineno, ast.unparse(each)): None for each in changes(tree, reached, names.shared)
+    }
+    for line, name in places:
+        text = f"changing {name}, which all executions share,"
+        yield CallExpression(text, line + line_before, 0, None, None, "an attribute of self")
 
 
 _LOCAL_TIME = "astimezone(datetime.UTC)"
@@ -342,8 +350,11 @@ class _Names:
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._own.update(_imported(node))
+        self._free = frozenset(code.co_freevars)
+        self._first: str | None = None
         if cls is not None and code.co_argcount:
-            self._own[code.co_varnames[0]] = cls
+            self._first = code.co_varnames[0]
+            self._own[self._first] = cls
 
     def meaning(self, node: ast.expr) -> object:
         """Return the object that a dotted expression refers to; for ``self``, the class."""
@@ -365,6 +376,51 @@ class _Names:
         if isinstance(owner, type):
             return inspect.getattr_static(owner, node.attr, _UNKNOWN)
         return _UNKNOWN
+
+    def shared(self, node: ast.expr) -> object:
+        """Return the object that an expression refers to, if a module or a class holds it."""
+        if self._is_own_type(node):
+            return self._cls
+        if isinstance(node, ast.Name):
+            if node.id in self._own or node.id in self._free:
+                return self._cls if node.id == self._first and self._is_class_method() else _UNKNOWN
+            return self._outer.get(node.id, _UNKNOWN)
+        if not isinstance(node, ast.Attribute):
+            return _UNKNOWN
+        if isinstance(node.value, ast.Name) and node.value.id == self._first:
+            found = inspect.getattr_static(self._cls, node.attr, _UNKNOWN)
+            is_data = found is not _UNKNOWN and not callable(found)
+            return _UNKNOWN if is_data and node.attr in self._attributes else found
+        owner = self.shared(node.value)
+        if isinstance(owner, ModuleType):
+            return vars(owner).get(node.attr, _UNKNOWN)
+        is_class = isinstance(owner, type)
+        return inspect.getattr_static(owner, node.attr, _UNKNOWN) if is_class else _UNKNOWN
+
+    @functools.cached_property
+    def _attributes(self) -> frozenset[str]:
+        """The attributes that the methods of the class assign to its objects."""
+        found: set[str] = set()
+        for base in self._cls.__mro__ if self._cls else ():
+            for method in vars(base).values():
+                function, _ = function_of(method, base)
+                tree, _ = _source(function.__code__) if function is not None else (None, 0)
+                found.update(_assigned_attributes(tree) if tree is not None else ())
+        return frozenset(found)
+
+    def _is_own_type(self, node: ast.expr) -> bool:
+        """Return whether an expression is the class of the first argument."""
+        if self._first is None:
+            return False
+        own = f"type({self._first})", f"{self._first}.__class__"
+        return isinstance(node, ast.Call | ast.Attribute) and ast.unparse(node) in own
+
+    def _is_class_method(self) -> bool:
+        return any(
+            isinstance(each, classmethod) and each.__func__ is self._function
+            for cls in (self._cls.__mro__ if self._cls else ())
+            for each in vars(cls).values()
+        )
 
     def variable(self, node: ast.Attribute | ast.Name) -> str:
         """Return what to use instead of a variable that differs between processes, or nothing."""
@@ -389,6 +445,18 @@ class _Names:
             if self._function in vars(cls).values():
                 break
         return next((vars(cls)[name] for cls in classes if name in vars(cls)), _UNKNOWN)
+
+
+def _assigned_attributes(tree: ast.FunctionDef) -> Iterator[str]:
+    """The attributes of its first argument that a method assigns, other than in place."""
+    first = next((each.arg for each in (*tree.args.posonlyargs, *tree.args.args)), None)
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            for node in ast.walk(statement):
+                match node:
+                    case ast.Attribute(value=ast.Name(id=name), attr=attr, ctx=ast.Store()):
+                        if name == first:
+                            yield attr
 
 
 def _is_super(node: ast.expr) -> bool:

@@ -40,6 +40,7 @@ class ExploreOptions:
     signals: tuple[str, ...]
     most_faults: int
     workers: int | None
+    freeze: bool
     any_result: bool
     any_arguments: bool
     start_after: tuple[float, ...]
@@ -93,6 +94,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
 
     timed = [each for each in map(program.read_signal, options.signals) if each.seconds is not None]
     loops = _program(options, timed)
+    program.check_packages(loops=loops is not None, freeze=options.freeze)
     if loops is not None:
         if words:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
@@ -253,6 +255,7 @@ def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: 
     line += [f"--fault={name}" for name in options.faults]
     line += [f"--signal={name}" for name in options.signals]
     line += ["--real"] * options.real + ["--completes"] * options.completes
+    line += ["--freeze"] * options.freeze
     line += ["--any-result"] * options.any_result + ["--arguments"] * options.any_arguments
     line += [f"--start-after={seconds:g}" for seconds in options.start_after]
     if options.workers is not None:

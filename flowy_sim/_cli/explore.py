@@ -91,6 +91,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     "Number of workers on each task list.  [default: as many as there are tasks]",
     least=1,
 )
+@options.freeze
 @click.option(
     "--any-result",
     is_flag=True,
@@ -360,6 +361,8 @@ def _what_else(options: ExploreOptions) -> dict[str, Any]:
         found["arguments"] = True
     if options.start_after:
         found["starts"] = (0, *options.start_after)
+    if options.freeze:
+        found["freeze"] = True
     if options.limits is not None:
         found["limits"] = options.limits
     if options.ends_within is not None:
@@ -394,7 +397,7 @@ def _write_test(
         raise click.ClickException("No test was written: no execution was started.")
     history = failure.histories[0]
     if options.deciders:
-        target = decider_target(options.deciders[0])
+        target = decider_target(options.deciders[0], options.freeze)
     else:
         path_of_code = words[0] if words else TUTORIAL
         started = attributes_of(history.events[0])["workflowType"]

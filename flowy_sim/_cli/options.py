@@ -41,6 +41,11 @@ histories = click.argument(
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
+freeze = click.option(
+    "--freeze",
+    is_flag=True,
+    help="Let the code see the simulated time in datetime.now and time.time, by freezegun.",
+)
 
 code = click.option(
     "--code",

@@ -71,6 +71,28 @@ def read_cancel(written: str) -> float:
     return float(timed[2])
 
 
+def check_packages(*, loops: bool, freeze: bool) -> None:
+    """Check that what deciders and workers that poll by themselves need is installed.
+
+    Args:
+        loops: whether there are such deciders or workers.
+        freeze: whether code sees the simulated time.
+
+    Raises:
+        click.ClickException: greenlet or freezegun is missing.
+    """
+    from flowy_sim.testing._loop_pools import check_greenlet
+    from flowy_sim.testing._time import freezegun
+
+    try:
+        if loops:
+            check_greenlet()
+        if freeze:
+            freezegun()
+    except ImportError as error:
+        raise click.ClickException(f"{error}.") from error
+
+
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of deciders and workers that poll by themselves to a command."""
     for option in reversed(_OPTIONS):

@@ -52,6 +52,12 @@ The exit status is 0 only if at least one history was replayed, and none failed.
     "--any-order", is_flag=True, help="Allow another order of decisions in a decision task."
 )
 @click.option(
+    "--freeze/--no-freeze",
+    default=True,
+    show_default=True,
+    help="Whether --decider sees the time of each recorded decision, by freezegun.",
+)
+@click.option(
     "--store", metavar="PLACE", help="Store of long values: a folder, or s3://bucket/prefix."
 )
 @options.as_json
@@ -60,6 +66,7 @@ def replay(
     decider: str | None,
     ignore: tuple[str, ...],
     any_order: bool,
+    freeze: bool,
     store: str | None,
     as_json: bool,
 ) -> None:
@@ -79,6 +86,7 @@ def replay(
     from flowy._safe_text import safe_lines
     from flowy.errors import ConfigurationError
     from flowy.payloads import Payloads
+    from flowy_sim._cli.program import check_packages
     from flowy_sim._cli.targets import polling_code
     from flowy_sim.testing._histories import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
     from flowy_sim.testing._recorded_decisions import Tolerance
@@ -92,7 +100,8 @@ def replay(
     loop = None if decider is None else polling_code(decider)
     paths = _existing(words if decider else words[1:])
     found = []
-    for replayed in replay_files(workflows, paths, payloads, loop, tolerance):
+    check_packages(loops=loop is not None, freeze=loop is not None and freeze)
+    for replayed in replay_files(workflows, paths, payloads, loop, tolerance, freeze):
         found.append(replayed)
         if not as_json and replayed.outcome != OTHER:
             click.echo(safe_lines(replayed))
@@ -239,6 +248,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
     from flowy_sim._report import page
+    from flowy_sim._report.run_view import ReportedRun
     from flowy_sim.testing._histories import files, load
     from flowy_sim.verify._comparison import count
 
@@ -249,7 +259,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
         except HistoryError as error:
             raise click.ClickException(str(error)) from error
         ids = ("", "") if loaded.execution == UNKNOWN else loaded.execution
-        runs.append(page.ReportedRun(loaded.events, *ids, source=name))
+        runs.append(ReportedRun(loaded.events, *ids, source=name))
     if not runs:
         raise click.ClickException("no file ends in .json")
     if svg and len(runs) > 1:

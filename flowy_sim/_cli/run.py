@@ -83,6 +83,7 @@ class RunOptions:
     redact: bool
     seed: int | None
     workers: int | None
+    freeze: bool
     realtime: bool
     endpoint_url: str | None
     aws: bool
@@ -102,10 +103,10 @@ class RunOptions:
                 "--aws and --endpoint-url both name a service; give one of them."
             )
         if (self.remote or self.realtime) and (
-            self.deciders or self.signals or self.stubs or self.cancel
+            self.deciders or self.signals or self.stubs or self.cancel or self.freeze
         ):
             raise click.UsageError(
-                "--decider, --stub, --signal and --cancel are for simulated time; leave "
+                "--decider, --stub, --signal, --cancel and --freeze are for simulated time; leave "
                 f"{service if self.remote else '--realtime'} out."
             )
         if self.remote and self.realtime:
@@ -162,6 +163,7 @@ class RunOptions:
     f"{LIVE_WORKERS}]",
     least=1,
 )
+@options.freeze
 @click.option("--realtime", is_flag=True, help="Run in real time, with worker threads.")
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to run the workflow at.")
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
@@ -196,8 +198,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     from flowy._cli import INTERRUPTED, errors_as_messages
     from flowy._safe_text import log_to_stderr
     from flowy_sim._cli.live import RunInterrupted
-    from flowy_sim._cli.showcase import showcase
-    from flowy_sim._cli.targets import find
+    from flowy_sim._cli.targets import find, showcase
 
     if options.verbose:
         log_to_stderr("%(asctime)s %(name)s %(message)s")
@@ -207,6 +208,7 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     with errors_as_messages(), aside:
         try:
             loops = _program(options)
+            program.check_packages(loops=loops is not None, freeze=options.freeze)
             if loops is not None and words:
                 raise click.UsageError("Give a WORKFLOW or --decider, not both.")
             target, remark = None, ""
@@ -308,6 +310,7 @@ class _Run:
                 workers=options.workers,
                 on_event=on_event,
                 domain=options.domain or program.DOMAIN,
+                freeze=options.freeze,
             )
             with _errors_of_loops():
                 run = self._loops(runner)
@@ -320,6 +323,7 @@ class _Run:
             stubs=stubs,
             workers=options.workers,
             on_event=on_event,
+            freeze=options.freeze,
         )
         execution = runner.start(target.workflow, *target.arguments)
         signals = map(program.read_signal, options.signals)

@@ -397,6 +397,8 @@ def _warn(host: str, settings: ServerSettings) -> None:
         return
     if settings.secrets:
         effect = "requests signed with a key are accepted"
+    elif settings.allow_remote and settings.control_token:
+        effect = "all their calls are accepted, and requests under /_flowy need the token"
     elif settings.allow_remote:
         effect = "all their requests are accepted"
     else:

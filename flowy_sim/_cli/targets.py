@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from flowy import ActivityProxy, Retry, workflow
 from flowy._cli import parse_argument
 from flowy._installation import install_command
 from flowy._safe_text import safe_text
@@ -21,11 +22,10 @@ from flowy._workers import registration
 from flowy._workers.registration import load_workflow, scan
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError
+from flowy.tutorial import SAMPLE, ImageCategorization, ImageError
 from flowy.workflow import Workflow
+from flowy_sim._simulation.stubs import Stubs
 from flowy_sim.testing._registry import proxies, type_of
-
-if TYPE_CHECKING:
-    from flowy_sim._simulation.stubs import Stubs
 
 TUTORIAL = "flowy.tutorial:ImageCategorization"
 
@@ -228,3 +228,34 @@ def where(error: BaseException, *machinery: str) -> str:
     ]
     *lines, _said = traceback.format_exception_only(error)  # Of a SyntaxError, also the place.
     return "".join([*traceback.format_list(frames[-_FRAMES:]), *lines])
+
+
+@workflow("imagecateg", "showcase", "image_processing", execution_start_to_close=3600)
+class PatientCategorization(ImageCategorization):
+    """The workflow that ``run`` shows without arguments: it also tries ``resize`` again."""
+
+    resize = ActivityProxy("resize", 1, retry=Retry(attempts=3, delay=30))
+
+
+def showcase() -> Target:
+    """Return the tutorial's workflow on a bad day: the disk is full at first.
+
+    The photograph is really shrunk and filed; stubs say how much simulated time that takes.
+
+    Raises:
+        click.ClickException: what the tutorial needs is not installed.
+    """
+    with tutorial_installed():
+        imported("flowy.tutorial")
+    from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
+
+    stubs = Stubs()
+    stubs(Resize, error=ImageError("the disk is full"), takes=15).then(
+        function=Resize().run, takes=45
+    )
+    stubs(PredominantColor, function=PredominantColor().run, takes=70)
+    stubs(RenameImage, function=RenameImage().run, takes=5)
+    activities = (Resize, PredominantColor, RenameImage)
+    return Target(
+        PatientCategorization, [str(SAMPLE)], activities, (), is_tutorial=True, stubs=stubs
+    )

@@ -2,8 +2,8 @@
 
 It checks arguments as boto3 does, waits in polls, pages, and raises boto3's exceptions. botocore
 would check and serialize arguments well, but slowly. Nearly all arguments need no change and have
-no error; checks compiled once from the service model recognize those. Only the others go through
-botocore's own code, which then writes the error message.
+no error; the service's own checks recognize those. Only the others go through botocore's code,
+which then writes the error message.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from botocore.paginate import Paginator
 from botocore.serialize import create_serializer
 
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.model import input_shape, service_model
+from flowy_sim._engine.model import service_model
+from flowy_sim._engine.validation import exact
 from flowy_sim._simulation.polls import waiting_time
 
 if TYPE_CHECKING:
@@ -157,10 +158,30 @@ class Client(_AnyClient):  # type: ignore[misc]
                 operation, members, self._region, self._poll_seconds, self._exact
             )
         except Fault as fault:
-            response = parsed_fault(fault, request_id)
-            raise exceptions().from_code(fault.code)(response, operation) from None
+            raise _error(fault, request_id, operation) from None
         reply["ResponseMetadata"] = metadata(request_id)
         return reply
+
+    async def call_in_event_loop(self, operation: str, arguments: dict[str, Any]) -> Reply:
+        """Make a call of a coroutine; others go on while it polls."""
+        simulation = self._simulation
+        members = request(operation, arguments)
+        request_id = simulation.request_id()
+        try:
+            reply = await simulation.threads.call_in_event_loop(
+                operation, members, self._region, self._poll_seconds, self._exact
+            )
+        except Fault as fault:
+            raise _error(fault, request_id, operation) from None
+        return {**reply, "ResponseMetadata": metadata(request_id)}
+
+
+def _error(fault: Fault, request_id: str, operation: str) -> Exception:
+    """Return the error that boto3 raises for a fault."""
+    error: Exception = exceptions().from_code(fault.code)(
+        parsed_fault(fault, request_id), operation
+    )
+    return error
 
 
 @cache
@@ -192,12 +213,6 @@ for _name, _operation in OPERATIONS.items():
     setattr(Client, _name, _method(_name, _operation))
 
 
-Check = Callable[[Any], bool]
-
-
-_TEXT = "string"
-
-
 def request(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the request that boto3 would send for the arguments of a call.
 
@@ -211,81 +226,13 @@ def request(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     >>> request("ListDomains", {"registrationStatus": "REGISTERED"})
     {'registrationStatus': 'REGISTERED'}
     """
-    if is_sent_as_it_is(operation)(arguments):
-        return arguments
+    as_it_is = exact(operation, arguments)
+    if as_it_is is not None:
+        return as_it_is
     serializer = create_serializer(service_model().metadata["protocol"])
     model = service_model().operation_model(operation)
     spelled: dict[str, Any] = json.loads(serializer.serialize_to_request(arguments, model)["body"])
     return spelled
-
-
-@cache
-def is_sent_as_it_is(operation: str) -> Check:
-    """Return the check that an operation's arguments have no error and need no change."""
-    return _check(input_shape(operation))
-
-
-def _check(shape: Any) -> Check:
-    return _CHECKS[shape.type_name](shape)
-
-
-def _structure(shape: Any) -> Check:
-    # Most members are strings: these are checked without a function call for each.
-    texts = {name: _least(each) for name, each in shape.members.items() if each.type_name == _TEXT}
-    others = {name: _check(each) for name, each in shape.members.items() if name not in texts}
-    required = frozenset(shape.required_members)
-
-    def check(value: Any) -> bool:
-        if type(value) is not dict or not required <= value.keys():
-            return False
-        for name, member in value.items():
-            if name in texts:
-                if type(member) is not str or len(member) < texts[name]:
-                    return False
-            elif name not in others or not others[name](member):
-                return False
-        return True
-
-    return check
-
-
-def _list(shape: Any) -> Check:
-    member = _check(shape.member)
-    return lambda value: type(value) is list and all(map(member, value))
-
-
-def _string(shape: Any) -> Check:
-    least = _least(shape)
-    return lambda value: type(value) is str and len(value) >= least
-
-
-def _least(shape: Any) -> int:
-    least: int = shape.metadata.get("min", 0)
-    return least
-
-
-def _integer(shape: Any) -> Check:
-    least: float = shape.metadata.get("min", float("-inf"))
-    return lambda value: type(value) is int and value >= least
-
-
-def _boolean(shape: Any) -> Check:
-    return lambda value: type(value) is bool
-
-
-def _timestamp(shape: Any) -> Check:
-    # boto3 accepts datetimes, numbers and strings, and sends numbers.
-    return lambda value: False
-
-
-_CHECKS: dict[str, Callable[[Any], Check]] = {
-    "structure": _structure,
-    "list": _list,
-    _TEXT: _string,
-    "integer": _integer,
-    "boolean": _boolean,
-    "timestamp": _timestamp,
-}
 
 
 CONTENT_TYPE = "application/x-amz-json-1.0"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures.thread import _worker as _of_pool
@@ -17,7 +16,7 @@ from botocore.session import Session
 from flowy_sim._clients.boto3 import CREDENTIALS, Responder
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
-from flowy_sim._simulation.waiters import ADOPTED_BY
+from flowy_sim._simulation.waiters import ADOPTED_BY, end_thread
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager
@@ -155,11 +154,11 @@ class _Mocks:
             if operation_model.service_model.service_name == "swf":
                 responder = self._answering(client)
                 if _is_too_late(responder):
-                    _end_thread()
+                    end_thread()
                 if responder is not None:
                     answer = responder.make_request(client, operation_model, *arguments)
                     if self._answering(client) is None:
-                        _end_thread()
+                        end_thread()
                     return answer
             return make_request(client, operation_model, *arguments)
 
@@ -208,24 +207,6 @@ def _is_too_late(responder: Responder | None) -> bool:
     if adopted_by is None or responder is None:
         return adopted_by is not None
     return responder.threads is not adopted_by and thread._target is not _of_pool
-
-
-def _end_thread() -> None:
-    """End the current thread, which has waited until after the end: its next call would reach AWS.
-
-    Raises:
-        SystemExit: always.
-    """
-    thread: Any = threading.current_thread()
-    report = thread._invoke_excepthook
-
-    def report_others(*arguments: Any) -> None:
-        # pytest reports this one, too.
-        if not isinstance(sys.exception(), SystemExit):
-            report(*arguments)
-
-    thread._invoke_excepthook = report_others
-    raise SystemExit
 
 
 _BOUND = "_flowy_sim_responder"

@@ -1,4 +1,9 @@
-"""A simulation: Amazon SWF in memory, with its own clock."""
+"""A simulation: Amazon SWF in memory, with its own clock and schedule.
+
+The schedule is the one place where a simulation makes choices. Wherever the service leaves
+something open (which waiting task is handed out, which of two effects at one instant comes first),
+the simulation asks its schedule. There is no other randomness.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,8 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.lambda_functions import LambdaFunction
@@ -17,12 +23,56 @@ from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock, is_d
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Polls
 from flowy_sim._simulation.presence import PATIENCE, Presence
-from flowy_sim._simulation.regions import POLL_OF, Engines
-from flowy_sim._simulation.schedule import FirstChoice, Schedule
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, Engines
 from flowy_sim._simulation.waiters import Threads
 
 if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
+
+
+class Schedule(Protocol):
+    """Makes the choices of a simulation."""
+
+    def choose(self, kind: str, count: int) -> int:
+        """Choose one of several possibilities.
+
+        Args:
+            kind: what is chosen, such as ``activity task``.
+            count: the number of possibilities, at least 1.
+
+        Returns:
+            The index of the possibility chosen, from 0 to `count` - 1.
+        """
+        ...
+
+
+class FirstChoice:
+    """Always chooses the first possibility: the one that has waited longest."""
+
+    def choose(self, kind: str, count: int) -> int:
+        """Return 0."""
+        return 0
+
+
+class RandomChoice:
+    """Makes random choices; the same seed makes the same choices.
+
+    Args:
+        seed: the seed of the random numbers.
+
+    Example:
+        >>> schedule = RandomChoice(7)
+        >>> [schedule.choose("poll", 3) for _ in range(5)]
+        [0, 0, 1, 0, 1]
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def choose(self, kind: str, count: int) -> int:
+        """Return a random index."""
+        # Only random() is guaranteed to return the same numbers on every version of Python.
+        return int(self._random.random() * count)
 
 
 class Simulation:
@@ -126,7 +176,7 @@ class Simulation:
             "patience": patience,
             "empty_poll_token": empty_poll_token,
         }
-        self._limits = self.settings["limits"] or Limits()
+        self._limits = self.settings["limits"] or _LIMITS
         self._latency = latency or Latency.DEFAULT
         self._empty_poll_token = empty_poll_token
         self._lock = threading.RLock()
@@ -194,12 +244,12 @@ class Simulation:
         with self._lock:
             if self.clock.runs:
                 self.host.engines.run_until(self.host.time_skipping.present())
-            engine = self.host.engines.of(region or self.region)
-            if domain not in engine.domains:
+            found = self.host.engines.of(region or self.region).domains.get(domain)
+            if found is None:
                 return set()
             # Without the full names of the lists: a test runner asks before each turn.
-            lists = engine.domains[domain].task_lists
-            return {(poll, name) for kind, poll in POLL_OF.items() for name in lists(kind).names()}
+            lists = (DECISION_POLL, found.decision_lists), (ACTIVITY_POLL, found.activity_lists)
+            return {(poll, name) for poll, waiting in lists for name in waiting.names()}
 
     def engine(self) -> Engine:
         """Return the engine of the simulation's region, for inspection."""
@@ -249,6 +299,10 @@ class Simulation:
             lambdas=self.lambdas,
             empty_poll_token=self._empty_poll_token,
         )
+
+
+_LIMITS = Limits()
+"""Those of a simulation that is given none: they never change."""
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:

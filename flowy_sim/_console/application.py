@@ -24,15 +24,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from flowy.errors import FlowyError
-from flowy_sim._console import actions, execution, executions, task_lists
+from flowy_sim._console import actions, views
 from flowy_sim._console.access import Access, LoginNeededError
-from flowy_sim._console.drawn import Drawer
-from flowy_sim._console.execution import MakeTest
-from flowy_sim._console.executions import Elsewhere
+from flowy_sim._console.drawer import Drawer
 from flowy_sim._console.renderer import render, rendered
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
+from flowy_sim._console.views import Elsewhere, MakeTest
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._console.workflow_code import WorkflowCode
 from flowy_sim._server.guard import ForbiddenError, Guard
@@ -99,18 +98,18 @@ class Console:
         """Return the application that answers browsers."""
         self._access = Access(self._settings, guard)
         routes = []
-        draw = partial(execution.execution, drawer=self._drawer, code=self._code)
+        draw = partial(views.execution, drawer=self._drawer, code=self._code)
         for start in ("", "/{simulation}"):
             routes += [
-                Route(f"{start}/", self._page(executions.executions, executions.TEMPLATE, 0)),
-                Route(f"{start}/{PAGES}/execution", self._page(draw, execution.TEMPLATE)),
+                Route(f"{start}/", self._page(views.executions, "executions.html", 0)),
+                Route(f"{start}/{PAGES}/execution", self._page(draw, "execution.html")),
                 Route(
                     f"{start}/{PAGES}/task-lists",
-                    self._page(task_lists.task_lists, task_lists.TEMPLATE),
+                    self._page(views.task_lists, "task-lists.html"),
                 ),
-                Route(f"{start}/{PAGES}/data", self._text(execution.data)),
+                Route(f"{start}/{PAGES}/data", self._text(views.execution_data)),
                 Route(f"{start}/{PAGES}/stamp", self._text(_stamp)),
-                Route(f"{start}/{PAGES}/history", self._text(execution.history)),
+                Route(f"{start}/{PAGES}/history", self._text(views.execution_history)),
                 Route(f"{start}/{PAGES}/test", self._answer(self._test), methods=["POST"]),
                 Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
@@ -266,7 +265,7 @@ class Console:
             raise HTTPException(404)
         try:
             fields = await _form(visit.request)
-            name, content = await execution.test(visit, self._drawer, self._make_test, fields)
+            name, content = await views.execution_test(visit, self._drawer, self._make_test, fields)
         except (SourceError, FlowyError) as error:
             refusal = error if isinstance(error, SourceError) else SourceError(str(error))
             return await self._error_page(visit, refusal)

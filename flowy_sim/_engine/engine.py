@@ -34,7 +34,7 @@ from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS, Latency
 from flowy_sim._engine.limits import Limits, Throttle
 from flowy_sim._engine.queues import ACTIVITY, DECISION, Arrivals, ListName, TimerQueue
 from flowy_sim._engine.tokens import PageTokens, TaskToken, Tokens
-from flowy_sim._engine.validation import checked
+from flowy_sim._engine.validation import CheckedRequest, checked
 
 Operation = Callable[["Engine", dict[str, Any]], dict[str, Any]]
 
@@ -230,11 +230,11 @@ class Engine:
         self.run_until(now)
         # Assumption: order-of-checks: types, constraints in the model's order, rules between
         # members, rates, and only then what the engine holds.
-        request = checked(operation, request)
+        members = request if type(request) is CheckedRequest else checked(operation, request)
         if self.limits.payload < Limits.payload:
-            self.limits.check_payloads(request)
+            self.limits.check_payloads(members)
         self.throttle.check(operation, self.now)
-        reply = OPERATIONS[operation](self, request)
+        reply = OPERATIONS[operation](self, members)
         if self.full:
             self._terminate_full()
         return reply
@@ -376,8 +376,8 @@ class Engine:
             arguments: what the effect is about.
         """
         delays = self.latency.delays(kind, execution.workflow_id, event_id, due)
-        index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0
-        return self.effects.set(max(self.now, due + delays[index]), kind, *arguments)
+        due += delays[self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0]
+        return self.effects.set(max(self.now, due), kind, *arguments)
 
     def duration_of_call(self) -> int:
         """Return how many milliseconds the next call of a client takes."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine import decision_tasks
+from flowy_sim._engine.coercion import ONE_YEAR
 from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import (
@@ -17,7 +18,6 @@ from flowy_sim._engine.faults import (
 )
 from flowy_sim._engine.life_cycles import NO_TIMEOUT
 from flowy_sim._engine.registered_types import RegisteredType, type_key
-from flowy_sim._engine.validation.coercion import ONE_YEAR
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine

@@ -147,6 +147,10 @@ class ServedEngines(Engines):
             return None
         return happens
 
+    def may_be_due(self, instant: int) -> bool:
+        """Return False if nothing happens up to an instant; see `Engines.may_be_due`."""
+        return self._planned.none_before <= instant or super().may_be_due(instant)
+
     def run_until(self, instant: int) -> None:
         """Let everything happen up to an instant, each at its own."""
         while (at := self.next_instant()) is not None and at <= instant:

@@ -19,7 +19,6 @@ from flowy_sim._simulation.regions import (
     DECISION_POLL,
     POLLS,
     Engines,
-    TaskKey,
     TaskList,
     handed_out,
 )
@@ -28,13 +27,13 @@ from flowy_sim._simulation.time_skipping import HEARTBEAT, QUERIES, TimeSkipping
 
 def is_query(operation: str) -> bool:
     """Return whether an operation changes nothing."""
-    return operation.startswith(QUERIES)
+    return operation in QUERIES
 
 
 def is_poll(operation: str, request: Mapping[str, Any]) -> bool:
     """Return whether a call asks for a task, not for the next page of one handed out already."""
-    next_page = operation == DECISION_POLL and request.get("nextPageToken")
-    return operation in POLLS and not next_page
+    is_next_page = operation == DECISION_POLL and request.get("nextPageToken")
+    return operation in POLLS and not is_next_page
 
 
 class Host:
@@ -151,7 +150,7 @@ class Host:
         reply = self.carry_out(operation, request, region, exact)
         if operation == HEARTBEAT:
             token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
-            self.presence.held_tasks.heartbeat(TaskKey(token.run_id, token.started_id))
+            self.presence.held_tasks.heartbeat((token.run_id, token.started_id))
         return reply
 
     def _poll(

@@ -37,11 +37,8 @@ class TaskList(NamedTuple):
         return f"{kind} task list {self.name!r} of domain {self.domain!r}"
 
 
-class TaskKey(NamedTuple):
-    """Identifies a task, as a token does."""
-
-    run_id: str
-    started_id: int
+TaskKey = tuple[str, int]
+"""Identifies a task, as a token does: the run ID, and the ID of the event that started it."""
 
 
 class HandedOutTask(NamedTuple):
@@ -65,7 +62,7 @@ class HandedOutTask(NamedTuple):
     @property
     def key(self) -> TaskKey:
         """What it is found by."""
-        return TaskKey(self.run_id, self.started_id)
+        return self.run_id, self.started_id
 
     def is_open(self) -> bool:
         """Return whether it was neither answered nor ended in another way."""
@@ -189,6 +186,13 @@ class Engines:
             if instant is not None and (earliest is None or instant < earliest):
                 earliest = instant
         return earliest
+
+    def may_be_due(self, instant: int) -> bool:
+        """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
+        for engine in self._by_region.values():  # noqa: SIM110 - each call asks; any() is slower
+            if engine.effects.none_before <= instant:
+                return True
+        return False
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to an instant."""

@@ -56,13 +56,14 @@ class SleepingThreads:
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Do nothing: an event loop runs in this thread as in any other."""
 
-    def adopt_thread(self, thread: threading.Thread) -> None:
+    def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
         """Let a thread sleep virtually that a worker starts, for its heartbeats for example.
 
         Those of the test itself may be anything, such as servers.
         """
         if threading.current_thread() is not self._test or self._threads.current().tasks:
             self._threads.adopt(thread)
+        really_start()
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""
@@ -77,6 +78,7 @@ class SleepingThreads:
                     if woken is not None:
                         pause = _LOOK if pause is None else min(pause, _LOOK)
                     _really_wait(condition, pause)
+                    self._threads.end_if_released()
             finally:
                 self._threads.end_sleep(sleep)
 
@@ -99,6 +101,7 @@ class SleepingThreads:
                         return
                 if wait(pause):
                     return
+                self._threads.end_if_released()
         finally:
             with self._lock:
                 self._threads.end_sleep(sleep)

@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, Protocol
 
-from flowy_sim._engine.engine import first
+from flowy_sim._engine.engine import OPERATIONS, first
 from flowy_sim._engine.latency import FOLLOWING, TIME_OUTS
 from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._simulation.clock import Clock, later
@@ -47,8 +47,10 @@ from flowy_sim._simulation.presence import LOOK, Poller, Presence
 from flowy_sim._simulation.regions import POLLS, TaskList
 from flowy_sim._simulation.waiting_tasks import CHECK, WaitingTasks
 
-#: Operations that change nothing, by the beginnings of their names.
-QUERIES = ("Count", "Describe", "Get", "List")
+#: Operations that change nothing.
+QUERIES = frozenset(
+    name for name in OPERATIONS if name.startswith(("Count", "Describe", "Get", "List"))
+)
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 #: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
 IN_VAIN = 10_000
@@ -86,6 +88,10 @@ class TimedService(Protocol):
 
     def next_instant(self, group: frozenset[str] | None = None) -> int | None:
         """Return when something will next happen by itself, in milliseconds."""
+        ...
+
+    def may_be_due(self, instant: int) -> bool:
+        """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
         ...
 
     def run_until(self, instant: int) -> None:
@@ -213,26 +219,26 @@ class TimeSkipping:
             region: the region that was called, if the call takes simulated time. Queries and empty
                 polls take none: time would pass for a client that only looks.
         """
-        is_poll = operation in POLLS
-        if not is_poll and operation.startswith(QUERIES):
+        if operation in QUERIES:
             return
-        has_changed = not is_poll or bool(reply.get("taskToken"))
-        if region is not None and has_changed:
-            self.take_time(region)
-        if is_poll:
-            self._changes += has_changed
-        elif operation != HEARTBEAT:
-            self._changes += 1
-            if self._polls:
-                self._serve(self._clock.milliseconds)
+        is_poll = operation in POLLS
+        if not is_poll or reply.get("taskToken"):
+            if region is not None:
+                self.take_time(region)
+            if operation != HEARTBEAT:
+                self._changes += 1
+                if self._polls and not is_poll:
+                    self._serve(self._clock.milliseconds)
         self.settle_soon()
 
     def take_time(self, region: str) -> None:
         """Let the time pass that a call takes, or the answer to a poll, on a virtual clock."""
-        if self._clock.runs or self.is_paused:
+        if self._clock.runs or self._is_paused:
             return
         instant = self._clock.milliseconds + self._service.duration_of_call(region)
-        self.pass_until(instant)
+        # Each call asks, and seldom is anything due within a millisecond.
+        if self._service.may_be_due(instant) or self._ends_of_sleeps.none_before <= instant:
+            self.pass_until(instant)
         self._clock.reach(instant)
 
     def _serve(self, instant: int) -> None:
@@ -291,7 +297,7 @@ class TimeSkipping:
 
     def follow(self) -> None:
         """Let the effects happen that wait for nothing but their latency."""
-        if self._clock.runs or self.is_paused:
+        if self._clock.runs or self._is_paused:
             return
         while (instant := self._service.next_instant(FOLLOWING)) is not None:
             self.pass_until(instant)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import thread as pools
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from flowy_sim._simulation.host import Host
@@ -81,6 +84,7 @@ class Threads:
         intercept: called first with each call, without the lock: operation, members and region. It
             returns the reply, or None to let the call be carried out; set by a test runner.
         intercept_in_event_loop: the same for calls of coroutines.
+        taking_turns: threads that a test runner lets go on, one at a time; time waits for none.
         sleep_virtually: whether threads sleep in simulated time.
         runner: the thread of a test runner while it takes turns; its calls take no simulated time.
     """
@@ -94,7 +98,9 @@ class Threads:
         self._waiting: dict[Poll | Sleep, None] = {}
         self._waiting_tasks: dict[Poll, None] = {}
         self._watching: Poll | Sleep | None = None
+        self.taking_turns: WeakSet[threading.Thread] = WeakSet()
         self.sleep_virtually = False
+        self._is_released = False
         self.runner: threading.Thread | None = None
         self._tasks: WeakKeyDictionary[asyncio.Task[object], TaskPoller] = WeakKeyDictionary()
         self.intercept: Callable[[str, Reply, str], Reply | None] | None = None
@@ -132,24 +138,25 @@ class Threads:
         if os.getpid() != self._process:
             # Not an exception that code catches and tries again: nobody would see what it does.
             raise SystemExit(_FORKED)
+        self.end_if_released()
         if self.intercept is not None:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
-        # With 0 seconds the call is exact anyway.
-        exact = exact or (poll_seconds > 0 and threading.current_thread() is self.runner)
         with self.lock:
             poller = self.current()
+            exact = exact or poller.thread is self.runner
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
-            return self._wait(answer) if isinstance(answer, Poll) else answer
+            reply = self._wait(answer) if isinstance(answer, Poll) else answer
+        self.end_if_released()
+        return reply
 
     def others_can_call(self) -> bool:
         """Return whether a thread may make a call that is not inside a poll."""
         pollers = [each.poller for each in (*self.host.polls, *self.host.time_skipping.sleeps)]
         waiting = {each.thread for each in pollers if isinstance(each, ThreadPoller)}
         return any(
-            thread not in waiting and thread not in self._strangers
-            for thread in threading.enumerate()
+            thread not in waiting and self._may_call(thread) for thread in threading.enumerate()
         )
 
     def ignore(self, thread: threading.Thread) -> None:
@@ -175,8 +182,11 @@ class Threads:
     def _others(self) -> Iterator[threading.Thread]:
         current = threading.current_thread()
         for thread in threading.enumerate():
-            if thread is not current and thread not in self._strangers:
+            if thread is not current and thread is not self.runner and self._may_call(thread):
                 yield thread
+
+    def _may_call(self, thread: threading.Thread) -> bool:
+        return thread not in self._strangers and thread not in self.taking_turns
 
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""
@@ -309,11 +319,39 @@ class Threads:
 
     def awake(self) -> list[ThreadPoller]:
         """Return the threads that have called, and neither poll nor sleep."""
-        return [each for each in self._callers if not (each.waiting or each.sleeping)]
+        return [
+            each
+            for each in self._callers
+            if not (each.waiting or each.sleeping or each.thread in self.taking_turns)
+        ]
 
     def adopt(self, thread: threading.Thread) -> None:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
         ADOPTED_BY[thread] = self
+
+    def release(self) -> None:
+        """End the threads that workers have started, where they next poll or sleep."""
+        queues: Any = pools._threads_queues
+        with self.lock:
+            self._is_released = True
+            for thread in self._adopted():
+                queues.pop(thread, None)  # The interpreter would wait for it.
+            for poll in list(self.host.polls):
+                self.host.polls.answer_empty(poll)
+            for waiting in self._waiting:
+                waiting.wake()
+
+    def end_if_released(self) -> None:
+        """End the current thread, if a worker has started it that is never resumed.
+
+        Raises:
+            SystemExit: it ends.
+        """
+        if self._is_released and ADOPTED_BY.get(threading.current_thread()) is self:
+            end_thread()
+
+    def _adopted(self) -> list[threading.Thread]:
+        return [thread for thread, owner in list(ADOPTED_BY.items()) if owner is self]
 
     def has_called(self) -> bool:
         """Return whether the current thread has called the simulation, or counts as such."""
@@ -356,6 +394,24 @@ def computes(native_id: int | None) -> bool:
 
 _COMPUTED = 500_000
 """The nanoseconds of processor time from which a thread has computed, and not only looked."""
+
+
+class ThreadWatch:
+    """Watches whether a thread computes.
+
+    Args:
+        thread: the thread.
+    """
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+        self._run_time = 0
+
+    def computes(self) -> bool:
+        """Return whether it computes, or has since the last look; only Linux can tell."""
+        before, native_id = self._run_time, self._thread.native_id
+        self._run_time = _run_time(native_id)
+        return computes(native_id) or self._run_time > before + _COMPUTED
 
 
 def _run_time(native_id: int | None) -> int:
@@ -433,3 +489,21 @@ class EventLoop:
     def _timed(self) -> None:
         self._timer = None
         self._settle()
+
+
+def end_thread() -> None:
+    """End the current thread, which has waited until after the end: its next call would reach AWS.
+
+    Raises:
+        SystemExit: always.
+    """
+    thread: Any = threading.current_thread()
+    report = thread._invoke_excepthook
+
+    def report_others(*arguments: Any) -> None:
+        # pytest reports this one, too.
+        if not isinstance(sys.exception(), SystemExit):
+            report(*arguments)
+
+    thread._invoke_excepthook = report_others
+    raise SystemExit

@@ -21,8 +21,6 @@ from __future__ import annotations
 
 import pytest
 
-from flowy_sim.pytest_plugin._marker import KEYWORDS
-
 # In the order in which they import each other, so that pytest loads each before another does.
 pytest_plugins = [
     "flowy_sim.pytest_plugin._fixtures",
@@ -30,13 +28,6 @@ pytest_plugins = [
     "flowy_sim.pytest_plugin._explored",
     "flowy_sim.pytest_plugin._report",
 ]
-
-_MARKER = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
-    config.addinivalue_line("markers", f"{_MARKER}: how Amazon SWF is simulated for this test.")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim.pytest_plugin._fixtures import OBSERVED, RUN_BY, SIMULATED, STUBBED
-from flowy_sim.pytest_plugin._marker import CHECKS, TOLERANCE, marked_options, refuse
+from flowy_sim.pytest_plugin._fixtures import (
+    CHECKS,
+    OBSERVED,
+    RUN_BY,
+    SIMULATED,
+    STUBBED,
+    TOLERANCE,
+    marked_options,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from flowy_sim.testing import Runner
@@ -72,7 +80,8 @@ def _check_golden(item: pytest.Item, one_run: bool) -> None:
     try:
         tolerance = Tolerance(**marked_options(item, TOLERANCE))
         name = item.nodeid.partition("::")[2]
-        check(item.path, name, runner, record=record, tolerance=tolerance)
+        freeze = marked_options(item, ("freeze",))
+        check(item.path, name, runner, record=record, tolerance=tolerance, **freeze)
     except (GoldenError, HistoryError, ValueError) as error:
         refuse(str(error))
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowy_sim.pytest_plugin._checks import coverage_of
-from flowy_sim.pytest_plugin._fixtures import OBSERVED
-from flowy_sim.pytest_plugin._marker import (
+from flowy_sim.pytest_plugin._fixtures import (
+    OBSERVED,
     RUNNER,
     SIMULATION,
     marked_options,

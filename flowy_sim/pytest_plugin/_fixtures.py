@@ -1,26 +1,18 @@
-"""The fixtures. Each imports what it needs when a test uses it."""
+"""The marker ``swf``, and the fixtures. Each fixture imports what it needs when a test uses it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from importlib.util import find_spec
 from itertools import count
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-
-from flowy_sim.pytest_plugin._marker import (
-    RUNNER,
-    SIMULATION,
-    SLEEP,
-    marked_options,
-    marker_errors_refused,
-    refuse,
-)
 
 if TYPE_CHECKING:
     from flowy.replay import HistorySource
@@ -32,6 +24,80 @@ if TYPE_CHECKING:
     from flowy_sim.testing import Runner
     from flowy_sim.testing._activity_environment import ActivityEnvironment
     from flowy_sim.testing._run import Run
+
+
+# The marker
+
+
+SIMULATION = ("seed", "start", "region", "latency", "limits", "patience", "empty_poll_token")
+SLEEP = ("virtual_sleep",)
+RUNNER = (
+    "activities",
+    "workflows",
+    "domain",
+    "workers",
+    "task_lists",
+    "most_restarts",
+    "times_out",
+    "ends_within",
+    "arguments",
+    "starts",
+    "freeze",
+    "payloads",
+    *SLEEP,
+)
+CHECKS = ("strict", "golden")
+TOLERANCE = ("ignore", "any_order")
+_SWITCHES = (*CHECKS, *SLEEP, "freeze", "times_out", "any_order")
+KEYWORDS = (*SIMULATION, *RUNNER, *CHECKS, *TOLERANCE, "explore")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    usage = f"swf({', '.join(f'{name}=…' for name in KEYWORDS)})"
+    config.addinivalue_line("markers", f"{usage}: how Amazon SWF is simulated for this test.")
+
+
+def marked_options(test: pytest.Item, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return keywords of a test's markers; the marker nearest to the test wins."""
+    __tracebackhide__ = True
+    options: dict[str, Any] = {}
+    for marker in test.iter_markers("swf"):
+        unknown = [name for name in marker.kwargs if name not in KEYWORDS]
+        if marker.args or unknown:
+            wrong = ", ".join([*map(repr, marker.args), *unknown])
+            refuse(f"@pytest.mark.swf takes keywords {', '.join(KEYWORDS)}, not {wrong}")
+        for name in _SWITCHES:
+            if not isinstance(marker.kwargs.get(name, True), bool):
+                refuse(
+                    f"@pytest.mark.swf: {name} must be True or False, not {marker.kwargs[name]!r}"
+                )
+        for name in names:
+            if name in marker.kwargs:
+                options.setdefault(name, marker.kwargs[name])
+    return options
+
+
+@contextmanager
+def marker_errors_refused() -> Iterator[None]:
+    """Fail the test with one sentence if an option of its marker is wrong."""
+    from flowy.errors import ConfigurationError
+
+    try:
+        yield
+    except (ConfigurationError, ImportError, TypeError, ValueError) as error:
+        if not isinstance(error.__cause__, ModuleNotFoundError | None):
+            raise  # The test's own code is wrong.
+        refuse(f"@pytest.mark.swf: {error}")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Fail the test with a sentence, without a traceback."""
+    raise pytest.fail.Exception(sentence, pytrace=False) from None
+
+
+# Fixtures
+
 
 SIMULATED: pytest.StashKey[Simulation] = pytest.StashKey()
 STUBBED: pytest.StashKey[Stubs] = pytest.StashKey()
@@ -147,7 +213,9 @@ def swf_replay(
 
     Instead of a workflow, give a decider that polls by itself: ``swf_replay(decider, history)``. It
     gets each decision task of the history. Members of decisions that may differ are named in
-    ``ignore=["activityId"]``; ``any_order=True`` allows another order within a decision task.
+    ``ignore=["activityId"]``; ``any_order=True`` allows another order within a decision task. The
+    decider sees the time of each recorded decision, by freezegun. If the history is a run of a
+    test, it does so only with ``@pytest.mark.swf(freeze=True)``, as in that run.
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
@@ -156,6 +224,7 @@ def swf_replay(
     from flowy_sim.testing._run import Run
 
     payloads = marked_options(request.node, ("payloads",))
+    marked = marked_options(request.node, ("freeze",))
 
     def swf_replay(
         workflow: Any,
@@ -175,7 +244,8 @@ def swf_replay(
             if hasattr(workflow, "flowy_type"):
                 replay_prefixes(workflow, events, execution=execution, **payloads)
             else:
-                replay_with(workflow, events, execution, Tolerance(ignore, any_order))
+                freeze = marked.get("freeze", not isinstance(history, Run))
+                replay_with(workflow, events, execution, Tolerance(ignore, any_order), freeze)
         except NonDeterminismError as error:
             # The traceback would show only the code that replays.
             raise error.with_traceback(None) from None

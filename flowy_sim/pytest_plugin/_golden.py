@@ -34,6 +34,7 @@ def check(
     *,
     record: bool,
     tolerance: Tolerance | None = None,
+    freeze: bool = False,
 ) -> None:
     """Replay the golden histories of a test, or record them.
 
@@ -43,6 +44,7 @@ def check(
         runner: the runner that has run the test's workflows.
         record: whether to record.
         tolerance: the differences that do not matter to deciders that poll by themselves.
+        freeze: whether these see the time of each recorded decision.
 
     Raises:
         GoldenError: the test has run no workflow; or a history is missing, belongs to a workflow
@@ -59,7 +61,7 @@ def check(
         return
     known = runner.scheduler.worker_pools.registry
     workflows = {} if known is None else known.workflows
-    golden.replay(workflows, runner.payloads, runner.loops, tolerance)
+    golden.replay(workflows, runner.payloads, runner.loops, tolerance, freeze)
 
 
 class GoldenHistories:
@@ -88,6 +90,7 @@ class GoldenHistories:
         payloads: Payloads = PLAIN,
         loops: Sequence[PollingCode] = (),
         tolerance: Tolerance | None = None,
+        freeze: bool = False,
     ) -> None:
         """Replay the recorded histories.
 
@@ -97,6 +100,7 @@ class GoldenHistories:
             loops: the code of the test that polls by itself. It replays the histories of all
                 other workflows.
             tolerance: the differences that do not matter to that code.
+            freeze: whether it sees the time of each recorded decision.
 
         Raises:
             GoldenError: a history is missing, belongs to a workflow that the test does not run, or
@@ -115,7 +119,7 @@ class GoldenHistories:
                 if workflow is not None:
                     replay_prefixes(workflow, events, payloads, execution)
                 elif not any(
-                    replay_loop(loop, events, execution, tolerance, same_list=True)
+                    replay_loop(loop, events, execution, tolerance, same_list=True, freeze=freeze)
                     for loop in loops
                 ):
                     name, version = type_of(events)

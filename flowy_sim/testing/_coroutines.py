@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -114,6 +115,28 @@ async def _run_in_strand(function: Callable[..., Any], arguments: tuple[Any, ...
         else:
             result = strand.switch()
     return result
+
+
+def seconds_until_timer() -> float:
+    """Return the number of seconds until the next timer of the running event loop; or infinity."""
+    loop: Any = asyncio.get_running_loop()
+    return max(0, loop._scheduled[0].when() - loop.time()) if loop._scheduled else inf
+
+
+def place_of_spinning() -> str:
+    """Return the function and the line of a coroutine that waits for nothing; may be empty."""
+    for task in asyncio.all_tasks():
+        awaited: Any = task.get_coro()
+        if getattr(task, "_fut_waiter", None) is not None or not inspect.iscoroutine(awaited):
+            continue
+        frame = None
+        while inspect.iscoroutine(awaited):
+            if awaited.cr_code.co_filename != asyncio.tasks.__file__:
+                frame = awaited.cr_frame
+            awaited = awaited.cr_await
+        if frame is not None:
+            return f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"
+    return ""
 
 
 def runs_in_strand() -> bool:

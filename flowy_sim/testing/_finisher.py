@@ -12,9 +12,9 @@ from flowy_sim._events.waits import missing_activity, missing_child, missing_fun
 from flowy_sim._simulation.stubs import UnexpectedCallError
 from flowy_sim.testing._run import EventFeed, Run, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._starter import WorkerSetup
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._worker_setup import WorkerSetup
 
 _MOST_STARTED_AGAIN = 1000
 

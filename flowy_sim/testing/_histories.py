@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from flowy._client import Execution
 from flowy._decider.decider import UNKNOWN
-from flowy._decider.suspended import SuspendedExecutions
-from flowy._decisions import Decision
 from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay
@@ -166,18 +164,6 @@ UNREADABLE = "unreadable"
 OTHER = "other"
 
 
-SHORT = 100
-
-
-"""The number of events below which an execution is replayed for each decision."""
-
-
-GROWTH = 3
-
-
-"""The factor by which a longer execution has to grow before it is replayed again."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReplayedFile:
     """The outcome of replaying the history in a file.
@@ -248,6 +234,7 @@ def replay_files(
     payloads: Payloads = PLAIN,
     loop: PollingCode | None = None,
     tolerance: Tolerance | None = None,
+    freeze: bool = False,
 ) -> Iterator[ReplayedFile]:
     """Replay the histories in files and folders.
 
@@ -257,6 +244,7 @@ def replay_files(
         payloads: decodes arguments and results.
         loop: a decider that polls by itself; it replays the histories of all other workflows.
         tolerance: the differences that do not matter to it.
+        freeze: whether it sees the time of each recorded decision.
     """
     known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in workflows}
     for name, path in files(*paths):
@@ -264,7 +252,7 @@ def replay_files(
             events, execution = load(path)
             found = type_of(events)
             if found not in known and loop is not None:
-                replay_with(loop, events, execution, tolerance)
+                replay_with(loop, events, execution, tolerance, freeze)
                 yield ReplayedFile(name, REPLAYS, len(events))
                 continue
             if found not in known:
@@ -284,6 +272,7 @@ def replay_with(
     events: Sequence[Event],
     execution: Execution = UNKNOWN,
     tolerance: Tolerance | None = None,
+    freeze: bool = False,
 ) -> None:
     """Replay a history with a decider that polls by itself; see `replay_loop`.
 
@@ -293,40 +282,6 @@ def replay_with(
     """
     __tracebackhide__ = True
     type_of(events)
-    if not replay_loop(loop, events, execution, tolerance):
+    if not replay_loop(loop, events, execution, tolerance, freeze=freeze):
         name = getattr(loop, "__qualname__", repr(loop))
         raise HistoryError(f"{name} cannot replay this history: it polls for no decision task")
-
-
-class ReplayingDeciders(SuspendedExecutions):
-    """Executions that are replayed from time to time, and kept suspended in between.
-
-    Only replaying finds code that is not deterministic. Replaying for each decision takes
-    quadratic time, so a long execution is replayed when it has grown by the factor `GROWTH`. All
-    these replays together cost less than one of the complete history.
-
-    Without greenlet, nothing can be suspended, and everything is replayed for each decision.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._replayed: dict[str, int] = {}
-
-    def decide(
-        self,
-        workflow: type[Workflow],
-        execution: Execution,
-        previous_started_event_id: int,
-        news: Iterable[Mapping[str, Any]],
-        history: Callable[[], Iterable[Mapping[str, Any]]],
-        payloads: Payloads = PLAIN,
-    ) -> list[Decision]:
-        """Decide what an execution does next; see `SuspendedExecutions.decide`."""
-        news = list(news)
-        length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT or length >= GROWTH * self._replayed.get(execution.run_id, 0):
-            self.forget(execution)
-            self._replayed[execution.run_id] = length
-        return super().decide(
-            workflow, execution, previous_started_event_id, news, history, payloads
-        )

@@ -1,19 +1,18 @@
 """Replaying histories with deciders that poll by themselves.
 
-The decider gets each decision task of the history, with the events that were known at the time, in
-answer to its polls. What it decides is compared with the decisions that the history records.
+The decider runs as a poll loop of a runner, so it may be anything that works there: it may poll
+ahead, in threads or in coroutines. Each decision task of the history is represented by that of a
+short execution in a simulation of its own. What the decider sees of it is replaced by what the
+history holds, with the events that were known at the time. What it decides is compared with the
+decisions that the history records.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import re
-import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from math import inf
 from typing import Any
 
 from flowy._client import Execution
@@ -21,20 +20,17 @@ from flowy._decider.decider import UNKNOWN
 from flowy._determinism.causes import Reason
 from flowy._determinism.differences import Difference
 from flowy.errors import HistoryError, NonDeterminismError
-from flowy_sim._clients.in_process import Client, Reply, metadata, request
+from flowy_sim._clients.in_process import Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim._engine.latency import Latency
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
-from flowy_sim._simulation.virtual_sleep import virtual_sleep
-from flowy_sim.testing._coroutines import (
-    AsyncClient,
-    is_async,
-    no_running_event_loop,
-    run_in_strands,
-)
-from flowy_sim.testing._killed_loops import abandon
-from flowy_sim.testing._loops import PollingCode, takes_client
+from flowy_sim._simulation.clock import DEFAULT_START
+from flowy_sim._simulation.host import is_poll
+from flowy_sim._simulation.regions import DECISION_POLL
+from flowy_sim._simulation.waiters import Threads
+from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._recorded_decisions import (
     Decided,
     RecordedTask,
@@ -45,12 +41,27 @@ from flowy_sim.testing._recorded_decisions import (
     sent_decision,
     side_by_side,
 )
+from flowy_sim.testing._runner import DOMAIN, Runner
 
 _MOST_IDLE = 100
-"""The number of calls in a row that a decider may make without asking for a decision task."""
+"""The number of turns and waits in a row in which a decider may not ask for a decision task."""
+
+_MOST_BUSY = 1000
+"""The number of these in which it may not answer its decision task."""
 
 _FIRST_EVENTS = 1000
 """The number of events on a page of a decision task, if the decider does not ask for fewer."""
+
+_ANY_LIST = "replayed"
+"""The list of all decision tasks, if the decider gets them from whatever list it polls."""
+
+_TYPE = {"name": "replayed", "version": "1"}
+"""The type of the executions that represent the decision tasks."""
+
+_YEAR = 31_536_000
+"""The seconds after which such an execution times out: longer than anything that a decider does."""
+
+_COMPLETE = {"decisionType": "CompleteWorkflowExecution"}
 
 _REGISTER = ("RegisterDomain", "RegisterActivityType", "RegisterWorkflowType")
 """Calls that always succeed, as if they had been made only once."""
@@ -58,9 +69,7 @@ _REGISTER = ("RegisterDomain", "RegisterActivityType", "RegisterWorkflowType")
 _ON_TYPES = re.compile("(Describe|List|Deprecate|Undeprecate)(Domain|WorkflowType|ActivityType)s?")
 """Calls that are answered from what the decider has registered."""
 
-
-class _ReplayIsOver(BaseException):
-    """There is no further decision task. It leaves the decider, even if that is an endless loop."""
+_ANSWER = "RespondDecisionTaskCompleted"
 
 
 def replay_loop(
@@ -70,16 +79,18 @@ def replay_loop(
     tolerance: Tolerance | None = None,
     *,
     same_list: bool = False,
+    freeze: bool = False,
 ) -> bool:
     """Replay a history with a decider that polls by itself.
 
     Args:
-        code: the decider: called with an SWF client if it needs one; or a class or function
-            that makes one. It may be a coroutine function.
+        code: the decider, as `Runner.loop` takes it.
         events: the history.
         execution: its IDs, if they are known.
         tolerance: the differences that do not matter.
         same_list: whether the decider gets tasks only from the list that they waited on.
+        freeze: whether the decider sees the time of each recorded decision in `time` and
+            `datetime`, by freezegun.
 
     Returns:
         Whether the decider asked for a decision task; if not, it is not the decider.
@@ -88,88 +99,63 @@ def replay_loop(
         NonDeterminismError: it makes other decisions than the history records.
         HistoryError: the events are not a history, or the decider makes a call that the history
             does not answer.
+        ImportError: greenlet is missing, or freezegun is and `freeze` is set.
     """
     __tracebackhide__ = True
-    from flowy_sim._clients.mock_swf import mocked_by
-
     replay = _Replay(events, execution, tolerance or Tolerance(), same_list)
-    answered, asleep = mocked_by(_responder(replay)), virtual_sleep(_NoSleep())
-    with no_running_event_loop(), answered, asleep, suppress(_ReplayIsOver):
-        _run(code, _ReplayClient(replay), replay)
+    simulation = _ReplaySimulation(replay)
+    runner = Runner(simulation, freeze=freeze)
+    runner.turn_loop.clock_seen = _RecordedClock(replay, simulation)
+    runner.loop(code)
+    try:
+        _present(replay, runner)
+    finally:
+        runner.scheduler.worker_pools.discard_loops()
     replay.check()
     return replay.presented > 0
 
 
-def _run(code: Any, client: _ReplayClient, replay: _Replay) -> None:
-    """Run the code until it has got all decision tasks, or forever; a class is instantiated."""
-    if isinstance(code, type):
-        code = _called(code, client)
-    while replay.goes_on:
-        result = _called(code, client)
-        if inspect.iscoroutine(result):
-            result = _awaited(result)
-        if callable(result) and not replay.presented:
-            code = result  # It was a function that makes the code.
-        else:
-            replay.returned()
-
-
-def _called(code: Any, client: _ReplayClient) -> Any:
-    if not takes_client(code):
-        return code()
-    return code(AsyncClient(client) if is_async(code) else client)
-
-
-def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        abandon([loop])
-
-
-class _NoSleep:
-    """The code that is replayed: its sleeps take no real time."""
-
-    can_be_suspended = False
-    virtual_sleep = True
-
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
-        self._now = 0
-
-    def sleeps(self) -> bool:
-        """Return whether the code that runs is replayed."""
-        return threading.get_ident() == self._thread
-
-    def now(self) -> int:
-        """Return the time in milliseconds."""
-        return self._now
-
-    def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
-        """Let the time pass."""
-        self._now += round(seconds * 1000)
-
-    def adopt_thread(self, thread: threading.Thread) -> None:
-        """Do nothing: other threads really sleep."""
-
-    def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
-        """Refuse to be suspended: nothing else would go on."""
-        raise NotImplementedError
-
-    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
-        """Let the time pass until the next timer of an event loop."""
-        if seconds == inf:
-            raise _ReplayIsOver
-        self.sleep(seconds)
-
-    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let functions run in this thread that would run in another."""
-        run_in_strands(loop)
+def _present(replay: _Replay, runner: Runner) -> None:
+    """Give the decider one decision task after the other, until it makes another decision."""
+    turn_loop, client = runner.turn_loop, runner.scheduler.client
+    client.register_workflow_type(domain=DOMAIN, **_TYPE)
+    with turn_loop.active():
+        for number, task in enumerate(replay.tasks):
+            replay.offer(task, turn_loop.follow_clock)
+            started = client.start_workflow_execution(
+                domain=DOMAIN,
+                workflowId=f"decision task {number}",
+                workflowType=_TYPE,
+                taskList={"name": replay.list_of(task)},
+                childPolicy="TERMINATE",
+                executionStartToCloseTimeout=str(_YEAR),
+                taskStartToCloseTimeout="NONE",
+            )
+            opened = runner.simulation.engine().executions[started["runId"]]
+            while opened.is_open and replay.goes_on():
+                instant = turn_loop.next_instant()
+                is_last = instant is None or instant >= opened.started_at + 1000 * _YEAR
+                if not turn_loop.take_turn() and (is_last or not turn_loop.skip_time()):
+                    break
+            if opened.is_open:
+                replay.give_up(task)
+            if replay.is_decided:
+                return
 
 
 class _Replay:
-    """The answers to a decider that is replayed, and the comparison of its decisions."""
+    """The answers to a decider that is replayed, and the comparison of its decisions.
+
+    Args:
+        events: the history.
+        execution: its IDs, if they are known.
+        tolerance: the differences that do not matter.
+        same_list: whether the decider gets tasks only from the list that they waited on.
+
+    Attributes:
+        tasks: the decision tasks of the history.
+        presented: the number of them that the decider got.
+    """
 
     def __init__(
         self,
@@ -182,63 +168,116 @@ class _Replay:
         self._execution = execution
         self._tolerance = tolerance
         self._same_list = same_list
-        self._tasks = list(recorded_tasks(self._events))
         self._types = Simulation()
-        self._next = 0
-        self._current: RecordedTask | None = None
-        self._idle = 0
+        self.tasks = list(recorded_tasks(self._events))
+        self.presented = 0
+        self._lists: set[str] = set()
+        self._steps = 0
+        self._follow_clock: Callable[[], None] = _do_nothing
+        self._task: RecordedTask | None = None
+        self._token = ""
         self._refused: HistoryError | None = None
         self._difference: NonDeterminismError | None = None
+        self._began: tuple[datetime | None, datetime] = (
+            self._events[0]["eventTimestamp"],
+            datetime.fromisoformat(DEFAULT_START),
+        )
+
+    def offer(self, task: RecordedTask, follow_clock: Callable[[], None]) -> None:
+        """Let the decider get a task next.
+
+        Args:
+            task: the task.
+            follow_clock: lets the decider see the time when it has got it.
+        """
+        self._task = task
+        self._follow_clock = follow_clock
+        self._steps = 0
+
+    def list_of(self, task: RecordedTask) -> str:
+        """Return the name of the list on which the decider finds a task."""
+        return task.task_list if self._same_list else _ANY_LIST
 
     @property
-    def presented(self) -> int:
-        """The number of decision tasks that the decider got."""
-        return self._next
+    def is_decided(self) -> bool:
+        """Whether the outcome is known already."""
+        return self._refused is not None or self._difference is not None
 
-    @property
     def goes_on(self) -> bool:
-        """Whether there is a decision task to present."""
-        return self._next < len(self._tasks) and self._difference is None
+        """Return whether to let the decider go on, which counts as one step."""
+        self._steps += 1
+        if self._steps > (_MOST_BUSY if self._token else _MOST_IDLE):
+            return False
+        return not self.is_decided
 
-    def returned(self) -> None:
-        """Note that the decider has returned."""
-        self._unanswered()
-        self._no_progress()
+    def give_up(self, task: RecordedTask) -> None:
+        """Note that the decider does not answer a task, or does not ask for it."""
+        if self.is_decided:
+            return
+        if self._token:
+            self._differ(task, task.completed_id, None, None)
+        elif self.list_of(task) in self._lists:
+            self._differ(task, task.completed_id, None, None, never_polled=True)
 
     def check(self) -> None:
         """Raise what went wrong, even if the decider has caught it."""
         __tracebackhide__ = True
-        self._unanswered()
         found = self._refused or self._difference
         if found is not None:
             raise found.with_traceback(None)
 
-    def answer(self, operation: str, members: Reply) -> Reply:
-        """Answer a call."""
-        match operation:
-            case "PollForDecisionTask" if "nextPageToken" in members:
-                return self._page(members)
-            case "PollForDecisionTask":
-                return self._poll(members)
-            case "PollForActivityTask":
-                self._no_progress()
-                return {"startedEventId": 0}
-            case "RespondDecisionTaskCompleted" if self._holds(members["taskToken"]):
-                self._compare(members.get("decisions") or [])
+    def present(self, simulated: datetime) -> datetime:
+        """Return the time that the decider sees, given that of the simulation."""
+        recorded, began = self._began
+        return simulated if recorded is None else recorded + (simulated - began)
+
+    # Calls of the decider
+
+    def answer(self, operation: str, members: Reply) -> Reply | None:
+        """Answer a call from the history; return None if the simulation answers it."""
+        if is_poll(operation, members) or operation == _ANSWER:
+            return None
+        if operation == DECISION_POLL:
+            return self._page(members)
+        if operation == "GetWorkflowExecutionHistory" and self._task is not None:
+            reply = self._events_page(members, 1, self._task.started_id)
+            return {name: reply[name] for name in reply if name in ("events", "nextPageToken")}
+        if operation in _REGISTER or _ON_TYPES.fullmatch(operation):
+            with suppress(Fault):
+                return self._call_on_types(operation, members)
+            if operation in _REGISTER:
                 return {}
-            case "GetWorkflowExecutionHistory" if self._current is not None:
-                reply = self._events_page(members, 1, self._current.started_id)
-                return {name: reply[name] for name in reply if name in ("events", "nextPageToken")}
-            case operation if operation in _REGISTER or _ON_TYPES.fullmatch(operation):
-                with suppress(Fault):
-                    return self._call_on_types(operation, members)
-                if operation in _REGISTER:
-                    return {}
         self._refused = self._refused or HistoryError(
             f"the decider calls {operation}, which a history does not answer; make the call "
             "outside of the decider, or pass what it returns to the decider"
         )
         raise self._refused
+
+    def sent(self, operation: str, members: Reply) -> Reply:
+        """Return what is sent to the simulation in place of a call; compare what it decides."""
+        if operation == DECISION_POLL:
+            name = members["taskList"]["name"] if self._same_list else _ANY_LIST
+            return {"domain": DOMAIN, "taskList": {"name": name}}
+        if operation != _ANSWER:
+            return {**members, "domain": DOMAIN}
+        token = members["taskToken"]
+        if token == self._token:
+            self._compare(members.get("decisions") or [])
+        return {"taskToken": token, "decisions": [_COMPLETE]}
+
+    def received(self, operation: str, members: Reply, reply: Reply, simulated: datetime) -> Reply:
+        """Return what the decider gets in place of a reply of the simulation."""
+        task = self._task
+        if operation != DECISION_POLL or not reply.get("taskToken") or task is None:
+            return reply
+        self._token = reply["taskToken"]
+        self._steps = 0
+        self.presented += 1
+        self._lists.add(self.list_of(task))
+        started = self._events[task.started_id - 1]["eventTimestamp"]
+        self._began = started, simulated
+        self._follow_clock()
+        return self._page(members)
 
     def _call_on_types(self, operation: str, members: Reply) -> Reply:
         """Carry out a call on domains and types in a simulation that holds nothing else.
@@ -252,40 +291,15 @@ class _Replay:
                 self._types.call("RegisterDomain", domain)
         return self._types.call(operation, members)
 
-    def _holds(self, token: str) -> bool:
-        return self._current is not None and token == self._token(self._current)
-
-    @staticmethod
-    def _token(task: RecordedTask) -> str:
-        return f"replayed decision task {task.started_id}"
-
-    def _no_progress(self) -> None:
-        """Leave a decider that does something else forever."""
-        self._idle += 1
-        if self._idle > _MOST_IDLE:
-            raise _ReplayIsOver
-
-    def _poll(self, members: Reply) -> Reply:
-        self._unanswered()
-        if not self.goes_on or self._refused is not None:
-            raise _ReplayIsOver
-        task = self._tasks[self._next]
-        if self._same_list and members["taskList"]["name"] != task.task_list:
-            self._no_progress()
-            return {"previousStartedEventId": 0, "startedEventId": 0}
-        self._idle = 0
-        self._next += 1
-        self._current = task
-        return self._page(members)
-
     def _page(self, members: Reply) -> Reply:
-        task = self._current
+        """Return a page of the decision task that the decider holds."""
+        task = self._task
         if task is None:
-            raise _ReplayIsOver
+            return {"previousStartedEventId": 0, "startedEventId": 0}
         first = task.previous_id if members.get("startAtPreviousStartedEvent") else 1
         named = attributes_of(self._events[0])["workflowType"]
         return {
-            "taskToken": self._token(task),
+            "taskToken": self._token,
             "startedEventId": task.started_id,
             "previousStartedEventId": task.previous_id,
             "workflowExecution": {
@@ -311,15 +325,10 @@ class _Replay:
 
     # Comparing
 
-    def _unanswered(self) -> None:
-        """Note a difference if the decider has left its decision task."""
-        if self._current is not None and self._refused is None:
-            self._differ(self._current, self._current.completed_id, None, None)
-
     def _compare(self, decisions: Sequence[Reply]) -> None:
-        task = self._current
+        task = self._task
         assert task is not None
-        self._current = None
+        self._token = ""
         got = [sent_decision(decision) for decision in decisions]
         ignore = self._tolerance.ignore
         rest = list(got)
@@ -342,11 +351,13 @@ class _Replay:
         here: Decided | None,
         got: Sequence[Decided] = (),
         position: int = 0,
+        *,
+        never_polled: bool = False,
     ) -> None:
-        self._current = None
         reason, why = cause_of(there, here, self._tolerance.ignore)
         if there is None and here is None:
-            reason, why = Reason.REMOVED, "the decider did not answer this decision task"
+            verb = "ask for" if never_polled else "answer"
+            reason, why = Reason.REMOVED, f"the decider did not {verb} this decision task"
         self._difference = NonDeterminismError(
             Difference(
                 event_id,
@@ -360,7 +371,94 @@ class _Replay:
                 side_by_side(task, got),
             )
         )
-        raise _ReplayIsOver
+
+
+class _RecordedClock:
+    """The clock that the decider sees: it shows the time at which a decision was made.
+
+    It goes on with the time of the simulation, in which the decider sleeps.
+
+    Args:
+        replay: what is replayed.
+        simulation: the simulation.
+    """
+
+    def __init__(self, replay: _Replay, simulation: Simulation) -> None:
+        self._replay = replay
+        self._simulation = simulation
+
+    @property
+    def now(self) -> datetime:
+        """The present instant."""
+        return self._replay.present(self._simulation.clock.now)
+
+    @property
+    def milliseconds(self) -> int:
+        """The present instant in milliseconds since 1970."""
+        return round(self.now.timestamp() * 1000)
+
+
+class _ReplaySimulation(Simulation):
+    """The simulation that the decider calls; it gets its answers from a history."""
+
+    def __init__(self, replay: _Replay) -> None:
+        super().__init__(latency=Latency.ZERO)
+        self.threads = _ReplayThreads(replay, self)
+
+
+class _ReplayThreads(Threads):
+    """The threads of a decider that is replayed."""
+
+    def __init__(self, replay: _Replay, simulation: Simulation) -> None:
+        super().__init__(simulation.host, simulation.threads.lock)
+        self._replay = replay
+        self._region = simulation.region
+
+    def call(
+        self,
+        operation: str,
+        request: Reply,
+        region: str,
+        poll_seconds: float,
+        exact: bool = False,
+    ) -> Reply:
+        """Carry out a call of the decider, or of the runner, whose polls do not wait."""
+        if poll_seconds == 0:
+            return super().call(operation, request, region, poll_seconds, exact)
+        sent = self._sent(operation, request)
+        if isinstance(sent, _Answer):
+            return sent
+        reply = super().call(operation, sent, self._region, poll_seconds, exact)
+        return self._received(operation, request, reply)
+
+    async def call_in_event_loop(
+        self,
+        operation: str,
+        request: Reply,
+        region: str,
+        poll_seconds: float,
+        exact: bool = False,
+    ) -> Reply:
+        """Carry out a call of a coroutine of the decider."""
+        sent = self._sent(operation, request)
+        if isinstance(sent, _Answer):
+            return sent
+        reply = await super().call_in_event_loop(operation, sent, self._region, poll_seconds, exact)
+        return self._received(operation, request, reply)
+
+    def _sent(self, operation: str, request: Reply) -> Reply:
+        """Return what to send to the simulation, or the answer from the history."""
+        with self.lock:
+            answer = self._replay.answer(operation, request)
+            return self._replay.sent(operation, request) if answer is None else _Answer(answer)
+
+    def _received(self, operation: str, request: Reply, reply: Reply) -> Reply:
+        with self.lock:
+            return self._replay.received(operation, request, reply, self.host.clock.now)
+
+
+class _Answer(dict[str, Any]):
+    """The answer to a call, which the history gives."""
 
 
 def _timed(event: Mapping[str, Any]) -> Event:
@@ -370,34 +468,10 @@ def _timed(event: Mapping[str, Any]) -> Event:
         when = datetime.fromisoformat(when)
     elif isinstance(when, int | float):
         when = datetime.fromtimestamp(when, UTC)
+    if when is not None and when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
     return {**event, "eventTimestamp": when}
 
 
-class _ReplayClient(Client):
-    """The client that a replayed decider is called with."""
-
-    def __init__(self, replay: _Replay) -> None:
-        super().__init__(Simulation(), "us-east-1", 0)
-        self._replay = replay
-
-    def _call(self, operation: str, arguments: Reply) -> Reply:
-        reply = self._replay.answer(operation, request(operation, arguments))
-        return {**reply, "ResponseMetadata": metadata("replayed")}
-
-    async def call_in_event_loop(self, operation: str, arguments: Reply) -> Reply:
-        """Answer a call of a coroutine."""
-        return self._call(operation, arguments)
-
-
-def _responder(replay: _Replay) -> Any:
-    """Return what answers the boto3 clients that a replayed decider makes by itself."""
-    from flowy_sim._clients.boto3 import Responder
-
-    class ReplayResponder(Responder):
-        def _call(self, client: Any, operation: str, members: Reply) -> Reply:
-            return replay.answer(operation, members)
-
-        async def _call_in_event_loop(self, client: Any, operation: str, members: Reply) -> Reply:
-            return replay.answer(operation, members)
-
-    return ReplayResponder(Simulation(), wire=False, poll_seconds=0)
+def _do_nothing() -> None:
+    """Leave the time that the decider sees as it is."""

@@ -1,21 +1,24 @@
 """Poll loops: code that polls with its own loop, suspended wherever it polls or sleeps.
 
 Each loop runs in a greenlet, so that it keeps its place and its variables while other workers take
-their turns. It goes on when its list has a task. Two rules let a loop take tasks that wait on
-another list than the one that it is polling:
+their turns. It goes on when its list has a task. Three rules let a loop take tasks that wait on
+another list than the one that it is polling, or poll ahead:
 
 -   If a task waits on a list that the loop has polled before, its poll is answered, empty, once
     after each change in the simulation. The loop will come to the other list.
 -   If a task waits on a list that no worker has polled yet, and nothing else can be done, its poll
     is answered, empty, once. The loop may be about to poll that list for the first time.
+-   If a loop polls while it holds a task, and nothing else can be done, its poll is answered,
+    empty, once. The loop may poll ahead, and be about to answer that task.
 
-The same rules say when a loop that has returned is called again.
+The first two rules say when a loop that has returned is called again.
 
 A loop that is killed is never resumed: if its ``finally`` blocks ran, they could make calls that
 a dead process does not make. See `flowy_sim.testing._killed_loops`.
 
 In an event loop, coroutines poll at the same time: each waits at its own `Pause`. The event loop
-gives way where it has nothing to do.
+gives way where it has nothing to do, and also if it goes round many times without a call: a
+coroutine may wait, by ``asyncio.sleep(0)``, for something that others have to do.
 """
 
 from __future__ import annotations
@@ -31,28 +34,39 @@ from typing import TYPE_CHECKING, Any
 
 from flowy._client import SwfClient
 from flowy.errors import ConfigurationError
+from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._coroutines import (
     AsyncClient,
     await_in_strand,
     is_async,
     no_running_event_loop,
+    place_of_spinning,
     run_in_event_loop,
     run_in_strands,
     runs_in_strand,
+    seconds_until_timer,
     sleep_in_event_loop,
 )
 from flowy_sim.testing._killed_loops import abandon, discard, keep, release
 from flowy_sim.testing._watchdog import BLOCKED_SECONDS
-from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList
 
 if TYPE_CHECKING:
     from greenlet import greenlet
 
+    from flowy_sim.testing._loop_threads import LoopThread
+    from flowy_sim.testing._worker_client import WorkerClient
+
 PollingCode = Callable[..., object]
 """Code that polls with an SWF client and works on the tasks, once or in a loop."""
 
 _END = "end of the turn"
+
+_MOST_SPINS = 20_000
+"""How often an event loop goes round without a call until it waits for something to change."""
+
+_SPINS = 1_000
+"""The same, after each change, as long as it makes no call. After so many, others get a turn."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
@@ -90,6 +104,9 @@ class LoopWorker:
     Attributes:
         answers: what the loop has received: each reply and error, each sleep. Two loops that have
             received the same are in the same state.
+        threads: the threads that it has started and that have not ended.
+        last_call: the operation that it has called last.
+        spins_in: the place where a coroutine goes round and round; empty if none does.
     """
 
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
@@ -106,10 +123,28 @@ class LoopWorker:
         self._is_new = True
         self._released: dict[tuple[PolledList, PolledList | None], object] = {}
         self._stranger: Pause | None = None
+        self._held: dict[str, None] = {}
         self._gone_on = 0
+        self._spins = 0
+        self._most_spins = _MOST_SPINS
+        self._spun_at: object = None
+        self.last_call = ""
+        self.spins_in = ""
         self._failure: BaseException | None = None
         self._digest = 0
         self.answers: list[object] = []
+        self.threads: list[LoopThread] = []
+        self._started = 0
+
+    @property
+    def process(self) -> LoopWorker:
+        """The loop to whose process this code belongs: this one."""
+        return self
+
+    def next_thread(self) -> int:
+        """Return the number of the next thread."""
+        self._started += 1
+        return self._started
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
@@ -133,6 +168,16 @@ class LoopWorker:
                     self._stranger = pause
                     return True
         return False
+
+    def is_ready_to_answer(self) -> bool:
+        """Return whether the code polls while it holds a task, and may answer that one next."""
+        held = [token for token in self._held if self._client.is_unanswered(token)]
+        polling = [pause for pause in self._pauses if pause.polled is not None]
+        if not held or not polling:
+            return False
+        self._held.clear()
+        self._stranger = polling[0]
+        return True
 
     def run_once(self) -> bool:
         """Let the code go on until it has worked on a task; return whether it got one.
@@ -163,6 +208,7 @@ class LoopWorker:
             self._client.watchdog.leave()
             self._client.loop = None
             self._stranger = None
+            self._held.update((task["taskToken"], None) for task in self._client.received)
         if outcome is not _END:
             self._end()
         if self._failure is not None:
@@ -173,6 +219,8 @@ class LoopWorker:
 
     def discard(self) -> None:
         """Never let the code go on."""
+        for thread in list(self.threads):
+            thread.discard()
         if self._client.loop is self:
             return  # It has killed itself, and is discarded when it has left its greenlet.
         abandoned, self._greenlet = self._greenlet, None
@@ -191,7 +239,8 @@ class LoopWorker:
             self._digest = hash((self._digest, repr(_without_ids(each))))
         self.answers.clear()
         polled = tuple(pause.polled for pause in self._pauses)
-        return hash((self._digest, self._is_new, polled, self._wakes_at))
+        threads = tuple(thread.state() for thread in self.threads)
+        return hash((self._digest, self._is_new, polled, self._wakes_at, threads))
 
     # Called by the code, in its greenlet
 
@@ -240,10 +289,51 @@ class LoopWorker:
 
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Wait for something to happen in the event loop of the code."""
-        if self._answer_poll() or seconds == 0:
+        if self._answer_poll():
             return
+        if seconds == 0:
+            self._go_round(wait)
+            return
+        self._note_progress()
         is_woken = self._sleep(seconds, lambda: wait(0), self._answer_poll)
         self.answers.append((seconds, is_woken))
+
+    def _go_round(self, wait: Callable[[float | None], bool]) -> None:
+        """Note that the event loop has something to do, and let others do something, too."""
+        changes = self._client.changes(), len(self.answers)
+        if changes != self._spun_at:
+            self._spun_at, self._spins = changes, 0
+        self._spins += 1
+        if self._spins % _SPINS == 0:
+            is_over = self._spins >= self._most_spins
+            if is_over:
+                self._most_spins = _SPINS
+                self.spins_in = place_of_spinning()
+            seconds = seconds_until_timer() if is_over else inf
+            before = self._client.changes()
+            self._sleep(
+                seconds,
+                lambda: not is_over or wait(0) or self._client.changes() != before,
+                self._answer_poll,
+            )
+
+    def note_call(self, operation: str) -> None:
+        """Note that the code makes a call."""
+        self.last_call = operation
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        self._most_spins, self.spins_in = _MOST_SPINS, ""
+
+    def advice(self) -> str:
+        """Return what to do about a coroutine that goes round and round; may be empty."""
+        if not self.spins_in:
+            return ""
+        last = f"since its call of {self.last_call}" if self.last_call else "without any call"
+        return (
+            f"goes round and round in {self.spins_in} {last}; no time passes in asyncio.sleep(0), "
+            "so sleep for some seconds, or await what has to happen"
+        )
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note that an event loop runs in the code."""
@@ -251,6 +341,12 @@ class LoopWorker:
         if loop not in self._event_loops:
             self._event_loops.append(loop)
             run_in_strands(loop)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that a call of the code fails: if a fault has struck a poll, it may poll again."""
+        self.answers.append(type(error).__name__)
+        if is_injected(error):
+            self._gone_on += 1
 
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""
@@ -272,7 +368,7 @@ class LoopWorker:
 
     def _run(self) -> None:
         with_client = takes_client(self._code)
-        client = AsyncClient(self._client) if is_async(self._code) else self._own_client
+        client = AsyncClient(self._own_client) if is_async(self._code) else self._own_client
         made: Any = self._code(client) if with_client else self._code()
         if inspect.iscoroutine(made):
             run_in_event_loop(made)
@@ -319,10 +415,11 @@ class LoopWorker:
         if self._greenlet is not None:
             release(self._greenlet)
         self._greenlet = self._wakes_at = self._woken = None
+        self._held.clear()
         abandon([loop for loop in self._event_loops if not loop.is_closed()])
         self._event_loops = []
         self._pauses = [Pause(None)]
-        if not self._keeps_state:
+        if not self._keeps_state and not self.threads:
             self.answers.clear()
             self._digest = 0
 

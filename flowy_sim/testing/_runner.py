@@ -25,10 +25,9 @@ from flowy_sim.testing._loops import PollingCode, takes_client
 from flowy_sim.testing._registry import Sources, activities_in, workflows_in
 from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler
-from flowy_sim.testing._starter import Starter, checked_starts
+from flowy_sim.testing._starter import Starter, WorkerSetup, checked_starts, number_of_workers
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._worker_setup import WorkerSetup, number_of_workers
 
 DOMAIN = "simulated"
 """The domain in which workflows run by default."""

@@ -45,11 +45,13 @@ class TestedCode(NamedTuple):
     Attributes:
         module, name: where it is imported from.
         is_workflow: whether it is a flowy workflow, and not code that polls by itself.
+        freeze: whether the code sees the simulated time.
     """
 
     module: str
     name: str
     is_workflow: bool
+    freeze: bool = False
 
 
 def write_test(history: LoadedHistory, target: TestedCode, path: Path) -> str:
@@ -127,6 +129,7 @@ class _TestWriter:
         words = re.sub(r"\W+", "_", self._workflow_id or self._started["workflowType"]["name"])
         status = str(self._last.close_status)
         options = [f"workflows=[{self._target.name}]"] if self._target.is_workflow else []
+        options += ["freeze=True"] if self._target.freeze else []
         options += ["times_out=True"] if status == "TIMED_OUT" else []
         if options:
             yield f"@pytest.mark.swf({', '.join(options)})"

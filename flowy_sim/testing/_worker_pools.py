@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 import threading
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
+from flowy._client import Execution
+from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
+from flowy._decisions import Decision
 from flowy._workers.registration import register
 from flowy.errors import ConfigurationError
+from flowy.payloads import PLAIN, Payloads
 from flowy.workers import ActivityWorker, WorkflowWorker
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
@@ -26,7 +31,6 @@ from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
 from flowy_sim.faults._fault import DeployedCode
 from flowy_sim.testing._coroutines import is_async
-from flowy_sim.testing._histories import ReplayingDeciders
 from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
 from flowy_sim.testing._loops import PollingCode
 from flowy_sim.testing._registry import Registry, proxies, task_lists
@@ -35,6 +39,13 @@ from flowy_sim.testing._worker_pool import PolledList, PollingWorker, WorkerPool
 
 ASYNC_LOOPS = "asyncio loops"
 """The name of the worker that runs all loops that are coroutines."""
+
+SHORT = 100
+"""The number of events below which an execution is replayed for each decision."""
+
+
+GROWTH = 3
+"""The factor by which a longer execution has to grow before it is replayed again."""
 
 _LONGEST_WAIT = 32
 """Seconds that workers wait at most between two tries."""
@@ -171,6 +182,8 @@ class WorkerPools:
         for pool in (*self.pools, *self._stopped):
             if isinstance(pool, LoopPool):
                 pool.discard()
+        self._client.end_threads()
+        self._simulation.threads.release()
 
     @contextmanager
     def loop_environment(self) -> Iterator[None]:
@@ -183,18 +196,30 @@ class WorkerPools:
         client, threads = self._client, self._simulation.threads
         runner = threading.current_thread()
         sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
-        with mock_swf(self._simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
+        with (
+            mock_swf(self._simulation),
+            sleeps,
+            virtual_sleep(client),
+            client.watchdog.watching(),
+            client.used(),
+        ):
             yield
 
     @property
     def pools(self) -> list[WorkerPool]:
         """All worker pools."""
-        return [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
+        pools = [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
+        threads = [each for pool in pools if isinstance(pool, LoopPool) for each in pool.threads]
+        return [*pools, *threads]
 
     @property
     def has_loops(self) -> bool:
         """Whether code that polls with its own loop is among the workers."""
         return bool(self._loop_pools)
+
+    def advice(self) -> str:
+        """Return what to do about loops that make no call; may be empty."""
+        return "\n".join(advice for pool in self._loop_pools if (advice := pool.advice()))
 
     @property
     def can_call(self) -> frozenset[str]:
@@ -293,6 +318,16 @@ class WorkerPools:
             *flowys,
         ]
 
+    def newer_implementation(self, key: NameAndVersion) -> type[Workflow] | None:
+        """Return the class of the newer code for a type, also after going back; None if none."""
+        return self._newer.workflows.get(key)
+
+    def deploy_newer_again(self) -> None:
+        """Deploy the newer code after all, after going back."""
+        self._replace_code(self._newer)
+        self._newer = DeployedCode()
+        self.restart()
+
     def deploy(self, code: DeployedCode) -> None:
         """Let new workers run other code.
 
@@ -372,3 +407,39 @@ class WorkerPools:
 
 def _ignore(code: object) -> None:
     """Ignore what code there is."""
+
+
+class ReplayingDeciders(SuspendedExecutions):
+    """Executions that are replayed from time to time, and kept suspended in between.
+
+    Only replaying finds code that is not deterministic. Replaying for each decision takes
+    quadratic time, so a long execution is replayed when it has grown by the factor `GROWTH`. All
+    these replays together cost less than one of the complete history.
+
+    Without greenlet, nothing can be suspended, and everything is replayed for each decision.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._replayed: dict[str, int] = {}
+
+    def decide(
+        self,
+        workflow: type[Workflow],
+        execution: Execution,
+        previous_started_event_id: int,
+        news: Iterable[Mapping[str, Any]],
+        history: Callable[[], Iterable[Mapping[str, Any]]],
+        payloads: Payloads = PLAIN,
+    ) -> list[Decision]:
+        """Decide what an execution does next; see `SuspendedExecutions.decide`."""
+        news = list(news)
+        length: int = news[-1]["eventId"] if news else 0
+        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+            return decide(workflow, history(), payloads, execution)
+        if length >= GROWTH * self._replayed.get(execution.run_id, 0):
+            self.forget(execution)
+            self._replayed[execution.run_id] = length
+        return super().decide(
+            workflow, execution, previous_started_event_id, news, history, payloads
+        )

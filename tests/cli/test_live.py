@@ -8,9 +8,8 @@ import pytest
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
-from flowy_sim._cli import live, worker_threads
-from flowy_sim._cli.live import service_at
-from flowy_sim._cli.worker_threads import WorkerThread, WorkerThreads
+from flowy_sim._cli import live
+from flowy_sim._cli.live import WorkerThread, WorkerThreads, service_at
 from flowy_sim._simulation.clock import RealClock
 
 URL = "http://127.0.0.1:5055"
@@ -40,7 +39,7 @@ def test_the_same_run_goes_to_a_service_at_a_url_and_registers_the_domain(invoke
 
 def test_the_same_run_goes_to_amazon_swf(invoke, monkeypatch):
     monkeypatch.setattr(live, "AMAZON_UPDATE_SECONDS", 0.01)
-    monkeypatch.setattr(worker_threads, "_PAUSE", 0.01)
+    monkeypatch.setattr(live, "_PAUSE", 0.01)
     # What an empty poll waits for there: a second.
     monkeypatch.setattr("moto.swf.models.sleep", lambda seconds: threading.Event().wait(0.01))
     with mock_aws():
@@ -199,7 +198,7 @@ def test_tasks_in_progress_are_waited_for_with_a_message(give_up_polls, monkeypa
         said.append(text)
         client.work_over.set()
 
-    monkeypatch.setattr(worker_threads.click, "echo", echo)
+    monkeypatch.setattr(live.click, "echo", echo)
 
     with WorkerThreads([member], give_up_polls):
         client.called.wait()
@@ -216,7 +215,7 @@ def test_ctrl_c_ends_the_wait_for_workers(monkeypatch):
     def echo(text, err):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(worker_threads.click, "echo", echo)
+    monkeypatch.setattr(live.click, "echo", echo)
 
     with WorkerThreads([member], give_up_polls=False):
         client.called.wait()

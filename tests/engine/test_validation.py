@@ -12,8 +12,7 @@ from flowy_sim._engine.faults import (
     ValidationException,
 )
 from flowy_sim._engine.model import enum, operation_names
-from flowy_sim._engine.validation import checked
-from flowy_sim._engine.validation.constraints import ENUM_ORDERS
+from flowy_sim._engine.validation import ENUM_ORDERS, checked
 
 EXECUTION = {"workflowId": "w", "runId": "r"}
 TYPE = {"name": "n", "version": "1"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dates
 import functools
 import glob
+import heapq
+import itertools
 import locale
 import os
 import random
@@ -12,6 +14,7 @@ import secrets
 import socket
 import time
 import uuid
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from datetime import date, datetime
 from os import environ
@@ -19,7 +22,7 @@ from pathlib import Path
 from random import choice, randint
 from time import monotonic as tick
 from time import time as now
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4, uuid5
 
 import pytest
@@ -229,11 +232,87 @@ class Forbidden:
     def in_the_constructor_of_a_class(self) -> Any:
         return "uuid4()", "self.uuid()", Numbered()
 
+    def a_list_of_the_module(self) -> Any:
+        SEEN.append("lamp")
+        return "changing SEEN, which all executions share,", "an attribute of self"
+
+    def an_item_of_the_module(self) -> Any:
+        COUNTS["lamp"] = 1 + COUNTS["lamp"]
+        return "changing COUNTS, which all executions share,", "an attribute of self"
+
+    def an_item_of_an_item(self) -> Any:
+        BY_NAME["lamp"].append(1)
+        return "changing BY_NAME['lamp'], which all executions share,", "an attribute of self"
+
+    def a_count_of_the_module(self) -> Any:
+        COUNTS["lamp"] += 1
+        return "changing COUNTS, which all executions share,", "an attribute of self"
+
+    def an_item_that_is_deleted(self) -> Any:
+        del COUNTS["lamp"]
+        return "changing COUNTS, which all executions share,", "an attribute of self"
+
+    def a_queue_of_the_module(self) -> Any:
+        found = LAST.pop() if LAST else None
+        return "changing LAST, which all executions share,", "an attribute of self", found
+
+    def a_heap_of_the_module(self) -> Any:
+        heapq.heappush(SEEN, "lamp")
+        return "changing SEEN, which all executions share,", "an attribute of self"
+
+    def a_number_of_the_module(self) -> Any:
+        number = next(NUMBERS)
+        return "changing NUMBERS, which all executions share,", "an attribute of self", number
+
+    def an_exhausted_generator(self) -> Any:
+        rows = [row + 1 for row in ROWS]
+        return "changing ROWS, which all executions share,", "an attribute of self", rows
+
+    def a_list_of_a_class(self) -> Any:
+        Shared.items.append(1)
+        return "changing Shared.items, which all executions share,", "an attribute of self"
+
+    def a_number_of_a_class(self) -> Any:
+        Shared.count += 1
+        return "changing Shared.count, which all executions share,", "an attribute of self"
+
+    def a_variable_of_another_module(self) -> Any:
+        glob.last = "lamp"  # type: ignore[attr-defined]
+        return "changing glob.last, which all executions share,", "an attribute of self"
+
+    def a_change_in_a_helper(self) -> Any:
+        remember("lamp")
+        return "changing SEEN, which all executions share,", "an attribute of self"
+
+    def a_global_variable(self) -> Any:
+        global LATEST
+        LATEST = "lamp"
+        return "the global variable LATEST", "an argument"
+
     def in_a_text_at_the_margin(self) -> Any:
         """
         Some authors write this.
         """
         return "now()", "self.now()", now()
+
+
+SEEN: list[Any] = []
+COUNTS = Counter("lamp")
+BY_NAME: defaultdict[str, list[int]] = defaultdict(list)
+LAST: deque[str] = deque()
+NUMBERS = itertools.count()
+ROWS = (row for row in range(3))
+LATEST = ""
+TABLES: dict[str, list[str]] = {}
+
+
+class Shared:
+    items: ClassVar[list[int]] = []
+    count = 0
+
+
+def remember(name: str) -> None:
+    SEEN.extend([name])
 
 
 def helper() -> float:
@@ -372,6 +451,50 @@ def test_what_is_called_by_super_is_read() -> None:
     assert unrepeatable_calls(Orphan) == []
 
 
+def test_state_of_the_class_that_is_changed_is_found() -> None:
+    class Base(Workflow):
+        seen: ClassVar[list[str]] = []
+        names: ClassVar[set[str]] = set()
+        own: dict[str, str] = {}  # noqa: RUF012 - each object gets its own
+        shared: ClassVar[list[str]] = []
+
+        def __init__(self) -> None:
+            self.own = {}
+
+        def run(self) -> None:
+            self.seen.append("lamp")
+            type(self).names.add("lamp")
+            self.own["lamp"] = "mine"
+            self.shared += ["lamp"]
+            self.count()
+
+        @classmethod
+        def count(cls) -> None:
+            cls.total = 1
+
+    class Derived(Base):
+        def run(self) -> None:
+            self.own.clear()
+            self.names.discard("lamp")
+
+    assert [error.what for error in unrepeatable_calls(Base)] == [
+        f"changing {name}, which all executions share,"
+        for name in ("self.seen", "type(self).names", "self.shared", "cls.total")
+    ]
+    assert [error.what for error in unrepeatable_calls(Derived)] == [
+        "changing self.names, which all executions share,"
+    ]
+
+
+def test_the_error_about_shared_state_reads_as_a_sentence() -> None:
+    with pytest.raises(UnrepeatableError) as caught:
+        check(of(Forbidden.a_list_of_the_module))
+    assert str(caught.value).endswith(
+        ": changing SEEN, which all executions share, in the run of a workflow, which is replayed "
+        "for each decision; use an attribute of self instead"
+    )
+
+
 def test_a_run_behind_a_decorator_is_read() -> None:
     def noted(function: Any) -> Any:
         @functools.wraps(function)
@@ -454,6 +577,24 @@ class Innocent:
         known = sorted(known)
         return list(known)
 
+    def reads_what_is_shared(self, name: str) -> Any:
+        copied = [*SEEN, *TABLES]
+        copied.append(name)
+        return COUNTS[name], BY_NAME.get(name), copied, Shared.items.index(1), len(LAST)
+
+    def changes_what_is_its_own(self, seen: list[str]) -> Any:
+        parsed = [*seen]
+        parsed.append("lamp")
+        self.found: dict[str, int] = {}
+        self.found["lamp"] = 1
+        self.found.update(table=2)
+        table = dict(TABLES)
+        table["lamp"] = []
+        return [next(iter(NAMES)), table.setdefault("a", [])]
+
+    def keeps_what_it_has_parsed(self, text: str) -> Any:
+        return parsed(text)
+
     def reads_what_is_not_the_environment(self, environ: Any, order: Any) -> Any:
         return environ["PATH"], order.environ, os.path.join("a"), self.hash(), order.glob("*")
 
@@ -465,6 +606,15 @@ class Innocent:
 
 
 TABLE: dict[str, Any] = {"a": str}
+NAMES = ("lamp", "table")
+
+
+def parsed(text: str) -> list[str]:
+    if text not in TABLES:
+        TABLES[text] = text.split()
+    return TABLES[text]
+
+
 INNOCENT = [method for name, method in vars(Innocent).items() if not name.startswith("_")]
 
 

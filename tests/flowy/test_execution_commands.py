@@ -122,6 +122,12 @@ def test_executions_are_listed_for_people(client: Any, done: Execution) -> None:
     assert answered("list", "--status", "failed") == "No executions found in flowy.\n"
 
 
+def test_columns_of_a_list_are_aligned_below_ids_that_flowy_has_made(client: Any) -> None:
+    start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
+    start(client, DOMAIN, Chain, 1, 2)
+    assert len({line.index("2024") for line in answered("list").splitlines()[1:]}) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "found"),
     [

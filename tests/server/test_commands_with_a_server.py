@@ -88,3 +88,22 @@ def test_a_file_that_cannot_be_served_is_reported_in_one_sentence(tmp_path: Path
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "effect"),
+    [
+        ((), "their requests are refused unless you give --keys or --allow-remote."),
+        (("--allow-remote",), "all their requests are accepted."),
+        (
+            ("--allow-remote", "--control-token", "secret"),
+            "all their calls are accepted, and requests under /_flowy need the token.",
+        ),
+    ],
+)
+def test_a_server_for_other_machines_says_what_it_accepts_from_them(
+    options: tuple[str, ...], effect: str
+) -> None:
+    result = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0", *options, "true"])
+    assert result.exit_code == 0, result.output
+    assert result.stderr == f"Warning: other machines can reach this server; {effect}\n"

@@ -1,4 +1,4 @@
-"""The quick checks, compared with botocore's own: what they accept, botocore sends unchanged."""
+"""Arguments of the client in process, compared with botocore: what it checks and sends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowy_sim._clients.in_process import is_sent_as_it_is, request
+from flowy_sim._clients.in_process import request
 from flowy_sim._engine.model import input_shape, operation_names, service_model
+from flowy_sim._engine.validation import CheckedRequest, checked
 
-ANYTHING = st.sampled_from([None, "", "x", 0, -1, True, 1.5, [], {}, ("x",), b"x", "é\ud800"])
+ANYTHING = st.sampled_from(
+    [None, "", "x", 0, -1, True, 1.0, 1.5, [None], {}, ("x",), b"x", "é\ud800"]
+)
 INSTANTS = st.sampled_from(
     [
         0,
@@ -74,16 +77,27 @@ def test_arguments_are_checked_and_spelled_as_botocore_does(
     model = service_model().operation_model(operation)
     objections = ParamValidator().validate(arguments, model.input_shape).generate_report()
     if objections:
-        assert not is_sent_as_it_is(operation)(arguments)
         with pytest.raises(ParamValidationError) as raised:
             request(operation, arguments)
         assert str(raised.value) == f"Parameter validation failed:\n{objections}"
     else:
         sent = create_serializer("json").serialize_to_request(arguments, model)["body"]
-        assert request(operation, arguments) == json.loads(sent)
+        spelled = request(operation, arguments)
+        assert spelled == json.loads(sent)
+        if isinstance(spelled, CheckedRequest):
+            assert spelled == checked(operation, spelled)
 
 
-def test_arguments_that_need_no_spelling_are_not_copied() -> None:
+def test_arguments_that_need_no_spelling_are_not_checked_again() -> None:
     decision = {"decisionType": "CompleteWorkflowExecution"}
     arguments = {"taskToken": "x", "decisions": [decision]}
-    assert request("RespondDecisionTaskCompleted", arguments) is arguments
+    spelled = request("RespondDecisionTaskCompleted", arguments)
+    assert isinstance(spelled, CheckedRequest)
+    assert spelled == arguments
+
+
+def test_a_request_shares_nothing_that_can_change_with_the_arguments() -> None:
+    task_list = {"name": "orders"}
+    spelled = request("PollForActivityTask", {"domain": "shop", "taskList": task_list})
+    task_list["name"] = "others"
+    assert spelled["taskList"] == {"name": "orders"}

@@ -19,7 +19,11 @@ from flowy_sim.testing import Runner
 pytestmark = pytest.mark.slow
 
 BANKS = {"ours": 1, "theirs": 2}
-HIDDEN: dict[str, Any] = {"local": time.mktime, "process": os.getpid}
+HIDDEN: dict[str, Any] = {
+    "local": time.mktime,
+    "process": os.getpid,
+    "remember": BANKS.setdefault,
+}
 ENVIRONMENT = dict(os.environ)
 STARTED_IN = os.getcwd()
 
@@ -83,7 +87,7 @@ class ByFolder(Purchase):
 @purchase
 class ByModuleState(Purchase):
     def bank(self) -> str:
-        BANKS.setdefault("asked before", HIDDEN["process"]())
+        HIDDEN["remember"]("asked before", HIDDEN["process"]())
         return str(BANKS["asked before"])
 
 

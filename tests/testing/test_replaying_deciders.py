@@ -11,7 +11,7 @@ import flowy
 from flowy import ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import ReplayingDeciders
+from flowy_sim.testing._worker_pools import ReplayingDeciders
 
 replays = count()
 
@@ -21,7 +21,7 @@ def one_step(number: int) -> int:
     return number
 
 
-@workflow("staircase", 1, "stairs")
+@workflow("staircase", 1, "stairs", guard=False)
 class Staircase(Workflow):
     step = ActivityProxy(one_step)
 
@@ -32,7 +32,7 @@ class Staircase(Workflow):
         return steps
 
 
-@workflow("moody", 1, "stairs")
+@workflow("moody", 1, "stairs", guard=False)
 class Moody(Workflow):
     step = ActivityProxy(one_step)
 

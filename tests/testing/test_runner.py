@@ -234,7 +234,7 @@ def test_an_answer_that_the_service_refuses_is_an_error_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "flowy_sim.testing._histories.ReplayingDeciders.decide",
+        "flowy_sim.testing._worker_pools.ReplayingDeciders.decide",
         lambda *arguments: [start_timer("timer", -1)],
     )
     runner = Runner(Simulation())

@@ -12,7 +12,7 @@ import pytest
 import flowy
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation
-from flowy_sim._simulation.schedule import RandomChoice
+from flowy_sim._clients.simulation import RandomChoice
 from flowy_sim.testing import RecordedCall, Runner, Stubs, UnexpectedCallError
 from flowy_sim.testing._coverage import StubUsage
 from tests.support.bakery import Bread, Knead

@@ -81,7 +81,7 @@ def test_a_worker_that_never_answers_is_named() -> None:
 
 def test_a_decider_that_decides_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "flowy_sim.testing._histories.ReplayingDeciders.decide", lambda *arguments: []
+        "flowy_sim.testing._worker_pools.ReplayingDeciders.decide", lambda *arguments: []
     )
     message = stuck(Runner(Simulation()), Siesta)
     assert (
