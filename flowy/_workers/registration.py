@@ -58,9 +58,9 @@ def scan(*sources: str | ModuleType) -> ScanResult:
     for source in sources:
         for module in _modules(source):
             for named in vars(module).values():
-                value = activity_class(named)
+                value = named if isinstance(named, type) else activity_class(named)
                 declared = vars(value).get("flowy_type") if isinstance(value, type) else None
-                if isinstance(declared, Type):
+                if declared is not None and isinstance(declared, Type):
                     found[value] = declared
     ordered = sorted(found, key=lambda cls: (found[cls].name, found[cls].version))
     return ScanResult(
