@@ -228,7 +228,8 @@ def pages(rounds: int, sizes: list[int]) -> str:
 
 
 def _page(events: list[dict[str, Any]]) -> str:
-    from flowy_sim._report.page import ReportedRun, page
+    from flowy_sim._report.page import page
+    from flowy_sim._report.run_view import ReportedRun
 
     return page([ReportedRun(events, "order-7")], "Order 7")
 

@@ -7,6 +7,7 @@ each public module, and one with the help of each command.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -31,12 +32,12 @@ ELSEWHERE |= {"CHANGELOG.md": "changelog.md"}
 
 COMMANDS = "reference/commands.md"
 
-#: The page that search should find first: it names common tasks, and where to read about them.
+#: The page that names common tasks, and says where to read about them.
 TASKS = "how-to.md"
-_FIRST = "---\nsearch:\n  boost: 100\n---\n\n"
 
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_TASK = re.compile(r"^\| ([^|]+) \| [^|]*?\]\(([^)#\s]+)", re.MULTILINE)
 _DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
 _WIDTH = 100
 
@@ -74,6 +75,18 @@ def relinked(page: Path, places: dict[Path, str]) -> str:
     blocks = _CODE.findall(text)
     prose = [_LINK.sub(link, part) for part in _CODE.split(text)]
     return "".join(part for pair in zip(prose, [*blocks, ""], strict=True) for part in pair)
+
+
+def tagged(texts: dict[str, str]) -> dict[str, str]:
+    """Return the texts of all pages, each tagged with the tasks that it explains.
+
+    Search ranks tags highest, so it finds a task by its name on the page that explains it.
+    """
+    tags: dict[str, list[str]] = {}
+    for task, page in _TASK.findall(texts[TASKS]):
+        tags.setdefault(page, []).append(task)
+    heads = {page: f"---\ntags: {json.dumps(named)}\n---\n\n" for page, named in tags.items()}
+    return {place: heads.get(place, "") + text for place, text in texts.items()}
 
 
 def module_page(name: str) -> str:
@@ -151,8 +164,7 @@ def assemble(folder: Path) -> None:
     texts = {place: relinked(page, where) for page, place in where.items() if page.suffix == ".md"}
     texts |= {_place(name): module_page(name) for name in MODULES}
     texts[COMMANDS] = commands_page()
-    texts[TASKS] = _FIRST + texts[TASKS]
-    for place, text in texts.items():
+    for place, text in tagged(texts).items():
         written = folder / place
         written.parent.mkdir(parents=True, exist_ok=True)
         with_diagrams = text

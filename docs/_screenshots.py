@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from flowy_sim._console.application import console
-from flowy_sim._report.page import ReportedRun, failed_first, page
+from flowy_sim._report.page import failed_first, page
+from flowy_sim._report.run_view import ReportedRun
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings

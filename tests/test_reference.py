@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -89,11 +90,24 @@ def test_links_to_sources_lead_to_the_reference_and_other_files_become_text(site
         "debug a non-determinism error in production",
     ],
 )
-def test_the_page_that_search_shows_first_names_common_tasks(site: Path, task: str) -> None:
+def test_common_tasks_are_headings_of_the_pages_that_explain_them(site: Path, task: str) -> None:
+    tasks = (site / "how-to.md").read_text(encoding="utf-8")
+    (row,) = [line for line in tasks.splitlines() if line.startswith(f"| {task}")]
+    (page, *_) = re.findall(r"\]\(([^)#]+)#", row)
+    text = (site / page).read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(task)}", text, re.IGNORECASE | re.MULTILINE)
+
+
+def test_search_finds_each_task_as_a_tag_of_the_page_that_explains_it(site: Path) -> None:
     text = (site / "how-to.md").read_text(encoding="utf-8")
-    assert text.startswith("---\nsearch:\n  boost:")
-    (row,) = [line for line in text.splitlines() if line.startswith(f"| {task}")]
-    assert "](" in row
+    tasks = re.findall(r"^\| ([^|]+) \|.*\]\(", text, re.MULTILINE)
+    tags = [
+        tag
+        for page in site.rglob("*.md")
+        for found in re.findall(r"\A---\ntags: (.+)\n---\n", page.read_text(encoding="utf-8"))
+        for tag in json.loads(found)
+    ]
+    assert sorted(tags) == sorted(tasks)
 
 
 def test_all_pages_are_in_the_navigation(site: Path) -> None:

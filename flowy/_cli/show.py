@@ -212,7 +212,8 @@ def _write_page(
     *,
     redact: bool,
 ) -> None:
-    from flowy_sim._report.page import ReportedRun, page
+    from flowy_sim._report.page import page
+    from flowy_sim._report.run_view import ReportedRun
 
     runs = [ReportedRun(events, *execution, awaited=awaited)]
     text = page(runs, f"Execution {execution.workflow_id}", redact=redact)

@@ -248,6 +248,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
     from flowy_sim._report import page
+    from flowy_sim._report.run_view import ReportedRun
     from flowy_sim.testing._histories import files, load
     from flowy_sim.verify._comparison import count
 
@@ -258,7 +259,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
         except HistoryError as error:
             raise click.ClickException(str(error)) from error
         ids = ("", "") if loaded.execution == UNKNOWN else loaded.execution
-        runs.append(page.ReportedRun(loaded.events, *ids, source=name))
+        runs.append(ReportedRun(loaded.events, *ids, source=name))
     if not runs:
         raise click.ClickException("no file ends in .json")
     if svg and len(runs) > 1:

@@ -112,7 +112,8 @@ def _saving(what: str, path: Path) -> Iterator[None]:
 
 
 def _write_page(path: Path, run: Run, *, redact: bool) -> None:
-    from flowy_sim._report.page import ReportedRun, page
+    from flowy_sim._report.page import page
+    from flowy_sim._report.run_view import ReportedRun
 
     runs = [ReportedRun(each.history, each.workflow_id, each.run_id) for each in run.earlier]
     runs.append(ReportedRun(run.history, run.workflow_id, run.run_id, awaited=run.awaited))

@@ -10,7 +10,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import click
 
 if TYPE_CHECKING:
-    from flowy_sim._console.drawn import Job
+    from flowy_sim._console.drawn import DrawnRun, Job
     from flowy_sim.testing._histories import LoadedHistory
     from flowy_sim.testing._test_writer import TestedCode
 
@@ -151,11 +151,12 @@ def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def zipped_test(job: Job, name: str, code: str, is_workflow: bool) -> bytes:
+def zipped_test(run: DrawnRun, job: Job, name: str, code: str, is_workflow: bool) -> bytes:
     """Return a ZIP file with a test and its history, for the console.
 
     Args:
-        job: the run to repeat.
+        run: the run to repeat.
+        job: its IDs.
         name: the name of the files, without an ending.
         code: where the code to test is imported from, such as ``shop.orders:Order``.
         is_workflow: whether it is a flowy workflow, and not code that polls by itself.
@@ -167,9 +168,7 @@ def zipped_test(job: Job, name: str, code: str, is_workflow: bool) -> bytes:
     from flowy_sim._events.history import History
     from flowy_sim.testing import _histories, _test_writer
 
-    history = _histories.LoadedHistory(
-        History(job.recorded.history()), Execution(job.workflow_id, job.run_id)
-    )
+    history = _histories.LoadedHistory(History(run.events), Execution(job.workflow_id, job.run_id))
     module, _, attribute = code.partition(":")
     target = _test_writer.TestedCode(module, attribute, is_workflow)
     test = _test_writer.write_test(history, target, Path(f"{name}.py"))

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 from flowy.errors import FlowyError
 from flowy_sim._console import actions, views
 from flowy_sim._console.access import Access, LoginNeededError
-from flowy_sim._console.drawn import Drawer
+from flowy_sim._console.drawer import Drawer
 from flowy_sim._console.renderer import render, rendered
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import IsGone, Place, Source, SourceError

@@ -1,38 +1,29 @@
 """Executions as drawn: the parts of a page that take time, made from a history alone.
 
-A history may have 25,000 events, and drawing them takes seconds in which no call would be answered.
-So a long one is drawn in another process, which gets the events as the engine stores them and
-returns text.
+What was read and drawn is kept while somebody looks at an execution: a new event costs only what it
+changes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from multiprocessing.connection import wait
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from flowy._client import Execution
 from flowy.executions import CLOSED_AS
 from flowy_sim._console.renderer import environment
-from flowy_sim._console.source import Event, LastHeartbeat, Recorded
+from flowy_sim._console.source import Event, LastHeartbeat
 from flowy_sim._events.schema import attributes_of
+from flowy_sim._events.spans import Span
 from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
 from flowy_sim._report.layout import WIDTH
-from flowy_sim._report.page import ReportedRun, RunView
+from flowy_sim._report.run_view import ReportedRun, RunReading, RunView
 
-T = TypeVar("T")
-
-_AT_ONCE = 100
-"""The number of events that are drawn where calls are answered."""
 _WAITS = 20
 """The number of things that an execution waits for that are shown."""
 _RELATIVES = 100
@@ -68,47 +59,72 @@ class Relative(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What to draw.
+    """What is asked about an execution.
 
     Attributes:
-        recorded: the history.
-        workflow_id, run_id: its execution.
+        workflow_id, run_id: its IDs.
         now: the current time in milliseconds since 1970.
         workers: the workers that poll for tasks.
         heartbeats: the last heartbeats of open activities by activity ID.
         after: the last event that the page has; 0 if it has none.
+        axis: what the axis of its timeline shows.
         signals: the names of signals that it waits for.
     """
 
-    recorded: Recorded
     workflow_id: str
     run_id: str
     now: int
     workers: Workers
     heartbeats: Mapping[str, LastHeartbeat]
     after: int = 0
+    axis: str = ""
     signals: Sequence[str] = ()
 
-    def read(self) -> tuple[list[Event], list[Wait], RunView]:
-        """Return the events, what the execution waits for, and what a page shows of it."""
-        events = self.recorded.history()
-        is_open = bool(events) and events[-1]["eventType"] not in CLOSED_AS
-        execution = Execution(self.workflow_id, self.run_id)
-        found = waits(events, self.workers, execution, self.signals) if is_open else []
-        scheduled = {
-            attributes_of(event)["activityId"]: int(event["eventId"])
-            for event in events
-            if event["eventType"] == "ActivityTaskScheduled"
-        }
-        run = ReportedRun(events, *execution, awaited=signals_of(found))
+
+class DrawnRun(RunReading):
+    """What was read and drawn of an execution, to which newer events are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chunks: dict[int, tuple[tuple[int, int], Markup]] = {}
+
+    def waits(self, job: Job) -> list[Wait]:
+        """Return what it waits for; nothing if it is closed."""
+        if not self.is_open:
+            return []
+        execution = Execution(job.workflow_id, job.run_id)
+        return waits(self.events, job.workers, execution, job.signals, self.timeline.rows)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open."""
+        return bool(self.events) and self.events[-1]["eventType"] not in CLOSED_AS
+
+    def view(self, job: Job, awaited: Sequence[str]) -> RunView:
+        """Return what a page shows of it."""
         # A heartbeat may be newer than the history.
-        beats = {
-            scheduled[activity_id]: beat.at
-            for activity_id, beat in self.heartbeats.items()
-            if activity_id in scheduled
-        }
-        view = RunView(run, now=self.now, heartbeats=beats, after=self.after)
-        return events, found, view
+        opened = self.open_spans() if job.heartbeats else ()
+        named = {attributes_of(self.event(begun)).get("activityId"): begun for begun in opened}
+        beats = {named[each]: beat.at for each, beat in job.heartbeats.items() if each in named}
+        run = ReportedRun(self.events, job.workflow_id, job.run_id, awaited=awaited)
+        return RunView(run, "", self, job.now, beats, job.after)
+
+    def event(self, event_id: int) -> Event:
+        """Return an event."""
+        return self.events[event_id - 1]
+
+    def open_spans(self) -> dict[int, Span]:
+        """Return what is open, by the event that opened it."""
+        lasts = (row.spans[-1] for row in self.timeline.rows)
+        return {span.begun: span for span in lasts if span.ended is None}
+
+    def chunks(self, view: RunView, render: Callable[..., Markup]) -> list[Markup]:
+        """Return the chunks of its table; those that were rendered before are rendered no more."""
+        for each in view.chunks:
+            stamp = each.last, sum(len(row.effects) + row.more for row in each.rows)
+            if self._chunks.get(each.number, (None,))[0] != stamp:
+                self._chunks[each.number] = stamp, render(view, each)
+        return [html for _, html in self._chunks.values()]
 
 
 @dataclass(slots=True)
@@ -136,107 +152,55 @@ class Drawn:
     last: int = 0
 
 
-def draw(job: Job) -> Drawn:
+def draw(run: DrawnRun, job: Job) -> Drawn:
     """Draw an execution."""
-    events, found, run = job.read()
-    drawn = Drawn(run.facts, last=int(events[-1]["eventId"]) if events else 0)
-    if run.outcome == "open":
-        drawn.waits = [_wait_row(each, events) for each in found[:_WAITS]]
+    found = run.waits(job)
+    view = run.view(job, signals_of(found))
+    drawn = Drawn(view.facts, last=int(run.events[-1]["eventId"]) if run.events else 0)
+    if run.is_open:
+        spans = run.open_spans()
+        drawn.waits = [_wait_row(each, run, spans) for each in found[:_WAITS]]
         drawn.more_waits = len(found) - len(drawn.waits)
-        drawn.times_out = _milliseconds(times_out_at(events))
-    drawn.relatives = _relatives(events, run)
+        drawn.times_out = _milliseconds(times_out_at(run.events))
+    drawn.relatives = _relatives(run.events, view)
+    macros: Any = environment().get_template("run.html").make_module({"width": WIDTH})
+    drawn.html = {"problems": macros.problems(view), "payloads": macros.payloads(view)}
     if job.after:
-        drawn.data = _data(run).replace("<", "\\u003c")
-    context = {"run": run, "width": WIDTH}
-    drawn.html = {
-        name: environment().get_template(f"{name}.part.html").render(context)
-        for name in (("problems", "payloads", "events") if job.after else _PARTS)
-    }
+        known = job.after if view.picture.axis == job.axis else 0
+        drawn.data = _json(view.data(known)).replace("<", "\\u003c")
+        drawn.html["events"] = macros.newer_events(view)
+    else:
+        drawn.html["timeline"] = macros.timeline(view)
+        drawn.html["events"] = macros.events(view, run.chunks(view, macros.chunk))
     return drawn
 
 
-_PARTS = ("problems", "timeline", "payloads", "events")
-
-
-def draw_data(job: Job) -> str:
+def draw_data(run: DrawnRun, job: Job) -> str:
     """Return what the scripts of an execution's page need, as JSON."""
-    _, _, run = job.read()
-    return _data(run)
+    return _json(run.view(job, signals_of(run.waits(job))).data())
 
 
-def _data(run: RunView) -> str:
-    return json.dumps(run.data(), separators=(",", ":"))
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
-def draw_history(job: Job) -> str:
+def draw_history(run: DrawnRun, job: Job) -> str:
     """Return the history as JSON, as ``flowy history --json`` writes it."""
-    return json.dumps({"events": job.recorded.history()}, indent=1, default=_written)
+    return json.dumps({"events": run.events}, indent=1, default=_written)
 
 
 def _written(value: Any) -> str:
     return str(value.astimezone(UTC).isoformat())
 
 
-class Drawer:
-    """Draws executions, long ones in another process."""
-
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-
-    async def draw(self, job: Job) -> Drawn:
-        """Draw an execution."""
-        return await self.run(draw, job)
-
-    async def run(self, function: Callable[[Job], T], job: Job) -> T:
-        """Return what a function returns about an execution, such as `draw_data`."""
-        if len(job.recorded.events) <= _AT_ONCE:
-            return function(job)
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._processes(), function, job)
-        except BrokenProcessPool:
-            # Somebody has ended the process; another one starts.
-            self._pool = None
-            return await loop.run_in_executor(self._processes(), function, job)
-
-    def close(self) -> None:
-        """End the other process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
-
-    def _processes(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, context, begin_process)
-        return self._pool
-
-
-def begin_process() -> None:
-    """Prepare a process beside the server: calls come first, and it ends with the server."""
-    os.nice(5)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _wait_row(found: Wait, events: list[Event]) -> WaitRow:
+def _wait_row(found: Wait, run: DrawnRun, spans: Mapping[int, Span]) -> WaitRow:
     until = None if found.at is None else _milliseconds(found.at)
     if found.event_id is None:
         return WaitRow(found.sentence, None, until=until, signals=True)
-    opened = events[found.event_id - 1]
+    opened = run.event(found.event_id)
     attributes = attributes_of(opened)
     if opened["eventType"] == "ActivityTaskScheduled":
-        is_held = any(
-            event["eventType"] == "ActivityTaskStarted"
-            and attributes_of(event)["scheduledEventId"] == found.event_id
-            for event in events[found.event_id :]
-        )
+        is_held = spans[found.event_id].started is not None
         activity_id = attributes["activityId"] if is_held else ""
         return WaitRow(found.sentence, found.event_id, activity_id, until)
     if opened["eventType"] == "StartChildWorkflowExecutionInitiated":
@@ -244,7 +208,7 @@ def _wait_row(found: Wait, events: list[Event]) -> WaitRow:
     return WaitRow(found.sentence, found.event_id, until=until)
 
 
-def _relatives(events: list[Event], run: RunView) -> list[Relative]:
+def _relatives(events: Sequence[Event], run: RunView) -> list[Relative]:
     if not events:
         return []
     first, last = attributes_of(events[0]), attributes_of(events[-1])

@@ -228,17 +228,25 @@ class Recorded(NamedTuple):
     Attributes:
         events: its events, as the service sends them or as the engine stores them.
         is_stored: whether they are as the engine stores them, which takes less time to read.
+        first: the number of events before them.
     """
 
     events: Sequence[Any]
     is_stored: bool = False
+    first: int = 0
 
     def history(self) -> list[Event]:
         """Return the events as the service sends them."""
         if not self.is_stored:
             return list(self.events)
-        types = event_types()
-        return [types[each[TYPE]].thaw(each, number) for number, each in enumerate(self.events, 1)]
+        types, first = event_types(), self.first + 1
+        return [
+            types[each[TYPE]].thaw(each, number) for number, each in enumerate(self.events, first)
+        ]
+
+    def part(self, begin: int, end: int) -> Recorded:
+        """Return some of the events."""
+        return self._replace(events=self.events[begin:end], first=begin)
 
 
 class Source(Protocol):

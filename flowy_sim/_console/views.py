@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from flowy_sim._console.commands import Copies, copies
-from flowy_sim._console.drawn import Drawer, Job, draw_data, draw_history
+from flowy_sim._console.drawer import Drawer
+from flowy_sim._console.drawn import Job, draw, draw_data, draw_history
 from flowy_sim._console.renderer import parse_iso
 from flowy_sim._console.source import OPEN, STATUSES, ExecutionRow, Filter, Recorded, SourceError
 from flowy_sim._console.visit import Visit
@@ -141,8 +142,8 @@ _NAME = 60
 """The number of characters of a workflow ID that a file's name takes."""
 
 MakeTest = Callable[..., bytes]
-"""Makes a test of a `Job`, with its history, as a ZIP file, given the ``name`` of the files,
-``code`` such as ``shop.orders:Order``, and whether it ``is_workflow``."""
+"""Makes a test of a `DrawnRun` and its `Job`, with its history, as a ZIP file. It is given the
+``name`` of the files, ``code`` such as ``shop.orders:Order``, and whether it ``is_workflow``."""
 
 
 class TestFile(NamedTuple):
@@ -160,8 +161,8 @@ async def execution(visit: Visit, drawer: Drawer, code: WorkflowCode) -> dict[st
     """
     row, recorded = await _asked_for(visit)
     told = await code.told(visit.source.place, row, recorded)
-    job = await _job(visit, row, recorded, told)
-    drawn = await drawer.draw(job)
+    job = await _job(visit, row, told)
+    drawn = await drawer.run(draw, recorded, job)
     found = [] if visit.source.is_costly else await visit.source.runs(row.workflow_id)
     runs = [each for each in found if each.run_id != row.run_id]
     return {
@@ -197,8 +198,7 @@ async def execution_data(visit: Visit, drawer: Drawer, code: WorkflowCode) -> st
     """
     row, recorded = await _asked_for(visit)
     told = await code.told(visit.source.place, row, recorded)
-    job = await _job(visit, row, recorded, told)
-    return await drawer.run(draw_data, job)
+    return await drawer.run(draw_data, recorded, await _job(visit, row, told))
 
 
 async def execution_history(visit: Visit, drawer: Drawer, code: WorkflowCode) -> str:
@@ -208,7 +208,7 @@ async def execution_history(visit: Visit, drawer: Drawer, code: WorkflowCode) ->
         SourceError: there is no such execution, or its history cannot be read.
     """
     row, recorded = await _asked_for(visit)
-    return await drawer.run(draw_history, await _job(visit, row, recorded, Told()))
+    return await drawer.run(draw_history, recorded, await _job(visit, row, Told()))
 
 
 async def execution_test(
@@ -239,8 +239,8 @@ async def execution_test(
     words = re.sub(r"\W+", "_", row.workflow_id, flags=re.ASCII)[:_NAME].strip("_").lower()
     name = f"test_{words or 'run'}"
     written = partial(make, name=name, code=code, is_workflow="polls" not in fields)
-    job = await _job(visit, row, recorded, Told())
-    return TestFile(f"{name}.zip", await drawer.run(written, job))
+    job = await _job(visit, row, Told())
+    return TestFile(f"{name}.zip", await drawer.run(written, recorded, job))
 
 
 async def _asked_for(visit: Visit) -> tuple[ExecutionRow, Recorded]:
@@ -252,17 +252,17 @@ async def _asked_for(visit: Visit) -> tuple[ExecutionRow, Recorded]:
     return row, await source.recorded(row.workflow_id, row.run_id)
 
 
-async def _job(visit: Visit, row: ExecutionRow, recorded: Recorded, told: Told) -> Job:
-    """Return what to draw."""
+async def _job(visit: Visit, row: ExecutionRow, told: Told) -> Job:
+    """Return what is asked about an execution."""
     source, after = visit.source, visit.query.get("after", "")
     return Job(
-        recorded,
         row.workflow_id,
         row.run_id,
         source.clock().now if row.closed is None else row.closed,
         source.workers(),
         await source.heartbeats(row.workflow_id, row.run_id) if row.closed is None else {},
         int(after) if after.isdecimal() else 0,
+        visit.query.get("axis", ""),
         told.signals,
     )
 

@@ -25,7 +25,7 @@ from flowy._workers.registration import scan
 from flowy.errors import FlowyError
 from flowy.payloads import PLAIN
 from flowy.workflow import Workflow
-from flowy_sim._console.drawn import begin_process
+from flowy_sim._console.drawer import begin_process
 from flowy_sim._console.source import OPEN, ExecutionRow, Place, Recorded
 from flowy_sim._events.waits import awaited_signals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,12 @@ class Row:
         return last.outcome if last.kind == self.kind else OPEN
 
     @property
+    def last(self) -> int:
+        """The last event that is about it."""
+        last = self.spans[-1]
+        return last.ended or last.started or last.begun
+
+    @property
     def attempts(self) -> int:
         """The number of attempts, or of times that an instant happened."""
         return sum(span.kind == self.kind for span in self.spans)
@@ -145,6 +151,13 @@ class Timeline:
         """The time from the first event to the last; 0 if times are missing."""
         return self.times[self.events[-1]] - self.times[self.events[0]] if self.times else 0
 
+    def with_awaited(self, signals: Iterable[str]) -> Timeline:
+        """Return it with rows of signals that are awaited, which no history tells."""
+        rows = [
+            Row(INSTANT, f"{name}?", spans=[Span(INSTANT, self.events[-1])]) for name in signals
+        ]
+        return replace(self, rows=[*self.rows, *rows])
+
 
 def read(events: Iterable[Mapping[str, Any]], awaited: Iterable[str] = ()) -> Timeline:
     """Read the timeline of a history.
@@ -156,42 +169,48 @@ def read(events: Iterable[Mapping[str, Any]], awaited: Iterable[str] = ()) -> Ti
     Raises:
         ValueError: these are not events of a history.
     """
-    listed = list(events)
+    reader = TimelineReader()
     try:
-        listed.sort(key=lambda event: event["eventId"])
-        reader = _TimelineReader()
-        for event in listed:
-            reader.read(event["eventId"], event["eventType"], attributes_of(event))
-        times = [milliseconds(event.get("eventTimestamp")) for event in listed]
+        for event in sorted(events, key=lambda event: event["eventId"]):
+            reader.read(event)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"These are not events of a history: {error!r}.") from error
-    timeline = reader.timeline
-    timeline.events = [event["eventId"] for event in listed]
-    for name in awaited:
-        last = timeline.events[-1]
-        timeline.rows.append(Row(INSTANT, f"{name}?", spans=[Span(INSTANT, last)]))
-    latest = 0
-    for event_id, time in zip(timeline.events, times, strict=True):
-        if time is None:
-            timeline.times = {}
-            break
-        # The service's own machines do not always agree on the time.
-        latest = timeline.times[event_id] = max(latest, time)
-    return timeline
+    return reader.timeline.with_awaited(awaited)
 
 
-class _TimelineReader:
-    """Makes a timeline, event by event."""
+class TimelineReader:
+    """Makes a timeline, event by event.
+
+    Attributes:
+        timeline: the timeline of the events that were read.
+    """
 
     def __init__(self) -> None:
         self.timeline = Timeline()
+        self._latest: int | None = 0
         self._open: dict[int, tuple[Row, Span]] = {}
         self._decisions: Row | None = None
         self._activities: dict[str, Row] = {}
         self._instants: dict[tuple[str, str], Row] = {}
 
-    def read(self, event_id: int, event_type: str, attributes: Attributes) -> None:
-        """Read the next event. Events that it refers to may be missing: histories come in pages."""
+    def read(self, event: Mapping[str, Any]) -> None:
+        """Read the next event. Events that it refers to may be missing: histories come in pages.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is not an event of a history.
+        """
+        event_id: int = event["eventId"]
+        self._read(event_id, event["eventType"], attributes_of(event))
+        self.timeline.events.append(event_id)
+        time = milliseconds(event.get("eventTimestamp"))
+        if time is None or self._latest is None:
+            self._latest = None
+            self.timeline.times.clear()
+        else:
+            # The service's own machines do not always agree on the time.
+            self._latest = self.timeline.times[event_id] = max(self._latest, time)
+
+    def _read(self, event_id: int, event_type: str, attributes: Attributes) -> None:
         schema = EVENTS.get(event_type)
         if schema is None:
             return

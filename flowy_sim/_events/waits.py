@@ -105,6 +105,7 @@ def waits(
     workers: Workers,
     execution: Execution = UNKNOWN,
     signals: Sequence[str] | None = None,
+    rows: Iterable[spans.Row] | None = None,
 ) -> list[Wait]:
     """Return what an open execution waits for, apart from its own time-out.
 
@@ -116,6 +117,7 @@ def waits(
         workers: the workers that poll for tasks.
         execution: its IDs, on which its decisions may depend.
         signals: the names of the signals that it waits for; by default, the workers' code tells.
+        rows: the rows of its timeline, if they were read already.
     """
     if signals is None:
         signals = _awaited_signals(history, workers, execution)
@@ -123,7 +125,7 @@ def waits(
         Wait(f"it waits for the signal {signal!r}, which has not been sent", signal=signal)
         for signal in signals
     ]
-    for row in spans.read(history).rows:
+    for row in spans.read(history).rows if rows is None else rows:
         span = row.spans[-1]
         describe = _WAITS.get(span.kind)
         if span.ended is None and describe is not None:

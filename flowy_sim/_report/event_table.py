@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import islice
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_lines, safe_text
@@ -19,9 +17,8 @@ from flowy_sim._events.schema import (
     refused_decision,
 )
 from flowy_sim._events.spans import Timeline
-from flowy_sim._report.drawn_row import STATES
+from flowy_sim._report.drawn_row import LABEL, STATES
 from flowy_sim._report.layout import duration
-from flowy_sim._report.picture import LABEL
 
 INLINE = 2_000
 """The maximum number of characters of a payload in the table; longer ones are cut."""
@@ -86,62 +83,83 @@ class EventRow:
     blocks: list[Block] = field(default_factory=list)
     is_cut: bool = False
 
+    def add_effect(self, event_id: int) -> None:
+        """Add an event that it led to."""
+        if len(self.effects) < _LINKED:
+            self.effects.append(event_id)
+        else:
+            self.more += 1
 
-def event_rows(
-    events: Sequence[Mapping[str, Any]], timeline: Timeline, after: int = 0
-) -> tuple[list[EventRow], dict[int, dict[str, str]]]:
-    """Return a row for each event, and in full the members that it leaves out, by event ID.
 
-    Args:
-        events: the events of a history, oldest first.
-        timeline: their timeline.
-        after: the last event that needs no row, as of a page that is brought up to date.
+class EventTable:
+    """The events of a history as rows, to which newer events are added.
+
+    Attributes:
+        rows: a row for each event.
+        whole: in full the members that a row leaves out, by event ID.
+        cut: the number of events whose members are left out.
     """
-    by_id = {int(event["eventId"]): event for event in events}
-    rows: dict[int, EventRow] = {}
-    whole: dict[int, dict[str, str]] = {}
-    effects: dict[int, list[int]] = defaultdict(list)
-    tellers: dict[str, int] = {}
-    room = _MEMBERS
 
-    @cache
-    def subject(event_id: int) -> str:
-        """Return what an event is about: what it names itself, or what its cause is about."""
-        event = by_id[event_id]
-        causes = (cause for cause in _causes(event, by_id) if cause < event_id)
-        return _own_subject(event) or next(filter(None, map(subject, causes)), "")
+    def __init__(self) -> None:
+        self.rows: list[EventRow] = []
+        self.whole: dict[int, dict[str, str]] = {}
+        self.cut = 0
+        self._events: dict[int, Mapping[str, Any]] = {}
+        self._by_id: dict[int, EventRow] = {}
+        self._subjects: dict[int, str] = {}
+        self._tellers: dict[str, int] = {}
+        self._room = _MEMBERS
 
-    for event_id, event in by_id.items():
-        if event_id <= after:
-            continue
+    def add(self, events: Sequence[Mapping[str, Any]], timeline: Timeline) -> None:
+        """Add events of a timeline, oldest first."""
+        self._events.update((int(event["eventId"]), event) for event in events)
+        for event in events:
+            self._add(int(event["eventId"]), event, timeline)
+
+    def caused(self, after: int) -> list[EventRow]:
+        """Return the rows of events up to one that have caused some after it."""
+        newer = self.rows[bisect_right(self.rows, after, key=lambda row: row.id) :]
+        causes = {cause for row in newer for cause in row.causes if cause <= after}
+        return [self._by_id[cause] for cause in sorted(causes)]
+
+    def _add(self, event_id: int, event: Mapping[str, Any], timeline: Timeline) -> None:
         schema = EVENTS.get(event["eventType"])
         row = EventRow(event_id, "", safe_text(event["eventType"], LABEL))
         if timeline.times:
             row.offset = duration(timeline.times[event_id] - timeline.times[timeline.events[0]])
-        row.causes = _causes(event, by_id)
+        self.rows.append(row)
+        self._by_id[event_id] = row
+        row.causes = _causes(event, self._events)
         for cause in row.causes:
-            effects[cause].append(event_id)
-        row.subject = safe_text(subject(event_id), LABEL)
+            if cause in self._by_id:
+                self._by_id[cause].add_effect(event_id)
+        row.subject = safe_text(self._subject(event_id), LABEL)
         if schema is not None and schema.outcome in TROUBLES:
             row.state = STATES[schema.outcome]
         members = _members(event)
         cut = _show_members(row, members)
-        row.as_event = tellers.get(row.told, 0)
+        row.as_event = self._tellers.get(row.told, 0)
         size = len(row.lead) + len(row.lines) + sum(len(block.value) for block in row.blocks)
         size += 0 if row.as_event else len(row.told)
-        if size > room and not row.state:
-            row.is_cut, whole[event_id] = True, members
-        else:
-            room -= size
-            if cut:
-                whole[event_id] = cut
-            if row.told:
-                tellers.setdefault(row.told, event_id)
-        rows[event_id] = row
-    for event_id, row in rows.items():
-        row.effects = list(islice(effects[event_id], _LINKED))
-        row.more = len(effects[event_id]) - len(row.effects)
-    return list(rows.values()), whole
+        if size > self._room and not row.state:
+            row.is_cut, self.whole[event_id] = True, members
+            self.cut += 1
+            return
+        self._room -= size
+        if cut:
+            self.whole[event_id] = cut
+        if row.told:
+            self._tellers.setdefault(row.told, event_id)
+
+    def _subject(self, event_id: int) -> str:
+        """Return what an event is about: what it names itself, or what its cause is about."""
+        found = self._subjects.get(event_id)
+        if found is None:
+            event = self._events[event_id]
+            causes = (cause for cause in _causes(event, self._events) if cause < event_id)
+            found = _own_subject(event) or next(filter(None, map(self._subject, causes)), "")
+            self._subjects[event_id] = found
+        return found
 
 
 def _links(event: Mapping[str, Any]) -> Collection[str]:

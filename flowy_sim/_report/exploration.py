@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flowy._safe_text import safe_text
 from flowy_sim._report import page as _page
 from flowy_sim._report.layout import duration
-from flowy_sim._report.page import ReportedRun, RunView
+from flowy_sim._report.run_view import ReportedRun, RunView
 
 _COLUMN, _HEIGHT = 20, 40
 """Width and height of a column of the strip, in units of its picture."""

@@ -8,24 +8,20 @@ parts are macros in ``templates/run.html``, which the console uses as well.
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flowy._safe_text import safe_lines, safe_text
-from flowy_sim._events.schema import OPEN, TROUBLES, attributes_of
-from flowy_sim._events.spans import Timeline, read
-from flowy_sim._report.drawn_row import STATES
-from flowy_sim._report.event_table import event_rows, pretty, redacted
-from flowy_sim._report.layout import WIDTH, duration
-from flowy_sim._report.picture import LABEL, ROW_HEIGHT, Picture
+from flowy_sim._events.schema import TROUBLES
+from flowy_sim._events.spans import read
+from flowy_sim._report.drawn_row import LABEL
+from flowy_sim._report.layout import WIDTH
+from flowy_sim._report.picture import ROW_HEIGHT, Picture
+from flowy_sim._report.run_view import ReportedRun, RunView, facts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,37 +32,6 @@ SCRIPTS = (
     *("tools.js", "timeline.js", "report.js"),
 )
 """The script modules of a report; each imports only from those before it."""
-_CHUNK = 100
-"""The number of events in a table; a browser lays out those that are on the screen."""
-
-
-class ReportedRun(NamedTuple):
-    """A run to be reported.
-
-    Attributes:
-        events: its history.
-        workflow_id, run_id: its IDs, if they are known.
-        title: what to call it instead of by its type, such as the name of a test.
-        story: lines about it.
-        source: where it comes from, such as the name of a file.
-        verdict: ``passed`` or ``failed``, of a test.
-        awaited: the names of signals that it waits for, which no history tells.
-        faults: faults that were injected: when, in milliseconds since the epoch, and which.
-    """
-
-    events: Sequence[Mapping[str, Any]]
-    workflow_id: str = ""
-    run_id: str = ""
-    title: str = ""
-    story: Sequence[str] = ()
-    source: str = ""
-    verdict: str = ""
-    awaited: Sequence[str] = ()
-    faults: Sequence[tuple[int, str]] = ()
-
-    def redacted(self) -> ReportedRun:
-        """Return it without inputs, results and details."""
-        return self._replace(events=redacted(self.events))
 
 
 def page(
@@ -130,73 +95,11 @@ def svg(events: Iterable[Mapping[str, Any]]) -> str:
         .get_template("timeline.svg")
         .render(
             picture=picture,
-            title=" · ".join(
-                (safe_text(timeline.name, LABEL), timeline.outcome, *_facts(timeline))
-            ),
+            title=" · ".join((safe_text(timeline.name, LABEL), timeline.outcome, *facts(timeline))),
             width=WIDTH,
             row=ROW_HEIGHT,
         )
     )
-
-
-class RunView:
-    """What a page shows of a run.
-
-    Args:
-        run: the run.
-        anchor: what the anchors of the run begin with, if there are several on the page.
-        now: the current time of an open execution, in milliseconds since the epoch.
-        heartbeats: the last heartbeats of its activities; see `Picture`.
-        after: the last event that the page has already; its table has those after it.
-    """
-
-    def __init__(
-        self,
-        run: ReportedRun,
-        anchor: str = "",
-        now: int | None = None,
-        heartbeats: Mapping[int, int] = MappingProxyType({}),
-        after: int = 0,
-    ) -> None:
-        events = sorted(run.events, key=lambda event: int(event["eventId"]))
-        timeline = read(events, run.awaited)
-        is_open = timeline.outcome == OPEN
-        self.anchor = anchor
-        self.execution = (run.workflow_id, run.run_id)
-        self.name = safe_text(run.title or timeline.name, LABEL) or "execution"
-        self.outcome = timeline.outcome
-        self.verdict = run.verdict
-        self.state = STATES[timeline.outcome]
-        self.facts = _facts(timeline)
-        self.ids = [
-            (label, safe_text(value, LABEL))
-            for label, value in (
-                ("workflow ID", run.workflow_id),
-                ("run ID", run.run_id),
-                ("file", run.source),
-            )
-            if value
-        ]
-        if timeline.times:
-            self.ids.append(("started", _instant(timeline.times[timeline.events[0]])))
-        self.relatives: list[tuple[str, str, str]] = []
-        self.story = [safe_text(line) for line in run.story]
-        self.problems = timeline.problems
-        self.picture = Picture(timeline, now if is_open else None, heartbeats, run.faults)
-        self.payloads = _payloads(events, is_open=is_open)
-        rows, self._whole = event_rows(events, timeline, after)
-        self.events_cut = sum(row.is_cut for row in rows)
-        self.chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
-
-    def data(self) -> dict[str, Any]:
-        """Return what scripts need: the timeline, and in full the payloads that the table cuts."""
-        return {**self.picture.data(), "execution": self.execution, "payloads": self._whole}
-
-    @property
-    def packed(self) -> str:
-        """The same, compressed: text that cannot end an element."""
-        written = json.dumps(self.data(), separators=(",", ":")).encode()
-        return base64.b64encode(gzip.compress(written, mtime=0)).decode()
 
 
 def _relate(views: Iterable[RunView]) -> None:
@@ -208,31 +111,6 @@ def _relate(views: Iterable[RunView]) -> None:
             if child is not None:
                 view.relatives.append(("child", child.anchor, child.name))
                 child.relatives.append(("parent", view.anchor, view.name))
-
-
-def _facts(timeline: Timeline) -> list[str]:
-    count = len(timeline.events)
-    facts = ["1 event" if count == 1 else f"{count:,} events"]
-    if timeline.times:
-        passed = duration(timeline.milliseconds)
-        facts.insert(0, passed if timeline.milliseconds else "all at one instant")
-    return facts
-
-
-def _payloads(events: Sequence[Mapping[str, Any]], *, is_open: bool) -> list[tuple[str, str]]:
-    """Return input and outcome of an execution, by what they are called."""
-    if not events:
-        return []
-    first = attributes_of(events[0])
-    last = {} if is_open else attributes_of(events[-1])
-    found = [("input", first.get("input"))]
-    found += [(name, last.get(name)) for name in ("result", "reason", "details")]
-    return [(name, pretty(value)) for name, value in found if value]
-
-
-def _instant(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{milliseconds % 1000:03} UTC"
 
 
 @cache

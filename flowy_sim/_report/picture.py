@@ -11,8 +11,8 @@ how many of them worked when, which opens to show each of them.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,15 +20,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flowy._safe_text import safe_text
-from flowy_sim._events.schema import CHILD, DECISIONS, INSTANT, REQUEST, TIMER
-from flowy_sim._events.spans import Row, Timeline
-from flowy_sim._report.drawn_row import MARKS, DrawnRow, RowDrawing
+from flowy_sim._events.schema import DECISIONS, INSTANT
+from flowy_sim._events.spans import Timeline
+from flowy_sim._report.drawn_row import LABEL, MARKS, DrawnRow, DrawnRows, RowDrawing
 from flowy_sim._report.layout import STEPS, WIDTH, Scale, duration, folds
 
 ROW_HEIGHT = 24
 BAND_ROWS = 100
-LABEL = 200
-"""The maximum number of characters of an ID or a name."""
 _GROUP_ROWS = 20
 """The maximum number of equal siblings that are not a group."""
 _LEAST = 4
@@ -129,12 +127,13 @@ class Picture:
         heartbeats: when each activity that a worker has sent its last heartbeat, in milliseconds
             since the epoch, by the event that scheduled it.
         faults: faults that were injected: when, in milliseconds since the epoch, and which.
+        drawn: rows that were drawn before; see `RowDrawing`.
 
     Attributes:
         length: its length in milliseconds, or in events if no time passes.
         folds: the idle times that are folded.
-        ticks: the marks of its axis.
         axis: what the axis shows: ``time`` or ``event``.
+        rows: its rows, those of faults first.
     """
 
     def __init__(
@@ -143,18 +142,23 @@ class Picture:
         now: int | None = None,
         heartbeats: Mapping[int, int] = MappingProxyType({}),
         faults: Iterable[tuple[int, str]] = (),
+        drawn: DrawnRows | None = None,
     ) -> None:
         self._timeline = timeline
-        self._drawing = RowDrawing(timeline, now, heartbeats)
+        self._drawing = RowDrawing(timeline, now, heartbeats, drawn or DrawnRows())
         self.length, self.axis = self._drawing.length, self._drawing.axis
         self.folds = folds(timeline, self.length) if self.axis == "time" else []
         self._scale = Scale(self.length, self.folds)
-        self.ticks = list(self._ticks())
         self.rows = [
             *(self._drawing.draw_fault(at, words) for at, words in faults),
             *(self._drawing.draw(row) for row in timeline.rows),
         ]
-        self._groups = [""] * (len(self.rows) - len(timeline.rows)) + _grouped(timeline.rows)
+        self._group_sizes = Counter(row.group for row in self.rows)
+
+    @cached_property
+    def ticks(self) -> list[Tick]:
+        """The marks of its axis."""
+        return list(self._ticks())
 
     @cached_property
     def sections(self) -> list[Band | Group]:
@@ -177,10 +181,10 @@ class Picture:
         return sum(band.height for band in bands)
 
     @property
-    def minimap(self) -> dict[str, str] | None:
-        """All rows as lines of a small picture by their state, if the timeline is long."""
+    def minimap(self) -> dict[str, str]:
+        """All rows as lines of a small picture by their state; empty if there are few."""
         if len(self.rows) <= _MINIMAP_ROWS:
-            return None
+            return {}
         place = self._scale.place
         paths: dict[str, list[str]] = defaultdict(list)
         for index, row in enumerate(self.rows):
@@ -188,7 +192,7 @@ class Picture:
             for kind, begin, end in row.pieces:
                 if not kind.startswith("wait"):
                     left = place(begin)
-                    length = max(place(end) - left, _LEAST)
+                    length = max(place(self.end(end)) - left, _LEAST)
                     paths[kind.split()[-1]].append(f"M{left:g} {y:.2f}h{length:g}")
         return {state: "".join(lines) for state, lines in paths.items()}
 
@@ -205,51 +209,89 @@ class Picture:
             for fold in self.folds
         ]
 
-    def data(self) -> dict[str, Any]:
-        """Return what scripts need to draw it again, such as after zooming."""
+    def end(self, moment: int | None) -> int:
+        """Return a moment at which something ends; what is open ends where the picture ends."""
+        return self.length if moment is None else moment
+
+    def group_of(self, row: DrawnRow) -> str:
+        """Return the group that a row is in; empty for none."""
+        return row.group if row.group and self._group_sizes[row.group] > _GROUP_ROWS else ""
+
+    def data(self, after: int = 0) -> dict[str, Any]:
+        """Return what scripts need to draw it again, such as after zooming.
+
+        Args:
+            after: the last event that they know; of rows, they get those that are different since.
+        """
+        timeline, at = self._timeline, self._drawing.at
+        newer = timeline.events[bisect_right(timeline.events, after) :]
+        decided = next((row for row in timeline.rows if row.kind == DECISIONS), None)
+        decisions = [] if decided is None else [span.started for span in decided.spans]
+        failures = [problem.event_id for problem in timeline.problems]
         return {
-            "start": self._timeline.times[self._timeline.events[0]] if self.axis == "time" else 0,
+            "after": after,
+            "start": timeline.times[timeline.events[0]] if self.axis == "time" else 0,
             "length": self.length,
             "axis": self.axis,
-            "steps": STEPS,
             "folds": [list(fold) for fold in self.folds],
-            "decisions": [
-                span.started
-                for row in self._timeline.rows
-                for span in row.spans
-                if span.kind == DECISIONS and span.started
-            ],
-            "failures": [problem.event_id for problem in self._timeline.problems],
-            "events": [
-                [event_id, self._drawing.at[event_id]] for event_id in self._timeline.events
-            ],
+            "decisions": [each for each in decisions if each is not None and each > after],
+            "failures": failures[bisect_right(failures, after) :],
+            "events": [[event_id, at(event_id)] for event_id in newer],
+            "count": len(self.rows),
             "rows": [
-                {
-                    "label": safe_text(row.label, LABEL),
-                    "event": row.event_id,
-                    "kind": row.kind,
-                    "state": row.state,
-                    "note": row.note,
-                    "spoken": row.spoken,
-                    "over": row.is_over,
-                    "group": group,
-                    "begins": row.begins,
-                    "pieces": row.pieces,
-                    "caps": row.caps,
-                    **({"child": row.child} if row.child else {}),
-                }
-                for row, group in zip(self.rows, self._groups, strict=True)
+                [index, self._row_data(self.rows[index], after)]
+                for index in self._changed_rows(after)
             ],
+            **({} if after else {"steps": STEPS}),
+        }
+
+    def _changed_rows(self, after: int) -> Iterator[int]:
+        """Yield the indices of the rows that look different than after an event."""
+        rows = self._timeline.rows
+        faults = len(self.rows) - len(rows)
+        sizes = Counter(row.group for row in self.rows if row.event_id <= after)
+        regrouped = {name for name, size in sizes.items() if size <= _GROUP_ROWS}
+        for index, row in enumerate(self.rows):
+            if (
+                index < faults
+                or rows[index - faults].last > after
+                or rows[index - faults].spans[-1].is_awaited
+                or (row.group in regrouped and self.group_of(row))
+                or self._drawing.has_beat(row)
+            ):
+                yield index
+
+    def _row_data(self, row: DrawnRow, after: int) -> dict[str, Any]:
+        known = 0
+        if row.kind in (DECISIONS, INSTANT):
+            # There are many in one row, each with a piece. The last one may have been open.
+            known = max(bisect_right(row.begins, after) - 1, 0)
+        return {
+            "known": known,
+            "label": safe_text(row.label, LABEL),
+            "event": row.event_id,
+            "kind": row.kind,
+            "state": row.state,
+            "note": row.note,
+            "spoken": row.spoken,
+            "over": row.is_over,
+            "group": self.group_of(row),
+            "begins": row.begins[known:],
+            "pieces": row.pieces[known:],
+            "caps": row.caps,
+            **({} if row.since is None else {"since": row.since}),
+            **({"child": row.child} if row.child else {}),
         }
 
     def _sections(self) -> Iterator[Band | Group]:
         """Yield groups where their first row would be, and other rows in bands."""
         members: dict[str, list[DrawnRow]] = defaultdict(list)
-        for row, group in zip(self.rows, self._groups, strict=True):
-            if group:
+        for row in self.rows:
+            if group := self.group_of(row):
                 members[group].append(row)
         waiting: list[DrawnRow] = []
-        for row, group in zip(self.rows, self._groups, strict=True):
+        for row in self.rows:
+            group = self.group_of(row)
             if not group:
                 waiting.append(row)
             elif group in members:
@@ -269,13 +311,15 @@ class Picture:
         for index, row in enumerate(rows):
             y = index * ROW_HEIGHT + ROW_HEIGHT / 2
             for kind, begin, end in row.pieces:
-                left, right = place(begin), place(end)
+                left, right = place(begin), place(self.end(end))
                 if right - left < _LEAST and not kind.startswith(("wait", "point")):
                     left, kind = right, f"point {kind.split()[-1]}"  # noqa: PLW2901
                 if left < right or kind.startswith("point"):
                     paths[kind].append(_line(left, right, y))
             band.caps += [
-                DrawnCap(round(place(cap.at) * 100 / WIDTH, 2), y, cap.state, MARKS[cap.state])
+                DrawnCap(
+                    round(place(self.end(cap.at)) * 100 / WIDTH, 2), y, cap.state, MARKS[cap.state]
+                )
                 for cap in row.caps
             ]
         band.paths = {kind: "".join(pieces) for kind, pieces in paths.items()}
@@ -306,12 +350,11 @@ class Picture:
         for row in rows:
             for kind, begin, end in row.pieces:
                 if kind.startswith(("work", "child", "sleep")):
-                    first, last = (int(place(at) * _BINS / WIDTH) for at in (begin, end))
+                    first, last = (int(place(at) * _BINS / WIDTH) for at in (begin, self.end(end)))
                     changes[first] += 1
                     changes[last + 1] -= 1
-            points += [
-                _line(place(cap.at), place(cap.at), 12) for cap in row.caps if cap.state == "failed"
-            ]
+            failures = [place(self.end(cap.at)) for cap in row.caps if cap.state == "failed"]
+            points += [_line(at, at, 12) for at in failures]
         counts, working = [], 0
         for change in changes[:-1]:
             working += change
@@ -351,21 +394,3 @@ def _line(begin: float, end: float, y: float) -> str:
     if begin == end:
         return f"M{begin:g} {y - 7:g}v14"
     return f"M{begin:g} {y:g}H{end:g}"
-
-
-def _grouped(rows: Sequence[Row]) -> list[str]:
-    """Return the group of each row; empty for none."""
-    names = [_group_name(row) for row in rows]
-    counts: dict[str, int] = defaultdict(int)
-    for name in names:
-        counts[name] += 1
-    return [name if name and counts[name] > _GROUP_ROWS else "" for name in names]
-
-
-def _group_name(row: Row) -> str:
-    """Return what equal siblings have in common; empty for rows that are never grouped."""
-    if row.kind in (DECISIONS, INSTANT):
-        return ""
-    if isinstance(row.type, Mapping):
-        return safe_text(row.type["name"], LABEL)
-    return {TIMER: "timers", CHILD: "children", REQUEST: "requests"}.get(row.kind, row.label)

@@ -56,13 +56,14 @@ class SleepingThreads:
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Do nothing: an event loop runs in this thread as in any other."""
 
-    def adopt_thread(self, thread: threading.Thread) -> None:
+    def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
         """Let a thread sleep virtually that a worker starts, for its heartbeats for example.
 
         Those of the test itself may be anything, such as servers.
         """
         if threading.current_thread() is not self._test or self._threads.current().tasks:
             self._threads.adopt(thread)
+        really_start()
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""

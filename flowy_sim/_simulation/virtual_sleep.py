@@ -21,12 +21,17 @@ follow: `time.monotonic` and `time.time` are replaced, too.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import _base
+from concurrent.futures.thread import ThreadPoolExecutor, _threads_queues
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from math import ceil, inf
+from queue import Queue
 from types import FrameType
 from typing import Any, Protocol
 
@@ -147,8 +152,9 @@ def _rounded_up(timeout: float | None) -> float:
 really_sleep = time.sleep
 
 _really_wait = threading.Condition.wait
-_really_join = threading.Thread.join
+really_join = threading.Thread.join
 _really_start = threading.Thread.start
+_really_submit = ThreadPoolExecutor.submit
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
@@ -174,8 +180,8 @@ class Sleeper(IdleSleeper, Protocol):
         """Sleep for some seconds, or until `woken` returns that it is over."""
         ...
 
-    def adopt_thread(self, thread: threading.Thread) -> None:
-        """Note a thread that the code starts."""
+    def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
+        """Start a thread of the code."""
         ...
 
     def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
@@ -205,6 +211,7 @@ class _Sleepers:
             threading.Condition.wait = _wait  # type: ignore[method-assign]
             threading.Thread.join = _join  # type: ignore[method-assign]
             threading.Thread.start = _start  # type: ignore[method-assign]
+            ThreadPoolExecutor.submit = _submit  # type: ignore[assignment, method-assign]
             asyncio.BaseEventLoop.run_forever = _run_forever  # type: ignore[method-assign]
 
     def leave(self, sleeper: Sleeper) -> None:
@@ -214,8 +221,9 @@ class _Sleepers:
             if self._active:
                 return
             threading.Condition.wait = _really_wait  # type: ignore[method-assign]
-            threading.Thread.join = _really_join  # type: ignore[method-assign]
+            threading.Thread.join = really_join  # type: ignore[method-assign]
             threading.Thread.start = _really_start  # type: ignore[method-assign]
+            ThreadPoolExecutor.submit = _really_submit  # type: ignore[method-assign]
             asyncio.BaseEventLoop.run_forever = (  # type: ignore[method-assign]
                 _really_run_forever
             )
@@ -268,19 +276,72 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
 
 def _start(self: threading.Thread) -> None:
     sleeper = _sleepers.running()
-    if sleeper is not None:
-        sleeper.adopt_thread(self)
-    _really_start(self)
+    if sleeper is None:
+        _really_start(self)
+    else:
+        sleeper.start_thread(self, partial(_really_start, self))
+
+
+class WorkQueue(Queue[Any]):
+    """What the threads of a pool wait at: like every wait for a `Queue`, it can be virtual.
+
+    Attributes:
+        has_ended: whether the threads don't go on any more.
+    """
+
+    has_ended = False
+
+
+def _submit(self: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    sleeper, pool = _sleepers.running(), _Pool(self)
+    if sleeper is not None and sleeper.can_be_suspended:
+        pool.wait_virtually()
+    future = _really_submit(self, function, *args, **kwargs)
+    pool.let_interpreter_end()
+    return future
+
+
+def _is_no_end(record: logging.LogRecord) -> bool:
+    """Return whether a pool logs an error, and not that one of its threads was ended."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, SystemExit)
+
+
+class _Pool:
+    """A pool of threads whose threads may take turns."""
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+
+    def wait_virtually(self) -> None:
+        """Let its threads wait virtually for work, if it has not started any yet."""
+        executor = self._executor
+        queue = executor._work_queue
+        if isinstance(queue, WorkQueue):
+            if not queue.has_ended:
+                return
+            executor._threads.clear()  # They have ended with their process, or an earlier test.
+            executor._idle_semaphore = threading.Semaphore(0)
+        if not executor._threads:
+            executor._work_queue = WorkQueue()
+            _base.LOGGER.addFilter(_is_no_end)
+
+    def let_interpreter_end(self) -> None:
+        """Keep the interpreter from waiting for threads that don't go on any more."""
+        queues: Any = _threads_queues
+        if isinstance(self._executor._work_queue, WorkQueue):
+            for each in self._executor._threads:
+                queues.pop(each, None)
 
 
 def _join(self: threading.Thread, timeout: float | None = None) -> None:
     sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
     if sleeper is None or not sleeper.can_be_suspended:
-        _really_join(self, timeout)
+        really_join(self, timeout)
         return
 
     def woken(seconds: float) -> bool:
-        _really_join(self, seconds)
+        really_join(self, seconds)
         return not self.is_alive()
 
     sleeper.wait(woken, inf if timeout is None else timeout)
@@ -327,7 +388,8 @@ def _wait_virtually(condition: Any, timeout: float | None, sleeper: Sleeper) -> 
     finally:
         condition._acquire_restore(saved)
         if not notified:
-            condition._waiters.remove(waiter)
+            with suppress(ValueError):  # It was notified since.
+                condition._waiters.remove(waiter)
 
 
 def really_wait(seconds: float, woken: Callable[[], bool] | None = None) -> None:

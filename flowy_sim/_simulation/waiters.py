@@ -84,6 +84,7 @@ class Threads:
         intercept: called first with each call, without the lock: operation, members and region. It
             returns the reply, or None to let the call be carried out; set by a test runner.
         intercept_in_event_loop: the same for calls of coroutines.
+        taking_turns: threads that a test runner lets go on, one at a time; time waits for none.
         sleep_virtually: whether threads sleep in simulated time.
         runner: the thread of a test runner while it takes turns; its calls take no simulated time.
     """
@@ -97,6 +98,7 @@ class Threads:
         self._waiting: dict[Poll | Sleep, None] = {}
         self._waiting_tasks: dict[Poll, None] = {}
         self._watching: Poll | Sleep | None = None
+        self.taking_turns: WeakSet[threading.Thread] = WeakSet()
         self.sleep_virtually = False
         self._is_released = False
         self.runner: threading.Thread | None = None
@@ -141,10 +143,9 @@ class Threads:
             reply = self.intercept(operation, request, region)
             if reply is not None:
                 return reply
-        # With 0 seconds the call is exact anyway.
-        exact = exact or (poll_seconds > 0 and threading.current_thread() is self.runner)
         with self.lock:
             poller = self.current()
+            exact = exact or poller.thread is self.runner
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
             reply = self._wait(answer) if isinstance(answer, Poll) else answer
         self.end_if_released()
@@ -155,8 +156,7 @@ class Threads:
         pollers = [each.poller for each in (*self.host.polls, *self.host.time_skipping.sleeps)]
         waiting = {each.thread for each in pollers if isinstance(each, ThreadPoller)}
         return any(
-            thread not in waiting and thread not in self._strangers
-            for thread in threading.enumerate()
+            thread not in waiting and self._may_call(thread) for thread in threading.enumerate()
         )
 
     def ignore(self, thread: threading.Thread) -> None:
@@ -182,8 +182,11 @@ class Threads:
     def _others(self) -> Iterator[threading.Thread]:
         current = threading.current_thread()
         for thread in threading.enumerate():
-            if thread is not current and thread not in self._strangers:
+            if thread is not current and thread is not self.runner and self._may_call(thread):
                 yield thread
+
+    def _may_call(self, thread: threading.Thread) -> bool:
+        return thread not in self._strangers and thread not in self.taking_turns
 
     def _wait(self, poll: Poll) -> Reply:
         """Block until a poll is answered."""
@@ -316,7 +319,11 @@ class Threads:
 
     def awake(self) -> list[ThreadPoller]:
         """Return the threads that have called, and neither poll nor sleep."""
-        return [each for each in self._callers if not (each.waiting or each.sleeping)]
+        return [
+            each
+            for each in self._callers
+            if not (each.waiting or each.sleeping or each.thread in self.taking_turns)
+        ]
 
     def adopt(self, thread: threading.Thread) -> None:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
@@ -393,6 +400,24 @@ def computes(native_id: int | None) -> bool:
 
 _COMPUTED = 500_000
 """The nanoseconds of processor time from which a thread has computed, and not only looked."""
+
+
+class ThreadWatch:
+    """Watches whether a thread computes.
+
+    Args:
+        thread: the thread.
+    """
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+        self._run_time = 0
+
+    def computes(self) -> bool:
+        """Return whether it computes, or has since the last look; only Linux can tell."""
+        before, native_id = self._run_time, self._thread.native_id
+        self._run_time = _run_time(native_id)
+        return computes(native_id) or self._run_time > before + _COMPUTED
 
 
 def _run_time(native_id: int | None) -> int:

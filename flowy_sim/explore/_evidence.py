@@ -21,7 +21,7 @@ from flowy_sim._report.exploration import (
     ReportedPoint,
     listing,
 )
-from flowy_sim._report.page import ReportedRun
+from flowy_sim._report.run_view import ReportedRun
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import (
     FAULT_WEIGHT,

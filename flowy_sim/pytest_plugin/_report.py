@@ -121,7 +121,7 @@ def _shown(config: pytest.Config) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _write(config: pytest.Config) -> None:
     from flowy_sim._report.exploration import page
-    from flowy_sim._report.page import ReportedRun
+    from flowy_sim._report.run_view import ReportedRun
 
     shown, notes = _shown(config)
     runs = [

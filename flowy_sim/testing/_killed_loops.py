@@ -43,7 +43,7 @@ def discard(abandoned: greenlet, loops: list[asyncio.AbstractEventLoop]) -> None
     frame: Any = abandoned.gr_frame
     ends = True
     while frame is not None and ends:
-        ends = _ignores_exit(frame)
+        ends = ignores_exit(frame)
         frame = frame.f_back
     if abandon(loops) and ends:
         abandoned.parent = getcurrent()
@@ -88,14 +88,15 @@ def _ignores_close(task: asyncio.Task[Any]) -> bool:
     awaited: Any = task.get_coro()
     while inspect.iscoroutine(awaited):
         if awaited.cr_running or (
-            awaited.cr_frame is not None and not _ignores_exit(awaited.cr_frame)
+            awaited.cr_frame is not None and not ignores_exit(awaited.cr_frame)
         ):
             return False
         awaited = awaited.cr_await
     return not inspect.isgenerator(awaited) and not inspect.isasyncgen(awaited)
 
 
-def _ignores_exit(frame: FrameType) -> bool:
+def ignores_exit(frame: FrameType) -> bool:
+    """Return whether code does nothing about an exception that ends it, where it waits."""
     if frame.f_globals.get("__name__") in _OWN:
         return True
     return _runs_nothing(frame.f_code, frame.f_lasti)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from flowy._installation import install_command
 from flowy_sim.testing._coroutines import AsyncClient
+from flowy_sim.testing._loop_threads import LoopThread
 from flowy_sim.testing._loops import POLLED, LoopWorker, PollingCode, made, takes_client
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, WorkerPool
@@ -42,6 +44,7 @@ class LoopPool(WorkerPool):
     ) -> None:
         self.name = name
         self._alive: list[LoopWorker] = []
+        self._threads: dict[LoopThread, LoopPool] = {}
         self.abandoned: set[PolledList] = set()
         lists: list[PolledList] = []
 
@@ -57,9 +60,9 @@ class LoopPool(WorkerPool):
         super().__init__(create, f"{prefix}{name}", 1, lists)
 
     @property
-    def answers(self) -> int:
-        """A digest of what the worker has received."""
-        return self._alive[0].digest()
+    def state(self) -> tuple[object, ...]:
+        """What the worker remembers counts as well: a digest of what it has received."""
+        return *super().state, self._alive[0].digest()
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
@@ -69,6 +72,21 @@ class LoopPool(WorkerPool):
         """Never let the code go on."""
         for each in self._alive:
             each.discard()
+
+    @property
+    def threads(self) -> list[LoopPool]:
+        """Pools of the threads that the code has started."""
+        running = [thread for worker in self._alive for thread in worker.threads]
+        if running or self._threads:
+            before = self._threads
+            self._threads = {
+                each: before.get(each) or ThreadPool(each, self, self._role) for each in running
+            }
+        return list(self._threads.values())
+
+    def kill(self) -> None:
+        """Replace the process: the loop and all its threads."""
+        self.restart()
 
     def is_ready_for_strangers(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code may be about to poll one of these lists for the first time."""
@@ -91,6 +109,47 @@ class LoopPool(WorkerPool):
         for name, worker in self._idle:
             assert isinstance(worker, LoopWorker)
             yield name, worker
+
+
+class ThreadPool(LoopPool):
+    """One thread that a poll loop has started, as a worker.
+
+    Args:
+        thread: the thread.
+        process: the pool of the loop.
+        role: what the loop is called.
+    """
+
+    def __init__(self, thread: LoopThread, process: LoopPool, role: str) -> None:
+        self.name = f"{role} thread {thread.number}"
+        self.abandoned = set()
+        self._alive = [thread]
+        self._threads = {}
+        self._process = process
+        WorkerPool.__init__(self, lambda _: thread, self.name, None, thread.lists)
+        self._idle.append((self.name, thread))
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether the thread waits for a turn."""
+        return bool(self._idle)
+
+    @property
+    def answers(self) -> int:
+        """Nothing: the digest of the loop contains what its threads have received."""
+        return 0
+
+    def restart(self) -> None:
+        """Wait for the loop to start other threads."""
+        self._busy = set()
+        self._idle = deque()
+
+    def replace(self, name: str) -> None:
+        """Replace the process of the thread, which was killed."""
+        self._process.kill()
+
+    def discard(self) -> None:
+        """Leave the thread to its loop."""
 
 
 def check_greenlet() -> None:

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowy._client import SwfClient
 from flowy.errors import ConfigurationError
+from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._coroutines import (
     AsyncClient,
     await_in_strand,
@@ -48,11 +49,13 @@ from flowy_sim.testing._coroutines import (
 )
 from flowy_sim.testing._killed_loops import abandon, discard, keep, release
 from flowy_sim.testing._watchdog import BLOCKED_SECONDS
-from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList
 
 if TYPE_CHECKING:
     from greenlet import greenlet
+
+    from flowy_sim.testing._loop_threads import LoopThread
+    from flowy_sim.testing._worker_client import WorkerClient
 
 PollingCode = Callable[..., object]
 """Code that polls with an SWF client and works on the tasks, once or in a loop."""
@@ -101,6 +104,7 @@ class LoopWorker:
     Attributes:
         answers: what the loop has received: each reply and error, each sleep. Two loops that have
             received the same are in the same state.
+        threads: the threads that it has started and that have not ended.
         last_call: the operation that it has called last.
         spins_in: the place where a coroutine goes round and round; empty if none does.
     """
@@ -129,6 +133,18 @@ class LoopWorker:
         self._failure: BaseException | None = None
         self._digest = 0
         self.answers: list[object] = []
+        self.threads: list[LoopThread] = []
+        self._started = 0
+
+    @property
+    def process(self) -> LoopWorker:
+        """The loop to whose process this code belongs: this one."""
+        return self
+
+    def next_thread(self) -> int:
+        """Return the number of the next thread."""
+        self._started += 1
+        return self._started
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""
@@ -203,6 +219,8 @@ class LoopWorker:
 
     def discard(self) -> None:
         """Never let the code go on."""
+        for thread in list(self.threads):
+            thread.discard()
         if self._client.loop is self:
             return  # It has killed itself, and is discarded when it has left its greenlet.
         abandoned, self._greenlet = self._greenlet, None
@@ -221,7 +239,8 @@ class LoopWorker:
             self._digest = hash((self._digest, repr(_without_ids(each))))
         self.answers.clear()
         polled = tuple(pause.polled for pause in self._pauses)
-        return hash((self._digest, self._is_new, polled, self._wakes_at))
+        threads = tuple(thread.state() for thread in self.threads)
+        return hash((self._digest, self._is_new, polled, self._wakes_at, threads))
 
     # Called by the code, in its greenlet
 
@@ -323,6 +342,12 @@ class LoopWorker:
             self._event_loops.append(loop)
             run_in_strands(loop)
 
+    def fail(self, error: BaseException) -> None:
+        """Note that a call of the code fails: if a fault has struck a poll, it may poll again."""
+        self.answers.append(type(error).__name__)
+        if is_injected(error):
+            self._gone_on += 1
+
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""
         code = frame.f_code
@@ -394,7 +419,7 @@ class LoopWorker:
         abandon([loop for loop in self._event_loops if not loop.is_closed()])
         self._event_loops = []
         self._pauses = [Pause(None)]
-        if not self._keeps_state:
+        if not self._keeps_state and not self.threads:
             self.answers.clear()
             self._digest = 0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from types import FrameType
@@ -22,8 +23,11 @@ from flowy_sim._engine.tokens import DECISION
 from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
+from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
+from flowy_sim.testing._loop_threads import LoopThread
+from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._watchdog import Watchdog
 from flowy_sim.testing._worker_pool import PolledList, Suspendable
 
@@ -52,8 +56,7 @@ class WorkerClient(Client):
     """The client that all workers of a runner share. One worker uses it at a time.
 
     Calls that a poll loop makes with another client are made with this one; see `intercept`.
-    Threads that a loop has started may make calls; faults don't strike those, and they don't take
-    part in turns.
+    Threads that a loop has started take turns, too; see `flowy_sim.testing._loop_threads`.
 
     Args:
         simulation: the simulation that is called. Polls do not wait.
@@ -85,6 +88,7 @@ class WorkerClient(Client):
     assign_answers: Callable[[Reply, Reply], Reply | None]
     wake_after: Callable[[float], tuple[int, int]]
     cancel_sleep: Callable[[int], None]
+    note_crash: Callable[[str], None]
 
     def __init__(
         self,
@@ -97,6 +101,8 @@ class WorkerClient(Client):
         self._domain = domain
         self._elsewhere: dict[_Elsewhere, None] = {}
         self._thread = threading.get_ident()
+        self._threads: dict[int, LoopThread] = {}
+        self._unused_since: float | None = really_monotonic()
         self._is_calling = False
         self._tasks: dict[str, Reply] = {}
         self.loop: Suspendable | None = None
@@ -141,7 +147,7 @@ class WorkerClient(Client):
 
     def checkpoint(self, name: str) -> None:
         """Let a fault strike at a checkpoint in the code of an activity."""
-        if not self.worker or threading.get_ident() != self._thread:
+        if not self._has_turn() or not self.worker:
             return
         call = WorkerCall(self.worker, CHECKPOINT, {"name": name}, dict, self._current_task)
         if self.loop is None:
@@ -199,7 +205,7 @@ class WorkerClient(Client):
         Raises:
             Fault: the call is refused.
         """
-        if threading.get_ident() != self._thread:
+        if not self._has_turn():
             self._assign_in_thread(operation, request, region)
         return self._intercept(self._call_in, operation, request, region)
 
@@ -247,11 +253,69 @@ class WorkerClient(Client):
 
     def sleeps(self) -> bool:
         """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
-        own = self.loop is not None and not self._is_calling
-        return own and threading.get_ident() == self._thread
+        own = self._threads.get(threading.get_ident())
+        if own is not None:
+            return not (own.has_turn and self._is_calling)
+        is_loop = self.loop is not None and not self._is_calling
+        return is_loop and threading.get_ident() == self._thread
+
+    def _has_turn(self) -> bool:
+        """Return whether the current thread takes turns; if so, wait for its turn."""
+        own = self._threads.get(threading.get_ident())
+        if own is not None:
+            own.await_turn()
+        return own is not None or threading.get_ident() == self._thread
+
+    # Threads that loops start
+
+    def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
+        """Start a thread of the poll loop, which takes turns from now on."""
+        threads = self._simulation.threads
+        if not self.virtual_sleep:
+            thread.daemon = True
+            threads.adopt(thread)
+            really_start()
+            return
+        self._has_turn()
+        starter = self.loop
+        assert isinstance(starter, LoopWorker)
+        started = LoopThread(thread, starter.process, self, threads, self.note_crash)
+        self._is_calling = True  # Waiting for its start is no wait of the loop.
+        try:
+            started.start(starter, really_start)
+        finally:
+            self._is_calling = False
+
+    def enter_thread(self, own: LoopThread) -> None:
+        """Note that the current thread takes turns."""
+        self._threads[threading.get_ident()] = own
+
+    def leave_thread(self) -> None:
+        """Note that it ends."""
+        del self._threads[threading.get_ident()]
+
+    def end_threads(self) -> None:
+        """End all threads that take turns."""
+        for each in list(self._threads.values()):
+            each.end()
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Let threads wait for their turns, also for a long time."""
+        before, self._unused_since = self._unused_since, None
+        try:
+            yield
+        finally:
+            self._unused_since = before and really_monotonic()
+
+    def unused_seconds(self) -> float:
+        """Return for how many real seconds no worker has had a chance of a turn."""
+        since = self._unused_since
+        return 0 if since is None else really_monotonic() - since
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Let the poll loop sleep, or wait until `woken` returns that it is over."""
+        self._has_turn()
         assert self.loop is not None
         if self.virtual_sleep:
             self.loop.sleep(seconds, woken)
@@ -263,31 +327,29 @@ class WorkerClient(Client):
 
         It really waits while its threads compute. Then it is suspended: they wait for other code.
         """
+        self._has_turn()
         assert self.loop is not None
-        looks = 0
-        while not woken(LOOK):
-            looks = 0 if self._simulation.threads.another_computes() else looks + 1
+        threads = self._simulation.threads
+        is_thread = threading.get_ident() in self._threads
+        looks = GRACE if is_thread or not threads.another_can_call() else 0
+        while not woken(0 if looks == GRACE else LOOK):
+            if looks < GRACE:
+                looks = 0 if threads.another_computes() else looks + 1
             if looks >= GRACE and self.virtual_sleep:
                 self.loop.sleep(seconds, lambda: woken(0))
                 return
 
     def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
         """Let the poll loop wait until something happens in its event loop."""
+        self._has_turn()
         assert self.loop is not None
         self.loop.idle(seconds, wait)
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note that an event loop runs in the poll loop."""
+        self._has_turn()
         assert self.loop is not None
         self.loop.adopt(loop)
-
-    def adopt_thread(self, thread: threading.Thread) -> None:
-        """Let a thread that the poll loop starts sleep in simulated time.
-
-        The process does not wait for its end: the loop that would end it may be abandoned.
-        """
-        thread.daemon = True
-        self._simulation.threads.adopt(thread)
 
     def advice(self) -> str:
         """Return what to do about loops that poll in another domain or region; may be empty."""
@@ -306,13 +368,14 @@ class WorkerClient(Client):
             self.loop.block(frame)
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
-        if threading.get_ident() != self._thread:
+        if not self._has_turn():
             return super()._call(operation, arguments)
+        if self.loop is None:
+            return self._make_call(operation, arguments, self._region)
         return self._call_in(operation, arguments, self._region)
 
     def _call_in(self, operation: str, arguments: Reply, region: str) -> Reply:
-        if self.loop is None:
-            return self._make_call(operation, arguments, region)
+        assert self.loop is not None
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
             self.loop.poll(self._polled_list(operation, arguments, region))
@@ -336,7 +399,7 @@ class WorkerClient(Client):
         try:
             reply = self._make_call(operation, arguments, region)
         except BaseException as error:
-            loop.answers.append((operation, type(error).__name__))
+            loop.fail(error)
             return {}, error
         finally:
             self._is_calling = False
@@ -396,9 +459,7 @@ class WorkerClient(Client):
         self._current_task = reply
         self._tasks[reply["taskToken"]] = reply
         self.received.append(reply)
-        delivered = self.fault_injector.task(
-            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
-        )
+        delivered = self.fault_injector.task(call, reply)
         if delivered.get("taskToken"):
             self.task = delivered
             self._on_task()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 PolledList = tuple[str, str]
 """A task list: the operation that polls it, and its name."""
@@ -25,6 +25,11 @@ class Suspendable(Protocol):
     """A poll loop whose turn it is."""
 
     answers: list[object]
+
+    @property
+    def process(self) -> Any:
+        """The loop to whose process this code belongs."""
+        ...
 
     def poll(self, polled: PolledList) -> None:
         """Wait until a poll of a list may be answered."""
@@ -44,6 +49,10 @@ class Suspendable(Protocol):
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None) -> None:
         """Wait for some simulated time, or until `woken` returns that it is over."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Note that a call of the code fails."""
         ...
 
     def note_call(self, operation: str) -> None:
@@ -72,11 +81,6 @@ class WorkerPool:
         lists: those that they are known to poll by now.
     """
 
-    @property
-    def answers(self) -> int:
-        """A digest of what they have received and may remember; 0 if they remember nothing."""
-        return 0
-
     def __init__(
         self,
         create: Callable[[str], PollingWorker],
@@ -102,6 +106,11 @@ class WorkerPool:
     def has_idle(self) -> bool:
         """Whether a worker can take a turn."""
         return bool(self._idle) or self._size is None
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What makes a difference to their next turns, as plain data."""
+        return self.has_idle, len(self.lists)
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""

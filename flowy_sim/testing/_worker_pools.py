@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from flowy._client import Execution
+from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy._decisions import Decision
 from flowy._workers.registration import register
@@ -181,6 +182,7 @@ class WorkerPools:
         for pool in (*self.pools, *self._stopped):
             if isinstance(pool, LoopPool):
                 pool.discard()
+        self._client.end_threads()
         self._simulation.threads.release()
 
     @contextmanager
@@ -194,13 +196,21 @@ class WorkerPools:
         client, threads = self._client, self._simulation.threads
         runner = threading.current_thread()
         sleeps = threads_sleep_virtually(threads, runner) if client.virtual_sleep else nullcontext()
-        with mock_swf(self._simulation), sleeps, virtual_sleep(client), client.watchdog.watching():
+        with (
+            mock_swf(self._simulation),
+            sleeps,
+            virtual_sleep(client),
+            client.watchdog.watching(),
+            client.used(),
+        ):
             yield
 
     @property
     def pools(self) -> list[WorkerPool]:
         """All worker pools."""
-        return [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
+        pools = [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
+        threads = [each for pool in pools if isinstance(pool, LoopPool) for each in pool.threads]
+        return [*pools, *threads]
 
     @property
     def has_loops(self) -> bool:
@@ -307,6 +317,16 @@ class WorkerPools:
             *(each for each in self._flowy_pools if each.lists not in lists),
             *flowys,
         ]
+
+    def newer_implementation(self, key: NameAndVersion) -> type[Workflow] | None:
+        """Return the class of the newer code for a type, also after going back; None if none."""
+        return self._newer.workflows.get(key)
+
+    def deploy_newer_again(self) -> None:
+        """Deploy the newer code after all, after going back."""
+        self._replace_code(self._newer)
+        self._newer = DeployedCode()
+        self.restart()
 
     def deploy(self, code: DeployedCode) -> None:
         """Let new workers run other code.
@@ -415,7 +435,9 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT or length >= GROWTH * self._replayed.get(execution.run_id, 0):
+        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+            return decide(workflow, history(), payloads, execution)
+        if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)
             self._replayed[execution.run_id] = length
         return super().decide(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim._report.page import ReportedRun, page
+from flowy_sim._report.page import page
+from flowy_sim._report.run_view import ReportedRun
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowy_sim._report.page import ReportedRun
+from flowy_sim._report.run_view import ReportedRun
 from tests.support.browser import DESK, LAPTOP, PHONE, Tabs, violations
 from tests.support.hostile_text import WORST, problems_of
 from tests.support.reported_runs import many, order

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim._report.page import ReportedRun
+from flowy_sim._report.run_view import ReportedRun
 from tests.support.browser import PHONE, Tabs, violations
 from tests.support.event_builder import History
 from tests.support.reported_runs import family, many, order, siblings, timed, year

@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from flowy._cli import cli as flowy_cli
 from flowy_sim import mock_swf
 from flowy_sim._events.spans import read
-from flowy_sim._report.event_table import event_rows, pretty
-from flowy_sim._report.page import SCRIPTS, ReportedRun, asset, failed_first, page, svg
+from flowy_sim._report.event_table import EventTable, pretty
+from flowy_sim._report.page import SCRIPTS, asset, failed_first, page, svg
 from flowy_sim._report.picture import BAND_ROWS, Picture
+from flowy_sim._report.run_view import ReportedRun
 from flowy_sim.testing._histories import iso
 from tests.support.event_builder import History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
@@ -192,8 +193,9 @@ def test_what_several_events_have_in_common_is_told_once() -> None:
 
 
 def test_of_ten_thousand_events_each_shows_its_members_without_scripts() -> None:
-    rows, _ = event_rows(many(3332), read(many(3332)))
-    assert not any(row.is_cut for row in rows)
+    table, events = EventTable(), many(3332)
+    table.add(events, read(events))
+    assert not any(row.is_cut for row in table.rows)
 
 
 def test_a_history_without_times_and_an_empty_one_are_shown_as_well() -> None:

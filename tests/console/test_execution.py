@@ -62,7 +62,7 @@ def test_a_heartbeat_is_shown_with_its_details(
     endpoint.advance(5)
     page = shown(browser, "order-1")
     assert "last heartbeat 5 s ago: half" in page.text
-    assert "open, worked 1 min 5 s, last heartbeat at 1 min" in page.text
+    assert "open, started at 0 s, last heartbeat at 1 min" in page.text
     assert "point beat" in page.values("path", "class")
 
 

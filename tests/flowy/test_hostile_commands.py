@@ -149,7 +149,7 @@ def test_a_long_id_moves_only_its_own_line() -> None:
         "executionInfos": [short, service.info]
     }
     _, first, second = flowy(service, "list").output.splitlines()
-    assert first.startswith("short" + " " * 37 + "OPEN")
+    assert first.startswith("short" + " " * 57 + "OPEN")
     assert second.startswith("x" * 32_768 + "  OPEN")
 
 

@@ -121,11 +121,11 @@ def test_the_serializer_of_the_example_handles_the_old_format(reader: Any, clien
 
 
 COMMANDS = [
-    line
+    line.strip()
     for document in (RUNNING, COMING)
     for block in blocks(document, "sh")
     for line in block.splitlines()
-    if line.startswith("flowy ")
+    if line.strip().startswith("flowy ")
 ]
 
 

@@ -130,6 +130,14 @@ def test_options(guide: Any, runner: Runner) -> None:
     assert (ship["startToCloseTimeout"], sea["startToCloseTimeout"]) == ("300", "3600")
 
 
+def test_an_activity_is_timed_out(guide: Any, runner: Runner, stubs: Stubs) -> None:
+    assert runner.run(guide.Sketch, "a ship").result == "a picture of a ship"
+    stubs(guide.draw, takes=21)
+    late = runner.run(guide.Sketch, "a ship")
+    assert (late.result, late.simulated_seconds) == ("no picture in time (START_TO_CLOSE)", 40)
+    assert types(late)["ActivityTaskTimedOut"] == 2, "draw is declared with retry=2"
+
+
 def test_a_month_passes(guide: Any, runner: Runner) -> None:
     run = runner.run(guide.Reminder, "water the plants", execution_start_to_close=40 * 86_400)
     assert run.result == "en: water the plants"

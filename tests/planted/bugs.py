@@ -31,6 +31,7 @@ MODULES = (
     "tests.planted.deaths_midway",
     "tests.planted.lambda_functions",
     "tests.planted.failing_calls",
+    "tests.planted.threads",
     "tests.planted.moments",
     "tests.planted.processes",
     "tests.planted.on_request",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -146,8 +146,6 @@ def by_hand(
         starts: the types of the executions that are started, in order.
     """
     deciders = decide if isinstance(decide, Mapping) else {"order": decide}
-    client = runner.simulation.client()
-    _register(client, list(deciders))
 
     class Decider:
         def __init__(self) -> None:
@@ -173,8 +171,31 @@ def by_hand(
                     taskToken=task["taskToken"], result=result or ""
                 )
 
-    runner.loop(Decider, "decider")
-    runner.loop(Worker, "worker")
+    return by_loops(runner, Decider, Worker, deciders, starts)
+
+
+def by_loops(
+    runner: Runner,
+    decider: Callable[..., object],
+    worker: Callable[..., object],
+    types: Iterable[str] = ("order",),
+    starts: tuple[str, ...] = ("order",),
+    heartbeat: str = "NONE",
+) -> list[Run]:
+    """Run workflows whose deciders and workers have poll loops of their own.
+
+    Args:
+        runner: runs them.
+        decider: polls for decision tasks.
+        worker: polls for activity tasks.
+        types: the names of the workflow types.
+        starts: the types of the executions that are started, in order.
+        heartbeat: the heartbeat time-out of tasks.
+    """
+    client = runner.simulation.client()
+    _register(client, types, heartbeat)
+    runner.loop(decider, "decider")
+    runner.loop(worker, "worker")
     started = [_start(client, name, number) for number, name in enumerate(starts, 1)]
     return [runner.finish(each) for each in started]
 
@@ -189,7 +210,7 @@ def _one(each: Any) -> Any:
     return each() if isinstance(each, type) else each
 
 
-def _register(client: Any, workflow_types: list[str]) -> None:
+def _register(client: Any, workflow_types: Iterable[str], heartbeat: str) -> None:
     with suppress(client.exceptions.DomainAlreadyExistsFault):
         client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     for name in workflow_types:
@@ -209,7 +230,7 @@ def _register(client: Any, workflow_types: list[str]) -> None:
         defaultTaskScheduleToStartTimeout="NONE",
         defaultTaskScheduleToCloseTimeout="NONE",
         defaultTaskStartToCloseTimeout="60",
-        defaultTaskHeartbeatTimeout="NONE",
+        defaultTaskHeartbeatTimeout=heartbeat,
     )
 
 

@@ -25,7 +25,7 @@ from flowy_sim import Simulation, mock_swf
 from flowy_sim._simulation import time_functions
 from flowy_sim.explore import explore
 from flowy_sim.faults import DeciderDies, WorkerDies
-from flowy_sim.testing import BlockedLoopError, Runner, StuckError, _watchdog
+from flowy_sim.testing import BlockedLoopError, Runner, StuckError, _loop_threads, _watchdog
 from tests.support.exact_calls import EXACT_CALLS
 from tests.support.poll_loops import (
     DOMAIN,
@@ -421,7 +421,7 @@ def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
         register(register_domain)
         start(register_domain)
         runner.advance(10)
-        return runner.scheduler.worker_pools.pools[0].answers
+        return runner.scheduler.worker_pools.pools[0].state
 
     empty = state(lambda client: client.list_domains(registrationStatus="DEPRECATED"))
     sleepy = state(lambda client: time.sleep(1))
@@ -458,6 +458,7 @@ def test_threads_that_outlive_a_test_never_call_aws(
         raise OSError("there is no network")
 
     monkeypatch.setattr(BaseClient, "_make_request", make_request)
+    monkeypatch.setattr(_loop_threads, "UNUSED_SECONDS", 0.1)
 
     def main() -> None:
         client = boto3.client("swf")
@@ -494,11 +495,12 @@ def test_a_loop_joins_a_thread_that_works_for_a_while(timeout: float | None) -> 
     def worker(client: Client) -> None:
         task = poll(client, "work")
         if task.get("taskToken"):
-            respond = client.respond_activity_task_completed
-            thread = threading.Thread(target=respond, kwargs={"taskToken": task["taskToken"]})
+            beat = client.record_activity_task_heartbeat
+            thread = threading.Thread(target=beat, kwargs={"taskToken": task["taskToken"]})
             thread.start()
             thread.join(timeout)
             ended.append(not thread.is_alive())
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
 
     found = run(decider(("a", "work")), worker)
     assert (found.status, found.simulated_seconds, ended) == ("COMPLETED", 0, [True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -10,6 +11,17 @@ import pytest
 import flowy
 from flowy import ActivityProxy, Workflow, WorkflowProxy, activity, workflow
 from flowy_sim import Latency, Simulation
+from flowy_sim.explore import find
+from flowy_sim.faults import (
+    AnswerLate,
+    CancelRequest,
+    DeciderDies,
+    InjectedFault,
+    ReplyLost,
+    Restart,
+    TaskLate,
+    Termination,
+)
 from flowy_sim.testing import Runner, Stubs, UnexpectedCallError
 from flowy_sim.testing._coverage import StubUsage
 from tests.support.outcomes import outcome
@@ -217,3 +229,44 @@ def test_a_function_without_a_stub_is_reported(stubs: Stubs) -> None:
         r"to stub it, use lambda_function\('resize', result=…\)",
     ):
         run_with_function(stubs, "2")
+
+
+@workflow("frame", 1, "frames")
+class Frame(Workflow):
+    thumbnail = WorkflowProxy(Thumbnail, error_handling=True, workflow_id="child")
+
+    def run(self) -> Any:
+        return outcome(self.thumbnail("a"))
+
+
+STRUCK = {
+    DeciderDies(): "DecisionTaskTimedOut",
+    TaskLate(): "DecisionTaskTimedOut",
+    AnswerLate(): "DecisionTaskTimedOut",
+    ReplyLost(): "DecisionTaskTimedOut",
+    Restart(): "DecisionTaskTimedOut",
+    Termination(workflow_id="child"): "WorkflowExecutionTerminated",
+    CancelRequest(workflow_id="child"): "WorkflowExecutionCancelRequested",
+}
+
+
+@pytest.mark.parametrize("fault", STRUCK, ids=lambda fault: type(fault).__name__)
+def test_faults_strike_a_stubbed_child_before_its_first_decision(fault: InjectedFault) -> None:
+    struck: set[str] = set()
+
+    def test(runner: Runner) -> None:
+        runner.stubs(Thumbnail, result="tiny")
+
+        @runner.invariant
+        def note() -> None:
+            for each in runner.simulation.engine().executions.values():
+                types = [each.event_type(number) for number in range(1, len(each) + 1)]
+                if each.workflow_id == "child":
+                    struck.update(takewhile(lambda type_: type_ != "DecisionTaskCompleted", types))
+
+        assert runner(Frame).status == "COMPLETED"
+
+    found = find(test, faults=[fault], most_faults=1)
+    assert found.failure is None, str(found.failure)
+    assert found.complete
+    assert STRUCK[fault] in struck

@@ -1,4 +1,4 @@
-// Actions: forms in dialogs, buttons that move the clock, and what can be copied instead.
+// Actions: forms in dialogs, buttons that move the clock, and copies.
 
 import { copyText } from "./address.js";
 import { query } from "./execution.js";

@@ -3,7 +3,7 @@
 import { setting } from "./address.js";
 import { duration, instant, LOCAL } from "./scale.js";
 
-// The simulated instant when the page was written, and when that was for the browser.
+// When the page was written, in simulated time and for the browser.
 let base = 0;
 let rate = 0;
 let since = 0;
@@ -17,7 +17,7 @@ export function followClock() {
   showZone(zone());
 }
 
-// Takes the clock from the page, which was just loaded or brought up to date.
+// Takes the clock from the page.
 export function readClock() {
   const clock = document.getElementById("clock").dataset;
   base = Number(clock.now);

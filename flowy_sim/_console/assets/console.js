@@ -1,6 +1,3 @@
-// The script of the console's pages. They work without it, except for what changes by itself and
-// for actions.
-
 import { offerActions } from "./actions.js";
 import { followClock } from "./clock.js";
 import { openExecution } from "./execution.js";

@@ -1,14 +1,14 @@
 // Live updates: one stream for all pages of a browser says what has changed, and each page fetches
-// what it shows again. After a lost connection it always does.
+// that. After a lost connection it always does.
 
 import { readClock } from "./clock.js";
-import { lastEvent, query, updateExecution } from "./execution.js";
+import { known, query, updateExecution } from "./execution.js";
 import { morph } from "./morph.js";
 
 const page = document.body.dataset;
 const root = new URL(page.here, location.href).href;
 const server = page.simulation ? new URL("..", root).href : root;
-// Real milliseconds between two updates, at least; and between two looks where there is no stream.
+// Real milliseconds between updates, at least; and between looks where there is no stream.
 const PAUSE = 150;
 const LOOK = 5000;
 const RETRY = 1000;
@@ -18,31 +18,31 @@ let timer = 0;
 let running = false;
 let again = false;
 let missed = false;
-let took = 0;
+let next = 0;
 
 export function follow() {
-  if (page.live === "poll") {
-    look();
-  } else if (page.live === "stream") {
+  if (page.live === "stream") {
     channel = new BroadcastChannel(`flowy ${server}`);
     channel.onmessage = ({ data }) => receive(data);
     lead();
     channel.postMessage({ ask: true });
     catchUp();
   }
-  if (polls() || (lastEvent() && document.querySelector("meta[name=open]"))) look();
+  setInterval(() => {
+    if (!document.hidden && (page.live === "poll" || document.querySelector("[data-looks]"))) changed();
+  }, LOOK);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && missed) refresh();
   });
 }
 
-// Something may have changed after the server wrote the page and before the page followed changes.
+// Something may have changed after the page was written and before it followed changes.
 async function catchUp() {
   const response = await fetch(`${root}_console/stamp?${query()}`).catch(() => null);
   if (page.stamp && response?.ok && (await response.json()) !== page.stamp) changed();
 }
 
-// Of all pages, the one that has the lock opens the stream, and passes on what it says.
+// The page that has the lock opens the stream, and passes on what it says.
 function lead() {
   const leads = () => {
     open();
@@ -55,7 +55,7 @@ function lead() {
 let state = null;
 
 function open() {
-  const stream = new EventSource(`${root}_console/stream?${new URLSearchParams({ account: page.account })}`);
+  const stream = new EventSource(`${root}_console/stream?account=${page.account}`);
   // What happened between the stream of another page and this one is missed.
   let inherits = state !== null;
   const tell = (message) => {
@@ -66,27 +66,24 @@ function open() {
     tell({ connected: true, missed: inherits || JSON.parse(data).missed });
     inherits = false;
   });
-  stream.addEventListener("message", ({ data }) => tell(JSON.parse(data)));
-  stream.addEventListener("error", () => {
+  stream.onmessage = ({ data }) => tell(JSON.parse(data));
+  stream.onerror = () => {
     tell({ connected: false });
-    // The browser connects again by itself, unless the server has answered with an error.
+    // The browser connects again by itself, unless the answer was an error.
     if (stream.readyState === EventSource.CLOSED) {
       stream.close();
       setTimeout(open, RETRY);
     }
-  });
+  };
 }
-
-let wasConnected = true;
 
 function receive(message) {
   if (message.ask) {
     if (state) channel.postMessage({ ...state, missed: false });
   } else if ("connected" in message) {
-    state = message;
     connected(message.connected);
-    if (message.connected && (message.missed || !wasConnected)) changed();
-    wasConnected = message.connected;
+    if (message.connected && (message.missed || state?.connected === false)) changed();
+    state = message;
   } else if (concerns(message)) {
     changed();
   }
@@ -94,17 +91,13 @@ function receive(message) {
 
 function concerns(message) {
   if (message.simulation !== page.simulation || message.account !== page.account) return false;
-  if (!message.changed) return polls();
+  // Who polls changes while nothing happens, too.
+  if (!message.changed) return document.querySelector('[data-looks="polls"]');
   const shown = document.querySelector("[data-shows]")?.dataset.shows;
-  const runs = message.domains[page.domain];
-  if (!shown || !runs || Object.keys(runs).length === 0) return true;
+  const runs = message.domains[page.domain] ?? {};
+  if (!shown || !Object.keys(runs).length) return true;
   // The page of an execution changes with it and with the clock.
   return shown in runs || document.getElementById("clock").dataset.rate === "0";
-}
-
-// Whether the page shows who polls: that changes while nothing happens, too.
-function polls() {
-  return Boolean(document.querySelector('[data-live="polls"]'));
 }
 
 function changed() {
@@ -112,18 +105,11 @@ function changed() {
   missed = true;
   if (!running && !timer && !document.hidden) {
     // A page that takes long to fetch is fetched less often.
-    timer = setTimeout(refresh, took > PAUSE ? took : 0);
+    timer = setTimeout(refresh, Math.max(0, next - performance.now()));
   }
 }
 
-function look() {
-  setInterval(() => {
-    const runs = Number(document.getElementById("clock").dataset.rate) > 0;
-    if (!document.hidden && (runs || polls() || page.live === "poll")) changed();
-  }, LOOK);
-}
-
-// Fetches the page again, and brings what has changed up to date.
+// Fetches what has changed.
 export async function refresh() {
   clearTimeout(timer);
   timer = 0;
@@ -136,8 +122,7 @@ export async function refresh() {
   const begun = performance.now();
   try {
     const url = new URL(location.href);
-    const last = lastEvent();
-    if (last) url.searchParams.set("after", last);
+    for (const [name, value] of Object.entries(known())) url.searchParams.set(name, value);
     const { status, fresh } = await fetched(url.href);
     if (status === 401 && !document.querySelector("form.login")) {
       location.reload();
@@ -154,13 +139,13 @@ export async function refresh() {
   } catch {
     connected(false);
   }
-  took = performance.now() - begun;
+  next = performance.now() + Math.max(PAUSE, 2 * (performance.now() - begun));
   running = false;
-  if (again && !document.hidden) timer = setTimeout(refresh, Math.max(PAUSE, 2 * took));
+  if (again) changed();
 }
 
 function fetched(url) {
-  // The parser of XMLHttpRequest makes a document without running anything in it.
+  // This parser runs nothing that is in the document.
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("GET", url);
@@ -168,7 +153,7 @@ function fetched(url) {
     request.setRequestHeader("Accept", "text/html");
     request.onload = () => resolve({ status: request.status, fresh: request.response });
     request.onerror = request.ontimeout = reject;
-    request.timeout = 60000;
+    request.timeout = 60_000;
     request.send();
   });
 }

@@ -1,5 +1,5 @@
-// Makes an element on the page equal to a newer one, and changes only what differs: focus,
-// selection, scroll positions and opened details stay as they are.
+// Makes an element equal to a newer one, and changes only what differs: focus, selection, scroll
+// positions and opened details stay.
 
 // Attributes that belong to the person who looks, not to the server.
 const OWN = new Set(["open", "hidden", "aria-expanded", "tabindex"]);
@@ -10,7 +10,7 @@ export function morph(old, fresh) {
     old.nodeValue = fresh.nodeValue;
     return;
   }
-  // A form is being filled in, and other scripts draw what they mark as theirs.
+  // A form is being filled in, and other scripts draw what is theirs.
   if (old.localName === "form" || "own" in old.dataset) return;
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !OWN.has(name)) old.removeAttribute(name);

@@ -1,15 +1,15 @@
-// What is looked at, as part of the page's address: after `#` in a file, after `?` on a server.
+// What is looked at, in the address: after `#` in a file, after `?` on a server.
 const NAMES = ["run", "at", "row", "zoom", "find", "show", "hide", "folds", "clock"];
 const isFile = document.body.classList.contains("report");
 
-// An address that leads to an event by its anchor alone works without scripts, too.
+// An anchor alone leads to its event without scripts, too.
 const ANCHOR = /^#(r\d+|)e(\d+)$/;
 
 export function readAddress() {
   const anchor = ANCHOR.exec(location.hash);
   if (anchor) return { run: anchor[1], at: anchor[2] };
   const given = new URLSearchParams(isFile ? location.hash.slice(1) : location.search);
-  return Object.fromEntries(NAMES.filter((name) => given.get(name)).map((name) => [name, given.get(name)]));
+  return Object.fromEntries([...given].filter(([name, value]) => value && NAMES.includes(name)));
 }
 
 // The address of a state; members that are empty are left out.

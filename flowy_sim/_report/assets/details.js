@@ -1,17 +1,13 @@
-// A panel beside the page with one event: what the table shows of it, and its payloads in full.
+// The panel with one event: what the table shows of it, with its payloads in full.
 import { element } from "./drawing.js";
 import { duration, instant, LOCAL } from "./scale.js";
 
 export class Details {
-  // `payload(timeline, event)` gives by name what the table cuts, or a promise of it.
-  constructor(payload) {
-    this.payload = payload;
-    this.panel = document.querySelector(".panel");
-    this.title = this.panel.querySelector("h2");
-    this.body = this.panel.querySelector(".panel-body");
-  }
+  panel = document.querySelector(".panel");
+  title = this.panel.querySelector("h2");
+  body = this.panel.querySelector(".panel-body");
 
-  async show(timeline, id) {
+  show(timeline, id) {
     const listed = timeline.listed(id);
     if (!listed) return;
     const [, time, event, causes, effects, members] = listed.cells;
@@ -34,8 +30,10 @@ export class Details {
     const list = element("div", { className: "members" });
     const details = members.querySelector("details");
     const lead = (details?.querySelector("summary") ?? members).textContent.trim();
-    if (timeline.data.payloads?.[id] && !details) list.append(...all(timeline.data.payloads[id]));
-    else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details).slice(1));
+    const whole = timeline.data.payloads[id];
+    if (whole && !details) {
+      list.append(...Object.entries(whole).flatMap(([name, textContent]) => [element("p", { textContent: name }), element("pre", { textContent })]));
+    } else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details).slice(1));
     else list.append(element("p", { className: "faint", textContent: "It has no other members." }));
     // What an earlier event shows is taken from there.
     for (const link of list.querySelectorAll("a")) link.replaceWith(document.querySelector(`${link.hash} .told`).cloneNode(true));
@@ -43,14 +41,7 @@ export class Details {
     this.panel.hidden = false;
     document.body.classList.add("with-panel");
     for (const value of list.querySelectorAll("pre")) value.tabIndex = 0;
-    if (list.querySelector("pre[data-cut]")) await this.complete(list, timeline, id);
-  }
-
-  async complete(list, timeline, id) {
-    const whole = await this.payload(timeline, id);
-    if (!whole) return;
     for (const cut of list.querySelectorAll("pre[data-cut]")) {
-      if (!(cut.dataset.of in whole)) continue;
       cut.textContent = whole[cut.dataset.of];
       cut.nextElementSibling?.remove();
     }
@@ -63,10 +54,6 @@ export class Details {
     this.timeline.select(null);
     this.timeline.focusRow();
   }
-}
-
-function all(members) {
-  return Object.entries(members).flatMap(([name, textContent]) => [element("p", { textContent: name }), element("pre", { textContent })]);
 }
 
 function copies(cell) {

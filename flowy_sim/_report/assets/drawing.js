@@ -8,7 +8,7 @@ const BINS = 200;
 const MARKS = { done: "✓", failed: "✕", late: "!", canceled: "⊘", open: "▸", awaited: "◇" };
 const SVG = "http://www.w3.org/2000/svg";
 
-// An element with properties (attributes, where their names hold a dash) and children.
+// An element with properties (attributes, if their names hold a dash) and children.
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -19,9 +19,10 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-export function drawn(name, attributes = {}) {
+export function drawn(name, attributes, text = "") {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
   return made;
 }
 
@@ -29,57 +30,68 @@ function line(begin, end, y) {
   return begin === end ? `M${begin.toFixed(2)} ${y - 7}v14` : `M${begin.toFixed(2)} ${y}H${end.toFixed(2)}`;
 }
 
-// The paths of rows, by class. `place` maps moments to places, of which 0 to WIDTH are seen.
+function add(found, kind, data) {
+  found.set(kind, (found.get(kind) ?? "") + data);
+}
+
+function stateOf(kind) {
+  return kind.split(" ").at(-1);
+}
+
+// The lines of a row; what is open ends where its picture ends.
+function pieces(row, { data, shift = 0 }) {
+  return row.pieces.map(([kind, from, to]) => [kind, from + shift, (to ?? data.length) + shift]);
+}
+
+// The paths of rows by class. `place` maps moments to places; 0 to WIDTH are seen.
 export function paths(items, place) {
   const found = new Map();
-  const add = (kind, data) => found.set(kind, (found.get(kind) ?? "") + data);
   items.forEach((item, index) => {
     const y = index * ROW + ROW / 2;
     if (item.rows) {
-      for (const [kind, data] of density(item.rows, place, index * ROW)) add(kind, data);
+      for (const [kind, data] of density(item, place, index * ROW)) add(found, kind, data);
       return;
     }
-    for (const [kind, from, to] of item.row.pieces) {
-      let begin = place(from + item.shift);
-      const end = place(to + item.shift);
+    for (const [kind, from, to] of pieces(item.row, item)) {
+      let begin = place(from);
+      const end = place(to);
       if (end < -20 || begin > WIDTH + 20) continue;
       if (end - begin < LEAST && !kind.startsWith("wait")) {
         begin = end;
-        add(`point ${kind.slice(kind.lastIndexOf(" ") + 1)}`, line(end, end, y));
+        add(found, `point ${stateOf(kind)}`, line(end, end, y));
       } else if (begin < end || kind.startsWith("point")) {
         // Far ends are cut off: a browser draws very long lines wrongly.
-        add(kind, line(Math.max(begin, -20), Math.min(end, WIDTH + 20), y));
+        add(found, kind, line(Math.max(begin, -20), Math.min(end, WIDTH + 20), y));
       }
     }
   });
   return found;
 }
 
-// Rows in a small picture of `height` pixels, in which waiting is left out.
+// Rows in a picture of `height` pixels, without their waiting.
 export function outline(items, place, height) {
   const found = new Map();
   items.forEach((item, index) => {
     const y = ((index + 0.5) * height) / items.length;
     for (const row of item.rows ?? [item.row]) {
-      for (const [kind, from, to] of row.pieces) {
+      for (const [kind, from, to] of pieces(row, item)) {
         if (kind.startsWith("wait")) continue;
-        const begin = place(from + item.shift);
-        const length = Math.max(place(to + item.shift) - begin, 3);
-        const state = kind.slice(kind.lastIndexOf(" ") + 1);
-        found.set(state, (found.get(state) ?? "") + `M${begin.toFixed(1)} ${y.toFixed(2)}h${length.toFixed(1)}`);
+        const begin = place(from);
+        const length = Math.max(place(to) - begin, 3);
+        add(found, stateOf(kind), `M${begin.toFixed(1)} ${y.toFixed(2)}h${length.toFixed(1)}`);
       }
     }
   });
   return found;
 }
 
-// An area that is as high as many rows work, and a point for each that failed.
-function density(rows, place, top) {
+// An area as high as many rows work, and a point for each that failed.
+function density(item, place, top) {
   const changes = new Array(BINS + 2).fill(0);
   const bin = (at) => Math.floor((Math.min(Math.max(place(at), 0), WIDTH) * BINS) / WIDTH);
   let points = "";
-  for (const row of rows) {
-    for (const [kind, from, to] of row.pieces) {
+  for (const row of item.rows) {
+    for (const [kind, from, to] of pieces(row, item)) {
       if (!/^(work|child|sleep)/.test(kind) || place(to) < 0 || place(from) > WIDTH) continue;
       changes[bin(from)] += 1;
       changes[bin(to) + 1] -= 1;
@@ -102,11 +114,17 @@ export function fillWithPaths(svg, found) {
   svg.replaceChildren(...[...found].map(([kind, d]) => drawn("path", { class: kind, d })));
 }
 
-// The rows of a timeline as elements. `view` has `place`, `grid`, `folds` and `cursor`.
+function isSame(old, item) {
+  return ["row", "key", "depth", "shift", "data", "isOpen"].every((name) => old[name] === item[name])
+    && old.rows?.length === item.rows?.length && (old.rows ?? []).every((row, index) => row === item.rows[index]);
+}
+
+// The rows of a timeline as elements. `view` has `place`, `note`, `grid`, `folds` and `cursor`.
 export class Rows {
   constructor(root, view) {
     this.root = root;
     this.view = view;
+    this.bands = [];
     this.seen = new IntersectionObserver((entries) => {
       for (const entry of entries) {
         const band = this.bands.find((each) => each.element === entry.target) ?? {};
@@ -114,37 +132,57 @@ export class Rows {
         if (band.near && band.stale) this.paint(band);
       }
     }, { rootMargin: "600px" });
+    root.replaceChildren();
   }
 
-  // Show items: rows, and groups of `rows`. `label` and `note` make what stands beside the picture.
+  // Show items: rows, and groups of `rows`. Those that look the same stay as they are.
   show(items, label, note) {
-    this.seen.disconnect();
-    this.bands = [];
+    const made = [];
     for (let first = 0; first < items.length; first += BAND) {
-      this.bands.push(this.band(items.slice(first, first + BAND), label, note));
+      const index = first / BAND;
+      if (!this.bands[index]) made.push((this.bands[index] = this.band()));
+      const band = this.bands[index];
+      const before = band.items;
+      band.items = items.slice(first, first + BAND);
+      band.items.forEach((item, at) => {
+        const old = before[at];
+        if (old && isSame(old, item)) {
+          items[first + at] = band.items[at] = old;
+          return;
+        }
+        const hadFocus = old?.element.contains(document.activeElement);
+        put(band.labels, at, label(item));
+        put(band.notes, at, note(item));
+        if (hadFocus) focusOn(item, { preventScroll: true });
+      });
+      for (const list of [band.labels, band.notes]) while (list.children[band.items.length]) list.lastChild.remove();
+      band.height = band.items.length * ROW;
+      band.element.className = band.items.length === BAND ? "band full" : "band";
+      band.stretched.setAttribute("viewBox", `0 0 ${WIDTH} ${band.height}`);
+      for (const svg of [band.stretched, band.caps]) svg.setAttribute("height", band.height);
     }
-    this.root.replaceChildren(...this.bands.map((band) => band.element));
-    // Those on the screen are painted at once, so that nothing flickers.
-    for (const band of this.bands) {
+    for (const band of this.bands.splice(Math.ceil(items.length / BAND))) {
+      this.seen.unobserve(band.element);
+      band.element.remove();
+    }
+    // What is on the screen is painted at once: nothing flickers.
+    for (const band of made) {
       const box = band.element.getBoundingClientRect();
       band.near = box.bottom > -600 && box.top < innerHeight + 600;
       this.seen.observe(band.element);
     }
-    this.draw();
   }
 
-  band(items, label, note) {
-    const height = items.length * ROW;
-    const stretched = drawn("svg", {
-      class: "stretched", viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", height,
-    });
-    const caps = drawn("svg", { class: "caps", height });
-    const labels = element("ul", { className: "labels" }, ...items.map(label));
+  band() {
+    const stretched = drawn("svg", { class: "stretched", preserveAspectRatio: "none" });
+    const caps = drawn("svg", { class: "caps" });
+    const labels = element("ul", { className: "labels" });
+    const notes = element("ul", { className: "notes", "aria-hidden": "true" });
     const bars = element("div", { className: "bars", "aria-hidden": "true" });
     bars.append(stretched, caps);
-    const notes = element("ul", { className: "notes", "aria-hidden": "true" }, ...items.map(note));
-    const made = element("div", { className: items.length === BAND ? "band full" : "band" }, labels, bars, notes);
-    return { element: made, items, stretched, caps, height, near: false, stale: true };
+    const made = element("div", {}, labels, bars, notes);
+    this.root.append(made);
+    return { element: made, items: [], labels, notes, stretched, caps, near: false, stale: true };
   }
 
   draw() {
@@ -165,12 +203,21 @@ export class Rows {
     if (cursor !== null) found.set("cursor", `M${cursor.toFixed(2)} 0V${band.height}`);
     fillWithPaths(band.stretched, found);
     const marks = band.items.flatMap((item, index) =>
-      item.rows ? [] : item.row.caps.map(([at, state]) => [place(at + item.shift) / 10, index * ROW + ROW / 2, state]));
-    band.caps.replaceChildren(...marks.filter(([x]) => x >= -1 && x <= 100).map(([x, y, state]) => {
-      const text = drawn("text", { class: state, x: `${x.toFixed(2)}%`, y, dx: 3, dy: 4 });
-      text.textContent = MARKS[state];
-      return text;
-    }));
+      item.rows ? [] : item.row.caps.map(([at, state]) => [place((at ?? item.data.length) + item.shift) / 10, index * ROW + ROW / 2, state]));
+    band.caps.replaceChildren(...marks.filter(([x]) => x >= -1 && x <= 100).map(([x, y, state]) =>
+      drawn("text", { class: state, x: `${x.toFixed(2)}%`, y, dx: 3, dy: 4 }, MARKS[state])));
+    band.items.forEach((item, index) => {
+      if (item.row?.since !== undefined) band.notes.children[index].textContent = this.view.note(item);
+    });
     band.stale = false;
   }
+}
+
+export function focusOn(item, how) {
+  item?.element.querySelector("a, button").focus(how);
+}
+
+function put(list, index, made) {
+  if (list.children[index]) list.children[index].replaceWith(made);
+  else list.append(made);
 }

@@ -1,13 +1,14 @@
-// Keys of a page with timelines, and the help that lists them. Buttons can press keys, too.
+// The keys of a page, and the help that lists them. Buttons can press keys, too.
 import { setting } from "./address.js";
 
 export class Keys {
-  // `current()` gives the timeline that keys act on, or nothing; `more` are keys of the page.
+  dialog = document.querySelector("dialog.help");
+  letters = this.dialog.querySelector("input");
+
+  // `current()` gives the timeline that keys act on, if any; `more` are other keys.
   constructor(current, more = {}) {
     this.current = current;
     this.more = more;
-    this.dialog = document.querySelector("dialog.help");
-    this.letters = this.dialog.querySelector("input");
     this.letters.checked = setting("keys") !== "off";
     this.letters.onchange = () => setting("keys", this.letters.checked ? "on" : "off");
     addEventListener("keydown", (event) => this.press(event));

@@ -13,14 +13,14 @@ async function unpacked(script) {
 async function open() {
   const timelines = [], byExecution = new Map();
   let current = null;
-  const details = new Details((timeline, id) => timeline.data.payloads[id]);
+  const details = new Details();
   new Keys(() => current ?? timelines[0]);
   for (const script of document.querySelectorAll("script.data")) {
     const data = await unpacked(script);
     data.anchor = script.dataset.run;
     if (data.execution[1]) byExecution.set(data.execution.join("\n"), data);
     const root = document.querySelector(`.timeline[data-run="${data.anchor}"]`);
-    if (!data.rows.length) continue;
+    if (!data.count) continue;
     const timeline = new Timeline(root, data, {
       details,
       child: (execution) => byExecution.get(execution.join("\n")),

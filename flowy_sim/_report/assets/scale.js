@@ -1,4 +1,4 @@
-// Where a moment is, and how times are written. The server draws by the same rules: _report/layout.py.
+// Where a moment is, and how times are written, as in _report/layout.py.
 export const WIDTH = 1000;
 const STRIP = 40;
 const STRIPS = 400;
@@ -37,8 +37,8 @@ export class Scale {
     return this.folds.find(([begin, end]) => begin < at && at < end);
   }
 
-  // Round moments from `from` to `to`, as the distances `steps` allow, at least `room` apart in places of the unzoomed picture.
-  // With an `origin`, round is what is round on a clock that shows `origin` at moment 0.
+  // Round moments, at one of the distances `steps`, at least `room` apart in the unzoomed picture:
+  // round on a clock that shows `origin` at moment 0.
   ticks(steps, from, to, room, origin = 0) {
     const step = steps.find((each) => each * this.perUnit >= room) ?? steps.at(-1);
     const shift = ((origin % step) + step) % step;
@@ -83,12 +83,12 @@ function inUnits(rest) {
 
 export const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
 
-// What a clock in UTC or in the visitor's zone shows, as milliseconds since 1970.
+// What a clock of a zone shows, as milliseconds since 1970.
 export function shownBy(zone, milliseconds) {
   return zone === "utc" ? milliseconds : milliseconds - new Date(milliseconds).getTimezoneOffset() * 60_000;
 }
 
-// A moment on the clock of a zone: in full, or what matters at a distance of `step` between ticks.
+// A moment on the clock of a zone: in full, or what matters between ticks `step` apart.
 export function instant(zone, milliseconds, step = 0) {
   const iso = new Date(shownBy(zone, milliseconds)).toISOString();
   if (step >= DAY) return iso.slice(0, 10);

@@ -1,47 +1,66 @@
-// A timeline that can be zoomed, filtered and opened. What it shows at first, the server has drawn.
+// A timeline that can be zoomed, filtered and opened. The server has drawn it at first.
 import { addressOf, copyText, writeAddress } from "./address.js";
-import { drawn, element, ROW, Rows } from "./drawing.js";
+import { drawn, element, focusOn, ROW, Rows } from "./drawing.js";
 import { duration, instant, LOCAL, Scale, shownBy, wholeDuration, WIDTH } from "./scale.js";
-import { Minimap, spanned, Tools } from "./tools.js";
+import { Minimap, shown, spanned, Tools } from "./tools.js";
 
 const TICK = 90;
 const NARROWEST = 0.002;
+const NOTABLE = { failed: "failed", late: "timed out", canceled: "canceled", open: "open" };
 const CLOCKS = { "": "time", utc: "UTC", local: LOCAL };
 
+// The data of a timeline with what is newer: all of it, or what came after an event.
+function merged(old, { rows, ...newer }) {
+  const data = newer.after ? old : { rows: [], events: [], decisions: [], failures: [], payloads: {} };
+  for (const [index, row] of rows) {
+    for (const name of row.known ? ["begins", "pieces"] : []) {
+      row[name] = [...data.rows[index][name].slice(0, row.known), ...row[name]];
+    }
+    data.rows[index] = row;
+  }
+  data.rows.length = newer.count;
+  for (const name of ["events", "decisions", "failures"]) newer[name] = [...data[name], ...newer[name]];
+  newer.payloads = Object.assign(data.payloads, newer.payloads);
+  return Object.assign(data, newer);
+}
+
 export class Timeline {
-  // `root` is the element; `data` what the server wrote for it. Options: `child(execution)` gives
-  // the data of a child, or a promise of it, or nothing; `details` is the panel for events.
+  view = [0, WIDTH];
+  unfolded = new Set();
+  opened = new Map();
+  clock = "";
+  event = null;
+  row = null;
+
+  // `child(execution)` gives the data of a child, or a promise of it, or nothing.
   constructor(root, data, options = {}) {
     this.root = root;
     this.anchor = root.dataset.run;
     this.options = options;
     this.details = options.details;
-    this.view = [0, WIDTH];
-    this.unfolded = new Set();
-    this.opened = new Map();
-    this.clock = "";
-    this.event = null;
-    this.row = null;
     this.tools = new Tools(this);
-    const map = root.querySelector(".minimap");
-    if (map) this.minimap = new Minimap(map, this);
+    this.minimap = new Minimap(root.querySelector(".minimap"), this);
     this.axis = root.querySelector(".axis");
     this.ticks = this.axis.querySelector("svg");
     this.thumb = this.axis.querySelector(".thumb");
     this.pointer = this.axis.querySelector(".pointer");
-    this.rows = new Rows(root.querySelector(".rows"), { place: (at) => this.place(at), grid: [], folds: [], cursor: null });
+    this.rows = new Rows(root.querySelector(".rows"), { place: (at) => this.place(at), note: (item) => this.noteOf(item), grid: [], folds: [], cursor: null });
     this.listen();
     this.update(data);
     new ResizeObserver(() => this.draw()).observe(this.axis);
   }
 
-  // Show newer data. What is looked at stays, and a picture of all of the time stays one.
-  update(data) {
+  // Show newer data. What is looked at stays; a picture of all of the time stays one.
+  update(newer) {
     const { times } = this;
-    this.data = data;
-    this.at = new Map(data.events);
-    this.ids = data.events.map(([id]) => id);
-    this.rowOf = new Map(data.rows.flatMap((row) => row.begins.map((id) => [id, row.event])));
+    const data = merged(this.data, newer);
+    if (this.data !== data) [this.data, this.at, this.ids, this.rowOf] = [data, new Map(), [], new Map()];
+    for (const [id, at] of newer.events) {
+      this.at.set(id, at);
+      this.ids.push(id);
+    }
+    for (const [, row] of newer.rows) for (const id of row.begins) this.rowOf.set(id, row.event);
+    if (this.clock) this.writeTimes(newer.events);
     this.tools.offer(data);
     this.rescale(times);
     this.refresh();
@@ -130,31 +149,32 @@ export class Timeline {
     let hidden = 0;
     const items = [], groups = new Map();
     for (const row of this.data.rows) {
+      const key = this.tools.groups.checked && row.group;
       if (!this.tools.lets(row)) {
         hidden += 1;
-      } else if (row.group && this.tools.groups.checked) {
-        if (!groups.has(row.group)) {
-          groups.set(row.group, { key: row.group, rows: [], shift: 0, event: row.event });
-          items.push(groups.get(row.group));
-        }
-        groups.get(row.group).rows.push(row);
-      } else {
+      } else if (!key) {
         this.add(items, row, 0, 0, this.data);
+      } else if (groups.has(key)) {
+        groups.get(key).push(row);
+      } else {
+        groups.set(key, [row]);
+        items.push({ key, rows: groups.get(key), event: row.event, data: this.data, isOpen: this.opened.has(key) });
       }
     }
-    this.items = items.flatMap((item) => (item.rows && this.opened.has(item.key)
+    this.items = items.flatMap((item) => (item.rows && item.isOpen
       ? [item, ...item.rows.flatMap((row) => this.add([], row, 1, 0, this.data))] : [item]));
     this.rows.show(this.items, (item) => this.label(item), (item) => this.note(item));
     this.tools.say(hidden, this.data.rows.length);
-    this.minimap?.draw(this.items, this.scale, this.view);
+    this.minimap.draw(this.items, this.scale, this.view);
+    this.mark();
     this.draw();
     this.saveSoon();
   }
 
-  // Add a row and, if it is a child that is open, the rows of the child below it.
+  // Add a row and, if it is an open child, the rows of the child.
   add(items, row, depth, shift, data) {
     const key = row.child?.join("\n");
-    items.push({ row, key, depth, shift, event: row.event, data });
+    items.push({ row, key, depth, shift, event: row.event, data, isOpen: this.opened.has(key) });
     const child = key && this.opened.get(key);
     if (child?.rows) {
       for (const each of child.rows) this.add(items, each, depth + 1, shift + child.start - data.start, child);
@@ -164,60 +184,55 @@ export class Timeline {
 
   label(item) {
     const { row, key } = item;
-    const words = item.rows ? `${key} ×${item.rows.length.toLocaleString("en")}` : row.label;
-    const parts = [];
-    if (item.rows || (row.child && this.options.child)) {
-      const isOpen = this.opened.has(key);
-      parts.push(element("button", {
-        type: "button", className: "toggle", textContent: isOpen ? "▾" : "▸", "aria-expanded": String(isOpen),
-        "aria-label": `${isOpen ? "Close" : "Open"} ${words}`, onclick: () => this.toggle(item),
+    const words = item.rows ? `${key} ×${shown(item.rows.length)}` : row.label;
+    const made = item.element = element("li");
+    const onclick = () => this.toggle(item);
+    if (this.opens(item)) {
+      made.append(element("button", {
+        type: "button", className: "toggle", textContent: item.isOpen ? "▾" : "▸", "aria-expanded": item.isOpen,
+        "aria-label": `${item.isOpen ? "Close" : "Open"} ${words}`, onclick,
       }));
     }
     const name = element("bdi", { textContent: words });
     if (item.rows) {
-      parts.push(element("span", { className: "group-name", title: words, onclick: () => this.toggle(item) }, name));
+      made.append(element("span", { className: "group-name", title: words, onclick }, name));
     } else {
-      const link = element("a", { href: `#${item.data.anchor ?? this.anchor}e${row.event}`, title: words }, name, element("i", { textContent: `, ${row.spoken}` }));
-      if (item.data !== this.data && item.data.anchor === undefined) link.removeAttribute("href");
-      link.onclick = (event) => this.follow(event, item);
-      parts.push(link);
+      const link = element("a", { title: words, onclick: (event) => this.follow(event, item) }, name, element("i", { textContent: `, ${row.spoken}` }));
+      const anchor = item.data === this.data ? this.anchor : item.data.anchor;
+      if (anchor !== undefined) link.href = `#${anchor}e${row.event}`;
+      made.append(link);
     }
-    const made = element("li", { className: this.isCurrent(item) ? "current" : "" }, ...parts);
     if (item.depth) made.style.paddingLeft = `${0.75 + item.depth * 1.5}rem`;
-    item.element = made;
     return made;
   }
 
-  note({ row, rows }) {
-    if (!rows) return element("li", { className: row.state, textContent: row.note });
-    const words = { failed: "failed", late: "timed out", canceled: "canceled", open: "open" };
-    const notable = Object.keys(words).filter((state) => rows.some((each) => each.state === state));
-    const count = (state) => rows.filter((each) => each.state === state).length.toLocaleString("en");
+  noteOf({ row, data }) {
+    return row.since === undefined ? row.note : `${row.note} · ${duration(data.length - row.since)}`;
+  }
+
+  note(item) {
+    const { row, rows } = item;
+    if (!rows) return element("li", { className: row.state, textContent: this.noteOf(item) });
+    const count = (state) => rows.filter((each) => each.state === state).length;
+    const found = Object.keys(NOTABLE).filter(count);
     return element("li", {
-      className: notable[0] ?? "done",
-      textContent: notable.map((state) => `${count(state)} ${words[state]}`).join(" · ") || "✓ all completed",
+      className: found[0] ?? "done",
+      textContent: found.map((state) => `${shown(count(state))} ${NOTABLE[state]}`).join(" · ") || "✓ all completed",
     });
   }
 
   isCurrent(item) {
-    return this.row !== null && item.data === this.data && item.event === this.row;
+    return item.data === this.data && item.event === this.row;
   }
 
   async toggle({ key, row, rows }) {
-    if (this.opened.has(key)) {
-      this.opened.delete(key);
-    } else if (rows) {
-      this.opened.set(key, true);
-    } else {
-      const child = await this.options.child(row.child);
-      if (!child) {
-        this.tools.tell("The history of this child is not here.");
-        return;
-      }
-      this.opened.set(key, child);
+    if (!this.opened.delete(key)) {
+      const child = rows || await this.options.child(row.child);
+      if (!child) return this.tools.tell("The history of this child is not here.");
+      this.opened.set(key, rows ? {} : merged(null, child));
     }
     this.refresh();
-    this.items.find((each) => each.key === key)?.element.querySelector("button").focus();
+    focusOn(this.items.find((each) => each.key === key));
   }
 
   follow(event, item) {
@@ -227,19 +242,18 @@ export class Timeline {
     this.select(item.event);
   }
 
-  // The row of the table with an event.
   listed(id) {
     return document.getElementById(`${this.anchor}e${id}`);
   }
 
-  // Choose an event, or none, and show it in the panel.
+  // Choose an event, or none.
   select(id) {
     this.listed(this.event)?.classList.remove("current");
     this.event = this.at.has(id) ? id : null;
     if (this.event !== null) {
       const listed = this.listed(id);
       listed?.classList.add("current");
-      const causes = [...(listed?.cells[3].querySelectorAll("a") ?? [])].map((link) => Number(link.textContent));
+      const causes = listed?.cells[3].textContent.split(" ").map(Number) ?? [];
       this.row = [id, ...causes].map((each) => this.rowOf.get(each)).find(Boolean) ?? this.row;
       const x = this.place(this.at.get(id));
       if (x < 0 || x > WIDTH) this.pan(x / WIDTH - 0.5);
@@ -258,25 +272,25 @@ export class Timeline {
     const ids = amongDecisions ? this.data.decisions : this.ids;
     const event = this.event ?? 0;
     const next = count > 0 ? (ids.find((id) => id > event) ?? ids.at(-1)) : (ids.findLast((id) => id < event) ?? ids[0]);
-    if (next !== undefined) this.select(next);
+    if (next) this.select(next);
   }
 
   moveRow(count) {
-    const index = this.items.indexOf(this.focused());
-    const item = this.items[Math.min(Math.max(index + count, 0), this.items.length - 1)];
+    const index = this.items.indexOf(this.focused()) + count;
+    const item = this.items[Math.max(index, 0)] ?? this.items.at(-1);
     if (!item) return;
     this.row = item.event;
     this.mark();
-    item.element.querySelector("a, button").focus();
+    focusOn(item);
     if (!this.details.panel.hidden && item.data === this.data) this.select(item.event);
     this.saveSoon();
   }
 
   focusRow() {
-    this.focused()?.element.querySelector("a, button")?.focus({ preventScroll: true });
+    focusOn(this.focused(), { preventScroll: true });
   }
 
-  // The row with the focus, or else the one that was chosen.
+  // The row with the focus, or else the chosen one.
   focused() {
     return this.items.find((item) => item.element.contains(document.activeElement)) ?? this.items.find((item) => this.isCurrent(item));
   }
@@ -284,13 +298,17 @@ export class Timeline {
   nextFailure() {
     const { failures } = this.data;
     const next = failures.find((id) => id > (this.event ?? 0)) ?? failures[0];
-    if (next === undefined) this.tools.tell("Nothing failed.");
-    else this.select(next);
+    if (next) this.select(next);
+    else this.tools.tell("Nothing failed.");
   }
 
   toggleCurrent() {
     const item = this.focused();
-    if (item && (item.rows || (item.row.child && this.options.child))) this.toggle(item);
+    if (item && this.opens(item)) this.toggle(item);
+  }
+
+  opens({ rows, row }) {
+    return rows || (row.child && this.options.child);
   }
 
   // Drawing
@@ -321,32 +339,27 @@ export class Timeline {
       return isTime ? wholeDuration(at) : String(this.ids[Math.round(at)] ?? "");
     };
     let free = 0;
-    const shown = found.map(({ at }) => [this.place(at), words(at)]).filter(([x, label]) => {
+    const ticks = found.map(({ at }) => [this.place(at), words(at)]).filter(([x, label]) => {
       const begin = px(x), end = begin + 12 + label.length * 6.2;
       if (begin < free || end > width || middles.some((middle) => end > px(middle) - 32 && begin < px(middle) + 32)) return false;
       free = end;
       return true;
     });
     this.ticks.replaceChildren(
-      ...shown.flatMap(([x, text]) => {
-        const label = drawn("text", { x: `${x / 10}%`, y: 16, dx: 4 });
-        label.textContent = text;
-        return [label, drawn("line", { x1: `${x / 10}%`, x2: `${x / 10}%`, y1: 4, y2: 24 })];
-      }),
-      ...strips.map(([x, w, length]) => {
-        const label = drawn("text", { class: "fold", x: `${(x + w / 2) / 10}%`, y: 16 });
-        label.textContent = `≈ ${duration(length)}`;
-        return label;
-      }));
+      ...ticks.flatMap(([x, text]) => [
+        drawn("text", { x: `${x / 10}%`, y: 16, dx: 4 }, text),
+        drawn("line", { x1: `${x / 10}%`, x2: `${x / 10}%`, y1: 4, y2: 24 }),
+      ]),
+      ...strips.map(([x, w, length]) => drawn("text", { class: "fold", x: `${(x + w / 2) / 10}%`, y: 16 }, `≈ ${duration(length)}`)));
     this.axis.querySelector(".axis-title").textContent = isTime ? CLOCKS[this.clock] : "event";
     spanned(this.thumb, from, to);
     Object.assign(this.rows.view, {
-      grid: shown.map(([x]) => x),
+      grid: ticks.map(([x]) => x),
       folds: folds.filter(([x, w]) => x + w > 0 && x < WIDTH),
       cursor: this.event === null ? null : this.place(this.at.get(this.event)),
     });
     this.rows.draw();
-    this.minimap?.look(from, to);
+    this.minimap.look(from, to);
   }
 
   // The pointer
@@ -370,22 +383,21 @@ export class Timeline {
         this.pan((event.deltaX || event.deltaY) / 1000);
       }
     }, { passive: false });
-    frame.addEventListener("pointerdown", (event) => {
+    frame.onpointerdown = (event) => {
       const within = bars(event);
       if (!within || event.button || event.pointerType === "touch") return;
       this.drag = { x: event.clientX, view: this.view, width: within.clientWidth, moved: false };
-    });
-    frame.addEventListener("pointermove", (event) => {
+    };
+    frame.onpointermove = (event) => {
       const within = bars(event);
       this.pointer.hidden = !within || this.data.axis !== "time";
-      if (within && !this.pointer.hidden) {
-        const at = Math.min(Math.max(this.scale.moment(placeAt(event, within)), 0), this.data.length);
-        this.pointer.textContent = this.time(at);
-        this.pointer.style.left = `${this.place(at) / 10}%`;
-        this.pointer.classList.toggle("late", this.place(at) > 850);
-      }
-    });
-    frame.addEventListener("pointerleave", () => (this.pointer.hidden = true));
+      if (this.pointer.hidden) return;
+      const at = Math.min(Math.max(this.scale.moment(placeAt(event, within)), 0), this.data.length);
+      this.pointer.textContent = this.time(at);
+      this.pointer.style.left = `${this.place(at) / 10}%`;
+      this.pointer.classList.toggle("late", this.place(at) > 850);
+    };
+    frame.onpointerleave = () => (this.pointer.hidden = true);
     addEventListener("pointermove", (event) => {
       if (!this.drag) return;
       const far = event.clientX - this.drag.x;
@@ -399,21 +411,20 @@ export class Timeline {
       this.dragged = this.drag?.moved;
       this.drag = null;
     });
-    frame.addEventListener("click", (event) => {
+    frame.onclick = (event) => {
       const within = bars(event);
       if (!within || this.dragged) return;
       const fold = this.scale.foldAt(this.scale.moment(placeAt(event, within)));
       if (fold) {
         this.unfolded.add(fold[0]);
-        this.rescale(null);
-        this.refresh();
-        return;
+        this.rescale();
+        return this.refresh();
       }
       const band = this.rows.bands.find((each) => each.element.contains(within));
       const item = band?.items[Math.floor((event.clientY - within.getBoundingClientRect().top) / ROW)];
       if (item?.rows) this.toggle(item);
       else if (item?.data === this.data) this.follow(event, item);
-    });
+    };
   }
 
   // The address
@@ -459,11 +470,11 @@ export class Timeline {
   }
 
   // Write the times of the table as the timeline does.
-  writeTimes() {
+  writeTimes(events = this.data.events) {
     const table = document.querySelector(`.events[data-run="${this.anchor}"]`);
     for (const heading of table.querySelectorAll("th:nth-child(2)")) heading.textContent = CLOCKS[this.clock];
     table.classList.toggle("clocked", this.clock !== "");
-    for (const [id, at] of this.data.events) {
+    for (const [id, at] of events) {
       const row = this.listed(id);
       if (row) row.cells[1].textContent = this.time(at);
     }

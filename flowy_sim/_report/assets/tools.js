@@ -1,4 +1,4 @@
-// The tools above a timeline: filter, switches, zoom; and the small picture of all of it.
+// The tools above a timeline, and the small picture of all of it.
 import { element, fillWithPaths, outline } from "./drawing.js";
 import { LOCAL, WIDTH } from "./scale.js";
 
@@ -14,7 +14,7 @@ export class Tools {
     this.clock.options[2].textContent = LOCAL;
     root.oninput = ({ target }) => {
       if (target === this.folds) timeline.refold();
-      else if (target === this.clock) timeline.setClock(this.clock.value);
+      else if (target === this.clock) timeline.setClock(target.value);
       else timeline.refresh();
     };
     for (const kind of this.kinds) {
@@ -56,7 +56,7 @@ export class Tools {
   }
 
   say(hidden, all) {
-    const words = `${hidden.toLocaleString("en")} of ${all.toLocaleString("en")} rows ${hidden === 1 ? "is" : "are"} hidden by the filter.`;
+    const words = `${shown(hidden)} of ${shown(all)} rows ${hidden === 1 ? "is" : "are"} hidden by the filter.`;
     this.status.replaceChildren(...(hidden ? [words, " ", element("button", { type: "button", textContent: "Show all", onclick: () => this.clear() })] : []));
   }
 
@@ -67,6 +67,10 @@ export class Tools {
   }
 }
 
+export function shown(count) {
+  return count.toLocaleString("en");
+}
+
 // Let an element span what is looked at, unless that is everything.
 export function spanned(element, from, to) {
   element.hidden = from <= 0 && to >= WIDTH;
@@ -74,7 +78,7 @@ export function spanned(element, from, to) {
   element.style.width = `${(to - from) / 10}%`;
 }
 
-// All rows in a small picture; dragging on it selects a time, a click goes there.
+// All rows in a small picture: dragging selects a time, a click goes there.
 export class Minimap {
   constructor(root, timeline) {
     this.timeline = timeline;
@@ -104,7 +108,10 @@ export class Minimap {
   }
 
   draw(items, scale, [from, to]) {
-    fillWithPaths(this.svg, outline(items, (at) => scale.place(at), 64));
+    // Rows come first: this shows all of them.
+    this.svg.parentNode.classList.toggle("few", this.timeline.data.rows.length <= 30);
+    clearTimeout(this.drawing);
+    this.drawing = setTimeout(() => fillWithPaths(this.svg, outline(items, (at) => scale.place(at), 64)));
     this.look(from, to);
   }
 
